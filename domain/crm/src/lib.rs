@@ -1,0 +1,1 @@
+//! Clients and contacts: who the firm does business with.

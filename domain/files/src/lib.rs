@@ -1,0 +1,1 @@
+//! Folder templates and the folder trees made from them.

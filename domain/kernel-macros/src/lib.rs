@@ -1,0 +1,1 @@
+//! Turns an ordinary enum into a catalogued event or command type.

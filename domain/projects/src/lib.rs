@@ -1,0 +1,1 @@
+//! Project templates, projects, milestones and tasks.

@@ -1,0 +1,1 @@
+//! Every aggregate of every context, mounted once.

@@ -1,0 +1,1 @@
+//! Event types, availability and appointments without double booking.

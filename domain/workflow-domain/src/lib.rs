@@ -1,0 +1,1 @@
+//! Workflow definitions and runs as aggregates.

@@ -1,0 +1,1 @@
+//! Every event of every context, its schema, its history of versions.

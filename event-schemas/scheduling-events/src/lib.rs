@@ -1,0 +1,1 @@
+//! What did happen in the scheduling context: the event enums other crates may read.

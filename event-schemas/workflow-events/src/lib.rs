@@ -1,0 +1,1 @@
+//! What did happen in the workflow context: the event enums other crates may read.

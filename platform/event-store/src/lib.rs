@@ -1,0 +1,1 @@
+//! Appends events once, in order, and lets readers follow them without gaps.

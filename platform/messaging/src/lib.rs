@@ -1,0 +1,1 @@
+//! The relay to NATS JetStream and the feed back from it.

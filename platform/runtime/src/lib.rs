@@ -1,0 +1,1 @@
+//! Starts and stops a process: settings, telemetry, connections, health.

@@ -1,0 +1,1 @@
+//! What the two APIs do the same way: problems, tokens, permissions, paging, OpenAPI.

@@ -1,0 +1,1 @@
+//! Read models and the only code allowed to write them: one file owns one table.

@@ -1,0 +1,1 @@
+//! HTTP in, read models out.

@@ -1,0 +1,1 @@
+//! Black-box journeys, faults and architecture rules.

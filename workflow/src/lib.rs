@@ -1,0 +1,1 @@
+//! The process manager: interprets workflow definitions over the event stream.

@@ -1,0 +1,3 @@
+//! Chores: bring the stack up, run the tests, rewrite what is generated.
+
+fn main() {}
