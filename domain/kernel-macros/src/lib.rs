@@ -1,1 +1,312 @@
-//! Turns an ordinary enum into a catalogued event or command type.
+//! Turns an ordinary enum into a catalogued event, command or rejection type.
+//!
+//! The three attributes share one idea: a variant's name and its doc sentence are the only declaration, and everything
+//! else (wire name, permission, route, schema, error code) derives from them. They stay attributes on real enums so that
+//! rustfmt, go-to-definition and rename keep working. `README.md` shows an expansion.
+
+use proc_macro::TokenStream;
+use proc_macro2::TokenStream as Tokens;
+use quote::{format_ident, quote};
+use syn::{Attribute, Error, Expr, Fields, Ident, ItemEnum, Lit, LitInt, LitStr, Meta, Result, Token, Variant};
+
+/// Declares the events of one aggregate: `#[event("crm.client")]`, optionally `upcasters = UPCASTERS`.
+///
+/// Variant helpers: `#[version(2)]` (default 1), `#[name("task.completed")]` when the event speaks of a part of the
+/// aggregate, `#[retired]` for an event that is no longer written but must stay readable.
+#[proc_macro_attribute]
+pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand(args, item, expand_event)
+}
+
+/// Declares the commands of one aggregate: `#[command("crm.client")]`. Variant helper: `#[creates]`.
+#[proc_macro_attribute]
+pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand(args, item, expand_command)
+}
+
+/// Declares why an aggregate may refuse: `#[rejection("crm.client")]`. The doc sentence is the message for the user.
+///
+/// Variant helper: `#[invalid("/starts_at")]` when the input itself is wrong (422) and names the field at fault.
+#[proc_macro_attribute]
+pub fn rejection(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand(args, item, expand_rejection)
+}
+
+struct Args {
+    stream: LitStr,
+    upcasters: Option<Expr>,
+}
+
+impl syn::parse::Parse for Args {
+    fn parse(input: syn::parse::ParseStream) -> Result<Self> {
+        let stream: LitStr = input.parse()?;
+        if stream.value().split('.').count() != 2 {
+            return Err(Error::new(stream.span(), "expected \"context.aggregate\", for example \"crm.client\""));
+        }
+        let mut upcasters = None;
+        while input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
+            let key: Ident = input.parse()?;
+            if key != "upcasters" {
+                return Err(Error::new(key.span(), "expected `upcasters = …`"));
+            }
+            input.parse::<Token![=]>()?;
+            upcasters = Some(input.parse()?);
+        }
+        Ok(Args { stream, upcasters })
+    }
+}
+
+fn expand(args: TokenStream, item: TokenStream, with: fn(Args, ItemEnum) -> Result<Tokens>) -> TokenStream {
+    let expanded = syn::parse(args).and_then(|args| Ok((args, syn::parse(item)?))).and_then(|(a, i)| with(a, i));
+    expanded.unwrap_or_else(Error::into_compile_error).into()
+}
+
+/// What one variant declares, with our helper attributes taken off it.
+struct Entry {
+    ident: Ident,
+    snake: String,
+    summary: String,
+    version: u32,
+    name: Option<String>,
+    creates: bool,
+    retired: bool,
+    invalid: Option<String>,
+    /// Name of the hidden struct that carries the variant's fields.
+    body: Ident,
+    body_fields: Tokens,
+    field_names: Vec<Ident>,
+}
+
+fn entries(item: &mut ItemEnum, what: &str) -> Result<Vec<Entry>> {
+    let outer = item.ident.clone();
+    item.variants.iter_mut().map(|variant| entry(&outer, variant, what)).collect()
+}
+
+fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
+    let summary = doc_sentence(&variant.attrs);
+    if summary.is_empty() {
+        return Err(Error::new_spanned(&*variant, format!("say in one sentence what this {what} means (a doc comment)")));
+    }
+    let mut entry = Entry {
+        ident: variant.ident.clone(),
+        snake: snake_case(&variant.ident.to_string()),
+        summary,
+        version: 1,
+        name: None,
+        creates: false,
+        retired: false,
+        invalid: None,
+        body: format_ident!("__{}{}", outer, variant.ident),
+        body_fields: Tokens::new(),
+        field_names: vec![],
+    };
+    let mut kept = vec![];
+    for attr in variant.attrs.drain(..) {
+        if attr.path().is_ident("version") {
+            entry.version = attr.parse_args::<LitInt>()?.base10_parse()?;
+        } else if attr.path().is_ident("name") {
+            entry.name = Some(attr.parse_args::<LitStr>()?.value());
+        } else if attr.path().is_ident("creates") {
+            entry.creates = true;
+        } else if attr.path().is_ident("retired") {
+            entry.retired = true;
+        } else if attr.path().is_ident("invalid") {
+            let pointer = if matches!(attr.meta, Meta::Path(_)) { String::new() } else { attr.parse_args::<LitStr>()?.value() };
+            entry.invalid = Some(pointer);
+        } else {
+            kept.push(attr);
+        }
+    }
+    variant.attrs = kept;
+    match &variant.fields {
+        // A payload is always an object, so that it can gain fields without a new version.
+        Fields::Unit if what != "rejection" => {
+            return Err(Error::new_spanned(&*variant, "write `Variant {}`: its payload is an object, today an empty one"));
+        }
+        Fields::Unit => {}
+        Fields::Named(named) => {
+            let fields = named.named.iter();
+            entry.body_fields = quote!(#(#fields,)*);
+            entry.field_names = named.named.iter().filter_map(|f| f.ident.clone()).collect();
+        }
+        Fields::Unnamed(_) => {
+            return Err(Error::new_spanned(&*variant, "name the fields: they are part of the published schema"));
+        }
+    }
+    Ok(entry)
+}
+
+fn expand_event(args: Args, mut item: ItemEnum) -> Result<Tokens> {
+    let entries = entries(&mut item, "event")?;
+    let ident = &item.ident;
+    let stream = &args.stream;
+    let (context, aggregate) = split(stream);
+    let event_types: Vec<String> =
+        entries.iter().map(|e| e.name.clone().unwrap_or_else(|| format!("{aggregate}.{}", e.snake))).collect();
+    let names = event_types.iter().map(|t| format!("{context}.{t}"));
+    let bodies = entries.iter().map(|e| body(e, ident, false));
+    let catalogue = entries.iter().zip(&event_types).zip(names).map(|((e, event_type), name)| {
+        let (summary, version, retired, body) = (&e.summary, e.version, e.retired, &e.body);
+        quote!(::kernel::EventEntry {
+            stream: #stream, event_type: #event_type, name: #name, version: #version, summary: #summary, retired: #retired,
+            schema: ::kernel::schema_of::<#body>,
+        })
+    });
+    let index = index_arms(&entries);
+    let reads = entries.iter().zip(&event_types).map(|(e, event_type)| {
+        let make = from_body(e, ident);
+        quote!(#event_type => { #make })
+    });
+    let upcasters = args.upcasters.map(|u| quote!(#u)).unwrap_or(quote!(&[]));
+    Ok(quote! {
+        #[derive(Debug, Clone, PartialEq, ::serde::Serialize)]
+        #[serde(untagged)]
+        #item
+        #(#bodies)*
+        impl ::kernel::Event for #ident {
+            const STREAM: &'static str = #stream;
+            const CATALOGUE: &'static [::kernel::EventEntry] = &[#(#catalogue),*];
+            const UPCASTERS: &'static [::kernel::Upcaster] = #upcasters;
+            fn entry(&self) -> &'static ::kernel::EventEntry {
+                &Self::CATALOGUE[match self { #(#index)* }]
+            }
+            fn read(event_type: &str, payload: &str) -> ::core::result::Result<Self, ::kernel::UnreadableEvent> {
+                match event_type {
+                    #(#reads)*
+                    _ => Err(::kernel::UnreadableEvent::unknown(Self::STREAM, event_type)),
+                }
+            }
+        }
+    })
+}
+
+fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
+    let entries = entries(&mut item, "command")?;
+    let ident = &item.ident;
+    let stream = &args.stream;
+    let bodies = entries.iter().map(|e| body(e, ident, true));
+    let catalogue = entries.iter().map(|e| {
+        let (action, creates, summary, body) = (&e.snake, e.creates, &e.summary, &e.body);
+        let name = format!("{}.{}", stream.value(), e.snake);
+        quote!(::kernel::CommandEntry {
+            stream: #stream, name: #name, action: #action, creates: #creates, summary: #summary,
+            schema: ::kernel::schema_of::<#body>,
+        })
+    });
+    let index = index_arms(&entries);
+    let parses = entries.iter().map(|e| {
+        let (action, make) = (&e.snake, from_body(e, ident));
+        quote!(#action => { #make })
+    });
+    Ok(quote! {
+        #[derive(Debug, Clone, PartialEq, ::serde::Serialize)]
+        #[serde(untagged)]
+        #item
+        #(#bodies)*
+        impl ::kernel::Command for #ident {
+            const STREAM: &'static str = #stream;
+            const CATALOGUE: &'static [::kernel::CommandEntry] = &[#(#catalogue),*];
+            fn entry(&self) -> &'static ::kernel::CommandEntry {
+                &Self::CATALOGUE[match self { #(#index)* }]
+            }
+            fn parse(action: &str, payload: &str) -> ::core::result::Result<Self, ::kernel::FieldError> {
+                match action {
+                    #(#parses)*
+                    _ => Err(::kernel::FieldError::new("", "unknown_action", format!("{} has no action {action:?}", Self::STREAM))),
+                }
+            }
+        }
+    })
+}
+
+fn expand_rejection(args: Args, mut item: ItemEnum) -> Result<Tokens> {
+    let entries = entries(&mut item, "rejection")?;
+    let ident = &item.ident;
+    let catalogue = entries.iter().map(|e| {
+        let code = format!("{}.{}", args.stream.value(), e.snake);
+        let message = &e.summary;
+        let invalid = match &e.invalid {
+            Some(pointer) => quote!(Some(#pointer)),
+            None => quote!(None),
+        };
+        quote!(::kernel::RejectionEntry { code: #code, message: #message, invalid: #invalid })
+    });
+    let index = index_arms(&entries);
+    Ok(quote! {
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #item
+        impl ::kernel::Rejection for #ident {
+            const CATALOGUE: &'static [::kernel::RejectionEntry] = &[#(#catalogue),*];
+            fn entry(&self) -> &'static ::kernel::RejectionEntry {
+                &Self::CATALOGUE[match self { #(#index)* }]
+            }
+        }
+        impl ::core::fmt::Display for #ident {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.write_str(::kernel::Rejection::entry(self).message)
+            }
+        }
+        impl ::core::error::Error for #ident {}
+    })
+}
+
+/// The hidden struct that reads one variant's fields, so that an error names the field and not the enum.
+fn body(entry: &Entry, outer: &Ident, strict: bool) -> Tokens {
+    let (name, fields, summary) = (&entry.body, &entry.body_fields, &entry.summary);
+    let title = format!("{outer}{}", entry.ident);
+    let deny = if strict { quote!(#[serde(deny_unknown_fields)]) } else { quote!() };
+    quote! {
+        #[doc(hidden)]
+        #[doc = #summary]
+        #[derive(::serde::Deserialize, ::schemars::JsonSchema)]
+        #[schemars(rename = #title)]
+        #deny
+        struct #name { #fields }
+    }
+}
+
+fn from_body(entry: &Entry, outer: &Ident) -> Tokens {
+    let (body, variant, names) = (&entry.body, &entry.ident, &entry.field_names);
+    let bind = if names.is_empty() { quote!(_body) } else { quote!(body) };
+    quote!(let #bind: #body = ::kernel::read_fields(payload)?; Ok(#outer::#variant { #(#names: body.#names),* }))
+}
+
+fn index_arms(entries: &[Entry]) -> Vec<Tokens> {
+    let arms = entries.iter().enumerate().map(|(index, e)| {
+        let variant = &e.ident;
+        quote!(Self::#variant { .. } => #index,)
+    });
+    arms.collect()
+}
+
+fn split(stream: &LitStr) -> (String, String) {
+    let value = stream.value();
+    let (context, aggregate) = value.split_once('.').unwrap_or((&value, ""));
+    (context.to_owned(), aggregate.to_owned())
+}
+
+/// The doc comment as one line of text.
+fn doc_sentence(attrs: &[Attribute]) -> String {
+    let lines = attrs.iter().filter_map(|attr| match &attr.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(lit) => match &lit.lit {
+                Lit::Str(text) => Some(text.value().trim().to_owned()),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join(" ").trim().to_owned()
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for (index, letter) in name.char_indices() {
+        if letter.is_uppercase() && index > 0 {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}

@@ -1,1 +1,26 @@
 //! The words every context may use, and the traits a decision is written against.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number: time, actor and fresh ids arrive in the [`Context`].
+
+mod aggregate;
+mod catalogue;
+mod context;
+mod cqrs;
+mod envelope;
+mod ids;
+mod permission;
+pub mod spec;
+mod values;
+
+pub use aggregate::{Aggregate, Claim, ClaimChange, Decision, Reference, ReferenceBy};
+pub use catalogue::{
+    Command, CommandEntry, Event, EventEntry, FieldError, Rejection, RejectionEntry, UnreadableEvent, Upcaster,
+    read_event, read_fields, schema_of,
+};
+pub use context::{Actor, Context};
+pub use cqrs::{Root, RootCommand, RootEvent};
+pub use envelope::{Metadata, Recorded};
+pub use ids::*;
+pub use kernel_macros::{command, event, rejection};
+pub use permission::{Permissions, Role, UnknownRole};
+pub use values::{Email, InvalidValue, Money, Name, Personal, Phone, Slug, Text, TimeZone};

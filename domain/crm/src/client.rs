@@ -1,0 +1,271 @@
+//! A client: an organisation or person that the firm serves.
+
+use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
+use kernel::{
+    Aggregate, Claim, ClaimChange, Context, Decision, Email, Name, Personal, Phone, Slug, UserId, command, rejection,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use ClientCommand as C;
+use ClientRejection as R;
+
+/// Tags one client may carry.
+const TAGS_MAX: usize = 50;
+
+/// What may be asked of a client.
+#[command("crm.client")]
+pub enum ClientCommand {
+    /// Adds a client to the golden record.
+    #[creates]
+    Create {
+        /// What the client is called.
+        name: Name,
+        /// Organisation (the default) or person.
+        #[serde(default)]
+        kind: ClientKind,
+        /// The main address; no two clients of a firm share one.
+        #[serde(default)]
+        email: Option<Email>,
+        /// The main telephone number, E.164.
+        #[serde(default)]
+        phone: Option<Phone>,
+    },
+    /// Gives the client another name.
+    Rename {
+        /// The new name.
+        name: Name,
+    },
+    /// Replaces the main address and telephone number; leaving one out removes it.
+    ChangeContactDetails {
+        /// The main address.
+        #[serde(default)]
+        email: Option<Email>,
+        /// The main telephone number, E.164.
+        #[serde(default)]
+        phone: Option<Phone>,
+    },
+    /// Moves the client along: prospect, onboarding, active, dormant, former.
+    ChangeStatus {
+        /// Where the client stands from now on.
+        status: ClientStatus,
+    },
+    /// Makes somebody of the firm responsible for the client.
+    AssignOwner {
+        /// Who.
+        owner_id: UserId,
+    },
+    /// Puts a tag on the client.
+    Tag {
+        /// The tag.
+        tag: Slug,
+    },
+    /// Takes a tag off the client.
+    Untag {
+        /// The tag.
+        tag: Slug,
+    },
+    /// Forbids new work for the client until it is unblocked.
+    Block {
+        /// Why.
+        reason: Name,
+    },
+    /// Allows new work for the client again.
+    Unblock {},
+}
+
+/// Why a client's command may be refused.
+#[rejection("crm.client")]
+pub enum ClientRejection {
+    /// The client is blocked; unblock it first.
+    Blocked,
+    /// A client cannot go from its present status to that one.
+    StatusNotReachable,
+    /// A client carries at most 50 tags.
+    TooManyTags,
+}
+
+/// What is remembered of a client.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Client {
+    name: String,
+    email: Option<Personal<Email>>,
+    phone: Option<Personal<Phone>>,
+    status: ClientStatus,
+    owner_id: Option<UserId>,
+    tags: BTreeSet<Slug>,
+    blocked: bool,
+}
+
+impl Aggregate for Client {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "crm/clients";
+
+    fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
+        Ok(match command {
+            C::Create { name, kind, email, phone } => {
+                vec![E::Created { name: name.into(), kind, email: email.map(Personal), phone: phone.map(Personal) }]
+            }
+            C::Unblock {} if self.blocked => vec![E::Unblocked {}],
+            C::Unblock {} => vec![],
+            // Blocking twice is already so; the first reason stays.
+            C::Block { .. } if self.blocked => vec![],
+            C::Block { reason } => vec![E::Blocked { reason }],
+            _ if self.blocked => return Err(R::Blocked),
+            C::Rename { name } if name.as_str() == self.name => vec![],
+            C::Rename { name } => vec![E::Renamed { name: name.into() }],
+            C::ChangeContactDetails { email, phone } => {
+                let (email, phone) = (email.map(Personal), phone.map(Personal));
+                if (&email, &phone) == (&self.email, &self.phone) {
+                    vec![]
+                } else {
+                    vec![E::ContactDetailsChanged { email, phone }]
+                }
+            }
+            C::ChangeStatus { status } if status == self.status => vec![],
+            C::ChangeStatus { status } if !reachable(self.status, status) => return Err(R::StatusNotReachable),
+            C::ChangeStatus { status } => vec![E::StatusChanged { from: self.status, to: status }],
+            C::AssignOwner { owner_id } if self.owner_id == Some(owner_id) => vec![],
+            C::AssignOwner { owner_id } => vec![E::OwnerAssigned { owner_id }],
+            C::Tag { tag } if self.tags.contains(&tag) => vec![],
+            C::Tag { .. } if self.tags.len() >= TAGS_MAX => return Err(R::TooManyTags),
+            C::Tag { tag } => vec![E::Tagged { tag }],
+            C::Untag { tag } if self.tags.contains(&tag) => vec![E::Untagged { tag }],
+            C::Untag { .. } => vec![],
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Created { name, kind: _, email, phone } => {
+                self.name = name.expose().as_str().to_owned();
+                self.email = email.clone();
+                self.phone = phone.clone();
+            }
+            E::Renamed { name } => self.name = name.expose().as_str().to_owned(),
+            E::ContactDetailsChanged { email, phone } => {
+                self.email = email.clone();
+                self.phone = phone.clone();
+            }
+            E::StatusChanged { from: _, to } => self.status = *to,
+            E::OwnerAssigned { owner_id } => self.owner_id = Some(*owner_id),
+            E::Tagged { tag } => {
+                self.tags.insert(tag.clone());
+            }
+            E::Untagged { tag } => {
+                self.tags.remove(tag);
+            }
+            E::Blocked { reason: _ } => self.blocked = true,
+            E::Unblocked {} => self.blocked = false,
+        }
+    }
+
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        match event {
+            E::Created { email, .. } => email.iter().map(|email| ClaimChange::Take(address(email))).collect(),
+            E::ContactDetailsChanged { email, .. } if *email != self.email => {
+                let released = self.email.iter().map(|old| ClaimChange::Release(address(old)));
+                released.chain(email.iter().map(|new| ClaimChange::Take(address(new)))).collect()
+            }
+            _ => vec![],
+        }
+    }
+}
+
+fn address(email: &Personal<Email>) -> Claim {
+    Claim::new("crm.client.email", email.expose().as_str())
+}
+
+/// A former client may come back as a prospect; everybody else moves between neighbours or leaves.
+fn reachable(from: ClientStatus, to: ClientStatus) -> bool {
+    use ClientStatus::{Active, Dormant, Former, Onboarding, Prospect};
+    matches!(
+        (from, to),
+        (Prospect, Onboarding | Active | Former)
+            | (Onboarding, Active | Prospect | Former)
+            | (Active, Dormant | Former)
+            | (Dormant, Active | Former)
+            | (Former, Prospect)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::spec::given;
+
+    fn created() -> E {
+        E::Created {
+            name: Personal("Analytical Engines".parse().unwrap()),
+            kind: ClientKind::Organisation,
+            email: Some(Personal("office@engines.example".parse().unwrap())),
+            phone: None,
+        }
+    }
+
+    #[test]
+    fn a_new_client_claims_its_address() {
+        let create = C::Create {
+            name: "Analytical Engines".parse().unwrap(),
+            kind: ClientKind::Organisation,
+            email: Some("office@engines.example".parse().unwrap()),
+            phone: None,
+        };
+        let claims = given::<Client>([]).when(create).then([created()]).claims();
+        assert_eq!(claims, [ClaimChange::Take(Claim::new("crm.client.email", "office@engines.example"))]);
+    }
+
+    #[test]
+    fn another_address_frees_the_old_one() {
+        let change = C::ChangeContactDetails { email: Some("new@engines.example".parse().unwrap()), phone: None };
+        let claims = given::<Client>([created()]).when(change).claims();
+        assert_eq!(
+            claims,
+            [
+                ClaimChange::Release(Claim::new("crm.client.email", "office@engines.example")),
+                ClaimChange::Take(Claim::new("crm.client.email", "new@engines.example")),
+            ]
+        );
+    }
+
+    #[test]
+    fn renaming_to_the_same_name_is_already_so() {
+        let rename = C::Rename { name: "Analytical Engines".parse().unwrap() };
+        given::<Client>([created()]).when(rename).then_nothing();
+    }
+
+    #[test]
+    fn a_prospect_is_taken_on() {
+        let change = C::ChangeStatus { status: ClientStatus::Onboarding };
+        let changed = E::StatusChanged { from: ClientStatus::Prospect, to: ClientStatus::Onboarding };
+        given::<Client>([created()]).when(change).then([changed]);
+    }
+
+    #[test]
+    fn a_prospect_cannot_become_dormant() {
+        let change = C::ChangeStatus { status: ClientStatus::Dormant };
+        given::<Client>([created()]).when(change).rejected("crm.client.status_not_reachable");
+    }
+
+    #[test]
+    fn a_blocked_client_cannot_be_renamed() {
+        let blocked = E::Blocked { reason: "unpaid invoices".parse().unwrap() };
+        let rename = C::Rename { name: "Difference Engines".parse().unwrap() };
+        given::<Client>([created(), blocked]).when(rename).rejected("crm.client.blocked");
+    }
+
+    #[test]
+    fn blocking_twice_keeps_the_first_reason() {
+        let blocked = E::Blocked { reason: "unpaid invoices".parse().unwrap() };
+        given::<Client>([created(), blocked]).when(C::Block { reason: "other".parse().unwrap() }).then_nothing();
+    }
+
+    #[test]
+    fn a_fifty_first_tag_is_refused() {
+        let tags = (0..TAGS_MAX).map(|n| E::Tagged { tag: format!("tag{n}").parse().unwrap() });
+        let tag = C::Tag { tag: "one-more".parse().unwrap() };
+        given::<Client>([created()].into_iter().chain(tags)).when(tag).rejected("crm.client.too_many_tags");
+    }
+}

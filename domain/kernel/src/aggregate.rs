@@ -1,0 +1,121 @@
+//! The trait a decision is written against.
+
+use crate::{Command, Context, Event, Recorded, Rejection, UnreadableEvent};
+use serde::{Serialize, de::DeserializeOwned};
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What a decision answers: the events, in order; none means "already so" and is a success.
+pub type Decision<A> = Result<Vec<<A as Aggregate>::Event>, <A as Aggregate>::Rejection>;
+
+/// A consistency boundary: decides on commands, remembers by events. Pure.
+///
+/// Existence is checked for it: a `#[creates]` command meets a fresh id, every other an existing stream.
+pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// What may be asked.
+    type Command: Command;
+    /// What is remembered.
+    type Event: Event;
+    /// Why it may refuse.
+    type Rejection: Rejection;
+
+    /// Where the collection lives under `/v1/`: `crm/clients`.
+    const PATH: &'static str;
+    /// A snapshot is written when this many events have come since the last one.
+    const SNAPSHOT_EVERY: u64 = 200;
+
+    /// Decides. Refusals before effects, one arm per case.
+    fn decide(&self, command: Self::Command, ctx: &Context) -> Decision<Self>;
+
+    /// Remembers one event. Never fails: what is in the log has happened.
+    fn apply(&mut self, event: &Self::Event);
+
+    /// What the event takes or releases for this aggregate alone, across the tenant; `self` is the state before it.
+    fn claims(&self, _event: &Self::Event) -> Vec<ClaimChange> {
+        vec![]
+    }
+
+    /// Aggregates of the same context that the decision wants to look at.
+    fn references(_command: &Self::Command) -> Vec<Reference> {
+        vec![]
+    }
+}
+
+/// A value that at most one aggregate of a tenant may hold: an e-mail address, a template's key, a slot in a calendar.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Claim {
+    /// What kind of value, `context.aggregate.what`: `crm.client.email`.
+    pub scope: &'static str,
+    /// The normalised value.
+    pub value: String,
+}
+
+impl Claim {
+    /// A claim on `value` within `scope`.
+    pub fn new(scope: &'static str, value: impl Into<String>) -> Self {
+        Self { scope, value: value.into() }
+    }
+}
+
+/// A change to who holds what, stored in the append transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimChange {
+    /// Fails the whole command if another aggregate holds it.
+    Take(Claim),
+    /// Gives it up; harmless if not held.
+    Release(Claim),
+}
+
+type Fold = fn(&[Recorded<Box<serde_json::value::RawValue>>]) -> Result<Arc<dyn Any + Send + Sync>, UnreadableEvent>;
+
+/// Another aggregate of the same context that a decision wants to see (read only, as of now).
+#[derive(Debug, Clone)]
+pub struct Reference {
+    /// Wire name of its kind of stream.
+    pub stream: &'static str,
+    /// How it is found.
+    pub by: ReferenceBy,
+    /// Folds its events.
+    pub fold: Fold,
+}
+
+/// How a reference is found.
+#[derive(Debug, Clone)]
+pub enum ReferenceBy {
+    /// By its id.
+    Id(Uuid),
+    /// By the claim it holds.
+    Claim(Claim),
+}
+
+impl Reference {
+    /// The aggregate with this id.
+    pub fn id<A: Aggregate>(id: impl Into<Uuid>) -> Self {
+        Self { stream: A::Event::STREAM, by: ReferenceBy::Id(id.into()), fold: fold_any::<A> }
+    }
+
+    /// The aggregate that holds this claim.
+    pub fn claim<A: Aggregate>(claim: Claim) -> Self {
+        Self { stream: A::Event::STREAM, by: ReferenceBy::Claim(claim), fold: fold_any::<A> }
+    }
+
+    /// The key under which [`Context`] keeps what was found.
+    pub fn key(&self) -> String {
+        match &self.by {
+            ReferenceBy::Id(id) => id.to_string(),
+            ReferenceBy::Claim(claim) => format!("{}={}", claim.scope, claim.value),
+        }
+    }
+}
+
+fn fold_any<A: Aggregate>(
+    events: &[Recorded<Box<serde_json::value::RawValue>>],
+) -> Result<Arc<dyn Any + Send + Sync>, UnreadableEvent> {
+    let mut state = A::default();
+    for event in events {
+        state.apply(&crate::read_event(&event.event_type, event.event_version, event.payload.get())?);
+    }
+    Ok(Arc::new(state))
+}

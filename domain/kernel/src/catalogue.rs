@@ -1,0 +1,210 @@
+//! What `#[event]`, `#[command]` and `#[rejection]` give an enum: one dotted name, one sentence, one schema per variant.
+
+use schemars::{JsonSchema, Schema};
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Debug;
+
+/// One event of the published language.
+#[derive(Debug, Clone, Copy)]
+pub struct EventEntry {
+    /// Wire name of the stream's kind, `context.aggregate`: `crm.client`.
+    pub stream: &'static str,
+    /// What `event_type` holds, unique across contexts: `client.created`.
+    pub event_type: &'static str,
+    /// The dotted name, the context in front of the event type: `crm.client.created`.
+    pub name: &'static str,
+    /// Version of the payload that is written today, from 1.
+    pub version: u32,
+    /// The doc sentence.
+    pub summary: &'static str,
+    /// No longer written, still readable.
+    pub retired: bool,
+    /// JSON Schema (2020-12) of the payload.
+    pub schema: fn() -> Schema,
+}
+
+/// One command of the published language; its name is also its permission.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandEntry {
+    /// Wire name of the stream's kind: `crm.client`.
+    pub stream: &'static str,
+    /// The dotted name, the permission and the operation id: `crm.client.rename`.
+    pub name: &'static str,
+    /// The last part of the name: `rename`.
+    pub action: &'static str,
+    /// Starts a new stream; every other command needs an existing one.
+    pub creates: bool,
+    /// The doc sentence.
+    pub summary: &'static str,
+    /// JSON Schema (2020-12) of the body.
+    pub schema: fn() -> Schema,
+}
+
+/// One reason to refuse.
+#[derive(Debug, Clone, Copy)]
+pub struct RejectionEntry {
+    /// Stable code: `crm.client.blocked`.
+    pub code: &'static str,
+    /// The sentence a user reads.
+    pub message: &'static str,
+    /// JSON Pointer of the field at fault when the input itself is wrong; empty for the whole body.
+    pub invalid: Option<&'static str>,
+}
+
+/// An enum of events, one aggregate's history. Implemented by `#[event]`.
+pub trait Event: Serialize + Clone + PartialEq + Debug + Send + Sync + 'static {
+    /// `context.aggregate`.
+    const STREAM: &'static str;
+    /// Every variant, in order.
+    const CATALOGUE: &'static [EventEntry];
+    /// Steps from old payload versions to today's.
+    const UPCASTERS: &'static [Upcaster];
+    /// This variant's entry.
+    fn entry(&self) -> &'static EventEntry;
+    /// Reads a payload of today's version; [`read_event`] reads any.
+    fn read(event_type: &str, payload: &str) -> Result<Self, UnreadableEvent>;
+}
+
+/// An enum of commands to one aggregate. Implemented by `#[command]`.
+pub trait Command: Serialize + Clone + PartialEq + Debug + Send + Sync + 'static {
+    /// `context.aggregate`.
+    const STREAM: &'static str;
+    /// Every variant, in order.
+    const CATALOGUE: &'static [CommandEntry];
+    /// This variant's entry.
+    fn entry(&self) -> &'static CommandEntry;
+    /// Reads the body of one action; the error names the first field that is wrong.
+    fn parse(action: &str, payload: &str) -> Result<Self, FieldError>;
+}
+
+/// Why an aggregate refuses. Implemented by `#[rejection]`.
+pub trait Rejection: std::error::Error + Clone + Send + Sync + 'static {
+    /// Every variant, in order.
+    const CATALOGUE: &'static [RejectionEntry];
+    /// This variant's entry.
+    fn entry(&self) -> &'static RejectionEntry;
+}
+
+/// One step from an old payload version to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Upcaster {
+    /// `client.created`.
+    pub event_type: &'static str,
+    /// The version it reads; it answers the payload of `from + 1`.
+    pub from: u32,
+    /// The change itself.
+    pub upcast: fn(serde_json::Value) -> serde_json::Value,
+}
+
+impl cqrs_es::persist::EventUpcaster for Upcaster {
+    fn can_upcast(&self, event_type: &str, event_version: &str) -> bool {
+        event_type == self.event_type && event_version == self.from.to_string()
+    }
+
+    fn upcast(&self, mut event: cqrs_es::persist::SerializedEvent) -> cqrs_es::persist::SerializedEvent {
+        event.payload = (self.upcast)(event.payload);
+        event.event_version = (self.from + 1).to_string();
+        event
+    }
+}
+
+/// Reads a stored payload of any published version, through the upcasters.
+pub fn read_event<E: Event>(event_type: &str, version: u32, payload: &str) -> Result<E, UnreadableEvent> {
+    let current = E::CATALOGUE.iter().find(|e| e.event_type == event_type);
+    let Some(current) = current else { return Err(UnreadableEvent::unknown(E::STREAM, event_type)) };
+    if version == current.version {
+        return E::read(event_type, payload);
+    }
+    if version > current.version {
+        return Err(UnreadableEvent(format!(
+            "{event_type} version {version} is newer than the {} that this program knows",
+            current.version
+        )));
+    }
+    let mut value = serde_json::from_str(payload).map_err(|e| UnreadableEvent(e.to_string()))?;
+    for from in version..current.version {
+        let step = E::UPCASTERS.iter().find(|u| u.event_type == event_type && u.from == from);
+        let Some(step) = step else {
+            return Err(UnreadableEvent(format!("{event_type} has no upcaster from version {from}")));
+        };
+        value = (step.upcast)(value);
+    }
+    E::read(event_type, &value.to_string())
+}
+
+/// A stored event that this program cannot read; the reason is for operators.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unreadable event: {0}")]
+pub struct UnreadableEvent(pub String);
+
+impl UnreadableEvent {
+    /// No variant has this event type.
+    pub fn unknown(stream: &str, event_type: &str) -> Self {
+        Self(format!("{stream} has no event {event_type:?}"))
+    }
+}
+
+impl From<FieldError> for UnreadableEvent {
+    fn from(error: FieldError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// What is wrong with one field of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, thiserror::Error)]
+#[error("{pointer}: {message}")]
+pub struct FieldError {
+    /// JSON Pointer (RFC 6901) into the body; empty for the body as a whole.
+    pub pointer: String,
+    /// Stable code.
+    pub code: String,
+    /// What was expected.
+    pub message: String,
+}
+
+impl FieldError {
+    /// An error at `pointer`.
+    pub fn new(pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// Reads a struct from JSON text and says which field is wrong if one is.
+pub fn read_fields<T: DeserializeOwned>(payload: &str) -> Result<T, FieldError> {
+    let mut reader = serde_json::Deserializer::from_str(payload);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer(error.path());
+        let message = error.into_inner().to_string();
+        // serde_json appends "at line 1 column 17", which helps nobody who sent a generated body.
+        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        let code = if message.starts_with("missing field") {
+            "missing"
+        } else if message.starts_with("unknown field") {
+            "unknown_field"
+        } else {
+            "invalid"
+        };
+        FieldError::new(pointer, code, message)
+    })?;
+    reader.end().map_err(|_| FieldError::new("", "invalid", "expected nothing after the JSON object"))?;
+    Ok(value)
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path.iter() {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// The JSON Schema of a payload, without references, so that each file stands alone.
+pub fn schema_of<T: JsonSchema>() -> Schema {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<T>()
+}

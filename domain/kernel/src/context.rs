@@ -1,0 +1,102 @@
+//! Everything a decision may know besides its own state: who, when, for whom, and what it asked to look at.
+
+use crate::{Aggregate, TenantId, UserId};
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use uuid::Uuid;
+
+/// Who acts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Actor {
+    /// A member of staff, by the token's subject.
+    User {
+        /// The token's subject.
+        id: UserId,
+    },
+    /// A run of a workflow.
+    Workflow {
+        /// The run.
+        run_id: Uuid,
+        /// Name of its definition.
+        definition: String,
+    },
+    /// An operator at the command line, or the system itself.
+    System {
+        /// Which part.
+        name: String,
+    },
+}
+
+/// Handed to every decision. Deterministic: the same context gives the same ids, so a retried decision is the same.
+#[derive(Debug)]
+pub struct Context {
+    /// The firm.
+    pub tenant: TenantId,
+    /// Who asks.
+    pub actor: Actor,
+    /// When the command arrived, UTC, microseconds.
+    pub now: DateTime<Utc>,
+    /// Id of the aggregate that decides.
+    pub id: Uuid,
+    seed: Uuid,
+    drawn: AtomicU32,
+    references: HashMap<ReferenceKey, Option<(Uuid, Arc<dyn Any + Send + Sync>)>>,
+}
+
+/// What a reference was asked by: the kind of stream and either an id or a claimed value.
+pub(crate) type ReferenceKey = (&'static str, String);
+
+impl Context {
+    /// A context without references. `seed` is unique to the command (its id), fresh ids derive from it.
+    pub fn new(tenant: TenantId, actor: Actor, now: DateTime<Utc>, id: Uuid, seed: Uuid) -> Self {
+        Self { tenant, actor, now, id, seed, drawn: AtomicU32::new(0), references: HashMap::new() }
+    }
+
+    /// A fresh UUIDv7: its time is `now`, its random part is derived from the command's id.
+    pub fn fresh<T: From<Uuid>>(&self) -> T {
+        let index = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let digest = Sha256::new().chain_update(self.seed).chain_update(index.to_be_bytes()).finalize();
+        let mut random = [0; 10];
+        random.copy_from_slice(&digest[..10]);
+        let millis = u64::try_from(self.now.timestamp_millis()).unwrap_or(0);
+        T::from(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// Starts over with ids, for a decision that is taken again after a conflict.
+    pub fn restart(&self) {
+        self.drawn.store(0, Ordering::Relaxed);
+    }
+
+    /// The aggregate that [`Aggregate::references`] asked for by id; none if it does not exist.
+    pub fn referenced<A: Aggregate>(&self, id: impl Into<Uuid>) -> Option<&A> {
+        self.look_up::<A>(&id.into().to_string()).map(|(_, found)| found)
+    }
+
+    /// The aggregate that holds the claim asked for, with its id; none if nobody holds it.
+    pub fn holder<A: Aggregate>(&self, scope: &str, value: &str) -> Option<(Uuid, &A)> {
+        self.look_up::<A>(&format!("{scope}={value}"))
+    }
+
+    /// Puts a loaded reference in; called by whoever executes the command (and by specs).
+    pub fn insert_reference(
+        &mut self,
+        stream: &'static str,
+        key: String,
+        found: Option<(Uuid, Arc<dyn Any + Send + Sync>)>,
+    ) {
+        self.references.insert((stream, key), found);
+    }
+
+    fn look_up<A: Aggregate>(&self, key: &str) -> Option<(Uuid, &A)> {
+        let stream = <A::Event as crate::Event>::STREAM;
+        let (id, any) = self.references.get(&(stream, key.to_owned()))?.as_ref()?;
+        any.downcast_ref::<A>().map(|found| (*id, found))
+    }
+}

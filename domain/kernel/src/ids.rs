@@ -1,0 +1,66 @@
+//! Every kind of id, one type each. All are UUIDs; fresh ones are version 7, so that they sort by time.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+use uuid::Uuid;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, Default)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self { Self(id) }
+        }
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self { id.0 }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { self.0.fmt(f) }
+        }
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, uuid::Error> { text.parse().map(Self) }
+        }
+    )*};
+}
+
+ids! {
+    /// A booked meeting.
+    AppointmentId,
+    /// When one person can be booked.
+    AvailabilityId,
+    /// A firm or person that is served.
+    ClientId,
+    /// A person at a client.
+    ContactId,
+    /// A workflow definition, all its versions.
+    DefinitionId,
+    /// A kind of meeting that can be booked.
+    EventTypeId,
+    /// A folder, or one of its subfolders.
+    FolderId,
+    /// A tree of folders to copy from.
+    FolderTemplateId,
+    /// One invitation to the portal.
+    InvitationId,
+    /// A milestone of a project.
+    MilestoneId,
+    /// A person with access to the client portal.
+    PortalUserId,
+    /// A project.
+    ProjectId,
+    /// A project skeleton to copy from.
+    ProjectTemplateId,
+    /// One run of a workflow.
+    RunId,
+    /// A task of a project.
+    TaskId,
+    /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
+    TenantId,
+    /// A member of the firm's staff.
+    UserId,
+}

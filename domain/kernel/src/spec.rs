@@ -1,0 +1,124 @@
+//! Given, when, then: the way a decision is proven.
+//!
+//! ```ignore
+//! given::<Client>([E::Created { … }]).when(C::Rename { … }).then([E::Renamed { … }]);
+//! given::<Client>([E::Blocked]).when(C::Rename { … }).rejected("crm.client.blocked");
+//! ```
+
+use crate::{Actor, Aggregate, ClaimChange, Context, Event, Reference, Rejection, TenantId, UserId};
+use chrono::{DateTime, TimeZone as _, Utc};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// An aggregate with a history, waiting for a command.
+#[derive(Debug)]
+pub struct Given<A> {
+    state: A,
+    ctx: Context,
+}
+
+/// The time at which specs happen unless they say otherwise: Monday, 2 November 2026, 09:00 UTC.
+pub fn spec_time() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 11, 2, 9, 0, 0).single().unwrap_or_default()
+}
+
+/// Starts a spec from past events.
+pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
+    let mut state = A::default();
+    events.into_iter().for_each(|event| state.apply(&event));
+    let actor = Actor::User { id: UserId(Uuid::from_u128(2)) };
+    let ctx = Context::new(TenantId(Uuid::from_u128(1)), actor, spec_time(), Uuid::from_u128(3), Uuid::from_u128(4));
+    Given { state, ctx }
+}
+
+impl<A: Aggregate> Given<A> {
+    /// The command arrives at this time.
+    pub fn at(mut self, now: DateTime<Utc>) -> Self {
+        self.ctx.now = now;
+        self
+    }
+
+    /// The aggregate `reference` asks for exists and has this state.
+    pub fn knowing<B: Aggregate>(mut self, reference: Reference, id: impl Into<Uuid>, state: B) -> Self {
+        let found = Some((id.into(), Arc::new(state) as Arc<_>));
+        self.ctx.insert_reference(B::Event::STREAM, reference.key(), found);
+        self
+    }
+
+    /// Decides.
+    pub fn when(self, command: A::Command) -> When<A> {
+        let outcome = self.state.decide(command.clone(), &self.ctx);
+        self.ctx.restart();
+        let again = self.state.decide(command, &self.ctx);
+        assert_eq!(
+            outcome.as_ref().map_err(|r| r.entry().code),
+            again.as_ref().map_err(|r| r.entry().code),
+            "a decision must be deterministic"
+        );
+        When { state: self.state, outcome }
+    }
+}
+
+/// What was decided.
+#[derive(Debug)]
+pub struct When<A: Aggregate> {
+    state: A,
+    outcome: Result<Vec<A::Event>, A::Rejection>,
+}
+
+impl<A: Aggregate> When<A> {
+    /// Exactly these events.
+    #[track_caller]
+    pub fn then(self, expected: impl IntoIterator<Item = A::Event>) -> Self {
+        let expected: Vec<_> = expected.into_iter().collect();
+        match &self.outcome {
+            Ok(events) => assert_eq!(*events, expected),
+            Err(rejection) => panic!("rejected with {}: {rejection}", rejection.entry().code),
+        }
+        self
+    }
+
+    /// No event: it is already so.
+    #[track_caller]
+    pub fn then_nothing(self) -> Self {
+        self.then([])
+    }
+
+    /// Refused with this code.
+    #[track_caller]
+    pub fn rejected(self, code: &str) {
+        match self.outcome {
+            Ok(events) => panic!("expected {code}, got {events:?}"),
+            Err(rejection) => assert_eq!(rejection.entry().code, code),
+        }
+    }
+
+    /// The events, for an assertion that `then` cannot express.
+    #[track_caller]
+    pub fn events(&self) -> &[A::Event] {
+        match &self.outcome {
+            Ok(events) => events,
+            Err(rejection) => panic!("rejected with {}: {rejection}", rejection.entry().code),
+        }
+    }
+
+    /// What the decided events take and release.
+    #[track_caller]
+    pub fn claims(&self) -> Vec<ClaimChange> {
+        let mut state = self.state.clone();
+        let mut claims = vec![];
+        for event in self.events() {
+            claims.extend(state.claims(event));
+            state.apply(event);
+        }
+        claims
+    }
+
+    /// The state after the decided events.
+    #[track_caller]
+    pub fn state(&self) -> A {
+        let mut state = self.state.clone();
+        self.events().iter().for_each(|event| state.apply(event));
+        state
+    }
+}

@@ -1,0 +1,223 @@
+//! Small values that are checked once, at the edge, and trusted inside.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a text is not the value it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidValue(pub String);
+
+/// A checked text type: parsing, serde, schema and display from one rule.
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident = $check:expr, $schema:tt);* $(;)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text itself.
+            pub fn as_str(&self) -> &str { &self.0 }
+        }
+        impl FromStr for $name {
+            type Err = InvalidValue;
+            fn from_str(text: &str) -> Result<Self, InvalidValue> {
+                let check: fn(&str) -> Result<String, String> = $check;
+                check(text).map(Self).map_err(InvalidValue)
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { self.0.fmt(f) }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> { stringify!($name).into() }
+            fn inline_schema() -> bool { true }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema { json_schema!($schema) }
+        }
+    )*};
+}
+
+texts! {
+    /// What something or someone is called: 1 to 200 characters, trimmed, one line.
+    Name = |text| line(text, 200), { "type": "string", "minLength": 1, "maxLength": 200 };
+    /// Free text of up to 5,000 characters; may have lines.
+    Text = |text| bounded(text, 5_000), { "type": "string", "maxLength": 5000 };
+    /// An e-mail address, trimmed and lower-cased so that one mailbox has one spelling.
+    Email = email, { "type": "string", "format": "email", "maxLength": 254 };
+    /// A telephone number in E.164: `+4930123456`.
+    Phone = phone, { "type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$" };
+    /// A key that people and definitions write: `onboarding_project`.
+    Slug = slug, { "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,62}$" };
+    /// An IANA time zone name: `Europe/Berlin`.
+    TimeZone = time_zone, { "type": "string", "examples": ["Europe/Berlin", "America/New_York"] };
+}
+
+impl TimeZone {
+    /// The zone's rules.
+    pub fn rules(&self) -> chrono_tz::Tz {
+        self.0.parse().unwrap_or(chrono_tz::UTC)
+    }
+}
+
+fn bounded(text: &str, limit: usize) -> Result<String, String> {
+    if text.chars().count() > limit {
+        return Err(format!("expected at most {limit} characters"));
+    }
+    if text.contains('\0') {
+        return Err("expected text without NUL characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn line(text: &str, limit: usize) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("expected at least one character".to_owned());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("expected one line without control characters".to_owned());
+    }
+    bounded(text, limit)
+}
+
+fn email(text: &str) -> Result<String, String> {
+    let text = line(text, 254)?.to_lowercase();
+    let valid = match text.split_once('@') {
+        Some((local, domain)) => {
+            let label = |l: &str| !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || c == '-');
+            !local.is_empty()
+                && local.len() <= 64
+                && !local.chars().any(|c| c.is_whitespace() || matches!(c, '@' | ',' | ';' | '<' | '>' | '(' | ')'))
+                && domain.split('.').count() >= 2
+                && domain.split('.').all(label)
+        }
+        None => false,
+    };
+    if valid { Ok(text) } else { Err("expected an e-mail address such as ada@example.com".to_owned()) }
+}
+
+fn phone(text: &str) -> Result<String, String> {
+    let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
+    let number = digits.strip_prefix('+').unwrap_or("");
+    let valid = (7..=15).contains(&number.len())
+        && !number.starts_with('0')
+        && number.chars().all(|c| c.is_ascii_digit());
+    if valid { Ok(digits) } else { Err("expected an E.164 telephone number such as +4930123456".to_owned()) }
+}
+
+fn slug(text: &str) -> Result<String, String> {
+    let valid = text.len() <= 63
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'));
+    if valid { Ok(text.to_owned()) } else { Err("expected a key such as onboarding_project".to_owned()) }
+}
+
+fn time_zone(text: &str) -> Result<String, String> {
+    match text.parse::<chrono_tz::Tz>() {
+        Ok(zone) => Ok(zone.name().to_owned()),
+        Err(_) => Err("expected an IANA time zone such as Europe/Berlin".to_owned()),
+    }
+}
+
+/// Integer minor units and an ISO 4217 currency: 12.50 EUR is `{"minor": 1250, "currency": "EUR"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Money {
+    /// Minor units, cents for most currencies.
+    pub minor: i64,
+    /// Three upper-case letters.
+    #[schemars(regex(pattern = "^[A-Z]{3}$"))]
+    pub currency: String,
+}
+
+/// A personal field of an event. Stored plainly today; the type marks what erasure will encrypt.
+///
+/// `Debug` never prints the value, so that it cannot reach a log by accident.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(transparent)]
+pub struct Personal<T>(pub T);
+
+impl<T> Personal<T> {
+    /// The value itself; reading it is a choice.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> From<T> for Personal<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T> fmt::Debug for Personal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Personal(…)")
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Personal<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Personal{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = T::json_schema(generator);
+        schema.insert("x-personal".to_owned(), true.into());
+        schema
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_mailbox_has_one_spelling() {
+        let email: Email = " Ada@Example.COM ".parse().unwrap();
+        assert_eq!(email.as_str(), "ada@example.com");
+    }
+
+    #[test]
+    fn what_is_not_an_address_is_refused() {
+        for wrong in ["", "ada", "ada@", "@example.com", "ada@example", "a da@example.com", "ada@exa mple.com", "a@b@c.de"] {
+            assert!(wrong.parse::<Email>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_visible_line() {
+        assert!("\u{0}".parse::<Name>().is_err());
+        assert!("two\nlines".parse::<Name>().is_err());
+        assert!("   ".parse::<Name>().is_err());
+        assert!("x".repeat(201).parse::<Name>().is_err());
+        assert_eq!("  Ada Lovelace ".parse::<Name>().unwrap().as_str(), "Ada Lovelace");
+    }
+
+    #[test]
+    fn a_personal_value_does_not_print() {
+        assert_eq!(format!("{:?}", Personal("Ada".to_owned())), "Personal(…)");
+        assert_eq!(serde_json::to_string(&Personal("Ada")).unwrap(), "\"Ada\"");
+    }
+
+    #[test]
+    fn a_personal_field_is_marked_in_the_schema() {
+        let schema = crate::schema_of::<Personal<Email>>();
+        assert_eq!(schema.get("x-personal"), Some(&true.into()));
+        assert_eq!(schema.get("format"), Some(&"email".into()));
+    }
+}

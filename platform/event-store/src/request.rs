@@ -1,0 +1,57 @@
+//! Who asks, on whose behalf, and how a repeat is recognised.
+
+use chrono::{DateTime, Utc};
+use kernel::{Actor, TenantId};
+use uuid::Uuid;
+
+/// Everything about one command that is not the command.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The firm.
+    pub tenant: TenantId,
+    /// Who acts.
+    pub actor: Actor,
+    /// When the command arrived.
+    pub now: DateTime<Utc>,
+    /// The command's own id, UUIDv7; fresh ids derive from it.
+    pub command_id: Uuid,
+    /// The request that started the whole chain.
+    pub correlation_id: Uuid,
+    /// The event that led to this command, if one did.
+    pub causation_id: Option<Uuid>,
+    /// How a repeat is recognised.
+    pub idempotency: Option<IdempotencyKey>,
+    /// The version the client saw (`If-Match`); anything else is refused.
+    pub expected_version: Option<i64>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+}
+
+impl Request {
+    /// A request of `actor` for `tenant`, now, with fresh ids and no key.
+    pub fn new(tenant: TenantId, actor: Actor) -> Self {
+        let command_id = Uuid::now_v7();
+        Self {
+            tenant,
+            actor,
+            now: Utc::now(),
+            command_id,
+            correlation_id: command_id,
+            causation_id: None,
+            idempotency: None,
+            expected_version: None,
+            traceparent: None,
+        }
+    }
+}
+
+/// A client's key for one command. Same key and fingerprint: the stored answer; same key, other fingerprint: refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Whose keys these are: the principal, so that two users' keys never meet.
+    pub scope: String,
+    /// The key as sent, 1 to 255 visible characters.
+    pub key: String,
+    /// SHA-256 over operation, target and body.
+    pub fingerprint: [u8; 32],
+}
