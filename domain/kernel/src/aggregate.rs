@@ -43,6 +43,12 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
     }
 }
 
+/// Something that wants to know every aggregate type; `registry::mount_all` calls it once for each.
+pub trait Mounts {
+    /// Takes one aggregate in.
+    fn mount<A: Aggregate>(&mut self);
+}
+
 /// A value that at most one aggregate of a tenant may hold: an e-mail address, a template's key, a slot in a calendar.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Claim {

@@ -3,13 +3,7 @@
 //! Command-api makes routes of it, the workflow engine calls commands by name through it, the reference lists it. A new
 //! aggregate is one line here.
 
-use kernel::Aggregate;
-
-/// Something that wants to know every aggregate type.
-pub trait Mounts {
-    /// Called once for each aggregate.
-    fn mount<A: Aggregate>(&mut self);
-}
+use kernel::Mounts;
 
 /// Mounts every aggregate.
 pub fn mount_all(mounts: &mut impl Mounts) {

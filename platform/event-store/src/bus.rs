@@ -2,7 +2,7 @@
 
 use crate::{ExecuteError, Executed, Request, Store};
 use futures::future::BoxFuture;
-use kernel::{Aggregate, Command, CommandEntry, RejectionEntry};
+use kernel::{Aggregate, Command, CommandEntry, Mounts, RejectionEntry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -29,23 +29,9 @@ pub struct CommandBus {
 }
 
 impl CommandBus {
-    /// A bus over `store` with no commands yet; fill it with [`CommandBus::mount`].
+    /// A bus over `store` with no commands yet; fill it with `registry::mount_all`.
     pub fn new(store: Store) -> Self {
         Self { store, commands: Arc::default() }
-    }
-
-    /// Adds every command of one aggregate.
-    pub fn mount<A: Aggregate>(&mut self) {
-        let commands = Arc::make_mut(&mut self.commands);
-        for entry in A::Command::CATALOGUE {
-            let info = CommandInfo {
-                entry,
-                path: A::PATH,
-                rejections: <A::Rejection as kernel::Rejection>::CATALOGUE,
-                run: run::<A>,
-            };
-            commands.insert(entry.name, info);
-        }
     }
 
     /// Every command, by name.
@@ -72,6 +58,16 @@ impl CommandBus {
         request: Request,
     ) -> Result<Executed, ExecuteError> {
         (info.run)(self.store.clone(), info.entry.action, id, body, request).await
+    }
+}
+
+impl Mounts for CommandBus {
+    fn mount<A: Aggregate>(&mut self) {
+        let commands = Arc::make_mut(&mut self.commands);
+        for entry in A::Command::CATALOGUE {
+            let rejections = <A::Rejection as kernel::Rejection>::CATALOGUE;
+            commands.insert(entry.name, CommandInfo { entry, path: A::PATH, rejections, run: run::<A> });
+        }
     }
 }
 
