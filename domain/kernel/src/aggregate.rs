@@ -1,6 +1,6 @@
 //! The trait a decision is written against.
 
-use crate::{Command, Context, Event, Recorded, Rejection, UnreadableEvent};
+use crate::{Command, Context, Event, Rejection, UnreadableEvent};
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
 use std::fmt::Debug;
@@ -24,7 +24,9 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
     /// Where the collection lives under `/v1/`: `crm/clients`.
     const PATH: &'static str;
     /// A snapshot is written when this many events have come since the last one.
-    const SNAPSHOT_EVERY: u64 = 200;
+    const SNAPSHOT_EVERY: i64 = 200;
+    /// Raise it when the state's shape or meaning changes, so that older snapshots are not read any more.
+    const STATE_VERSION: i32 = 1;
 
     /// Decides. Refusals before effects, one arm per case.
     fn decide(&self, command: Self::Command, ctx: &Context) -> Decision<Self>;
@@ -74,7 +76,45 @@ pub enum ClaimChange {
     Release(Claim),
 }
 
-type Fold = fn(&[Recorded<Box<serde_json::value::RawValue>>]) -> Result<Arc<dyn Any + Send + Sync>, UnreadableEvent>;
+/// One stored event of a stream, as far as folding needs it.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// `client.created`.
+    pub event_type: String,
+    /// Version of the payload as stored.
+    pub event_version: u32,
+    /// The payload as JSON text.
+    pub payload: String,
+}
+
+/// What the log holds of one stream: a snapshot if there is a usable one, and the events after it.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// The aggregate's version after the last event, 0 if it does not exist.
+    pub version: i64,
+    /// Position of the last event, 0 if it does not exist.
+    pub position: i64,
+    /// State as JSON text, and the version it covers.
+    pub snapshot: Option<(i64, String)>,
+    /// The events after the snapshot, in order.
+    pub events: Vec<Stored>,
+}
+
+impl History {
+    /// Folds the history into the aggregate's state.
+    pub fn fold<A: Aggregate>(&self) -> Result<A, UnreadableEvent> {
+        let mut state = match &self.snapshot {
+            Some((_, text)) => serde_json::from_str(text).map_err(|e| UnreadableEvent(format!("snapshot: {e}")))?,
+            None => A::default(),
+        };
+        for event in &self.events {
+            state.apply(&crate::read_event(&event.event_type, event.event_version, &event.payload)?);
+        }
+        Ok(state)
+    }
+}
+
+type Fold = fn(&History) -> Result<Arc<dyn Any + Send + Sync>, UnreadableEvent>;
 
 /// Another aggregate of the same context that a decision wants to see (read only, as of now).
 #[derive(Debug, Clone)]
@@ -83,7 +123,9 @@ pub struct Reference {
     pub stream: &'static str,
     /// How it is found.
     pub by: ReferenceBy,
-    /// Folds its events.
+    /// Version of its state's shape, for its snapshot.
+    pub state_version: i32,
+    /// Folds its history.
     pub fold: Fold,
 }
 
@@ -99,12 +141,22 @@ pub enum ReferenceBy {
 impl Reference {
     /// The aggregate with this id.
     pub fn id<A: Aggregate>(id: impl Into<Uuid>) -> Self {
-        Self { stream: A::Event::STREAM, by: ReferenceBy::Id(id.into()), fold: fold_any::<A> }
+        Self {
+            stream: A::Event::STREAM,
+            by: ReferenceBy::Id(id.into()),
+            state_version: A::STATE_VERSION,
+            fold: fold_any::<A>,
+        }
     }
 
     /// The aggregate that holds this claim.
     pub fn claim<A: Aggregate>(claim: Claim) -> Self {
-        Self { stream: A::Event::STREAM, by: ReferenceBy::Claim(claim), fold: fold_any::<A> }
+        Self {
+            stream: A::Event::STREAM,
+            by: ReferenceBy::Claim(claim),
+            state_version: A::STATE_VERSION,
+            fold: fold_any::<A>,
+        }
     }
 
     /// The key under which [`Context`] keeps what was found.
@@ -116,12 +168,6 @@ impl Reference {
     }
 }
 
-fn fold_any<A: Aggregate>(
-    events: &[Recorded<Box<serde_json::value::RawValue>>],
-) -> Result<Arc<dyn Any + Send + Sync>, UnreadableEvent> {
-    let mut state = A::default();
-    for event in events {
-        state.apply(&crate::read_event(&event.event_type, event.event_version, event.payload.get())?);
-    }
-    Ok(Arc::new(state))
+fn fold_any<A: Aggregate>(history: &History) -> Result<Arc<dyn Any + Send + Sync>, UnreadableEvent> {
+    Ok(Arc::new(history.fold::<A>()?))
 }

@@ -12,7 +12,7 @@ mod permission;
 pub mod spec;
 mod values;
 
-pub use aggregate::{Aggregate, Claim, ClaimChange, Decision, Mounts, Reference, ReferenceBy};
+pub use aggregate::{Aggregate, Claim, ClaimChange, Decision, History, Mounts, Reference, ReferenceBy, Stored};
 pub use catalogue::{
     Command, CommandEntry, Event, EventEntry, FieldError, Rejection, RejectionEntry, UnreadableEvent, Upcaster,
     read_event, read_fields, schema_of,
