@@ -1,9 +1,25 @@
 //! The one path a command takes: load, decide, append, and again if somebody was faster.
 
-use crate::Request;
-use kernel::{Aggregate, FieldError};
+use crate::append::{AppendError, Appender, Message, NewEvent, NewSnapshot, Outcome, Pending};
+use crate::load::{Loader, StreamKey};
+use crate::{IdempotencyKey, Request, wake::Waker};
+use anyhow::anyhow;
+use kernel::{
+    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldError, History, Metadata, Reference, ReferenceBy,
+    Rejection, TenantId,
+};
+use metrics::{counter, histogram};
+use quick_cache::sync::Cache;
 use sqlx::PgPool;
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
+
+/// How often a command is decided again after somebody was faster.
+const CONFLICTS_MAX: u32 = 3;
 
 /// Bounds of one store; the defaults suit a command-api.
 #[derive(Debug, Clone)]
@@ -23,8 +39,40 @@ impl Default for StoreOptions {
 }
 
 /// The write side. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Store {}
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    pool: PgPool,
+    queue: mpsc::Sender<Message>,
+    loader: Loader,
+    cache: Cache<StreamKey, Cached>,
+    closed: AtomicBool,
+}
+
+/// A stream's state as this process last saw it. May be stale: the append finds out, and no refusal relies on it.
+#[derive(Clone)]
+struct Cached {
+    state: Arc<dyn Any + Send + Sync>,
+    version: i64,
+    position: i64,
+    snapshot_version: i64,
+}
+
+/// A typed state to decide on.
+pub(crate) struct Known<A> {
+    pub state: Arc<A>,
+    pub version: i64,
+    position: i64,
+    snapshot_version: i64,
+    from_cache: bool,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("cached_streams", &self.0.cache.len()).finish_non_exhaustive()
+    }
+}
 
 /// What a command did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,32 +145,374 @@ pub enum ExecuteError {
 }
 
 impl Store {
-    /// Starts the appender and the loader on `pool`, which connects as `ubos_command` (or `ubos_worker`).
-    pub fn start(_pool: PgPool, _options: StoreOptions) -> Self {
-        Self {}
+    /// Starts the appender and the loader on `pool`, which connects as `ubos_command` (or `ubos_worker`). The appender
+    /// holds a connection of its own besides the pool's.
+    pub fn start(pool: PgPool, options: StoreOptions) -> Self {
+        let waker = Waker::start(pool.clone());
+        let (queue, receiver) = mpsc::channel(options.queue_commands_max);
+        let connect = pool.connect_options().as_ref().clone();
+        tokio::spawn(Appender::new(connect, receiver, options.batch_commands_max, waker).run());
+        let loader = Loader::start(pool.clone());
+        let cache = Cache::new(options.cached_streams_max);
+        Self(Arc::new(Shared { pool, queue, loader, cache, closed: AtomicBool::new(false) }))
     }
 
     /// Loads, decides, appends; reloads and decides again at most three times if somebody was faster.
     ///
-    /// `id` is the target; for a creation `None` draws a fresh one.
+    /// `id` is the target; for a creation `None` takes the command's id. A command whose decision is "already so"
+    /// answers the version and position that are there.
     pub async fn execute<A: Aggregate>(
         &self,
-        _id: Option<Uuid>,
-        _command: A::Command,
-        _request: &Request,
+        id: Option<Uuid>,
+        command: A::Command,
+        request: &Request,
     ) -> Result<Executed, ExecuteError> {
-        Err(ExecuteError::Overloaded)
+        let started = Instant::now();
+        let name = command.entry().name;
+        let result = self.decide_and_append::<A>(id, command, request).await;
+        let outcome = result.as_ref().map_or_else(ExecuteError::label, |_| "done");
+        histogram!("command_duration_seconds", "command" => name).record(started.elapsed());
+        counter!("commands_total", "command" => name, "outcome" => outcome).increment(1);
+        result
     }
 
-    /// The aggregate's state and version (0 if it does not exist), as the next decision would see it.
-    pub async fn load<A: Aggregate>(
+    /// The aggregate's state and version (0 if it does not exist), as the log has it.
+    pub async fn load<A: Aggregate>(&self, tenant: TenantId, id: Uuid) -> Result<(A, i64), ExecuteError> {
+        let known = self.load_fresh::<A>(key::<A>(tenant, id)).await?;
+        Ok((Arc::unwrap_or_clone(known.state), known.version))
+    }
+
+    /// The aggregate that holds a claim, if one does.
+    pub async fn holder(&self, tenant: TenantId, claim: &Claim) -> Result<Option<Uuid>, ExecuteError> {
+        let sql = "select aggregate_id from eventstore.holders($1, $2, $3)";
+        let row = sqlx::query_scalar(sql)
+            .bind(vec![tenant.0])
+            .bind(vec![claim.scope])
+            .bind(vec![claim.value.clone()])
+            .fetch_optional(&self.0.pool);
+        row.await.map_err(|e| ExecuteError::Unavailable(e.into()))
+    }
+
+    /// Stops taking commands and returns when everything that was accepted is committed and answered.
+    pub async fn drain(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        let (done, flushed) = oneshot::channel();
+        if self.0.queue.send(Message::Flush(done)).await.is_ok() {
+            // The appender drops the sender only when it has ended, and then nothing is left to wait for.
+            drop(flushed.await);
+        }
+    }
+
+    async fn decide_and_append<A: Aggregate>(
         &self,
-        _tenant: kernel::TenantId,
-        _id: Uuid,
-    ) -> Result<(A, i64), ExecuteError> {
-        Err(ExecuteError::Overloaded)
+        id: Option<Uuid>,
+        command: A::Command,
+        request: &Request,
+    ) -> Result<Executed, ExecuteError> {
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(ExecuteError::Overloaded);
+        }
+        let creates = command.entry().creates;
+        let id = match id {
+            Some(id) => id,
+            None if creates => request.command_id,
+            None => return Err(ExecuteError::NotFound),
+        };
+        let stream = key::<A>(request.tenant, id);
+        // Nobody else can know a fresh id, so there is nothing to load.
+        let fresh_id = creates && id == request.command_id;
+        let mut known = if fresh_id { Known::nothing() } else { self.load_cached::<A>(stream).await? };
+        let mut conflicts = 0;
+        loop {
+            let error = match self.attempt(&known, stream, command.clone(), request).await {
+                Ok(Some(executed)) => return Ok(executed),
+                Ok(None) => {
+                    counter!("append_conflicts_total").increment(1);
+                    conflicts += 1;
+                    if conflicts > CONFLICTS_MAX {
+                        return Err(ExecuteError::Conflict);
+                    }
+                    known = self.load_fresh::<A>(stream).await?;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if !error.is_refusal() {
+                return Err(error);
+            }
+            // A refusal is only given on what the log says now, and never to the repeat of something that was done.
+            if known.from_cache {
+                known = self.load_fresh::<A>(stream).await?;
+                continue;
+            }
+            return match &request.idempotency {
+                Some(key) => self.answer_of(request.tenant, key).await?.ok_or(error),
+                None => Err(error),
+            };
+        }
     }
 
-    /// Stops taking commands, answers what was accepted, and returns when the last batch is committed.
-    pub async fn drain(&self) {}
+    /// One try. `None` is a conflict.
+    async fn attempt<A: Aggregate>(
+        &self,
+        known: &Known<A>,
+        stream: StreamKey,
+        command: A::Command,
+        request: &Request,
+    ) -> Result<Option<Executed>, ExecuteError> {
+        let entry = command.entry();
+        match (entry.creates, known.version) {
+            (false, 0) => return Err(ExecuteError::NotFound),
+            (true, version) if version > 0 => return Err(ExecuteError::AlreadyExists),
+            _ => {}
+        }
+        if let Some(expected) = request.expected_version
+            && expected != known.version
+        {
+            return Err(ExecuteError::VersionMismatch { expected, actual: known.version });
+        }
+        let references = A::references(&command);
+        let mut ctx =
+            Context::new(request.tenant, request.actor.clone(), request.now, stream.aggregate_id, request.command_id);
+        self.fill_references(&mut ctx, request.tenant, references).await?;
+        let events = known.state.decide(command, &ctx).map_err(|rejection| {
+            let entry = rejection.entry();
+            ExecuteError::Rejected { code: entry.code, message: entry.message, invalid: entry.invalid }
+        })?;
+        if events.is_empty() && request.idempotency.is_none() {
+            return Ok(Some(known.unchanged(stream.aggregate_id)));
+        }
+        let (state, pending, answer) = self.prepare(known, stream, entry.name, events, request)?;
+        let snapshot_version = pending.snapshot.as_ref().map_or(known.snapshot_version, |s| s.version);
+        match self.0.queue.try_send(Message::Append(pending)) {
+            Ok(()) => {}
+            Err(_) => return Err(ExecuteError::Overloaded),
+        }
+        let outcome = answer.await.map_err(|_| ExecuteError::Unavailable(anyhow!("the appender has ended")))?;
+        match outcome {
+            Ok(Outcome::Appended { version, position, created }) => {
+                self.0.cache.insert(stream, Cached { state: Arc::new(state), version, position, snapshot_version });
+                let id = stream.aggregate_id;
+                Ok(Some(Executed { id, version, position, created, replayed: false }))
+            }
+            Ok(Outcome::Replayed { id, version, position, created }) => {
+                Ok(Some(Executed { id, version, position, created, replayed: true }))
+            }
+            Ok(Outcome::KeyReused) => Err(ExecuteError::KeyReused),
+            Ok(Outcome::Claimed { scope, holder }) => Err(ExecuteError::Claimed { scope, holder }),
+            Ok(Outcome::Conflict) => {
+                self.0.cache.remove(&stream);
+                Ok(None)
+            }
+            Err(AppendError::Unavailable(error)) => Err(ExecuteError::Unavailable(error)),
+            Err(AppendError::Fault(error)) => Err(ExecuteError::Fault(error)),
+        }
+    }
+
+    /// Folds the decided events, collects their claims and writes everything down for the appender.
+    #[expect(clippy::type_complexity, reason = "three results of one pass over the events, used in one place")]
+    pub(crate) fn prepare<A: Aggregate>(
+        &self,
+        known: &Known<A>,
+        stream: StreamKey,
+        command: &str,
+        events: Vec<A::Event>,
+        request: &Request,
+    ) -> Result<(A, Box<Pending>, oneshot::Receiver<Result<Outcome, AppendError>>), ExecuteError> {
+        let mut state = (*known.state).clone();
+        let mut claims = vec![];
+        let mut written = Vec::with_capacity(events.len());
+        for event in &events {
+            claims.extend(state.claims(event));
+            state.apply(event);
+            let entry = event.entry();
+            written.push(NewEvent {
+                event_id: Uuid::now_v7(),
+                event_type: entry.event_type,
+                event_version: i32::try_from(entry.version).unwrap_or(i32::MAX),
+                payload: json(event)?,
+            });
+        }
+        if written.iter().any(|event| holds_nul(&event.payload)) || claims.iter().any(claims_nul) {
+            let message = "expected text without NUL characters";
+            return Err(ExecuteError::Invalid(FieldError::new("", "nul_character", message)));
+        }
+        let version = known.version + written.len() as i64;
+        let snapshot = if version - known.snapshot_version >= A::SNAPSHOT_EVERY {
+            Some(NewSnapshot { version, state_version: A::STATE_VERSION, state: json(&state)? })
+        } else {
+            None
+        };
+        let metadata = Metadata {
+            actor: request.actor.clone(),
+            correlation_id: request.correlation_id,
+            causation_id: request.causation_id,
+            command: command.to_owned(),
+            traceparent: request.traceparent.clone(),
+        };
+        let (reply, answer) = oneshot::channel();
+        let pending = Pending {
+            tenant: stream.tenant,
+            aggregate_type: stream.aggregate_type,
+            aggregate_id: stream.aggregate_id,
+            expected: known.version,
+            metadata: json(&metadata)?,
+            key: request.idempotency.clone(),
+            events: written,
+            claims,
+            snapshot,
+            reply,
+        };
+        Ok((state, Box::new(pending), answer))
+    }
+
+    async fn load_cached<A: Aggregate>(&self, stream: StreamKey) -> Result<Known<A>, ExecuteError> {
+        if let Some(Cached { state, version, position, snapshot_version }) = self.0.cache.get(&stream)
+            && let Ok(state) = state.downcast::<A>()
+        {
+            return Ok(Known { state, version, position, snapshot_version, from_cache: true });
+        }
+        self.load_fresh(stream).await
+    }
+
+    pub(crate) async fn load_fresh<A: Aggregate>(&self, stream: StreamKey) -> Result<Known<A>, ExecuteError> {
+        let history = self.history(stream, A::STATE_VERSION).await?;
+        let state = Arc::new(history.fold::<A>().map_err(|e| ExecuteError::Fault(e.into()))?);
+        let snapshot_version = history.snapshot.as_ref().map_or(0, |(version, _)| *version);
+        let (version, position) = (history.version, history.position);
+        if version > 0 {
+            self.0.cache.insert(stream, Cached { state: state.clone(), version, position, snapshot_version });
+        }
+        Ok(Known { state, version, position, snapshot_version, from_cache: false })
+    }
+
+    pub(crate) async fn history(&self, stream: StreamKey, state_version: i32) -> Result<Arc<History>, ExecuteError> {
+        let history = self.0.loader.load(stream, state_version).await;
+        history.map_err(|e| ExecuteError::Unavailable(anyhow!("loading {}: {e}", stream.aggregate_type)))
+    }
+
+    async fn fill_references(
+        &self,
+        ctx: &mut Context,
+        tenant: TenantId,
+        references: Vec<Reference>,
+    ) -> Result<(), ExecuteError> {
+        for reference in references {
+            let id = match &reference.by {
+                ReferenceBy::Id(id) => Some(*id),
+                ReferenceBy::Claim(claim) => self.holder(tenant, claim).await?,
+            };
+            let mut found = None;
+            if let Some(id) = id {
+                let stream = StreamKey { tenant: tenant.0, aggregate_type: reference.stream, aggregate_id: id };
+                let history = self.history(stream, reference.state_version).await?;
+                if history.version > 0 {
+                    let state = (reference.fold)(&history).map_err(|e| ExecuteError::Fault(e.into()))?;
+                    found = Some((id, state));
+                }
+            }
+            ctx.insert_reference(reference.stream, reference.key(), found);
+        }
+        Ok(())
+    }
+
+    /// What an earlier request with this key was answered, if there was one.
+    async fn answer_of(&self, tenant: TenantId, key: &IdempotencyKey) -> Result<Option<Executed>, ExecuteError> {
+        let sql = "select fingerprint, aggregate_id, version, position, created from eventstore.answer($1, $2, $3)";
+        let row: Option<(Vec<u8>, Uuid, i64, i64, bool)> = sqlx::query_as(sql)
+            .bind(tenant.0)
+            .bind(&key.scope)
+            .bind(&key.key)
+            .fetch_optional(&self.0.pool)
+            .await
+            .map_err(|e| ExecuteError::Unavailable(e.into()))?;
+        match row {
+            None => Ok(None),
+            Some((fingerprint, ..)) if fingerprint != key.fingerprint => Err(ExecuteError::KeyReused),
+            Some((_, id, version, position, created)) => {
+                Ok(Some(Executed { id, version, position, created, replayed: true }))
+            }
+        }
+    }
+
+    pub(crate) async fn append_raw(
+        &self,
+        pending: Box<Pending>,
+        answer: oneshot::Receiver<Result<Outcome, AppendError>>,
+    ) -> Result<Outcome, ExecuteError> {
+        self.0.queue.send(Message::Append(pending)).await.map_err(|_| ExecuteError::Overloaded)?;
+        match answer.await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(AppendError::Unavailable(error))) => Err(ExecuteError::Unavailable(error)),
+            Ok(Err(AppendError::Fault(error))) => Err(ExecuteError::Fault(error)),
+            Err(_) => Err(ExecuteError::Unavailable(anyhow!("the appender has ended"))),
+        }
+    }
+}
+
+impl<A: Aggregate> Known<A> {
+    fn nothing() -> Self {
+        Self { state: Arc::new(A::default()), version: 0, position: 0, snapshot_version: 0, from_cache: false }
+    }
+
+    fn unchanged(&self, id: Uuid) -> Executed {
+        Executed { id, version: self.version, position: self.position, created: false, replayed: false }
+    }
+}
+
+impl ExecuteError {
+    /// A "no" that depends on the state it was decided on.
+    fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound
+                | Self::AlreadyExists
+                | Self::Rejected { .. }
+                | Self::Claimed { .. }
+                | Self::VersionMismatch { .. }
+        )
+    }
+
+    /// For metrics.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::Rejected { .. } => "rejected",
+            Self::Claimed { .. } => "claimed",
+            Self::VersionMismatch { .. } => "version_mismatch",
+            Self::Conflict => "conflict",
+            Self::KeyReused => "key_reused",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable(_) => "unavailable",
+            Self::Fault(_) => "fault",
+        }
+    }
+}
+
+pub(crate) fn key<A: Aggregate>(tenant: TenantId, id: Uuid) -> StreamKey {
+    StreamKey { tenant: tenant.0, aggregate_type: A::Event::STREAM, aggregate_id: id }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, ExecuteError> {
+    serde_json::to_string(value).map_err(|e| ExecuteError::Fault(e.into()))
+}
+
+/// PostgreSQL cannot store U+0000, and one such command would poison its batch.
+fn holds_nul(payload: &str) -> bool {
+    fn walk(value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::String(text) => text.contains('\0'),
+            serde_json::Value::Array(items) => items.iter().any(walk),
+            serde_json::Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || walk(value)),
+            _ => false,
+        }
+    }
+    payload.contains("\\u0000") && serde_json::from_str(payload).is_ok_and(|value| walk(&value))
+}
+
+fn claims_nul(change: &ClaimChange) -> bool {
+    let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
+    claim.value.contains('\0')
 }

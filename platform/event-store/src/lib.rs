@@ -2,12 +2,18 @@
 //!
 //! [`Store::execute`] is the only path a command takes; [`Log`] is the only path a reader takes.
 
+mod append;
 mod bus;
+mod cqrs;
 mod execute;
+mod load;
 mod log;
 mod request;
+mod wake;
 
 pub use bus::{CommandBus, CommandInfo};
+pub use cqrs::{CqrsContext, CqrsStore};
 pub use execute::{ExecuteError, Executed, Store, StoreOptions};
 pub use log::{Log, RawEvent};
 pub use request::{IdempotencyKey, Request};
+pub use wake::CHANNEL;

@@ -1,11 +1,16 @@
 //! The one path a reader takes: pages of the log by position.
 
-use kernel::Recorded;
+use kernel::{Metadata, Recorded, TenantId};
 use serde_json::value::RawValue;
-use sqlx::PgPool;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgPool, Row};
 
 /// A stored event whose payload has not been read.
 pub type RawEvent = Recorded<Box<RawValue>>;
+
+const COLUMNS: &str = "position, event_id, tenant_id, domain, aggregate_type, aggregate_id, sequence, event_type, \
+                       event_version, payload, metadata, recorded_at";
 
 /// Reads the log. Cheap to clone. `pool` connects as `ubos_worker`, which may see every tenant's events.
 #[derive(Debug, Clone)]
@@ -19,13 +24,58 @@ impl Log {
         Self { pool }
     }
 
+    /// The pool it reads with.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     /// Position of the last committed event, 0 for an empty log.
     pub async fn head(&self) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar("select position from eventstore.head").fetch_one(&self.pool).await
     }
 
     /// Events with `after < position <= after + limit`, in order, no gap; empty when the reader has caught up.
-    pub async fn read(&self, _after: i64, _limit: i64) -> Result<Vec<RawEvent>, sqlx::Error> {
-        Ok(vec![])
+    pub async fn read(&self, after: i64, limit: i64) -> Result<Vec<RawEvent>, sqlx::Error> {
+        let sql = format!(
+            "select {COLUMNS} from eventstore.events where position > $1 and position <= $2 order by position"
+        );
+        let rows = sqlx::query(&sql).bind(after).bind(after.saturating_add(limit)).fetch_all(&self.pool).await?;
+        rows.iter().map(event).collect()
     }
+
+    /// The same, only the events of these kinds of streams (`crm.client`): for folds that want a part of the log.
+    pub async fn read_types(&self, after: i64, upto: i64, types: &[String]) -> Result<Vec<RawEvent>, sqlx::Error> {
+        let sql = format!(
+            "select {COLUMNS} from eventstore.events
+             where position > $1 and position <= $2 and aggregate_type = any($3) order by position"
+        );
+        let rows = sqlx::query(&sql).bind(after).bind(upto).bind(types).fetch_all(&self.pool).await?;
+        rows.iter().map(event).collect()
+    }
+
+    /// The event at one position.
+    pub async fn find(&self, position: i64) -> Result<Option<RawEvent>, sqlx::Error> {
+        let sql = format!("select {COLUMNS} from eventstore.events where position = $1");
+        sqlx::query(&sql).bind(position).fetch_optional(&self.pool).await?.as_ref().map(event).transpose()
+    }
+}
+
+fn event(row: &PgRow) -> Result<RawEvent, sqlx::Error> {
+    let version: i32 = row.try_get(8)?;
+    let Json(payload): Json<Box<RawValue>> = row.try_get(9)?;
+    let Json(metadata): Json<Metadata> = row.try_get(10)?;
+    Ok(Recorded {
+        position: row.try_get(0)?,
+        event_id: row.try_get(1)?,
+        tenant_id: TenantId(row.try_get(2)?),
+        domain: row.try_get(3)?,
+        aggregate_type: row.try_get(4)?,
+        aggregate_id: row.try_get(5)?,
+        sequence: row.try_get(6)?,
+        event_type: row.try_get(7)?,
+        event_version: u32::try_from(version).unwrap_or(1),
+        payload,
+        metadata,
+        recorded_at: row.try_get(11)?,
+    })
 }

@@ -1,0 +1,480 @@
+//! Group commit: whatever arrived while the last commit was in flight shares the next one.
+//!
+//! The appender owns its connection and its transactions in its own task. A client that disconnects drops the future
+//! that waits for the answer, never a transaction half-way.
+
+use crate::{IdempotencyKey, wake::Waker};
+use anyhow::Context as _;
+use kernel::ClaimChange;
+use metrics::{counter, gauge, histogram};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{ConnectOptions, Connection, PgConnection, Row};
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+/// How long a batch is tried again when the database is away, before its commands are answered "unavailable".
+const OUTAGE_SECONDS_MAX: u64 = 15;
+
+/// One decided command on its way into the log.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub tenant: Uuid,
+    pub aggregate_type: &'static str,
+    pub aggregate_id: Uuid,
+    pub expected: i64,
+    pub metadata: String,
+    pub key: Option<IdempotencyKey>,
+    pub events: Vec<NewEvent>,
+    pub claims: Vec<ClaimChange>,
+    pub snapshot: Option<NewSnapshot>,
+    pub reply: oneshot::Sender<Result<Outcome, AppendError>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct NewEvent {
+    pub event_id: Uuid,
+    pub event_type: &'static str,
+    pub event_version: i32,
+    pub payload: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct NewSnapshot {
+    pub version: i64,
+    pub state_version: i32,
+    pub state: String,
+}
+
+/// What became of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Appended { version: i64, position: i64, created: bool },
+    Replayed { id: Uuid, version: i64, position: i64, created: bool },
+    KeyReused,
+    Conflict,
+    Claimed { scope: String, holder: Uuid },
+}
+
+/// Why nothing can be said of one command.
+#[derive(Debug)]
+pub(crate) enum AppendError {
+    /// The database is away; the command may or may not be in the log.
+    Unavailable(anyhow::Error),
+    /// The database refuses this command for a reason that is our defect.
+    Fault(anyhow::Error),
+}
+
+pub(crate) enum Message {
+    Append(Box<Pending>),
+    /// Answered when everything before it is settled.
+    Flush(oneshot::Sender<()>),
+}
+
+pub(crate) struct Appender {
+    options: PgConnectOptions,
+    connection: Option<PgConnection>,
+    queue: mpsc::Receiver<Message>,
+    waiting: VecDeque<Box<Pending>>,
+    flushes: Vec<oneshot::Sender<()>>,
+    batch_max: usize,
+    waker: Waker,
+}
+
+impl Appender {
+    pub fn new(
+        options: PgConnectOptions,
+        queue: mpsc::Receiver<Message>,
+        batch_max: usize,
+        waker: Waker,
+    ) -> Self {
+        let options = options.log_statements(tracing::log::LevelFilter::Off);
+        Self { options, connection: None, queue, waiting: VecDeque::new(), flushes: vec![], batch_max, waker }
+    }
+
+    /// Runs until every sender is gone and everything queued is settled.
+    pub async fn run(mut self) {
+        while self.collect().await {
+            let batch = self.take_batch();
+            if batch.is_empty() {
+                // Whoever asked may have given up; then nobody needs the answer.
+                self.flushes.drain(..).for_each(|done| done.send(()).unwrap_or_default());
+                continue;
+            }
+            histogram!("append_batch_commands").record(batch.len() as f64);
+            gauge!("append_queue_commands").set((self.queue.len() + self.waiting.len()) as f64);
+            let started = Instant::now();
+            self.settle(batch).await;
+            histogram!("append_batch_seconds").record(started.elapsed());
+        }
+    }
+
+    /// Waits for work, then takes everything that is already there. False when there will never be any more.
+    async fn collect(&mut self) -> bool {
+        if self.waiting.is_empty() && self.flushes.is_empty() {
+            match self.queue.recv().await {
+                Some(message) => self.accept(message),
+                None => return false,
+            }
+        }
+        while self.waiting.len() < 2 * self.batch_max {
+            match self.queue.try_recv() {
+                Ok(message) => self.accept(message),
+                Err(_) => break,
+            }
+        }
+        true
+    }
+
+    fn accept(&mut self, message: Message) {
+        match message {
+            Message::Append(pending) => self.waiting.push_back(pending),
+            Message::Flush(done) => self.flushes.push(done),
+        }
+    }
+
+    /// The commands that do not depend on each other, oldest first; the rest stays for the next batch.
+    fn take_batch(&mut self) -> Vec<Box<Pending>> {
+        let mut seen = HashSet::new();
+        let mut batch = vec![];
+        let mut later = VecDeque::new();
+        for pending in self.waiting.drain(..) {
+            let touched = touches(&pending);
+            if batch.len() < self.batch_max && touched.iter().all(|t| !seen.contains(t)) {
+                seen.extend(touched);
+                batch.push(pending);
+            } else {
+                // What waits also blocks what came after it, so that nobody is overtaken on the same stream.
+                seen.extend(touched);
+                later.push_back(pending);
+            }
+        }
+        self.waiting = later;
+        batch
+    }
+
+    /// Appends the batch and answers every command in it, whatever happens to the connection meanwhile.
+    async fn settle(&mut self, mut batch: Vec<Box<Pending>>) {
+        let deadline = Instant::now() + Duration::from_secs(OUTAGE_SECONDS_MAX);
+        let mut pause = Duration::from_millis(20);
+        let mut unknown = false;
+        loop {
+            match self.try_append(&mut batch, unknown).await {
+                Ok(()) => return,
+                Err(Failure::Batch(error)) if batch.len() > 1 => {
+                    // One command poisons the batch: each goes alone, so that the culprit fails alone.
+                    counter!("append_poisoned_batches_total").increment(1);
+                    tracing::warn!(commands = batch.len(), error = %error, "append batch refused, trying its commands alone");
+                    for pending in batch.drain(..) {
+                        Box::pin(self.settle(vec![pending])).await;
+                    }
+                    return;
+                }
+                Err(Failure::Batch(error)) => {
+                    for pending in batch {
+                        let error = anyhow::anyhow!("appending {}: {error}", pending.aggregate_type);
+                        drop(pending.reply.send(Err(AppendError::Fault(error))));
+                    }
+                    return;
+                }
+                Err(Failure::Connection(error)) => {
+                    self.connection = None;
+                    unknown = true;
+                    counter!("append_connection_failures_total").increment(1);
+                    if Instant::now() + pause > deadline {
+                        tracing::error!(error = format!("{error:#}"), commands = batch.len(), "log unavailable, giving up on a batch");
+                        for pending in batch {
+                            let error = anyhow::anyhow!("{error:#}");
+                            drop(pending.reply.send(Err(AppendError::Unavailable(error))));
+                        }
+                        return;
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    async fn try_append(&mut self, batch: &mut Vec<Box<Pending>>, unknown: bool) -> Result<(), Failure> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => {
+                let connection = PgConnection::connect_with(&self.options).await;
+                let connection = connection.context("connecting the appender").map_err(Failure::Connection)?;
+                self.connection.insert(connection)
+            }
+        };
+        if unknown {
+            answer_settled(connection, batch).await?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+        }
+        let answers = append(connection, batch).await?;
+        let mut last = 0;
+        for (pending, outcome) in batch.drain(..).zip(answers) {
+            if let Outcome::Appended { position, .. } = &outcome {
+                last = last.max(*position);
+                counter!("events_appended_total").increment(pending.events.len() as u64);
+            }
+            // Nobody may be waiting any more; the append stands all the same.
+            drop(pending.reply.send(Ok(outcome)));
+        }
+        self.waker.wake(last);
+        Ok(())
+    }
+}
+
+enum Failure {
+    /// The database answered: nothing of the batch was done.
+    Batch(sqlx::Error),
+    /// The database did not answer, or asks to come again; the outcome may be unknown.
+    Connection(anyhow::Error),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        let data = match &error {
+            // Class 22 and 23: the data; 42: the statement; P0: raised by a function.
+            sqlx::Error::Database(e) => {
+                e.code().is_some_and(|c| ["22", "23", "42", "P0"].iter().any(|class| c.starts_with(class)))
+            }
+            _ => false,
+        };
+        if data { Failure::Batch(error) } else { Failure::Connection(error.into()) }
+    }
+}
+
+/// What must not occur twice in one batch.
+fn touches(pending: &Pending) -> Vec<(Uuid, String)> {
+    let mut touched = vec![(pending.tenant, format!("stream {} {}", pending.aggregate_id, pending.aggregate_type))];
+    if let Some(key) = &pending.key {
+        touched.push((pending.tenant, format!("key {} {}", key.scope, key.key)));
+    }
+    for change in &pending.claims {
+        let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
+        touched.push((pending.tenant, format!("claim {} {}", claim.scope, claim.value)));
+    }
+    touched
+}
+
+async fn append(connection: &mut PgConnection, batch: &[Box<Pending>]) -> Result<Vec<Outcome>, Failure> {
+    let mut c = Commands::default();
+    for (pending, cmd) in batch.iter().zip(1..) {
+        c.push(pending, cmd);
+    }
+    let rows = sqlx::query(
+        "select outcome, aggregate_id, version, position, created, detail
+         from eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+    )
+    .bind(c.tenant)
+    .bind(c.aggregate_type)
+    .bind(c.id)
+    .bind(c.expected)
+    .bind(c.metadata)
+    .bind(c.scope)
+    .bind(c.key)
+    .bind(c.fingerprint)
+    .bind(c.event_cmd)
+    .bind(c.event_id)
+    .bind(c.event_type)
+    .bind(c.event_version)
+    .bind(c.event_payload)
+    .bind(c.claim_cmd)
+    .bind(c.claim_take)
+    .bind(c.claim_scope)
+    .bind(c.claim_value)
+    .bind(c.snapshot_cmd)
+    .bind(c.snapshot_version)
+    .bind(c.snapshot_state_version)
+    .bind(c.snapshot_state)
+    .fetch_all(connection)
+    .await?;
+    let outcomes: Vec<Outcome> = rows.iter().map(outcome).collect::<Result<_, _>>()?;
+    if outcomes.len() != batch.len() {
+        return Err(Failure::Connection(anyhow::anyhow!("{} answers for {} commands", outcomes.len(), batch.len())));
+    }
+    Ok(outcomes)
+}
+
+fn outcome(row: &PgRow) -> Result<Outcome, sqlx::Error> {
+    let (version, position, created) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+    Ok(match row.try_get(0)? {
+        "appended" => Outcome::Appended { version, position, created },
+        "replayed" => Outcome::Replayed { id: row.try_get(1)?, version, position, created },
+        "key_reused" => Outcome::KeyReused,
+        "claimed" => Outcome::Claimed { scope: row.try_get(5)?, holder: row.try_get(1)? },
+        _ => Outcome::Conflict,
+    })
+}
+
+/// After a lost connection: answers and removes those commands of the batch that are in the log after all.
+async fn answer_settled(connection: &mut PgConnection, batch: &mut Vec<Box<Pending>>) -> Result<(), Failure> {
+    let asked = || batch.iter().filter(|p| !p.events.is_empty());
+    let tenants: Vec<Uuid> = asked().map(|p| p.tenant).collect();
+    let ids: Vec<Uuid> = asked().map(|p| p.aggregate_id).collect();
+    let sequences: Vec<i64> = asked().map(|p| p.expected + p.events.len() as i64).collect();
+    let events: Vec<Uuid> = asked().filter_map(|p| p.events.last()).map(|e| e.event_id).collect();
+    let rows: Vec<(i64, i64)> = sqlx::query_as("select cmd, position from eventstore.settled($1, $2, $3, $4)")
+        .bind(tenants)
+        .bind(ids)
+        .bind(sequences)
+        .bind(&events)
+        .fetch_all(connection)
+        .await?;
+    for (cmd, position) in rows {
+        let Some(event_id) = usize::try_from(cmd - 1).ok().and_then(|index| events.get(index)) else { continue };
+        let found = batch.iter().position(|p| p.events.last().is_some_and(|e| e.event_id == *event_id));
+        if let Some(index) = found {
+            let pending = batch.remove(index);
+            let version = pending.expected + pending.events.len() as i64;
+            let appended = Outcome::Appended { version, position, created: pending.expected == 0 };
+            drop(pending.reply.send(Ok(appended)));
+        }
+    }
+    Ok(())
+}
+
+/// The columns of `eventstore.append`.
+#[derive(Default)]
+struct Commands {
+    tenant: Vec<Uuid>,
+    aggregate_type: Vec<&'static str>,
+    id: Vec<Uuid>,
+    expected: Vec<i64>,
+    metadata: Vec<String>,
+    scope: Vec<Option<String>>,
+    key: Vec<Option<String>>,
+    fingerprint: Vec<Option<Vec<u8>>>,
+    event_cmd: Vec<i32>,
+    event_id: Vec<Uuid>,
+    event_type: Vec<&'static str>,
+    event_version: Vec<i32>,
+    event_payload: Vec<String>,
+    claim_cmd: Vec<i32>,
+    claim_take: Vec<bool>,
+    claim_scope: Vec<&'static str>,
+    claim_value: Vec<String>,
+    snapshot_cmd: Vec<i32>,
+    snapshot_version: Vec<i64>,
+    snapshot_state_version: Vec<i32>,
+    snapshot_state: Vec<String>,
+}
+
+impl Commands {
+    fn push(&mut self, pending: &Pending, cmd: i32) {
+        self.tenant.push(pending.tenant);
+        self.aggregate_type.push(pending.aggregate_type);
+        self.id.push(pending.aggregate_id);
+        self.expected.push(pending.expected);
+        self.metadata.push(pending.metadata.clone());
+        self.scope.push(pending.key.as_ref().map(|k| k.scope.clone()));
+        self.key.push(pending.key.as_ref().map(|k| k.key.clone()));
+        self.fingerprint.push(pending.key.as_ref().map(|k| k.fingerprint.to_vec()));
+        for event in &pending.events {
+            self.event_cmd.push(cmd);
+            self.event_id.push(event.event_id);
+            self.event_type.push(event.event_type);
+            self.event_version.push(event.event_version);
+            self.event_payload.push(event.payload.clone());
+        }
+        for change in net(&pending.claims) {
+            let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
+            self.claim_cmd.push(cmd);
+            self.claim_take.push(matches!(change, ClaimChange::Take(_)));
+            self.claim_scope.push(claim.scope);
+            self.claim_value.push(claim.value.clone());
+        }
+        if let Some(snapshot) = &pending.snapshot {
+            self.snapshot_cmd.push(cmd);
+            self.snapshot_version.push(snapshot.version);
+            self.snapshot_state_version.push(snapshot.state_version);
+            self.snapshot_state.push(snapshot.state.clone());
+        }
+    }
+}
+
+/// The last change per value: released and taken again within one command is simply taken.
+fn net(changes: &[ClaimChange]) -> Vec<&ClaimChange> {
+    let claim = |change: &ClaimChange| {
+        let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
+        claim.clone()
+    };
+    let mut net: Vec<&ClaimChange> = vec![];
+    for change in changes {
+        net.retain(|earlier| claim(earlier) != claim(change));
+        net.push(change);
+    }
+    net
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::Claim;
+
+    fn appender() -> Appender {
+        let (_, queue) = mpsc::channel(1);
+        Appender::new(PgConnectOptions::new(), queue, 3, Waker::detached())
+    }
+
+    fn pending(stream: u128, key: Option<&str>, claims: Vec<ClaimChange>) -> Box<Pending> {
+        let key = key.map(|key| IdempotencyKey { scope: "u".into(), key: key.into(), fingerprint: [0; 32] });
+        Box::new(Pending {
+            tenant: Uuid::nil(),
+            aggregate_type: "crm.client",
+            aggregate_id: Uuid::from_u128(stream),
+            expected: 0,
+            metadata: String::new(),
+            key,
+            events: vec![],
+            claims,
+            snapshot: None,
+            reply: oneshot::channel().0,
+        })
+    }
+
+    fn streams(batch: &[Box<Pending>]) -> Vec<u128> {
+        batch.iter().map(|p| p.aggregate_id.as_u128()).collect()
+    }
+
+    #[test]
+    fn commands_to_one_stream_never_share_a_batch() {
+        let mut appender = appender();
+        appender.waiting.extend([pending(1, None, vec![]), pending(1, None, vec![]), pending(2, None, vec![])]);
+        assert_eq!(streams(&appender.take_batch()), [1, 2]);
+        assert_eq!(streams(&appender.take_batch()), [1]);
+        assert!(appender.take_batch().is_empty());
+    }
+
+    #[test]
+    fn commands_with_one_key_or_one_claim_never_share_a_batch() {
+        let take = || vec![ClaimChange::Take(Claim::new("crm.client.email", "a@b.example"))];
+        let mut appender = appender();
+        appender.waiting.extend([
+            pending(1, Some("k"), take()),
+            pending(2, Some("k"), vec![]),
+            pending(3, None, take()),
+            pending(4, Some("other"), vec![]),
+        ]);
+        assert_eq!(streams(&appender.take_batch()), [1, 4]);
+        assert_eq!(streams(&appender.take_batch()), [2, 3]);
+    }
+
+    #[test]
+    fn a_full_batch_leaves_the_rest_in_order() {
+        let mut appender = appender();
+        appender.waiting.extend((1..=5).map(|n| pending(n, None, vec![])));
+        assert_eq!(streams(&appender.take_batch()), [1, 2, 3]);
+        assert_eq!(streams(&appender.take_batch()), [4, 5]);
+    }
+
+    #[test]
+    fn released_and_taken_again_is_taken() {
+        let claim = || Claim::new("s", "v");
+        let changes = [ClaimChange::Release(claim()), ClaimChange::Take(claim())];
+        assert_eq!(net(&changes), [&ClaimChange::Take(claim())]);
+    }
+}
