@@ -109,9 +109,8 @@ fn email(text: &str) -> Result<String, String> {
 fn phone(text: &str) -> Result<String, String> {
     let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
     let number = digits.strip_prefix('+').unwrap_or("");
-    let valid = (7..=15).contains(&number.len())
-        && !number.starts_with('0')
-        && number.chars().all(|c| c.is_ascii_digit());
+    let valid =
+        (7..=15).contains(&number.len()) && !number.starts_with('0') && number.chars().all(|c| c.is_ascii_digit());
     if valid { Ok(digits) } else { Err("expected an E.164 telephone number such as +4930123456".to_owned()) }
 }
 
@@ -194,7 +193,9 @@ mod tests {
 
     #[test]
     fn what_is_not_an_address_is_refused() {
-        for wrong in ["", "ada", "ada@", "@example.com", "ada@example", "a da@example.com", "ada@exa mple.com", "a@b@c.de"] {
+        for wrong in
+            ["", "ada", "ada@", "@example.com", "ada@example", "a da@example.com", "ada@exa mple.com", "a@b@c.de"]
+        {
             assert!(wrong.parse::<Email>().is_err(), "{wrong:?}");
         }
     }

@@ -237,9 +237,9 @@ enum Failure {
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         let data = match &error {
-            // Class 22 and 23: the data; 42: the statement; P0: raised by a function.
+            // Class 22 and 23: the data; 42: the statement; 54: a limit, such as an index row; P0: raised by a function.
             sqlx::Error::Database(e) => {
-                e.code().is_some_and(|c| ["22", "23", "42", "P0"].iter().any(|class| c.starts_with(class)))
+                e.code().is_some_and(|c| ["22", "23", "42", "54", "P0"].iter().any(|class| c.starts_with(class)))
             }
             _ => false,
         };
