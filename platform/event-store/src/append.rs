@@ -83,12 +83,7 @@ pub(crate) struct Appender {
 }
 
 impl Appender {
-    pub fn new(
-        options: PgConnectOptions,
-        queue: mpsc::Receiver<Message>,
-        batch_max: usize,
-        waker: Waker,
-    ) -> Self {
+    pub fn new(options: PgConnectOptions, queue: mpsc::Receiver<Message>, batch_max: usize, waker: Waker) -> Self {
         let options = options.log_statements(tracing::log::LevelFilter::Off);
         Self { options, connection: None, queue, waiting: VecDeque::new(), flushes: vec![], batch_max, waker }
     }
@@ -183,7 +178,11 @@ impl Appender {
                     unknown = true;
                     counter!("append_connection_failures_total").increment(1);
                     if Instant::now() + pause > deadline {
-                        tracing::error!(error = format!("{error:#}"), commands = batch.len(), "log unavailable, giving up on a batch");
+                        tracing::error!(
+                            error = format!("{error:#}"),
+                            commands = batch.len(),
+                            "log unavailable, giving up on a batch"
+                        );
                         for pending in batch {
                             let error = anyhow::anyhow!("{error:#}");
                             drop(pending.reply.send(Err(AppendError::Unavailable(error))));

@@ -98,7 +98,9 @@ async fn load(pool: &PgPool, keys: &[(StreamKey, i32)]) -> Result<Vec<History>, 
     .await?;
     let mut histories: Vec<History> = keys.iter().map(|_| History::default()).collect();
     for (stream, sequence, position, event_type, event_version, payload) in rows {
-        let Some(history) = usize::try_from(stream - 1).ok().and_then(|index| histories.get_mut(index)) else { continue };
+        let Some(history) = usize::try_from(stream - 1).ok().and_then(|index| histories.get_mut(index)) else {
+            continue;
+        };
         history.position = history.position.max(position);
         match (sequence, event_type) {
             (Some(sequence), Some(event_type)) => {

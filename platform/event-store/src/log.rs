@@ -36,9 +36,8 @@ impl Log {
 
     /// Events with `after < position <= after + limit`, in order, no gap; empty when the reader has caught up.
     pub async fn read(&self, after: i64, limit: i64) -> Result<Vec<RawEvent>, sqlx::Error> {
-        let sql = format!(
-            "select {COLUMNS} from eventstore.events where position > $1 and position <= $2 order by position"
-        );
+        let sql =
+            format!("select {COLUMNS} from eventstore.events where position > $1 and position <= $2 order by position");
         let rows = sqlx::query(&sql).bind(after).bind(after.saturating_add(limit)).fetch_all(&self.pool).await?;
         rows.iter().map(event).collect()
     }

@@ -1,0 +1,131 @@
+//! Roles, migrations and connections.
+
+use crate::settings::DatabaseSettings;
+use anyhow::{Context, Result, bail};
+use secrecy::ExposeSecret;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Every migration of every schema, in order.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// The roles that services connect as, and the one that owns the schemas.
+pub const ROLES: [&str; 4] = ["ubos_owner", "ubos_command", "ubos_query", "ubos_worker"];
+
+/// One password per role, in the order of [`ROLES`].
+#[derive(Clone)]
+pub struct RolePasswords(pub [String; 4]);
+
+impl RolePasswords {
+    /// The same password for every role; for tests.
+    pub fn all(password: &str) -> Self {
+        Self(ROLES.map(|_| password.to_owned()))
+    }
+}
+
+/// Creates or updates the roles: they may log in, own nothing but `ubos_owner` does, and bypass nothing.
+pub async fn ensure_roles(admin: &mut PgConnection, passwords: &RolePasswords) -> Result<()> {
+    for (role, password) in ROLES.iter().zip(&passwords.0) {
+        let exists: bool = sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)")
+            .bind(role)
+            .fetch_one(&mut *admin)
+            .await?;
+        let verb = if exists { "alter" } else { "create" };
+        // A utility statement takes no parameters; format() quotes the literal.
+        let statement: String =
+            sqlx::query_scalar("select format('%s role %I login nosuperuser nobypassrls password %L', $1, $2, $3)")
+                .bind(verb)
+                .bind(role)
+                .bind(password)
+                .fetch_one(&mut *admin)
+                .await?;
+        admin.execute(statement.as_str()).await.with_context(|| format!("{verb} role {role}"))?;
+    }
+    Ok(())
+}
+
+/// Makes roles and database through `admin_url` if there is one, then migrates as owner. Harmless when repeated.
+pub async fn migrate(settings: &DatabaseSettings) -> Result<()> {
+    let owner = options(settings.owner_url.expose_secret(), "database.owner_url")?;
+    if let Some(admin_url) = &settings.admin_url {
+        let mut admin = PgConnection::connect_with(&options(admin_url.expose_secret(), "database.admin_url")?)
+            .await
+            .context("connecting to database.admin_url")?;
+        let urls = [&settings.owner_url, &settings.command_url, &settings.query_url, &settings.worker_url];
+        let mut passwords = RolePasswords::all("");
+        for ((url, role), password) in urls.iter().zip(ROLES).zip(&mut passwords.0) {
+            *password = password_of(url.expose_secret(), role)?;
+        }
+        ensure_roles(&mut admin, &passwords).await?;
+        let name = owner.get_database().context("database.owner_url names no database")?;
+        let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+            .bind(name)
+            .fetch_one(&mut admin)
+            .await?;
+        if !exists {
+            let statement: String = sqlx::query_scalar("select format('create database %I owner ubos_owner', $1)")
+                .bind(name)
+                .fetch_one(&mut admin)
+                .await?;
+            admin.execute(statement.as_str()).await?;
+        }
+        admin.close().await?;
+    }
+    let mut connection = PgConnection::connect_with(&owner).await.context("connecting to database.owner_url")?;
+    MIGRATOR.run(&mut connection).await.context("running migrations")?;
+    sqlx::query("select eventstore.ensure_partitions()").execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+fn password_of(url: &str, role: &str) -> Result<String> {
+    let parsed = options(url, role)?;
+    if parsed.get_username() != role {
+        bail!("the url of {role} must name the user {role}, not {:?}", parsed.get_username());
+    }
+    let credentials = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
+    let password = credentials.and_then(|user| user.split_once(':')).map(|(_, password)| password);
+    Ok(password.with_context(|| format!("the url of {role} names no password"))?.to_owned())
+}
+
+fn options(url: &str, setting: &str) -> Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("{setting} is not a PostgreSQL URL"))?;
+    Ok(options.log_statements(tracing::log::LevelFilter::Trace))
+}
+
+/// A pool for one role. Refuses a role that row-level security would not bind, and a schema that is not migrated.
+///
+/// Waits up to `patience` for the database to come up, so that services may start in any order.
+pub async fn connect(url: &str, service: &str, connections_max: u32, patience: Duration) -> Result<PgPool> {
+    let options = options(url, service)?.application_name(service).options([("statement_timeout", "30s")]);
+    let deadline = tokio::time::Instant::now() + patience;
+    let pool = loop {
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(Duration::from_secs(5))
+            // A ping per acquire would be a second round trip for every query.
+            .test_before_acquire(false)
+            .connect_with(options.clone())
+            .await;
+        match pool {
+            Ok(pool) => break pool,
+            Err(error) if tokio::time::Instant::now() < deadline => {
+                tracing::info!(error = %error, "database not there yet");
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            Err(error) => return Err(error).with_context(|| format!("connecting {service} to PostgreSQL")),
+        }
+    };
+    let exempt: bool = sqlx::query_scalar("select rolsuper or rolbypassrls from pg_roles where rolname = current_user")
+        .fetch_one(&pool)
+        .await?;
+    if exempt {
+        bail!(
+            "{service} connects as a role that row-level security does not bind; use ubos_command, ubos_query or ubos_worker"
+        );
+    }
+    Ok(pool)
+}

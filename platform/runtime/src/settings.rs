@@ -1,0 +1,317 @@
+//! One typed settings struct: defaults, then a TOML file, then the environment (`UBOS__DATABASE__COMMAND_URL`).
+
+use anyhow::{Result, bail};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Where the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// One's own machine; development tokens may be minted.
+    Development,
+    /// Customers' data.
+    Production,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// "development" or "production".
+    pub environment: Environment,
+    /// PostgreSQL.
+    pub database: DatabaseSettings,
+    /// NATS JetStream.
+    pub nats: NatsSettings,
+    /// The two HTTP services.
+    pub http: HttpSettings,
+    /// Health and metrics of the roles that serve nothing else.
+    pub admin: AdminSettings,
+    /// Who may come in.
+    pub auth: AuthSettings,
+    /// The write path.
+    pub append: AppendSettings,
+    /// Logs and traces.
+    pub telemetry: TelemetrySettings,
+}
+
+/// PostgreSQL.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// A superuser's URL with which `ubos migrate` makes roles and database; leave it out where somebody else makes them.
+    #[schemars(with = "Option<String>")]
+    pub admin_url: Option<SecretString>,
+    /// URL of `ubos_owner`, which runs migrations.
+    #[schemars(with = "String")]
+    pub owner_url: SecretString,
+    /// URL of `ubos_command`, as which command-api connects.
+    #[schemars(with = "String")]
+    pub command_url: SecretString,
+    /// URL of `ubos_query`, as which query-api connects.
+    #[schemars(with = "String")]
+    pub query_url: SecretString,
+    /// URL of `ubos_worker`, as which relay, projections and workflow connect.
+    #[schemars(with = "String")]
+    pub worker_url: SecretString,
+    /// Connections per process at most.
+    pub connections_max: u32,
+}
+
+/// NATS JetStream.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NatsSettings {
+    /// Where the server is: `nats://user:password@host:4222`.
+    pub url: String,
+    /// Name of the stream.
+    pub stream: String,
+    /// What every subject begins with.
+    pub subject_prefix: String,
+    /// Copies of the stream in the cluster.
+    pub replicas: usize,
+    /// Days that events stay in the stream; older ones are read from the log.
+    pub max_age_days: u64,
+}
+
+/// The two HTTP services.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Where command-api listens.
+    pub command_bind: SocketAddr,
+    /// Where query-api listens.
+    pub query_bind: SocketAddr,
+    /// Bytes of a request body at most.
+    pub max_body_bytes: usize,
+    /// How long after SIGTERM connections are still accepted, so that load balancers notice first, milliseconds.
+    pub drain_delay_ms: u64,
+    /// How long requests in flight may take after that, milliseconds.
+    pub drain_timeout_ms: u64,
+    /// How long a read waits for `Min-Position`, milliseconds.
+    pub min_position_wait_ms: u64,
+}
+
+/// Health and metrics of the roles that serve nothing else.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminSettings {
+    /// Where the relay answers.
+    pub relay_bind: SocketAddr,
+    /// Where the projections answer.
+    pub projections_bind: SocketAddr,
+    /// Where the workflow engine answers.
+    pub workflow_bind: SocketAddr,
+}
+
+/// Who may come in.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuthSettings {
+    /// The keys that tokens are verified with: a JWKS file or an http(s) URL.
+    pub jwks: String,
+    /// How often the keys are read again, seconds.
+    pub jwks_refresh_seconds: u64,
+    /// The `iss` that tokens must carry.
+    pub issuer: String,
+    /// The `aud` that tokens must carry.
+    pub audience: String,
+    /// Clock difference that is forgiven, seconds.
+    pub leeway_seconds: u64,
+    /// PKCS#8 Ed25519 key with which `ubos token` signs; refused in production.
+    pub dev_signing_key: Option<PathBuf>,
+}
+
+/// The write path.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppendSettings {
+    /// Commands in one append batch at most.
+    pub batch_commands_max: usize,
+    /// Commands that may wait; beyond it the answer is 503.
+    pub queue_commands_max: usize,
+    /// Streams kept in memory.
+    pub cached_streams_max: usize,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Logs and traces.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetrySettings {
+    /// "json" or "text".
+    pub log_format: LogFormat,
+    /// What is logged, in `tracing` filter syntax.
+    pub log_filter: String,
+    /// OTLP/HTTP endpoint for traces (`http://127.0.0.1:4318`); none exports nothing.
+    pub otlp_endpoint: Option<String>,
+}
+
+/// What is so unless set; everything that is not here must be set.
+fn defaults() -> serde_json::Value {
+    serde_json::json!({
+        "environment": "production",
+        "database": { "connections_max": 16 },
+        "nats": { "url": "nats://127.0.0.1:21422", "stream": "EVENTS", "subject_prefix": "ubos.events", "replicas": 1, "max_age_days": 30 },
+        "http": {
+            "command_bind": "127.0.0.1:21400", "query_bind": "127.0.0.1:21401", "max_body_bytes": 1_048_576,
+            "drain_delay_ms": 3_000, "drain_timeout_ms": 20_000, "min_position_wait_ms": 2_000
+        },
+        "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404" },
+        "auth": { "jwks_refresh_seconds": 300, "leeway_seconds": 30 },
+        "append": { "batch_commands_max": 128, "queue_commands_max": 4_096, "cached_streams_max": 20_000 },
+        "telemetry": { "log_format": "json", "log_filter": "info" },
+    })
+}
+
+impl Settings {
+    /// Reads file and environment. The error names the setting that is missing, unknown or wrong.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        if let Some(file) = file
+            && !file.is_file()
+        {
+            bail!("settings file {} does not exist", file.display());
+        }
+        let mut figment = Figment::from(Serialized::defaults(defaults()));
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file(file));
+        }
+        Self::extract(figment.merge(Env::prefixed("UBOS__").split("__")))
+    }
+
+    fn extract(figment: Figment) -> Result<Self> {
+        let settings: Settings = figment.extract().map_err(|error| {
+            let mut reasons = error.into_iter().map(|e| {
+                let path = e.path.join(".");
+                let place = if path.is_empty() { String::new() } else { format!(" (in {path})") };
+                format!("settings: {}{place}", e.kind)
+            });
+            anyhow::anyhow!(reasons.next().unwrap_or_default())
+        })?;
+        if settings.environment == Environment::Production && settings.auth.dev_signing_key.is_some() {
+            bail!("settings: auth.dev_signing_key must not be set in production");
+        }
+        Ok(settings)
+    }
+}
+
+/// The commented file that shows every setting: `deploy/config.default.toml`.
+pub fn documented_defaults() -> String {
+    let schema = schemars::generate::SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
+    let schema = schema.into_generator().into_root_schema_for::<Settings>().to_value();
+    let mut text = String::from(
+        "# Every setting with what it is unless set. A setting shown without a value must be set.\n\
+         # The environment overrides the file: UBOS__DATABASE__COMMAND_URL is database.command_url.\n\
+         # Generated by `cargo xtask gen`; do not edit.\n\n",
+    );
+    let defaults = defaults();
+    let empty = serde_json::Map::new();
+    let properties = |schema: &serde_json::Value| schema["properties"].as_object().unwrap_or(&empty).clone();
+    let mut sections = String::new();
+    for (name, setting) in properties(&schema) {
+        let about = setting["description"].as_str().unwrap_or_default();
+        if properties(&setting).is_empty() {
+            text.push_str(&format!("# {about}\n{}\n", line(&name, &defaults[&name])));
+            continue;
+        }
+        sections.push_str(&format!("\n# {about}\n[{name}]\n"));
+        for (field, setting) in properties(&setting) {
+            let about = setting["description"].as_str().unwrap_or_default();
+            sections.push_str(&format!("# {about}\n{}\n", line(&field, &defaults[&name][&field])));
+        }
+    }
+    text + &sections
+}
+
+fn line(name: &str, value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => format!("# {name} ="),
+        value => format!("{name} = {value}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = r#"
+        environment = "development"
+        [database]
+        owner_url = "postgres://ubos_owner:s3cret@localhost/ubos"
+        command_url = "postgres://ubos_command:s3cret@localhost/ubos"
+        query_url = "postgres://ubos_query:s3cret@localhost/ubos"
+        worker_url = "postgres://ubos_worker:s3cret@localhost/ubos"
+        [auth]
+        jwks = "jwks.json"
+        issuer = "https://id.example"
+        audience = "ubos"
+    "#;
+
+    fn read(toml: &str) -> Result<Settings> {
+        Settings::extract(Figment::from(Serialized::defaults(defaults())).merge(Toml::string(toml)))
+    }
+
+    fn error(toml: &str) -> String {
+        read(toml).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_has_no_sensible_default_is_all_that_must_be_set() {
+        let settings = read(MINIMAL).unwrap();
+        assert_eq!(settings.http.max_body_bytes, 1_048_576);
+    }
+
+    #[test]
+    fn a_missing_setting_is_named() {
+        let message = error(&MINIMAL.replace("issuer = \"https://id.example\"", ""));
+        assert!(message.contains("issuer"), "{message}");
+    }
+
+    #[test]
+    fn an_unknown_setting_is_named() {
+        let message = error(&format!("{MINIMAL}\nissure = \"typo\""));
+        assert!(message.contains("issure"), "{message}");
+    }
+
+    #[test]
+    fn a_setting_of_the_wrong_type_is_named() {
+        let message = error(&format!("{MINIMAL}\nleeway_seconds = \"soon\""));
+        assert!(message.contains("leeway_seconds"), "{message}");
+    }
+
+    #[test]
+    fn a_development_key_is_refused_in_production() {
+        let toml = MINIMAL.replace("development", "production") + "\ndev_signing_key = \"dev.pk8\"";
+        assert!(error(&toml).contains("dev_signing_key"));
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        assert!(!format!("{:?}", read(MINIMAL).unwrap()).contains("s3cret"));
+    }
+
+    #[test]
+    fn the_documented_defaults_show_every_setting_with_a_sentence() {
+        let text = documented_defaults();
+        for setting in ["command_url", "max_body_bytes", "otlp_endpoint", "batch_commands_max"] {
+            assert!(text.contains(setting), "{setting}");
+        }
+        assert!(!text.contains("# \n"), "every setting has a sentence:\n{text}");
+        read(&format!("{text}\n")).unwrap_err();
+    }
+}
