@@ -29,6 +29,14 @@ create table eventstore.events
 ) partition by range (position);
 create index events_stream on eventstore.events (tenant_id, aggregate_id, sequence);
 
+-- Append-only for everybody, the owner included.
+create function eventstore.refuse_change() returns trigger
+    language plpgsql as
+$$
+begin
+    raise exception 'the event log is append-only: % refused', tg_op using errcode = 'insufficient_privilege';
+end
+$$;
 -- Partitions of twenty million positions, so that old ones can be archived. `ubos migrate` and the relay's leader keep
 -- at least one empty partition ahead of the head.
 create function eventstore.ensure_partitions() returns integer
@@ -50,6 +58,9 @@ begin
             execute format('alter table eventstore.events_%s force row level security', lpad(ordinal::text, 4, '0'));
             execute format('create policy every_tenant on eventstore.events_%s to ubos_owner using (true) with check (true)',
                            lpad(ordinal::text, 4, '0'));
+            -- Statement triggers are not inherited.
+            execute format('create trigger append_only_truncate before truncate on eventstore.events_%s
+                            for each statement execute function eventstore.refuse_change()', lpad(ordinal::text, 4, '0'));
             made := made + 1;
         end if;
     end loop;
@@ -60,14 +71,6 @@ revoke execute on function eventstore.ensure_partitions() from public;
 grant execute on function eventstore.ensure_partitions() to ubos_worker;
 select eventstore.ensure_partitions();
 
--- Append-only for everybody, the owner included.
-create function eventstore.refuse_change() returns trigger
-    language plpgsql as
-$$
-begin
-    raise exception 'the event log is append-only: % refused', tg_op using errcode = 'insufficient_privilege';
-end
-$$;
 create trigger append_only before update or delete on eventstore.events
     for each row execute function eventstore.refuse_change();
 create trigger append_only_truncate before truncate on eventstore.events
