@@ -4,5 +4,7 @@
 //! A *client* is served, be it an organisation or one person; a *contact* is a person one talks to.
 
 pub mod client;
+pub mod contact;
 
 pub use client::Client;
+pub use contact::Contact;

@@ -1,1 +1,5 @@
-//! Portal users and their invitations.
+//! Portal users and their invitations: how clients come in.
+
+pub mod portal_user;
+
+pub use portal_user::PortalUser;

@@ -8,4 +8,8 @@ use kernel::Mounts;
 /// Mounts every aggregate.
 pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<crm::Client>();
+    mounts.mount::<crm::Contact>();
+    mounts.mount::<portal::PortalUser>();
+    mounts.mount::<files::FolderTemplate>();
+    mounts.mount::<files::Folder>();
 }

@@ -1,0 +1,211 @@
+//! A contact: a person one talks to, at a client or not yet at one.
+
+use crm_events::ContactEvent as E;
+use kernel::{
+    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Name, Personal, Phone, command, rejection,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use ContactCommand as C;
+use ContactRejection as R;
+
+/// What may be asked of a contact.
+#[command("crm.contact")]
+pub enum ContactCommand {
+    /// Adds a person to the golden record.
+    #[creates]
+    Create {
+        /// What the person is called.
+        name: Name,
+        /// The person's address; no two contacts of a firm share one.
+        #[serde(default)]
+        email: Option<Email>,
+        /// The person's telephone number, E.164.
+        #[serde(default)]
+        phone: Option<Phone>,
+    },
+    /// Gives the person another name.
+    Rename {
+        /// The new name.
+        name: Name,
+    },
+    /// Replaces address and telephone number; leaving one out removes it.
+    ChangeContactDetails {
+        /// The address.
+        #[serde(default)]
+        email: Option<Email>,
+        /// The telephone number, E.164.
+        #[serde(default)]
+        phone: Option<Phone>,
+    },
+    /// Lets the person speak for a client, or changes in which role.
+    LinkToClient {
+        /// The client.
+        client_id: ClientId,
+        /// In which role.
+        role: Name,
+        /// Is this the first person to ask?
+        #[serde(default)]
+        primary: bool,
+    },
+    /// Ends that the person speaks for a client.
+    UnlinkFromClient {
+        /// The client.
+        client_id: ClientId,
+    },
+    /// Takes the person out of every list; the history stays.
+    Archive {},
+    /// Puts the person back into the lists.
+    Restore {},
+}
+
+/// Why a contact's command may be refused.
+#[rejection("crm.contact")]
+pub enum ContactRejection {
+    /// The contact is archived; restore it first.
+    Archived,
+}
+
+/// What is remembered of a contact.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Contact {
+    name: String,
+    email: Option<Personal<Email>>,
+    phone: Option<Personal<Phone>>,
+    clients: BTreeMap<ClientId, (String, bool)>,
+    archived: bool,
+}
+
+impl Aggregate for Contact {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "crm/contacts";
+
+    fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
+        Ok(match command {
+            C::Create { name, email, phone } => {
+                vec![E::Created { name: name.into(), email: email.map(Personal), phone: phone.map(Personal) }]
+            }
+            C::Archive {} if self.archived => vec![],
+            C::Archive {} => vec![E::Archived {}],
+            C::Restore {} if self.archived => vec![E::Restored {}],
+            C::Restore {} => vec![],
+            _ if self.archived => return Err(R::Archived),
+            C::Rename { name } if name.as_str() == self.name => vec![],
+            C::Rename { name } => vec![E::Renamed { name: name.into() }],
+            C::ChangeContactDetails { email, phone } => {
+                let (email, phone) = (email.map(Personal), phone.map(Personal));
+                if (&email, &phone) == (&self.email, &self.phone) {
+                    vec![]
+                } else {
+                    vec![E::ContactDetailsChanged { email, phone }]
+                }
+            }
+            C::LinkToClient { client_id, role, primary } => {
+                let link = (role.as_str().to_owned(), primary);
+                if self.clients.get(&client_id) == Some(&link) {
+                    vec![]
+                } else {
+                    vec![E::LinkedToClient { client_id, role, primary }]
+                }
+            }
+            C::UnlinkFromClient { client_id } if self.clients.contains_key(&client_id) => {
+                vec![E::UnlinkedFromClient { client_id }]
+            }
+            C::UnlinkFromClient { .. } => vec![],
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Created { name, email, phone } => {
+                self.name = name.expose().as_str().to_owned();
+                self.email = email.clone();
+                self.phone = phone.clone();
+            }
+            E::Renamed { name } => self.name = name.expose().as_str().to_owned(),
+            E::ContactDetailsChanged { email, phone } => {
+                self.email = email.clone();
+                self.phone = phone.clone();
+            }
+            E::LinkedToClient { client_id, role, primary } => {
+                self.clients.insert(*client_id, (role.as_str().to_owned(), *primary));
+            }
+            E::UnlinkedFromClient { client_id } => {
+                self.clients.remove(client_id);
+            }
+            E::Archived {} => self.archived = true,
+            E::Restored {} => self.archived = false,
+        }
+    }
+
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        let take =
+            |email: &Option<Personal<Email>>| email.iter().map(|e| ClaimChange::Take(address(e))).collect::<Vec<_>>();
+        let release = || self.email.iter().map(|e| ClaimChange::Release(address(e))).collect::<Vec<_>>();
+        match event {
+            E::Created { email, .. } => take(email),
+            E::ContactDetailsChanged { email, .. } if *email != self.email => [release(), take(email)].concat(),
+            // An archived person does not stand in the way of a new one with the same address.
+            E::Archived {} => release(),
+            E::Restored {} => take(&self.email),
+            _ => vec![],
+        }
+    }
+}
+
+fn address(email: &Personal<Email>) -> Claim {
+    Claim::new("crm.contact.email", email.expose().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::spec::given;
+
+    fn created() -> E {
+        E::Created {
+            name: Personal("Ada Lovelace".parse().unwrap()),
+            email: Some(Personal("ada@example.com".parse().unwrap())),
+            phone: None,
+        }
+    }
+
+    fn ada() -> Claim {
+        Claim::new("crm.contact.email", "ada@example.com")
+    }
+
+    #[test]
+    fn a_new_contact_claims_its_address() {
+        let create = C::Create {
+            name: "Ada Lovelace".parse().unwrap(),
+            email: Some("ADA@example.com".parse().unwrap()),
+            phone: None,
+        };
+        assert_eq!(given::<Contact>([]).when(create).then([created()]).claims(), [ClaimChange::Take(ada())]);
+    }
+
+    #[test]
+    fn an_archived_contact_frees_its_address_and_takes_it_back_when_restored() {
+        assert_eq!(given::<Contact>([created()]).when(C::Archive {}).claims(), [ClaimChange::Release(ada())]);
+        let archived = given::<Contact>([created(), E::Archived {}]);
+        assert_eq!(archived.when(C::Restore {}).claims(), [ClaimChange::Take(ada())]);
+    }
+
+    #[test]
+    fn an_archived_contact_cannot_be_renamed() {
+        let rename = C::Rename { name: "Ada King".parse().unwrap() };
+        given::<Contact>([created(), E::Archived {}]).when(rename).rejected("crm.contact.archived");
+    }
+
+    #[test]
+    fn linking_twice_in_the_same_role_is_already_so() {
+        let client_id = ClientId(uuid::Uuid::from_u128(7));
+        let link = || C::LinkToClient { client_id, role: "owner".parse().unwrap(), primary: true };
+        let linked = E::LinkedToClient { client_id, role: "owner".parse().unwrap(), primary: true };
+        given::<Contact>([created()]).when(link()).then([linked.clone()]);
+        given::<Contact>([created(), linked]).when(link()).then_nothing();
+    }
+}

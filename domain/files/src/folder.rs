@@ -1,0 +1,330 @@
+//! A folder: the root of a tree of folders, decided on as a whole.
+
+use crate::FolderTemplate;
+use files_events::{FolderEvent as E, Subfolder, TemplatePath};
+use kernel::{Aggregate, ClientId, Context, Decision, FolderId, Name, ProjectId, Reference, Slug, command, rejection};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use FolderCommand as C;
+use FolderRejection as R;
+
+/// Folders of one tree.
+const FOLDERS_MAX: usize = 2_000;
+
+/// What may be asked of a folder tree.
+#[command("files.folder")]
+pub enum FolderCommand {
+    /// Makes an empty folder.
+    #[creates]
+    Create {
+        /// Its name.
+        name: Name,
+        /// Whose papers it holds.
+        #[serde(default)]
+        client_id: Option<ClientId>,
+        /// Which project's papers it holds.
+        #[serde(default)]
+        project_id: Option<ProjectId>,
+    },
+    /// Makes a folder with all the subfolders of a template.
+    #[creates]
+    CreateFromTemplate {
+        /// The template's key.
+        template: Slug,
+        /// Its name; the template's name unless given.
+        #[serde(default)]
+        name: Option<Name>,
+        /// Whose papers it holds.
+        #[serde(default)]
+        client_id: Option<ClientId>,
+        /// Which project's papers it holds.
+        #[serde(default)]
+        project_id: Option<ProjectId>,
+    },
+    /// Puts a folder into the tree.
+    AddSubfolder {
+        /// The folder it lies in; the root unless given.
+        #[serde(default)]
+        parent_id: Option<FolderId>,
+        /// Its name.
+        name: Name,
+    },
+    /// Gives a folder of the tree, or its root, another name.
+    Rename {
+        /// Which one; the root unless given.
+        #[serde(default)]
+        folder_id: Option<FolderId>,
+        /// Its new name.
+        name: Name,
+    },
+    /// Moves a folder elsewhere in the tree.
+    MoveSubfolder {
+        /// Which one.
+        folder_id: FolderId,
+        /// The folder it shall lie in.
+        parent_id: FolderId,
+    },
+    /// Takes the tree out of every list; nothing is deleted.
+    Archive {},
+    /// Puts the tree back into the lists.
+    Restore {},
+}
+
+/// Why a folder's command may be refused.
+#[rejection("files.folder")]
+pub enum FolderRejection {
+    /// The folder is archived; restore it first.
+    Archived,
+    /// There is no folder template with this key.
+    #[invalid("/template")]
+    UnknownTemplate,
+    /// The folder template is retired.
+    TemplateRetired,
+    /// The tree has no such folder.
+    #[invalid("/folder_id")]
+    UnknownFolder,
+    /// The tree has no such folder to put it into.
+    #[invalid("/parent_id")]
+    UnknownParent,
+    /// A folder of this name lies there already.
+    NameTaken,
+    /// A folder cannot lie inside itself.
+    #[invalid("/parent_id")]
+    Cycle,
+    /// A tree has at most 2,000 folders.
+    TooManyFolders,
+}
+
+/// What is remembered of a folder tree.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Folder {
+    name: String,
+    /// Every subfolder: its parent and its name. The root is not among them.
+    subfolders: BTreeMap<FolderId, (FolderId, String)>,
+    archived: bool,
+}
+
+impl Aggregate for Folder {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "files/folders";
+
+    fn references(command: &C) -> Vec<Reference> {
+        match command {
+            C::CreateFromTemplate { template, .. } => {
+                vec![Reference::claim::<FolderTemplate>(FolderTemplate::key_claim(template))]
+            }
+            _ => vec![],
+        }
+    }
+
+    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+        let root = FolderId(ctx.id);
+        Ok(match command {
+            C::Create { name, client_id, project_id } => {
+                vec![E::Created { name, client_id, project_id, template: None, subfolders: vec![] }]
+            }
+            C::CreateFromTemplate { template, name, client_id, project_id } => {
+                let claim = FolderTemplate::key_claim(&template);
+                let (_, found) = ctx.holder::<FolderTemplate>(claim.scope, &claim.value).ok_or(R::UnknownTemplate)?;
+                if found.is_retired() {
+                    return Err(R::TemplateRetired);
+                }
+                let name = match name {
+                    Some(name) => name,
+                    None => found.name().parse().map_err(|_| R::UnknownTemplate)?,
+                };
+                let subfolders = plant(found.paths(), root, ctx);
+                vec![E::Created { name, client_id, project_id, template: Some(template), subfolders }]
+            }
+            C::Archive {} if self.archived => vec![],
+            C::Archive {} => vec![E::Archived {}],
+            C::Restore {} if self.archived => vec![E::Restored {}],
+            C::Restore {} => vec![],
+            _ if self.archived => return Err(R::Archived),
+            C::AddSubfolder { parent_id, name } => {
+                let parent_id = parent_id.unwrap_or(root);
+                self.check_place(root, parent_id, &name, None)?;
+                if self.subfolders.len() >= FOLDERS_MAX {
+                    return Err(R::TooManyFolders);
+                }
+                vec![E::SubfolderAdded { subfolder: Subfolder { id: ctx.fresh(), parent_id, name } }]
+            }
+            C::Rename { folder_id, name } => return self.rename(root, folder_id.unwrap_or(root), name),
+            C::MoveSubfolder { folder_id, parent_id } => return self.relocate(root, folder_id, parent_id),
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Created { name, subfolders, .. } => {
+                self.name = name.as_str().to_owned();
+                let planted = subfolders.iter().map(|f| (f.id, (f.parent_id, f.name.as_str().to_owned())));
+                self.subfolders = planted.collect();
+            }
+            E::SubfolderAdded { subfolder } => {
+                let placed = (subfolder.parent_id, subfolder.name.as_str().to_owned());
+                self.subfolders.insert(subfolder.id, placed);
+            }
+            E::Renamed { folder_id, name } => match self.subfolders.get_mut(folder_id) {
+                Some((_, old)) => *old = name.as_str().to_owned(),
+                None => self.name = name.as_str().to_owned(),
+            },
+            E::SubfolderMoved { folder_id, parent_id } => {
+                if let Some((old, _)) = self.subfolders.get_mut(folder_id) {
+                    *old = *parent_id;
+                }
+            }
+            E::Archived {} => self.archived = true,
+            E::Restored {} => self.archived = false,
+        }
+    }
+}
+
+impl Folder {
+    /// May a folder called `name` lie in `parent`? `itself` is not in its own way.
+    fn check_place(&self, root: FolderId, parent: FolderId, name: &Name, itself: Option<FolderId>) -> Result<(), R> {
+        if parent != root && !self.subfolders.contains_key(&parent) {
+            return Err(R::UnknownParent);
+        }
+        let taken = self.subfolders.iter().any(|(id, (p, n))| {
+            *p == parent && Some(*id) != itself && n.to_lowercase() == name.as_str().to_lowercase()
+        });
+        if taken { Err(R::NameTaken) } else { Ok(()) }
+    }
+
+    fn rename(&self, root: FolderId, folder_id: FolderId, name: Name) -> Decision<Self> {
+        let old = match self.subfolders.get(&folder_id) {
+            Some((parent, old)) => {
+                self.check_place(root, *parent, &name, Some(folder_id))?;
+                old
+            }
+            None if folder_id == root => &self.name,
+            None => return Err(R::UnknownFolder),
+        };
+        if old == name.as_str() { Ok(vec![]) } else { Ok(vec![E::Renamed { folder_id, name }]) }
+    }
+
+    fn relocate(&self, root: FolderId, folder_id: FolderId, parent_id: FolderId) -> Decision<Self> {
+        let Some((parent, name)) = self.subfolders.get(&folder_id) else { return Err(R::UnknownFolder) };
+        if *parent == parent_id {
+            return Ok(vec![]);
+        }
+        let mut above = Some(parent_id);
+        while let Some(id) = above {
+            if id == folder_id {
+                return Err(R::Cycle);
+            }
+            above = self.subfolders.get(&id).map(|(parent, _)| *parent);
+        }
+        let name = name.parse().map_err(|_| R::UnknownFolder)?;
+        self.check_place(root, parent_id, &name, Some(folder_id))?;
+        Ok(vec![E::SubfolderMoved { folder_id, parent_id }])
+    }
+}
+
+/// Fresh folders for every path of a template.
+fn plant(paths: &[TemplatePath], root: FolderId, ctx: &Context) -> Vec<Subfolder> {
+    let mut planted: BTreeMap<&[Name], FolderId> = BTreeMap::new();
+    let mut subfolders = vec![];
+    for path in paths {
+        let Some((name, parent)) = path.split_last() else { continue };
+        let id = ctx.fresh();
+        let parent_id = planted.get(parent).copied().unwrap_or(root);
+        planted.insert(path, id);
+        subfolders.push(Subfolder { id, parent_id, name: name.clone() });
+    }
+    subfolders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use files_events::FolderTemplateEvent;
+    use kernel::spec::given;
+    use uuid::Uuid;
+
+    fn id(n: u128) -> FolderId {
+        FolderId(Uuid::from_u128(n))
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn tree() -> E {
+        let folder = |n, parent, text| Subfolder { id: id(n), parent_id: id(parent), name: name(text) };
+        let subfolders = vec![folder(10, 3, "Contracts"), folder(11, 10, "Drafts"), folder(12, 3, "Invoices")];
+        E::Created { name: name("Ada"), client_id: None, project_id: None, template: None, subfolders }
+    }
+
+    fn from_template() -> C {
+        let template = "onboarding".parse().unwrap();
+        C::CreateFromTemplate { template, name: None, client_id: None, project_id: None }
+    }
+
+    fn template(retired: bool) -> FolderTemplate {
+        let mut template = FolderTemplate::default();
+        let paths = vec![vec![name("Contracts")], vec![name("Contracts"), name("Drafts")]];
+        let defined =
+            FolderTemplateEvent::Defined { key: "onboarding".parse().unwrap(), name: name("Onboarding"), paths };
+        template.apply(&defined);
+        if retired {
+            template.apply(&FolderTemplateEvent::Retired {});
+        }
+        template
+    }
+
+    #[test]
+    fn a_template_becomes_a_tree_with_fresh_ids() {
+        let reference = Folder::references(&from_template()).remove(0);
+        let when = given::<Folder>([]).knowing(reference, Uuid::from_u128(99), template(false)).when(from_template());
+        match when.events() {
+            [E::Created { name, subfolders, .. }] => {
+                assert_eq!(name.as_str(), "Onboarding");
+                assert_eq!(subfolders.len(), 2);
+                assert_eq!(subfolders[0].parent_id, id(3));
+                assert_eq!(subfolders[1].parent_id, subfolders[0].id);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_unknown_or_retired_template_is_refused() {
+        given::<Folder>([]).when(from_template()).rejected("files.folder.unknown_template");
+        let reference = Folder::references(&from_template()).remove(0);
+        let retired = given::<Folder>([]).knowing(reference, Uuid::from_u128(99), template(true));
+        retired.when(from_template()).rejected("files.folder.template_retired");
+    }
+
+    #[test]
+    fn a_folder_cannot_lie_inside_itself() {
+        let swallow = C::MoveSubfolder { folder_id: id(10), parent_id: id(11) };
+        given::<Folder>([tree()]).when(swallow).rejected("files.folder.cycle");
+    }
+
+    #[test]
+    fn two_folders_of_one_name_cannot_lie_in_one_place() {
+        let add = C::AddSubfolder { parent_id: None, name: name("invoices") };
+        given::<Folder>([tree()]).when(add).rejected("files.folder.name_taken");
+        let elsewhere = C::AddSubfolder { parent_id: Some(id(10)), name: name("Invoices") };
+        assert_eq!(given::<Folder>([tree()]).when(elsewhere).events().len(), 1);
+    }
+
+    #[test]
+    fn root_and_subfolders_can_be_renamed() {
+        let root = C::Rename { folder_id: None, name: name("Countess") };
+        given::<Folder>([tree()]).when(root).then([E::Renamed { folder_id: id(3), name: name("Countess") }]);
+        let unknown = C::Rename { folder_id: Some(id(77)), name: name("x") };
+        given::<Folder>([tree()]).when(unknown).rejected("files.folder.unknown_folder");
+    }
+
+    #[test]
+    fn an_archived_tree_takes_no_new_folder() {
+        let add = C::AddSubfolder { parent_id: None, name: name("New") };
+        given::<Folder>([tree(), E::Archived {}]).when(add).rejected("files.folder.archived");
+    }
+}

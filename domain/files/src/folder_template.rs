@@ -1,0 +1,185 @@
+//! A folder template: a tree of folders to copy from.
+
+use files_events::{FolderTemplateEvent as E, TemplatePath};
+use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Slug, command, rejection};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use FolderTemplateCommand as C;
+use FolderTemplateRejection as R;
+
+/// Subfolders of one template.
+const PATHS_MAX: usize = 200;
+/// Folders inside folders.
+const DEPTH_MAX: usize = 10;
+
+/// What may be asked of a folder template.
+#[command("files.folder_template")]
+pub enum FolderTemplateCommand {
+    /// Defines a tree of folders to copy from.
+    #[creates]
+    Define {
+        /// What definitions call it; unique in the firm.
+        key: Slug,
+        /// What people call it.
+        name: Name,
+        /// The subfolders, each by its path from the root: `["Contracts", "Drafts"]`.
+        paths: Vec<TemplatePath>,
+    },
+    /// Changes the tree; folders made earlier stay as they are.
+    Revise {
+        /// What people call it.
+        name: Name,
+        /// The subfolders.
+        paths: Vec<TemplatePath>,
+    },
+    /// Ends that new folders are made from it.
+    Retire {},
+    /// Allows new folders to be made from it again.
+    Reinstate {},
+}
+
+/// Why a folder template's command may be refused.
+#[rejection("files.folder_template")]
+pub enum FolderTemplateRejection {
+    /// The template is retired; reinstate it first.
+    Retired,
+    /// A template has at most 200 subfolders, ten deep, and no empty path.
+    #[invalid("/paths")]
+    TooLarge,
+    /// A path occurs twice.
+    #[invalid("/paths")]
+    DuplicatePath,
+    /// A path's parent is missing; list parents before their children.
+    #[invalid("/paths")]
+    ParentMissing,
+}
+
+/// What is remembered of a folder template.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FolderTemplate {
+    name: String,
+    paths: Vec<TemplatePath>,
+    retired: bool,
+}
+
+impl FolderTemplate {
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The subfolders; parents come before children.
+    pub fn paths(&self) -> &[TemplatePath] {
+        &self.paths
+    }
+
+    /// May no new folders be made from it?
+    pub fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// The claim that finds a template by its key.
+    pub fn key_claim(key: &Slug) -> Claim {
+        Claim::new("files.folder_template.key", key.as_str())
+    }
+}
+
+impl Aggregate for FolderTemplate {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "files/folder-templates";
+
+    fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
+        Ok(match command {
+            C::Define { key, name, paths } => {
+                check(&paths)?;
+                vec![E::Defined { key, name, paths }]
+            }
+            C::Reinstate {} if self.retired => vec![E::Reinstated {}],
+            C::Reinstate {} => vec![],
+            C::Retire {} if self.retired => vec![],
+            C::Retire {} => vec![E::Retired {}],
+            _ if self.retired => return Err(R::Retired),
+            C::Revise { name, paths } if name.as_str() == self.name && paths == self.paths => vec![],
+            C::Revise { name, paths } => {
+                check(&paths)?;
+                vec![E::Revised { name, paths }]
+            }
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Defined { key: _, name, paths } | E::Revised { name, paths } => {
+                self.name = name.as_str().to_owned();
+                self.paths = paths.clone();
+            }
+            E::Retired {} => self.retired = true,
+            E::Reinstated {} => self.retired = false,
+        }
+    }
+
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        match event {
+            E::Defined { key, .. } => vec![ClaimChange::Take(Self::key_claim(key))],
+            _ => vec![],
+        }
+    }
+}
+
+fn check(paths: &[TemplatePath]) -> Result<(), R> {
+    if paths.len() > PATHS_MAX || paths.iter().any(|path| path.is_empty() || path.len() > DEPTH_MAX) {
+        return Err(R::TooLarge);
+    }
+    let mut seen: BTreeSet<&[Name]> = BTreeSet::new();
+    for path in paths {
+        if !seen.insert(path) {
+            return Err(R::DuplicatePath);
+        }
+        let parent = &path[..path.len() - 1];
+        if !parent.is_empty() && !seen.contains(parent) {
+            return Err(R::ParentMissing);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::spec::given;
+
+    fn path(names: &[&str]) -> TemplatePath {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    fn define(paths: Vec<TemplatePath>) -> C {
+        C::Define { key: "onboarding".parse().unwrap(), name: "Onboarding".parse().unwrap(), paths }
+    }
+
+    #[test]
+    fn a_template_claims_its_key() {
+        let claims = given::<FolderTemplate>([]).when(define(vec![path(&["Contracts"])])).claims();
+        assert_eq!(claims, [ClaimChange::Take(Claim::new("files.folder_template.key", "onboarding"))]);
+    }
+
+    #[test]
+    fn a_child_without_its_parent_is_refused() {
+        let orphan = define(vec![path(&["Contracts", "Drafts"])]);
+        given::<FolderTemplate>([]).when(orphan).rejected("files.folder_template.parent_missing");
+    }
+
+    #[test]
+    fn a_path_that_occurs_twice_is_refused() {
+        let twice = define(vec![path(&["Contracts"]), path(&["Contracts"])]);
+        given::<FolderTemplate>([]).when(twice).rejected("files.folder_template.duplicate_path");
+    }
+
+    #[test]
+    fn a_retired_template_cannot_be_revised() {
+        let revise = C::Revise { name: "Other".parse().unwrap(), paths: vec![] };
+        given::<FolderTemplate>([E::Retired {}]).when(revise).rejected("files.folder_template.retired");
+    }
+}

@@ -1,0 +1,261 @@
+//! A portal user: a person at a client with a place in the portal.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use kernel::{
+    Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, InvitationId, Name, Personal, Slug,
+    command, rejection,
+};
+use portal_events::PortalUserEvent as E;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use PortalUserCommand as C;
+use PortalUserRejection as R;
+
+/// How long an invitation is open unless the command says otherwise.
+const INVITATION_DAYS: u32 = 14;
+/// How long an invitation may be open at most.
+const INVITATION_DAYS_MAX: u32 = 90;
+
+/// What may be asked of a portal user.
+#[command("portal.portal_user")]
+pub enum PortalUserCommand {
+    /// Gives somebody at a client a place in the portal.
+    #[creates]
+    Create {
+        /// The client.
+        client_id: ClientId,
+        /// The person in the golden record, if known.
+        #[serde(default)]
+        contact_id: Option<ContactId>,
+        /// What the person is called.
+        name: Name,
+        /// Where the invitation goes; one portal user per address.
+        email: Email,
+    },
+    /// Invites the person in; an earlier open invitation becomes void. An active person needs none.
+    Invite {
+        /// Days until it expires, 14 unless given, at most 90.
+        #[serde(default)]
+        expires_in_days: Option<u32>,
+    },
+    /// Takes the open invitation back.
+    RevokeInvitation {},
+    /// Accepts the open invitation.
+    AcceptInvitation {
+        /// Which one; a void one is refused.
+        invitation_id: InvitationId,
+    },
+    /// Lets the person see a part of the portal.
+    GrantAccess {
+        /// Which part.
+        scope: Slug,
+    },
+    /// Hides a part of the portal from the person.
+    RevokeAccess {
+        /// Which part.
+        scope: Slug,
+    },
+    /// Keeps the person out for the time being.
+    Lock {
+        /// Why.
+        reason: Name,
+    },
+    /// Lets the person in again.
+    Unlock {},
+    /// Closes the person's place in the portal.
+    Disable {},
+    /// Opens the person's place in the portal again; a new invitation is needed.
+    Enable {},
+}
+
+/// Why a portal user's command may be refused.
+#[rejection("portal.portal_user")]
+pub enum PortalUserRejection {
+    /// The portal user is disabled; enable it first.
+    Disabled,
+    /// The portal user is locked; unlock it first.
+    Locked,
+    /// The invitation is not the open one.
+    InvitationNotOpen,
+    /// The invitation has expired; send a new one.
+    InvitationExpired,
+    /// An invitation is open for 1 to 90 days.
+    #[invalid("/expires_in_days")]
+    InvitationPeriodOutOfRange,
+    /// Only an active portal user can be locked.
+    NotActive,
+}
+
+/// Where a portal user stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Standing {
+    #[default]
+    Invited,
+    Active,
+    Locked,
+    Disabled,
+}
+
+/// What is remembered of a portal user.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PortalUser {
+    email: Option<Personal<Email>>,
+    standing: Standing,
+    invitation: Option<(InvitationId, DateTime<Utc>)>,
+    scopes: BTreeSet<Slug>,
+}
+
+impl Aggregate for PortalUser {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "portal/portal-users";
+
+    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+        Ok(match command {
+            C::Create { client_id, contact_id, name, email } => {
+                vec![E::Created { client_id, contact_id, name: name.into(), email: email.into() }]
+            }
+            C::Enable {} if self.standing == Standing::Disabled => vec![E::Enabled {}],
+            C::Enable {} => vec![],
+            C::Disable {} if self.standing == Standing::Disabled => vec![],
+            C::Disable {} => vec![E::Disabled {}],
+            _ if self.standing == Standing::Disabled => return Err(R::Disabled),
+            C::Unlock {} if self.standing == Standing::Locked => vec![E::Unlocked {}],
+            C::Unlock {} => vec![],
+            C::Lock { .. } if self.standing == Standing::Locked => vec![],
+            _ if self.standing == Standing::Locked => return Err(R::Locked),
+            C::Lock { .. } if self.standing != Standing::Active => return Err(R::NotActive),
+            C::Lock { reason } => vec![E::Locked { reason }],
+            C::Invite { expires_in_days } => return self.invite(expires_in_days, ctx),
+            C::RevokeInvitation {} => {
+                self.invitation.iter().map(|(id, _)| E::InvitationRevoked { invitation_id: *id }).collect()
+            }
+            C::AcceptInvitation { invitation_id } => match self.invitation {
+                Some((open, expires_at)) if open == invitation_id && ctx.now <= expires_at => {
+                    vec![E::Activated { invitation_id }]
+                }
+                Some((open, _)) if open == invitation_id => return Err(R::InvitationExpired),
+                _ => return Err(R::InvitationNotOpen),
+            },
+            C::GrantAccess { scope } if self.scopes.contains(&scope) => vec![],
+            C::GrantAccess { scope } => vec![E::AccessGranted { scope }],
+            C::RevokeAccess { scope } if self.scopes.contains(&scope) => vec![E::AccessRevoked { scope }],
+            C::RevokeAccess { .. } => vec![],
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Created { email, .. } => self.email = Some(email.clone()),
+            E::Invited { invitation_id, expires_at } => self.invitation = Some((*invitation_id, *expires_at)),
+            E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
+            E::Activated { invitation_id: _ } => {
+                self.invitation = None;
+                self.standing = Standing::Active;
+            }
+            E::AccessGranted { scope } => {
+                self.scopes.insert(scope.clone());
+            }
+            E::AccessRevoked { scope } => {
+                self.scopes.remove(scope);
+            }
+            E::Locked { reason: _ } => self.standing = Standing::Locked,
+            E::Unlocked {} => self.standing = Standing::Active,
+            E::Disabled {} => {
+                self.invitation = None;
+                self.standing = Standing::Disabled;
+            }
+            E::Enabled {} => self.standing = Standing::Invited,
+        }
+    }
+
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        let claim = |email: &Personal<Email>| Claim::new("portal.portal_user.email", email.expose().as_str());
+        match event {
+            E::Created { email, .. } => vec![ClaimChange::Take(claim(email))],
+            _ => vec![],
+        }
+    }
+}
+
+impl PortalUser {
+    fn invite(&self, expires_in_days: Option<u32>, ctx: &Context) -> Decision<Self> {
+        let days = expires_in_days.unwrap_or(INVITATION_DAYS);
+        if !(1..=INVITATION_DAYS_MAX).contains(&days) {
+            return Err(R::InvitationPeriodOutOfRange);
+        }
+        if self.standing == Standing::Active {
+            return Ok(vec![]);
+        }
+        let expires_at = ctx.now + TimeDelta::days(i64::from(days));
+        Ok(vec![E::Invited { invitation_id: ctx.fresh(), expires_at }])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::spec::{given, spec_time};
+    use uuid::Uuid;
+
+    fn created() -> E {
+        E::Created {
+            client_id: ClientId(Uuid::from_u128(7)),
+            contact_id: None,
+            name: Personal("Ada Lovelace".parse().unwrap()),
+            email: Personal("ada@example.com".parse().unwrap()),
+        }
+    }
+
+    fn invited() -> E {
+        E::Invited { invitation_id: InvitationId(Uuid::from_u128(8)), expires_at: spec_time() + TimeDelta::days(14) }
+    }
+
+    fn accept(id: u128) -> C {
+        C::AcceptInvitation { invitation_id: InvitationId(Uuid::from_u128(id)) }
+    }
+
+    #[test]
+    fn an_invitation_is_open_for_two_weeks() {
+        let when = given::<PortalUser>([created()]).when(C::Invite { expires_in_days: None });
+        match when.events() {
+            [E::Invited { expires_at, .. }] => assert_eq!(*expires_at, spec_time() + TimeDelta::days(14)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_accepted_invitation_opens_the_portal_once() {
+        let activated = E::Activated { invitation_id: InvitationId(Uuid::from_u128(8)) };
+        given::<PortalUser>([created(), invited()]).when(accept(8)).then([activated.clone()]);
+        let again = given::<PortalUser>([created(), invited(), activated]).when(accept(8));
+        again.rejected("portal.portal_user.invitation_not_open");
+    }
+
+    #[test]
+    fn a_void_or_expired_invitation_is_refused() {
+        given::<PortalUser>([created(), invited()]).when(accept(9)).rejected("portal.portal_user.invitation_not_open");
+        let late = given::<PortalUser>([created(), invited()]).at(spec_time() + TimeDelta::days(15)).when(accept(8));
+        late.rejected("portal.portal_user.invitation_expired");
+    }
+
+    #[test]
+    fn a_disabled_portal_user_cannot_be_invited() {
+        let invite = C::Invite { expires_in_days: None };
+        given::<PortalUser>([created(), E::Disabled {}]).when(invite).rejected("portal.portal_user.disabled");
+    }
+
+    #[test]
+    fn an_invitation_for_a_year_is_refused() {
+        let invite = C::Invite { expires_in_days: Some(365) };
+        given::<PortalUser>([created()]).when(invite).rejected("portal.portal_user.invitation_period_out_of_range");
+    }
+
+    #[test]
+    fn who_is_not_active_cannot_be_locked() {
+        let lock = C::Lock { reason: "lost laptop".parse().unwrap() };
+        given::<PortalUser>([created()]).when(lock).rejected("portal.portal_user.not_active");
+    }
+}
