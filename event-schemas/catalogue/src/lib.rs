@@ -1,1 +1,142 @@
 //! Every event of every context, its schema, its history of versions.
+//!
+//! Readers that want any event take [`AnyEvent`]; whoever writes generated files takes [`write()`] and [`stale`]. The
+//! folder `event-schemas/` is the published contract: [`compatibility()`] guards it.
+
+mod artefacts;
+mod asyncapi;
+mod compatibility;
+mod example;
+mod pattern;
+
+pub use artefacts::{ArtefactError, artefacts, golden_path, schema_path, stale, write};
+pub use compatibility::{Break, compatibility};
+pub use example::example;
+
+use kernel::{Event, EventEntry, Recorded, UnreadableEvent, read_event};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// One line per aggregate is all that a new aggregate needs here.
+macro_rules! any_event {
+    ($($variant:ident = $event:ty),* $(,)?) => {
+        /// An event of any aggregate of any context.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        #[expect(missing_docs, reason = "each variant is named after its aggregate")]
+        pub enum AnyEvent {
+            $($variant($event),)*
+        }
+
+        impl AnyEvent {
+            /// Reads a stored payload of any published version. `aggregate_type` is the stream's kind: `crm.client`.
+            pub fn read(
+                aggregate_type: &str,
+                event_type: &str,
+                version: u32,
+                payload: &str,
+            ) -> Result<Self, UnreadableEvent> {
+                match aggregate_type {
+                    $(<$event as Event>::STREAM => read_event(event_type, version, payload).map(Self::$variant),)*
+                    _ => Err(UnreadableEvent::unknown(aggregate_type, event_type)),
+                }
+            }
+
+            /// The event's catalogue entry: its name, version and sentence.
+            pub fn entry(&self) -> &'static EventEntry {
+                match self {
+                    $(Self::$variant(event) => event.entry(),)*
+                }
+            }
+        }
+
+        $(impl From<$event> for AnyEvent {
+            fn from(event: $event) -> Self {
+                Self::$variant(event)
+            }
+        })*
+
+        const CATALOGUES: &[&[EventEntry]] = &[$(<$event as Event>::CATALOGUE),*];
+    };
+}
+
+any_event! {
+    Client = crm_events::ClientEvent,
+}
+
+/// Every event of every context, in the order of declaration.
+pub fn entries() -> impl Iterator<Item = &'static EventEntry> {
+    CATALOGUES.iter().copied().flatten()
+}
+
+/// The event with this type: `client.created`. Event types are unique across contexts.
+pub fn by_event_type(event_type: &str) -> Option<&'static EventEntry> {
+    static INDEX: LazyLock<HashMap<&str, &EventEntry>> =
+        LazyLock::new(|| entries().map(|e| (e.event_type, e)).collect());
+    INDEX.get(event_type).copied()
+}
+
+/// The event with this dotted name: `crm.client.created`.
+pub fn by_name(name: &str) -> Option<&'static EventEntry> {
+    let (context, event_type) = name.split_once('.')?;
+    by_event_type(event_type).filter(|entry| context_of(entry) == context)
+}
+
+/// The context an event belongs to: `crm`.
+pub fn context_of(entry: &EventEntry) -> &'static str {
+    entry.stream.split('.').next().unwrap_or(entry.stream)
+}
+
+/// Reads the payload of a stored event, whatever version it has.
+pub fn decode(event: Recorded<Box<RawValue>>) -> Result<Recorded<AnyEvent>, UnreadableEvent> {
+    let read = AnyEvent::read(&event.aggregate_type, &event.event_type, event.event_version, event.payload.get())?;
+    Ok(event.with(read))
+}
+
+/// Names one version of an event's payload for ever; the same text is `ce-dataschema` on the wire.
+pub fn schema_id(name: &str, version: u32) -> String {
+    format!("urn:ubos:event:{name}:v{version}")
+}
+
+/// The published JSON Schema (2020-12) of one version of an event; none if there is no such event or version.
+///
+/// Today's version comes from the Rust type, an older one from the committed contract.
+pub fn schema(event_type: &str, version: u32) -> Option<Value> {
+    let entry = by_event_type(event_type)?;
+    if version == entry.version {
+        return Some(published_schema(entry));
+    }
+    let text = OLDER_SCHEMAS.iter().find(|(of, v, _)| *of == event_type && *v == version)?.2;
+    serde_json::from_str(text).ok()
+}
+
+/// Contracts of versions that are not written any more: one line when an event's version is raised.
+const OLDER_SCHEMAS: &[(&str, u32, &str)] =
+    &[("client.created", 1, include_str!("../../json/crm/client.created.v1.json"))];
+
+/// The schema of today's version as it is published: the payload's own, with the event's names in front.
+fn published_schema(entry: &EventEntry) -> Value {
+    let mut fields = match Value::from((entry.schema)()) {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    let mut schema = Map::new();
+    schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
+    schema.insert("$id".into(), schema_id(entry.name, entry.version).into());
+    schema.insert("title".into(), entry.name.into());
+    schema.insert("description".into(), entry.summary.into());
+    for head in schema.keys() {
+        fields.shift_remove(head);
+    }
+    if entry.retired {
+        schema.insert("deprecated".into(), true.into());
+    }
+    schema.extend(fields);
+    Value::Object(schema)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! `asyncapi.yaml`: every event as an integrator on NATS sees it.
+
+use crate::artefacts::Published;
+use crate::{context_of, schema_id};
+use serde_json::{Map, Value, json};
+
+/// The AsyncAPI 3.0 document over every published version of every event.
+pub(crate) fn document(published: &[Published]) -> String {
+    let mut channels = Map::new();
+    let mut operations = Map::new();
+    let mut messages = Map::new();
+    for event in published {
+        let name = event.entry.name;
+        let message = message_name(event);
+        let channel = channels.entry(name).or_insert_with(|| channel(event));
+        channel["messages"][&message] = json!({ "$ref": format!("#/components/messages/{message}") });
+        let operation = operations.entry(name).or_insert_with(|| operation(event));
+        let list = operation["messages"].as_array_mut();
+        list.into_iter().for_each(|l| l.push(json!({ "$ref": format!("#/channels/{name}/messages/{message}") })));
+        messages.insert(message, self::message(event));
+    }
+    let document = json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "UBOS events",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": INTRODUCTION,
+            "license": { "name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0" },
+        },
+        "defaultContentType": "application/json",
+        "servers": { "nats": {
+            "host": "{host}",
+            "protocol": "nats",
+            "description": "NATS with JetStream, stream EVENTS.",
+            "variables": { "host": { "default": "localhost:4222", "description": "Host and port of the installation." } },
+            "security": [{ "$ref": "#/components/securitySchemes/user" }],
+        } },
+        "channels": channels,
+        "operations": operations,
+        "components": {
+            "messages": messages,
+            "messageTraits": { "cloudEvent": {
+                "headers": headers(),
+                "correlationId": { "location": "$message.header#/ce-correlationid" },
+                "bindings": { "nats": {} },
+            } },
+            "parameters": { "tenant": { "description": "Id of the firm, a UUID. A connection sees its own firm only." } },
+            "securitySchemes": { "user": {
+                "type": "userPassword",
+                "description": "Credentials of one firm: they allow `ubos.events.<tenant>.>` and nothing else.",
+            } },
+        },
+    });
+    yaml(&document)
+}
+
+const INTRODUCTION: &str = "\
+Everything that happens, as CloudEvents 1.0 in binary mode: attributes are headers, the body is the event's payload.
+
+Delivery is at least once and in order of `ce-globalposition`, which counts every event of the installation without a \
+gap. Remember the last position you have handled and skip anything at or below it. `Nats-Msg-Id` is the event's id.
+
+A payload may gain optional fields and enums may gain values without a new version: ignore what you do not know. Any \
+other change is a new version, named by `ce-dataschema`.";
+
+fn message_name(event: &Published) -> String {
+    format!("{}.v{}", event.entry.name, event.version)
+}
+
+fn channel(event: &Published) -> Value {
+    let entry = event.entry;
+    let mut channel = json!({
+        "address": format!("ubos.events.{{tenant}}.{}", entry.name),
+        "title": entry.name,
+        "description": entry.summary,
+        "messages": {},
+        "parameters": { "tenant": { "$ref": "#/components/parameters/tenant" } },
+        "bindings": { "nats": {} },
+    });
+    if entry.retired {
+        channel["description"] = format!("{} No longer written.", entry.summary).into();
+    }
+    channel
+}
+
+fn operation(event: &Published) -> Value {
+    let name = event.entry.name;
+    json!({
+        "action": "send",
+        "channel": { "$ref": format!("#/channels/{name}") },
+        "summary": event.entry.summary,
+        "tags": [{ "name": context_of(event.entry) }],
+        "bindings": { "nats": { "bindingVersion": "0.1.0" } },
+        "messages": [],
+    })
+}
+
+fn message(event: &Published) -> Value {
+    let entry = event.entry;
+    let context = context_of(entry);
+    let summary = match event.schema.get("description").and_then(Value::as_str) {
+        Some(summary) => summary,
+        None => entry.summary,
+    };
+    let example_headers = json!({
+        "ce-specversion": "1.0",
+        "ce-type": entry.event_type,
+        "ce-dataschema": schema_id(entry.name, event.version),
+    });
+    json!({
+        "name": entry.event_type,
+        "title": format!("{}, version {}", entry.name, event.version),
+        "summary": summary,
+        "contentType": "application/json",
+        "traits": [{ "$ref": "#/components/messageTraits/cloudEvent" }],
+        "payload": {
+            "schemaFormat": "application/schema+json;version=draft-2020-12",
+            "schema": { "$ref": format!("./json/{context}/{}.v{}.json", entry.event_type, event.version) },
+        },
+        "examples": [{ "name": "golden", "headers": example_headers, "payload": event.golden }],
+    })
+}
+
+fn headers() -> Value {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    let uuid = |description: &str| json!({ "type": "string", "format": "uuid", "description": description });
+    json!({
+        "type": "object",
+        "required": [
+            "Nats-Msg-Id", "ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject", "ce-time", "ce-dataschema",
+            "ce-datacontenttype", "ce-tenantid", "ce-aggregateversion", "ce-globalposition", "ce-correlationid", "ce-actor",
+        ],
+        "properties": {
+            "Nats-Msg-Id": uuid("The event's id; JetStream drops a second message with the same one."),
+            "ce-specversion": { "const": "1.0" },
+            "ce-id": uuid("The event's id."),
+            "ce-source": text("`/tenants/<tenant>/<domain>`"),
+            "ce-type": text("The event type: `client.created`."),
+            "ce-subject": uuid("The aggregate's id."),
+            "ce-time": { "type": "string", "format": "date-time", "description": "When it was committed, UTC." },
+            "ce-dataschema": text("Name of the payload's schema, its version included."),
+            "ce-datacontenttype": { "const": "application/json" },
+            "ce-tenantid": uuid("The firm."),
+            "ce-aggregateversion": text("The aggregate's version after this event, a decimal number from 1."),
+            "ce-globalposition": text("The event's position, a decimal number from 1."),
+            "ce-correlationid": uuid("The request that started the whole chain."),
+            "ce-causationid": uuid("What led to this event directly."),
+            "ce-actor": text("Who acted, as JSON."),
+            "traceparent": text("W3C trace context."),
+        },
+    })
+}
+
+fn yaml(document: &Value) -> String {
+    let body = serde_saphyr::to_string(document).unwrap_or_default();
+    format!("# Generated from the Rust types by `cargo xtask gen`; edits are lost.\n{body}")
+}
