@@ -40,7 +40,9 @@ struct Args {
 impl syn::parse::Parse for Args {
     fn parse(input: syn::parse::ParseStream) -> Result<Self> {
         let stream: LitStr = input.parse()?;
-        if stream.value().split('.').count() != 2 {
+        // It becomes a NATS subject, a permission and a file name.
+        let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        if stream.value().split('.').count() != 2 || !stream.value().split('.').all(word) {
             return Err(Error::new(stream.span(), "expected \"context.aggregate\", for example \"crm.client\""));
         }
         let mut upcasters = None;
@@ -77,6 +79,10 @@ struct Entry {
     field_names: Vec<Ident>,
 }
 
+/// Which attribute's variants take which helper.
+const HELPERS: &[(&str, &str)] =
+    &[("version", "event"), ("name", "event"), ("retired", "event"), ("creates", "command"), ("invalid", "rejection")];
+
 fn entries(item: &mut ItemEnum, what: &str) -> Result<Vec<Entry>> {
     let outer = item.ident.clone();
     item.variants.iter_mut().map(|variant| entry(&outer, variant, what)).collect()
@@ -85,7 +91,10 @@ fn entries(item: &mut ItemEnum, what: &str) -> Result<Vec<Entry>> {
 fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
     let summary = doc_sentence(&variant.attrs);
     if summary.is_empty() {
-        return Err(Error::new_spanned(&*variant, format!("say in one sentence what this {what} means (a doc comment)")));
+        return Err(Error::new_spanned(
+            &*variant,
+            format!("say in one sentence what this {what} means (a doc comment)"),
+        ));
     }
     let mut entry = Entry {
         ident: variant.ident.clone(),
@@ -102,8 +111,16 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
     };
     let mut kept = vec![];
     for attr in variant.attrs.drain(..) {
+        let owner = HELPERS.iter().find(|(helper, _)| attr.path().is_ident(helper)).map_or(what, |(_, owner)| owner);
+        if owner != what {
+            return Err(Error::new_spanned(&attr, format!("only a variant of #[{owner}] takes this attribute")));
+        }
         if attr.path().is_ident("version") {
-            entry.version = attr.parse_args::<LitInt>()?.base10_parse()?;
+            let version: LitInt = attr.parse_args()?;
+            entry.version = version.base10_parse()?;
+            if entry.version == 0 {
+                return Err(Error::new_spanned(version, "versions count from 1"));
+            }
         } else if attr.path().is_ident("name") {
             entry.name = Some(attr.parse_args::<LitStr>()?.value());
         } else if attr.path().is_ident("creates") {
@@ -111,7 +128,8 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         } else if attr.path().is_ident("retired") {
             entry.retired = true;
         } else if attr.path().is_ident("invalid") {
-            let pointer = if matches!(attr.meta, Meta::Path(_)) { String::new() } else { attr.parse_args::<LitStr>()?.value() };
+            let pointer =
+                if matches!(attr.meta, Meta::Path(_)) { String::new() } else { attr.parse_args::<LitStr>()?.value() };
             entry.invalid = Some(pointer);
         } else {
             kept.push(attr);
@@ -121,7 +139,10 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
     match &variant.fields {
         // A payload is always an object, so that it can gain fields without a new version.
         Fields::Unit if what != "rejection" => {
-            return Err(Error::new_spanned(&*variant, "write `Variant {}`: its payload is an object, today an empty one"));
+            return Err(Error::new_spanned(
+                &*variant,
+                "write `Variant {}`: its payload is an object, today an empty one",
+            ));
         }
         Fields::Unit => {}
         Fields::Named(named) => {

@@ -1,0 +1,20 @@
+use kernel_macros::{command, event, rejection};
+
+#[event("crm.client")]
+pub enum ClientEvent {
+    /// The client is called differently now.
+    Renamed { name: String },
+    Archived {},
+}
+
+#[command("crm.client")]
+pub enum ClientCommand {
+    Rename { name: String },
+}
+
+#[rejection("crm.client")]
+pub enum ClientRejection {
+    Blocked,
+}
+
+fn main() {}

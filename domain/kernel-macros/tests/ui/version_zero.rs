@@ -1,0 +1,10 @@
+use kernel_macros::event;
+
+#[event("crm.client")]
+pub enum ClientEvent {
+    /// A client was added.
+    #[version(0)]
+    Created { name: String },
+}
+
+fn main() {}
