@@ -1,1 +1,1 @@
-//! Black-box journeys, faults and architecture rules.
+//! Black-box journeys, faults, architecture rules and the benchmark.

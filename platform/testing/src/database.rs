@@ -60,6 +60,11 @@ impl TestDatabase {
         self.options(role).to_url_lossy().to_string()
     }
 
+    /// The superuser's URL, for tools of PostgreSQL itself.
+    pub fn superuser_url(&self) -> String {
+        self.admin.clone().database(&self.name).to_url_lossy().to_string()
+    }
+
     async fn pool(&self, role: &str) -> PgPool {
         connect(self.options(role)).await
     }
