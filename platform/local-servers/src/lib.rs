@@ -1,1 +1,23 @@
 //! Starts real PostgreSQL, NATS, Redis and S3 servers on this machine, for `up` and for tests.
+//!
+//! Every server is a child process on 127.0.0.1 with its data, log and process record under one folder. Only processes
+//! that the record proves to be ours are ever stopped.
+
+mod dirs;
+mod install;
+mod nats;
+mod net;
+mod postgres;
+mod process;
+mod redis;
+mod s3;
+mod user;
+
+pub use dirs::{Dirs, sweep_leftovers};
+pub use install::{Programs, cache_folder, ensure_installed};
+pub use nats::{Nats, NatsOptions};
+pub use net::{free_port, free_ports, http_get, port_holder};
+pub use postgres::{Postgres, PostgresMode};
+pub use process::{Gone, Launch, Process};
+pub use redis::Redis;
+pub use s3::{S3, S3_PORTS};

@@ -1,0 +1,130 @@
+//! NATS with JetStream on files.
+
+use crate::dirs::Dirs;
+use crate::install::Programs;
+use crate::net::http_get;
+use crate::process::{Gone, Launch, Process};
+use anyhow::Result;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+const NAME: &str = "nats";
+const START_PATIENCE: Duration = Duration::from_secs(30);
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What an instance promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NatsOptions {
+    /// Whether a message is on the disk when it is acknowledged; otherwise up to two minutes later.
+    pub sync_always: bool,
+}
+
+/// A NATS server of our own.
+#[derive(Debug)]
+pub struct Nats {
+    /// Where clients connect on 127.0.0.1.
+    pub port: u16,
+    /// Where its monitoring pages are.
+    pub monitor_port: u16,
+    /// The clients' URL, with user and password.
+    pub url: String,
+    dirs: Dirs,
+    store: PathBuf,
+    options: NatsOptions,
+    program: PathBuf,
+    process: Process,
+}
+
+impl Nats {
+    /// Starts it, or takes over the one that an earlier run started in the same folder.
+    pub fn start(programs: &Programs, dirs: &Dirs, port: u16, monitor_port: u16, options: NatsOptions) -> Result<Self> {
+        let store = dirs.data(NAME)?;
+        let password = dirs.password(NAME)?;
+        let url = format!("nats://ubos:{password}@127.0.0.1:{port}");
+        let config = dirs.root().join("nats.conf");
+        let sync = if options.sync_always { "\n  sync_interval: always" } else { "" };
+        let store_dir = store.display();
+        let text = format!(
+            "server_name: ubos\nlisten: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n\
+             authorization {{\n  user: ubos\n  password: \"{password}\"\n}}\n\
+             jetstream {{\n  store_dir: \"{store_dir}\"\n  max_mem: 64M\n  max_file: 16G{sync}\n}}\n"
+        );
+        let fingerprint = format!("{:016x}", crate::dirs::fnv1a(text.as_bytes()));
+        fs::write(&config, text)?;
+        crate::install::private(&config)?;
+        let process = match Process::recorded(NAME, &dirs.record(NAME)) {
+            Some(process) if process.fingerprint() == fingerprint => process,
+            other => {
+                if let Some(mut other) = other {
+                    other.stop("TERM", STOP_PATIENCE)?;
+                }
+                launch(programs.nats_server.clone(), dirs, monitor_port, fingerprint)?
+            }
+        };
+        let program = programs.nats_server.clone();
+        Ok(Self { port, monitor_port, url, dirs: dirs.clone(), store, options, program, process })
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Stops it; what was acknowledged is on the disk afterwards.
+    pub fn stop(&mut self) -> Result<Gone> {
+        self.process.stop("TERM", STOP_PATIENCE)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts it again on the same data and ports; stops it first if it runs.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        let fingerprint = self.process.fingerprint().to_owned();
+        self.process = launch(self.program.clone(), &self.dirs, self.monitor_port, fingerprint)?;
+        Ok(())
+    }
+
+    /// Loses every stream, as a broken disk would: stops it, empties its store, starts it again.
+    pub fn wipe(&mut self) -> Result<()> {
+        self.kill()?;
+        fs::remove_dir_all(&self.store)?;
+        self.dirs.data(NAME)?;
+        self.restart()
+    }
+
+    /// What it was started with.
+    pub fn options(&self) -> NatsOptions {
+        self.options
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        if self.dirs.is_throwaway() {
+            self.kill().ok();
+        }
+    }
+}
+
+fn launch(program: PathBuf, dirs: &Dirs, monitor_port: u16, fingerprint: String) -> Result<Process> {
+    let mut command = Command::new(program);
+    command.arg("--config").arg(dirs.root().join("nats.conf"));
+    let log = dirs.log(NAME);
+    let launch = Launch { name: "NATS".to_owned(), log: log.clone(), record: dirs.record(NAME), fingerprint };
+    let mut process = Process::start(&launch, command)?;
+    process.wait_until(START_PATIENCE, &log, || {
+        http_get(monitor_port, "/healthz?js-enabled-only=true").is_ok_and(|(status, _)| status == 200)
+    })?;
+    Ok(process)
+}

@@ -1,0 +1,186 @@
+//! PostgreSQL from the distribution's package.
+
+use crate::dirs::Dirs;
+use crate::install::Programs;
+use crate::process::{Gone, Launch, Process, children, kill_all};
+use crate::user::User;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const NAME: &str = "postgres";
+const START_PATIENCE: Duration = Duration::from_secs(60);
+const STOP_PATIENCE: Duration = Duration::from_secs(25);
+
+/// Settings of every instance. The transaction timeout ends what a client that vanished left open: it would hold the
+/// log's head row. Autovacuum keeps its defaults.
+const SETTINGS: &[&str] = &[
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "max_connections=200",
+    "wal_level=replica",
+    "max_wal_size=4GB",
+    "idle_in_transaction_session_timeout=60s",
+    "log_line_prefix=%m [%p] %u@%d ",
+    "timezone=UTC",
+];
+const DURABLE: &[&str] = &["shared_buffers=512MB"];
+/// Nothing here survives a crash of the machine; a crash of the server alone it does survive.
+const THROWAWAY: &[&str] = &["shared_buffers=256MB", "fsync=off", "synchronous_commit=off", "full_page_writes=off"];
+
+/// What an instance promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostgresMode {
+    /// A commit is on the disk when it returns.
+    Durable,
+    /// Quick, for tests that do not pull the plug.
+    Throwaway,
+}
+
+/// A PostgreSQL server of our own.
+#[derive(Debug)]
+pub struct Postgres {
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+    /// The superuser's URL, with password and the database `postgres`.
+    pub url: String,
+    /// Where `psql`, `pgbench` and `pg_dump` of this version are.
+    pub bin: PathBuf,
+    dirs: Dirs,
+    data: PathBuf,
+    user: Option<User>,
+    mode: PostgresMode,
+    process: Process,
+}
+
+impl Postgres {
+    /// Starts it, or takes over the one that an earlier run started in the same folder.
+    pub fn start(programs: &Programs, dirs: &Dirs, port: u16, mode: PostgresMode) -> Result<Self> {
+        let user = User::for_postgres()?;
+        let data = dirs.data_of(NAME, user.as_ref())?.join("data");
+        let password = dirs.password(NAME)?;
+        let bin = programs.postgres_bin.clone();
+        let url = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres");
+        let process = match Process::recorded(NAME, &dirs.record(NAME)) {
+            Some(process) if process.fingerprint() == fingerprint(port, mode) => process,
+            Some(mut other) => {
+                other.stop("INT", STOP_PATIENCE)?;
+                launch(&bin, dirs, &data, user, port, mode)?
+            }
+            None => {
+                if !data.exists() {
+                    init(&bin, &data, user, &password)?;
+                }
+                launch(&bin, dirs, &data, user, port, mode)?
+            }
+        };
+        Ok(Self { port, url, bin, dirs: dirs.clone(), data, user, mode, process })
+    }
+
+    /// Process number of the postmaster.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Ends sessions, writes everything, stops (a "fast" shutdown).
+    pub fn stop(&mut self) -> Result<Gone> {
+        let sessions = children(self.process.pid());
+        let gone = self.process.stop("INT", STOP_PATIENCE)?;
+        if gone == Gone::ByForce {
+            kill_all(&sessions)?;
+        }
+        Ok(gone)
+    }
+
+    /// Pulls the plug: SIGKILL to the postmaster and to every session and helper that it leaves behind.
+    pub fn kill(&mut self) -> Result<()> {
+        // Stopped first, so that it starts no session between our look and our blow.
+        self.process.signal("STOP")?;
+        let left = children(self.process.pid());
+        self.process.kill()?;
+        // Left alone, they would keep the shared memory, and the next start would refuse.
+        kill_all(&left)
+    }
+
+    /// Starts it again on the same data and port; stops it first if it runs.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        self.process = launch(&self.bin, &self.dirs, &self.data, self.user, self.port, self.mode)?;
+        Ok(())
+    }
+
+    /// Whether the postmaster runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if self.dirs.is_throwaway() {
+            // Its data goes with it, so there is nothing to write out.
+            self.kill().ok();
+        }
+    }
+}
+
+fn fingerprint(port: u16, mode: PostgresMode) -> String {
+    format!("{port} {mode:?}")
+}
+
+/// Makes `data` beside its place and renames it there, so that an `initdb` that was cut off is simply repeated.
+fn init(bin: &Path, data: &Path, user: Option<User>, password: &str) -> Result<()> {
+    let making = data.with_extension("new");
+    let password_file = data.with_extension("password");
+    fs::remove_dir_all(&making).ok();
+    // A real file of the server's user: `--pwfile=/dev/fd/…` cannot be read after the change of user.
+    fs::write(&password_file, password)?;
+    let mut command = Command::new(bin.join("initdb"));
+    command.arg("--pgdata").arg(&making).arg("--pwfile").arg(&password_file).current_dir("/");
+    command.args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
+    if let Some(user) = user {
+        user.own(&password_file)?;
+        user.run(&mut command);
+    }
+    let output = command.output().context("running initdb");
+    fs::remove_file(&password_file).ok();
+    let output = output?;
+    if !output.status.success() {
+        bail!("initdb failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(fs::rename(&making, data)?)
+}
+
+fn launch(bin: &Path, dirs: &Dirs, data: &Path, user: Option<User>, port: u16, mode: PostgresMode) -> Result<Process> {
+    let mut command = Command::new(bin.join("postgres"));
+    command.arg("-D").arg(data).arg("-p").arg(port.to_string()).current_dir("/");
+    let special = match mode {
+        PostgresMode::Durable => DURABLE,
+        PostgresMode::Throwaway => THROWAWAY,
+    };
+    for setting in SETTINGS.iter().chain(special) {
+        command.arg("-c").arg(setting);
+    }
+    if let Some(user) = user {
+        user.run(&mut command);
+    }
+    let log = dirs.log(NAME);
+    let launch = Launch {
+        name: "PostgreSQL".to_owned(),
+        log: log.clone(),
+        record: dirs.record(NAME),
+        fingerprint: fingerprint(port, mode),
+    };
+    let mut process = Process::start(&launch, command)?;
+    let pid = process.pid().to_string();
+    let status_file = data.join("postmaster.pid");
+    process.wait_until(START_PATIENCE, &log, || {
+        // The postmaster writes its state into line 8; a file that a killed one left has another number in line 1.
+        let status = fs::read_to_string(&status_file).unwrap_or_default();
+        let lines: Vec<&str> = status.lines().map(str::trim).collect();
+        lines.first() == Some(&pid.as_str()) && lines.get(7) == Some(&"ready")
+    })?;
+    Ok(process)
+}
