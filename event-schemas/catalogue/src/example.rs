@@ -2,6 +2,8 @@
 
 use crate::compatibility::resolve;
 use crate::pattern::matching;
+use kernel::{Phone, Slug, schema_of};
+use schemars::Schema;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -103,7 +105,7 @@ impl Maker<'_> {
             Some("uri") => Some("https://example.com/".to_owned()),
             _ => None,
         };
-        if let Some(text) = known.or_else(|| keyword("pattern").and_then(matching)) {
+        if let Some(text) = known.or_else(|| keyword("pattern").and_then(patterned)) {
             return text;
         }
         let field = pointer.rsplit('/').find(|part| part.parse::<u32>().is_err() && *part != "*").unwrap_or("");
@@ -113,6 +115,18 @@ impl Maker<'_> {
             text.push('.');
         }
         text.chars().take(bound("maxLength").unwrap_or(usize::MAX)).collect()
+    }
+}
+
+/// Our own checked values get an example that a person would write.
+fn patterned(pattern: &str) -> Option<String> {
+    let is = |schema: Schema| schema.get("pattern").and_then(Value::as_str) == Some(pattern);
+    if is(schema_of::<Slug>()) {
+        Some("onboarding_project".to_owned())
+    } else if is(schema_of::<Phone>()) {
+        Some("+4930123456".to_owned())
+    } else {
+        matching(pattern)
     }
 }
 
@@ -161,7 +175,7 @@ mod tests {
         let expected = json!({
             "id": value["id"],
             "email": "ada@example.com",
-            "phone": "+10000000",
+            "phone": "+4930123456",
             "zone": "Europe/Berlin",
             "minutes": 20,
             "status": "prospect",

@@ -65,6 +65,10 @@ macro_rules! any_event {
 
 any_event! {
     Client = crm_events::ClientEvent,
+    Contact = crm_events::ContactEvent,
+    PortalUser = portal_events::PortalUserEvent,
+    FolderTemplate = files_events::FolderTemplateEvent,
+    Folder = files_events::FolderEvent,
 }
 
 /// Every event of every context, in the order of declaration.

@@ -52,6 +52,20 @@ fn streams_are_unique_and_begin_with_their_context() {
 }
 
 #[test]
+fn every_aggregate_that_declares_events_is_in_the_catalogue() {
+    let mut declared = BTreeSet::new();
+    for context in fs::read_dir(root().join("event-schemas")).unwrap().flatten() {
+        for file in fs::read_dir(context.path().join("src")).into_iter().flatten().flatten() {
+            let text = fs::read_to_string(file.path()).unwrap();
+            let streams = text.lines().filter_map(|line| line.strip_prefix("#[event(\""));
+            declared.extend(streams.filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+        }
+    }
+    let known: BTreeSet<_> = CATALOGUES.iter().map(|catalogue| catalogue[0].stream.to_owned()).collect();
+    assert_eq!(known, declared, "add the missing ones to any_event! in event-schemas/catalogue/src/lib.rs");
+}
+
+#[test]
 fn an_unknown_name_finds_nothing() {
     assert!(by_event_type("client.teleported").is_none());
     assert!(by_name("projects.client.created").is_none());
