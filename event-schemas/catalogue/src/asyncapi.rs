@@ -128,7 +128,7 @@ fn headers() -> Value {
         "type": "object",
         "required": [
             "Nats-Msg-Id", "ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject", "ce-time", "ce-dataschema",
-            "ce-datacontenttype", "ce-tenantid", "ce-aggregateversion", "ce-globalposition", "ce-correlationid", "ce-actor",
+            "ce-tenantid", "ce-aggregateversion", "ce-globalposition", "ce-correlationid", "Ubos-Aggregate-Type", "Ubos-Log",
         ],
         "properties": {
             "Nats-Msg-Id": uuid("The event's id; JetStream drops a second message with the same one."),
@@ -144,9 +144,13 @@ fn headers() -> Value {
             "ce-aggregateversion": text("The aggregate's version after this event, a decimal number from 1."),
             "ce-globalposition": text("The event's position, a decimal number from 1."),
             "ce-correlationid": uuid("The request that started the whole chain."),
-            "ce-causationid": uuid("What led to this event directly."),
+            "ce-causationid": uuid("What led to this event directly, if anything."),
             "ce-actor": text("Who acted, as JSON."),
             "traceparent": text("W3C trace context."),
+            "Ubos-Aggregate-Type": text("The stream's kind: `crm.client`."),
+            "Ubos-Command": text("The command that was decided: `crm.client.create`."),
+            "Ubos-Log": text("Which log the event is from; another value means another installation."),
+            "Ubos-Claim-Check": text("Where to read an event that was too large to be carried; its body is empty."),
         },
     })
 }
