@@ -1,1 +1,23 @@
 //! The relay to NATS JetStream and the feed back from it.
+//!
+//! JetStream is a cache of the log: the [`Relay`] fills it in the order of positions, the [`Feed`] follows it and reads
+//! from the log whatever it does not bring. No component needs NATS to be right, only to be fast.
+
+mod audit;
+mod envelope;
+mod feed;
+mod lease;
+mod operate;
+mod publish;
+mod relay;
+mod stream;
+mod subject;
+mod wake;
+
+pub use audit::{Audit, audit};
+pub use envelope::{CLAIM_CHECK, Decoded, POSITION, decode};
+pub use feed::Feed;
+pub use operate::{DeadLetter, Progress, Retried, Status, dead_letters, request_reseed, reseed, retry, status};
+pub use relay::{Relay, RelayOptions};
+pub use stream::StreamSettings;
+pub use subject::{IllegalSubject, Subject};

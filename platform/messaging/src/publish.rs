@@ -1,0 +1,342 @@
+//! Sends events to JetStream in order, many in flight.
+//!
+//! Every message says which sequence of the stream it expects to follow. So when one is refused, all behind it are
+//! refused too, nothing is ever out of order, and a deposed leader cannot slip anything in. And because the stream is in
+//! order, its newest message says how far it is: after any trouble the publisher asks, and goes on from there.
+
+use crate::envelope;
+use crate::lease::Cursor;
+use crate::relay::{Links, RelayOptions, Rewind};
+use crate::stream;
+use crate::subject::Subject;
+use crate::wake::Wake;
+use anyhow::{Context as _, Result, bail, ensure};
+use async_nats::Client;
+use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::{self, ErrorCode};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use event_store::{Log, RawEvent};
+use futures::FutureExt;
+use futures::future::{BoxFuture, OptionFuture};
+use futures::stream::{FuturesOrdered, StreamExt};
+use metrics::counter;
+use std::collections::{HashMap, VecDeque};
+use std::future::IntoFuture;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Events read from the log at once.
+const PAGE: i64 = 1_000;
+/// The net under the wake-ups.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How often an idle stream is compared with what it should be.
+const VERIFY_EVERY: Duration = Duration::from_secs(60);
+/// How long what is in flight may take when the relay is asked to stop.
+const DRAIN: Duration = Duration::from_secs(2);
+
+type Ack = BoxFuture<'static, (i64, Result<jetstream::publish::PublishAck, PublishError>)>;
+
+pub(crate) struct Publisher<'a> {
+    log: &'a Log,
+    context: jetstream::Context,
+    options: &'a RelayOptions,
+    log_id: Uuid,
+    log_text: String,
+    cursor: Cursor,
+    links: Links,
+    wake: Wake,
+    /// Events that JetStream has refused for ever, and why.
+    refused: HashMap<i64, String>,
+}
+
+impl<'a> Publisher<'a> {
+    pub fn new(
+        log: &'a Log,
+        nats: &Client,
+        options: &'a RelayOptions,
+        log_id: Uuid,
+        cursor: Cursor,
+        links: Links,
+    ) -> Self {
+        let context = stream::context(nats.clone());
+        let wake = Wake::start(log.pool());
+        let log_text = log_id.to_string();
+        Self { log, context, options, log_id, log_text, cursor, links, wake, refused: HashMap::new() }
+    }
+
+    /// Publishes until asked to stop, whatever happens to NATS meanwhile.
+    pub async fn run(&mut self, stop: &CancellationToken) -> Result<()> {
+        let backoff = ExponentialBuilder::new().with_min_delay(Duration::from_millis(50)).with_jitter();
+        let backoff = backoff.with_max_delay(Duration::from_secs(2)).without_max_times();
+        let mut pauses = backoff.build();
+        loop {
+            let before = self.cursor.position;
+            let started = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                started = self.resume() => started,
+            };
+            let ended = match started {
+                Ok(()) => Box::pin(self.pipeline(stop)).await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = ended else { return Ok(()) };
+            if self.links.reseed.has_changed().unwrap_or(false) {
+                continue;
+            }
+            counter!("relay_publish_retries_total").increment(1);
+            if self.cursor.position > before {
+                pauses = backoff.build();
+            }
+            let pause = pauses.next().unwrap_or(Duration::from_secs(2));
+            tracing::warn!(error = format!("{error:#}"), position = self.cursor.position, "publishing again soon");
+            drop(tokio::time::timeout(pause, stop.cancelled()).await);
+        }
+    }
+
+    /// Makes the cursor say what is really in the stream.
+    async fn resume(&mut self) -> Result<()> {
+        let wanted = *self.links.reseed.borrow_and_update();
+        if let Some(from) = wanted {
+            tracing::warn!(from, "rebuilding the stream from the log, as asked");
+            stream::delete(&self.context, &self.options.stream.name).await?;
+            let (_, state) = stream::ensure(&self.context, &self.options.stream).await?;
+            return self.rewind(from - 1, state, from, true).await;
+        }
+        let (found, state) = stream::ensure(&self.context, &self.options.stream).await?;
+        let head = self.log.head().await?;
+        let known =
+            self.cursor.stream_created == Some(state.created) && self.cursor.stream_name == self.options.stream.name;
+        ensure!(
+            !known || self.cursor.position <= head,
+            "the stream ends at {} but the log at {head}, as after restoring a backup: run `ubos relay reseed`",
+            self.cursor.position
+        );
+        if known && state.last_sequence == self.cursor.stream_sequence {
+            return Ok(());
+        }
+        if state.messages == 0 {
+            let from = self.first_worth_publishing(head).await?;
+            tracing::warn!(stream = self.options.stream.name, from, "the stream is empty, filling it from the log");
+            return self.rewind(from - 1, state, from, self.cursor.stream_created.is_some()).await;
+        }
+        let Some((position, event_id, log_id)) = stream::newest(&found, state).await? else {
+            bail!(
+                "stream {} holds messages that are not ours: give this installation its own",
+                self.options.stream.name
+            );
+        };
+        let ours = log_id == self.log_text
+            && position <= head
+            && self.log.find(position).await?.is_some_and(|event| event.event_id == event_id);
+        ensure!(
+            ours,
+            "stream {} holds events of another log: give this installation its own nats.stream, or rebuild the stream \
+             with `ubos relay reseed`",
+            self.options.stream.name
+        );
+        let lost = !known || position < self.cursor.position;
+        if lost {
+            let stored = self.cursor.position;
+            tracing::warn!(
+                stored,
+                found = position,
+                "the stream is not the one that was filled, going on from its end"
+            );
+        }
+        let from = if known { self.cursor.stream_from } else { self.cursor.stream_from.min(position) };
+        self.rewind(position, state, from, lost && self.cursor.stream_created.is_some()).await
+    }
+
+    async fn rewind(&mut self, position: i64, state: stream::StreamState, from: i64, lost: bool) -> Result<()> {
+        self.cursor = Cursor {
+            position,
+            stream_sequence: state.last_sequence,
+            stream_name: self.options.stream.name.clone(),
+            stream_created: Some(state.created),
+            stream_from: from,
+            reseed_from: None,
+        };
+        if lost {
+            counter!("relay_streams_healed_total").increment(1);
+        }
+        // Before it is stored, so that nothing stores the old one afterwards.
+        self.links.acked.send_replace((position, state.last_sequence));
+        let (done, stored) = oneshot::channel();
+        let request = Rewind { cursor: self.cursor.clone(), lost, done };
+        self.links.rewind.send(request).await.ok().context("the lease has gone")?;
+        stored.await.context("the lease has gone")
+    }
+
+    /// The first event that is younger than what the stream keeps; times never run against positions.
+    async fn first_worth_publishing(&self, head: i64) -> Result<i64> {
+        let age = self.options.stream.max_age;
+        if age.is_zero() {
+            return Ok(1);
+        }
+        let since = chrono::Utc::now() - chrono::Duration::from_std(age)?;
+        let (mut old, mut young) = (0, head + 1);
+        while young - old > 1 {
+            let middle = old + (young - old) / 2;
+            match self.log.find(middle).await? {
+                Some(event) if event.recorded_at >= since => young = middle,
+                // Archived positions are old.
+                _ => old = middle,
+            }
+        }
+        Ok(young)
+    }
+
+    /// Reads ahead, sends, takes acknowledgements in order. An error means: ask the stream where it is.
+    async fn pipeline(&mut self, stop: &CancellationToken) -> Result<()> {
+        let mut page: VecDeque<RawEvent> = VecDeque::new();
+        let mut flight: FuturesOrdered<Ack> = FuturesOrdered::new();
+        let mut reading: OptionFuture<BoxFuture<'_, Result<Vec<RawEvent>, sqlx::Error>>> = None.into();
+        let mut is_reading = false;
+        let (mut read_to, mut sequence) = (self.cursor.position, self.cursor.stream_sequence);
+        let mut caught_up = false;
+        let mut verify = tokio::time::interval_at(tokio::time::Instant::now() + VERIFY_EVERY, VERIFY_EVERY);
+        let (log, published) = (self.log, counter!("relay_published_total"));
+        loop {
+            while flight.len() < self.options.in_flight_max
+                && let Some(event) = page.pop_front()
+            {
+                let position = event.position;
+                let ack = self.send(&event, sequence).await?.into_future();
+                flight.push_back(ack.map(move |ack| (position, ack)).boxed());
+                sequence += 1;
+            }
+            if !caught_up && !is_reading && page.len() < PAGE as usize / 2 {
+                let after = read_to;
+                reading = Some(async move { log.read(after, PAGE).await }.boxed()).into();
+                is_reading = true;
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return self.drain(flight).await,
+                Some((position, ack)) = flight.next(), if !flight.is_empty() => {
+                    let mut newest = self.acknowledged(position, ack)?;
+                    let mut acked = 1;
+                    while let Some(Some((position, ack))) = flight.next().now_or_never() {
+                        newest = self.acknowledged(position, ack)?;
+                        acked += 1;
+                    }
+                    published.increment(acked);
+                    self.links.acked.send_replace(newest);
+                }
+                Some(read) = &mut reading, if is_reading => {
+                    let read = read.context("reading the log")?;
+                    is_reading = false;
+                    caught_up = read.is_empty();
+                    read_to = read.last().map_or(read_to, |event| event.position);
+                    page.extend(read);
+                }
+                () = self.wake.wait(POLL_EVERY), if caught_up => caught_up = false,
+                _ = verify.tick(), if flight.is_empty() && page.is_empty() => {
+                    let (_, state) = stream::ensure(&self.context, &self.options.stream).await?;
+                    let known = (self.cursor.stream_created, self.cursor.stream_sequence);
+                    ensure!(known == (Some(state.created), state.last_sequence), "the stream is not what it was");
+                }
+                _ = self.links.reseed.changed() => {
+                    if self.links.reseed.borrow().is_some() {
+                        self.links.reseed.mark_changed();
+                        bail!("asked to rebuild the stream");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends one event; as a claim-check if NATS would not take it.
+    async fn send(&self, event: &RawEvent, after_sequence: u64) -> Result<PublishAckFuture> {
+        let prefix = &self.options.stream.prefix;
+        let named = Subject::of(prefix, event.tenant_id, &event.domain, &event.event_type);
+        let refusal = match (&named, self.refused.get(&event.position)) {
+            (Err(illegal), _) => illegal.to_string(),
+            (_, Some(reason)) => reason.clone(),
+            (Ok(subject), None) => {
+                let (headers, payload) = envelope::encode(event, &self.log_text);
+                let message = PublishMessage::build().headers(headers).payload(payload);
+                let message = message.expected_last_sequence(after_sequence);
+                match self.context.send_publish(subject.to_string(), message).await {
+                    Ok(ack) => return Ok(ack),
+                    Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => error.to_string(),
+                    Err(error) => return Err(error).context("sending an event"),
+                }
+            }
+        };
+        tracing::error!(position = event.position, event_id = %event.event_id, reason = refusal, "NATS refuses an event");
+        self.bury(event, &refusal).await?;
+        let (headers, payload) = envelope::claim_check(event, &self.log_text);
+        let message = PublishMessage::build().headers(headers).payload(payload).expected_last_sequence(after_sequence);
+        let subject = named.unwrap_or_else(|_| Subject::unnameable(prefix, event.tenant_id));
+        self.context.send_publish(subject.into_string(), message).await.context("sending a claim-check")
+    }
+
+    async fn bury(&self, event: &RawEvent, reason: &str) -> Result<()> {
+        sqlx::query(
+            "insert into eventstore.dead_letters (position, event_id, tenant_id, reason) values ($1, $2, $3, $4)
+             on conflict (position)
+                 do update set attempts = dead_letters.attempts + 1, reason = excluded.reason, last_at = now()",
+        )
+        .bind(event.position)
+        .bind(event.event_id)
+        .bind(event.tenant_id.0)
+        .bind(reason)
+        .execute(self.log.pool())
+        .await
+        .context("keeping a dead letter")?;
+        Ok(())
+    }
+
+    fn acknowledged(
+        &mut self,
+        position: i64,
+        ack: Result<jetstream::publish::PublishAck, PublishError>,
+    ) -> Result<(i64, u64)> {
+        let ack = match ack {
+            Ok(ack) => ack,
+            Err(error) => {
+                if let Some(reason) = for_ever(&error) {
+                    self.refused.insert(position, reason);
+                }
+                return Err(error).with_context(|| format!("publishing position {position}"));
+            }
+        };
+        ensure!(ack.stream == self.options.stream.name, "stream {} took our subjects", ack.stream);
+        self.cursor.position = position;
+        // A duplicate is in the stream already and moved nothing.
+        if !ack.duplicate {
+            self.cursor.stream_sequence = ack.sequence;
+        }
+        Ok((position, self.cursor.stream_sequence))
+    }
+
+    /// Takes the acknowledgements that still come.
+    async fn drain(&mut self, mut flight: FuturesOrdered<Ack>) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + DRAIN;
+        while let Ok(Some((position, ack))) = tokio::time::timeout_at(deadline, flight.next()).await {
+            match self.acknowledged(position, ack) {
+                Ok(newest) => {
+                    self.links.acked.send_replace(newest);
+                }
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why this message will never be taken, if that is so.
+fn for_ever(error: &PublishError) -> Option<String> {
+    let source = std::error::Error::source(error)?.downcast_ref::<jetstream::Error>()?;
+    (source.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM).then(|| source.to_string())
+}
+
+impl std::fmt::Debug for Publisher<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publisher").field("log_id", &self.log_id).field("cursor", &self.cursor).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,170 @@
+//! The stream in JetStream, declared in one place.
+
+use crate::envelope::{self, RETRIED};
+use anyhow::{Context as _, Result};
+use async_nats::HeaderMap;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::{self, Context, ErrorCode};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Within this time JetStream drops a second message with the same id.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// A message of the relay's that is not found among the newest so many is not looked for further back.
+const SEARCHED_MESSAGES_MAX: u64 = 1_000;
+
+/// Which stream, and what it keeps.
+#[derive(Debug, Clone)]
+pub struct StreamSettings {
+    /// Name of the stream.
+    pub name: String,
+    /// What every subject begins with.
+    pub prefix: String,
+    /// Copies in the cluster.
+    pub replicas: usize,
+    /// How long events stay; older ones are read from the log.
+    pub max_age: Duration,
+}
+
+impl StreamSettings {
+    fn config(&self) -> Config {
+        Config {
+            name: self.name.clone(),
+            description: Some("Every event of the log, in order. A cache: rebuilt by `ubos relay reseed`.".to_owned()),
+            subjects: vec![format!("{}.>", self.prefix)],
+            retention: RetentionPolicy::Limits,
+            storage: StorageType::File,
+            discard: DiscardPolicy::Old,
+            num_replicas: self.replicas.max(1),
+            max_age: self.max_age,
+            duplicate_window: DUPLICATE_WINDOW.min(if self.max_age.is_zero() {
+                DUPLICATE_WINDOW
+            } else {
+                self.max_age
+            }),
+            deny_delete: true,
+            deny_purge: true,
+            allow_direct: true,
+            ..Config::default()
+        }
+    }
+}
+
+/// What is really in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamState {
+    /// Nanoseconds since 1970; a stream that was deleted and made again has another one.
+    pub created: i64,
+    pub messages: u64,
+    pub first_sequence: u64,
+    pub last_sequence: u64,
+}
+
+impl From<&Info> for StreamState {
+    fn from(info: &Info) -> Self {
+        Self {
+            created: i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(0),
+            messages: info.state.messages,
+            first_sequence: info.state.first_sequence,
+            last_sequence: info.state.last_sequence,
+        }
+    }
+}
+
+/// JetStream as the relay uses it: a lost answer is noticed soon, because everything can be sent again.
+pub(crate) fn context(nats: async_nats::Client) -> Context {
+    jetstream::ContextBuilder::new()
+        .timeout(Duration::from_secs(3))
+        .ack_timeout(Duration::from_secs(3))
+        .max_ack_inflight(8_192)
+        .build(nats)
+}
+
+/// The stream as declared: made if missing, brought back to its declaration if somebody changed it.
+pub(crate) async fn ensure(context: &Context, settings: &StreamSettings) -> Result<(Stream, StreamState)> {
+    let wanted = settings.config();
+    let mut stream = match context.get_stream(&settings.name).await {
+        Ok(stream) => stream,
+        Err(error) if is_not_found(&error) => {
+            tracing::info!(stream = settings.name, "making the stream");
+            context.create_stream(wanted.clone()).await.context("making the stream")?
+        }
+        Err(error) => return Err(error).context("looking for the stream"),
+    };
+    let found = &stream.cached_info().config;
+    let same = found.subjects == wanted.subjects
+        && found.max_age == wanted.max_age
+        && found.num_replicas == wanted.num_replicas
+        && found.duplicate_window == wanted.duplicate_window
+        && found.deny_delete
+        && found.deny_purge;
+    if !same {
+        tracing::warn!(stream = settings.name, "the stream is not as declared, changing it");
+        let changed = Config { first_sequence: None, ..wanted };
+        context.update_stream(changed).await.context("changing the stream to its declaration")?;
+        stream = context.get_stream(&settings.name).await.context("looking for the stream")?;
+    }
+    let state = StreamState::from(stream.info().await.context("asking for the stream's state")?);
+    Ok((stream, state))
+}
+
+/// The stream's state, `None` if there is no stream.
+pub(crate) async fn look(context: &Context, name: &str) -> Result<Option<(Stream, StreamState)>> {
+    match context.get_stream(name).await {
+        Ok(stream) => {
+            let state = StreamState::from(stream.cached_info());
+            Ok(Some((stream, state)))
+        }
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(error).context("looking for the stream"),
+    }
+}
+
+/// Deletes the stream; no harm if it is not there.
+pub(crate) async fn delete(context: &Context, name: &str) -> Result<()> {
+    match context.delete_stream(name).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_not_found_text(&error.to_string()) => Ok(()),
+        Err(error) => match look(context, name).await? {
+            None => Ok(()),
+            Some(_) => Err(error).context("deleting the stream"),
+        },
+    }
+}
+
+/// The newest message that the relay published in order: its position, its event and the log it is from.
+pub(crate) async fn newest(stream: &Stream, state: StreamState) -> Result<Option<(i64, Uuid, String)>> {
+    if state.messages == 0 {
+        return Ok(None);
+    }
+    let oldest = state.first_sequence.max(state.last_sequence.saturating_sub(SEARCHED_MESSAGES_MAX));
+    for sequence in (oldest..=state.last_sequence).rev() {
+        let message = match stream.get_raw_message(sequence).await {
+            Ok(message) => message,
+            // Expired between the two questions.
+            Err(error) if error.to_string().contains("no message found") => continue,
+            Err(error) => return Err(error).context("reading the stream's newest message"),
+        };
+        if let Some(found) = published(&message.headers) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn published(headers: &HeaderMap) -> Option<(i64, Uuid, String)> {
+    if headers.get(RETRIED).is_some() {
+        return None;
+    }
+    let log = headers.get(envelope::LOG)?.as_str().to_owned();
+    Some((envelope::position(headers)?, envelope::event_id(headers)?, log))
+}
+
+fn is_not_found(error: &jetstream::context::GetStreamError) -> bool {
+    use jetstream::context::GetStreamErrorKind as Kind;
+    matches!(error.kind(), Kind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}
+
+fn is_not_found_text(text: &str) -> bool {
+    text.contains("stream not found")
+}
