@@ -63,35 +63,40 @@ fn mentions(sql: &str, tables: &BTreeSet<String>) -> Mentions {
         _ => None,
     };
     let mut found = Mentions::new();
+    let comma_next = |index: usize| matches!(tokens.get(index + 1), Some(Token::Comma));
+    // After `schema` or `search_path` come bare names, a comma between them.
     let mut naming_schemas = false;
     for (index, token) in tokens.iter().enumerate() {
         match token {
             Token::Word(_) => {
                 let name = word(index).unwrap_or_default();
+                let domain = DOMAINS.contains(&name.as_str());
                 naming_schemas = match name.as_str() {
-                    "schema" | "search_path" => true,
+                    "search_path" => true,
+                    // With a comma it is a column of that name.
+                    "schema" => !comma_next(index),
                     "if" | "not" | "exists" | "to" => naming_schemas,
                     _ if naming_schemas => {
-                        if DOMAINS.contains(&name.as_str()) {
+                        if domain {
                             found.insert((name.clone(), "*".to_owned()));
                         }
-                        true
+                        comma_next(index)
                     }
                     _ => false,
                 };
                 let qualified = !matches!(index.checked_sub(1).map(|i| tokens[i]), Some(Token::Period));
-                if qualified && DOMAINS.contains(&name.as_str()) && matches!(tokens.get(index + 1), Some(Token::Period))
-                {
+                if qualified && domain && matches!(tokens.get(index + 1), Some(Token::Period)) {
                     found.insert((name, word(index + 2).unwrap_or_else(|| "*".to_owned())));
                 }
             }
-            Token::Comma | Token::Eq => {}
-            Token::SemiColon => naming_schemas = false,
             Token::DollarQuotedString(body) => found.extend(mentions(&body.value, tables)),
             Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => {
-                if naming_schemas && DOMAINS.contains(&text.as_str()) {
-                    found.insert((text.clone(), "*".to_owned()));
+                if naming_schemas {
+                    let names = text.split(',').map(str::trim).filter(|name| DOMAINS.contains(name));
+                    found.extend(names.map(|name| (name.to_owned(), "*".to_owned())));
                 }
+                // `set_config('search_path', 'crm', true)`
+                naming_schemas = text == "search_path" || naming_schemas && comma_next(index);
                 found.extend(literal(text, tables));
             }
             _ => {}
@@ -265,6 +270,8 @@ fn a_migration_that_reaches_into_another_domain_is_found_wherever_it_hides() {
         "grant usage on schema crm, projects to ubos_query",
         "set search_path = crm, projects",
         "create function crm.f() returns int language sql set search_path to projects return 1",
+        "select set_config('search_path', 'crm, projects', true)",
+        "create schema if not exists projects",
     ] {
         let found = violations("migrations/20261123110000_crm_clients.sql", sql, &tables());
         assert_eq!(found.len(), 1, "{sql}: {found:?}");
@@ -299,6 +306,7 @@ fn what_only_looks_like_another_domains_table_is_allowed() {
         r##"const STREAM: &str = "projects.task";"##,
         r##"const NAME: &str = "projects.task.completed";"##,
         r##"const FILE: &str = "from projects to tasks";"##,
+        r##"fn f() { sqlx::query("select schema, projects from crm.clients order by schema, projects"); }"##,
         r##"fn f() { sqlx::query("select 1 from crm.clients where kind = 'projects.task'"); }"##,
         r##"/** Not `projects.tasks`. */ fn f() {} #[cfg(test)] mod tests { const T: &str = "projects.tasks"; }"##,
     ] {
