@@ -57,12 +57,12 @@ impl TestDatabase {
 
     /// The URL of a role (`ubos_worker`), for processes under test.
     pub fn url(&self, role: &str) -> String {
-        self.options(role).to_url_lossy().to_string()
+        without_parameters(&self.options(role))
     }
 
     /// The superuser's URL, for tools of PostgreSQL itself.
     pub fn superuser_url(&self) -> String {
-        self.admin.clone().database(&self.name).to_url_lossy().to_string()
+        without_parameters(&self.admin.clone().database(&self.name))
     }
 
     async fn pool(&self, role: &str) -> PgPool {
@@ -88,6 +88,13 @@ impl Drop for TestDatabase {
         // A database that stays behind goes with its throw-away server.
         drop(dropper.join());
     }
+}
+
+/// sqlx adds parameters of its own to a URL that other clients refuse.
+fn without_parameters(options: &PgConnectOptions) -> String {
+    let mut url = options.to_url_lossy();
+    url.set_query(None);
+    url.to_string()
 }
 
 async fn connect(options: PgConnectOptions) -> PgPool {

@@ -33,7 +33,11 @@ pub async fn measure(plan: Plan, table: &mut Table) -> Result<()> {
     seed_hand_written(&hand_written).await?;
     for _ in 0..plan.passes {
         for in_flight in IN_FLIGHT {
-            table.add(in_flight, format!("commands, ours, {in_flight} in flight"), ours.run(in_flight, plan.seconds).await);
+            table.add(
+                in_flight,
+                format!("commands, ours, {in_flight} in flight"),
+                ours.run(in_flight, plan.seconds).await,
+            );
             let stock = stock(&peers, in_flight, plan.seconds).await?;
             table.add(in_flight, format!("commands, postgres-es, {in_flight} in flight"), stock);
             let pgbench = pgbench(&hand_written, in_flight, plan.seconds)?;
@@ -124,7 +128,9 @@ pub async fn seed_log(owner: &PgPool) -> Result<()> {
     )
     .execute(owner)
     .await?;
-    sqlx::query("update eventstore.head set position = (select max(position) from eventstore.events)").execute(owner).await?;
+    sqlx::query("update eventstore.head set position = (select max(position) from eventstore.events)")
+        .execute(owner)
+        .await?;
     sqlx::query("vacuum analyze").execute(owner).await?;
     Ok(())
 }

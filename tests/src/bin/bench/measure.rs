@@ -74,7 +74,10 @@ impl Table {
     /// Adds one pass.
     pub fn add(&mut self, section: usize, what: impl Into<String>, sample: Sample) {
         let what = what.into();
-        eprintln!("{what}: {:.0}/s, p50 {:.2} ms, p99 {:.2} ms, {} errors", sample.rate, sample.p50, sample.p99, sample.errors);
+        eprintln!(
+            "{what}: {:.0}/s, p50 {:.2} ms, p99 {:.2} ms, {} errors",
+            sample.rate, sample.p50, sample.p99, sample.errors
+        );
         self.0.entry((section, what)).or_default().push(sample);
     }
 
