@@ -1,3 +1,67 @@
 //! Chores: bring the stack up, run the tests, rewrite what is generated.
 
-fn main() {}
+mod bench;
+mod check;
+mod command;
+mod deny;
+mod generate;
+mod stack;
+mod steps;
+mod tests;
+mod throwaway;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use command::Workspace;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "Chores of this repository", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Starts servers and every role on this machine and drives the first flagship through them.
+    Up(stack::UpArguments),
+    /// Stops what `up` started, and nothing else.
+    Down(stack::DownArguments),
+    /// Runs the tests against throw-away servers of their own.
+    Test(tests::TestArguments),
+    /// Rewrites the generated files: schemas, API descriptions, the commented default settings.
+    Gen {
+        /// Changes nothing; fails if a file would change.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Everything CI runs besides the tests: format, lints, generated files, licences and bans, documentation.
+    Check,
+    /// Measures the release build on durable throw-away servers.
+    Bench(bench::BenchArguments),
+}
+
+fn main() -> ExitCode {
+    command::watch_for_interrupts();
+    let outcome = Workspace::find().and_then(|workspace| run(Arguments::parse().verb, &workspace));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb, workspace: &Workspace) -> Result<ExitCode> {
+    match verb {
+        Verb::Up(arguments) => stack::up(workspace, &arguments),
+        Verb::Down(arguments) => stack::down(workspace, &arguments),
+        Verb::Test(arguments) => tests::run(workspace, &arguments),
+        Verb::Gen { check: false } => generate::rewrite(workspace),
+        Verb::Gen { check: true } => generate::check(workspace),
+        Verb::Check => check::run(workspace),
+        Verb::Bench(arguments) => bench::measure(workspace, &arguments),
+    }
+}

@@ -1,0 +1,251 @@
+//! `cargo xtask up` and `cargo xtask down`
+
+mod plan;
+mod roles;
+mod settings;
+
+use crate::command::{Profile, Workspace, capture, run_ok};
+use crate::steps::{heading, seconds, step};
+use anyhow::{Result, bail};
+use clap::Args;
+use local_servers::{
+    Dirs, Gone, Nats, NatsOptions, Postgres, PostgresMode, Process, Programs, Redis, S3, ensure_installed, port_holder,
+};
+use plan::{Ports, ROLES, SERVERS};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+/// How long a role may take to finish its work after SIGTERM.
+const ROLE_PATIENCE: Duration = Duration::from_secs(25);
+
+/// Where and what to start.
+#[derive(Args)]
+pub struct UpArguments {
+    /// The first of about a hundred ports on 127.0.0.1.
+    #[arg(long, default_value_t = 21_400)]
+    base_port: u16,
+    /// The folder for data, logs and settings; another one makes a second, independent stack.
+    #[arg(long, default_value = ".ubos")]
+    state: PathBuf,
+    /// Only the servers; for work on the roles themselves.
+    #[arg(long)]
+    servers_only: bool,
+    /// Ends when every role is ready, without driving the flagship.
+    #[arg(long)]
+    no_flagship: bool,
+}
+
+/// What to stop.
+#[derive(Args)]
+pub struct DownArguments {
+    /// The folder that `up` used.
+    #[arg(long, default_value = ".ubos")]
+    state: PathBuf,
+    /// Also removes the folder with all data.
+    #[arg(long)]
+    wipe: bool,
+}
+
+/// Starts what does not run yet, and shows that it works.
+pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
+    let begun = Instant::now();
+    let dirs = Dirs::kept(&workspace.root.join(&arguments.state))?;
+    let _lock = lock(&dirs)?;
+    let ports = Ports::from_base(arguments.base_port)?;
+    refuse_another_base(&dirs, arguments.base_port)?;
+    refuse_taken_ports(&dirs, &ports, arguments.servers_only)?;
+
+    heading("servers");
+    let programs = step("server programs are installed", |spinner| {
+        ensure_installed(&mut |message| spinner.println(format!("    {message}")))
+    })?;
+    let servers = Servers::start(&programs, &dirs, &ports)?;
+    let config = settings::write(&dirs, &ports, &servers)?;
+    if arguments.servers_only {
+        println!("\nsettings are in {}; stop with: {}", config.display(), stop_command(arguments));
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    heading("building ubos");
+    let ubos = workspace.build("ubos", Profile::Debug)?;
+    heading("roles");
+    let fingerprint = roles::fingerprint(&ubos, &config)?;
+    let verb = |arguments: &[&str]| {
+        let mut command = Command::new(&ubos);
+        command.arg("--config").arg(&config).args(arguments).current_dir(dirs.root());
+        command
+    };
+    prepare(&dirs, &servers, &fingerprint, &verb)?;
+    for role in &ROLES {
+        roles::ensure(role, &dirs, &ports, &fingerprint, verb(&[role.name]))?;
+    }
+    if !arguments.no_flagship {
+        heading("flagship 1: a booking becomes a running onboarding project");
+        run_ok(verb(&["demo", "flagship"]))?;
+    }
+    let what = Summary { workspace, ubos: &ubos, config: &config, ports: &ports, dirs: &dirs };
+    what.print();
+    println!("\nstop with: {}   (up took {})", stop_command(arguments), seconds(begun.elapsed()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stops the roles, then the servers that they talk to.
+pub fn down(workspace: &Workspace, arguments: &DownArguments) -> Result<ExitCode> {
+    let folder = workspace.root.join(&arguments.state);
+    if !folder.exists() {
+        println!("nothing was started in {}", arguments.state.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let dirs = Dirs::kept(&folder)?;
+    let _lock = lock(&dirs)?;
+    let mut running: Vec<Process> =
+        ROLES.iter().filter_map(|role| Process::recorded(role.name, &dirs.record(role.name))).collect();
+    // All at once, so that the slowest decides how long it takes and not their sum.
+    for role in &mut running {
+        role.signal("TERM")?;
+    }
+    for role in &mut running {
+        stop(role, "TERM")?;
+    }
+    // PostgreSQL last, because the others may still want to write; SIGINT is its "fast" shutdown.
+    for (server, signal) in SERVERS {
+        if let Some(mut process) = Process::recorded(server, &dirs.record(server)) {
+            stop(&mut process, signal)?;
+            running.push(process);
+        }
+    }
+    if running.is_empty() {
+        println!("nothing runs that was started in {}", arguments.state.display());
+    }
+    if arguments.wipe {
+        dirs.remove()?;
+        println!("  ✓ {} is removed", arguments.state.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn stop(process: &mut Process, signal: &str) -> Result<()> {
+    let name = process.name().to_owned();
+    step(&format!("{name} is stopped"), |spinner| {
+        if process.stop(signal, ROLE_PATIENCE)? == Gone::ByForce {
+            spinner.set_message(format!("{name} did not end within {} s and was killed", ROLE_PATIENCE.as_secs()));
+        }
+        Ok(())
+    })
+}
+
+/// The four servers of a stack.
+struct Servers {
+    postgres: Postgres,
+    nats: Nats,
+    redis: Redis,
+    s3: S3,
+}
+
+impl Servers {
+    fn start(programs: &Programs, dirs: &Dirs, ports: &Ports) -> Result<Self> {
+        let options = NatsOptions { sync_always: true };
+        Ok(Self {
+            postgres: step(&format!("PostgreSQL on 127.0.0.1:{}", ports.postgres), |_| {
+                Postgres::start(programs, dirs, ports.postgres, PostgresMode::Durable)
+            })?,
+            nats: step(&format!("NATS on 127.0.0.1:{}", ports.nats), |_| {
+                Nats::start(programs, dirs, ports.nats, ports.nats_monitor, options)
+            })?,
+            redis: step(&format!("Redis on 127.0.0.1:{}", ports.redis), |_| Redis::start(programs, dirs, ports.redis))?,
+            s3: step(&format!("S3 on 127.0.0.1:{}", ports.s3[0]), |_| S3::start(programs, dirs, ports.s3))?,
+        })
+    }
+}
+
+/// Migrates and seeds, unless the same binary has done so on this very database.
+fn prepare(dirs: &Dirs, servers: &Servers, fingerprint: &str, verb: &dyn Fn(&[&str]) -> Command) -> Result<()> {
+    let prepared = dirs.root().join("prepared");
+    let mark = format!("{fingerprint} {}", servers.postgres.pid());
+    if fs::read_to_string(&prepared).is_ok_and(|text| text == mark) {
+        return Ok(());
+    }
+    step("the database is migrated", |_| capture(verb(&["migrate"])))?;
+    step("the demo tenant is seeded", |_| capture(verb(&["demo", "seed"])))?;
+    Ok(fs::write(prepared, mark)?)
+}
+
+/// Two runs at the same time would start everything twice.
+fn lock(dirs: &Dirs) -> Result<File> {
+    let lock = File::create(dirs.root().join("lock"))?;
+    if lock.try_lock().is_err() {
+        bail!("another `cargo xtask up` or `down` works on {} right now", dirs.root().display());
+    }
+    Ok(lock)
+}
+
+fn refuse_another_base(dirs: &Dirs, base: u16) -> Result<()> {
+    let file = dirs.root().join("base-port");
+    let before: Option<u16> = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
+    let names = SERVERS.iter().map(|(name, _)| *name).chain(ROLES.iter().map(|role| role.name));
+    let mut running = names.filter_map(|name| Process::recorded(name, &dirs.record(name)));
+    if let Some(before) = before
+        && before != base
+        && running.next().is_some()
+    {
+        bail!(
+            "this stack runs on ports from {before}; stop it first with `cargo xtask down`, or use --base-port {before}"
+        );
+    }
+    Ok(fs::write(file, base.to_string())?)
+}
+
+fn refuse_taken_ports(dirs: &Dirs, ports: &Ports, servers_only: bool) -> Result<()> {
+    let mut taken = Vec::new();
+    for (process, service, port) in ports.all() {
+        let of_role = ROLES.iter().any(|role| role.name == process);
+        if (servers_only && of_role) || Process::recorded(process, &dirs.record(process)).is_some() {
+            continue;
+        }
+        if let Some(holder) = port_holder(port) {
+            taken.push(format!("port {port}, which {service} needs, is taken by {holder}"));
+        }
+    }
+    if !taken.is_empty() {
+        bail!("{}\nEnd whoever holds it, or choose other ports with --base-port.", taken.join("\n"));
+    }
+    Ok(())
+}
+
+fn stop_command(arguments: &UpArguments) -> String {
+    if arguments.state == Path::new(".ubos") {
+        "cargo xtask down".to_owned()
+    } else {
+        format!("cargo xtask down --state {}", arguments.state.display())
+    }
+}
+
+/// What to do with a stack that runs.
+struct Summary<'a> {
+    workspace: &'a Workspace,
+    ubos: &'a Path,
+    config: &'a Path,
+    ports: &'a Ports,
+    dirs: &'a Dirs,
+}
+
+impl Summary<'_> {
+    fn print(&self) {
+        let Ports { command_api, query_api, nats_monitor, .. } = self.ports;
+        let short = |path: &Path| {
+            let below = path.strip_prefix(&self.workspace.root).unwrap_or(path);
+            below.display().to_string()
+        };
+        heading("it runs");
+        println!("  commands    http://127.0.0.1:{command_api}   try /openapi.json and /docs");
+        println!("  queries     http://127.0.0.1:{query_api}   try /openapi.json and /docs");
+        for role in &ROLES {
+            println!("  {:<11} http://127.0.0.1:{}/ready and /metrics", role.name, self.ports.of(role));
+        }
+        println!("  NATS        http://127.0.0.1:{nats_monitor}/jsz");
+        println!("  logs        {}", short(&self.dirs.root().join("log")));
+        println!("  operator    {} --config {} --help", short(self.ubos), short(self.config));
+    }
+}

@@ -1,0 +1,99 @@
+//! What a stack consists of, and on which ports.
+
+use anyhow::{Context, Result};
+use local_servers::S3_PORTS;
+
+/// The name of each server's record, in the order of stopping, with the signal that ends it properly.
+pub const SERVERS: [(&str, &str); 4] = [("s3", "TERM"), ("nats", "TERM"), ("redis", "TERM"), ("postgres", "INT")];
+
+/// A process of ours.
+pub struct Role {
+    /// The subcommand of `ubos`, and its name everywhere else.
+    pub name: &'static str,
+    offset: u16,
+}
+
+/// Readers before writers, so that the first event already finds everybody.
+pub const ROLES: [Role; 5] = [
+    Role { name: "relay", offset: 2 },
+    Role { name: "projections", offset: 3 },
+    Role { name: "workflow", offset: 4 },
+    Role { name: "query-api", offset: 1 },
+    Role { name: "command-api", offset: 0 },
+];
+
+/// Every port of a stack.
+pub struct Ports {
+    base: u16,
+    pub command_api: u16,
+    pub query_api: u16,
+    pub relay: u16,
+    pub projections: u16,
+    pub workflow: u16,
+    pub nats: u16,
+    pub nats_monitor: u16,
+    pub postgres: u16,
+    pub redis: u16,
+    pub s3: [u16; S3_PORTS],
+}
+
+impl Ports {
+    /// The last two digits resemble the servers' usual ports: 5432, 4222, 6379.
+    pub fn from_base(base: u16) -> Result<Self> {
+        base.checked_add(99).filter(|_| base >= 1_024).context("--base-port must be between 1024 and 65436")?;
+        let mut s3 = [0; S3_PORTS];
+        for (port, offset) in s3.iter_mut().zip(86..) {
+            *port = base + offset;
+        }
+        Ok(Self {
+            base,
+            command_api: base,
+            query_api: base + 1,
+            relay: base + 2,
+            projections: base + 3,
+            workflow: base + 4,
+            nats: base + 22,
+            nats_monitor: base + 23,
+            postgres: base + 32,
+            redis: base + 79,
+            s3,
+        })
+    }
+
+    /// Where a role answers `/ready` and `/metrics`.
+    pub fn of(&self, role: &Role) -> u16 {
+        self.base + role.offset
+    }
+
+    /// Process, service as a message calls it, and port.
+    pub fn all(&self) -> Vec<(&'static str, String, u16)> {
+        let mut all: Vec<_> = ROLES.iter().map(|role| (role.name, role.name.to_owned(), self.of(role))).collect();
+        all.push(("postgres", "PostgreSQL".to_owned(), self.postgres));
+        all.push(("nats", "NATS".to_owned(), self.nats));
+        all.push(("nats", "NATS (monitoring)".to_owned(), self.nats_monitor));
+        all.push(("redis", "Redis".to_owned(), self.redis));
+        all.extend(self.s3.iter().map(|port| ("s3", "S3".to_owned(), *port)));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_port_is_used_twice() {
+        let mut ports: Vec<u16> =
+            Ports::from_base(21_400).unwrap().all().into_iter().map(|(_, _, port)| port).collect();
+        let count = ports.len();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), count);
+    }
+
+    #[test]
+    fn a_base_without_room_above_it_is_refused() {
+        assert!(Ports::from_base(65_500).is_err());
+        assert!(Ports::from_base(80).is_err());
+    }
+}

@@ -1,0 +1,122 @@
+//! The settings file of a development stack.
+
+use super::Servers;
+use super::plan::Ports;
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use local_servers::Dirs;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Writes `config.toml` with the addresses and passwords of these servers, and the key that signs development tokens.
+pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
+    let (key, jwks) = signing_key(dirs)?;
+    let url = |role: &str| -> Result<String> {
+        let password = dirs.password(role)?;
+        Ok(format!("postgres://{role}:{password}@127.0.0.1:{}/ubos", ports.postgres))
+    };
+    let bind = |port: u16| format!("127.0.0.1:{port}");
+    let mut file = toml::Table::new();
+    file.insert("environment".to_owned(), "development".into());
+    let section = |pairs: Vec<(&str, toml::Value)>| {
+        toml::Value::Table(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    };
+    let mut set = |name: &str, pairs| file.insert(name.to_owned(), section(pairs));
+    set(
+        "database",
+        vec![
+            ("admin_url", servers.postgres.url.clone().into()),
+            ("owner_url", url("ubos_owner")?.into()),
+            ("command_url", url("ubos_command")?.into()),
+            ("query_url", url("ubos_query")?.into()),
+            ("worker_url", url("ubos_worker")?.into()),
+        ],
+    );
+    set("nats", vec![("url", servers.nats.url.clone().into())]);
+    set(
+        "http",
+        vec![
+            ("command_bind", bind(ports.command_api).into()),
+            ("query_bind", bind(ports.query_api).into()),
+            // Nobody balances load here, so nobody needs time to notice that we go.
+            ("drain_delay_ms", 0.into()),
+        ],
+    );
+    set(
+        "admin",
+        vec![
+            ("relay_bind", bind(ports.relay).into()),
+            ("projections_bind", bind(ports.projections).into()),
+            ("workflow_bind", bind(ports.workflow).into()),
+        ],
+    );
+    set(
+        "auth",
+        vec![
+            ("jwks", jwks.display().to_string().into()),
+            ("issuer", "ubos-development".into()),
+            ("audience", "ubos".into()),
+            ("dev_signing_key", key.display().to_string().into()),
+        ],
+    );
+    set("telemetry", vec![("log_format", "json".into())]);
+
+    let config = dirs.root().join("config.toml");
+    let text = format!(
+        "# Written by `cargo xtask up` at every start; set UBOS__… in the environment instead of editing.\n\n{file}"
+    );
+    fs::write(&config, text)?;
+    private(&config)?;
+    write_environment(dirs, servers)?;
+    Ok(config)
+}
+
+/// What is not in the settings yet but good to know: `set -a; . .ubos/servers.env`.
+fn write_environment(dirs: &Dirs, servers: &Servers) -> Result<()> {
+    let Servers { postgres, redis, s3, nats } = servers;
+    let text = format!(
+        "POSTGRES_URL={}\nNATS_URL={}\nREDIS_URL={}\nS3_URL={}\nAWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}\nS3_BUCKET={}\n",
+        postgres.url, nats.url, redis.url, s3.url, s3.access_key, s3.secret_key, s3.bucket
+    );
+    let file = dirs.root().join("servers.env");
+    fs::write(&file, text)?;
+    private(&file)
+}
+
+/// An Ed25519 key as PKCS#8 and the JWKS of its public half; made once, because tokens outlive a restart.
+///
+/// OpenSSL's program makes it: PostgreSQL's package brings it along, and a crypto library would triple the time in which
+/// `cargo xtask` itself is built.
+fn signing_key(dirs: &Dirs) -> Result<(PathBuf, PathBuf)> {
+    let (key, jwks) = (dirs.root().join("dev-signing-key.pk8"), dirs.root().join("jwks.json"));
+    if !key.exists() {
+        let making = key.with_extension("new");
+        openssl(&["genpkey", "-algorithm", "ed25519", "-outform", "DER", "-out"], Some(&making))?;
+        private(&making)?;
+        fs::rename(&making, &key)?;
+    }
+    let input = key.display().to_string();
+    let public = openssl(&["pkey", "-inform", "DER", "-in", &input, "-pubout", "-outform", "DER"], None)?;
+    // A fixed header and then the 32 bytes of the key (RFC 8410).
+    let x = URL_SAFE_NO_PAD.encode(public.last_chunk::<32>().context("openssl printed no public key")?);
+    let key_set = serde_json::json!({ "keys": [
+        { "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "development", "x": x }
+    ] });
+    fs::write(&jwks, serde_json::to_vec_pretty(&key_set)?)?;
+    Ok((key, jwks))
+}
+
+fn openssl(arguments: &[&str], file: Option<&Path>) -> Result<Vec<u8>> {
+    let output = Command::new("openssl").args(arguments).args(file).output().context("running openssl")?;
+    if !output.status.success() {
+        bail!("openssl failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(output.stdout)
+}
+
+fn private(file: &Path) -> Result<()> {
+    Ok(fs::set_permissions(file, fs::Permissions::from_mode(0o600))?)
+}
