@@ -1,1 +1,19 @@
 //! Read models and the only code allowed to write them: one file owns one table.
+//!
+//! A read model is a pure fold of the log: the same events give the same rows, always. So it can be batched, rebuilt
+//! beside the live one, and compared with it. [`groups`] lists every table.
+
+mod copy;
+mod engine;
+mod group;
+mod model;
+mod table;
+mod worker;
+
+pub mod crm;
+
+pub use engine::{Applied, Target};
+pub use group::{Group, Slot, group, groups, resources};
+pub use model::{Column, Event, FoldError, Kind, ReadModel};
+pub use table::{Resource, Table};
+pub use worker::run;

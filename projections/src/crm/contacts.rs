@@ -1,0 +1,94 @@
+//! Contacts as the lists and cards show them.
+
+use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use catalogue::AnyEvent;
+use chrono::{DateTime, Utc};
+use crm_events::ContactEvent as E;
+use kernel::{ClientId, ContactId, Email, Name, Personal, Phone};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A client that a contact speaks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContactClient {
+    /// The client.
+    pub client_id: ClientId,
+    /// In which role.
+    pub role: Name,
+    /// Is this the first person to ask?
+    pub primary: bool,
+}
+
+/// A person at a client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContactRow {
+    /// Its id.
+    pub id: ContactId,
+    /// How many events it has; also its ETag.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When it changed last.
+    pub updated_at: DateTime<Utc>,
+    /// What the person is called.
+    pub name: Personal<Name>,
+    /// The person's address.
+    pub email: Option<Personal<Email>>,
+    /// The person's telephone number.
+    pub phone: Option<Personal<Phone>>,
+    /// The client the person speaks for in the first place: a primary one, else the first.
+    pub client_id: Option<ClientId>,
+    /// Every client the person speaks for.
+    pub clients: Vec<ContactClient>,
+    /// Taken out of the lists.
+    pub archived: bool,
+}
+
+impl ReadModel for ContactRow {
+    const TABLE: &'static str = "crm.contacts";
+    const STREAMS: &'static [&'static str] = &["crm.contact"];
+    const PATH: &'static str = "crm/contacts";
+    const READ: &'static str = "crm.contact.read";
+    const ABOUT: &'static str = "Persons at clients.";
+    const FILTER: &'static [&'static str] = &["name", "email", "client_id", "archived", "created_at", "updated_at"];
+    const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+
+    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
+        let AnyEvent::Contact(change) = &event.payload else { return Ok(row) };
+        if let E::Created { name, email, phone } = change {
+            return Ok(Some(Self {
+                id: ContactId(key),
+                version: event.sequence,
+                created_at: event.recorded_at,
+                updated_at: event.recorded_at,
+                name: name.clone(),
+                email: email.clone(),
+                phone: phone.clone(),
+                client_id: None,
+                clients: vec![],
+                archived: false,
+            }));
+        }
+        let mut row = existing(row, event)?;
+        match change {
+            E::Created { .. } => {}
+            E::Renamed { name } => row.name = name.clone(),
+            E::ContactDetailsChanged { email, phone } => {
+                row.email = email.clone();
+                row.phone = phone.clone();
+            }
+            E::LinkedToClient { client_id, role, primary } => {
+                row.clients.retain(|c| c.client_id != *client_id);
+                row.clients.push(ContactClient { client_id: *client_id, role: role.clone(), primary: *primary });
+            }
+            E::UnlinkedFromClient { client_id } => row.clients.retain(|c| c.client_id != *client_id),
+            E::Archived {} => row.archived = true,
+            E::Restored {} => row.archived = false,
+        }
+        row.client_id = row.clients.iter().find(|c| c.primary).or(row.clients.first()).map(|c| c.client_id);
+        Ok(Some(row))
+    }
+
+    stamped!();
+}

@@ -1,0 +1,384 @@
+//! One batch of events into the tables of one group: load the rows, fold in memory, write, move the checkpoint; all in
+//! one transaction. Live reading, catching up, following a rebuild and retrying all come through here.
+
+use crate::group::{Group, Slot};
+use crate::model::Event;
+use crate::table::{Changes, Fold, Key};
+use anyhow::{Context, Result, bail};
+use event_store::RawEvent;
+use kernel::TenantId;
+use metrics::{counter, histogram};
+use sqlx::{PgConnection, PgPool, Row};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+use uuid::Uuid;
+
+/// The tables of one group in one slot.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Which group.
+    pub group: &'static Group,
+    /// Which of its tables.
+    pub slot: Slot,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// The checkpoint is here now.
+    At(i64),
+    /// Nothing was done: the checkpoint is somewhere else than the batch begins, so somebody else moved it.
+    Elsewhere(i64),
+}
+
+/// A stream that could not be applied in this batch.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Parking {
+    pub aggregate_type: String,
+    pub table: Option<&'static str>,
+    pub row: Option<Uuid>,
+    pub first: i64,
+    pub last: i64,
+    pub count: i64,
+    pub error: String,
+}
+
+impl Target {
+    /// The tables that are read.
+    pub fn live(group: &'static Group) -> Self {
+        Self { group, slot: Slot::Live }
+    }
+
+    /// Where the checkpoint is; none if the slot is empty.
+    pub async fn position(self, connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar("select position from projections.checkpoints where group_name = $1 and slot = $2")
+            .bind(self.group.name)
+            .bind(self.slot.name())
+            .fetch_optional(connection)
+            .await
+    }
+
+    /// Applies the next events of the log: contiguous, beginning right after the checkpoint.
+    pub async fn apply(self, pool: &PgPool, events: &[Arc<RawEvent>]) -> Result<Applied> {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { bail!("an empty batch") };
+        let started = Instant::now();
+        let (after, upto) = (first.position - 1, last.position);
+        if !events.iter().any(|event| self.group.wants(&event.aggregate_type)) {
+            return self.skip(pool, after, upto).await;
+        }
+        let applied = match self.attempt(pool, events, Mode::Together).await {
+            Err(error) if is_data_error(&error) => {
+                // One stream's rows are refused by the table; find out whose, and let the others through.
+                tracing::warn!(group = self.group.name, error = %format!("{error:#}"), "a batch was refused, writing stream by stream");
+                self.attempt(pool, events, Mode::StreamByStream).await
+            }
+            other => other,
+        }?;
+        let labels = [("group", self.group.name)];
+        histogram!("projection_batch_events", &labels).record(events.len() as f64);
+        histogram!("projection_batch_seconds", &labels).record(started.elapsed().as_secs_f64());
+        counter!("projection_events_total", &labels).increment(events.len() as u64);
+        Ok(applied)
+    }
+
+    async fn attempt(self, pool: &PgPool, events: &[Arc<RawEvent>], mode: Mode) -> Result<Applied> {
+        let mut tx = pool.begin().await?;
+        let applied = self.apply_in(&mut tx, events, mode).await?;
+        tx.commit().await.context("committing a batch")?;
+        Ok(applied)
+    }
+
+    /// The same inside the caller's transaction, which holds the checkpoint's lock from here on.
+    pub(crate) async fn apply_in(self, tx: &mut PgConnection, events: &[Arc<RawEvent>], mode: Mode) -> Result<Applied> {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { bail!("an empty batch") };
+        let at = self.lock(tx).await?;
+        if at != first.position - 1 {
+            return Ok(Applied::Elsewhere(at));
+        }
+        // Positions are dense, so a batch without a gap is one whose length says so.
+        if last.position - at != events.len() as i64 {
+            bail!("events {}..{} of the log are not contiguous", first.position, last.position);
+        }
+        let mut batch = Batch::new(self, parked(tx, self).await?);
+        batch.fold(tx, events).await?;
+        batch.write(tx, mode).await?;
+        batch.note_parked(tx).await?;
+        self.advance(tx, at, last.position).await?;
+        Ok(Applied::At(last.position))
+    }
+
+    /// Locks the checkpoint, so that batches, retries and switches of one group come one after the other.
+    ///
+    /// The commit need not wait for the disk: rows and checkpoint go together, and what a crash takes is read again.
+    pub(crate) async fn lock(self, tx: &mut PgConnection) -> Result<i64> {
+        let row = sqlx::query(
+            "select position, set_config('synchronous_commit', 'off', true)
+             from projections.checkpoints where group_name = $1 and slot = $2 for no key update",
+        );
+        let row = row.bind(self.group.name).bind(self.slot.name()).fetch_optional(tx).await?;
+        let row = row.with_context(|| format!("group {} has no {} tables", self.group.name, self.slot.name()))?;
+        Ok(row.try_get(0)?)
+    }
+
+    async fn advance(self, tx: &mut PgConnection, from: i64, to: i64) -> Result<()> {
+        let moved = sqlx::query(
+            "update projections.checkpoints set position = $4, events = events + $4 - $3, updated_at = now()
+             where group_name = $1 and slot = $2 and position = $3",
+        );
+        let moved = moved.bind(self.group.name).bind(self.slot.name()).bind(from).bind(to).execute(tx).await?;
+        if moved.rows_affected() != 1 {
+            bail!("the checkpoint of {} moved while it was locked", self.group.name);
+        }
+        Ok(())
+    }
+
+    /// Moves past events that no table of the group wants, in one statement.
+    async fn skip(self, pool: &PgPool, after: i64, upto: i64) -> Result<Applied> {
+        let moved = sqlx::query(
+            "update projections.checkpoints set position = $4, events = events + $4 - $3, updated_at = now()
+             where group_name = $1 and slot = $2 and position = $3
+             returning set_config('synchronous_commit', 'off', true)",
+        );
+        let moved = moved.bind(self.group.name).bind(self.slot.name()).bind(after).bind(upto).execute(pool).await?;
+        if moved.rows_affected() == 1 {
+            return Ok(Applied::At(upto));
+        }
+        let at = self.position(&mut *pool.acquire().await?).await?;
+        Ok(Applied::Elsewhere(at.with_context(|| format!("group {} has no checkpoint", self.group.name))?))
+    }
+}
+
+/// How changed rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One statement per table.
+    Together,
+    /// A savepoint per stream; a stream that the tables refuse is parked.
+    StreamByStream,
+}
+
+/// Streams of a group that are parked already.
+async fn parked(tx: &mut PgConnection, target: Target) -> Result<HashSet<Key>> {
+    let rows: Vec<(Uuid, Uuid)> =
+        sqlx::query_as("select tenant_id, aggregate_id from projections.parked where group_name = $1 and slot = $2")
+            .bind(target.group.name)
+            .bind(target.slot.name())
+            .fetch_all(tx)
+            .await?;
+    Ok(rows.into_iter().map(|(tenant, id)| (TenantId(tenant), id)).collect())
+}
+
+/// Reads a stored event.
+pub(crate) fn decode(event: &RawEvent) -> Result<Event, kernel::UnreadableEvent> {
+    catalogue::decode(event.clone())
+}
+
+/// The memory of one batch.
+pub(crate) struct Batch {
+    target: Target,
+    folds: Vec<Box<dyn Fold>>,
+    already_parked: HashSet<Key>,
+    parking: BTreeMap<Key, Parking>,
+    /// First event of every stream in the batch, its kind, and how many there were.
+    streams: BTreeMap<Key, (i64, i64, i64, String)>,
+}
+
+impl Batch {
+    pub fn new(target: Target, already_parked: HashSet<Key>) -> Self {
+        let folds = target.group.folds();
+        Self { target, folds, already_parked, parking: BTreeMap::new(), streams: BTreeMap::new() }
+    }
+
+    /// Decodes, loads the rows that the events touch, and folds.
+    pub async fn fold(&mut self, tx: &mut PgConnection, events: &[Arc<RawEvent>]) -> Result<()> {
+        let wanted = events.iter().filter(|event| self.target.group.wants(&event.aggregate_type));
+        let decoded: Vec<_> = wanted.map(|raw| (raw.clone(), decode(raw))).collect();
+        for (table, fold) in self.target.group.tables.iter().zip(&mut self.folds) {
+            let mut keys: HashSet<Key> = HashSet::new();
+            for event in decoded.iter().filter_map(|(_, event)| event.as_ref().ok()) {
+                if table.wants(&event.aggregate_type) && !table.append_only() {
+                    keys.extend(fold.keys(event).into_iter().map(|key| (event.tenant_id, key)));
+                }
+            }
+            load(tx, self.target, table.name(), fold.as_mut(), &keys).await?;
+        }
+        for (raw, event) in &decoded {
+            self.apply(raw, event);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, raw: &RawEvent, event: &Result<Event, kernel::UnreadableEvent>) {
+        let stream = (raw.tenant_id, raw.aggregate_id);
+        if self.already_parked.contains(&stream) || self.parking.contains_key(&stream) {
+            let parking = self.parking.entry(stream).or_insert_with(|| Parking::counting(raw));
+            parking.last = raw.position;
+            parking.count += 1;
+            return;
+        }
+        let seen = self.streams.entry(stream).or_insert((raw.position, 0, 0, raw.aggregate_type.clone()));
+        (seen.1, seen.2) = (raw.position, seen.2 + 1);
+        let outcome = match event {
+            Err(error) => Err((None, None, error.to_string())),
+            Ok(event) => stage(self.target.group, &mut self.folds, event)
+                .map_err(|(table, row, error)| (Some(table), Some(row), error)),
+        };
+        if let Err((table, row, error)) = outcome {
+            let parking = Parking { table, row, error, count: 1, ..Parking::counting(raw) };
+            self.parking.insert(stream, parking);
+        }
+    }
+
+    /// Writes what changed.
+    pub async fn write(&mut self, tx: &mut PgConnection, mode: Mode) -> Result<()> {
+        if mode == Mode::Together {
+            return write(tx, self.target, &self.folds, None).await;
+        }
+        for (stream, (first, last, count, aggregate_type)) in &self.streams {
+            sqlx::query("savepoint stream").execute(&mut *tx).await?;
+            match write(tx, self.target, &self.folds, Some(*stream)).await {
+                Ok(()) => {}
+                Err(error) if is_data_error(&error) => {
+                    sqlx::query("rollback to savepoint stream").execute(&mut *tx).await?;
+                    let (mut last, mut count) = (*last, *count);
+                    if let Some(earlier) = self.parking.get(stream) {
+                        (last, count) = (earlier.last, count + earlier.count - 1);
+                    }
+                    let error = format!("{error:#}");
+                    let aggregate_type = aggregate_type.clone();
+                    let parking = Parking { aggregate_type, table: None, row: None, first: *first, last, count, error };
+                    self.parking.insert(*stream, parking);
+                }
+                Err(error) => return Err(error),
+            }
+            sqlx::query("release savepoint stream").execute(&mut *tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Records the streams that were parked in this batch, and counts the events of those that already were.
+    pub async fn note_parked(&self, tx: &mut PgConnection) -> Result<()> {
+        for ((tenant, aggregate), parking) in &self.parking {
+            if !self.already_parked.contains(&(*tenant, *aggregate)) {
+                tracing::error!(
+                    group = self.target.group.name, slot = self.target.slot.name(), tenant = %tenant,
+                    aggregate = %aggregate, position = parking.first, table = parking.table, error = parking.error,
+                    "stream parked"
+                );
+                counter!("projection_parkings_total", "group" => self.target.group.name).increment(1);
+            }
+            let statement = sqlx::query(
+                "insert into projections.parked as p (group_name, slot, tenant_id, aggregate_id, aggregate_type,
+                     table_name, row_id, first_position, last_position, event_count, error)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                 on conflict (group_name, slot, tenant_id, aggregate_id) do update
+                     set last_position = excluded.last_position, event_count = p.event_count + excluded.event_count",
+            );
+            let statement = statement.bind(self.target.group.name).bind(self.target.slot.name());
+            let statement = statement.bind(tenant.0).bind(aggregate).bind(&parking.aggregate_type);
+            let statement = statement.bind(parking.table).bind(parking.row).bind(parking.first).bind(parking.last);
+            statement.bind(parking.count).bind(&parking.error).execute(&mut *tx).await?;
+        }
+        Ok(())
+    }
+
+    /// What could not be applied.
+    pub fn parking(&self) -> &BTreeMap<Key, Parking> {
+        &self.parking
+    }
+}
+
+impl Parking {
+    pub(crate) fn counting(raw: &RawEvent) -> Self {
+        let (first, last) = (raw.position, raw.position);
+        let aggregate_type = raw.aggregate_type.clone();
+        Self { aggregate_type, table: None, row: None, first, last, count: 0, error: String::new() }
+    }
+}
+
+/// Folds one event into every table of the group, or into none.
+pub(crate) fn stage(
+    group: &'static Group,
+    folds: &mut [Box<dyn Fold>],
+    event: &Event,
+) -> Result<(), (&'static str, Uuid, String)> {
+    let mut failed = None;
+    for (table, fold) in group.tables.iter().zip(folds.iter_mut()) {
+        if table.wants(&event.aggregate_type)
+            && let Err((row, error)) = fold.stage(event)
+        {
+            failed = Some((table.name(), row, error.to_string()));
+            break;
+        }
+    }
+    for fold in folds {
+        if failed.is_some() { fold.reject() } else { fold.accept(event) }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn load(
+    tx: &mut PgConnection,
+    target: Target,
+    table: &str,
+    fold: &mut dyn Fold,
+    keys: &HashSet<Key>,
+) -> Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) = keys.iter().map(|(tenant, id)| (tenant.0, *id)).unzip();
+    let sql = format!(
+        "select r.tenant_id, r.id, r.position, row_to_json(r)::text
+         from unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id)
+                  join {}.{table} r on r.tenant_id = k.tenant_id and r.id = k.id",
+        target.slot.schema(target.group)
+    );
+    for row in sqlx::query(&sql).bind(tenants).bind(ids).fetch_all(tx).await? {
+        let (tenant, id, position, json): (Uuid, Uuid, i64, &str) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        let read = fold.load((TenantId(tenant), id), position, json);
+        read.with_context(|| format!("reading row {id} of {}.{table}: replay the group", target.group.name))?;
+    }
+    Ok(())
+}
+
+async fn write(tx: &mut PgConnection, target: Target, folds: &[Box<dyn Fold>], stream: Option<Key>) -> Result<()> {
+    let schema = target.slot.schema(target.group);
+    for (table, fold) in target.group.tables.iter().zip(folds) {
+        let Changes { upserts, deletes } = fold.changes(stream)?;
+        let name = format!("{schema}.{}", table.name());
+        if !upserts.is_empty() {
+            let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+            let sets: Vec<String> =
+                names.iter().filter(|n| **n != "id").map(|n| format!("{n} = excluded.{n}")).collect();
+            let sql = format!(
+                "insert into {name} (tenant_id, position, {columns})
+                 select tenant_id, position, {columns} from jsonb_populate_recordset(null::{name}, $1::text::jsonb)
+                 on conflict (tenant_id, id) do update set position = excluded.position, {sets}",
+                columns = names.join(", "),
+                sets = sets.join(", "),
+            );
+            let written = sqlx::query(&sql).bind(upserts).execute(&mut *tx).await;
+            written.with_context(|| format!("writing {name}"))?;
+        }
+        if !deletes.is_empty() {
+            let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) = deletes.iter().map(|(tenant, id)| (tenant.0, *id)).unzip();
+            let sql = format!(
+                "delete from {name} r using unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id)
+                 where r.tenant_id = k.tenant_id and r.id = k.id"
+            );
+            let deleted = sqlx::query(&sql).bind(tenants).bind(ids).execute(&mut *tx).await;
+            deleted.with_context(|| format!("deleting from {name}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Was it the data that PostgreSQL refused (classes 22 and 23), rather than the connection or the server?
+fn is_data_error(error: &anyhow::Error) -> bool {
+    let database =
+        error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(|e| e.as_database_error());
+    database.and_then(|e| e.code()).is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+}

@@ -1,0 +1,169 @@
+//! What one read table is: its row, its names, and the pure fold that makes the row.
+
+use catalogue::AnyEvent;
+use kernel::Recorded;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+/// An event of any aggregate, with its envelope.
+pub type Event = Recorded<AnyEvent>;
+
+/// The row of one read table. A row belongs to one stream: only events of that stream touch it, so that streams can be
+/// folded in parallel and parked one by one.
+pub trait ReadModel: Serialize + DeserializeOwned + JsonSchema + Clone + PartialEq + Send + Sync + 'static {
+    /// The table inside its group's schema: `crm.clients`.
+    const TABLE: &'static str;
+    /// Streams whose events touch it, `crm.client`; empty for every stream.
+    const STREAMS: &'static [&'static str];
+    /// Path under `/v1/`: `crm/clients`.
+    const PATH: &'static str;
+    /// The permission that a reader needs: `crm.client.read`.
+    const READ: &'static str;
+    /// One sentence for the API's documentation.
+    const ABOUT: &'static str;
+    /// Columns that lists can be filtered by.
+    const FILTER: &'static [&'static str];
+    /// Columns that lists can be sorted by; none of them may be null.
+    const SORT: &'static [&'static str];
+    /// Rows are written once and never read back: a rebuild need not keep them in memory.
+    const APPEND_ONLY: bool = false;
+
+    /// Ids of the rows that an event touches: the aggregate's own, unless the stream holds several.
+    fn keys(event: &Event) -> Vec<Uuid> {
+        vec![event.aggregate_id]
+    }
+
+    /// The row after the event; none removes it. Looks at nothing else, so the same events always give the same rows.
+    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError>;
+
+    /// Notes which event touched the row last.
+    fn stamp(&mut self, event: &Event);
+}
+
+/// Implements [`ReadModel::stamp`] for a row with the columns `version` and `updated_at`.
+macro_rules! stamped {
+    () => {
+        fn stamp(&mut self, event: &crate::model::Event) {
+            self.version = event.sequence;
+            self.updated_at = event.recorded_at;
+        }
+    };
+}
+pub(crate) use stamped;
+
+/// Why an event cannot be applied to a row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FoldError(pub String);
+
+impl FoldError {
+    /// The event needs a row that is not there.
+    pub fn missing(event: &Event) -> Self {
+        Self(format!("{} for a row that does not exist", event.event_type))
+    }
+}
+
+/// The row, or the error that it is missing.
+pub(crate) fn existing<R>(row: Option<R>, event: &Event) -> Result<R, FoldError> {
+    row.ok_or_else(|| FoldError::missing(event))
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// A UUID.
+    Uuid,
+    /// A 64-bit integer.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// A moment, UTC.
+    Time,
+    /// A list or an object.
+    Json,
+}
+
+impl Kind {
+    /// The PostgreSQL type.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Uuid => "uuid",
+            Self::Integer => "bigint",
+            Self::Boolean => "boolean",
+            Self::Time => "timestamptz",
+            Self::Json => "jsonb",
+        }
+    }
+}
+
+/// One column of a read table, as the row type declares it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name in the table and in JSON.
+    pub name: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// Can it be null?
+    pub nullable: bool,
+    /// The values it can have, if they are few and known.
+    pub values: Vec<String>,
+    /// Its JSON Schema.
+    pub schema: serde_json::Value,
+}
+
+/// The columns of a row type in the order of its fields; `tenant_id` and `position` come before them in every table.
+pub fn columns<R: ReadModel>() -> Vec<Column> {
+    let schema = serde_json::Value::from(kernel::schema_of::<R>());
+    let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+    properties.into_iter().map(|(name, schema)| column(name, schema)).collect()
+}
+
+fn column(name: String, schema: serde_json::Value) -> Column {
+    let mut types: Vec<String> = vec![];
+    let (mut values, mut nullable, mut format) = (vec![], false, None);
+    gather(&schema, &mut types, &mut values, &mut nullable, &mut format);
+    let kind = match (types.first().map(String::as_str), format.as_deref()) {
+        (Some("string"), Some("uuid")) => Kind::Uuid,
+        (Some("string"), Some("date-time")) => Kind::Time,
+        (Some("string"), _) => Kind::Text,
+        (Some("integer"), _) => Kind::Integer,
+        (Some("boolean"), _) => Kind::Boolean,
+        _ => Kind::Json,
+    };
+    Column { name, kind, nullable, values, schema }
+}
+
+/// Walks through the alternatives of a schema: an optional enum is `anyOf` of `oneOf` of constants.
+fn gather(
+    schema: &serde_json::Value,
+    types: &mut Vec<String>,
+    values: &mut Vec<String>,
+    nullable: &mut bool,
+    format: &mut Option<String>,
+) {
+    let mut add = |name: &str| {
+        if name == "null" {
+            *nullable = true;
+        } else {
+            types.push(name.to_owned());
+        }
+    };
+    match &schema["type"] {
+        serde_json::Value::String(name) => add(name),
+        serde_json::Value::Array(names) => names.iter().filter_map(|n| n.as_str()).for_each(add),
+        _ => {}
+    }
+    if let Some(text) = schema["format"].as_str() {
+        *format = Some(text.to_owned());
+    }
+    values.extend(schema["const"].as_str().map(str::to_owned));
+    values.extend(schema["enum"].as_array().into_iter().flatten().filter_map(|v| v.as_str()).map(str::to_owned));
+    for alternative in ["anyOf", "oneOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten() {
+        gather(alternative, types, values, nullable, format);
+    }
+}

@@ -1,0 +1,203 @@
+//! A read table as the engine sees it: rows in memory, folded by event, written as JSON or as COPY text.
+
+use crate::copy;
+use crate::model::{Column, Event, FoldError, ReadModel, columns};
+use kernel::TenantId;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::marker::PhantomData;
+use uuid::Uuid;
+
+/// Which row: ids are unique within a tenant.
+pub(crate) type Key = (TenantId, Uuid);
+
+/// A read table of any row type.
+pub trait Table: Send + Sync {
+    /// The group and schema: `crm`.
+    fn group(&self) -> &'static str;
+    /// The table inside it: `clients`.
+    fn name(&self) -> &'static str;
+    /// Does an event of this kind of stream touch it?
+    fn wants(&self, aggregate_type: &str) -> bool;
+    /// The kinds of streams; empty for all.
+    fn streams(&self) -> &'static [&'static str];
+    /// The row type's columns in order.
+    fn columns(&self) -> &[Column];
+    /// Rows are written once.
+    fn append_only(&self) -> bool;
+    /// Path, permission, sentence, filters and sorts of its API.
+    fn resource(&self) -> Resource;
+    /// An empty memory of its rows.
+    fn fold(&self) -> Box<dyn Fold>;
+}
+
+/// What query-api needs to know about a table.
+#[derive(Debug, Clone, Copy)]
+pub struct Resource {
+    /// Path under `/v1/`: `crm/clients`.
+    pub path: &'static str,
+    /// The permission that a reader needs.
+    pub read: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    /// Columns to filter by.
+    pub filter: &'static [&'static str],
+    /// Columns to sort by.
+    pub sort: &'static [&'static str],
+}
+
+/// The table of one row type.
+pub(crate) struct Of<R> {
+    columns: Vec<Column>,
+    row: PhantomData<fn() -> R>,
+}
+
+impl<R: ReadModel> Of<R> {
+    pub fn new() -> Self {
+        Self { columns: columns::<R>(), row: PhantomData }
+    }
+}
+
+impl<R: ReadModel> Table for Of<R> {
+    fn group(&self) -> &'static str {
+        R::TABLE.split('.').next().unwrap_or_default()
+    }
+
+    fn name(&self) -> &'static str {
+        R::TABLE.split('.').nth(1).unwrap_or_default()
+    }
+
+    fn wants(&self, aggregate_type: &str) -> bool {
+        R::STREAMS.is_empty() || R::STREAMS.contains(&aggregate_type)
+    }
+
+    fn streams(&self) -> &'static [&'static str] {
+        R::STREAMS
+    }
+
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn append_only(&self) -> bool {
+        R::APPEND_ONLY
+    }
+
+    fn resource(&self) -> Resource {
+        Resource { path: R::PATH, read: R::READ, about: R::ABOUT, filter: R::FILTER, sort: R::SORT }
+    }
+
+    fn fold(&self) -> Box<dyn Fold> {
+        Box::new(Memory::<R> { cells: HashMap::new(), staged: vec![] })
+    }
+}
+
+/// The rows of one table that a batch or a shard of a rebuild holds in memory.
+pub trait Fold: Send + Sync {
+    /// The rows that an event touches.
+    fn keys(&self, event: &Event) -> Vec<Uuid>;
+    /// Puts a row in as the table holds it.
+    fn load(&mut self, key: Key, position: i64, json: &str) -> serde_json::Result<()>;
+    /// Computes the rows after an event without taking them over yet. The error names the row.
+    fn stage(&mut self, event: &Event) -> Result<(), (Uuid, FoldError)>;
+    /// Takes the staged rows over.
+    fn accept(&mut self, event: &Event);
+    /// Forgets the staged rows.
+    fn reject(&mut self);
+    /// Rows that changed, of all streams or of one.
+    fn changes(&self, stream: Option<Key>) -> serde_json::Result<Changes>;
+    /// Appends the rows as COPY text and forgets them.
+    fn drain(&mut self, text: &mut Vec<u8>) -> serde_json::Result<()>;
+}
+
+/// What a batch does to a table.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// A JSON array of whole rows; empty if there are none.
+    pub upserts: String,
+    /// Rows to delete.
+    pub deletes: Vec<Key>,
+}
+
+struct Cell<R> {
+    row: Option<R>,
+    position: i64,
+    stream: Uuid,
+    changed: bool,
+}
+
+struct Memory<R> {
+    cells: HashMap<Key, Cell<R>>,
+    staged: Vec<(Uuid, Option<R>)>,
+}
+
+impl<R: ReadModel> Fold for Memory<R> {
+    fn keys(&self, event: &Event) -> Vec<Uuid> {
+        R::keys(event)
+    }
+
+    fn load(&mut self, key: Key, position: i64, json: &str) -> serde_json::Result<()> {
+        let row = Some(serde_json::from_str(json)?);
+        self.cells.insert(key, Cell { row, position, stream: Uuid::nil(), changed: false });
+        Ok(())
+    }
+
+    fn stage(&mut self, event: &Event) -> Result<(), (Uuid, FoldError)> {
+        for key in R::keys(event) {
+            let before = self.cells.get(&(event.tenant_id, key)).and_then(|cell| cell.row.clone());
+            let mut after = R::apply(key, before, event).map_err(|error| (key, error))?;
+            if let Some(row) = &mut after {
+                row.stamp(event);
+            }
+            self.staged.push((key, after));
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, event: &Event) {
+        for (key, row) in self.staged.drain(..) {
+            let cell = Cell { row, position: event.position, stream: event.aggregate_id, changed: true };
+            match self.cells.entry((event.tenant_id, key)) {
+                Entry::Occupied(mut old) => drop(old.insert(cell)),
+                // A row that never was and is not now leaves no trace.
+                Entry::Vacant(_) if cell.row.is_none() => {}
+                Entry::Vacant(place) => drop(place.insert(cell)),
+            }
+        }
+    }
+
+    fn reject(&mut self) {
+        self.staged.clear();
+    }
+
+    fn changes(&self, stream: Option<Key>) -> serde_json::Result<Changes> {
+        let mut changes = Changes::default();
+        for ((tenant, id), cell) in &self.cells {
+            if !cell.changed || stream.is_some_and(|of| of != (*tenant, cell.stream)) {
+                continue;
+            }
+            let Some(row) = &cell.row else {
+                changes.deletes.push((*tenant, *id));
+                continue;
+            };
+            changes.upserts.push(if changes.upserts.is_empty() { '[' } else { ',' });
+            // The row's own fields follow the two that every table has in front.
+            let row = serde_json::to_string(row)?;
+            changes.upserts.push_str(&format!(r#"{{"tenant_id":"{tenant}","position":{},"#, cell.position));
+            changes.upserts.push_str(&row[1..]);
+        }
+        if !changes.upserts.is_empty() {
+            changes.upserts.push(']');
+        }
+        Ok(changes)
+    }
+
+    fn drain(&mut self, text: &mut Vec<u8>) -> serde_json::Result<()> {
+        for ((tenant, _), cell) in self.cells.drain() {
+            if let Some(row) = &cell.row {
+                copy::row(text, &tenant, cell.position, row)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! The role `projections`: every group follows the feed, one process at a time per group.
+
+use crate::engine::{Applied, Target};
+use crate::group::{Group, groups};
+use anyhow::Result;
+use messaging::Feed;
+use metrics::gauge;
+use sqlx::{Connection, PgConnection, PgPool};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Events per transaction at most; live batches hold whatever arrived while the last one was written.
+const BATCH_MAX: usize = 1_000;
+/// How often a standby asks for the lease, and the leader whether it still has it.
+const LEASE_EVERY: Duration = Duration::from_secs(2);
+/// How often the gauges are refreshed.
+const GAUGES_EVERY: Duration = Duration::from_secs(2);
+
+/// Follows the feed with every group until `stop`; finishes the batches at hand, then releases its leases.
+///
+/// `pool` connects as `ubos_worker`. Several processes may run: each group is led by one of them.
+pub async fn run(pool: PgPool, feed: Feed, stop: CancellationToken) -> Result<()> {
+    let tasks = TaskTracker::new();
+    for group in groups() {
+        tasks.spawn(lead(Target::live(group), pool.clone(), feed.clone(), stop.clone()));
+    }
+    tasks.spawn(gauges(pool, stop));
+    tasks.close();
+    tasks.wait().await;
+    Ok(())
+}
+
+/// The right to lead one group: a session advisory lock, gone with its connection.
+#[derive(Debug)]
+struct Lease(PgConnection);
+
+impl Lease {
+    /// None if another process leads.
+    async fn take(pool: &PgPool, group: &Group) -> Result<Option<Self>, sqlx::Error> {
+        let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+        let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
+            .bind(format!("ubos.projections.{}", group.name))
+            .fetch_one(&mut connection)
+            .await?;
+        if taken {
+            return Ok(Some(Self(connection)));
+        }
+        connection.close().await?;
+        Ok(None)
+    }
+
+    /// Returns when the lease is lost.
+    async fn lost(&mut self) {
+        loop {
+            tokio::time::sleep(LEASE_EVERY).await;
+            if self.0.ping().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Takes the lease whenever it is free, and follows while it lasts.
+async fn lead(target: Target, pool: PgPool, feed: Feed, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match Lease::take(&pool, target.group).await {
+            Ok(Some(mut lease)) => {
+                tracing::info!(group = target.group.name, "leading");
+                let ending = stop.child_token();
+                let following = follow(target, &pool, &feed, &ending);
+                tokio::pin!(following);
+                tokio::select! {
+                    () = &mut following => {}
+                    () = lease.lost() => {
+                        tracing::warn!(group = target.group.name, "lease lost");
+                        // The batch at hand ends by itself: harmless, because its checkpoint is compared and set.
+                        ending.cancel();
+                        following.await;
+                    }
+                }
+                // A connection that cannot be closed has lost its lock already.
+                drop(lease.0.close().await);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(group = target.group.name, error = %error, "lease not available"),
+        }
+        tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(LEASE_EVERY) => {} }
+    }
+}
+
+/// Follows the feed until `stop`. A failure is retried for ever with a pause; nothing is skipped.
+pub(crate) async fn follow(target: Target, pool: &PgPool, feed: &Feed, stop: &CancellationToken) {
+    let mut at = None;
+    let mut pause = Duration::from_millis(50);
+    while !stop.is_cancelled() {
+        match step(target, pool, feed, stop, at).await {
+            Ok(next) => {
+                at = next;
+                pause = Duration::from_millis(50);
+            }
+            Err(error) => {
+                tracing::error!(group = target.group.name, error = %format!("{error:#}"), "batch failed, trying again");
+                at = None;
+                tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+        }
+    }
+}
+
+/// One batch. Answers where the checkpoint is, if that is known.
+async fn step(
+    target: Target,
+    pool: &PgPool,
+    feed: &Feed,
+    stop: &CancellationToken,
+    at: Option<i64>,
+) -> Result<Option<i64>> {
+    let at = match at {
+        Some(at) => at,
+        None => {
+            let at = target.position(&mut *pool.acquire().await?).await?;
+            at.ok_or_else(|| anyhow::anyhow!("group {} has no checkpoint: run the migrations", target.group.name))?
+        }
+    };
+    let events = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(Some(at)),
+        events = feed.read(at, BATCH_MAX) => events?,
+    };
+    match target.apply(pool, &events).await? {
+        Applied::At(position) => Ok(Some(position)),
+        // A replay was switched in, or another process led for a moment: go on from where the checkpoint is.
+        Applied::Elsewhere(position) => Ok(Some(position)),
+    }
+}
+
+/// Shows how far every group is, whoever leads it.
+async fn gauges(pool: PgPool, stop: CancellationToken) {
+    loop {
+        if let Err(error) = measure(&pool).await {
+            tracing::debug!(error = %error, "gauges not refreshed");
+        }
+        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(GAUGES_EVERY) => {} }
+    }
+}
+
+async fn measure(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(
+        "select c.group_name, greatest(h.position - c.position, 0), c.position - c.events,
+                (select count(*) from projections.parked p where p.group_name = c.group_name and p.slot = c.slot)
+         from projections.checkpoints c, eventstore.head h where c.slot = 'live'",
+    )
+    .fetch_all(pool)
+    .await?;
+    for (group, lag, missing, parked) in rows {
+        gauge!("projection_lag_events", "group" => group.clone()).set(lag as f64);
+        gauge!("projection_missing_events", "group" => group.clone()).set(missing as f64);
+        gauge!("projection_parked_keys", "group" => group).set(parked as f64);
+    }
+    Ok(())
+}

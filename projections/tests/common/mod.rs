@@ -1,0 +1,160 @@
+//! A world with a log that tests write to directly, as the append would.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use catalogue::AnyEvent;
+use chrono::Utc;
+use crm_events::{ClientEvent, ClientKind};
+use event_store::{Log, RawEvent};
+use kernel::{Actor, Metadata, TenantId};
+use projections::{Applied, Group, Target};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use std::collections::HashMap;
+use std::sync::Arc;
+use testing::TestDatabase;
+use uuid::Uuid;
+
+pub struct World {
+    pub database: TestDatabase,
+    pub owner: PgPool,
+    pub worker: PgPool,
+    pub log: Log,
+    sequences: HashMap<Uuid, i64>,
+    pending: Vec<Pending>,
+}
+
+struct Pending {
+    tenant: TenantId,
+    stream: &'static str,
+    id: Uuid,
+    sequence: i64,
+    event_type: String,
+    version: i32,
+    payload: Value,
+}
+
+/// A tenant of one's own.
+pub fn tenant(number: u128) -> TenantId {
+    TenantId(Uuid::from_u128(number))
+}
+
+pub fn client(name: &str) -> ClientEvent {
+    let name = name.parse::<kernel::Name>().unwrap().into();
+    ClientEvent::Created { name, kind: ClientKind::Organisation, email: None, phone: None }
+}
+
+pub fn renamed(name: &str) -> ClientEvent {
+    ClientEvent::Renamed { name: name.parse::<kernel::Name>().unwrap().into() }
+}
+
+pub fn tagged(tag: &str) -> ClientEvent {
+    ClientEvent::Tagged { tag: tag.parse().unwrap() }
+}
+
+pub fn crm() -> &'static Group {
+    projections::group("crm").unwrap()
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let database = TestDatabase::create().await;
+        let (owner, worker) = (database.owner().await, database.worker().await);
+        Self { log: Log::new(worker.clone()), database, owner, worker, sequences: HashMap::new(), pending: vec![] }
+    }
+
+    /// Puts an event of today's version into the next write.
+    pub fn event(&mut self, tenant: TenantId, id: Uuid, event: impl Into<AnyEvent>) {
+        let event = event.into();
+        let entry = event.entry();
+        let payload = serde_json::to_value(&event).unwrap();
+        self.stored(tenant, entry.stream, id, entry.event_type, entry.version as i32, payload);
+    }
+
+    /// Puts anything into the next write, readable or not.
+    pub fn stored(
+        &mut self,
+        tenant: TenantId,
+        stream: &'static str,
+        id: Uuid,
+        event_type: &str,
+        version: i32,
+        payload: Value,
+    ) {
+        let sequence = self.sequences.entry(id).or_default();
+        *sequence += 1;
+        let (sequence, event_type) = (*sequence, event_type.to_owned());
+        self.pending.push(Pending { tenant, stream, id, sequence, event_type, version, payload });
+    }
+
+    /// Appends what was put in, and answers the head.
+    pub async fn write(&mut self) -> i64 {
+        let actor = Actor::System { name: "test".into() };
+        let (correlation_id, command) = (Uuid::from_u128(9), "test.test.test".to_owned());
+        let metadata = Metadata { actor, correlation_id, causation_id: None, command, traceparent: None };
+        let rows: Vec<Value> = self
+            .pending
+            .drain(..)
+            .map(|e| {
+                json!({ "tenant_id": e.tenant, "domain": e.stream.split('.').next(), "aggregate_type": e.stream,
+                        "aggregate_id": e.id, "sequence": e.sequence, "event_type": e.event_type,
+                        "event_version": e.version, "payload": e.payload, "metadata": metadata,
+                        "event_id": Uuid::now_v7(), "recorded_at": Utc::now() })
+            })
+            .collect();
+        let mut tx = self.owner.begin().await.unwrap();
+        let base: i64 =
+            sqlx::query_scalar("select position from eventstore.head for update").fetch_one(&mut *tx).await.unwrap();
+        sqlx::query(
+            "insert into eventstore.events (position, event_id, tenant_id, domain, aggregate_type, aggregate_id, sequence,
+                 event_type, event_version, payload, metadata, recorded_at)
+             select $1 + o.ordinality, (o.e->>'event_id')::uuid, (o.e->>'tenant_id')::uuid, o.e->>'domain',
+                    o.e->>'aggregate_type', (o.e->>'aggregate_id')::uuid, (o.e->>'sequence')::bigint, o.e->>'event_type',
+                    (o.e->>'event_version')::int, o.e->'payload', o.e->'metadata', (o.e->>'recorded_at')::timestamptz
+             from jsonb_array_elements($2) with ordinality as o(e, ordinality)",
+        )
+        .bind(base)
+        .bind(Value::Array(rows.clone()))
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        let head = base + rows.len() as i64;
+        sqlx::query("update eventstore.head set position = $1").bind(head).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        head
+    }
+
+    pub async fn read(&self, after: i64, max: i64) -> Vec<Arc<RawEvent>> {
+        self.log.read(after, max).await.unwrap().into_iter().map(Arc::new).collect()
+    }
+
+    /// Applies the whole log to the live tables of a group in batches.
+    pub async fn catch_up(&self, group: &'static Group, batch: i64) -> i64 {
+        let target = Target::live(group);
+        let mut at = target.position(&mut *self.worker.acquire().await.unwrap()).await.unwrap().unwrap();
+        loop {
+            let events = self.read(at, batch).await;
+            if events.is_empty() {
+                return at;
+            }
+            match target.apply(&self.worker, &events).await.unwrap() {
+                Applied::At(position) | Applied::Elsewhere(position) => at = position,
+            }
+        }
+    }
+
+    /// One column of one client.
+    pub async fn client_column(&self, id: Uuid, column: &str) -> Option<String> {
+        let sql = format!("select {column}::text from crm.clients where id = $1");
+        sqlx::query_scalar(&sql).bind(id).fetch_optional(&self.worker).await.unwrap()
+    }
+
+    /// All rows of a table as text, in order.
+    pub async fn rows(&self, table: &str) -> Vec<String> {
+        let sql = format!("select r::text from {table} r order by tenant_id, id");
+        sqlx::query_scalar(&sql).fetch_all(&self.worker).await.unwrap()
+    }
+
+    pub async fn count(&self, sql: &str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.owner).await.unwrap()
+    }
+}
