@@ -112,11 +112,16 @@ impl Lease {
 /// Ends the session that holds the lock if its lease is stale.
 async fn end_frozen_leader(connection: &mut PgConnection) -> Result<()> {
     let ended: Vec<i32> = sqlx::query_scalar(
-        "select l.pid from pg_locks l, eventstore.relay r
-         where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
-           and l.classid::bigint = $1 >> 32 and l.objid::bigint = $1 & 4294967295 and l.objsubid = 1 and l.granted
-           and r.updated_at < clock_timestamp() - make_interval(secs => $2)
-           and pg_terminate_backend(l.pid)",
+        // Materialised, so that nothing is ended before everything else is known to be so.
+        "with frozen as materialized (
+             select l.pid
+             from pg_locks l cross join eventstore.relay r
+             where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+               and l.database = (select oid from pg_database where datname = current_database())
+               and l.classid::bigint = $1 >> 32 and l.objid::bigint = $1 & 4294967295
+               and r.updated_at < clock_timestamp() - make_interval(secs => $2)
+         )
+         select pid from frozen where pg_terminate_backend(pid)",
     )
     .bind(LOCK)
     .bind(STALE_SECONDS)

@@ -4,6 +4,7 @@
 //! from the log whatever it does not bring. No component needs NATS to be right, only to be fast.
 
 mod audit;
+mod connect;
 mod envelope;
 mod feed;
 mod lease;
@@ -15,6 +16,7 @@ mod subject;
 mod wake;
 
 pub use audit::{Audit, audit};
+pub use connect::connect;
 pub use envelope::{CLAIM_CHECK, Decoded, POSITION, decode};
 pub use feed::Feed;
 pub use operate::{DeadLetter, Progress, Retried, Status, dead_letters, request_reseed, reseed, retry, status};

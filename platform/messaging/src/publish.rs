@@ -1,19 +1,21 @@
 //! Sends events to JetStream in order, many in flight.
 //!
-//! Every message says which sequence of the stream it expects to follow. So when one is refused, all behind it are
-//! refused too, nothing is ever out of order, and a deposed leader cannot slip anything in. And because the stream is in
-//! order, its newest message says how far it is: after any trouble the publisher asks, and goes on from there.
+//! Every message says which sequence of the stream it expects to follow. So when one is refused, those behind it are
+//! refused too, the stream stays in order, and a deposed leader cannot slip anything in. The stream itself then says how
+//! far it is: after any trouble the publisher asks, and goes on from there.
 
 use crate::envelope;
 use crate::lease::Cursor;
 use crate::relay::{Links, RelayOptions, Rewind};
-use crate::stream;
+use crate::stream::{self, Published, StreamState};
 use crate::subject::Subject;
 use crate::wake::Wake;
 use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::Client;
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, ErrorCode};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use event_store::{Log, RawEvent};
@@ -21,7 +23,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, OptionFuture};
 use futures::stream::{FuturesOrdered, StreamExt};
 use metrics::counter;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::IntoFuture;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -34,10 +36,14 @@ const PAGE: i64 = 1_000;
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How often an idle stream is compared with what it should be.
 const VERIFY_EVERY: Duration = Duration::from_secs(60);
+/// How long what is in flight may take to be answered after one was refused.
+const SETTLE: Duration = Duration::from_millis(500);
 /// How long what is in flight may take when the relay is asked to stop.
 const DRAIN: Duration = Duration::from_secs(2);
 
-type Ack = BoxFuture<'static, (i64, Result<jetstream::publish::PublishAck, PublishError>)>;
+/// The stream's answer; none for what is in it already.
+type Answer = Result<Option<PublishAck>, PublishError>;
+type Ack = BoxFuture<'static, (i64, Answer)>;
 
 pub(crate) struct Publisher<'a> {
     log: &'a Log,
@@ -50,6 +56,8 @@ pub(crate) struct Publisher<'a> {
     wake: Wake,
     /// Events that JetStream has refused for ever, and why.
     refused: HashMap<i64, String>,
+    /// Positions beyond the cursor that are in the stream already.
+    ahead: HashSet<i64>,
 }
 
 impl<'a> Publisher<'a> {
@@ -64,7 +72,18 @@ impl<'a> Publisher<'a> {
         let context = stream::context(nats.clone());
         let wake = Wake::start(log.pool());
         let log_text = log_id.to_string();
-        Self { log, context, options, log_id, log_text, cursor, links, wake, refused: HashMap::new() }
+        Self {
+            log,
+            context,
+            options,
+            log_id,
+            log_text,
+            cursor,
+            links,
+            wake,
+            refused: HashMap::new(),
+            ahead: HashSet::new(),
+        }
     }
 
     /// Publishes until asked to stop, whatever happens to NATS meanwhile.
@@ -101,6 +120,7 @@ impl<'a> Publisher<'a> {
         let wanted = *self.links.reseed.borrow_and_update();
         if let Some(from) = wanted {
             tracing::warn!(from, "rebuilding the stream from the log, as asked");
+            self.ahead.clear();
             stream::delete(&self.context, &self.options.stream.name).await?;
             let (_, state) = stream::ensure(&self.context, &self.options.stream).await?;
             return self.rewind(from - 1, state, from, true).await;
@@ -118,39 +138,62 @@ impl<'a> Publisher<'a> {
             return Ok(());
         }
         if state.messages == 0 {
+            self.ahead.clear();
             let from = self.first_worth_publishing(head).await?;
             tracing::warn!(stream = self.options.stream.name, from, "the stream is empty, filling it from the log");
             return self.rewind(from - 1, state, from, self.cursor.stream_created.is_some()).await;
         }
-        let Some((position, event_id, log_id)) = stream::newest(&found, state).await? else {
+        if known && state.last_sequence > self.cursor.stream_sequence {
+            return self.catch_up(&found, state, head).await;
+        }
+        self.ahead.clear();
+        let Some(newest) = stream::newest(&found, state).await? else {
             bail!(
                 "stream {} holds messages that are not ours: give this installation its own",
                 self.options.stream.name
             );
         };
-        let ours = log_id == self.log_text
-            && position <= head
-            && self.log.find(position).await?.is_some_and(|event| event.event_id == event_id);
-        ensure!(
-            ours,
-            "stream {} holds events of another log: give this installation its own nats.stream, or rebuild the stream \
-             with `ubos relay reseed`",
-            self.options.stream.name
-        );
-        let lost = !known || position < self.cursor.position;
-        if lost {
-            let stored = self.cursor.position;
-            tracing::warn!(
-                stored,
-                found = position,
-                "the stream is not the one that was filled, going on from its end"
-            );
-        }
-        let from = if known { self.cursor.stream_from } else { self.cursor.stream_from.min(position) };
-        self.rewind(position, state, from, lost && self.cursor.stream_created.is_some()).await
+        self.ensure_ours(&newest, head).await?;
+        let (stored, found) = (self.cursor.position, newest.position);
+        tracing::warn!(stored, found, "the stream is not the one that was filled, going on from its end");
+        let from = if known { self.cursor.stream_from } else { self.cursor.stream_from.min(found) };
+        self.rewind(found, state, from, self.cursor.stream_created.is_some()).await
     }
 
-    async fn rewind(&mut self, position: i64, state: stream::StreamState, from: i64, lost: bool) -> Result<()> {
+    /// More is in the stream than is known: the last acknowledgements were lost, or somebody else published. Walks what
+    /// came after the cursor, because a stranger's message may have made one of ours fail and the next one fit.
+    async fn catch_up(&mut self, found: &Stream, state: StreamState, head: i64) -> Result<()> {
+        let walked = stream::walk(found, self.cursor.stream_sequence + 1, state.last_sequence).await?;
+        if let Some(last) = walked.iter().rev().find(|message| message.log_id == self.log_text) {
+            self.ensure_ours(last, head).await?;
+        }
+        let mut position = self.cursor.position;
+        for message in walked.into_iter().filter(|message| message.log_id == self.log_text) {
+            if message.position == position + 1 {
+                position += 1;
+            } else if message.position > position {
+                self.ahead.insert(message.position);
+            }
+            while self.ahead.remove(&(position + 1)) {
+                position += 1;
+            }
+        }
+        self.rewind(position, state, self.cursor.stream_from, false).await
+    }
+
+    async fn ensure_ours(&self, message: &Published, head: i64) -> Result<()> {
+        let Published { position, event_id, log_id } = message;
+        let stored = self.log.find(*position).await?;
+        ensure!(
+            *log_id == self.log_text && *position <= head && stored.is_some_and(|event| event.event_id == *event_id),
+            "stream {} holds events of another log, or of this one before a backup was restored: give this installation \
+             its own nats.stream, or rebuild the stream with `ubos relay reseed`",
+            self.options.stream.name
+        );
+        Ok(())
+    }
+
+    async fn rewind(&mut self, position: i64, state: StreamState, from: i64, lost: bool) -> Result<()> {
         self.cursor = Cursor {
             position,
             stream_sequence: state.last_sequence,
@@ -204,8 +247,12 @@ impl<'a> Publisher<'a> {
                 && let Some(event) = page.pop_front()
             {
                 let position = event.position;
+                if self.ahead.remove(&position) {
+                    flight.push_back(futures::future::ready((position, Ok(None))).boxed());
+                    continue;
+                }
                 let ack = self.send(&event, sequence).await?.into_future();
-                flight.push_back(ack.map(move |ack| (position, ack)).boxed());
+                flight.push_back(ack.map(move |ack| (position, ack.map(Some))).boxed());
                 sequence += 1;
             }
             if !caught_up && !is_reading && page.len() < PAGE as usize / 2 {
@@ -217,14 +264,17 @@ impl<'a> Publisher<'a> {
                 biased;
                 () = stop.cancelled() => return self.drain(flight).await,
                 Some((position, ack)) = flight.next(), if !flight.is_empty() => {
-                    let mut newest = self.acknowledged(position, ack)?;
-                    let mut acked = 1;
-                    while let Some(Some((position, ack))) = flight.next().now_or_never() {
-                        newest = self.acknowledged(position, ack)?;
-                        acked += 1;
+                    let mut answered = Some((position, ack));
+                    while let Some((position, ack)) = answered {
+                        if let Err(error) = self.acknowledged(position, ack) {
+                            // What is behind it is answered, so that the stream stands still when it is asked.
+                            drop(tokio::time::timeout(SETTLE, flight.for_each(async |_| ())).await);
+                            return Err(error);
+                        }
+                        published.increment(1);
+                        answered = flight.next().now_or_never().flatten();
                     }
-                    published.increment(acked);
-                    self.links.acked.send_replace(newest);
+                    self.links.acked.send_replace((self.cursor.position, self.cursor.stream_sequence));
                 }
                 Some(read) = &mut reading, if is_reading => {
                     let read = read.context("reading the log")?;
@@ -291,11 +341,7 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    fn acknowledged(
-        &mut self,
-        position: i64,
-        ack: Result<jetstream::publish::PublishAck, PublishError>,
-    ) -> Result<(i64, u64)> {
+    fn acknowledged(&mut self, position: i64, ack: Answer) -> Result<()> {
         let ack = match ack {
             Ok(ack) => ack,
             Err(error) => {
@@ -305,25 +351,23 @@ impl<'a> Publisher<'a> {
                 return Err(error).with_context(|| format!("publishing position {position}"));
             }
         };
-        ensure!(ack.stream == self.options.stream.name, "stream {} took our subjects", ack.stream);
         self.cursor.position = position;
         // A duplicate is in the stream already and moved nothing.
-        if !ack.duplicate {
+        if let Some(ack) = ack.filter(|ack| !ack.duplicate) {
+            ensure!(ack.stream == self.options.stream.name, "stream {} took our subjects", ack.stream);
             self.cursor.stream_sequence = ack.sequence;
         }
-        Ok((position, self.cursor.stream_sequence))
+        Ok(())
     }
 
     /// Takes the acknowledgements that still come.
     async fn drain(&mut self, mut flight: FuturesOrdered<Ack>) -> Result<()> {
         let deadline = tokio::time::Instant::now() + DRAIN;
         while let Ok(Some((position, ack))) = tokio::time::timeout_at(deadline, flight.next()).await {
-            match self.acknowledged(position, ack) {
-                Ok(newest) => {
-                    self.links.acked.send_replace(newest);
-                }
-                Err(_) => break,
+            if self.acknowledged(position, ack).is_err() {
+                break;
             }
+            self.links.acked.send_replace((self.cursor.position, self.cursor.stream_sequence));
         }
         Ok(())
     }

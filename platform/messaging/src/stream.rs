@@ -2,9 +2,11 @@
 
 use crate::envelope::{self, RETRIED};
 use anyhow::{Context as _, Result};
-use async_nats::HeaderMap;
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, Info, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+};
 use async_nats::jetstream::{self, Context, ErrorCode};
+use futures::{StreamExt, TryStreamExt};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -12,6 +14,8 @@ use uuid::Uuid;
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// A message of the relay's that is not found among the newest so many is not looked for further back.
 const SEARCHED_MESSAGES_MAX: u64 = 1_000;
+/// Messages asked for at once.
+const READS_IN_FLIGHT: usize = 64;
 
 /// Which stream, and what it keeps.
 #[derive(Debug, Clone)]
@@ -132,32 +136,48 @@ pub(crate) async fn delete(context: &Context, name: &str) -> Result<()> {
     }
 }
 
-/// The newest message that the relay published in order: its position, its event and the log it is from.
-pub(crate) async fn newest(stream: &Stream, state: StreamState) -> Result<Option<(i64, Uuid, String)>> {
+/// A message of some relay's.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub position: i64,
+    pub event_id: Uuid,
+    pub log_id: String,
+}
+
+/// The newest message that a relay published in order.
+pub(crate) async fn newest(stream: &Stream, state: StreamState) -> Result<Option<Published>> {
     if state.messages == 0 {
         return Ok(None);
     }
     let oldest = state.first_sequence.max(state.last_sequence.saturating_sub(SEARCHED_MESSAGES_MAX));
     for sequence in (oldest..=state.last_sequence).rev() {
-        let message = match stream.get_raw_message(sequence).await {
-            Ok(message) => message,
-            // Expired between the two questions.
-            Err(error) if error.to_string().contains("no message found") => continue,
-            Err(error) => return Err(error).context("reading the stream's newest message"),
-        };
-        if let Some(found) = published(&message.headers) {
+        if let Some(found) = get(stream, sequence).await? {
             return Ok(Some(found));
         }
     }
     Ok(None)
 }
 
-fn published(headers: &HeaderMap) -> Option<(i64, Uuid, String)> {
-    if headers.get(RETRIED).is_some() {
-        return None;
-    }
-    let log = headers.get(envelope::LOG)?.as_str().to_owned();
-    Some((envelope::position(headers)?, envelope::event_id(headers)?, log))
+/// The relay's messages from one sequence to another, in order.
+pub(crate) async fn walk(stream: &Stream, first: u64, last: u64) -> Result<Vec<Published>> {
+    let asked = futures::stream::iter(first..=last).map(|sequence| get(stream, sequence));
+    asked.buffered(READS_IN_FLIGHT).try_filter_map(async |found| Ok(found)).try_collect().await
+}
+
+/// `None` for a message that has expired, is a stranger's, or was sent again by an operator.
+async fn get(stream: &Stream, sequence: u64) -> Result<Option<Published>> {
+    let message = match stream.get_raw_message(sequence).await {
+        Ok(message) => message,
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
+        Err(error) => return Err(error).context("reading a message of the stream"),
+    };
+    let headers = &message.headers;
+    let names = envelope::position(headers).zip(envelope::event_id(headers)).zip(headers.get(envelope::LOG));
+    Ok(names.filter(|_| headers.get(RETRIED).is_none()).map(|((position, event_id), log)| Published {
+        position,
+        event_id,
+        log_id: log.as_str().to_owned(),
+    }))
 }
 
 fn is_not_found(error: &jetstream::context::GetStreamError) -> bool {
