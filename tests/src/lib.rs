@@ -1,1 +1,9 @@
 //! Black-box journeys, faults, architecture rules and the benchmark.
+//!
+//! A [`World`] is the whole product on servers of its own: real PostgreSQL, NATS and Redis, every role as a process.
+
+mod load;
+mod world;
+
+pub use load::{Load, Report};
+pub use world::{Answer, ROLES, Role, World};

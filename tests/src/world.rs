@@ -1,0 +1,292 @@
+//! The whole product on servers of its own, every process of which can be killed.
+
+use anyhow::{Context, Result, bail, ensure};
+use local_servers::{Dirs, Nats, NatsOptions, Postgres, PostgresMode, Programs, ensure_installed, free_port};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// A process of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Takes commands.
+    CommandApi,
+    /// Answers queries.
+    QueryApi,
+    /// Publishes the log.
+    Relay,
+    /// Builds the read models.
+    Projections,
+    /// Runs the workflows.
+    Workflow,
+}
+
+/// Every role, in the order in which they are started.
+pub const ROLES: [Role; 5] = [Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow];
+
+impl Role {
+    /// The subcommand of `ubos`.
+    pub fn name(self) -> &'static str {
+        ["command-api", "query-api", "relay", "projections", "workflow"][self as usize]
+    }
+}
+
+/// What an HTTP request was answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body as JSON, null if it is none.
+    pub body: Value,
+}
+
+/// The product and its servers; everything ends when this is dropped.
+pub struct World {
+    /// PostgreSQL, durable.
+    pub postgres: Postgres,
+    /// NATS JetStream.
+    pub nats: Nats,
+    /// The demo tenant.
+    pub tenant: Uuid,
+    dirs: Dirs,
+    ubos: PathBuf,
+    ports: [u16; 5],
+    roles: Vec<Option<Child>>,
+    token: String,
+    http: reqwest::Client,
+}
+
+impl World {
+    /// Starts servers, migrates, seeds the demo tenant, starts every role and waits until all are ready.
+    pub async fn start() -> Result<Self> {
+        let ubos = std::env::var_os("UBOS_BIN").context("UBOS_BIN is not set: run this with `cargo xtask test`")?;
+        let programs: Programs = ensure_installed(&mut |_| {})?;
+        let dirs = Dirs::throwaway()?;
+        let postgres = Postgres::start(&programs, &dirs, free_port()?, PostgresMode::Durable)?;
+        let nats = Nats::start(&programs, &dirs, free_port()?, free_port()?, NatsOptions { sync_always: false })?;
+        let mut ports = [0; 5];
+        for port in &mut ports {
+            *port = free_port()?;
+        }
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
+        let mut world = Self {
+            postgres,
+            nats,
+            tenant: Uuid::nil(),
+            dirs,
+            ubos: ubos.into(),
+            ports,
+            roles: ROLES.iter().map(|_| None).collect(),
+            token: String::new(),
+            http,
+        };
+        world.configure()?;
+        world.expect(&["migrate"])?;
+        let seeded = world.expect(&["demo", "tenant"])?;
+        world.tenant = seeded.trim().parse().context("`ubos demo tenant` prints the demo tenant's id")?;
+        let subject = Uuid::now_v7().to_string();
+        let tenant = world.tenant.to_string();
+        let token = ["token", "--tenant", &tenant, "--subject", &subject, "--roles", "owner", "--ttl-seconds", "7200"];
+        world.token = world.expect(&token)?.trim().to_owned();
+        for role in ROLES {
+            world.spawn(role)?;
+        }
+        for role in ROLES {
+            world.ready(role).await?;
+        }
+        world.expect(&["demo", "seed"])?;
+        Ok(world)
+    }
+
+    fn configure(&self) -> Result<()> {
+        let [command, query, relay, projections, workflow] = self.ports;
+        let (state, database) = (self.dirs.root().display(), self.postgres.port);
+        let role = |name: &str| format!("postgres://ubos_{name}:world@127.0.0.1:{database}/ubos");
+        let (admin, nats) = (&self.postgres.url, &self.nats.url);
+        let toml = format!(
+            r#"environment = "development"
+[database]
+admin_url = "{admin}"
+owner_url = "{}"
+command_url = "{}"
+query_url = "{}"
+worker_url = "{}"
+[nats]
+url = "{nats}"
+[http]
+command_bind = "127.0.0.1:{command}"
+query_bind = "127.0.0.1:{query}"
+drain_delay_ms = 0
+[admin]
+relay_bind = "127.0.0.1:{relay}"
+projections_bind = "127.0.0.1:{projections}"
+workflow_bind = "127.0.0.1:{workflow}"
+[auth]
+jwks = "{state}/jwks.json"
+issuer = "https://ubos.localhost"
+audience = "ubos"
+dev_signing_key = "{state}/dev-key.pk8"
+"#,
+            role("owner"),
+            role("command"),
+            role("query"),
+            role("worker"),
+        );
+        std::fs::write(self.config(), toml)?;
+        Ok(())
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dirs.root().join("config.toml")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.ubos);
+        command.arg("--config").arg(self.config()).env_remove("RUST_LOG").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs an operator verb to its end.
+    pub fn ubos(&self, arguments: &[&str]) -> Result<Output> {
+        Ok(self.command().args(arguments).output()?)
+    }
+
+    /// Runs an operator verb that must succeed; answers what it printed.
+    pub fn expect(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.ubos(arguments)?;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "ubos {} failed: {out}{err}", arguments.join(" "));
+        Ok(out.into_owned())
+    }
+
+    /// Starts a role as a process.
+    pub fn spawn(&mut self, role: Role) -> Result<()> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log(role))?;
+        let child = self.command().arg(role.name()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        self.roles[role as usize] = Some(child);
+        Ok(())
+    }
+
+    /// Where a role's output goes.
+    pub fn log(&self, role: Role) -> PathBuf {
+        self.dirs.log(role.name())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self, role: Role) -> Result<()> {
+        if let Some(mut child) = self.roles[role as usize].take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// SIGTERM, then waits for the process to end; answers whether it ended with success.
+    pub fn terminate(&mut self, role: Role, patience: Duration) -> Result<bool> {
+        let Some(mut child) = self.roles[role as usize].take() else { bail!("{} does not run", role.name()) };
+        let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
+        ensure!(status.success(), "kill");
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status.success());
+            }
+            if Instant::now() > deadline {
+                child.kill()?;
+                child.wait()?;
+                bail!("{} did not end within {patience:?}", role.name());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until a role says that it is ready.
+    pub async fn ready(&mut self, role: Role) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let url = format!("http://127.0.0.1:{}/ready", self.ports[role as usize]);
+        loop {
+            if let Ok(answer) = self.http.get(&url).send().await
+                && answer.status().is_success()
+            {
+                return Ok(());
+            }
+            let ended = self.roles[role as usize].as_mut().and_then(|child| child.try_wait().ok().flatten());
+            if ended.is_some() || Instant::now() > deadline {
+                let log = std::fs::read_to_string(self.log(role)).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(15).collect();
+                bail!("{} is not ready ({ended:?}); its last lines, newest first:\n{}", role.name(), tail.join("\n"));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The base URL of a role.
+    pub fn url(&self, role: Role) -> String {
+        format!("http://127.0.0.1:{}", self.ports[role as usize])
+    }
+
+    /// An owner's token of the demo tenant.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// `POST` to command-api as the owner.
+    pub async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Result<Answer> {
+        let mut request = self.http.post(self.url(Role::CommandApi) + path).bearer_auth(&self.token).json(body);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        answer(request).await
+    }
+
+    /// `GET` from query-api as the owner, not before `position` is seen.
+    pub async fn get(&self, path: &str, position: Option<i64>) -> Result<Answer> {
+        let mut request = self.http.get(self.url(Role::QueryApi) + path).bearer_auth(&self.token);
+        if let Some(position) = position {
+            request = request.header("Min-Position", position.to_string());
+        }
+        answer(request).await
+    }
+
+    /// Asks until `done` says so, for at most `patience`.
+    pub async fn eventually(
+        &self,
+        path: &str,
+        patience: Duration,
+        done: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let last = self.get(path, None).await;
+            if let Ok(answer) = &last
+                && answer.status == 200
+                && done(&answer.body)
+            {
+                return Ok(answer.body.clone());
+            }
+            ensure!(Instant::now() < deadline, "{path} did not become so within {patience:?}: {last:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
+    let response = request.send().await?;
+    let status = response.status().as_u16();
+    let text = response.text().await?;
+    Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for child in self.roles.iter_mut().flatten() {
+            // Ending is all that is left to do; a process that has ended already is fine too.
+            drop(child.kill());
+            drop(child.wait());
+        }
+        drop(self.postgres.kill());
+        drop(self.nats.kill());
+    }
+}
