@@ -184,15 +184,22 @@ begin
             execute format('alter table %I.%I set schema %I', grp || '_next', name, grp || '_previous');
         end if;
     end loop;
+    -- The live checkpoint stays the same row, so that whoever waits for its lock finds it again.
     if source = 'next' then
-        update projections.checkpoints set slot = 'previous' where group_name = grp and slot = 'live';
-        update projections.checkpoints set slot = 'live' where group_name = grp and slot = 'next';
+        insert into projections.checkpoints (group_name, slot, position, events, version)
+        select group_name, 'previous', position, events, version
+        from projections.checkpoints where group_name = grp and slot = 'live';
         update projections.parked set slot = 'previous' where group_name = grp and slot = 'live';
         update projections.parked set slot = 'live' where group_name = grp and slot = 'next';
+        update projections.checkpoints l set events = n.events, version = n.version, updated_at = now()
+        from projections.checkpoints n
+        where l.group_name = grp and l.slot = 'live' and n.group_name = grp and n.slot = 'next';
+        delete from projections.checkpoints where group_name = grp and slot = 'next';
     else
-        update projections.checkpoints set slot = 'next' where group_name = grp and slot = 'live';
-        update projections.checkpoints set slot = 'live' where group_name = grp and slot = 'previous';
-        update projections.checkpoints set slot = 'previous' where group_name = grp and slot = 'next';
+        update projections.checkpoints c set events = o.events, version = o.version, updated_at = now()
+        from projections.checkpoints o
+        where c.group_name = grp and o.group_name = grp
+          and (c.slot, o.slot) in (('live', 'previous'), ('previous', 'live'));
         update projections.parked set slot = 'next' where group_name = grp and slot = 'live';
         update projections.parked set slot = 'live' where group_name = grp and slot = 'previous';
         update projections.parked set slot = 'previous' where group_name = grp and slot = 'next';

@@ -212,7 +212,7 @@ impl Batch {
     fn apply(&mut self, raw: &RawEvent, event: &Result<Event, kernel::UnreadableEvent>) {
         let stream = (raw.tenant_id, raw.aggregate_id);
         if self.already_parked.contains(&stream) || self.parking.contains_key(&stream) {
-            let parking = self.parking.entry(stream).or_insert_with(|| Parking::counting(raw));
+            let parking = self.parking.entry(stream).or_insert_with(|| Parking::at(raw.position, &raw.aggregate_type));
             parking.last = raw.position;
             parking.count += 1;
             return;
@@ -225,7 +225,7 @@ impl Batch {
                 .map_err(|(table, row, error)| (Some(table), Some(row), error)),
         };
         if let Err((table, row, error)) = outcome {
-            let parking = Parking { table, row, error, count: 1, ..Parking::counting(raw) };
+            let parking = Parking { table, row, error, count: 1, ..Parking::at(raw.position, &raw.aggregate_type) };
             self.parking.insert(stream, parking);
         }
     }
@@ -268,17 +268,7 @@ impl Batch {
                 );
                 counter!("projection_parkings_total", "group" => self.target.group.name).increment(1);
             }
-            let statement = sqlx::query(
-                "insert into projections.parked as p (group_name, slot, tenant_id, aggregate_id, aggregate_type,
-                     table_name, row_id, first_position, last_position, event_count, error)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-                 on conflict (group_name, slot, tenant_id, aggregate_id) do update
-                     set last_position = excluded.last_position, event_count = p.event_count + excluded.event_count",
-            );
-            let statement = statement.bind(self.target.group.name).bind(self.target.slot.name());
-            let statement = statement.bind(tenant.0).bind(aggregate).bind(&parking.aggregate_type);
-            let statement = statement.bind(parking.table).bind(parking.row).bind(parking.first).bind(parking.last);
-            statement.bind(parking.count).bind(&parking.error).execute(&mut *tx).await?;
+            parking.note(tx, self.target.group, self.target.slot, tenant.0, *aggregate).await?;
         }
         Ok(())
     }
@@ -290,10 +280,32 @@ impl Batch {
 }
 
 impl Parking {
-    pub(crate) fn counting(raw: &RawEvent) -> Self {
-        let (first, last) = (raw.position, raw.position);
-        let aggregate_type = raw.aggregate_type.clone();
-        Self { aggregate_type, table: None, row: None, first, last, count: 0, error: String::new() }
+    pub fn at(position: i64, aggregate_type: &str) -> Self {
+        let aggregate_type = aggregate_type.to_owned();
+        Self { aggregate_type, table: None, row: None, first: position, last: position, count: 0, error: String::new() }
+    }
+
+    /// Records it, or counts its events if the stream is parked already.
+    pub async fn note(
+        &self,
+        connection: &mut PgConnection,
+        group: &Group,
+        slot: Slot,
+        tenant: Uuid,
+        aggregate: Uuid,
+    ) -> Result<(), sqlx::Error> {
+        let statement = sqlx::query(
+            "insert into projections.parked as p (group_name, slot, tenant_id, aggregate_id, aggregate_type,
+                 table_name, row_id, first_position, last_position, event_count, error)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             on conflict (group_name, slot, tenant_id, aggregate_id) do update
+                 set last_position = excluded.last_position, event_count = p.event_count + excluded.event_count",
+        );
+        let statement = statement.bind(group.name).bind(slot.name()).bind(tenant).bind(aggregate);
+        let statement = statement.bind(&self.aggregate_type).bind(self.table).bind(self.row);
+        let statement = statement.bind(self.first).bind(self.last).bind(self.count).bind(&self.error);
+        statement.execute(connection).await?;
+        Ok(())
     }
 }
 

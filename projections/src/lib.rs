@@ -7,6 +7,10 @@ mod copy;
 mod engine;
 mod group;
 mod model;
+mod operate;
+mod rebuild;
+mod replay;
+mod report;
 mod table;
 mod worker;
 
@@ -15,5 +19,11 @@ pub mod crm;
 pub use engine::{Applied, Target};
 pub use group::{Group, Slot, group, groups, resources};
 pub use model::{Column, Event, FoldError, Kind, ReadModel};
+pub use operate::{parked, plan, retry, status};
+pub use rebuild::{Built, OnProgress, Progress, RebuildOptions, Stage};
+pub use replay::{ReplayOptions, replay, rollback, verify};
+pub use report::{
+    Comparison, GroupStatus, ParkedStream, Plan, ReplayReport, RetryReport, Status, TableComparison, VerifyReport,
+};
 pub use table::{Resource, Table};
 pub use worker::run;

@@ -8,6 +8,9 @@ use std::collections::hash_map::Entry;
 use std::marker::PhantomData;
 use uuid::Uuid;
 
+/// Bytes of COPY text that are sent at once.
+const PIECE: usize = 256 << 10;
+
 /// Which row: ids are unique within a tenant.
 pub(crate) type Key = (TenantId, Uuid);
 
@@ -106,8 +109,8 @@ pub trait Fold: Send + Sync {
     fn reject(&mut self);
     /// Rows that changed, of all streams or of one.
     fn changes(&self, stream: Option<Key>) -> serde_json::Result<Changes>;
-    /// Appends the rows as COPY text and forgets them.
-    fn drain(&mut self, text: &mut Vec<u8>) -> serde_json::Result<()>;
+    /// Hands the rows out as pieces of COPY text and forgets them; stops early when `sink` answers false.
+    fn drain(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> serde_json::Result<()>;
 }
 
 /// What a batch does to a table.
@@ -192,11 +195,21 @@ impl<R: ReadModel> Fold for Memory<R> {
         Ok(changes)
     }
 
-    fn drain(&mut self, text: &mut Vec<u8>) -> serde_json::Result<()> {
+    fn drain(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> serde_json::Result<()> {
+        let mut text = Vec::with_capacity(PIECE + PIECE / 4);
         for ((tenant, _), cell) in self.cells.drain() {
             if let Some(row) = &cell.row {
-                copy::row(text, &tenant, cell.position, row)?;
+                copy::row(&mut text, &tenant, cell.position, row)?;
             }
+            if text.len() >= PIECE {
+                let piece = std::mem::replace(&mut text, Vec::with_capacity(PIECE + PIECE / 4));
+                if !sink(piece) {
+                    return Ok(());
+                }
+            }
+        }
+        if !text.is_empty() {
+            sink(text);
         }
         Ok(())
     }

@@ -31,6 +31,11 @@ pub async fn run(pool: PgPool, feed: Feed, stop: CancellationToken) -> Result<()
     Ok(())
 }
 
+/// What the advisory lock of a group's leader is made from.
+pub(crate) fn lease_name(group: &Group) -> String {
+    format!("ubos.projections.{}", group.name)
+}
+
 /// The right to lead one group: a session advisory lock, gone with its connection.
 #[derive(Debug)]
 struct Lease(PgConnection);
@@ -40,7 +45,7 @@ impl Lease {
     async fn take(pool: &PgPool, group: &Group) -> Result<Option<Self>, sqlx::Error> {
         let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
         let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
-            .bind(format!("ubos.projections.{}", group.name))
+            .bind(lease_name(group))
             .fetch_one(&mut connection)
             .await?;
         if taken {

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgPool, Row};
+use uuid::Uuid;
 
 /// A stored event whose payload has not been read.
 pub type RawEvent = Recorded<Box<RawValue>>;
@@ -50,6 +51,38 @@ impl Log {
         );
         let rows = sqlx::query(&sql).bind(after).bind(upto).bind(types).fetch_all(&self.pool).await?;
         rows.iter().map(event).collect()
+    }
+
+    /// The events of one stream with `after < position <= upto`, in order.
+    pub async fn read_stream(
+        &self,
+        tenant: TenantId,
+        aggregate_id: Uuid,
+        after: i64,
+        upto: i64,
+    ) -> Result<Vec<RawEvent>, sqlx::Error> {
+        let sql = format!(
+            "select {COLUMNS} from eventstore.events
+             where tenant_id = $1 and aggregate_id = $2 and position > $3 and position <= $4 order by position"
+        );
+        let rows = sqlx::query(&sql).bind(tenant.0).bind(aggregate_id).bind(after).bind(upto);
+        rows.fetch_all(&self.pool).await?.iter().map(event).collect()
+    }
+
+    /// How many events there are up to a position, of these kinds of streams or of all; and of how many streams.
+    pub async fn count(&self, upto: i64, types: Option<&[String]>) -> Result<(i64, i64), sqlx::Error> {
+        let Some(types) = types else {
+            let streams = "select count(*) from eventstore.streams where first_position <= $1";
+            return Ok((upto, sqlx::query_scalar(streams).bind(upto).fetch_one(&self.pool).await?));
+        };
+        sqlx::query_as(
+            "select (select count(*) from eventstore.events where position <= $1 and aggregate_type = any($2)),
+                    (select count(*) from eventstore.streams where first_position <= $1 and aggregate_type = any($2))",
+        )
+        .bind(upto)
+        .bind(types)
+        .fetch_one(&self.pool)
+        .await
     }
 
     /// The event at one position.

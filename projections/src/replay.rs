@@ -1,0 +1,253 @@
+//! Replay: build beside the live tables, follow until level, compare, switch in one transaction, keep the old ones.
+//!
+//! Killed at any point, nothing but unread side tables is left behind, and the next attempt drops those first.
+
+use crate::engine::{Applied, Mode, Target};
+use crate::group::{Group, Slot};
+use crate::rebuild::{Built, OnProgress, Progress, RebuildOptions, Stage, build};
+use crate::report::{Comparison, ReplayReport, TableComparison, VerifyReport};
+use anyhow::{Context, Result, bail};
+use event_store::{Log, RawEvent};
+use sqlx::{Connection, PgConnection, PgPool};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Events per transaction while following.
+const PAGE: i64 = 2_000;
+/// Waiting for readers of a table to finish is given up after this, so that new readers do not queue behind it.
+const LOCK_PATIENCE: &str = "set local lock_timeout = '1s'";
+/// How often a switch is attempted.
+const ATTEMPTS: u32 = 20;
+/// Differing rows that a report names per table and tenant.
+const NAMED_ROWS_MAX: i64 = 10;
+
+/// How a replay goes about it.
+#[derive(Debug, Clone, Default)]
+pub struct ReplayOptions {
+    /// The build.
+    pub rebuild: RebuildOptions,
+    /// Switch although rows differ and no fold is newer than the live rows.
+    pub accept_differences: bool,
+}
+
+/// Rebuilds a group and puts the result in the place of its live tables. `pool` connects as `ubos_worker`.
+///
+/// If rows differ although the folds have not changed since the live ones were written, nothing is switched: the
+/// report says which rows, and the new tables stay for a look.
+pub async fn replay(
+    pool: &PgPool,
+    group: &'static Group,
+    options: &ReplayOptions,
+    progress: OnProgress<'_>,
+) -> Result<ReplayReport> {
+    let started = Instant::now();
+    let lock = exclusive(pool, group).await?;
+    let built = build(pool, group, &options.rebuild, progress).await?;
+    let comparison = level_and_compare(pool, group, progress).await?;
+    let older: i32 =
+        sqlx::query_scalar("select version from projections.checkpoints where group_name = $1 and slot = 'live'")
+            .bind(group.name)
+            .fetch_one(pool)
+            .await?;
+    let expected = older != group.version;
+    let switched = comparison.equal() || expected || options.accept_differences;
+    if switched {
+        progress(&Progress::new(group, Stage::Switching, 0, 0, Instant::now()));
+        switch(pool, group, Slot::Next).await?;
+    }
+    lock.close().await?;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(ReplayReport { group: group.name, built, comparison, differences_expected: expected, switched, seconds })
+}
+
+/// Compares the live tables with a fresh replay, which is dropped again.
+pub async fn verify(
+    pool: &PgPool,
+    group: &'static Group,
+    options: &RebuildOptions,
+    progress: OnProgress<'_>,
+) -> Result<VerifyReport> {
+    let lock = exclusive(pool, group).await?;
+    let Built { events, .. } = build(pool, group, options, progress).await?;
+    let comparison = level_and_compare(pool, group, progress).await?;
+    sqlx::query("select projections.discard($1, 'next')").bind(group.name).execute(pool).await?;
+    lock.close().await?;
+    Ok(VerifyReport { group: group.name, events, comparison })
+}
+
+/// Puts the tables that the last replay replaced back, after they have read what was appended since.
+pub async fn rollback(pool: &PgPool, group: &'static Group, progress: OnProgress<'_>) -> Result<i64> {
+    let lock = exclusive(pool, group).await?;
+    let previous = Target { group, slot: Slot::Previous };
+    if previous.position(&mut *pool.acquire().await?).await?.is_none() {
+        bail!("group {} has no previous tables: nothing was replayed", group.name);
+    }
+    follow(pool, group, Slot::Previous, progress).await?;
+    progress(&Progress::new(group, Stage::Switching, 0, 0, Instant::now()));
+    let position = switch(pool, group, Slot::Previous).await?;
+    lock.close().await?;
+    Ok(position)
+}
+
+/// One replay, verification or rollback per group at a time; the lock goes with its connection.
+async fn exclusive(pool: &PgPool, group: &Group) -> Result<PgConnection> {
+    let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+    let free: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
+        .bind(format!("ubos.projections.replay.{}", group.name))
+        .fetch_one(&mut connection)
+        .await?;
+    if !free {
+        bail!("another replay, verification or rollback of {} is running", group.name);
+    }
+    Ok(connection)
+}
+
+async fn live_position(pool: &PgPool, group: &'static Group) -> Result<i64> {
+    let position = Target::live(group).position(&mut *pool.acquire().await?).await?;
+    position.with_context(|| format!("group {} has no checkpoint", group.name))
+}
+
+/// Applies what the live tables have read and the side tables have not.
+async fn follow(pool: &PgPool, group: &'static Group, slot: Slot, progress: OnProgress<'_>) -> Result<i64> {
+    let (side, started) = (Target { group, slot }, Instant::now());
+    let position = side.position(&mut *pool.acquire().await?).await?;
+    let mut at = position.with_context(|| format!("group {} has no {} tables", group.name, slot.name()))?;
+    let (from, log) = (at, Log::new(pool.clone()));
+    loop {
+        let live = live_position(pool, group).await?;
+        progress(&Progress::new(group, Stage::Following, at - from, live - from, started));
+        if at >= live {
+            return Ok(at);
+        }
+        at = match side.apply(pool, &page(&log, at, live.min(at + PAGE)).await?).await? {
+            Applied::At(position) | Applied::Elsewhere(position) => position,
+        };
+    }
+}
+
+async fn page(log: &Log, after: i64, upto: i64) -> Result<Vec<Arc<RawEvent>>> {
+    let events = log.read(after, upto - after).await.context("reading the log")?;
+    Ok(events.into_iter().map(Arc::new).collect())
+}
+
+/// Brings the new tables to the live ones' position, holds the live ones there for as long as it takes to open a
+/// snapshot that sees both, and compares within it while both go on.
+async fn level_and_compare(pool: &PgPool, group: &'static Group, progress: OnProgress<'_>) -> Result<Comparison> {
+    let log = Log::new(pool.clone());
+    let (live, next) = (Target::live(group), Target { group, slot: Slot::Next });
+    let (mut snapshot, position) = loop {
+        let at = follow(pool, group, Slot::Next, progress).await?;
+        let mut hold = pool.begin().await?;
+        let position = live.lock(&mut hold).await?;
+        if position < at {
+            // The new tables read as far as the log's head, and the live ones are not there yet.
+            hold.rollback().await?;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        }
+        if position > at {
+            next.apply(pool, &page(&log, at, position).await?).await?;
+        }
+        let mut snapshot = pool.begin_with("begin isolation level repeatable read read only").await?;
+        let seen: Vec<i64> = sqlx::query_scalar(
+            "select position from projections.checkpoints where group_name = $1 and slot in ('live', 'next')",
+        )
+        .bind(group.name)
+        .fetch_all(&mut *snapshot)
+        .await?;
+        hold.rollback().await?;
+        if seen == [position, position] {
+            break (snapshot, position);
+        }
+        snapshot.rollback().await?;
+    };
+    progress(&Progress::new(group, Stage::Verifying, 0, 0, Instant::now()));
+    sqlx::query("set local statement_timeout = 0").execute(&mut *snapshot).await?;
+    let mut tables = vec![];
+    for table in &group.tables {
+        tables.push(compare(&mut snapshot, group, table.name()).await?);
+    }
+    snapshot.rollback().await?;
+    Ok(Comparison { position, tables })
+}
+
+/// Row counts and order-independent checksums per tenant, then the rows of tenants whose sums differ.
+async fn compare(snapshot: &mut PgConnection, group: &Group, table: &str) -> Result<TableComparison> {
+    let (live, next) =
+        (format!("{}.{table}", Slot::Live.schema(group)), format!("{}.{table}", Slot::Next.schema(group)));
+    let sums = |name: &str| {
+        format!(
+            "select tenant_id, count(*) as n, sum(hashtextextended(r::text, 0)::numeric) as s from {name} r group by tenant_id"
+        )
+    };
+    let sql = format!(
+        "select coalesce(l.tenant_id, n.tenant_id), coalesce(l.n, 0), coalesce(n.n, 0), l.s is not distinct from n.s
+         from ({}) l full join ({}) n on n.tenant_id = l.tenant_id",
+        sums(&live),
+        sums(&next)
+    );
+    let tenants: Vec<(Uuid, i64, i64, bool)> = sqlx::query_as(&sql).fetch_all(&mut *snapshot).await?;
+    let mut result = TableComparison {
+        table: format!("{}.{table}", group.name),
+        tenants: tenants.len() as i64,
+        live_rows: tenants.iter().map(|t| t.1).sum(),
+        rebuilt_rows: tenants.iter().map(|t| t.2).sum(),
+        differing_tenants: 0,
+        differing_rows: vec![],
+    };
+    for (tenant, ..) in tenants.iter().filter(|(_, l, n, same)| l != n || !same) {
+        result.differing_tenants += 1;
+        let sql = format!(
+            "select coalesce(l.id, n.id)
+             from (select * from {live} where tenant_id = $1) l
+                      full join (select * from {next} where tenant_id = $1) n on n.id = l.id
+             where row_to_json(l)::text is distinct from row_to_json(n)::text order by 1 limit $2"
+        );
+        let rows: Vec<Uuid> =
+            sqlx::query_scalar(&sql).bind(tenant).bind(NAMED_ROWS_MAX).fetch_all(&mut *snapshot).await?;
+        result.differing_rows.extend(rows.into_iter().map(|row| (*tenant, row)));
+    }
+    Ok(result)
+}
+
+/// Moves the side tables into the place of the live ones, at exactly the live ones' position.
+async fn switch(pool: &PgPool, group: &'static Group, source: Slot) -> Result<i64> {
+    for attempt in 1.. {
+        // What can be read before is read before, so that the live group is held for the rest only.
+        follow(pool, group, source, &mut |_| {}).await?;
+        match try_switch(pool, group, source).await {
+            Err(error) if attempt < ATTEMPTS && is_lock_timeout(&error) => {
+                tracing::info!(group = group.name, "tables are being read, trying again");
+                tokio::time::sleep(Duration::from_millis(50 * u64::from(attempt))).await;
+            }
+            done => return done,
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+async fn try_switch(pool: &PgPool, group: &'static Group, source: Slot) -> Result<i64> {
+    let log = Log::new(pool.clone());
+    let (live, side) = (Target::live(group), Target { group, slot: source });
+    let mut tx = pool.begin().await?;
+    sqlx::query(LOCK_PATIENCE).execute(&mut *tx).await?;
+    let position = live.lock(&mut tx).await?;
+    let at = side.lock(&mut tx).await?;
+    if at < position {
+        side.apply_in(&mut tx, &page(&log, at, position).await?, Mode::StreamByStream).await?;
+    } else if at > position {
+        bail!("the {} tables of {} are ahead of the live ones", source.name(), group.name);
+    }
+    let switch = sqlx::query("select projections.switch($1, $2)").bind(group.name).bind(source.name());
+    switch.execute(&mut *tx).await.context("switching the tables")?;
+    // This one must be on disk before anybody is told.
+    sqlx::query("set local synchronous_commit = on").execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(position)
+}
+
+fn is_lock_timeout(error: &anyhow::Error) -> bool {
+    let database = error.chain().find_map(|c| c.downcast_ref::<sqlx::Error>()).and_then(|e| e.as_database_error());
+    database.and_then(|e| e.code()).is_some_and(|code| code == "55P03" || code == "40P01")
+}
