@@ -143,12 +143,12 @@ fn first<'a>(schema: &'a Value, keyword: &str) -> Option<&'a Value> {
     schema.get(keyword)?.as_array()?.iter().find(|value| !value.is_null())
 }
 
-/// Within its bounds, and not so small that it could be mistaken for a missing one.
+/// Within its bounds; not 0, which could be mistaken for a missing one.
 fn number(schema: &Value) -> i64 {
     let bound = |keyword| schema.get(keyword).and_then(Value::as_f64).map(|n| n as i64);
     let least = bound("minimum").or(bound("exclusiveMinimum").map(|n| n + 1)).unwrap_or(i64::MIN);
     let most = bound("maximum").or(bound("exclusiveMaximum").map(|n| n - 1)).unwrap_or(i64::MAX);
-    30.clamp(least, most.max(least))
+    1.clamp(least, most.max(least))
 }
 
 #[cfg(test)]
@@ -177,7 +177,7 @@ mod tests {
             "email": "ada@example.com",
             "phone": "+4930123456",
             "zone": "Europe/Berlin",
-            "minutes": 20,
+            "minutes": 5,
             "status": "prospect",
             "owner": "Exam",
             "tags": ["Example tags", "Example tags"],

@@ -69,6 +69,8 @@ any_event! {
     PortalUser = portal_events::PortalUserEvent,
     FolderTemplate = files_events::FolderTemplateEvent,
     Folder = files_events::FolderEvent,
+    Definition = workflow_events::DefinitionEvent,
+    Run = workflow_events::RunEvent,
 }
 
 /// Every event of every context, in the order of declaration.
