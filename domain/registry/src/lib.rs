@@ -12,4 +12,6 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<portal::PortalUser>();
     mounts.mount::<files::FolderTemplate>();
     mounts.mount::<files::Folder>();
+    mounts.mount::<workflow_domain::Definition>();
+    mounts.mount::<workflow_domain::Run>();
 }

@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 /// The event that started a run, as expressions see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Trigger {
     /// The event.
     pub event_id: Uuid,

@@ -1,0 +1,194 @@
+//! A definition: which event starts a run, and what the run does.
+
+use kernel::{Aggregate, Context, Decision, Name, Text, command, rejection};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use workflow_events::DefinitionEvent as E;
+
+use DefinitionCommand as C;
+use DefinitionRejection as R;
+
+/// What may be asked of a definition.
+#[command("workflow.definition")]
+pub enum DefinitionCommand {
+    /// Publishes the first version of a definition; only `ubos workflow publish` does, because it checks it.
+    #[creates]
+    Publish {
+        /// What the definition is called.
+        name: Name,
+        /// What it is for.
+        #[serde(default)]
+        description: Option<Text>,
+        /// Which event starts a run: `appointment.booked`.
+        trigger_event_type: String,
+        /// SHA-256 of the document, in hexadecimal.
+        hash: String,
+        /// The whole definition.
+        document: Value,
+    },
+    /// Publishes another version of a definition; only `ubos workflow publish` does, because it checks it.
+    Revise {
+        /// What it is for.
+        #[serde(default)]
+        description: Option<Text>,
+        /// Which event starts a run: `appointment.booked`.
+        trigger_event_type: String,
+        /// SHA-256 of the document, in hexadecimal.
+        hash: String,
+        /// The whole definition.
+        document: Value,
+    },
+    /// Lets no new runs start until the definition is resumed.
+    Pause {
+        /// Why.
+        reason: Name,
+    },
+    /// Lets new runs start again.
+    Resume {},
+    /// Ends that new runs start, for good.
+    Retire {
+        /// Why.
+        reason: Name,
+    },
+}
+
+/// Why a definition's command may be refused.
+#[rejection("workflow.definition")]
+pub enum DefinitionRejection {
+    /// Definitions are published with `ubos workflow publish`, which checks them first.
+    Unchecked,
+    /// The definition is retired; publish it under another name.
+    Retired,
+}
+
+/// What is remembered of a definition.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    name: Option<Name>,
+    version: u32,
+    hash: String,
+    paused: bool,
+    retired: bool,
+}
+
+impl Definition {
+    /// Its latest version, from 1.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// SHA-256 of the latest version's document.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+impl Aggregate for Definition {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "workflow/definitions";
+
+    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+        let engine = crate::is_engine(&ctx.actor);
+        Ok(match command {
+            C::Publish { .. } | C::Revise { .. } if !engine => return Err(R::Unchecked),
+            C::Publish { name, description, trigger_event_type, hash, document } => {
+                vec![E::Published { version: 1, hash, name, description, trigger_event_type, document }]
+            }
+            C::Retire { .. } if self.retired => vec![],
+            C::Retire { reason } => vec![E::Retired { reason }],
+            _ if self.retired => return Err(R::Retired),
+            // The same content again is no new version, so that a deployment may publish everything every time.
+            C::Revise { hash, .. } if hash == self.hash => vec![],
+            C::Revise { description, trigger_event_type, hash, document } => {
+                let Some(name) = self.name.clone() else { return Err(R::Retired) };
+                let version = self.version + 1;
+                vec![E::Published { version, hash, name, description, trigger_event_type, document }]
+            }
+            C::Pause { .. } if self.paused => vec![],
+            C::Pause { reason } => vec![E::Paused { reason }],
+            C::Resume {} if self.paused => vec![E::Resumed {}],
+            C::Resume {} => vec![],
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Published { version, hash, name, .. } => {
+                self.version = *version;
+                self.hash = hash.clone();
+                self.name = Some(name.clone());
+            }
+            E::Paused { reason: _ } => self.paused = true,
+            E::Resumed {} => self.paused = false,
+            E::Retired { reason: _ } => self.retired = true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::Actor;
+    use kernel::spec::given;
+    use serde_json::json;
+
+    fn published(version: u32, hash: &str) -> E {
+        E::Published {
+            version,
+            hash: hash.into(),
+            name: "Onboarding".parse().unwrap(),
+            description: None,
+            trigger_event_type: "appointment.booked".into(),
+            document: json!({}),
+        }
+    }
+
+    fn revise(hash: &str) -> C {
+        C::Revise {
+            description: None,
+            trigger_event_type: "appointment.booked".into(),
+            hash: hash.into(),
+            document: json!({}),
+        }
+    }
+
+    fn decide(events: &[E], command: C) -> Decision<Definition> {
+        let mut definition = Definition::default();
+        events.iter().for_each(|event| definition.apply(event));
+        let actor = Actor::System { name: "publish".into() };
+        let id = kernel::spec::spec_time();
+        let ctx = Context::new(Default::default(), actor, id, Default::default(), Default::default());
+        definition.decide(command, &ctx)
+    }
+
+    #[test]
+    fn other_content_is_the_next_version() {
+        assert_eq!(decide(&[published(1, "aa")], revise("bb")), Ok(vec![published(2, "bb")]));
+    }
+
+    #[test]
+    fn the_same_content_is_no_new_version() {
+        assert_eq!(decide(&[published(1, "aa")], revise("aa")), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_person_cannot_publish_what_nobody_checked() {
+        given::<Definition>([published(1, "aa")]).when(revise("bb")).rejected("workflow.definition.unchecked");
+    }
+
+    #[test]
+    fn a_retired_definition_stays_retired() {
+        let retired = E::Retired { reason: "replaced".parse().unwrap() };
+        assert_eq!(decide(&[published(1, "aa"), retired.clone()], revise("bb")), Err(R::Retired));
+        given::<Definition>([published(1, "aa"), retired]).when(C::Resume {}).rejected("workflow.definition.retired");
+    }
+
+    #[test]
+    fn pausing_twice_keeps_the_first_reason() {
+        let paused = E::Paused { reason: "holidays".parse().unwrap() };
+        let again = C::Pause { reason: "other".parse().unwrap() };
+        given::<Definition>([published(1, "aa"), paused]).when(again).then_nothing();
+    }
+}
