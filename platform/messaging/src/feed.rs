@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Newest events kept, at most.
@@ -31,7 +32,9 @@ const PAGE: i64 = 2_000;
 const GRACE: Duration = Duration::from_millis(100);
 /// The net under the wake-ups.
 const POLL_EVERY: Duration = Duration::from_secs(1);
-/// After so long without anything new from NATS while the log grows, its consumer is made again.
+/// A message that is older than the newest by no more than this is live.
+const LIVE_WITHIN: i64 = 1_000;
+/// After so long without anything live from NATS while the log grows, its consumer is made again.
 const BROKEN_AFTER: Duration = Duration::from_secs(2);
 
 /// Follows the log. Cheap to clone; stops with its last clone.
@@ -74,7 +77,7 @@ impl Feed {
                 }
             });
         }
-        let follower = Follower { log: log.clone(), shared: shared.clone(), broken, is_late: false };
+        let follower = Follower { log: log.clone(), shared: shared.clone(), broken, late_since: None };
         tokio::spawn(async move {
             tokio::select! { () = stopped.cancelled() => {}, () = follower.run(received) => {} }
         });
@@ -131,44 +134,42 @@ struct Follower {
     log: Log,
     shared: Arc<Shared>,
     broken: watch::Sender<()>,
-    /// NATS did not bring the last events in time, so the log is read at once.
-    is_late: bool,
+    /// Since when NATS has not brought events in time; then the log is read at once.
+    late_since: Option<Instant>,
 }
 
 impl Follower {
     async fn run(mut self, mut received: mpsc::Receiver<Decoded>) {
         let mut wake = Wake::start(self.log.pool());
         let mut has_nats = true;
-        let mut last_news = tokio::time::Instant::now();
         loop {
             tokio::select! {
                 biased;
                 message = received.recv(), if has_nats => match message {
-                    Some(message) => {
-                        if self.offer(message).await {
-                            last_news = tokio::time::Instant::now();
-                        }
-                    }
-                    None => (has_nats, self.is_late) = (false, true),
+                    Some(message) => self.offer(message).await,
+                    None => has_nats = false,
                 },
-                () = wake.wait(POLL_EVERY) => {
-                    if !self.is_late && has_nats && self.has_come(&mut received, GRACE).await {
-                        last_news = tokio::time::Instant::now();
-                        continue;
-                    }
-                    let before = self.tip();
-                    if let Err(error) = self.read_log().await {
+                hint = wake.wait(POLL_EVERY) => {
+                    let head = match hint {
+                        Some(position) => Ok(position),
+                        None => self.log.head().await,
+                    };
+                    let read = match head {
+                        Ok(head) if head <= self.tip() => continue,
+                        Ok(head) if has_nats && self.late_since.is_none() && self.has_come(&mut received, head).await => continue,
+                        Ok(_) => self.read_log().await,
+                        Err(error) => Err(error),
+                    };
+                    if let Err(error) = read {
                         tracing::warn!(error = %error, "the log cannot be read, trying again");
                         tokio::time::sleep(Duration::from_millis(250)).await;
                     }
-                    if self.tip() > before && has_nats {
-                        self.is_late = true;
-                        if last_news.elapsed() > BROKEN_AFTER {
-                            last_news = tokio::time::Instant::now();
-                            self.broken.send_replace(());
-                        }
+                    let since = *self.late_since.get_or_insert_with(Instant::now);
+                    if has_nats && since.elapsed() > BROKEN_AFTER {
+                        self.late_since = Some(Instant::now());
+                        self.broken.send_replace(());
                     }
-                    gauge!("feed_follows_log").set(f64::from(u8::from(self.is_late)));
+                    gauge!("feed_follows_log").set(1.0);
                 }
             }
         }
@@ -178,32 +179,30 @@ impl Follower {
         *self.shared.tip.borrow()
     }
 
-    /// Takes what NATS brings within `patience`; whether it has brought everything the log had.
-    async fn has_come(&mut self, received: &mut mpsc::Receiver<Decoded>, patience: Duration) -> bool {
-        let Ok(head) = self.log.head().await else { return false };
-        let deadline = tokio::time::Instant::now() + patience;
+    /// Takes what NATS brings within its grace; whether that was everything up to `head`.
+    async fn has_come(&mut self, received: &mut mpsc::Receiver<Decoded>, head: i64) -> bool {
+        let deadline = Instant::now() + GRACE;
         while self.tip() < head {
             match tokio::time::timeout_at(deadline, received.recv()).await {
-                Ok(Some(message)) => drop(self.offer(message).await),
+                Ok(Some(message)) => self.offer(message).await,
                 Ok(None) | Err(_) => return false,
             }
         }
         true
     }
 
-    /// One message from NATS; whether it is as new as anything known.
-    async fn offer(&mut self, message: Decoded) -> bool {
+    /// One message from NATS.
+    async fn offer(&mut self, message: Decoded) {
         let position = match &message {
             Decoded::Event(event) => event.position,
             Decoded::ClaimCheck { position } => *position,
         };
         let tip = self.tip();
-        if position <= tip {
-            counter!("feed_repeats_skipped_total").increment(1);
-            self.is_late &= position < tip;
-            return position == tip;
+        if position >= tip - LIVE_WITHIN && self.late_since.take().is_some() {
+            gauge!("feed_follows_log").set(0.0);
         }
         match message {
+            _ if position <= tip => counter!("feed_repeats_skipped_total").increment(1),
             Decoded::Event(event) if position == tip + 1 => self.push([*event]),
             // A hole, or a claim-check: the log has what is missing.
             message => {
@@ -215,8 +214,6 @@ impl Follower {
                 }
             }
         }
-        self.is_late = false;
-        true
     }
 
     /// Reads from the log whatever is new. Far behind, it only moves the tip: readers then read the log themselves.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// "ubosrela", as a number.
 const LOCK: i64 = 0x7562_6f73_7265_6c61;
 /// A leader that has not written for so long is frozen.
-const STALE_SECONDS: f64 = 3.0;
+const STALE_SECONDS: f64 = 2.5;
 /// A statement of the leader's that takes longer is a lost connection.
 const PATIENCE: Duration = Duration::from_secs(3);
 

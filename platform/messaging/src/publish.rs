@@ -27,6 +27,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::IntoFuture;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -236,12 +237,13 @@ impl<'a> Publisher<'a> {
     async fn pipeline(&mut self, stop: &CancellationToken) -> Result<()> {
         let mut page: VecDeque<RawEvent> = VecDeque::new();
         let mut flight: FuturesOrdered<Ack> = FuturesOrdered::new();
-        let mut reading: OptionFuture<BoxFuture<'_, Result<Vec<RawEvent>, sqlx::Error>>> = None.into();
+        // A task of its own, so that reading goes on while acknowledgements keep this one busy.
+        let mut reading: OptionFuture<JoinHandle<Result<Vec<RawEvent>, sqlx::Error>>> = None.into();
         let mut is_reading = false;
         let (mut read_to, mut sequence) = (self.cursor.position, self.cursor.stream_sequence);
         let mut caught_up = false;
         let mut verify = tokio::time::interval_at(tokio::time::Instant::now() + VERIFY_EVERY, VERIFY_EVERY);
-        let (log, published) = (self.log, counter!("relay_published_total"));
+        let published = counter!("relay_published_total");
         loop {
             while flight.len() < self.options.in_flight_max
                 && let Some(event) = page.pop_front()
@@ -256,13 +258,20 @@ impl<'a> Publisher<'a> {
                 sequence += 1;
             }
             if !caught_up && !is_reading && page.len() < PAGE as usize / 2 {
-                let after = read_to;
-                reading = Some(async move { log.read(after, PAGE).await }.boxed()).into();
+                let (log, after) = (self.log.clone(), read_to);
+                reading = Some(tokio::spawn(async move { log.read(after, PAGE).await })).into();
                 is_reading = true;
             }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return self.drain(flight).await,
+                Some(read) = &mut reading, if is_reading => {
+                    let read = read?.context("reading the log")?;
+                    is_reading = false;
+                    caught_up = read.is_empty();
+                    read_to = read.last().map_or(read_to, |event| event.position);
+                    page.extend(read);
+                }
                 Some((position, ack)) = flight.next(), if !flight.is_empty() => {
                     let mut answered = Some((position, ack));
                     while let Some((position, ack)) = answered {
@@ -276,14 +285,7 @@ impl<'a> Publisher<'a> {
                     }
                     self.links.acked.send_replace((self.cursor.position, self.cursor.stream_sequence));
                 }
-                Some(read) = &mut reading, if is_reading => {
-                    let read = read.context("reading the log")?;
-                    is_reading = false;
-                    caught_up = read.is_empty();
-                    read_to = read.last().map_or(read_to, |event| event.position);
-                    page.extend(read);
-                }
-                () = self.wake.wait(POLL_EVERY), if caught_up => caught_up = false,
+                _ = self.wake.wait(POLL_EVERY), if caught_up => caught_up = false,
                 _ = verify.tick(), if flight.is_empty() && page.is_empty() => {
                     let (_, state) = stream::ensure(&self.context, &self.options.stream).await?;
                     let known = (self.cursor.stream_created, self.cursor.stream_sequence);

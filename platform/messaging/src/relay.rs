@@ -73,7 +73,10 @@ impl Relay {
                     tracing::info!(epoch = lease.epoch, position = cursor.position, "relay leads");
                     gauge!("relay_leader").set(1.0);
                     let ended = Box::pin(self.lead(lease, cursor, &stop)).await;
-                    gauge!("relay_leader").set(0.0);
+                    // From now on the next leader measures.
+                    for name in ["relay_leader", "relay_lag_events", "relay_oldest_unpublished_seconds"] {
+                        gauge!(name).set(0.0);
+                    }
                     if let Err(error) = ended {
                         tracing::warn!(error = format!("{error:#}"), "relay leads no longer");
                     }

@@ -7,17 +7,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A connection that listens, in a task of its own. The value grows with the log, if nothing goes wrong; it is a wake-up,
-/// never the truth, so whoever waits for it also polls.
+/// A connection that listens, in a task of its own. What it says is a hint, never the truth, so whoever waits also polls.
 #[derive(Debug)]
 pub(crate) struct Wake {
-    receiver: watch::Receiver<i64>,
+    receiver: watch::Receiver<Option<i64>>,
     _stop: DropGuard,
 }
 
 impl Wake {
     pub fn start(pool: &PgPool) -> Self {
-        let (sender, receiver) = watch::channel(0);
+        let (sender, receiver) = watch::channel(None);
         let stop = CancellationToken::new();
         // A listener keeps its connection for ever; it must not take one of the pool's.
         let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
@@ -39,21 +38,25 @@ impl Wake {
         Self { receiver, _stop: stop.drop_guard() }
     }
 
-    /// Waits for the log to grow, `patience` at most.
-    pub async fn wait(&mut self, patience: Duration) {
-        // Elapsed is the poll; a closed channel cannot be, because the task lives as long as this value.
-        drop(tokio::time::timeout(patience, self.receiver.changed()).await);
+    /// Waits for the log to grow, `patience` at most. Answers the newest position if it is known; otherwise ask the log.
+    pub async fn wait(&mut self, patience: Duration) -> Option<i64> {
+        match tokio::time::timeout(patience, self.receiver.changed()).await {
+            Ok(Ok(())) => *self.receiver.borrow_and_update(),
+            // A closed channel cannot be, because the task lives as long as this value.
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 }
 
-async fn listen(pool: &PgPool, sender: &watch::Sender<i64>) -> Result<(), sqlx::Error> {
+async fn listen(pool: &PgPool, sender: &watch::Sender<Option<i64>>) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
-    // Whatever was said before is lost: wake everybody once.
-    sender.send_modify(|_| ());
+    // Whatever was said before is lost.
+    sender.send_replace(None);
     // `None` is a lost connection.
     while let Some(notification) = listener.try_recv().await? {
-        sender.send_modify(|newest| *newest = (*newest).max(notification.payload().parse().unwrap_or(0)));
+        let position: Option<i64> = notification.payload().parse().ok();
+        sender.send_modify(|newest| *newest = (*newest).max(position));
     }
     Ok(())
 }
