@@ -257,3 +257,18 @@ impl World {
         status.is_ok_and(|s| s.stream_messages.is_some())
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_names_what_is_missing() {
+    let world = World::shared().await;
+    let relay = world.relay();
+    world.append(10).await;
+    world.published(10).await;
+    relay.stop().await;
+    world.append(3).await;
+    assert!(world.audit().await.is_complete(), "what waits is not missing");
+    sqlx::query("update eventstore.relay set position = 12").execute(world.log.pool()).await.unwrap();
+    let report = world.audit().await;
+    assert!(!report.is_complete(), "{report}");
+    assert_eq!((report.missing, report.missing_positions.as_slice()), (2, [11, 12].as_slice()));
+}
