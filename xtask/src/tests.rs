@@ -50,7 +50,8 @@ fn full(workspace: &Workspace, rest: &[String]) -> Result<ExitCode> {
     heading("servers");
     let servers = ThrowawayServers::start(PostgresMode::Throwaway)?;
     heading("tests");
-    let mut cargo = workspace.cargo(&["test"]);
+    // One run shows everything that is broken, not only the first crate of it.
+    let mut cargo = workspace.cargo(&["test", "--no-fail-fast"]);
     let chosen = rest.iter().take_while(|word| *word != "--").any(|word| word.starts_with("-p") || word == "--package");
     if !chosen {
         cargo.arg("--workspace");
