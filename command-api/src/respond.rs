@@ -1,0 +1,60 @@
+//! What a command is answered, whether it was done or not.
+
+use crate::routes::field;
+use ::web::{Problem, code};
+use actix_web::HttpResponse;
+use actix_web::http::header::{ETAG, LOCATION};
+use event_store::{CommandInfo, ExecuteError, Executed};
+use serde_json::json;
+
+/// 201 with `Location` for a creation, else 200.
+pub fn done(info: &CommandInfo, executed: &Executed) -> HttpResponse {
+    let Executed { id, version, position, created, replayed } = executed;
+    let mut response = if *created { HttpResponse::Created() } else { HttpResponse::Ok() };
+    if *created {
+        response.insert_header((LOCATION, format!("/v1/{}/{id}", info.path)));
+    }
+    if *replayed {
+        response.insert_header(("Idempotency-Replayed", "true"));
+    }
+    response.insert_header((ETAG, format!("\"{version}\"")));
+    response.json(json!({ "id": id, "version": version, "position": position }))
+}
+
+/// The problem that stands for an error.
+pub fn problem(info: &CommandInfo, error: ExecuteError) -> Problem {
+    let name = info.entry.name;
+    match error {
+        ExecuteError::Invalid(error) => Problem::new(&code::INVALID_INPUT, error.to_string()).field(error),
+        ExecuteError::NotFound => Problem::new(&code::NOT_FOUND, format!("no such {}", info.entry.stream)),
+        ExecuteError::AlreadyExists => Problem::new(&code::ALREADY_EXISTS, format!("this {} exists", info.entry.stream)),
+        ExecuteError::Rejected { code: reason, message, invalid: Some(pointer) } => {
+            Problem::new(&code::INVALID_INPUT, message).coded(reason).field(field(pointer, reason, message))
+        }
+        ExecuteError::Rejected { code: reason, message, invalid: None } => {
+            Problem::new(&code::REJECTED, message).coded(reason)
+        }
+        ExecuteError::Claimed { scope, holder } => {
+            let what = scope.rsplit('.').next().unwrap_or_default();
+            let detail = format!("another record of the firm holds this {what}");
+            Problem::new(&code::TAKEN, detail).coded(format!("{scope}.taken")).with("holder", holder.to_string())
+        }
+        ExecuteError::VersionMismatch { expected, actual } => {
+            let detail = format!("expected version {expected}, the record has {actual}");
+            Problem::new(&code::VERSION_MISMATCH, detail).with("actual", actual)
+        }
+        ExecuteError::Conflict => Problem::new(&code::CONFLICT, "others changed the record at the same time; repeat"),
+        ExecuteError::KeyReused => {
+            Problem::new(&code::IDEMPOTENCY_KEY_REUSED, "this idempotency key belongs to another request")
+        }
+        ExecuteError::Overloaded => Problem::new(&code::OVERLOADED, "nothing was done; repeat in a moment"),
+        ExecuteError::Unavailable(error) => {
+            tracing::error!(command = name, error = format!("{error:#}"), "the log is unavailable");
+            Problem::new(&code::UNAVAILABLE, "the outcome is unknown; repeat with the same idempotency key")
+        }
+        ExecuteError::Fault(error) => {
+            tracing::error!(command = name, error = format!("{error:#}"), "a command failed on our side");
+            Problem::new(&code::FAULT, "the command failed on our side; the request id finds it in the logs")
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The two paths that every command goes through, and the table that says which command is meant.
+
+use crate::respond;
+use actix_web::http::header::{HeaderMap, IF_MATCH};
+use actix_web::web::{self, Payload, ServiceConfig};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use event_store::{CommandBus, CommandInfo, IdempotencyKey, Request};
+use kernel::{Actor, FieldError};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use uuid::Uuid;
+use actix_web::web::Data;
+use ::web::{Caller, Problem, RequestInfo, code, read_json};
+
+/// Everything a request needs.
+pub struct Api {
+    bus: CommandBus,
+    /// By collection path and the action as it stands in the URL; the empty action starts something.
+    commands: HashMap<(String, String), CommandInfo>,
+    max_body_bytes: usize,
+}
+
+impl Api {
+    /// Routes every command that is mounted on `bus`.
+    pub fn new(bus: CommandBus, max_body_bytes: usize) -> Self {
+        let commands = bus.commands().map(|info| ((info.path.to_owned(), action_of(&bus, info)), *info)).collect();
+        Self { bus, commands, max_body_bytes }
+    }
+}
+
+/// The part of the URL that names the command: empty for an aggregate's first creation.
+pub(crate) fn action_of(bus: &CommandBus, info: &CommandInfo) -> String {
+    if info.entry.creates && first_creation(bus, info) { String::new() } else { info.entry.action.replace('_', "-") }
+}
+
+/// The creation with the shortest name is the plain one: `create` before `create_from_template`.
+fn first_creation(bus: &CommandBus, info: &CommandInfo) -> bool {
+    let creations = bus.commands().filter(|other| other.path == info.path && other.entry.creates);
+    creations.min_by_key(|other| other.entry.action.len()).is_some_and(|first| first.entry.name == info.entry.name)
+}
+
+/// Adds the routes to a service.
+pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
+    config.app_data(api);
+    config.service(
+        web::scope("/v1/{context}/{collection}")
+            .route("", web::post().to(start))
+            .route("/{action}", web::post().to(start_otherwise))
+            .route("/{id}/{action}", web::post().to(change))
+            .default_service(web::route().to(wrong_method)),
+    );
+}
+
+async fn start(
+    api: Data<Api>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let (context, collection) = path.into_inner();
+    command(&api, caller, &format!("{context}/{collection}"), "", None, request, payload).await
+}
+
+async fn start_otherwise(
+    api: Data<Api>,
+    caller: Caller,
+    path: web::Path<(String, String, String)>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let (context, collection, action) = path.into_inner();
+    command(&api, caller, &format!("{context}/{collection}"), &action, None, request, payload).await
+}
+
+async fn change(
+    api: Data<Api>,
+    caller: Caller,
+    path: web::Path<(String, String, String, String)>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let (context, collection, id, action) = path.into_inner();
+    command(&api, caller, &format!("{context}/{collection}"), &action, Some(&id), request, payload).await
+}
+
+async fn wrong_method(request: HttpRequest) -> HttpResponse {
+    let detail = format!("{} takes POST only; questions go to query-api", request.path());
+    Problem::new(&code::METHOD_NOT_ALLOWED, detail).error_response()
+}
+
+async fn command(
+    api: &Api,
+    caller: Caller,
+    path: &str,
+    action: &str,
+    id: Option<&str>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let unknown = || Problem::new(&code::NOT_FOUND, format!("no command at {}", request.path()));
+    let info = api.commands.get(&(path.to_owned(), action.to_owned())).copied().ok_or_else(unknown)?;
+    if info.entry.creates != id.is_none() {
+        return Err(unknown());
+    }
+    caller.require(info.entry.name)?;
+    // An id that is none cannot belong to anything.
+    let id = match id {
+        Some(id) => Some(id.parse::<Uuid>().map_err(|_| unknown())?),
+        None => None,
+    };
+    let body = read_json(&request, payload, api.max_body_bytes).await?.0;
+    let key = idempotency_key(request.headers())?;
+    if key.is_none() && info.entry.creates {
+        let detail = "send an Idempotency-Key header, so that a repeat creates nothing twice";
+        return Err(Problem::new(&code::IDEMPOTENCY_KEY_REQUIRED, detail));
+    }
+    let idempotency = key.map(|key| IdempotencyKey {
+        scope: format!("user {}", caller.subject),
+        key,
+        fingerprint: fingerprint(info.entry.name, id, &body),
+    });
+    let about = request.extensions().get::<RequestInfo>().cloned();
+    let command = Request {
+        idempotency,
+        expected_version: expected_version(request.headers())?,
+        correlation_id: about.as_ref().map_or_else(Uuid::now_v7, |a| a.id),
+        traceparent: about.and_then(|a| a.traceparent),
+        ..Request::new(caller.tenant, Actor::User { id: caller.subject })
+    };
+    // Detached, so that a client that hangs up cannot leave a command half-way.
+    let bus = api.bus.clone();
+    let span = tracing::Span::current();
+    let work = async move { bus.execute(&info, id, body, command).await };
+    let done = tokio::spawn(tracing::Instrument::instrument(work, span)).await;
+    match done {
+        Ok(Ok(executed)) => Ok(respond::done(&info, &executed)),
+        Ok(Err(error)) => Err(respond::problem(&info, error)),
+        Err(panic) => {
+            tracing::error!(error = %panic, command = info.entry.name, "a command panicked");
+            Err(Problem::new(&code::FAULT, "the command failed on our side"))
+        }
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) && key.chars().all(|c| c.is_ascii_graphic()) => Ok(Some(key.to_owned())),
+        _ => {
+            let detail = "Idempotency-Key: expected 1 to 255 visible ASCII characters";
+            Err(Problem::new(&code::INVALID_HEADER, detail))
+        }
+    }
+}
+
+fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get(IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    // `*` asks for any existing record, which every command but a creation does anyway.
+    if text == "*" {
+        return Ok(None);
+    }
+    let version = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse::<i64>().ok());
+    match version {
+        Some(version) if version > 0 => Ok(Some(version)),
+        _ => Err(Problem::new(&code::INVALID_HEADER, "If-Match: expected one version as an entity tag, such as \"3\"")),
+    }
+}
+
+fn fingerprint(name: &str, id: Option<Uuid>, body: &str) -> [u8; 32] {
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
+    Sha256::new().chain_update(name).chain_update([0]).chain_update(id).chain_update([0]).chain_update(body).finalize().into()
+}
+
+/// Turns a pointer of a rejection into a field of the problem.
+pub(crate) fn field(pointer: &str, code: &str, message: &str) -> FieldError {
+    FieldError::new(pointer, code, message)
+}

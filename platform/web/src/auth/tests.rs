@@ -1,0 +1,163 @@
+//! Every way to come in without a right to.
+
+use super::*;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+struct Issuer {
+    id: String,
+    signing: EncodingKey,
+    public: Vec<u8>,
+}
+
+impl Issuer {
+    fn new(id: &str) -> Self {
+        let document = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
+        let public = pair.public_key().as_ref().to_vec();
+        Self { id: id.to_owned(), signing: EncodingKey::from_ed_der(document.as_ref()), public }
+    }
+
+    fn jwk(&self) -> Value {
+        json!({ "kty": "OKP", "crv": "Ed25519", "kid": self.id, "use": "sig", "alg": "EdDSA", "x": BASE64.encode(&self.public) })
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        jsonwebtoken::encode(&header, claims, &self.signing).unwrap()
+    }
+}
+
+fn claims() -> Value {
+    let now = chrono::Utc::now().timestamp();
+    json!({ "iss": "https://id.example", "aud": "ubos", "sub": Uuid::from_u128(1), "tenant": Uuid::from_u128(2),
+            "roles": ["member"], "exp": now + 600, "nbf": now - 10 })
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut claims = claims();
+    match value {
+        Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+        value => claims[name] = value,
+    }
+    claims
+}
+
+fn file(keys: &[Value]) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("ubos-jwks-{}.json", Uuid::now_v7()));
+    std::fs::write(&path, json!({ "keys": keys }).to_string()).unwrap();
+    path
+}
+
+async fn verifier(jwks: &PathBuf, refresh: Duration) -> Verifier {
+    let settings = VerifierSettings {
+        jwks: jwks.display().to_string(),
+        refresh,
+        issuer: "https://id.example".into(),
+        audience: "ubos".into(),
+        leeway_seconds: 5,
+    };
+    Verifier::start(settings).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_good_token_says_who_for_whom_and_what() {
+    let issuer = Issuer::new("k1");
+    let verifier = verifier(&file(&[issuer.jwk()]), Duration::from_secs(300)).await;
+    let token = issuer.sign(&claims());
+    let caller = verifier.verify(&token).await.unwrap();
+    assert_eq!((caller.subject.0, caller.tenant.0), (Uuid::from_u128(1), Uuid::from_u128(2)));
+    assert!(caller.permissions.allow("crm.client.create"));
+    assert_eq!(verifier.verify(&token).await.unwrap(), caller, "remembered");
+}
+
+#[tokio::test]
+async fn every_wrong_claim_is_refused() {
+    let issuer = Issuer::new("k1");
+    let verifier = verifier(&file(&[issuer.jwk()]), Duration::from_secs(300)).await;
+    let now = chrono::Utc::now().timestamp();
+    for (name, value) in [
+        ("exp", json!(now - 60)),
+        ("exp", json!((now + 600).to_string())),
+        ("exp", Value::Null),
+        ("exp", json!([now + 600])),
+        ("nbf", json!(now + 600)),
+        ("iss", json!("https://evil.example")),
+        ("iss", Value::Null),
+        ("aud", json!("other")),
+        ("aud", Value::Null),
+        ("sub", Value::Null),
+        ("sub", json!("root")),
+        ("tenant", Value::Null),
+        ("tenant", json!("*")),
+        ("roles", json!(["emperor"])),
+        ("roles", Value::Null),
+        ("roles", json!("owner")),
+    ] {
+        let token = issuer.sign(&with(name, value.clone()));
+        assert!(verifier.verify(&token).await.is_err(), "{name} = {value}");
+    }
+}
+
+#[tokio::test]
+async fn unsigned_foreign_and_confused_tokens_are_refused() {
+    let (issuer, stranger) = (Issuer::new("k1"), Issuer::new("k1"));
+    let verifier = verifier(&file(&[issuer.jwk()]), Duration::from_secs(300)).await;
+    let part = |value: Value| BASE64.encode(value.to_string());
+    let good = issuer.sign(&claims());
+    let signature = good.rsplit('.').next().unwrap();
+    let none = format!("{}.{}.", part(json!({ "alg": "none", "typ": "JWT", "kid": "k1" })), part(claims()));
+    let hmac_header = Header { kid: Some("k1".into()), ..Header::new(Algorithm::HS256) };
+    let hmac = jsonwebtoken::encode(&hmac_header, &claims(), &EncodingKey::from_secret(&issuer.public)).unwrap();
+    let mut embedded = Header { kid: Some("unknown".into()), ..Header::new(Algorithm::EdDSA) };
+    embedded.jku = Some("https://evil.example/jwks".into());
+    let embedded = jsonwebtoken::encode(&embedded, &claims(), &stranger.signing).unwrap();
+    let swapped = format!("{}.{}.{signature}", good.split('.').next().unwrap(), part(with("roles", json!(["owner"]))));
+    let nameless = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims(), &issuer.signing).unwrap();
+    for (attack, token) in [
+        ("alg none", none),
+        ("HMAC with the public key", hmac),
+        ("another key of the same name", stranger.sign(&claims())),
+        ("a key location in the token", embedded),
+        ("another payload under the signature", swapped),
+        ("no key id", nameless),
+        ("no token", String::new()),
+        ("garbage", "a.b.c".into()),
+        ("huge", "a".repeat(TOKEN_BYTES_MAX + 1)),
+    ] {
+        assert!(verifier.verify(&token).await.is_err(), "{attack}");
+    }
+}
+
+#[tokio::test]
+async fn keys_rotate_and_withdrawn_ones_die_at_once() {
+    let (old, new) = (Issuer::new("old"), Issuer::new("new"));
+    let path = file(&[old.jwk()]);
+    let verifier = verifier(&path, Duration::ZERO).await;
+    let (by_old, by_new) = (old.sign(&claims()), new.sign(&claims()));
+    assert!(verifier.verify(&by_old).await.is_ok());
+    assert!(verifier.verify(&by_new).await.is_err());
+    std::fs::write(&path, json!({ "keys": [old.jwk(), new.jwk()] }).to_string()).unwrap();
+    assert!(verifier.verify(&by_new).await.is_ok());
+    assert!(verifier.verify(&by_old).await.is_ok());
+    std::fs::write(&path, json!({ "keys": [new.jwk()] }).to_string()).unwrap();
+    assert!(verifier.verify(&by_old).await.is_err(), "a remembered token of a withdrawn key");
+    std::fs::write(&path, "garbage").unwrap();
+    assert!(verifier.verify(&by_new).await.is_ok(), "unreadable keys leave the old ones in place");
+}
+
+#[test]
+fn weak_and_foreign_keys_are_not_taken() {
+    for jwk in [
+        json!({ "kty": "oct", "kid": "k", "k": "c2VjcmV0" }),
+        json!({ "kty": "RSA", "kid": "k", "n": "AQAB", "e": "AQAB" }),
+        json!({ "kty": "EC", "crv": "P-256", "kid": "k", "x": "AA", "y": "AA" }),
+    ] {
+        assert!(Keys::read(&json!({ "keys": [jwk] }).to_string()).is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! Bodies: JSON objects in UTF-8, of bounded size, without duplicate keys and without NUL characters.
+
+use crate::problem::{Problem, code};
+use actix_web::HttpRequest;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{BytesMut, Payload};
+use futures::StreamExt;
+use kernel::FieldError;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::collections::HashSet;
+use std::fmt;
+
+/// A body as text that is known to be a JSON object.
+#[derive(Debug, Clone)]
+pub struct JsonBody(pub String);
+
+/// Reads and checks a body. An empty one stands for `{}`.
+pub async fn read_json(request: &HttpRequest, mut payload: Payload, bytes_max: usize) -> Result<JsonBody, Problem> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|e| Problem::new(&code::INVALID_JSON, format!("the body could not be read: {e}")))?;
+        if bytes.len() + chunk.len() > bytes_max {
+            return Err(Problem::new(&code::BODY_TOO_LARGE, format!("expected at most {bytes_max} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    if bytes.is_empty() {
+        return Ok(JsonBody("{}".to_owned()));
+    }
+    let media_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if !is_json(media_type) {
+        return Err(Problem::new(&code::UNSUPPORTED_MEDIA_TYPE, format!("expected application/json, got {media_type:?}")));
+    }
+    let text = String::from_utf8(bytes.to_vec())
+        .map_err(|_| Problem::new(&code::UNSUPPORTED_MEDIA_TYPE, "the body is not UTF-8"))?;
+    check(&text)?;
+    Ok(JsonBody(text))
+}
+
+fn is_json(media_type: &str) -> bool {
+    let mut parts = media_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    essence.eq_ignore_ascii_case("application/json")
+        && parts.all(|parameter| parameter.is_empty() || parameter.to_ascii_lowercase().replace('"', "") == "charset=utf-8")
+}
+
+/// Refuses what parsers disagree on or PostgreSQL cannot store.
+fn check(text: &str) -> Result<(), Problem> {
+    if !text.trim_start().starts_with('{') {
+        return Err(Problem::new(&code::INVALID_JSON, "expected a JSON object"));
+    }
+    let mut fault = None;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let walked = Walk { pointer: String::new(), fault: &mut fault }.deserialize(&mut reader).and_then(|()| reader.end());
+    match (walked, fault) {
+        (_, Some(error)) => Err(Problem::new(&code::INVALID_INPUT, error.to_string()).field(error)),
+        (Err(error), None) => Err(Problem::new(&code::INVALID_JSON, error.to_string())),
+        (Ok(()), None) => Ok(()),
+    }
+}
+
+/// Visits every value and remembers the first that must not be.
+struct Walk<'f> {
+    pointer: String,
+    fault: &'f mut Option<FieldError>,
+}
+
+impl Walk<'_> {
+    fn text<E: Error>(self, text: &str) -> Result<(), E> {
+        if text.contains('\0') {
+            return self.refuse("nul_character", "expected text without NUL characters");
+        }
+        Ok(())
+    }
+
+    fn refuse<E: Error>(self, code: &str, message: &str) -> Result<(), E> {
+        *self.fault = Some(FieldError::new(self.pointer, code, message));
+        Err(E::custom(message))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.text(text)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let mut index = 0;
+        loop {
+            let pointer = format!("{}/{index}", self.pointer);
+            if items.next_element_seed(Walk { pointer, fault: self.fault })?.is_none() {
+                return Ok(());
+            }
+            index += 1;
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let pointer = format!("{}/{}", self.pointer, key.replace('~', "~0").replace('/', "~1"));
+            if key.contains('\0') {
+                return Walk { pointer, fault: self.fault }.text(&key);
+            }
+            if !seen.insert(key) {
+                return Walk { pointer, fault: self.fault }.refuse("duplicate_key", "expected every key once");
+            }
+            entries.next_value_seed(Walk { pointer, fault: self.fault })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_of(text: &str) -> String {
+        check(text).map_or_else(|problem| problem.code().to_owned(), |()| "accepted".to_owned())
+    }
+
+    #[test]
+    fn objects_are_accepted() {
+        assert_eq!(code_of(r#"{"a": [1, 2.5, null, true, {"b": "\u00e9"}]}"#), "accepted");
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for text in ["[1]", "\"x\"", "{", "{'a': 1}", "{\"a\": 1} x", r#"{"a": "\ud800"}"#, "{\"a\": \"\u{1}\"}", "{\"a\": 01}"] {
+            assert_eq!(code_of(text), "invalid-json", "{text}");
+        }
+        assert_eq!(code_of(&("{\"a\":".repeat(1000) + "1" + &"}".repeat(1000))), "invalid-json");
+    }
+
+    #[test]
+    fn duplicate_keys_and_nul_characters_name_their_place() {
+        let problem = check(r#"{"a": {"b": 1, "b": 2}}"#).unwrap_err();
+        assert!(problem.to_string().contains("/a/b"), "{problem}");
+        let problem = check(r#"{"a": ["x", "y\u0000z"]}"#).unwrap_err();
+        assert!(problem.to_string().contains("/a/1"), "{problem}");
+        assert_eq!(code_of(r#"{"a\u0000": 1}"#), "invalid-input");
+        assert_eq!(code_of(r#"{"a": "\\u0000"}"#), "accepted");
+    }
+
+    #[test]
+    fn only_json_in_utf_8_is_json() {
+        assert!(is_json("application/json"));
+        assert!(is_json("Application/JSON; charset=\"UTF-8\""));
+        assert!(!is_json("text/plain"));
+        assert!(!is_json("application/json; charset=latin-1"));
+        assert!(!is_json(""));
+    }
+}
