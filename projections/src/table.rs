@@ -3,6 +3,7 @@
 use crate::copy;
 use crate::model::{Column, Event, FoldError, ReadModel, columns};
 use kernel::TenantId;
+use schemars::Schema;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::marker::PhantomData;
@@ -30,6 +31,10 @@ pub trait Table: Send + Sync {
     fn append_only(&self) -> bool;
     /// Path, permission, sentence, filters and sorts of its API.
     fn resource(&self) -> Resource;
+    /// JSON Schema of a row as readers see it.
+    fn schema(&self) -> Schema;
+    /// A row of the table, given as JSON, as readers see it: the row type's fields in its order.
+    fn present(&self, json: &str) -> serde_json::Result<String>;
     /// An empty memory of its rows.
     fn fold(&self) -> Box<dyn Fold>;
 }
@@ -88,6 +93,14 @@ impl<R: ReadModel> Table for Of<R> {
 
     fn resource(&self) -> Resource {
         Resource { path: R::PATH, read: R::READ, about: R::ABOUT, filter: R::FILTER, sort: R::SORT }
+    }
+
+    fn schema(&self) -> Schema {
+        kernel::schema_of::<R>()
+    }
+
+    fn present(&self, json: &str) -> serde_json::Result<String> {
+        serde_json::to_string(&serde_json::from_str::<R>(json)?)
     }
 
     fn fold(&self) -> Box<dyn Fold> {

@@ -1,1 +1,15 @@
 //! HTTP in, read models out.
+//!
+//! Ordinary questions have no code here: every read table is a list and a record by id, with filters, order, paging and
+//! documentation from its row type. Each read is one statement that sets the tenant and reads under row-level security.
+
+mod cursor;
+mod document;
+mod parameters;
+mod positions;
+mod routes;
+mod value;
+
+pub use document::openapi;
+pub use positions::Positions;
+pub use routes::{Api, configure};

@@ -1,0 +1,112 @@
+//! The query half of the OpenAPI document, from the row types.
+
+use crate::parameters::{LIMIT_MAX, filters_of};
+use ::web::openapi;
+use projections::{Column, Kind, Table};
+use serde_json::{Map, Value, json};
+
+/// Every read table as two operations.
+pub fn openapi() -> Value {
+    let mut paths = Map::new();
+    for (_, table, resource) in projections::resources() {
+        paths.insert(format!("/v1/{}", resource.path), json!({ "get": list(table) }));
+        paths.insert(format!("/v1/{}/{{id}}", resource.path), json!({ "get": record(table) }));
+    }
+    let description = "Every way to look at something. `Min-Position` makes a read see what a command has written.";
+    openapi::document("UBOS queries", description, paths)
+}
+
+fn parameter(name: &str, about: &str, schema: Value) -> Value {
+    json!({ "name": name, "in": "query", "required": false, "description": about, "schema": schema })
+}
+
+fn min_position() -> Value {
+    let about = "Waits until the read model has seen this position of the log: the `position` that a command answered.";
+    openapi::header("Min-Position", false, about, json!({ "type": "integer", "minimum": 0 }))
+}
+
+fn shared(table: &dyn Table, operation: &str, summary: String, parameters: Vec<Value>, responses: Value) -> Value {
+    let resource = table.resource();
+    let stem = resource.read.strip_suffix("read").unwrap_or(resource.read);
+    json!({
+        "operationId": format!("{stem}{operation}"),
+        "summary": summary,
+        "tags": [table.group()],
+        "x-permission": resource.read,
+        "parameters": parameters,
+        "responses": responses,
+    })
+}
+
+fn list(table: &dyn Table) -> Value {
+    let resource = table.resource();
+    let mut parameters = vec![
+        parameter(
+            "limit",
+            "Rows of the page.",
+            json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 50 }),
+        ),
+        parameter("cursor", "The `next_cursor` of the page before.", json!({ "type": "string" })),
+    ];
+    let keys = resource.sort.join(", ");
+    let about = format!("Keys out of {keys}, separated by commas; a minus in front descends.");
+    parameters.push(parameter("sort", &about, json!({ "type": "string", "default": "-created_at" })));
+    for column in table.columns().iter().filter(|column| resource.filter.contains(&column.name.as_str())) {
+        for (name, operator) in filters_of(column) {
+            let about = match operator {
+                "<" => format!("Rows whose `{}` is earlier.", column.name),
+                ">" => format!("Rows whose `{}` is later.", column.name),
+                _ => format!("Rows with this `{}`.", column.name),
+            };
+            parameters.push(parameter(&name, &about, filter_schema(column)));
+        }
+    }
+    parameters.push(min_position());
+    let page = json!({
+        "type": "object",
+        "required": ["data", "has_more", "next_cursor"],
+        "properties": {
+            "data": { "type": "array", "items": openapi::embedded(table.schema()) },
+            "has_more": { "type": "boolean" },
+            "next_cursor": { "type": ["string", "null"] },
+        },
+    });
+    let ok = json!({
+        "description": "A page.",
+        "headers": { "Link": { "description": "The next page, `rel=\"next\"`.", "schema": { "type": "string" } },
+                     "Request-Id": { "schema": { "type": "string" } } },
+        "content": { "application/json": { "schema": page } },
+    });
+    let responses = json!({ "200": ok, "default": { "$ref": "#/components/responses/Problem" } });
+    shared(table, "list", resource.about.to_owned(), parameters, responses)
+}
+
+/// What a filter takes: the column's own type, never null.
+fn filter_schema(column: &Column) -> Value {
+    match column.kind {
+        Kind::Uuid => json!({ "type": "string", "format": "uuid" }),
+        Kind::Time => json!({ "type": "string", "format": "date-time" }),
+        Kind::Integer => json!({ "type": "integer" }),
+        Kind::Boolean => json!({ "type": "boolean" }),
+        Kind::Text if !column.values.is_empty() => json!({ "type": "string", "enum": column.values }),
+        Kind::Text | Kind::Json => json!({ "type": "string" }),
+    }
+}
+
+fn record(table: &dyn Table) -> Value {
+    let id = json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } });
+    let about = "Answers 304 if the record still has this version.";
+    let known = openapi::header("If-None-Match", false, about, json!({ "type": "string", "examples": ["\"3\""] }));
+    let ok = json!({
+        "description": "The record.",
+        "headers": { "ETag": { "description": "Its version, for If-Match of a command.", "schema": { "type": "string" } },
+                     "Request-Id": { "schema": { "type": "string" } } },
+        "content": { "application/json": { "schema": openapi::embedded(table.schema()) } },
+    });
+    let responses = json!({
+        "200": ok,
+        "304": { "description": "The record has not changed." },
+        "default": { "$ref": "#/components/responses/Problem" },
+    });
+    shared(table, "read", format!("One of: {}", table.resource().about), vec![id, known, min_position()], responses)
+}

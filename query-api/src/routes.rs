@@ -1,0 +1,207 @@
+//! The two paths that every question goes through: a list, and one record.
+
+use crate::parameters::ListQuery;
+use crate::positions::Positions;
+use ::web::{Caller, Problem, code};
+use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, LINK, VARY};
+use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use projections::{Group, Table};
+use serde_json::Value;
+use sqlx::PgPool;
+use std::collections::HashMap;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Everything a request needs.
+pub struct Api {
+    pool: PgPool,
+    positions: Positions,
+    patience: Duration,
+    tables: HashMap<&'static str, (&'static Group, &'static dyn Table)>,
+}
+
+impl Api {
+    /// Answers from every read table. `pool` connects as `ubos_query`; `patience` is how long `Min-Position` waits.
+    pub fn new(pool: PgPool, patience: Duration) -> Self {
+        let tables = projections::resources().map(|(group, table, resource)| (resource.path, (group, table)));
+        Self { positions: Positions::start(pool.clone()), pool, patience, tables: tables.collect() }
+    }
+}
+
+/// Adds the routes to a service.
+pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
+    config.app_data(api);
+    config.service(
+        web::scope("/v1/{context}/{collection}")
+            .route("", web::get().to(list))
+            .route("/{id}", web::get().to(record))
+            .default_service(web::route().to(nothing)),
+    );
+}
+
+async fn nothing(request: HttpRequest) -> HttpResponse {
+    let path = request.path();
+    // A command's path has one part more than a record's; whatever it is, it is not to be asked here.
+    if request.method() == actix_web::http::Method::GET {
+        return Problem::new(&code::NOT_FOUND, format!("nothing answers GET {path}")).error_response();
+    }
+    Problem::new(&code::METHOD_NOT_ALLOWED, format!("{path} takes GET only; commands go to command-api"))
+        .error_response()
+}
+
+async fn list(
+    api: Data<Api>,
+    caller: Caller,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (context, collection) = path.into_inner();
+    let (group, table) = api.table(&context, &collection, &caller, &request).await?;
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+        .map_err(|error| Problem::new(&code::INVALID_PARAMETER, format!("the query string cannot be read: {error}")))?;
+    let query = ListQuery::parse(table, caller.tenant, pairs.into_inner())?;
+    let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()));
+    let mut rows: Vec<String> = sqlx::query_scalar("select * from projections.read_as($1, $2, $3)")
+        .bind(caller.tenant.0)
+        .bind(sql)
+        .bind(arguments)
+        .fetch_all(&api.pool)
+        .await
+        .map_err(|error| fault(&error))?;
+    let has_more = rows.len() > query.limit;
+    rows.truncate(query.limit);
+    let next = match rows.last().filter(|_| has_more) {
+        Some(row) => Some(query.cursor_after(&serde_json::from_str::<Value>(row).map_err(|e| unreadable(&e))?)),
+        None => None,
+    };
+    let rows = rows.iter().map(|row| table.present(row)).collect::<Result<Vec<_>, _>>().map_err(|e| unreadable(&e))?;
+    let mut response = HttpResponse::Ok();
+    if let Some(cursor) = &next {
+        let mut pairs = query.others.clone();
+        pairs.push(("cursor".to_owned(), cursor.clone()));
+        response.insert_header((LINK, format!("<{}?{}>; rel=\"next\"", request.path(), encoded(&pairs))));
+    }
+    response.insert_header((CACHE_CONTROL, "private, no-cache")).insert_header((VARY, "Authorization"));
+    let cursor = next.map_or(Value::Null, Value::String);
+    let body = format!(r#"{{"data":[{}],"has_more":{has_more},"next_cursor":{cursor}}}"#, rows.join(","));
+    Ok(response.content_type("application/json").body(body))
+}
+
+async fn record(
+    api: Data<Api>,
+    caller: Caller,
+    path: Path<(String, String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (context, collection, id) = path.into_inner();
+    let (group, table) = api.table(&context, &collection, &caller, &request).await?;
+    if let Some((name, _)) =
+        request.query_string().split('&').find_map(|p| p.split_once('=').or((!p.is_empty()).then_some((p, ""))))
+    {
+        let detail = format!("{name}: a record takes no parameters");
+        return Err(Problem::new(&code::INVALID_PARAMETER, detail).with("parameter", name));
+    }
+    let unknown = || Problem::new(&code::NOT_FOUND, format!("no such record at {}", request.path()));
+    let id: Uuid = id.parse().map_err(|_| unknown())?;
+    let sql = format!("select {}.{}_by_id($1, $2)", group.name, table.name());
+    let row: Option<String> = sqlx::query_scalar(&sql)
+        .bind(caller.tenant.0)
+        .bind(id)
+        .fetch_one(&api.pool)
+        .await
+        .map_err(|error| fault(&error))?;
+    let row = row.ok_or_else(unknown)?;
+    let version = serde_json::from_str::<Versioned>(&row).map_err(|error| unreadable(&error))?.version;
+    let etag = format!("\"{version}\"");
+    let mut response = if is_known(&request, &etag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((ETAG, etag.clone()));
+    response.insert_header((CACHE_CONTROL, "private, no-cache")).insert_header((VARY, "Authorization"));
+    if is_known(&request, &etag) {
+        return Ok(response.finish());
+    }
+    Ok(response.content_type("application/json").body(table.present(&row).map_err(|error| unreadable(&error))?))
+}
+
+#[derive(serde::Deserialize)]
+struct Versioned {
+    version: i64,
+}
+
+impl Api {
+    /// The table behind a path, once the caller may read it and it has seen `Min-Position`.
+    async fn table(
+        &self,
+        context: &str,
+        collection: &str,
+        caller: &Caller,
+        request: &HttpRequest,
+    ) -> Result<(&'static Group, &'static dyn Table), Problem> {
+        let found = self.tables.get(format!("{context}/{collection}").as_str()).copied();
+        let (group, table) =
+            found.ok_or_else(|| Problem::new(&code::NOT_FOUND, format!("nothing answers GET {}", request.path())))?;
+        caller.require(table.resource().read)?;
+        if let Some(position) = min_position(request)? {
+            self.positions
+                .reached(group.name, position, self.patience)
+                .await
+                .map_err(|at| behind(group, position, at))?;
+        }
+        Ok((group, table))
+    }
+}
+
+fn min_position(request: &HttpRequest) -> Result<Option<i64>, Problem> {
+    let Some(header) = request.headers().get("min-position") else { return Ok(None) };
+    let position = header.to_str().ok().and_then(|text| text.parse::<i64>().ok()).filter(|position| *position >= 0);
+    match position {
+        Some(position) => Ok(Some(position)),
+        None => {
+            Err(Problem::new(&code::INVALID_HEADER, "Min-Position: expected the position of an answer to a command"))
+        }
+    }
+}
+
+fn behind(group: &Group, position: i64, at: Option<i64>) -> Problem {
+    let Some(at) = at else {
+        return Problem::new(&code::UNAVAILABLE, "the read models cannot be reached");
+    };
+    let detail = format!("{} has read up to position {at}, {} short of {position}", group.name, position - at);
+    Problem::new(&code::PROJECTION_BEHIND, detail).with("position", at).with("behind", position - at)
+}
+
+/// Does the caller hold this version already? Weak and strong tags compare alike (RFC 9110 §13.1.2).
+fn is_known(request: &HttpRequest, etag: &str) -> bool {
+    let tags =
+        request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    tags.map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// Percent-encodes what is not unreserved (RFC 3986 §2.3).
+fn encoded(pairs: &[(String, String)]) -> String {
+    let encode = |text: &str| {
+        let mut out = String::new();
+        for byte in text.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+                other => out.push_str(&format!("%{other:02X}")),
+            }
+        }
+        out
+    };
+    pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect::<Vec<_>>().join("&")
+}
+
+fn fault(error: &sqlx::Error) -> Problem {
+    if error.as_database_error().is_none() {
+        tracing::error!(error = %error, "the read models cannot be reached");
+        return Problem::new(&code::UNAVAILABLE, "the read models cannot be reached; repeat in a moment");
+    }
+    tracing::error!(error = %error, "a read failed on our side");
+    Problem::new(&code::FAULT, "the read failed on our side; the request id finds it in the logs")
+}
+
+fn unreadable(error: &serde_json::Error) -> Problem {
+    tracing::error!(error = %error, "a row is of another shape than its type: replay its group");
+    Problem::new(&code::FAULT, "the read failed on our side; the request id finds it in the logs")
+}
