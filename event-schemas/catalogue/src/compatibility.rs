@@ -83,11 +83,20 @@ impl<'a> Check<'a> {
 
     fn keyword(&mut self, at: &str, keyword: &str, old: &'a Map<String, Value>, new: &'a Map<String, Value>) {
         let (before, after) = (old.get(keyword), new.get(keyword));
+        // Equal, unless it refers to something that changed.
+        if before == after && !before.is_some_and(refers) {
+            return;
+        }
         if let Some((_, greater_is_wider)) = BOUNDS.iter().find(|(bound, _)| *bound == keyword) {
             return self.bound(at, keyword, before, after, *greater_is_wider);
         }
         match keyword {
-            "properties" => self.properties(at, object(before), object(after)),
+            "properties" => {
+                self.properties(at, object(before), object(after));
+                if old.get("additionalProperties") == Some(&Value::Bool(false)) {
+                    self.closed(at, object(before), object(after));
+                }
+            }
             "required" => self.required(at, old, new),
             "oneOf" | "anyOf" => match (before, after) {
                 (Some(Value::Array(before)), Some(Value::Array(after))) => self.variants(at, before, after),
@@ -111,7 +120,6 @@ impl<'a> Check<'a> {
             }
             "type" => {}
             _ if before != after => self.found(at, format!("changed {keyword:?}")),
-            // Equal, but it may hold references whose target changed.
             _ => {}
         }
     }
@@ -123,6 +131,17 @@ impl<'a> Check<'a> {
                 Some(after) => self.schema(&at, before, after),
                 None => self.found(&at, "was removed or renamed"),
             }
+        }
+    }
+
+    /// A reader of a closed object refuses what it does not know, so nothing can be added to one.
+    fn closed(&mut self, at: &str, old: Option<&Map<String, Value>>, new: Option<&Map<String, Value>>) {
+        let known = |name: &str| old.is_some_and(|old| old.contains_key(name));
+        for name in new.into_iter().flat_map(Map::keys).filter(|name| !known(name)) {
+            self.found(
+                &format!("{at}/{name}"),
+                "is new in an object that allows no other fields, so older readers refuse it",
+            );
         }
     }
 
@@ -351,6 +370,20 @@ mod tests {
             s["required"] = json!(["name", "status", "kind"]);
         };
         assert_eq!(breaks(add), ["/kind is new and required; make it optional with a default"]);
+    }
+
+    #[test]
+    fn a_closed_object_cannot_gain_a_field() {
+        let (mut old, mut new) = (published(), published());
+        old["additionalProperties"] = false.into();
+        new["additionalProperties"] = false.into();
+        new["properties"]["phone"] = json!({ "type": ["string", "null"] });
+        let breaks = compatibility(&old, &new);
+        let found: Vec<_> = breaks.iter().map(Break::to_string).collect();
+        assert_eq!(found, ["/phone is new in an object that allows no other fields, so older readers refuse it"]);
+        new["properties"].as_object_mut().unwrap().remove("phone");
+        new["properties"]["name"]["description"] = "Better.".into();
+        assert!(compatibility(&old, &new).is_empty(), "that it stays closed is no change");
     }
 
     #[test]
