@@ -34,6 +34,11 @@ async fn main() -> Result<()> {
             let nats = TestNats::new();
             let rate = if with_table { by_rows(&owner, &nats).await? } else { by_cursor(&owner, &nats).await? };
             println!("round {round} {name} publish {rate:>8.0} events/s, same simple loop");
+            let started = Instant::now();
+            let waiting = if with_table { "shared.outbox_table" } else { "shared.outbox" };
+            let sql = format!("select count(*) from {waiting} where processed_at is null");
+            let waiting: i64 = sqlx::query_scalar(&sql).fetch_one(&owner).await?;
+            println!("round {round} {name} \"what waits?\" ({waiting}) {:?}", started.elapsed());
             if !with_table {
                 let rate = by_relay(&database, commands as i64).await?;
                 println!("round {round} {name} publish {rate:>8.0} events/s, the relay itself");
@@ -165,13 +170,11 @@ async fn by_relay(database: &TestDatabase, events: i64) -> Result<f64> {
     let client = messaging::connect(&nats.url, "bench").await?;
     let log = Log::new(database.worker().await);
     let (stop, started) = (CancellationToken::new(), Instant::now());
-    let relay = tokio::spawn(Relay::new(log.clone(), client.clone(), RelayOptions::new(stream)).run(stop.clone()));
+    let options = RelayOptions::new(stream);
+    let relay = tokio::spawn(Relay::new(log.clone(), client.clone(), options.clone()).run(stop.clone()));
     let events = events.max(log.head().await?);
-    loop {
-        let cursor: i64 = sqlx::query_scalar("select position from eventstore.relay").fetch_one(log.pool()).await?;
-        if cursor >= events {
-            break;
-        }
+    // What is in the stream counts; the cursor is stored a little later.
+    while messaging::status(&log, Some(&client), &options).await?.stream_messages < Some(events as u64) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let rate = events as f64 / started.elapsed().as_secs_f64();

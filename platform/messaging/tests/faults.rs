@@ -24,7 +24,7 @@ async fn sent(world: &World) -> Option<u64> {
 }
 
 async fn assert_healed(world: &World, consumer: common::Consumer) {
-    let head = world.log.head().await.unwrap();
+    let head = world.log.head().await.expect("the head");
     world.published(head).await;
     consumer.assert_saw_everything(world).await;
     world.assert_stream_is_perfect(1, head).await;
