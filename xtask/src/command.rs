@@ -105,9 +105,14 @@ pub fn watch_for_interrupts() {
     });
 }
 
+/// Whether somebody wants us to end.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
 /// An error if somebody wants us to end.
 pub fn stop_if_interrupted() -> Result<()> {
-    if INTERRUPTED.load(Ordering::SeqCst) {
+    if interrupted() {
         bail!("interrupted");
     }
     Ok(())
@@ -168,7 +173,7 @@ fn wait(mut child: Child) -> Result<ExitStatus> {
             return Ok(status);
         }
         match deadline {
-            None if INTERRUPTED.load(Ordering::SeqCst) => {
+            None if interrupted() => {
                 signal_group("TERM", &child);
                 deadline = Some(Instant::now() + INTERRUPT_PATIENCE);
             }

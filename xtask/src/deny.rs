@@ -1,6 +1,6 @@
 //! The part of cargo-deny that needs no network: licences, bans and sources from deny.toml.
 
-use crate::command::Workspace;
+use crate::command::{Workspace, capture};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
@@ -36,16 +36,16 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     let allowed: HashSet<&str> = policy.licenses.allow.iter().map(String::as_str).collect();
     let metadata = workspace.metadata()?;
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    // The lock file also names optional packages that nobody switched on; nodes of the graph are those that are used.
-    let used = used_packages(&metadata);
+    let used = used_packages(workspace)?;
     let (mut count, mut problems, mut registries) = (0, Vec::new(), HashSet::new());
     for package in list(&metadata["packages"]) {
-        if !used.contains(package["id"].as_str().unwrap_or_default()) {
+        let name = package["name"].as_str().unwrap_or_default();
+        let version = package["version"].as_str().unwrap_or_default();
+        if !used.contains(&(name.to_owned(), version.to_owned())) {
             continue;
         }
         count += 1;
-        let name = package["name"].as_str().unwrap_or_default();
-        let title = format!("{name} {}", package["version"].as_str().unwrap_or_default());
+        let title = format!("{name} {version}");
         match package["license"].as_str() {
             None => problems.push(format!("{title} names no licence")),
             Some(licence) if !permits(licence, &allowed)? => problems.push(format!("{title} is under {licence}")),
@@ -70,21 +70,18 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn used_packages(metadata: &Value) -> HashSet<String> {
-    let empty = Vec::new();
-    let nodes = metadata["resolve"]["nodes"].as_array().unwrap_or(&empty);
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let members = metadata["workspace_members"].as_array().unwrap_or(&empty);
-    let mut next: Vec<String> = members.iter().map(text).collect();
-    let mut seen = HashSet::new();
-    while let Some(id) = next.pop() {
-        if !seen.insert(id.clone()) {
-            continue;
-        }
-        let node = nodes.iter().find(|node| node["id"] == id.as_str());
-        next.extend(node.and_then(|node| node["dependencies"].as_array()).unwrap_or(&empty).iter().map(text));
-    }
-    seen
+/// Name and version of everything that is compiled on some platform.
+///
+/// The lock file and `cargo metadata` also hold optional packages that nobody switched on (sqlx brings MySQL's, for one);
+/// only `cargo tree` resolves features as a build does.
+fn used_packages(workspace: &Workspace) -> Result<HashSet<(String, String)>> {
+    let tree = ["tree", "--workspace", "--target", "all", "--prefix", "none", "--format", "{p}"];
+    let listing = capture(workspace.cargo(&tree))?;
+    let package = |line: &str| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?.to_owned(), words.next()?.strip_prefix('v')?.to_owned()))
+    };
+    Ok(listing.lines().filter_map(package).collect())
 }
 
 /// Whether an SPDX expression can be satisfied with allowed licences only. `/` is the old spelling of OR.

@@ -49,7 +49,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            // What a shell expects of a program that Ctrl-C ended.
+            if command::interrupted() { ExitCode::from(130) } else { ExitCode::FAILURE }
         }
     }
 }
