@@ -111,7 +111,7 @@ impl Aggregate for Folder {
     type Rejection = R;
     const PATH: &'static str = "files/folders";
 
-    fn references(command: &C) -> Vec<Reference> {
+    fn references(&self, command: &C) -> Vec<Reference> {
         match command {
             C::CreateFromTemplate { template, .. } => {
                 vec![Reference::claim::<FolderTemplate>(FolderTemplate::key_claim(template))]
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_template_becomes_a_tree_with_fresh_ids() {
-        let reference = Folder::references(&from_template()).remove(0);
+        let reference = Folder::default().references(&from_template()).remove(0);
         let when = given::<Folder>([]).knowing(reference, Uuid::from_u128(99), template(false)).when(from_template());
         match when.events() {
             [E::Created { name, subfolders, .. }] => {
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn an_unknown_or_retired_template_is_refused() {
         given::<Folder>([]).when(from_template()).rejected("files.folder.unknown_template");
-        let reference = Folder::references(&from_template()).remove(0);
+        let reference = Folder::default().references(&from_template()).remove(0);
         let retired = given::<Folder>([]).knowing(reference, Uuid::from_u128(99), template(true));
         retired.when(from_template()).rejected("files.folder.template_retired");
     }

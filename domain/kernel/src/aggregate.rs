@@ -40,7 +40,12 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
     }
 
     /// Aggregates of the same context that the decision wants to look at.
-    fn references(_command: &Self::Command) -> Vec<Reference> {
+    fn references(&self, _command: &Self::Command) -> Vec<Reference> {
+        vec![]
+    }
+
+    /// More of them, which only the first ones tell: the hours of an event type's host, say.
+    fn further_references(&self, _command: &Self::Command, _ctx: &Context) -> Vec<Reference> {
         vec![]
     }
 }

@@ -231,14 +231,32 @@ impl Run {
         Ok((u32::try_from(self.current).map_err(|_| R::OutOfStep)?, step.id.clone()))
     }
 
+    /// The run as it would be after these entries.
+    pub fn after(&self, entries: &[Entry], now: DateTime<Utc>) -> Result<Self, RunRejection> {
+        let mut after = self.clone();
+        after.record_all(entries.to_vec(), now)?;
+        Ok(after)
+    }
+
+    /// Moves the state along `entries` and answers their events.
+    fn record_all(&mut self, entries: Vec<Entry>, now: DateTime<Utc>) -> Decision<Self> {
+        let mut events = vec![];
+        for entry in entries {
+            let recorded = self.record(entry, now)?;
+            recorded.iter().for_each(|event| self.apply(event));
+            events.extend(recorded);
+        }
+        Ok(events)
+    }
+
     /// The events of one entry. `self` is the state before it.
-    fn record(&self, entry: Entry, ctx: &Context) -> Decision<Self> {
+    fn record(&self, entry: Entry, now: DateTime<Utc>) -> Decision<Self> {
         use StepStatus::{Pending, Running, Waiting};
         let status = self.step().ok_or(R::OutOfStep)?.status;
         let (action_index, step) = self.here()?;
         Ok(match (entry, status) {
             (Entry::Started {}, Pending) => {
-                vec![E::StepStarted { action_index, step, iteration: 0, at: ctx.now }]
+                vec![E::StepStarted { action_index, step, iteration: 0, at: now }]
             }
             (Entry::Succeeded { result }, Running | Waiting) => {
                 vec![E::StepSucceeded { action_index, step, result }]
@@ -311,15 +329,7 @@ impl Aggregate for Run {
             _ if self.has_ended() => return Err(R::Ended),
             C::Cancel { reason } => vec![E::Cancelled { reason }],
             C::Record { .. } if self.status == RunStatus::Parked => return Err(R::OutOfStep),
-            C::Record { entries } => {
-                let (mut after, mut events) = (self.clone(), vec![]);
-                for entry in entries {
-                    let recorded = after.record(entry, ctx)?;
-                    recorded.iter().for_each(|event| after.apply(event));
-                    events.extend(recorded);
-                }
-                self.completed(events)
-            }
+            C::Record { entries } => self.completed(self.clone().record_all(entries, ctx.now)?),
             _ if self.status != RunStatus::Parked => return Err(R::NotParked),
             C::Retry { reason } => {
                 let (action_index, step) = self.here()?;

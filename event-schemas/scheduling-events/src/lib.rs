@@ -1,1 +1,9 @@
 //! What did happen in the scheduling context: the event enums other crates may read.
+
+mod appointment;
+mod availability;
+mod event_type;
+
+pub use appointment::{AppointmentDetails, AppointmentEvent, CancelledBy, Slot};
+pub use availability::{AvailabilityEvent, DateOverride, LocalTime, Period, WeeklyHours, Weekday};
+pub use event_type::{EventTypeEvent, EventTypeRules};

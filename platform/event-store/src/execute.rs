@@ -271,10 +271,12 @@ impl Store {
         {
             return Err(ExecuteError::VersionMismatch { expected, actual: known.version });
         }
-        let references = A::references(&command);
+        let references = known.state.references(&command);
         let mut ctx =
             Context::new(request.tenant, request.actor.clone(), request.now, stream.aggregate_id, request.command_id);
         self.fill_references(&mut ctx, request.tenant, references).await?;
+        let further = known.state.further_references(&command, &ctx);
+        self.fill_references(&mut ctx, request.tenant, further).await?;
         let events = known.state.decide(command, &ctx).map_err(|rejection| {
             let entry = rejection.entry();
             ExecuteError::Rejected { code: entry.code, message: entry.message, invalid: entry.invalid }

@@ -1,0 +1,434 @@
+//! An appointment: one meeting, from booking to its end.
+
+use crate::{Availability, EventType, GRANULE_MINUTES};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use kernel::{
+    Aggregate, Claim, ClaimChange, Context, Decision, Email, EventTypeId, Name, Personal, Phone, Reference, Slug, Text,
+    TimeZone, UserId, command, rejection,
+};
+use scheduling_events::{AppointmentDetails, AppointmentEvent as E, CancelledBy, EventTypeRules, Slot};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use AppointmentCommand as C;
+use AppointmentRejection as R;
+
+/// Who wants to meet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Invitee {
+    /// What the person is called.
+    pub name: Name,
+    /// The person's address.
+    pub email: Email,
+    /// The person's telephone number, E.164.
+    #[serde(default)]
+    pub phone: Option<Phone>,
+    /// The person's company.
+    #[serde(default)]
+    pub company: Option<Name>,
+}
+
+/// What may be asked of an appointment.
+#[command("scheduling.appointment")]
+pub enum AppointmentCommand {
+    /// Books a meeting; if the event type asks for it, the host has to confirm.
+    #[creates]
+    Book {
+        /// The event type's key.
+        event_type: Slug,
+        /// When it begins, on the five-minute grid.
+        starts_at: DateTime<Utc>,
+        /// Who comes.
+        invitee: Invitee,
+        /// The invitee's clock, an IANA name.
+        time_zone: TimeZone,
+        /// What the invitee wants to say.
+        #[serde(default)]
+        notes: Option<Text>,
+    },
+    /// Says yes to a request.
+    Confirm {},
+    /// Says no to a request; the time is free again.
+    Decline {
+        /// Why.
+        #[serde(default)]
+        reason: Option<Text>,
+    },
+    /// Moves the meeting to another time; it stays the same appointment.
+    Reschedule {
+        /// When it begins, on the five-minute grid.
+        starts_at: DateTime<Utc>,
+    },
+    /// Asks the guest to choose another time; nothing is changed yet.
+    RequestReschedule {
+        /// Why.
+        #[serde(default)]
+        reason: Option<Text>,
+    },
+    /// Calls the meeting off; the time is free again.
+    Cancel {
+        /// By whom.
+        by: CancelledBy,
+        /// Why.
+        #[serde(default)]
+        reason: Option<Text>,
+    },
+    /// Notes that the meeting took place.
+    Complete {},
+    /// Notes that the guest did not come.
+    MarkNoShow {},
+}
+
+/// Why an appointment's command may be refused.
+#[rejection("scheduling.appointment")]
+pub enum AppointmentRejection {
+    /// There is no event type with this key.
+    #[invalid("/event_type")]
+    UnknownEventType,
+    /// The event type cannot be booked any more.
+    EventTypeRetired,
+    /// Meetings begin on the five-minute grid.
+    #[invalid("/starts_at")]
+    NotOnGrid,
+    /// The host cannot be met at that time.
+    OutsideAvailability,
+    /// That is too soon for this event type.
+    TooSoon,
+    /// That is too far ahead for this event type.
+    TooFarAhead,
+    /// The appointment is not a request that waits for confirmation.
+    NotRequested,
+    /// The appointment is over, declined or cancelled.
+    NotOpen,
+    /// The meeting has not begun yet.
+    NotBegun,
+}
+
+/// Where an appointment stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Standing {
+    #[default]
+    Requested,
+    Booked,
+    Closed,
+}
+
+/// What is remembered of an appointment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Appointment {
+    details: Option<AppointmentDetails>,
+    standing: Standing,
+}
+
+impl Aggregate for Appointment {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "scheduling/appointments";
+
+    fn references(&self, command: &C) -> Vec<Reference> {
+        match (command, &self.details) {
+            (C::Book { event_type, .. }, _) => vec![Reference::claim::<EventType>(EventType::key_claim(event_type))],
+            (C::Reschedule { .. }, Some(details)) => vec![Reference::id::<EventType>(details.event_type_id)],
+            _ => vec![],
+        }
+    }
+
+    fn further_references(&self, command: &C, ctx: &Context) -> Vec<Reference> {
+        let rules = match self.event_type(command, ctx) {
+            Some((_, event_type)) => event_type.bookable(),
+            None => None,
+        };
+        rules.map(|rules| Reference::id::<Availability>(rules.availability_id)).into_iter().collect()
+    }
+
+    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+        let open = self.standing != Standing::Closed;
+        Ok(match (command, &self.details) {
+            (C::Book { .. }, Some(_)) => return Err(R::NotOpen),
+            (book @ C::Book { .. }, None) => return self.book(book, ctx),
+            (C::Confirm {}, _) if self.standing == Standing::Booked => vec![],
+            (C::Confirm {}, Some(details)) if self.standing == Standing::Requested => {
+                vec![E::Booked { details: details.clone() }]
+            }
+            (C::Decline { reason }, _) if self.standing == Standing::Requested => vec![E::Declined { reason }],
+            (C::Confirm {} | C::Decline { .. }, _) => return Err(R::NotRequested),
+            (C::Reschedule { starts_at }, Some(details)) if open => {
+                if details.slot.starts_at == starts_at {
+                    return Ok(vec![]);
+                }
+                let (_, event_type) = self.event_type(&C::Reschedule { starts_at }, ctx).ok_or(R::UnknownEventType)?;
+                let rules = event_type.bookable().ok_or(R::EventTypeRetired)?;
+                vec![E::Rescheduled { from: details.slot, to: slot(rules, starts_at, ctx)? }]
+            }
+            (C::RequestReschedule { reason }, Some(_)) if open => vec![E::RescheduleRequested { reason }],
+            (C::Cancel { by, reason }, Some(_)) if open => vec![E::Cancelled { by, reason }],
+            (C::Complete {} | C::MarkNoShow {}, Some(details)) if open && ctx.now < details.slot.starts_at => {
+                return Err(R::NotBegun);
+            }
+            (C::Complete {}, Some(_)) if self.standing == Standing::Booked => vec![E::Completed {}],
+            (C::MarkNoShow {}, Some(_)) if self.standing == Standing::Booked => vec![E::NoShow {}],
+            _ => return Err(R::NotOpen),
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Requested { details } => {
+                self.details = Some(details.clone());
+                self.standing = Standing::Requested;
+            }
+            E::Booked { details } => {
+                self.details = Some(details.clone());
+                self.standing = Standing::Booked;
+            }
+            E::Rescheduled { from: _, to } => {
+                if let Some(details) = &mut self.details {
+                    details.slot = *to;
+                }
+            }
+            E::RescheduleRequested { reason: _ } => {}
+            E::Declined { reason: _ } | E::Cancelled { .. } | E::Completed {} | E::NoShow {} => {
+                self.standing = Standing::Closed;
+            }
+        }
+    }
+
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        let held = || self.details.as_ref().map(|d| granules(d.host_id, &d.slot)).unwrap_or_default();
+        let release = |granules: Vec<Claim>| granules.into_iter().map(ClaimChange::Release).collect::<Vec<_>>();
+        let take = |granules: Vec<Claim>| granules.into_iter().map(ClaimChange::Take).collect::<Vec<_>>();
+        match event {
+            E::Requested { details } | E::Booked { details } => take(granules(details.host_id, &details.slot)),
+            E::Rescheduled { from: _, to } => {
+                let host = self.details.as_ref().map(|details| details.host_id).unwrap_or_default();
+                [release(held()), take(granules(host, to))].concat()
+            }
+            // Time that has passed needs no freeing, but a meeting that ended early does.
+            E::Declined { .. } | E::Cancelled { .. } => release(held()),
+            E::RescheduleRequested { .. } | E::Completed {} | E::NoShow {} => vec![],
+        }
+    }
+}
+
+impl Appointment {
+    fn event_type<'c>(&self, command: &C, ctx: &'c Context) -> Option<(EventTypeId, &'c EventType)> {
+        match (command, &self.details) {
+            (C::Book { event_type, .. }, _) => {
+                let claim = EventType::key_claim(event_type);
+                ctx.holder::<EventType>(claim.scope, &claim.value).map(|(id, found)| (EventTypeId(id), found))
+            }
+            (_, Some(details)) => {
+                ctx.referenced::<EventType>(details.event_type_id).map(|found| (details.event_type_id, found))
+            }
+            _ => None,
+        }
+    }
+
+    fn book(&self, command: C, ctx: &Context) -> Decision<Self> {
+        let (event_type_id, event_type) = self.event_type(&command, ctx).ok_or(R::UnknownEventType)?;
+        let rules = event_type.bookable().ok_or(R::EventTypeRetired)?;
+        let C::Book { event_type: event_type_key, starts_at, invitee, time_zone, notes } = command else {
+            return Err(R::NotOpen);
+        };
+        let details = AppointmentDetails {
+            event_type_id,
+            event_type_key,
+            event_type_name: rules.name.clone(),
+            host_id: rules.host_id,
+            slot: slot(rules, starts_at, ctx)?,
+            time_zone,
+            client_name: Personal(invitee.company.clone().unwrap_or_else(|| invitee.name.clone())),
+            invitee_name: invitee.name.into(),
+            invitee_email: invitee.email.into(),
+            invitee_phone: invitee.phone.map(Personal),
+            company: invitee.company.map(Personal),
+            notes: notes.map(Personal),
+            manage_path: format!("/v1/scheduling/appointments/{}", ctx.id),
+            cancel_path: format!("/v1/scheduling/appointments/{}/cancel", ctx.id),
+        };
+        Ok(vec![if rules.requires_confirmation { E::Requested { details } } else { E::Booked { details } }])
+    }
+}
+
+/// The time that a meeting takes, if it may begin then.
+fn slot(rules: &EventTypeRules, starts_at: DateTime<Utc>, ctx: &Context) -> Result<Slot, R> {
+    let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
+    if starts_at.timestamp_subsec_nanos() != 0 || starts_at.timestamp() % i64::from(GRANULE_MINUTES * 60) != 0 {
+        return Err(R::NotOnGrid);
+    }
+    if starts_at < ctx.now + minutes(rules.min_notice_minutes) {
+        return Err(R::TooSoon);
+    }
+    if starts_at > ctx.now + TimeDelta::days(i64::from(rules.max_days_ahead)) {
+        return Err(R::TooFarAhead);
+    }
+    let ends_at = starts_at + minutes(rules.duration_minutes);
+    let availability = ctx.referenced::<Availability>(rules.availability_id).ok_or(R::OutsideAvailability)?;
+    if !availability.is_open(starts_at, ends_at) {
+        return Err(R::OutsideAvailability);
+    }
+    Ok(Slot {
+        starts_at,
+        ends_at,
+        blocked_from: starts_at - minutes(rules.buffer_before_minutes),
+        blocked_until: ends_at + minutes(rules.buffer_after_minutes),
+    })
+}
+
+/// Every five minutes of the host's time that a slot takes.
+fn granules(host: UserId, slot: &Slot) -> Vec<Claim> {
+    let mut granules = vec![];
+    let mut at = slot.blocked_from;
+    while at < slot.blocked_until {
+        let value = format!("{host}/{}", at.to_rfc3339_opts(SecondsFormat::Secs, true));
+        granules.push(Claim::new("scheduling.slot", value));
+        at += TimeDelta::minutes(i64::from(GRANULE_MINUTES));
+    }
+    granules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{availability, event_type};
+    use kernel::spec::{Given, When, given, spec_time};
+    use proptest::prelude::*;
+    use scheduling_events::{EventTypeEvent, Weekday};
+    use uuid::Uuid;
+
+    fn at(hour: u32, minute: u32) -> DateTime<Utc> {
+        spec_time().date_naive().and_hms_opt(hour, minute, 0).unwrap().and_utc()
+    }
+
+    fn book(starts_at: DateTime<Utc>) -> C {
+        C::Book {
+            event_type: "consultation".parse().unwrap(),
+            starts_at,
+            invitee: Invitee {
+                name: "Ada Lovelace".parse().unwrap(),
+                email: "ada@example.com".parse().unwrap(),
+                phone: None,
+                company: Some("Analytical Engines".parse().unwrap()),
+            },
+            time_zone: "Europe/London".parse().unwrap(),
+            notes: None,
+        }
+    }
+
+    fn kind(confirm: bool) -> EventType {
+        let mut kind = EventType::default();
+        let mut rules = event_type::tests::rules(30);
+        rules.requires_confirmation = confirm;
+        kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        kind
+    }
+
+    /// Open on Monday from 9 to 17 in Berlin, which is 8 to 16 UTC on the day of the spec.
+    fn world(history: impl IntoIterator<Item = E>, confirm: bool) -> Given<Appointment> {
+        let by_key = Reference::claim::<EventType>(EventType::key_claim(&"consultation".parse().unwrap()));
+        let by_id = Reference::id::<EventType>(Uuid::from_u128(30));
+        let hours = Reference::id::<Availability>(Uuid::from_u128(21));
+        let open = availability::tests::open(Weekday::Monday, "09:00", "17:00");
+        given::<Appointment>(history)
+            .knowing(by_key, Uuid::from_u128(30), kind(confirm))
+            .knowing(by_id, Uuid::from_u128(30), kind(confirm))
+            .knowing(hours, Uuid::from_u128(21), open)
+    }
+
+    fn booked(starts_at: DateTime<Utc>) -> E {
+        world([], false).when(book(starts_at)).events()[0].clone()
+    }
+
+    fn taken(when: &When<Appointment>) -> Vec<String> {
+        let taken = when.claims().into_iter().filter_map(|change| match change {
+            ClaimChange::Take(claim) => Some(claim.value),
+            ClaimChange::Release(_) => None,
+        });
+        taken.collect()
+    }
+
+    #[test]
+    fn a_booking_carries_everything_that_follows_from_it() {
+        let when = world([], false).when(book(at(11, 0)));
+        match when.events() {
+            [E::Booked { details }] => {
+                assert_eq!(details.client_name.expose().as_str(), "Analytical Engines");
+                assert_eq!(details.slot.ends_at, at(11, 30));
+                assert_eq!(details.slot.blocked_until, at(11, 40));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(taken(&when).len(), 8, "thirty minutes and ten of buffer in granules of five");
+    }
+
+    #[test]
+    fn a_meeting_begins_on_the_grid_in_time_and_in_the_hosts_hours() {
+        for (starts_at, code) in [
+            (at(11, 3), "not_on_grid"),
+            (at(9, 30), "too_soon"),
+            (at(16, 0), "outside_availability"),
+            (at(11, 0) + TimeDelta::days(1), "outside_availability"),
+            (at(11, 0) + TimeDelta::days(70), "too_far_ahead"),
+        ] {
+            world([], false).when(book(starts_at)).rejected(&format!("scheduling.appointment.{code}"));
+        }
+        given::<Appointment>([]).when(book(at(11, 0))).rejected("scheduling.appointment.unknown_event_type");
+    }
+
+    #[test]
+    fn a_request_waits_for_the_host() {
+        let requested = world([], true).when(book(at(11, 0))).events()[0].clone();
+        assert!(matches!(requested, E::Requested { .. }));
+        let confirmed = world([requested.clone()], true).when(C::Confirm {});
+        assert!(matches!(confirmed.events(), [E::Booked { .. }]));
+        world([requested], true).when(C::Decline { reason: None }).then([E::Declined { reason: None }]);
+        let decline = world([booked(at(11, 0))], false).when(C::Decline { reason: None });
+        decline.rejected("scheduling.appointment.not_requested");
+    }
+
+    #[test]
+    fn moving_frees_the_old_time_and_takes_the_new() {
+        let when = world([booked(at(11, 0))], false).when(C::Reschedule { starts_at: at(12, 0) });
+        let released = when.claims().iter().filter(|c| matches!(c, ClaimChange::Release(_))).count();
+        assert_eq!((released, taken(&when).len()), (8, 8));
+        world([booked(at(11, 0))], false).when(C::Reschedule { starts_at: at(11, 0) }).then_nothing();
+    }
+
+    #[test]
+    fn cancelling_frees_the_time_and_ends_the_appointment() {
+        let cancel = || C::Cancel { by: CancelledBy::Invitee, reason: None };
+        let when = world([booked(at(11, 0))], false).when(cancel());
+        assert_eq!(when.claims().len(), 8);
+        let cancelled = when.events()[0].clone();
+        world([booked(at(11, 0)), cancelled], false).when(cancel()).rejected("scheduling.appointment.not_open");
+    }
+
+    #[test]
+    fn what_has_not_begun_cannot_have_taken_place() {
+        world([booked(at(11, 0))], false).when(C::Complete {}).rejected("scheduling.appointment.not_begun");
+        world([booked(at(11, 0))], false).at(at(12, 0)).when(C::MarkNoShow {}).then([E::NoShow {}]);
+    }
+
+    proptest! {
+        /// Two meetings of one host share a granule exactly when they overlap, buffers included.
+        #[test]
+        fn overlap_is_a_shared_granule(first in 24u32..70, second in 24u32..70) {
+            let start = |granule: u32| at(granule / 12 + 8, granule % 12 * 5);
+            let slots = [first, second].map(|granule| match booked_or_none(start(granule)) {
+                Some(E::Booked { details }) => Some(details),
+                _ => None,
+            });
+            if let [Some(a), Some(b)] = slots {
+                let overlap = a.slot.blocked_from < b.slot.blocked_until && b.slot.blocked_from < a.slot.blocked_until;
+                let (a, b) = (granules(a.host_id, &a.slot), granules(b.host_id, &b.slot));
+                prop_assert_eq!(a.iter().any(|granule| b.contains(granule)), overlap);
+            }
+        }
+    }
+
+    fn booked_or_none(starts_at: DateTime<Utc>) -> Option<E> {
+        (starts_at < at(15, 30)).then(|| booked(starts_at))
+    }
+}

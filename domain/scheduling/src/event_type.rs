@@ -1,0 +1,163 @@
+//! An event type: a kind of meeting that can be booked.
+
+use crate::GRANULE_MINUTES;
+use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Slug, command, rejection};
+use scheduling_events::{EventTypeEvent as E, EventTypeRules};
+use serde::{Deserialize, Serialize};
+
+use EventTypeCommand as C;
+use EventTypeRejection as R;
+
+/// The longest meeting, buffers included.
+const MINUTES_MAX: u32 = 8 * 60;
+
+/// What may be asked of an event type.
+#[command("scheduling.event_type")]
+pub enum EventTypeCommand {
+    /// Lets a kind of meeting be booked.
+    #[creates]
+    Define {
+        /// What links and definitions call it; unique in the firm.
+        key: Slug,
+        /// How it is booked.
+        rules: EventTypeRules,
+    },
+    /// Changes how it is booked; earlier bookings stay as they are.
+    Revise {
+        /// How it is booked.
+        rules: EventTypeRules,
+    },
+    /// Ends that it can be booked.
+    Retire {},
+    /// Lets it be booked again.
+    Reinstate {},
+}
+
+/// Why an event type's command may be refused.
+#[rejection("scheduling.event_type")]
+pub enum EventTypeRejection {
+    /// The event type is retired; reinstate it first.
+    Retired,
+    /// Duration and buffers are multiples of five minutes.
+    #[invalid("/rules")]
+    NotOnGrid,
+    /// A meeting takes five minutes to eight hours, buffers included.
+    #[invalid("/rules/duration_minutes")]
+    DurationOutOfRange,
+}
+
+/// What is remembered of an event type.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EventType {
+    rules: Option<EventTypeRules>,
+    retired: bool,
+}
+
+impl EventType {
+    /// How it is booked, unless it is retired.
+    pub fn bookable(&self) -> Option<&EventTypeRules> {
+        self.rules.as_ref().filter(|_| !self.retired)
+    }
+
+    /// The claim that finds an event type by its key.
+    pub fn key_claim(key: &Slug) -> Claim {
+        Claim::new("scheduling.event_type.key", key.as_str())
+    }
+}
+
+impl Aggregate for EventType {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "scheduling/event-types";
+
+    fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
+        Ok(match command {
+            C::Define { key, rules } => {
+                check(&rules)?;
+                vec![E::Defined { key, rules }]
+            }
+            C::Reinstate {} if self.retired => vec![E::Reinstated {}],
+            C::Reinstate {} => vec![],
+            C::Retire {} if self.retired => vec![],
+            C::Retire {} => vec![E::Retired {}],
+            _ if self.retired => return Err(R::Retired),
+            C::Revise { rules } if self.rules.as_ref() == Some(&rules) => vec![],
+            C::Revise { rules } => {
+                check(&rules)?;
+                vec![E::Revised { rules }]
+            }
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Defined { key: _, rules } | E::Revised { rules } => self.rules = Some(rules.clone()),
+            E::Retired {} => self.retired = true,
+            E::Reinstated {} => self.retired = false,
+        }
+    }
+
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        match event {
+            E::Defined { key, .. } => vec![ClaimChange::Take(Self::key_claim(key))],
+            _ => vec![],
+        }
+    }
+}
+
+fn check(rules: &EventTypeRules) -> Result<(), R> {
+    let parts = [rules.duration_minutes, rules.buffer_before_minutes, rules.buffer_after_minutes];
+    if parts.iter().any(|minutes| minutes % GRANULE_MINUTES != 0) {
+        return Err(R::NotOnGrid);
+    }
+    let total = parts.iter().fold(0u32, |sum, minutes| sum.saturating_add(*minutes));
+    if rules.duration_minutes == 0 || total > MINUTES_MAX { Err(R::DurationOutOfRange) } else { Ok(()) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use kernel::spec::given;
+    use kernel::{AvailabilityId, UserId};
+    use uuid::Uuid;
+
+    pub(crate) fn rules(duration_minutes: u32) -> EventTypeRules {
+        EventTypeRules {
+            name: "Consultation".parse().unwrap(),
+            description: None,
+            host_id: UserId(Uuid::from_u128(20)),
+            availability_id: AvailabilityId(Uuid::from_u128(21)),
+            duration_minutes,
+            buffer_before_minutes: 0,
+            buffer_after_minutes: 10,
+            min_notice_minutes: 60,
+            max_days_ahead: 60,
+            requires_confirmation: false,
+        }
+    }
+
+    fn define(duration: u32) -> C {
+        C::Define { key: "consultation".parse().unwrap(), rules: rules(duration) }
+    }
+
+    #[test]
+    fn a_kind_of_meeting_claims_its_key() {
+        let claims = given::<EventType>([]).when(define(30)).claims();
+        assert_eq!(claims, [ClaimChange::Take(Claim::new("scheduling.event_type.key", "consultation"))]);
+    }
+
+    #[test]
+    fn durations_off_the_grid_or_too_long_are_refused() {
+        given::<EventType>([]).when(define(17)).rejected("scheduling.event_type.not_on_grid");
+        given::<EventType>([]).when(define(0)).rejected("scheduling.event_type.duration_out_of_range");
+        given::<EventType>([]).when(define(480)).rejected("scheduling.event_type.duration_out_of_range");
+    }
+
+    #[test]
+    fn what_is_retired_cannot_be_revised_until_reinstated() {
+        let revise = || C::Revise { rules: rules(45) };
+        given::<EventType>([E::Retired {}]).when(revise()).rejected("scheduling.event_type.retired");
+        assert_eq!(given::<EventType>([E::Retired {}, E::Reinstated {}]).when(revise()).events().len(), 1);
+    }
+}

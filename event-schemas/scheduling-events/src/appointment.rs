@@ -1,0 +1,111 @@
+//! What happens to an appointment.
+
+use chrono::{DateTime, Utc};
+use kernel::{Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, UserId, event};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// When the host is occupied: the meeting itself and the buffers around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Slot {
+    /// The meeting begins.
+    pub starts_at: DateTime<Utc>,
+    /// The meeting ends.
+    pub ends_at: DateTime<Utc>,
+    /// The host is occupied from here.
+    pub blocked_from: DateTime<Utc>,
+    /// The host is free again from here.
+    pub blocked_until: DateTime<Utc>,
+}
+
+/// Everything that whoever acts on a booking needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AppointmentDetails {
+    /// The kind of meeting.
+    pub event_type_id: EventTypeId,
+    /// Its key.
+    pub event_type_key: Slug,
+    /// What people call it.
+    pub event_type_name: Name,
+    /// Who is met.
+    pub host_id: UserId,
+    /// When.
+    #[serde(flatten)]
+    pub slot: Slot,
+    /// The invitee's clock.
+    pub time_zone: TimeZone,
+    /// The company, or the invitee's own name if there is none.
+    pub client_name: Personal<Name>,
+    /// Who comes.
+    pub invitee_name: Personal<Name>,
+    /// The invitee's address.
+    pub invitee_email: Personal<Email>,
+    /// The invitee's telephone number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitee_phone: Option<Personal<Phone>>,
+    /// The invitee's company.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company: Option<Personal<Name>>,
+    /// What the invitee wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Personal<Text>>,
+    /// Where the appointment is managed.
+    pub manage_path: String,
+    /// Where it is cancelled.
+    pub cancel_path: String,
+}
+
+/// Who cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelledBy {
+    /// The firm.
+    Host,
+    /// The guest.
+    Invitee,
+}
+
+/// Everything that happens to an appointment.
+#[event("scheduling.appointment")]
+pub enum AppointmentEvent {
+    /// Somebody asked for a meeting that the host has to confirm; the time is held.
+    Requested {
+        /// Who, what, when.
+        #[serde(flatten)]
+        details: AppointmentDetails,
+    },
+    /// A meeting is agreed.
+    Booked {
+        /// Who, what, when.
+        #[serde(flatten)]
+        details: AppointmentDetails,
+    },
+    /// The host said no; the time is free again.
+    Declined {
+        /// Why.
+        reason: Option<Text>,
+    },
+    /// The meeting takes place at another time; it stays the same appointment.
+    Rescheduled {
+        /// The old time.
+        from: Slot,
+        /// The new time.
+        to: Slot,
+    },
+    /// The host asked the guest to choose another time; nothing is changed yet.
+    RescheduleRequested {
+        /// Why.
+        reason: Option<Text>,
+    },
+    /// The meeting does not take place; the time is free again.
+    Cancelled {
+        /// By whom.
+        by: CancelledBy,
+        /// Why.
+        reason: Option<Text>,
+    },
+    /// The meeting took place.
+    Completed {},
+    /// The guest did not come.
+    NoShow {},
+}
