@@ -17,7 +17,8 @@ pub fn openapi(bus: &CommandBus) -> Value {
         };
         paths.insert(path, json!({ "post": operation(info) }));
     }
-    let description = "Every way to change something. A command answers with a position; a query that waits for it sees the effect.";
+    let description =
+        "Every way to change something. A command answers with a position; a query that waits for it sees the effect.";
     openapi::document("UBOS commands", description, paths)
 }
 
@@ -30,7 +31,9 @@ fn operation(info: &CommandInfo) -> Value {
         json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
     )];
     if !entry.creates {
-        parameters.push(json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } }));
+        parameters.push(
+            json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } }),
+        );
         let about = "The version the caller has seen, as an entity tag; another one is answered 412.";
         parameters.push(openapi::header("If-Match", false, about, json!({ "type": "string", "examples": ["\"3\""] })));
     }

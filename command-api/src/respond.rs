@@ -27,7 +27,9 @@ pub fn problem(info: &CommandInfo, error: ExecuteError) -> Problem {
     match error {
         ExecuteError::Invalid(error) => Problem::new(&code::INVALID_INPUT, error.to_string()).field(error),
         ExecuteError::NotFound => Problem::new(&code::NOT_FOUND, format!("no such {}", info.entry.stream)),
-        ExecuteError::AlreadyExists => Problem::new(&code::ALREADY_EXISTS, format!("this {} exists", info.entry.stream)),
+        ExecuteError::AlreadyExists => {
+            Problem::new(&code::ALREADY_EXISTS, format!("this {} exists", info.entry.stream))
+        }
         ExecuteError::Rejected { code: reason, message, invalid: Some(pointer) } => {
             Problem::new(&code::INVALID_INPUT, message).coded(reason).field(field(pointer, reason, message))
         }

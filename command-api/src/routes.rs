@@ -1,7 +1,9 @@
 //! The two paths that every command goes through, and the table that says which command is meant.
 
 use crate::respond;
+use ::web::{Caller, Problem, RequestInfo, code, read_json};
 use actix_web::http::header::{HeaderMap, IF_MATCH};
+use actix_web::web::Data;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use event_store::{CommandBus, CommandInfo, IdempotencyKey, Request};
@@ -9,8 +11,6 @@ use kernel::{Actor, FieldError};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use uuid::Uuid;
-use actix_web::web::Data;
-use ::web::{Caller, Problem, RequestInfo, code, read_json};
 
 /// Everything a request needs.
 pub struct Api {
@@ -146,7 +146,9 @@ async fn command(
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) && key.chars().all(|c| c.is_ascii_graphic()) => Ok(Some(key.to_owned())),
+        Ok(key) if (1..=255).contains(&key.len()) && key.chars().all(|c| c.is_ascii_graphic()) => {
+            Ok(Some(key.to_owned()))
+        }
         _ => {
             let detail = "Idempotency-Key: expected 1 to 255 visible ASCII characters";
             Err(Problem::new(&code::INVALID_HEADER, detail))
@@ -170,7 +172,14 @@ fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 
 fn fingerprint(name: &str, id: Option<Uuid>, body: &str) -> [u8; 32] {
     let id = id.map(|id| id.to_string()).unwrap_or_default();
-    Sha256::new().chain_update(name).chain_update([0]).chain_update(id).chain_update([0]).chain_update(body).finalize().into()
+    Sha256::new()
+        .chain_update(name)
+        .chain_update([0])
+        .chain_update(id)
+        .chain_update([0])
+        .chain_update(body)
+        .finalize()
+        .into()
 }
 
 /// Turns a pointer of a rejection into a field of the problem.

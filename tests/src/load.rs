@@ -124,7 +124,8 @@ impl Sender {
 
     async fn book(&self, turn: u32) {
         // Every slot once: half an hour each, from the first Monday of 2027 on, around the clock.
-        let starts_at = chrono::DateTime::from_timestamp(1_799_020_800 + i64::from(turn) * 1_800, 0).unwrap_or_default();
+        let starts_at =
+            chrono::DateTime::from_timestamp(1_799_020_800 + i64::from(turn) * 1_800, 0).unwrap_or_default();
         let email = format!("guest{turn}@load.example");
         let body = json!({
             "event_type": "consultation", "starts_at": starts_at, "time_zone": "Europe/Berlin",

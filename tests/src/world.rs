@@ -251,12 +251,7 @@ dev_signing_key = "{state}/dev-key.pk8"
     }
 
     /// Asks until `done` says so, for at most `patience`.
-    pub async fn eventually(
-        &self,
-        path: &str,
-        patience: Duration,
-        done: impl Fn(&Value) -> bool,
-    ) -> Result<Value> {
+    pub async fn eventually(&self, path: &str, patience: Duration, done: impl Fn(&Value) -> bool) -> Result<Value> {
         let deadline = Instant::now() + patience;
         loop {
             let last = self.get(path, None).await;

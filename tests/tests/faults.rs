@@ -57,7 +57,11 @@ async fn every_process_is_killed_under_load_and_nothing_is_lost() -> Result<()> 
         let found = world.get(&format!("/v1/crm/clients/{id}"), Some(head)).await?;
         ensure!(found.status == 200, "client {id} is missing: {found:?}");
         ensure!(found.body["name"] == name.as_str(), "client {id}: {} instead of {name}", found.body["name"]);
-        ensure!(found.body["version"] == *version, "client {id}: version {} instead of {version}", found.body["version"]);
+        ensure!(
+            found.body["version"] == *version,
+            "client {id}: version {} instead of {version}",
+            found.body["version"]
+        );
     }
 
     // Every booking becomes one finished run with one contact.

@@ -12,6 +12,11 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<portal::PortalUser>();
     mounts.mount::<files::FolderTemplate>();
     mounts.mount::<files::Folder>();
+    mounts.mount::<scheduling::EventType>();
+    mounts.mount::<scheduling::Availability>();
+    mounts.mount::<scheduling::Appointment>();
+    mounts.mount::<projects::ProjectTemplate>();
+    mounts.mount::<projects::Project>();
     mounts.mount::<workflow_domain::Definition>();
     mounts.mount::<workflow_domain::Run>();
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, TimeZone, UserId, command, rejection};
-use scheduling_events::{AvailabilityEvent as E, DateOverride, Period, WeeklyHours, Weekday};
+use scheduling_events::{AvailabilityEvent as E, DateOverride, Period, Weekday, WeeklyHours};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -89,7 +89,8 @@ impl Availability {
             for minute in (period.from.0..period.to.0).step_by(usize::try_from(step_minutes.max(1)).unwrap_or(1)) {
                 let local = date.and_time(chrono::NaiveTime::MIN) + TimeDelta::minutes(i64::from(minute));
                 // A time that the clocks skip does not exist; of one that they repeat the first is offered.
-                let Some(start) = local.and_local_timezone(zone).earliest().map(|start| start.with_timezone(&Utc)) else {
+                let Some(start) = local.and_local_timezone(zone).earliest().map(|start| start.with_timezone(&Utc))
+                else {
                     continue;
                 };
                 if self.is_open(start, start + duration) {

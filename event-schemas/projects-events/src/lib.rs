@@ -1,1 +1,7 @@
 //! What did happen in the projects context: the event enums other crates may read.
+
+mod project;
+mod template;
+
+pub use project::{NewMilestone, NewTask, ProjectEvent};
+pub use template::{ProjectTemplateEvent, TemplateMilestone, TemplateTask};

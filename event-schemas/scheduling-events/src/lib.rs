@@ -5,5 +5,5 @@ mod availability;
 mod event_type;
 
 pub use appointment::{AppointmentDetails, AppointmentEvent, CancelledBy, Slot};
-pub use availability::{AvailabilityEvent, DateOverride, LocalTime, Period, WeeklyHours, Weekday};
+pub use availability::{AvailabilityEvent, DateOverride, LocalTime, Period, Weekday, WeeklyHours};
 pub use event_type::{EventTypeEvent, EventTypeRules};

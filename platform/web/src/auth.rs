@@ -116,7 +116,8 @@ impl Verifier {
             .timeout(Duration::from_secs(5))
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        let keys = fetch(&http, &settings.jwks).await.with_context(|| format!("reading keys from {}", settings.jwks))?;
+        let keys =
+            fetch(&http, &settings.jwks).await.with_context(|| format!("reading keys from {}", settings.jwks))?;
         Ok(Self {
             settings,
             keys: RwLock::new(Arc::new(keys)),

@@ -29,7 +29,10 @@ pub async fn read_json(request: &HttpRequest, mut payload: Payload, bytes_max: u
     }
     let media_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if !is_json(media_type) {
-        return Err(Problem::new(&code::UNSUPPORTED_MEDIA_TYPE, format!("expected application/json, got {media_type:?}")));
+        return Err(Problem::new(
+            &code::UNSUPPORTED_MEDIA_TYPE,
+            format!("expected application/json, got {media_type:?}"),
+        ));
     }
     let text = String::from_utf8(bytes.to_vec())
         .map_err(|_| Problem::new(&code::UNSUPPORTED_MEDIA_TYPE, "the body is not UTF-8"))?;
@@ -41,7 +44,8 @@ fn is_json(media_type: &str) -> bool {
     let mut parts = media_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     essence.eq_ignore_ascii_case("application/json")
-        && parts.all(|parameter| parameter.is_empty() || parameter.to_ascii_lowercase().replace('"', "") == "charset=utf-8")
+        && parts
+            .all(|parameter| parameter.is_empty() || parameter.to_ascii_lowercase().replace('"', "") == "charset=utf-8")
 }
 
 /// Refuses what parsers disagree on or PostgreSQL cannot store.
@@ -51,7 +55,8 @@ fn check(text: &str) -> Result<(), Problem> {
     }
     let mut fault = None;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let walked = Walk { pointer: String::new(), fault: &mut fault }.deserialize(&mut reader).and_then(|()| reader.end());
+    let walked =
+        Walk { pointer: String::new(), fault: &mut fault }.deserialize(&mut reader).and_then(|()| reader.end());
     match (walked, fault) {
         (_, Some(error)) => Err(Problem::new(&code::INVALID_INPUT, error.to_string()).field(error)),
         (Err(error), None) => Err(Problem::new(&code::INVALID_JSON, error.to_string())),
@@ -160,7 +165,9 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_refused() {
-        for text in ["[1]", "\"x\"", "{", "{'a': 1}", "{\"a\": 1} x", r#"{"a": "\ud800"}"#, "{\"a\": \"\u{1}\"}", "{\"a\": 01}"] {
+        for text in
+            ["[1]", "\"x\"", "{", "{'a': 1}", "{\"a\": 1} x", r#"{"a": "\ud800"}"#, "{\"a\": \"\u{1}\"}", "{\"a\": 01}"]
+        {
             assert_eq!(code_of(text), "invalid-json", "{text}");
         }
         assert_eq!(code_of(&("{\"a\":".repeat(1000) + "1" + &"}".repeat(1000))), "invalid-json");

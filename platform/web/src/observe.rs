@@ -54,7 +54,8 @@ pub async fn observe<B: MessageBody + 'static>(
             // The template and not the path: paths would make one time series per record.
             let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
             let elapsed = started.elapsed();
-            let labels = [("method", method.clone()), ("route", route.clone()), ("status", status.as_u16().to_string())];
+            let labels =
+                [("method", method.clone()), ("route", route.clone()), ("status", status.as_u16().to_string())];
             counter!("http_requests_total", &labels).increment(1);
             histogram!("http_request_duration_seconds", "method" => method, "route" => route.clone()).record(elapsed);
             if !matches!(route.as_str(), "/health" | "/ready" | "/metrics") {

@@ -1,7 +1,7 @@
 //! OpenAPI 3.1 as a value, and the page that shows it.
 
-use actix_web::web::{self, ServiceConfig};
 use actix_web::HttpResponse;
+use actix_web::web::{self, ServiceConfig};
 use serde_json::{Map, Value, json};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -72,6 +72,9 @@ pub fn serve(config: &mut ServiceConfig, document: &'static str) {
         "/openapi.json",
         web::get().to(move || async move { HttpResponse::Ok().content_type("application/json").body(document) }),
     );
-    config.route("/docs", web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/docs/")).finish() }));
+    config.route(
+        "/docs",
+        web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/docs/")).finish() }),
+    );
     config.service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")));
 }

@@ -175,8 +175,11 @@ mod tests {
 
     #[test]
     fn a_problem_names_the_field_and_what_was_expected() {
-        let problem = Problem::new(&code::INVALID_INPUT, "see errors")
-            .field(FieldError::new("/email", "invalid", "expected an e-mail address"));
+        let problem = Problem::new(&code::INVALID_INPUT, "see errors").field(FieldError::new(
+            "/email",
+            "invalid",
+            "expected an e-mail address",
+        ));
         let body = problem.body();
         assert_eq!(body["errors"][0]["pointer"], "/email");
         assert_eq!((body["status"].as_u64(), body["type"].as_str()), (Some(422), Some("/problems/invalid-input")));

@@ -1,0 +1,576 @@
+//! A project with its milestones and tasks.
+
+use crate::ProjectTemplate;
+use chrono::{Days, NaiveDate};
+use kernel::{
+    Aggregate, ClientId, Context, Decision, MilestoneId, Name, Reference, Slug, TaskId, Text, UserId, command,
+    rejection,
+};
+use projects_events::{NewMilestone, NewTask, ProjectEvent as E};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use ProjectCommand as C;
+use ProjectRejection as R;
+
+/// Tasks of one project.
+const TASKS_MAX: usize = 1_000;
+/// Milestones of one project.
+const MILESTONES_MAX: usize = 100;
+
+/// What may be asked of a project.
+#[command("projects.project")]
+pub enum ProjectCommand {
+    /// Begins an empty project as a draft.
+    #[creates]
+    Create {
+        /// What it is called.
+        name: Name,
+        /// For whom.
+        #[serde(default)]
+        client_id: Option<ClientId>,
+        /// Its first day; today unless given.
+        #[serde(default)]
+        starts_on: Option<NaiveDate>,
+    },
+    /// Begins a project as a draft with the milestones and tasks of a template.
+    #[creates]
+    CreateFromTemplate {
+        /// The template's key.
+        template: Slug,
+        /// What it is called; the template's name unless given.
+        #[serde(default)]
+        name: Option<Name>,
+        /// For whom.
+        #[serde(default)]
+        client_id: Option<ClientId>,
+        /// Its first day, from which everything is due; today unless given.
+        #[serde(default)]
+        starts_on: Option<NaiveDate>,
+    },
+    /// Gives the project another name.
+    Rename {
+        /// The new name.
+        name: Name,
+    },
+    /// Begins work on the project, or goes on after a pause.
+    Activate {},
+    /// Pauses work on the project.
+    Hold {
+        /// Why.
+        #[serde(default)]
+        reason: Option<Text>,
+    },
+    /// Finishes the project; no task may be open.
+    Complete {},
+    /// Gives the project up.
+    Cancel {
+        /// Why.
+        #[serde(default)]
+        reason: Option<Text>,
+    },
+    /// Takes a finished or cancelled project out of every list; its history stays.
+    Archive {},
+    /// Puts a milestone into the project.
+    AddMilestone {
+        /// What it is called.
+        name: Name,
+        /// When it is due.
+        #[serde(default)]
+        due_on: Option<NaiveDate>,
+    },
+    /// Notes that a milestone is reached; its tasks must be done or cancelled.
+    CompleteMilestone {
+        /// Which one.
+        milestone_id: MilestoneId,
+    },
+    /// Notes that the client agrees that a milestone is reached.
+    AcceptMilestone {
+        /// Which one.
+        milestone_id: MilestoneId,
+    },
+    /// Puts a task into the project.
+    AddTask {
+        /// What is to be done.
+        title: Name,
+        /// How it is done.
+        #[serde(default)]
+        description: Option<Text>,
+        /// The milestone it leads to.
+        #[serde(default)]
+        milestone_id: Option<MilestoneId>,
+        /// When it is due.
+        #[serde(default)]
+        due_on: Option<NaiveDate>,
+        /// Who does it.
+        #[serde(default)]
+        assignee_id: Option<UserId>,
+    },
+    /// Gives a task to somebody.
+    AssignTask {
+        /// Which one.
+        task_id: TaskId,
+        /// Who.
+        assignee_id: UserId,
+    },
+    /// Begins work on a task, or goes on when nothing stands in the way any more.
+    StartTask {
+        /// Which one.
+        task_id: TaskId,
+    },
+    /// Notes what stands in the way of a task.
+    BlockTask {
+        /// Which one.
+        task_id: TaskId,
+        /// What.
+        reason: Text,
+    },
+    /// Notes that a task is done.
+    CompleteTask {
+        /// Which one.
+        task_id: TaskId,
+    },
+    /// Notes that a task is not done after all.
+    ReopenTask {
+        /// Which one.
+        task_id: TaskId,
+    },
+    /// Notes that a task need not be done.
+    CancelTask {
+        /// Which one.
+        task_id: TaskId,
+    },
+}
+
+/// Why a project's command may be refused.
+#[rejection("projects.project")]
+pub enum ProjectRejection {
+    /// There is no project template with this key.
+    #[invalid("/template")]
+    UnknownTemplate,
+    /// The project template is retired.
+    TemplateRetired,
+    /// The project is finished, cancelled or archived.
+    Closed,
+    /// Only a finished or cancelled project can be archived.
+    StillOpen,
+    /// Only a project that is being worked on can be paused or finished.
+    NotActive,
+    /// The project has open tasks.
+    OpenTasks,
+    /// The project has no such milestone.
+    #[invalid("/milestone_id")]
+    UnknownMilestone,
+    /// The milestone has open tasks.
+    MilestoneHasOpenTasks,
+    /// The milestone is not reached yet.
+    MilestoneNotCompleted,
+    /// The project has no such task.
+    #[invalid("/task_id")]
+    UnknownTask,
+    /// The task is done or cancelled; reopen it first.
+    TaskClosed,
+    /// A project has at most 1,000 tasks and 100 milestones.
+    TooLarge,
+}
+
+/// Where a project stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Standing {
+    #[default]
+    Draft,
+    Active,
+    OnHold,
+    Completed,
+    Cancelled,
+    Archived,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum TaskStanding {
+    Todo,
+    InProgress,
+    Blocked,
+    Done,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Task {
+    title: Name,
+    milestone_id: Option<MilestoneId>,
+    assignee_id: Option<UserId>,
+    standing: TaskStanding,
+}
+
+impl Task {
+    fn is_open(&self) -> bool {
+        !matches!(self.standing, TaskStanding::Done | TaskStanding::Cancelled)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Milestone {
+    name: Name,
+    completed: bool,
+    accepted: bool,
+}
+
+/// What is remembered of a project.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Project {
+    name: String,
+    standing: Standing,
+    milestones: BTreeMap<MilestoneId, Milestone>,
+    tasks: BTreeMap<TaskId, Task>,
+}
+
+impl Aggregate for Project {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "projects/projects";
+
+    fn references(&self, command: &C) -> Vec<Reference> {
+        match command {
+            C::CreateFromTemplate { template, .. } => {
+                vec![Reference::claim::<ProjectTemplate>(ProjectTemplate::key_claim(template))]
+            }
+            _ => vec![],
+        }
+    }
+
+    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+        let open = matches!(self.standing, Standing::Draft | Standing::Active | Standing::OnHold);
+        Ok(match command {
+            C::Create { name, client_id, starts_on } => {
+                let starts_on = starts_on.unwrap_or(ctx.now.date_naive());
+                vec![E::Created { name, client_id, template: None, starts_on, milestones: vec![], tasks: vec![] }]
+            }
+            C::CreateFromTemplate { template, name, client_id, starts_on } => {
+                return from_template(template, name, client_id, starts_on, ctx);
+            }
+            C::Archive {} if self.standing == Standing::Archived => vec![],
+            C::Archive {} if open => return Err(R::StillOpen),
+            C::Archive {} => vec![E::Archived {}],
+            C::Complete {} if self.standing == Standing::Completed => vec![],
+            C::Cancel { .. } if self.standing == Standing::Cancelled => vec![],
+            _ if !open => return Err(R::Closed),
+            C::Rename { name } if name.as_str() == self.name => vec![],
+            C::Rename { name } => vec![E::Renamed { name }],
+            C::Activate {} if self.standing == Standing::Active => vec![],
+            C::Activate {} => vec![E::Activated {}],
+            C::Hold { .. } if self.standing == Standing::OnHold => vec![],
+            C::Hold { .. } | C::Complete {} if self.standing != Standing::Active => return Err(R::NotActive),
+            C::Hold { reason } => vec![E::Held { reason }],
+            C::Complete {} if self.tasks.values().any(Task::is_open) => return Err(R::OpenTasks),
+            C::Complete {} => vec![E::Completed {}],
+            C::Cancel { reason } => vec![E::Cancelled { reason }],
+            C::AddMilestone { .. } if self.milestones.len() >= MILESTONES_MAX => return Err(R::TooLarge),
+            C::AddMilestone { name, due_on } => {
+                vec![E::MilestoneCreated { milestone: NewMilestone { id: ctx.fresh(), name, due_on } }]
+            }
+            C::CompleteMilestone { milestone_id } => return self.complete_milestone(milestone_id),
+            C::AcceptMilestone { milestone_id } => match self.milestones.get(&milestone_id) {
+                None => return Err(R::UnknownMilestone),
+                Some(milestone) if !milestone.completed => return Err(R::MilestoneNotCompleted),
+                Some(milestone) if milestone.accepted => vec![],
+                Some(_) => vec![E::MilestoneAccepted { milestone_id }],
+            },
+            C::AddTask { .. } if self.tasks.len() >= TASKS_MAX => return Err(R::TooLarge),
+            C::AddTask { milestone_id: Some(id), .. } if !self.milestones.contains_key(&id) => {
+                return Err(R::UnknownMilestone);
+            }
+            C::AddTask { title, description, milestone_id, due_on, assignee_id } => {
+                let id = ctx.fresh();
+                let task = NewTask { id, title, description, milestone_id, due_on, role: None, assignee_id };
+                vec![E::TaskCreated { task }]
+            }
+            C::AssignTask { task_id, assignee_id } => {
+                let task = self.open_task(task_id)?;
+                if task.assignee_id == Some(assignee_id) {
+                    vec![]
+                } else {
+                    vec![E::TaskAssigned { task_id, assignee_id }]
+                }
+            }
+            C::StartTask { task_id } => match self.open_task(task_id)?.standing {
+                TaskStanding::InProgress => vec![],
+                _ => vec![E::TaskStarted { task_id }],
+            },
+            C::BlockTask { task_id, reason } => match self.open_task(task_id)?.standing {
+                TaskStanding::Blocked => vec![],
+                _ => vec![E::TaskBlocked { task_id, reason }],
+            },
+            C::CompleteTask { task_id } => match self.tasks.get(&task_id) {
+                Some(task) if task.standing == TaskStanding::Done => vec![],
+                _ => vec![E::TaskCompleted { task_id, title: self.open_task(task_id)?.title.clone() }],
+            },
+            C::ReopenTask { task_id } => match self.tasks.get(&task_id) {
+                None => return Err(R::UnknownTask),
+                Some(task) if task.is_open() => vec![],
+                Some(_) => vec![E::TaskReopened { task_id }],
+            },
+            C::CancelTask { task_id } => match self.tasks.get(&task_id) {
+                Some(task) if task.standing == TaskStanding::Cancelled => vec![],
+                _ => {
+                    self.open_task(task_id)?;
+                    vec![E::TaskCancelled { task_id }]
+                }
+            },
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Created { name, milestones, tasks, .. } => {
+                self.name = name.as_str().to_owned();
+                milestones.iter().for_each(|milestone| self.add_milestone(milestone));
+                tasks.iter().for_each(|task| self.add_task(task));
+            }
+            E::Renamed { name } => self.name = name.as_str().to_owned(),
+            E::Activated {} => self.standing = Standing::Active,
+            E::Held { reason: _ } => self.standing = Standing::OnHold,
+            E::Completed {} => self.standing = Standing::Completed,
+            E::Cancelled { reason: _ } => self.standing = Standing::Cancelled,
+            E::Archived {} => self.standing = Standing::Archived,
+            E::MilestoneCreated { milestone } => self.add_milestone(milestone),
+            E::MilestoneCompleted { milestone_id, name: _ } => {
+                if let Some(milestone) = self.milestones.get_mut(milestone_id) {
+                    milestone.completed = true;
+                }
+            }
+            E::MilestoneAccepted { milestone_id } => {
+                if let Some(milestone) = self.milestones.get_mut(milestone_id) {
+                    milestone.accepted = true;
+                }
+            }
+            E::TaskCreated { task } => self.add_task(task),
+            E::TaskAssigned { task_id, assignee_id } => {
+                if let Some(task) = self.tasks.get_mut(task_id) {
+                    task.assignee_id = Some(*assignee_id);
+                }
+            }
+            E::TaskStarted { task_id } => self.stand(task_id, TaskStanding::InProgress),
+            E::TaskBlocked { task_id, reason: _ } => self.stand(task_id, TaskStanding::Blocked),
+            E::TaskCompleted { task_id, title: _ } => self.stand(task_id, TaskStanding::Done),
+            E::TaskReopened { task_id } => self.stand(task_id, TaskStanding::Todo),
+            E::TaskCancelled { task_id } => self.stand(task_id, TaskStanding::Cancelled),
+        }
+    }
+}
+
+impl Project {
+    fn add_milestone(&mut self, milestone: &NewMilestone) {
+        let added = Milestone { name: milestone.name.clone(), completed: false, accepted: false };
+        self.milestones.insert(milestone.id, added);
+    }
+
+    fn add_task(&mut self, task: &NewTask) {
+        let NewTask { title, milestone_id, assignee_id, .. } = task.clone();
+        self.tasks.insert(task.id, Task { title, milestone_id, assignee_id, standing: TaskStanding::Todo });
+    }
+
+    fn stand(&mut self, task_id: &TaskId, standing: TaskStanding) {
+        if let Some(task) = self.tasks.get_mut(task_id) {
+            task.standing = standing;
+        }
+    }
+
+    fn open_task(&self, task_id: TaskId) -> Result<&Task, R> {
+        let task = self.tasks.get(&task_id).ok_or(R::UnknownTask)?;
+        if task.is_open() { Ok(task) } else { Err(R::TaskClosed) }
+    }
+
+    fn complete_milestone(&self, milestone_id: MilestoneId) -> Decision<Self> {
+        let milestone = self.milestones.get(&milestone_id).ok_or(R::UnknownMilestone)?;
+        if milestone.completed {
+            return Ok(vec![]);
+        }
+        if self.tasks.values().any(|task| task.milestone_id == Some(milestone_id) && task.is_open()) {
+            return Err(R::MilestoneHasOpenTasks);
+        }
+        Ok(vec![E::MilestoneCompleted { milestone_id, name: milestone.name.clone() }])
+    }
+}
+
+fn from_template(
+    template: Slug,
+    name: Option<Name>,
+    client_id: Option<ClientId>,
+    starts_on: Option<NaiveDate>,
+    ctx: &Context,
+) -> Decision<Project> {
+    let claim = ProjectTemplate::key_claim(&template);
+    let (_, found) = ctx.holder::<ProjectTemplate>(claim.scope, &claim.value).ok_or(R::UnknownTemplate)?;
+    if found.is_retired() {
+        return Err(R::TemplateRetired);
+    }
+    let name = match name {
+        Some(name) => name,
+        None => found.name().parse().map_err(|_| R::UnknownTemplate)?,
+    };
+    let starts_on = starts_on.unwrap_or(ctx.now.date_naive());
+    let due = |days: u32| starts_on.checked_add_days(Days::new(u64::from(days)));
+    let milestones: Vec<NewMilestone> = found
+        .milestones()
+        .iter()
+        .map(|m| NewMilestone { id: ctx.fresh(), name: m.name.clone(), due_on: due(m.due_after_days) })
+        .collect();
+    let milestone = |name: &Name| milestones.iter().find(|m| m.name == *name).map(|m| m.id);
+    let tasks = found.tasks().iter().map(|task| NewTask {
+        id: ctx.fresh(),
+        title: task.title.clone(),
+        description: task.description.clone(),
+        milestone_id: task.milestone.as_ref().and_then(milestone),
+        due_on: task.due_after_days.and_then(due),
+        role: task.role.clone(),
+        assignee_id: None,
+    });
+    let tasks = tasks.collect();
+    Ok(vec![E::Created { name, client_id, template: Some(template), starts_on, milestones, tasks }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project_template;
+    use kernel::spec::given;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    fn task_id(n: u128) -> TaskId {
+        TaskId(Uuid::from_u128(n))
+    }
+
+    fn milestone_id() -> MilestoneId {
+        MilestoneId(Uuid::from_u128(50))
+    }
+
+    fn created() -> E {
+        let task = |n, milestone_id| NewTask {
+            id: task_id(n),
+            title: format!("Task {n}").parse().unwrap(),
+            description: None,
+            milestone_id,
+            due_on: None,
+            role: None,
+            assignee_id: None,
+        };
+        E::Created {
+            name: "Onboarding".parse().unwrap(),
+            client_id: None,
+            template: None,
+            starts_on: NaiveDate::from_ymd_opt(2026, 11, 2).unwrap(),
+            milestones: vec![NewMilestone { id: milestone_id(), name: "Kick-off".parse().unwrap(), due_on: None }],
+            tasks: vec![task(1, Some(milestone_id())), task(2, None)],
+        }
+    }
+
+    fn done(n: u128) -> E {
+        E::TaskCompleted { task_id: task_id(n), title: format!("Task {n}").parse().unwrap() }
+    }
+
+    #[test]
+    fn a_template_becomes_a_skeleton_with_dates() {
+        let command = || C::CreateFromTemplate {
+            template: "onboarding_project".parse().unwrap(),
+            name: None,
+            client_id: None,
+            starts_on: NaiveDate::from_ymd_opt(2026, 12, 1),
+        };
+        given::<Project>([]).when(command()).rejected("projects.project.unknown_template");
+        let template = given::<ProjectTemplate>([]).when(project_template::tests::define("Kick-off")).state();
+        let reference = Project::default().references(&command()).remove(0);
+        let when = given::<Project>([]).knowing(reference, Uuid::from_u128(9), template).when(command());
+        match when.events() {
+            [E::Created { name, milestones, tasks, .. }] => {
+                assert_eq!(name.as_str(), "Onboarding");
+                assert_eq!(milestones[0].due_on, NaiveDate::from_ymd_opt(2026, 12, 8));
+                assert_eq!(tasks[0].due_on, NaiveDate::from_ymd_opt(2026, 12, 4));
+                assert_eq!(tasks[0].milestone_id, Some(milestones[0].id));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_milestone_is_reached_when_its_tasks_are_done() {
+        let complete = || C::CompleteMilestone { milestone_id: milestone_id() };
+        given::<Project>([created()]).when(complete()).rejected("projects.project.milestone_has_open_tasks");
+        let reached = E::MilestoneCompleted { milestone_id: milestone_id(), name: "Kick-off".parse().unwrap() };
+        given::<Project>([created(), done(1)]).when(complete()).then([reached.clone()]);
+        given::<Project>([created(), done(1), reached]).when(complete()).then_nothing();
+    }
+
+    #[test]
+    fn only_a_reached_milestone_is_accepted() {
+        let accept = C::AcceptMilestone { milestone_id: milestone_id() };
+        given::<Project>([created()]).when(accept).rejected("projects.project.milestone_not_completed");
+    }
+
+    #[test]
+    fn a_project_with_open_tasks_is_not_finished() {
+        let active = [created(), E::Activated {}];
+        given::<Project>(active.clone()).when(C::Complete {}).rejected("projects.project.open_tasks");
+        let all_done = active.into_iter().chain([done(1), E::TaskCancelled { task_id: task_id(2) }]);
+        given::<Project>(all_done).when(C::Complete {}).then([E::Completed {}]);
+        given::<Project>([created()]).when(C::Complete {}).rejected("projects.project.not_active");
+    }
+
+    #[test]
+    fn a_closed_task_must_be_reopened_first() {
+        let assign = C::AssignTask { task_id: task_id(1), assignee_id: UserId(Uuid::from_u128(6)) };
+        given::<Project>([created(), done(1)]).when(assign).rejected("projects.project.task_closed");
+        let reopen = C::ReopenTask { task_id: task_id(1) };
+        given::<Project>([created(), done(1)]).when(reopen).then([E::TaskReopened { task_id: task_id(1) }]);
+        given::<Project>([created()])
+            .when(C::StartTask { task_id: task_id(9) })
+            .rejected("projects.project.unknown_task");
+    }
+
+    #[test]
+    fn a_finished_project_takes_no_changes_and_can_be_archived() {
+        let over = || [created(), E::Cancelled { reason: None }];
+        given::<Project>(over()).when(C::Rename { name: "x".parse().unwrap() }).rejected("projects.project.closed");
+        given::<Project>(over()).when(C::Archive {}).then([E::Archived {}]);
+        given::<Project>([created()]).when(C::Archive {}).rejected("projects.project.still_open");
+    }
+
+    fn any_command() -> impl Strategy<Value = C> {
+        let id = || (1u128..4).prop_map(task_id);
+        prop_oneof![
+            Just(C::Activate {}),
+            Just(C::Hold { reason: None }),
+            Just(C::Complete {}),
+            Just(C::CompleteMilestone { milestone_id: milestone_id() }),
+            id().prop_map(|task_id| C::StartTask { task_id }),
+            id().prop_map(|task_id| C::CompleteTask { task_id }),
+            id().prop_map(|task_id| C::ReopenTask { task_id }),
+            id().prop_map(|task_id| C::CancelTask { task_id }),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is asked: asking twice changes nothing more, and a finished project has no open tasks.
+        #[test]
+        fn commands_are_idempotent_and_a_finished_project_is_finished(commands in prop::collection::vec(any_command(), 0..30)) {
+            let mut history = vec![created()];
+            for command in commands {
+                let mut state = Project::default();
+                history.iter().for_each(|event| state.apply(event));
+                let actor = kernel::Actor::System { name: "spec".into() };
+                let ctx = Context::new(Default::default(), actor, kernel::spec::spec_time(), Uuid::nil(), Uuid::nil());
+                if let Ok(events) = state.decide(command.clone(), &ctx) {
+                    history.extend(events.clone());
+                    events.iter().for_each(|event| state.apply(event));
+                    prop_assert_eq!(state.decide(command, &ctx), Ok(vec![]));
+                }
+                if state.standing == Standing::Completed {
+                    prop_assert!(!state.tasks.values().any(Task::is_open));
+                }
+            }
+        }
+    }
+}

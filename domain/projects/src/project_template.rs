@@ -1,0 +1,200 @@
+//! A project template: a skeleton of milestones and tasks to copy from.
+
+use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Slug, command, rejection};
+use projects_events::{ProjectTemplateEvent as E, TemplateMilestone, TemplateTask};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use ProjectTemplateCommand as C;
+use ProjectTemplateRejection as R;
+
+/// Milestones of one template.
+const MILESTONES_MAX: usize = 50;
+/// Tasks of one template.
+const TASKS_MAX: usize = 300;
+
+/// What may be asked of a project template.
+#[command("projects.project_template")]
+pub enum ProjectTemplateCommand {
+    /// Defines a project skeleton to copy from.
+    #[creates]
+    Define {
+        /// What definitions call it; unique in the firm.
+        key: Slug,
+        /// What people call it.
+        name: Name,
+        /// Its milestones.
+        #[serde(default)]
+        milestones: Vec<TemplateMilestone>,
+        /// Its tasks.
+        #[serde(default)]
+        tasks: Vec<TemplateTask>,
+    },
+    /// Changes the skeleton; projects made earlier stay as they are.
+    Revise {
+        /// What people call it.
+        name: Name,
+        /// Its milestones.
+        #[serde(default)]
+        milestones: Vec<TemplateMilestone>,
+        /// Its tasks.
+        #[serde(default)]
+        tasks: Vec<TemplateTask>,
+    },
+    /// Ends that new projects are made from it.
+    Retire {},
+    /// Allows new projects to be made from it again.
+    Reinstate {},
+}
+
+/// Why a project template's command may be refused.
+#[rejection("projects.project_template")]
+pub enum ProjectTemplateRejection {
+    /// The template is retired; reinstate it first.
+    Retired,
+    /// A template has at most 50 milestones and 300 tasks.
+    #[invalid]
+    TooLarge,
+    /// Two milestones have the same name.
+    #[invalid("/milestones")]
+    DuplicateMilestone,
+    /// A task names a milestone that the template does not have.
+    #[invalid("/tasks")]
+    UnknownMilestone,
+}
+
+/// What is remembered of a project template.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProjectTemplate {
+    name: String,
+    milestones: Vec<TemplateMilestone>,
+    tasks: Vec<TemplateTask>,
+    retired: bool,
+}
+
+impl ProjectTemplate {
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its milestones.
+    pub fn milestones(&self) -> &[TemplateMilestone] {
+        &self.milestones
+    }
+
+    /// Its tasks.
+    pub fn tasks(&self) -> &[TemplateTask] {
+        &self.tasks
+    }
+
+    /// May no new projects be made from it?
+    pub fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// The claim that finds a template by its key.
+    pub fn key_claim(key: &Slug) -> Claim {
+        Claim::new("projects.project_template.key", key.as_str())
+    }
+}
+
+impl Aggregate for ProjectTemplate {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "projects/project-templates";
+
+    fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
+        Ok(match command {
+            C::Define { key, name, milestones, tasks } => {
+                check(&milestones, &tasks)?;
+                vec![E::Defined { key, name, milestones, tasks }]
+            }
+            C::Reinstate {} if self.retired => vec![E::Reinstated {}],
+            C::Reinstate {} => vec![],
+            C::Retire {} if self.retired => vec![],
+            C::Retire {} => vec![E::Retired {}],
+            _ if self.retired => return Err(R::Retired),
+            C::Revise { name, milestones, tasks }
+                if name.as_str() == self.name && milestones == self.milestones && tasks == self.tasks =>
+            {
+                vec![]
+            }
+            C::Revise { name, milestones, tasks } => {
+                check(&milestones, &tasks)?;
+                vec![E::Revised { name, milestones, tasks }]
+            }
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Defined { key: _, name, milestones, tasks } | E::Revised { name, milestones, tasks } => {
+                self.name = name.as_str().to_owned();
+                self.milestones = milestones.clone();
+                self.tasks = tasks.clone();
+            }
+            E::Retired {} => self.retired = true,
+            E::Reinstated {} => self.retired = false,
+        }
+    }
+
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        match event {
+            E::Defined { key, .. } => vec![ClaimChange::Take(Self::key_claim(key))],
+            _ => vec![],
+        }
+    }
+}
+
+fn check(milestones: &[TemplateMilestone], tasks: &[TemplateTask]) -> Result<(), R> {
+    if milestones.len() > MILESTONES_MAX || tasks.len() > TASKS_MAX {
+        return Err(R::TooLarge);
+    }
+    let names: BTreeSet<&Name> = milestones.iter().map(|milestone| &milestone.name).collect();
+    if names.len() < milestones.len() {
+        return Err(R::DuplicateMilestone);
+    }
+    let known = |task: &TemplateTask| task.milestone.as_ref().is_none_or(|name| names.contains(name));
+    if tasks.iter().all(known) { Ok(()) } else { Err(R::UnknownMilestone) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use kernel::spec::given;
+
+    pub(crate) fn define(milestone_of_task: &str) -> C {
+        C::Define {
+            key: "onboarding_project".parse().unwrap(),
+            name: "Onboarding".parse().unwrap(),
+            milestones: vec![TemplateMilestone { name: "Kick-off".parse().unwrap(), due_after_days: 7 }],
+            tasks: vec![TemplateTask {
+                title: "Collect documents".parse().unwrap(),
+                description: None,
+                milestone: Some(milestone_of_task.parse().unwrap()),
+                due_after_days: Some(3),
+                role: Some("assistant".parse().unwrap()),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_template_claims_its_key() {
+        let claims = given::<ProjectTemplate>([]).when(define("Kick-off")).claims();
+        assert_eq!(claims, [ClaimChange::Take(Claim::new("projects.project_template.key", "onboarding_project"))]);
+    }
+
+    #[test]
+    fn a_task_towards_an_unknown_milestone_is_refused() {
+        let lost = given::<ProjectTemplate>([]).when(define("Landing"));
+        lost.rejected("projects.project_template.unknown_milestone");
+    }
+
+    #[test]
+    fn a_retired_template_cannot_be_revised() {
+        let revise = C::Revise { name: "Other".parse().unwrap(), milestones: vec![], tasks: vec![] };
+        given::<ProjectTemplate>([E::Retired {}]).when(revise).rejected("projects.project_template.retired");
+    }
+}
