@@ -150,6 +150,7 @@ fn headers() -> Value {
             "Ubos-Aggregate-Type": text("The stream's kind: `crm.client`."),
             "Ubos-Command": text("The command that was decided: `crm.client.create`."),
             "Ubos-Log": text("Which log the event is from; another value means another installation."),
+            "Ubos-Retried": text("Set when an operator published a claim-checked event in full, later than its turn."),
             "Ubos-Claim-Check": text("Where to read an event that was too large to be carried; its body is empty."),
         },
     })

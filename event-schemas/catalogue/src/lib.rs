@@ -66,9 +66,14 @@ macro_rules! any_event {
 any_event! {
     Client = crm_events::ClientEvent,
     Contact = crm_events::ContactEvent,
+    EventType = scheduling_events::EventTypeEvent,
+    Availability = scheduling_events::AvailabilityEvent,
+    Appointment = scheduling_events::AppointmentEvent,
     PortalUser = portal_events::PortalUserEvent,
     FolderTemplate = files_events::FolderTemplateEvent,
     Folder = files_events::FolderEvent,
+    ProjectTemplate = projects_events::ProjectTemplateEvent,
+    Project = projects_events::ProjectEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
 }
