@@ -2,6 +2,7 @@
 
 use crate::model::ReadModel;
 use crate::table::{Fold, Of, Resource, Table};
+use crate::{crm, files, portal, scheduling, timeline, workflow};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -54,8 +55,22 @@ impl fmt::Debug for Group {
 
 /// Every group. A new table is one line here, one file, one migration.
 pub fn groups() -> &'static [Group] {
-    static GROUPS: LazyLock<Vec<Group>> =
-        LazyLock::new(|| vec![Group::new("crm", 1).with::<crate::crm::ClientRow>().with::<crate::crm::ContactRow>()]);
+    static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
+        vec![
+            Group::new("crm", 1).with::<crm::ClientRow>().with::<crm::ContactRow>(),
+            Group::new("files", 1).with::<files::FolderRow>().with::<files::FolderTemplateRow>(),
+            Group::new("portal", 1).with::<portal::PortalUserRow>(),
+            Group::new("scheduling", 1)
+                .with::<scheduling::AppointmentRow>()
+                .with::<scheduling::AvailabilityRow>()
+                .with::<scheduling::EventTypeRow>(),
+            Group::new("timeline", 1).with::<timeline::ActivityEventRow>(),
+            Group::new("workflow", 1)
+                .with::<workflow::WorkflowRow>()
+                .with::<workflow::RunRow>()
+                .with::<workflow::RunStepRow>(),
+        ]
+    });
     &GROUPS
 }
 

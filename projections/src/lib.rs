@@ -15,6 +15,11 @@ mod table;
 mod worker;
 
 pub mod crm;
+pub mod files;
+pub mod portal;
+pub mod scheduling;
+pub mod timeline;
+pub mod workflow;
 
 pub use engine::{Applied, Target};
 pub use group::{Group, Slot, group, groups, resources};

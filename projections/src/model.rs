@@ -127,6 +127,8 @@ fn column(name: String, schema: serde_json::Value) -> Column {
     let mut types: Vec<String> = vec![];
     let (mut values, mut nullable, mut format) = (vec![], false, None);
     gather(&schema, &mut types, &mut values, &mut nullable, &mut format);
+    // A schema without a type allows anything, null included.
+    nullable |= types.is_empty() && values.is_empty();
     let kind = match (types.first().map(String::as_str), format.as_deref()) {
         (Some("string"), Some("uuid")) => Kind::Uuid,
         (Some("string"), Some("date-time")) => Kind::Time,

@@ -1,0 +1,129 @@
+//! Portal users as the lists and cards show them.
+
+use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use catalogue::AnyEvent;
+use chrono::{DateTime, Utc};
+use kernel::{ClientId, ContactId, Email, InvitationId, Name, Personal, PortalUserId, Slug};
+use portal_events::PortalUserEvent as E;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Where a portal user stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PortalUserStatus {
+    /// Not invited, or the invitation was taken back.
+    Created,
+    /// An invitation is open.
+    Invited,
+    /// Comes in.
+    Active,
+    /// Kept out for the time being.
+    Locked,
+    /// Closed.
+    Disabled,
+}
+
+/// A person at a client with a place in the portal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PortalUserRow {
+    /// Its id.
+    pub id: PortalUserId,
+    /// How many events it has; also its ETag.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When it changed last.
+    pub updated_at: DateTime<Utc>,
+    /// The client.
+    pub client_id: ClientId,
+    /// The person in the golden record, if known.
+    pub contact_id: Option<ContactId>,
+    /// What the person is called.
+    pub name: Personal<Name>,
+    /// Where invitations go.
+    pub email: Personal<Email>,
+    /// Where the person stands.
+    pub status: PortalUserStatus,
+    /// The open invitation.
+    pub invitation_id: Option<InvitationId>,
+    /// Until when it can be accepted.
+    pub invitation_expires_at: Option<DateTime<Utc>>,
+    /// When the person came in for the first time.
+    pub activated_at: Option<DateTime<Utc>>,
+    /// The parts of the portal that the person may see.
+    pub scopes: Vec<Slug>,
+    /// Why the person is kept out, if so.
+    pub locked_reason: Option<Name>,
+}
+
+impl ReadModel for PortalUserRow {
+    const TABLE: &'static str = "portal.portal_users";
+    const STREAMS: &'static [&'static str] = &["portal.portal_user"];
+    const PATH: &'static str = "portal/portal-users";
+    const READ: &'static str = "portal.portal_user.read";
+    const ABOUT: &'static str = "Persons at clients with a place in the portal.";
+    const FILTER: &'static [&'static str] = &["client_id", "contact_id", "email", "status", "created_at", "updated_at"];
+    const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+
+    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
+        let AnyEvent::PortalUser(change) = &event.payload else { return Ok(row) };
+        if let E::Created { client_id, contact_id, name, email } = change {
+            return Ok(Some(Self {
+                id: PortalUserId(key),
+                version: event.sequence,
+                created_at: event.recorded_at,
+                updated_at: event.recorded_at,
+                client_id: *client_id,
+                contact_id: *contact_id,
+                name: name.clone(),
+                email: email.clone(),
+                status: PortalUserStatus::Created,
+                invitation_id: None,
+                invitation_expires_at: None,
+                activated_at: None,
+                scopes: vec![],
+                locked_reason: None,
+            }));
+        }
+        let mut row = existing(row, event)?;
+        match change {
+            E::Created { .. } => {}
+            E::Invited { invitation_id, expires_at } => {
+                row.status = PortalUserStatus::Invited;
+                (row.invitation_id, row.invitation_expires_at) = (Some(*invitation_id), Some(*expires_at));
+            }
+            E::InvitationRevoked { .. } => {
+                row.status = PortalUserStatus::Created;
+                (row.invitation_id, row.invitation_expires_at) = (None, None);
+            }
+            E::Activated { .. } => {
+                row.status = PortalUserStatus::Active;
+                (row.invitation_id, row.invitation_expires_at) = (None, None);
+                row.activated_at = row.activated_at.or(Some(event.recorded_at));
+            }
+            E::AccessGranted { scope } => {
+                row.scopes.retain(|s| s != scope);
+                row.scopes.push(scope.clone());
+            }
+            E::AccessRevoked { scope } => row.scopes.retain(|s| s != scope),
+            E::Locked { reason } => {
+                row.status = PortalUserStatus::Locked;
+                row.locked_reason = Some(reason.clone());
+            }
+            E::Unlocked {} => {
+                row.status = PortalUserStatus::Active;
+                row.locked_reason = None;
+            }
+            E::Disabled {} => {
+                row.status = PortalUserStatus::Disabled;
+                (row.invitation_id, row.invitation_expires_at, row.locked_reason) = (None, None, None);
+            }
+            E::Enabled {} => row.status = PortalUserStatus::Created,
+        }
+        Ok(Some(row))
+    }
+
+    stamped!();
+}

@@ -1,0 +1,170 @@
+//! Appointments as calendars and cards show them.
+
+use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use catalogue::AnyEvent;
+use chrono::{DateTime, Utc};
+use kernel::{AppointmentId, Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, UserId};
+use scheduling_events::{AppointmentDetails, AppointmentEvent as E, CancelledBy};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Where an appointment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AppointmentStatus {
+    /// The host has to confirm.
+    Requested,
+    /// Agreed.
+    Booked,
+    /// The host said no.
+    Declined,
+    /// Does not take place.
+    Cancelled,
+    /// Took place.
+    Completed,
+    /// The guest did not come.
+    NoShow,
+}
+
+/// A meeting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AppointmentRow {
+    /// Its id.
+    pub id: AppointmentId,
+    /// How many events it has; also its ETag.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When it changed last.
+    pub updated_at: DateTime<Utc>,
+    /// Where it stands.
+    pub status: AppointmentStatus,
+    /// The kind of meeting.
+    pub event_type_id: EventTypeId,
+    /// Its key.
+    pub event_type_key: Slug,
+    /// What people call it.
+    pub event_type_name: Name,
+    /// Who is met.
+    pub host_id: UserId,
+    /// It begins.
+    pub starts_at: DateTime<Utc>,
+    /// It ends.
+    pub ends_at: DateTime<Utc>,
+    /// The guest's clock.
+    pub time_zone: TimeZone,
+    /// The company, or the guest's own name if there is none.
+    pub client_name: Personal<Name>,
+    /// Who comes.
+    pub invitee_name: Personal<Name>,
+    /// The guest's address.
+    pub invitee_email: Personal<Email>,
+    /// The guest's telephone number.
+    pub invitee_phone: Option<Personal<Phone>>,
+    /// The guest's company.
+    pub company: Option<Personal<Name>>,
+    /// What the guest wrote.
+    pub notes: Option<Personal<Text>>,
+    /// Where the appointment is managed.
+    pub manage_path: String,
+    /// Where it is cancelled.
+    pub cancel_path: String,
+    /// The host asked the guest to choose another time.
+    pub reschedule_requested: bool,
+    /// Who cancelled it, if anybody.
+    pub cancelled_by: Option<CancelledBy>,
+    /// Why it was declined or cancelled, or should be at another time.
+    pub reason: Option<Text>,
+}
+
+impl ReadModel for AppointmentRow {
+    const TABLE: &'static str = "scheduling.appointments";
+    const STREAMS: &'static [&'static str] = &["scheduling.appointment"];
+    const PATH: &'static str = "scheduling/appointments";
+    const READ: &'static str = "scheduling.appointment.read";
+    const ABOUT: &'static str = "Meetings, asked for, agreed and past.";
+    const FILTER: &'static [&'static str] = &[
+        "status",
+        "host_id",
+        "event_type_id",
+        "event_type_key",
+        "invitee_email",
+        "starts_at",
+        "created_at",
+        "updated_at",
+    ];
+    const SORT: &'static [&'static str] = &["starts_at", "created_at", "updated_at"];
+
+    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
+        let AnyEvent::Appointment(change) = &event.payload else { return Ok(row) };
+        let mut row = match (change, row) {
+            (E::Requested { details }, _) => {
+                return Ok(Some(Self::new(key, AppointmentStatus::Requested, details, event)));
+            }
+            (E::Booked { details }, before) => {
+                // Confirming a request keeps the moment it was asked for.
+                let mut row = Self::new(key, AppointmentStatus::Booked, details, event);
+                row.created_at = before.map_or(row.created_at, |requested| requested.created_at);
+                return Ok(Some(row));
+            }
+            (_, row) => existing(row, event)?,
+        };
+        match change {
+            E::Requested { .. } | E::Booked { .. } => {}
+            E::Declined { reason } => {
+                row.status = AppointmentStatus::Declined;
+                row.reason = reason.clone();
+            }
+            E::Rescheduled { to, .. } => {
+                (row.starts_at, row.ends_at) = (to.starts_at, to.ends_at);
+                (row.reschedule_requested, row.reason) = (false, None);
+            }
+            E::RescheduleRequested { reason } => {
+                row.reschedule_requested = true;
+                row.reason = reason.clone();
+            }
+            E::Cancelled { by, reason } => {
+                row.status = AppointmentStatus::Cancelled;
+                row.cancelled_by = Some(*by);
+                row.reason = reason.clone();
+            }
+            E::Completed {} => row.status = AppointmentStatus::Completed,
+            E::NoShow {} => row.status = AppointmentStatus::NoShow,
+        }
+        Ok(Some(row))
+    }
+
+    stamped!();
+}
+
+impl AppointmentRow {
+    fn new(key: Uuid, status: AppointmentStatus, details: &AppointmentDetails, event: &Event) -> Self {
+        let details = details.clone();
+        Self {
+            id: AppointmentId(key),
+            version: event.sequence,
+            created_at: event.recorded_at,
+            updated_at: event.recorded_at,
+            status,
+            event_type_id: details.event_type_id,
+            event_type_key: details.event_type_key,
+            event_type_name: details.event_type_name,
+            host_id: details.host_id,
+            starts_at: details.slot.starts_at,
+            ends_at: details.slot.ends_at,
+            time_zone: details.time_zone,
+            client_name: details.client_name,
+            invitee_name: details.invitee_name,
+            invitee_email: details.invitee_email,
+            invitee_phone: details.invitee_phone,
+            company: details.company,
+            notes: details.notes,
+            manage_path: details.manage_path,
+            cancel_path: details.cancel_path,
+            reschedule_requested: false,
+            cancelled_by: None,
+            reason: None,
+        }
+    }
+}

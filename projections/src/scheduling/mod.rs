@@ -1,0 +1,9 @@
+//! Appointments, what can be booked, and when.
+
+mod appointments;
+mod availabilities;
+mod event_types;
+
+pub use appointments::{AppointmentRow, AppointmentStatus};
+pub use availabilities::AvailabilityRow;
+pub use event_types::EventTypeRow;

@@ -1,0 +1,99 @@
+//! Workflow definitions in their newest version.
+
+use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use catalogue::AnyEvent;
+use chrono::{DateTime, Utc};
+use kernel::{DefinitionId, Name, Text};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+use workflow_events::DefinitionEvent as E;
+
+/// A workflow definition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkflowRow {
+    /// Its id.
+    pub id: DefinitionId,
+    /// How many events it has; also its ETag.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When it changed last.
+    pub updated_at: DateTime<Utc>,
+    /// What it is called.
+    pub name: Name,
+    /// What it is for.
+    pub description: Option<Text>,
+    /// Which event starts a run.
+    pub trigger_event_type: String,
+    /// What the event must satisfy, if anything.
+    pub conditions: Option<Value>,
+    /// What a run does.
+    pub actions: Value,
+    /// How failures are retried, if the definition says so.
+    pub retry_policy: Option<Value>,
+    /// New runs start.
+    pub enabled: bool,
+    /// Which version of the definition this is.
+    pub definition_version: u32,
+    /// SHA-256 of its document.
+    pub definition_hash: String,
+    /// No new run ever starts.
+    pub retired: bool,
+    /// Why it is paused or retired.
+    pub reason: Option<Name>,
+}
+
+impl ReadModel for WorkflowRow {
+    const TABLE: &'static str = "workflow.workflows";
+    const STREAMS: &'static [&'static str] = &["workflow.definition"];
+    const PATH: &'static str = "workflow/workflows";
+    const READ: &'static str = "workflow.definition.read";
+    const ABOUT: &'static str = "Workflow definitions in their newest version.";
+    const FILTER: &'static [&'static str] = &["name", "trigger_event_type", "enabled", "retired"];
+    const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+
+    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
+        let AnyEvent::Definition(change) = &event.payload else { return Ok(row) };
+        if let E::Published { version, hash, name, description, trigger_event_type, document } = change {
+            let part = |value: &Value| (!value.is_null()).then(|| value.clone());
+            return Ok(Some(Self {
+                id: DefinitionId(key),
+                version: event.sequence,
+                created_at: row.as_ref().map_or(event.recorded_at, |before| before.created_at),
+                updated_at: event.recorded_at,
+                name: name.clone(),
+                description: description.clone(),
+                trigger_event_type: trigger_event_type.clone(),
+                conditions: part(&document["trigger"]["condition"]),
+                actions: document["actions"].clone(),
+                retry_policy: part(&document["retry"]),
+                enabled: row.as_ref().is_none_or(|before| before.enabled),
+                definition_version: *version,
+                definition_hash: hash.clone(),
+                retired: row.as_ref().is_some_and(|before| before.retired),
+                reason: row.and_then(|before| before.reason),
+            }));
+        }
+        let mut row = existing(row, event)?;
+        match change {
+            E::Published { .. } => {}
+            E::Paused { reason } => {
+                row.enabled = false;
+                row.reason = Some(reason.clone());
+            }
+            E::Resumed {} => {
+                row.enabled = true;
+                row.reason = None;
+            }
+            E::Retired { reason } => {
+                (row.enabled, row.retired) = (false, true);
+                row.reason = Some(reason.clone());
+            }
+        }
+        Ok(Some(row))
+    }
+
+    stamped!();
+}
