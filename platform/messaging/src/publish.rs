@@ -138,21 +138,15 @@ impl<'a> Publisher<'a> {
         if known && state.last_sequence == self.cursor.stream_sequence {
             return Ok(());
         }
-        if state.messages == 0 {
-            self.ahead.clear();
-            let from = self.first_worth_publishing(head).await?;
-            tracing::warn!(stream = self.options.stream.name, from, "the stream is empty, filling it from the log");
-            return self.rewind(from - 1, state, from, self.cursor.stream_created.is_some()).await;
-        }
         if known && state.last_sequence > self.cursor.stream_sequence {
             return self.catch_up(&found, state, head).await;
         }
         self.ahead.clear();
+        // Strangers' messages count as nothing; consumers do not believe them.
         let Some(newest) = stream::newest(&found, state).await? else {
-            bail!(
-                "stream {} holds messages that are not ours: give this installation its own",
-                self.options.stream.name
-            );
+            let from = self.first_worth_publishing(head).await?;
+            tracing::warn!(stream = self.options.stream.name, from, "the stream is empty, filling it from the log");
+            return self.rewind(from - 1, state, from, self.cursor.stream_created.is_some()).await;
         };
         self.ensure_ours(&newest, head).await?;
         let (stored, found) = (self.cursor.position, newest.position);
@@ -249,7 +243,7 @@ impl<'a> Publisher<'a> {
                 && let Some(event) = page.pop_front()
             {
                 let position = event.position;
-                if self.ahead.remove(&position) {
+                if self.ahead.contains(&position) {
                     flight.push_back(futures::future::ready((position, Ok(None))).boxed());
                     continue;
                 }
@@ -354,6 +348,7 @@ impl<'a> Publisher<'a> {
             }
         };
         self.cursor.position = position;
+        self.ahead.remove(&position);
         // A duplicate is in the stream already and moved nothing.
         if let Some(ack) = ack.filter(|ack| !ack.duplicate) {
             ensure!(ack.stream == self.options.stream.name, "stream {} took our subjects", ack.stream);

@@ -338,3 +338,25 @@ async fn a_stranger_who_publishes_into_the_stream_makes_no_hole() {
     assert!(report.unexpected > 0 && report.unexpected <= strange, "{report}");
     relay.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_somebody_made_otherwise_is_brought_to_its_declaration_and_filled() {
+    let world = World::shared().await;
+    let context = async_nats::jetstream::new(world.nats.clone());
+    let (name, prefix) = (world.options.stream.name.clone(), world.options.stream.prefix.clone());
+    let made = async_nats::jetstream::stream::Config {
+        name: name.clone(),
+        subjects: vec![format!("{prefix}.>")],
+        ..Default::default()
+    };
+    context.create_stream(made).await.unwrap();
+    context.publish(format!("{prefix}.nonsense"), "boo".into()).await.unwrap().await.unwrap();
+    world.append(5).await;
+    let relay = world.relay();
+    world.published(5).await;
+    let report = world.audit().await;
+    assert!(report.missing == 0 && report.unexpected == 1, "{report}");
+    let config = context.get_stream(&name).await.unwrap().cached_info().config.clone();
+    assert!(config.deny_delete && config.deny_purge && config.max_age == world.options.stream.max_age, "{config:?}");
+    relay.stop().await;
+}
