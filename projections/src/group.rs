@@ -2,7 +2,7 @@
 
 use crate::model::ReadModel;
 use crate::table::{Fold, Of, Resource, Table};
-use crate::{crm, files, portal, scheduling, timeline, workflow};
+use crate::{crm, files, portal, projects, scheduling, timeline, workflow};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -60,6 +60,11 @@ pub fn groups() -> &'static [Group] {
             Group::new("crm", 1).with::<crm::ClientRow>().with::<crm::ContactRow>(),
             Group::new("files", 1).with::<files::FolderRow>().with::<files::FolderTemplateRow>(),
             Group::new("portal", 1).with::<portal::PortalUserRow>(),
+            Group::new("projects", 1)
+                .with::<projects::ProjectRow>()
+                .with::<projects::TaskRow>()
+                .with::<projects::MilestoneRow>()
+                .with::<projects::ProjectTemplateRow>(),
             Group::new("scheduling", 1)
                 .with::<scheduling::AppointmentRow>()
                 .with::<scheduling::AvailabilityRow>()

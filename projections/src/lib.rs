@@ -17,6 +17,7 @@ mod worker;
 pub mod crm;
 pub mod files;
 pub mod portal;
+pub mod projects;
 pub mod scheduling;
 pub mod timeline;
 pub mod workflow;

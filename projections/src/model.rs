@@ -83,6 +83,8 @@ pub enum Kind {
     Boolean,
     /// A moment, UTC.
     Time,
+    /// A day.
+    Date,
     /// A list or an object.
     Json,
 }
@@ -96,6 +98,7 @@ impl Kind {
             Self::Integer => "bigint",
             Self::Boolean => "boolean",
             Self::Time => "timestamptz",
+            Self::Date => "date",
             Self::Json => "jsonb",
         }
     }
@@ -132,6 +135,7 @@ fn column(name: String, schema: serde_json::Value) -> Column {
     let kind = match (types.first().map(String::as_str), format.as_deref()) {
         (Some("string"), Some("uuid")) => Kind::Uuid,
         (Some("string"), Some("date-time")) => Kind::Time,
+        (Some("string"), Some("date")) => Kind::Date,
         (Some("string"), _) => Kind::Text,
         (Some("integer"), _) => Kind::Integer,
         (Some("boolean"), _) => Kind::Boolean,

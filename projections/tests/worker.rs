@@ -48,6 +48,8 @@ async fn a_standby_takes_over_when_the_leader_stops() {
     let (stop_one, one) = start(world.database.worker().await).await;
     until_read(&world.worker, head).await;
     let (stop_two, two) = start(world.database.worker().await).await;
+    // The standby has asked for the leases in vain by now.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     stop_one.cancel();
     one.await.unwrap().unwrap();
     for n in 0..30 {

@@ -86,6 +86,7 @@ fn filter_schema(column: &Column) -> Value {
     match column.kind {
         Kind::Uuid => json!({ "type": "string", "format": "uuid" }),
         Kind::Time => json!({ "type": "string", "format": "date-time" }),
+        Kind::Date => json!({ "type": "string", "format": "date" }),
         Kind::Integer => json!({ "type": "integer" }),
         Kind::Boolean => json!({ "type": "boolean" }),
         Kind::Text if !column.values.is_empty() => json!({ "type": "string", "enum": column.values }),

@@ -35,7 +35,9 @@ fn refuse(parameter: &str, message: impl Into<String>) -> Problem {
 /// What a filter parameter of a column is called, and how it compares.
 pub(crate) fn filters_of(column: &Column) -> Vec<(String, &'static str)> {
     match column.kind {
-        Kind::Time => vec![(format!("{}_after", column.name), ">"), (format!("{}_before", column.name), "<")],
+        Kind::Time | Kind::Date => {
+            vec![(format!("{}_after", column.name), ">"), (format!("{}_before", column.name), "<")]
+        }
         _ => vec![(column.name.clone(), "=")],
     }
 }

@@ -1,6 +1,6 @@
 //! Values that come in as text and go into SQL as text with a cast; checked here, so that no cast can fail there.
 
-use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use projections::{Column, Kind};
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ pub(crate) fn checked(column: &Column, text: &str) -> Result<String, String> {
         Kind::Integer => text.parse::<i64>().map(|n| n.to_string()).map_err(|_| "expected an integer".to_owned()),
         Kind::Boolean => text.parse::<bool>().map(|b| b.to_string()).map_err(|_| "expected true or false".to_owned()),
         Kind::Time => time(text).ok_or_else(|| "expected a time such as 2026-12-01T09:30:00Z".to_owned()),
+        Kind::Date => date(text).ok_or_else(|| "expected a day such as 2026-12-01".to_owned()),
         Kind::Text if !column.values.is_empty() && !column.values.iter().any(|value| value == text) => {
             Err(format!("expected one of {}", column.values.join(", ")))
         }
@@ -26,6 +27,11 @@ pub(crate) fn checked(column: &Column, text: &str) -> Result<String, String> {
 fn time(text: &str) -> Option<String> {
     let moment = DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc);
     (1..=9_999).contains(&moment.year()).then(|| moment.to_rfc3339_opts(SecondsFormat::Micros, true))
+}
+
+fn date(text: &str) -> Option<String> {
+    let day = text.parse::<NaiveDate>().ok()?;
+    (1..=9_999).contains(&day.year()).then(|| day.to_string())
 }
 
 #[cfg(test)]
@@ -47,6 +53,8 @@ mod tests {
             (Kind::Time, "yesterday"),
             (Kind::Time, "0000-06-01T00:00:00Z"),
             (Kind::Time, "9999-12-31T23:59:59-14:00"),
+            (Kind::Date, "2026-02-30"),
+            (Kind::Date, "+12026-01-01"),
             (Kind::Text, "a\0b"),
             (Kind::Json, "{}"),
         ] {

@@ -7,6 +7,7 @@ use crm_events::ContactEvent;
 use files_events::FolderEvent;
 use kernel::{Actor, ClientId};
 use portal_events::PortalUserEvent;
+use projects_events::ProjectEvent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -111,7 +112,8 @@ fn client_of(event: &Event) -> Option<ClientId> {
         AnyEvent::Contact(ContactEvent::LinkedToClient { client_id, .. })
         | AnyEvent::Contact(ContactEvent::UnlinkedFromClient { client_id })
         | AnyEvent::PortalUser(PortalUserEvent::Created { client_id, .. }) => Some(*client_id),
-        AnyEvent::Folder(FolderEvent::Created { client_id, .. }) => *client_id,
+        AnyEvent::Folder(FolderEvent::Created { client_id, .. })
+        | AnyEvent::Project(ProjectEvent::Created { client_id, .. }) => *client_id,
         _ => None,
     }
 }

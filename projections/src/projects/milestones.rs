@@ -1,0 +1,105 @@
+//! Milestones of projects.
+
+use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use catalogue::AnyEvent;
+use chrono::{DateTime, NaiveDate, Utc};
+use kernel::{MilestoneId, Name, ProjectId};
+use projects_events::{NewMilestone, ProjectEvent as E};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Where a milestone stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MilestoneStatus {
+    /// Not reached.
+    Open,
+    /// Reached.
+    Completed,
+    /// Reached, as the client agrees.
+    Accepted,
+}
+
+/// A milestone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MilestoneRow {
+    /// Its id.
+    pub id: MilestoneId,
+    /// The project's version when it changed last.
+    pub version: i64,
+    /// When it was put into the project.
+    pub created_at: DateTime<Utc>,
+    /// When it changed last.
+    pub updated_at: DateTime<Utc>,
+    /// The project.
+    pub project_id: ProjectId,
+    /// What it is called.
+    pub name: Name,
+    /// Where it stands.
+    pub status: MilestoneStatus,
+    /// When it is due.
+    pub due_on: Option<NaiveDate>,
+    /// When it was reached.
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+impl ReadModel for MilestoneRow {
+    const TABLE: &'static str = "projects.milestones";
+    const STREAMS: &'static [&'static str] = &["projects.project"];
+    const PATH: &'static str = "projects/milestones";
+    const READ: &'static str = "projects.milestone.read";
+    const ABOUT: &'static str = "Milestones of projects.";
+    const FILTER: &'static [&'static str] = &["project_id", "status", "due_on", "created_at", "updated_at"];
+    const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+
+    fn keys(event: &Event) -> Vec<Uuid> {
+        let AnyEvent::Project(change) = &event.payload else { return vec![] };
+        match change {
+            E::Created { milestones, .. } => milestones.iter().map(|milestone| milestone.id.0).collect(),
+            E::MilestoneCreated { milestone } => vec![milestone.id.0],
+            E::MilestoneCompleted { milestone_id, .. } | E::MilestoneAccepted { milestone_id } => vec![milestone_id.0],
+            _ => vec![],
+        }
+    }
+
+    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
+        let AnyEvent::Project(change) = &event.payload else { return Ok(row) };
+        match change {
+            E::Created { milestones, .. } => {
+                return Ok(milestones.iter().find(|new| new.id.0 == key).map(|new| Self::new(new, event)));
+            }
+            E::MilestoneCreated { milestone } => return Ok(Some(Self::new(milestone, event))),
+            _ => {}
+        }
+        let mut row = existing(row, event)?;
+        match change {
+            E::MilestoneCompleted { .. } => {
+                row.status = MilestoneStatus::Completed;
+                row.completed_at = Some(event.recorded_at);
+            }
+            E::MilestoneAccepted { .. } => row.status = MilestoneStatus::Accepted,
+            // Everything else is about the project or its tasks, see `keys`.
+            _ => {}
+        }
+        Ok(Some(row))
+    }
+
+    stamped!();
+}
+
+impl MilestoneRow {
+    fn new(new: &NewMilestone, event: &Event) -> Self {
+        Self {
+            id: new.id,
+            version: event.sequence,
+            created_at: event.recorded_at,
+            updated_at: event.recorded_at,
+            project_id: ProjectId(event.aggregate_id),
+            name: new.name.clone(),
+            status: MilestoneStatus::Open,
+            due_on: new.due_on,
+            completed_at: None,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Projects as boards and lists show them.
+
+use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use catalogue::AnyEvent;
+use chrono::{DateTime, NaiveDate, Utc};
+use kernel::{ClientId, Name, ProjectId, Slug, Text};
+use projects_events::ProjectEvent as E;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Where a project stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProjectStatus {
+    /// Not begun.
+    Draft,
+    /// Being worked on.
+    Active,
+    /// Pauses.
+    Held,
+    /// Done.
+    Completed,
+    /// Given up.
+    Cancelled,
+}
+
+/// A project; its milestones and tasks have tables of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProjectRow {
+    /// Its id.
+    pub id: ProjectId,
+    /// How many events it has; also its ETag.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When it changed last.
+    pub updated_at: DateTime<Utc>,
+    /// What it is called.
+    pub name: Name,
+    /// For whom.
+    pub client_id: Option<ClientId>,
+    /// The template it was made from.
+    pub template: Option<Slug>,
+    /// Where it stands.
+    pub status: ProjectStatus,
+    /// Its first day.
+    pub starts_on: NaiveDate,
+    /// Why it pauses or was given up.
+    pub reason: Option<Text>,
+    /// How many milestones it has.
+    pub milestone_count: u32,
+    /// How many tasks it has, cancelled ones included.
+    pub task_count: u32,
+    /// When it was done.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// Taken out of the lists.
+    pub archived: bool,
+}
+
+impl ReadModel for ProjectRow {
+    const TABLE: &'static str = "projects.projects";
+    const STREAMS: &'static [&'static str] = &["projects.project"];
+    const PATH: &'static str = "projects/projects";
+    const READ: &'static str = "projects.project.read";
+    const ABOUT: &'static str = "Projects.";
+    const FILTER: &'static [&'static str] =
+        &["name", "client_id", "template", "status", "starts_on", "archived", "created_at", "updated_at"];
+    const SORT: &'static [&'static str] = &["name", "starts_on", "created_at", "updated_at"];
+
+    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
+        let AnyEvent::Project(change) = &event.payload else { return Ok(row) };
+        if let E::Created { name, client_id, template, starts_on, milestones, tasks } = change {
+            return Ok(Some(Self {
+                id: ProjectId(key),
+                version: event.sequence,
+                created_at: event.recorded_at,
+                updated_at: event.recorded_at,
+                name: name.clone(),
+                client_id: *client_id,
+                template: template.clone(),
+                status: ProjectStatus::Draft,
+                starts_on: *starts_on,
+                reason: None,
+                milestone_count: u32::try_from(milestones.len()).unwrap_or(u32::MAX),
+                task_count: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
+                completed_at: None,
+                archived: false,
+            }));
+        }
+        let mut row = existing(row, event)?;
+        match change {
+            E::Created { .. } => {}
+            E::Renamed { name } => row.name = name.clone(),
+            E::Activated {} => {
+                row.status = ProjectStatus::Active;
+                row.reason = None;
+            }
+            E::Held { reason } => {
+                row.status = ProjectStatus::Held;
+                row.reason = reason.clone();
+            }
+            E::Completed {} => {
+                row.status = ProjectStatus::Completed;
+                row.completed_at = Some(event.recorded_at);
+            }
+            E::Cancelled { reason } => {
+                row.status = ProjectStatus::Cancelled;
+                row.reason = reason.clone();
+            }
+            E::Archived {} => row.archived = true,
+            E::MilestoneCreated { .. } => row.milestone_count += 1,
+            E::TaskCreated { .. } => row.task_count += 1,
+            // The version and the time of the project move on with its parts.
+            E::MilestoneCompleted { .. }
+            | E::MilestoneAccepted { .. }
+            | E::TaskAssigned { .. }
+            | E::TaskStarted { .. }
+            | E::TaskBlocked { .. }
+            | E::TaskCompleted { .. }
+            | E::TaskReopened { .. }
+            | E::TaskCancelled { .. } => {}
+        }
+        Ok(Some(row))
+    }
+
+    stamped!();
+}

@@ -1,0 +1,417 @@
+//! The query API over HTTP, on a real PostgreSQL and with real tokens.
+
+#[path = "../../projections/tests/common/mod.rs"]
+mod common;
+
+use actix_web::dev::ServiceResponse;
+use actix_web::middleware::from_fn;
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::web::Data;
+use actix_web::{App, http::StatusCode};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use common::{World, client, crm, renamed, tagged, tenant};
+use crm_events::{ClientEvent, ClientKind, ClientStatus};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use query_api::{Api, configure};
+use serde_json::{Value, json};
+use sqlx::postgres::PgPoolOptions;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+use web::{Verifier, VerifierSettings};
+
+/// An issuer of tokens and a verifier that trusts it.
+struct Issuer {
+    signing: EncodingKey,
+    verifier: Data<Verifier>,
+}
+
+impl Issuer {
+    async fn new() -> Self {
+        let document = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k", "use": "sig", "alg": "EdDSA",
+                          "x": BASE64.encode(pair.public_key().as_ref()) });
+        let path = std::env::temp_dir().join(format!("jwks-{}.json", Uuid::now_v7()));
+        std::fs::write(&path, json!({ "keys": [jwk] }).to_string()).unwrap();
+        let settings = VerifierSettings {
+            jwks: path.display().to_string(),
+            refresh: Duration::from_secs(300),
+            issuer: "https://id.example".into(),
+            audience: "ubos".into(),
+            leeway_seconds: 5,
+        };
+        let verifier = Data::new(Verifier::start(settings).await.unwrap());
+        Self { signing: EncodingKey::from_ed_der(document.as_ref()), verifier }
+    }
+
+    fn token(&self, firm: u128, roles: &[&str]) -> String {
+        let expires = chrono::Utc::now().timestamp() + 600;
+        let claims = json!({ "iss": "https://id.example", "aud": "ubos", "sub": Uuid::from_u128(7),
+                             "tenant": tenant(firm), "roles": roles, "exp": expires });
+        let header = Header { kid: Some("k".into()), ..Header::new(Algorithm::EdDSA) };
+        jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
+    }
+}
+
+/// The service on one database, as `server` mounts it.
+macro_rules! service {
+    ($world:expr, $issuer:expr) => {{
+        let api = Data::new(Api::new($world.database.query().await, Duration::from_millis(300)));
+        let app = App::new()
+            .wrap(from_fn(web::observe))
+            .app_data($issuer.verifier.clone())
+            .configure(|config| configure(config, api))
+            .default_service(actix_web::web::route().to(web::not_found_handler));
+        init_service(app).await
+    }};
+}
+
+fn get(path: &str, token: &str) -> TestRequest {
+    TestRequest::get().uri(path).insert_header(("authorization", format!("Bearer {token}")))
+}
+
+fn header<'r, B>(response: &'r ServiceResponse<B>, name: &str) -> &'r str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+async fn json_of(response: ServiceResponse<impl actix_web::body::MessageBody>) -> (StatusCode, Value) {
+    let status = response.status();
+    let body = read_body(response).await;
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+/// Clients of two firms, some alike.
+async fn world() -> World {
+    let mut world = World::new().await;
+    for n in 0..23u128 {
+        let id = Uuid::from_u128(1_000 + n);
+        let name = format!("Client {:02}", n / 2);
+        let kind = if n % 3 == 0 { ClientKind::Individual } else { ClientKind::Organisation };
+        let email = Some(format!("c{n}@example.com").parse::<kernel::Email>().unwrap().into());
+        let name = name.parse::<kernel::Name>().unwrap().into();
+        world.event(tenant(1), id, ClientEvent::Created { name, kind, email, phone: None });
+        if n % 2 == 0 {
+            world.event(
+                tenant(1),
+                id,
+                ClientEvent::StatusChanged { from: ClientStatus::Prospect, to: ClientStatus::Active },
+            );
+        }
+    }
+    world.event(tenant(2), Uuid::from_u128(2_000), client("Foreign"));
+    world.write().await;
+    world.catch_up(crm(), 1_000).await;
+    world
+}
+
+#[actix_web::test]
+async fn a_record_has_the_fields_of_its_row_type_and_its_version_as_entity_tag() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let app = service!(world, issuer);
+    let token = issuer.token(1, &["viewer"]);
+    let path = format!("/v1/crm/clients/{}", Uuid::from_u128(1_000));
+    let response = call_service(&app, get(&path, &token).to_request()).await;
+    assert_eq!(header(&response, "etag"), "\"2\"");
+    assert!(response.headers().contains_key("request-id"));
+    let (status, body) = json_of(response).await;
+    assert_eq!(status, 200);
+    let fields: Vec<&String> = body.as_object().unwrap().keys().collect();
+    let expected = [
+        "id",
+        "version",
+        "created_at",
+        "updated_at",
+        "name",
+        "kind",
+        "email",
+        "phone",
+        "status",
+        "owner_id",
+        "tags",
+        "blocked_reason",
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!(
+        (&body["status"], &body["email"], &body["version"]),
+        (&json!("active"), &json!("c0@example.com"), &json!(2))
+    );
+
+    for (tag, status) in
+        [("\"2\"", 304), ("W/\"2\"", 304), ("\"1\", \"2\"", 304), ("*", 304), ("\"1\"", 200), ("2", 200)]
+    {
+        let request = get(&path, &token).insert_header(("if-none-match", tag)).to_request();
+        let response = call_service(&app, request).await;
+        assert_eq!(response.status(), status, "{tag}");
+        assert_eq!(header(&response, "etag"), "\"2\"");
+        assert_eq!(read_body(response).await.is_empty(), status == 304);
+    }
+}
+
+#[actix_web::test]
+async fn unknown_foreign_and_malformed_ids_are_all_not_found() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let app = service!(world, issuer);
+    let token = issuer.token(1, &["owner"]);
+    let foreign = Uuid::from_u128(2_000).to_string();
+    let unknown = Uuid::from_u128(77).to_string();
+    for id in [foreign.as_str(), unknown.as_str(), "1", "' or 1=1 --", "%00", "%F0%9F%98%80"] {
+        let path = format!("/v1/crm/clients/{}", id.replace(' ', "%20"));
+        let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (404, Some("not-found")), "{id}");
+    }
+    // The firm it belongs to sees it.
+    let path = format!("/v1/crm/clients/{foreign}");
+    let own = issuer.token(2, &["viewer"]);
+    assert_eq!(call_service(&app, get(&path, &own).to_request()).await.status(), 200);
+}
+
+#[actix_web::test]
+async fn without_token_permission_or_path_there_is_a_problem() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let app = service!(world, issuer);
+    let token = issuer.token(1, &["viewer"]);
+    let response = call_service(&app, TestRequest::get().uri("/v1/crm/clients").to_request()).await;
+    assert_eq!((response.status().as_u16(), header(&response, "www-authenticate")), (401, "Bearer"));
+    let (status, body) =
+        json_of(call_service(&app, get("/v1/crm/clients", &issuer.token(1, &[])).to_request()).await).await;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (403, Some("forbidden")));
+    for path in ["/v1/crm/unicorns", "/v1/crm", "/v1/pg_catalog/pg_class", "/v2/crm/clients", "/v1/crm/clients/a/b"] {
+        assert_eq!(call_service(&app, get(path, &token).to_request()).await.status(), 404, "{path}");
+    }
+    let request =
+        TestRequest::post().uri("/v1/crm/clients").insert_header(("authorization", format!("Bearer {token}")));
+    assert_eq!(call_service(&app, request.to_request()).await.status(), 405);
+}
+
+#[actix_web::test]
+async fn every_order_is_paged_through_without_gap_or_repeat() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let app = service!(world, issuer);
+    let token = issuer.token(1, &["viewer"]);
+    for sort in ["", "name", "-name", "created_at", "-created_at", "name,-created_at", "-name,updated_at"] {
+        let mut path = format!("/v1/crm/clients?limit=4&kind=organisation&sort={sort}").replace("&sort=&", "&");
+        if sort.is_empty() {
+            path = "/v1/crm/clients?limit=4&kind=organisation".to_owned();
+        }
+        let (mut ids, mut names) = (vec![], vec![]);
+        loop {
+            let response = call_service(&app, get(&path, &token).to_request()).await;
+            let link = response.headers().get("link").map(|l| l.to_str().unwrap().to_owned());
+            let (status, body) = json_of(response).await;
+            assert_eq!(status, 200, "{sort}: {body}");
+            for row in body["data"].as_array().unwrap() {
+                ids.push(row["id"].as_str().unwrap().to_owned());
+                names.push(row["name"].as_str().unwrap().to_owned());
+            }
+            assert_eq!(body["has_more"].as_bool().unwrap(), link.is_some());
+            assert_eq!(body["next_cursor"].is_string(), link.is_some());
+            let Some(link) = link else { break };
+            path = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+        }
+        assert_eq!(ids.len(), 15, "{sort}");
+        let mut ordered = names.clone();
+        ordered.sort();
+        if sort.starts_with("-name") {
+            ordered.reverse();
+        }
+        if sort.contains("name") {
+            assert_eq!(names, ordered, "{sort}");
+        }
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 15, "{sort}: every client once");
+    }
+}
+
+#[actix_web::test]
+async fn filters_select_and_only_within_the_firm() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let app = service!(world, issuer);
+    let token = issuer.token(1, &["viewer"]);
+    for (query, expected) in [
+        ("", 23),
+        ("status=active", 12),
+        ("status=active&kind=individual", 4),
+        ("name=Client%2003", 2),
+        ("email=C3@Example.com", 1),
+        ("created_at_after=2020-01-01T00:00:00Z", 23),
+        ("created_at_before=2020-01-01T00:00:00Z", 0),
+        ("name=Foreign", 0),
+        ("owner_id=00000000-0000-0000-0000-000000000001", 0),
+        ("name=%27%3B%20drop%20table%20crm.clients%3B%20--", 0),
+    ] {
+        let path = format!("/v1/crm/clients?limit=200&{query}");
+        let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+        assert_eq!(status, 200, "{query}: {body}");
+        assert_eq!(body["data"].as_array().unwrap().len(), expected, "{query}");
+    }
+}
+
+#[actix_web::test]
+async fn a_parameter_that_means_nothing_is_refused_by_name() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let app = service!(world, issuer);
+    let token = issuer.token(1, &["viewer"]);
+    let page = call_service(&app, get("/v1/crm/clients?limit=2&sort=name", &token).to_request()).await;
+    let cursor = json_of(page).await.1["next_cursor"].as_str().unwrap().to_owned();
+    let forged = BASE64.encode(json!({ "of": "x", "after": ["a", "b"] }).to_string());
+    for (query, parameter, code) in [
+        ("colour=red".to_owned(), "colour", "invalid-parameter"),
+        ("phone=%2B491234567".to_owned(), "phone", "invalid-parameter"),
+        ("limit=0".to_owned(), "limit", "invalid-parameter"),
+        ("limit=201".to_owned(), "limit", "invalid-parameter"),
+        ("limit=ten".to_owned(), "limit", "invalid-parameter"),
+        ("sort=email".to_owned(), "sort", "invalid-parameter"),
+        ("sort=name,name".to_owned(), "sort", "invalid-parameter"),
+        ("sort=name,".to_owned(), "sort", "invalid-parameter"),
+        ("status=sleeping".to_owned(), "status", "invalid-parameter"),
+        ("status=active&status=former".to_owned(), "status", "invalid-parameter"),
+        ("owner_id=me".to_owned(), "owner_id", "invalid-parameter"),
+        ("created_at_after=today".to_owned(), "created_at_after", "invalid-parameter"),
+        ("created_at=2020-01-01T00:00:00Z".to_owned(), "created_at", "invalid-parameter"),
+        ("name=%00".to_owned(), "name", "invalid-parameter"),
+        ("cursor=garbage".to_owned(), "cursor", "invalid-cursor"),
+        (format!("cursor={forged}"), "cursor", "invalid-cursor"),
+        (format!("cursor={cursor}&sort=-name"), "cursor", "invalid-cursor"),
+        (format!("cursor={cursor}&sort=name&status=active"), "cursor", "invalid-cursor"),
+    ] {
+        let path = format!("/v1/crm/clients?{query}");
+        let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+        let got = (status.as_u16(), body["code"].as_str(), body["parameter"].as_str());
+        assert_eq!(got, (400, Some(code), Some(parameter)), "{query}: {body}");
+    }
+    let path = format!("/v1/crm/clients?cursor={cursor}&sort=name");
+    assert_eq!(
+        call_service(&app, get(&path, &issuer.token(2, &["viewer"])).to_request()).await.status(),
+        400,
+        "another firm's"
+    );
+    assert_eq!(call_service(&app, get(&path, &token).to_request()).await.status(), 200);
+    let path = format!("/v1/crm/clients/{}?expand=owner", Uuid::from_u128(1_000));
+    let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+    assert_eq!((status.as_u16(), body["parameter"].as_str()), (400, Some("expand")));
+}
+
+#[actix_web::test]
+async fn a_cursor_with_a_value_of_the_wrong_type_is_refused() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let app = service!(world, issuer);
+    let token = issuer.token(1, &["viewer"]);
+    let page = call_service(&app, get("/v1/crm/clients?limit=2", &token).to_request()).await;
+    let cursor = json_of(page).await.1["next_cursor"].as_str().unwrap().to_owned();
+    let mut content: Value = serde_json::from_slice(&BASE64.decode(cursor).unwrap()).unwrap();
+    content["after"][0] = json!("yesterday");
+    let path = format!("/v1/crm/clients?cursor={}", BASE64.encode(content.to_string()));
+    let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (400, Some("invalid-cursor")));
+}
+
+#[actix_web::test]
+async fn min_position_waits_for_the_read_model_and_says_how_far_it_is_behind() {
+    let (mut world, issuer) = (world().await, Issuer::new().await);
+    let app = service!(world, issuer);
+    let token = issuer.token(1, &["viewer"]);
+    let id = Uuid::from_u128(1_000);
+    world.event(tenant(1), id, renamed("Written just now"));
+    world.event(tenant(1), id, tagged("new"));
+    let head = world.write().await;
+    let path = format!("/v1/crm/clients/{id}");
+
+    let started = Instant::now();
+    let request = get(&path, &token).insert_header(("min-position", head.to_string())).to_request();
+    let response = call_service(&app, request).await;
+    assert!(started.elapsed() >= Duration::from_millis(300), "waits as long as it may");
+    assert_eq!(header(&response, "retry-after"), "1");
+    let (status, body) = json_of(response).await;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (503, Some("projection-behind")), "{body}");
+    assert_eq!((body["behind"].as_i64(), body["position"].as_i64()), (Some(2), Some(head - 2)));
+
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        world.catch_up(crm(), 1_000).await;
+    };
+    let request = get(&path, &token).insert_header(("min-position", head.to_string())).to_request();
+    let (response, ()) = tokio::join!(call_service(&app, request), later);
+    let (status, body) = json_of(response).await;
+    assert_eq!((status.as_u16(), body["name"].as_str()), (200, Some("Written just now")));
+
+    let started = Instant::now();
+    let request = get("/v1/crm/clients", &token).insert_header(("min-position", "1")).to_request();
+    assert_eq!(call_service(&app, request).await.status(), 200);
+    assert!(started.elapsed() < Duration::from_millis(250), "what is there already is not waited for");
+    for wrong in ["-1", "soon", "1.5", "99999999999999999999"] {
+        let request = get(&path, &token).insert_header(("min-position", wrong)).to_request();
+        let (status, body) = json_of(call_service(&app, request).await).await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (400, Some("invalid-header")), "{wrong}");
+    }
+}
+
+#[actix_web::test]
+async fn on_one_connection_under_churn_no_firm_sees_another_firms_rows() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let pool = PgPoolOptions::new().max_connections(1).connect(&world.database.url("ubos_query")).await.unwrap();
+    let api = Data::new(Api::new(pool.clone(), Duration::from_millis(300)));
+    let app = App::new().app_data(issuer.verifier.clone()).configure(|config| configure(config, api));
+    let app = init_service(app).await;
+    let tokens = [issuer.token(1, &["viewer"]), issuer.token(2, &["viewer"])];
+    let mut cut = 0;
+    for round in 0..400u64 {
+        let firm = (round % 2) as usize;
+        let path = match round % 3 {
+            0 => "/v1/crm/clients?limit=200".to_owned(),
+            1 => format!("/v1/crm/clients/{}", Uuid::from_u128(1_000)),
+            _ => format!("/v1/crm/clients/{}", Uuid::from_u128(2_000)),
+        };
+        let answer = call_service(&app, get(&path, &tokens[firm]).to_request());
+        // Every fifth client hangs up, each after another number of steps.
+        if round % 5 == 4 {
+            let (mut answer, mut pending) = (Box::pin(answer), true);
+            for _ in 0..round % 11 {
+                pending = pending && futures::poll!(&mut answer).is_pending();
+                tokio::time::sleep(Duration::from_micros(50)).await;
+            }
+            cut += i32::from(pending);
+            continue;
+        }
+        let (status, body) = json_of(answer.await).await;
+        match round % 3 {
+            0 => assert_eq!(body["data"].as_array().unwrap().len(), [23, 1][firm], "{body}"),
+            1 => assert_eq!(status, [200, 404][firm]),
+            _ => assert_eq!(status, [404, 200][firm]),
+        }
+        let setting: Option<String> = sqlx::query_scalar("select nullif(current_setting('ubos.tenant_id', true), '')")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert_eq!(setting, None, "the tenant outlived its statement");
+    }
+    assert!(cut > 5, "only {cut} requests were cut off");
+}
+
+#[test]
+fn the_document_describes_every_read_table() {
+    let document = query_api::openapi();
+    assert_eq!(document["openapi"], "3.1.0");
+    let list = &document["paths"]["/v1/crm/clients"]["get"];
+    assert_eq!((&list["operationId"], &list["x-permission"]), (&json!("crm.client.list"), &json!("crm.client.read")));
+    let names: Vec<&str> = list["parameters"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    for name in ["limit", "cursor", "sort", "status", "created_at_after", "Min-Position"] {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+    let status = list["parameters"].as_array().unwrap().iter().find(|p| p["name"] == "status").unwrap();
+    assert_eq!(status["schema"]["enum"], json!(["prospect", "onboarding", "active", "dormant", "former"]));
+    let paths = document["paths"].as_object().unwrap().len();
+    assert_eq!(paths, projections::resources().count() * 2);
+    let mut ids: Vec<&str> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|path| path["get"]["operationId"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    let count = ids.len();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "operation ids are unique");
+}
