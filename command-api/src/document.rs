@@ -2,14 +2,14 @@
 
 use crate::routes::action_of;
 use ::web::openapi;
-use event_store::{CommandBus, CommandInfo};
+use event_store::CommandInfo;
 use serde_json::{Map, Value, json};
 
-/// Every mounted command as an operation.
-pub fn openapi(bus: &CommandBus) -> Value {
+/// These commands as operations.
+pub fn openapi(commands: &[CommandInfo]) -> Value {
     let mut paths = Map::new();
-    for info in bus.commands() {
-        let action = action_of(bus, info);
+    for info in commands {
+        let action = action_of(commands, info);
         let path = match (info.entry.creates, action.is_empty()) {
             (true, true) => format!("/v1/{}", info.path),
             (true, false) => format!("/v1/{}/{action}", info.path),

@@ -23,19 +23,20 @@ pub struct Api {
 impl Api {
     /// Routes every command that is mounted on `bus`.
     pub fn new(bus: CommandBus, max_body_bytes: usize) -> Self {
-        let commands = bus.commands().map(|info| ((info.path.to_owned(), action_of(&bus, info)), *info)).collect();
+        let all: Vec<CommandInfo> = bus.commands().copied().collect();
+        let commands = all.iter().map(|info| ((info.path.to_owned(), action_of(&all, info)), *info)).collect();
         Self { bus, commands, max_body_bytes }
     }
 }
 
 /// The part of the URL that names the command: empty for an aggregate's first creation.
-pub(crate) fn action_of(bus: &CommandBus, info: &CommandInfo) -> String {
-    if info.entry.creates && first_creation(bus, info) { String::new() } else { info.entry.action.replace('_', "-") }
+pub(crate) fn action_of(all: &[CommandInfo], info: &CommandInfo) -> String {
+    if info.entry.creates && first_creation(all, info) { String::new() } else { info.entry.action.replace('_', "-") }
 }
 
 /// The creation with the shortest name is the plain one: `create` before `create_from_template`.
-fn first_creation(bus: &CommandBus, info: &CommandInfo) -> bool {
-    let creations = bus.commands().filter(|other| other.path == info.path && other.entry.creates);
+fn first_creation(all: &[CommandInfo], info: &CommandInfo) -> bool {
+    let creations = all.iter().filter(|other| other.path == info.path && other.entry.creates);
     creations.min_by_key(|other| other.entry.action.len()).is_some_and(|first| first.entry.name == info.entry.name)
 }
 

@@ -1,3 +1,129 @@
 //! The one binary `ubos`: every role and every operator verb is a subcommand.
 
-fn main() {}
+mod demo;
+mod generate;
+mod operate;
+mod roles;
+mod token;
+mod verify;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use roles::Role;
+use runtime::settings::Settings;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The open-source backend that professional-services firms run their business on.
+#[derive(Parser)]
+#[command(name = "ubos", version, arg_required_else_help = true)]
+struct Cli {
+    /// Settings file (TOML); the environment (UBOS__SECTION__FIELD) overrides it.
+    #[arg(long, global = true, env = "UBOS_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Runs the role that takes commands over HTTP.
+    CommandApi,
+    /// Runs the role that answers queries over HTTP.
+    QueryApi,
+    /// Runs the role that publishes the log to NATS, or operates it.
+    Relay {
+        #[command(subcommand)]
+        verb: Option<operate::RelayVerb>,
+    },
+    /// Runs the role that builds the read models, or operates it.
+    Projections {
+        #[command(subcommand)]
+        verb: Option<operate::ProjectionsVerb>,
+    },
+    /// Runs the role that runs workflows, or operates it.
+    Workflow {
+        #[command(subcommand)]
+        verb: Option<operate::WorkflowVerb>,
+    },
+    /// Runs every role in one process, for small installs.
+    All,
+    /// Makes roles and database if it may, then brings the schemas up to date.
+    Migrate,
+    /// Mints a development token; refuses to with production settings.
+    Token(token::TokenArguments),
+    /// The demo tenant.
+    Demo {
+        #[command(subcommand)]
+        verb: demo::DemoVerb,
+    },
+    /// The event log.
+    Log {
+        #[command(subcommand)]
+        verb: operate::LogVerb,
+    },
+    /// Proves that nothing is missing: log, stream, read models and runs. Fails if there is a difference.
+    Verify {
+        /// How long readers may take to catch up before differences count.
+        #[arg(long, default_value_t = 60)]
+        wait_seconds: u64,
+    },
+    /// Rewrites what is generated from the code, below the current folder.
+    Gen,
+}
+
+fn main() -> ExitCode {
+    runtime::install_crypto();
+    let cli = Cli::parse();
+    let tokio = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(tokio) => tokio,
+        Err(error) => {
+            eprintln!("ubos: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match tokio.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            // One line for people; a role has logged the same with its context.
+            eprintln!("ubos: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    let role = match &cli.verb {
+        Verb::CommandApi => Some(vec![Role::CommandApi]),
+        Verb::QueryApi => Some(vec![Role::QueryApi]),
+        Verb::Relay { verb: None } => Some(vec![Role::Relay]),
+        Verb::Projections { verb: None } => Some(vec![Role::Projections]),
+        Verb::Workflow { verb: None } => Some(vec![Role::Workflow]),
+        Verb::All => Some(vec![Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow]),
+        _ => None,
+    };
+    if matches!(cli.verb, Verb::Gen) {
+        generate::write(&std::env::current_dir()?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = Settings::load(cli.config.as_deref())?;
+    if let Some(roles) = role {
+        return roles::run(&settings, &roles).await;
+    }
+    operate::log_to_stderr();
+    match cli.verb {
+        Verb::Migrate => {
+            runtime::database::migrate(&settings.database).await?;
+            println!("migrated");
+        }
+        Verb::Token(arguments) => println!("{}", token::mint(&settings, &arguments)?),
+        Verb::Demo { verb } => demo::run(&settings, verb).await?,
+        Verb::Log { verb } => operate::log(&settings, verb).await?,
+        Verb::Relay { verb: Some(verb) } => operate::relay(&settings, verb).await?,
+        Verb::Projections { verb: Some(verb) } => return operate::projections(&settings, verb).await,
+        Verb::Workflow { verb: Some(verb) } => operate::workflow(&settings, verb).await?,
+        Verb::Verify { wait_seconds } => return verify::run(&settings, wait_seconds).await,
+        _ => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}

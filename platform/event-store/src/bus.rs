@@ -34,6 +34,12 @@ impl CommandBus {
         Self { store, commands: Arc::default() }
     }
 
+    /// Every command of one aggregate, without a bus; for descriptions.
+    pub fn commands_of<A: Aggregate>() -> impl Iterator<Item = CommandInfo> {
+        let rejections = <A::Rejection as kernel::Rejection>::CATALOGUE;
+        A::Command::CATALOGUE.iter().map(move |entry| CommandInfo { entry, path: A::PATH, rejections, run: run::<A> })
+    }
+
     /// Every command, by name.
     pub fn commands(&self) -> impl Iterator<Item = &CommandInfo> {
         self.commands.values()
@@ -64,10 +70,7 @@ impl CommandBus {
 impl Mounts for CommandBus {
     fn mount<A: Aggregate>(&mut self) {
         let commands = Arc::make_mut(&mut self.commands);
-        for entry in A::Command::CATALOGUE {
-            let rejections = <A::Rejection as kernel::Rejection>::CATALOGUE;
-            commands.insert(entry.name, CommandInfo { entry, path: A::PATH, rejections, run: run::<A> });
-        }
+        commands.extend(Self::commands_of::<A>().map(|info| (info.entry.name, info)));
     }
 }
 

@@ -20,11 +20,6 @@ impl TestNats {
         let url = crate::from_xtask("UBOS_TEST_NATS_URL");
         Self { url, stream: format!("EVENTS_{id}"), prefix: format!("test.{id}.events") }
     }
-
-    /// A client.
-    pub async fn client(&self) -> async_nats::Client {
-        async_nats::connect(&self.url).await.expect("NATS answers")
-    }
 }
 
 impl Default for TestNats {

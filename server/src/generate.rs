@@ -1,0 +1,46 @@
+//! `ubos gen`: rewrites every file that is generated from the code.
+
+use anyhow::{Context, Result};
+use event_store::{CommandBus, CommandInfo};
+use kernel::{Aggregate, Mounts};
+use std::fs;
+use std::path::Path;
+
+/// Writes below `root`; files that would not change are left alone.
+pub fn write(root: &Path) -> Result<()> {
+    catalogue::write(root).context("event-schemas")?;
+    let mut files = vec![
+        ("docs/openapi/query.json", pretty(&query_api::openapi())?),
+        ("docs/openapi/command.json", pretty(&command_api::openapi(&commands()))?),
+        ("deploy/config.default.toml", runtime::settings::documented_defaults()),
+        ("workflow/definition.schema.json", pretty(&workflow::definition_schema())?),
+    ];
+    files.sort_unstable();
+    for (path, content) in files {
+        let file = root.join(path);
+        if fs::read_to_string(&file).is_ok_and(|old| old == content) {
+            continue;
+        }
+        fs::create_dir_all(file.parent().context("a path without a folder")?)?;
+        fs::write(&file, content).with_context(|| format!("writing {path}"))?;
+        println!("wrote {path}");
+    }
+    Ok(())
+}
+
+fn pretty(value: &serde_json::Value) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// Every command, without a store behind them: nothing is executed here.
+fn commands() -> Vec<CommandInfo> {
+    struct Collected(Vec<CommandInfo>);
+    impl Mounts for Collected {
+        fn mount<A: Aggregate>(&mut self) {
+            self.0.extend(CommandBus::commands_of::<A>());
+        }
+    }
+    let mut collected = Collected(vec![]);
+    registry::mount_all(&mut collected);
+    collected.0
+}

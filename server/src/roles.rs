@@ -1,0 +1,277 @@
+//! Starting, serving and stopping the roles.
+
+use ::web::{Verifier, VerifierSettings, not_found_handler, observe};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use anyhow::{Context, Result};
+use event_store::{CommandBus, Log, Store, StoreOptions};
+use messaging::{Feed, Relay, RelayOptions, StreamSettings};
+use runtime::health::Health;
+use runtime::settings::Settings;
+use runtime::telemetry::{self, Telemetry};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgPool;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long a role waits for the database when it starts.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A role of the binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Takes commands.
+    CommandApi,
+    /// Answers queries.
+    QueryApi,
+    /// Publishes the log.
+    Relay,
+    /// Builds the read models.
+    Projections,
+    /// Runs the workflows.
+    Workflow,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::CommandApi => "command-api",
+            Role::QueryApi => "query-api",
+            Role::Relay => "relay",
+            Role::Projections => "projections",
+            Role::Workflow => "workflow",
+        }
+    }
+}
+
+/// Runs roles until the process is asked to stop and everything accepted is finished, or until one of them fails.
+pub async fn run(settings: &Settings, roles: &[Role]) -> Result<ExitCode> {
+    let service = match roles {
+        [one] => one.name(),
+        _ => "ubos",
+    };
+    let telemetry = telemetry::init(&settings.telemetry, service)?;
+    let stop = runtime::shutdown::token()?;
+    let mut running = JoinSet::new();
+    for role in roles.iter().copied() {
+        let (settings, stop) = (settings.clone(), stop.clone());
+        let health = Health::new(stop.clone(), telemetry.metrics.clone());
+        running.spawn(async move {
+            tracing::info!(role = role.name(), "starting");
+            let ended = one(role, &settings, health, stop).await;
+            (role, ended)
+        });
+    }
+    let upkeep = tokio::spawn(upkeep(telemetry, stop.clone()));
+    let mut code = ExitCode::SUCCESS;
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok((role, Ok(()))) => tracing::info!(role = role.name(), "stopped"),
+            Ok((role, Err(error))) => {
+                tracing::error!(role = role.name(), error = format!("{error:#}"), "failed");
+                eprintln!("ubos {}: {error:#}", role.name());
+                code = ExitCode::FAILURE;
+            }
+            Err(panic) => {
+                tracing::error!(error = %panic, "a role panicked");
+                code = ExitCode::FAILURE;
+            }
+        }
+        // A role that ends ends the process, so that whoever supervises it sees.
+        stop.cancel();
+    }
+    upkeep.await?;
+    Ok(code)
+}
+
+/// Histograms must be drained now and then; the telemetry itself is flushed when everything else has stopped.
+async fn upkeep(telemetry: Telemetry, stop: CancellationToken) {
+    while tokio::time::timeout(Duration::from_secs(5), stop.cancelled()).await.is_err() {
+        telemetry.metrics.run_upkeep();
+    }
+}
+
+async fn one(role: Role, settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
+    match role {
+        Role::CommandApi => command_api(settings, health, stop).await,
+        Role::QueryApi => query_api(settings, health, stop).await,
+        Role::Relay => relay(settings, health, stop).await,
+        Role::Projections => projections(settings, health, stop).await,
+        Role::Workflow => workflow(settings, health, stop).await,
+    }
+}
+
+async fn pool(settings: &Settings, url: &SecretString, service: &str) -> Result<PgPool> {
+    let connections = settings.database.connections_max;
+    runtime::database::connect(url.expose_secret(), service, connections, DATABASE_PATIENCE).await
+}
+
+/// Every command over a store on `pool`.
+pub fn bus(settings: &Settings, pool: PgPool) -> CommandBus {
+    let options = StoreOptions {
+        batch_commands_max: settings.append.batch_commands_max,
+        queue_commands_max: settings.append.queue_commands_max,
+        cached_streams_max: settings.append.cached_streams_max,
+    };
+    let mut bus = CommandBus::new(Store::start(pool, options));
+    registry::mount_all(&mut bus);
+    bus
+}
+
+/// Which stream, from the settings.
+pub fn stream(settings: &Settings) -> StreamSettings {
+    StreamSettings {
+        name: settings.nats.stream.clone(),
+        prefix: settings.nats.subject_prefix.clone(),
+        replicas: settings.nats.replicas,
+        max_age: Duration::from_secs(settings.nats.max_age_days * 24 * 3600),
+    }
+}
+
+async fn verifier(settings: &Settings) -> Result<Data<Verifier>> {
+    let auth = &settings.auth;
+    let verifier = Verifier::start(VerifierSettings {
+        jwks: auth.jwks.clone(),
+        refresh: Duration::from_secs(auth.jwks_refresh_seconds),
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
+        leeway_seconds: auth.leeway_seconds,
+    });
+    Ok(Data::new(verifier.await?))
+}
+
+async fn command_api(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
+    let pool = pool(settings, &settings.database.command_url, "command-api").await?;
+    let bus = bus(settings, pool.clone());
+    let store = bus.store().clone();
+    let commands: Vec<_> = bus.commands().copied().collect();
+    let document = leak(&command_api::openapi(&commands))?;
+    let api = Data::new(command_api::Api::new(bus, settings.http.max_body_bytes));
+    let routes = move |config: &mut ServiceConfig| {
+        ::web::openapi::serve(config, document);
+        command_api::configure(config, api.clone());
+    };
+    let health = health.database(pool);
+    serve(settings, settings.http.command_bind, health, verifier(settings).await?, stop, routes).await?;
+    store.drain().await;
+    Ok(())
+}
+
+async fn query_api(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
+    let pool = pool(settings, &settings.database.query_url, "query-api").await?;
+    let patience = Duration::from_millis(settings.http.min_position_wait_ms);
+    let api = Data::new(query_api::Api::new(pool.clone(), patience));
+    let document = leak(&query_api::openapi())?;
+    let routes = move |config: &mut ServiceConfig| {
+        ::web::openapi::serve(config, document);
+        query_api::configure(config, api.clone());
+    };
+    serve(settings, settings.http.query_bind, health.database(pool), verifier(settings).await?, stop, routes).await
+}
+
+/// A document that lives as long as the process, in one piece.
+fn leak(document: &serde_json::Value) -> Result<&'static str> {
+    Ok(serde_json::to_string_pretty(document)?.leak())
+}
+
+/// Serves until asked to stop: readiness goes off, connections are still taken for the drain delay, then requests in
+/// flight are finished.
+async fn serve(
+    settings: &Settings,
+    bind: SocketAddr,
+    health: Health,
+    verifier: Data<Verifier>,
+    stop: CancellationToken,
+    routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
+) -> Result<()> {
+    let http = &settings.http;
+    let server = HttpServer::new(move || {
+        let (health, routes) = (health.clone(), routes.clone());
+        App::new()
+            .app_data(verifier.clone())
+            .wrap(from_fn(observe))
+            .configure(move |config| health.configure(config))
+            .configure(move |config| routes(config))
+            .default_service(web::to(not_found_handler))
+    });
+    let drain_timeout = http.drain_timeout_ms.div_ceil(1000);
+    let server = server.disable_signals().shutdown_timeout(drain_timeout).bind(bind);
+    let server = server.with_context(|| format!("listening on {bind}"))?.run();
+    let handle = server.handle();
+    let delay = Duration::from_millis(http.drain_delay_ms);
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        tokio::time::sleep(delay).await;
+        handle.stop(true).await;
+    });
+    tracing::info!(%bind, "listening");
+    Ok(server.await?)
+}
+
+async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
+    let pool = pool(settings, &settings.database.worker_url, "relay").await?;
+    let nats = messaging::connect(&settings.nats.url, "ubos relay").await?;
+    let connected = nats.clone();
+    let health = health.database(pool.clone()).check("nats", move || {
+        let state = connected.connection_state();
+        Box::pin(async move {
+            if state == async_nats::connection::State::Connected { Ok(()) } else { Err("not connected".to_owned()) }
+        })
+    });
+    let log = Log::new(pool);
+    let relay = Relay::new(log.clone(), nats, RelayOptions::new(stream(settings)));
+    let (work, housekeeping) = (relay.run(stop.clone()), housekeeping(log, stop.clone()));
+    until_stopped(async { tokio::try_join!(work, housekeeping).map(drop) }, health, settings.admin.relay_bind, stop)
+        .await
+}
+
+async fn projections(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
+    let pool = pool(settings, &settings.database.worker_url, "projections").await?;
+    let feed = feed(settings, &pool, "ubos projections").await?;
+    let work = projections::run(pool.clone(), feed, stop.clone());
+    until_stopped(work, health.database(pool), settings.admin.projections_bind, stop).await
+}
+
+async fn workflow(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
+    let pool = pool(settings, &settings.database.worker_url, "workflow").await?;
+    let feed = feed(settings, &pool, "ubos workflow").await?;
+    let bus = bus(settings, pool.clone());
+    let store = bus.store().clone();
+    let engine = workflow::Engine::start(pool.clone(), bus, Arc::new(feed), workflow::EngineOptions::default());
+    let stopping = stop.clone();
+    let work = async move {
+        stopping.cancelled().await;
+        engine.stop().await;
+        store.drain().await;
+        Ok(())
+    };
+    until_stopped(work, health.database(pool), settings.admin.workflow_bind, stop).await
+}
+
+async fn feed(settings: &Settings, pool: &PgPool, name: &str) -> Result<Feed> {
+    let nats = messaging::connect(&settings.nats.url, name).await?;
+    Feed::start(Log::new(pool.clone()), Some(nats), stream(settings)).await
+}
+
+/// Does the work of a role while its health is served; whichever ends first ends the other.
+async fn until_stopped(
+    work: impl Future<Output = Result<()>>,
+    health: Health,
+    bind: SocketAddr,
+    stop: CancellationToken,
+) -> Result<()> {
+    let done = stop.child_token();
+    let ended = done.clone();
+    let work = async move {
+        let result = work.await;
+        ended.cancel();
+        result
+    };
+    let serving = async { health.serve(bind, done).await.with_context(|| format!("listening on {bind}")) };
+    tokio::try_join!(work, serving).map(drop)
+}

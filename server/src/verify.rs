@@ -1,0 +1,103 @@
+//! `ubos verify`: proves that nothing is missing and nothing is doubled, from the log outwards.
+
+use crate::roles::stream;
+use anyhow::{Context, Result};
+use event_store::Log;
+use messaging::RelayOptions;
+use projections::{RebuildOptions, groups};
+use runtime::settings::Settings;
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// The log by itself: how many positions are missing, how many sequences are wrong, how many streams disagree.
+const LOG: &str = "
+    select (select position from eventstore.head) - count(*) as missing_positions,
+           count(*) filter (where sequence <> nth) as wrong_sequences,
+           (select count(*) from eventstore.streams s
+            where s.version <> (select count(*) from eventstore.events e
+                                where e.tenant_id = s.tenant_id and e.aggregate_id = s.aggregate_id
+                                  and e.aggregate_type = s.aggregate_type)) as wrong_streams
+    from (select sequence,
+                 row_number() over (partition by tenant_id, aggregate_type, aggregate_id order by position) as nth
+          from eventstore.events) e";
+
+/// Runs that are neither finished nor waiting for somebody, by their status.
+const RUNS: &str = "
+    select status, count(*) from workflow.runs
+    where status not in ('succeeded', 'completed', 'failed', 'cancelled', 'compensated', 'waiting')
+      and not (status = 'parked' and error is not null)
+    group by status order by status";
+
+struct Verification {
+    differences: i64,
+}
+
+impl Verification {
+    fn check(&mut self, what: &str, differences: i64, detail: impl std::fmt::Display) {
+        self.differences += differences;
+        let verdict = if differences == 0 { "ok  " } else { "FAIL" };
+        println!("{verdict} {what}: {differences} differences ({detail})");
+    }
+}
+
+/// Waits for the readers, then compares everything. Success only if there is no difference.
+pub async fn run(settings: &Settings, wait_seconds: u64) -> Result<ExitCode> {
+    let url = settings.database.worker_url.expose_secret();
+    let pool = runtime::database::connect(url, "verify", 8, Duration::from_secs(10)).await?;
+    let log = Log::new(pool.clone());
+    let nats = messaging::connect(&settings.nats.url, "ubos verify").await?;
+    let options = RelayOptions::new(stream(settings));
+    wait(&pool, &log, Duration::from_secs(wait_seconds)).await?;
+
+    let mut verification = Verification { differences: 0 };
+    let head = log.head().await?;
+    let (missing, sequences, streams): (i64, i64, i64) = sqlx::query_as(LOG).fetch_one(&pool).await?;
+    verification.check("log positions are dense", missing.abs(), format!("head {head}"));
+    verification.check("streams are contiguous", sequences + streams, "sequences and stream versions");
+
+    let audit = messaging::audit(&log, &nats, &options).await.context("walking the stream")?;
+    let absent = i64::try_from(audit.missing + audit.unexpected)?;
+    verification.check("JetStream is complete", absent, &audit);
+
+    for group in groups() {
+        let report = projections::verify(&pool, group, &RebuildOptions::default(), &mut |_| {}).await;
+        let report = report.with_context(|| format!("replaying {}", group.name))?;
+        let differing: i64 = report.comparison.tables.iter().map(|table| table.differing_tenants).sum();
+        verification.check(&format!("{} equals a fresh replay", group.name), differing, &report);
+    }
+    let parked = projections::parked(&pool, None).await?;
+    verification.check("no stream is parked by a projection", i64::try_from(parked.len())?, "projections parked");
+
+    let unfinished: Vec<(String, i64)> = sqlx::query_as(RUNS).fetch_all(&pool).await?;
+    let count = unfinished.iter().map(|(_, count)| count).sum();
+    let runs: i64 = sqlx::query_scalar("select count(*) from workflow.runs").fetch_one(&pool).await?;
+    verification.check(
+        "every run is finished, waiting or parked with a reason",
+        count,
+        format!("{runs} runs, {unfinished:?}"),
+    );
+
+    println!("{} differences in all", verification.differences);
+    Ok(if verification.differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Until relay and projections have read the log to its end and no run is under way, or patience ends.
+async fn wait(pool: &PgPool, log: &Log, patience: Duration) -> Result<()> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let head = log.head().await?;
+        let status = projections::status(pool).await?;
+        let behind = status.groups.iter().map(|group| group.lag_events).max().unwrap_or(0);
+        let relayed: i64 = sqlx::query_scalar("select position from eventstore.relay").fetch_one(pool).await?;
+        let running: i64 =
+            sqlx::query_scalar("select count(*) from workflow.runs where status in ('queued', 'pending', 'running')")
+                .fetch_one(pool)
+                .await?;
+        if (behind == 0 && relayed >= head && running == 0) || Instant::now() > deadline {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
