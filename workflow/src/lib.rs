@@ -1,1 +1,29 @@
 //! The process manager: interprets workflow definitions over the event stream.
+//!
+//! A *definition* is a document, checked when it is published and never changed afterwards. The *intake* reads the log in
+//! order and notes which runs shall start or go on; *workers* take those runs, execute one step after the other through the
+//! same commands that people use, and record each as an event of the run. Nothing is replayed as code: a run is what its
+//! events say, so a worker may die at any point and another goes on.
+
+mod check;
+mod document;
+mod engine;
+mod expression;
+mod intake;
+mod operate;
+mod publish;
+mod references;
+mod schema;
+mod scope;
+mod step;
+mod tasks;
+mod template;
+mod worker;
+
+pub use check::{Problem, check, read};
+pub use document::{Action, Document, Retry};
+pub use engine::{Engine, EngineOptions, Events, PolledLog};
+pub use expression::{EXPRESSION_CHARS_MAX, ExpressionError};
+pub use operate::{RunFilter, RunLine, cancel, retry, runs, show, skip};
+pub use publish::{PublishError, Published, definition_id, publish, shipped};
+pub use schema::definition_schema;

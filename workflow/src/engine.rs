@@ -1,0 +1,156 @@
+//! The role `ubos workflow`: one intake, many workers, and a dispatcher between them.
+
+use crate::intake::Intake;
+use crate::tasks::Tasks;
+use crate::worker::Worker;
+use chrono::Utc;
+use event_store::{CommandBus, Log, RawEvent};
+use futures::future::BoxFuture;
+use metrics::gauge;
+use sqlx::PgPool;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Where the engine gets the log from.
+pub trait Events: Send + Sync + 'static {
+    /// The events from `after + 1` on, without a gap, at most `max`; waits until there is at least one.
+    fn read(&self, after: i64, max: usize) -> BoxFuture<'_, anyhow::Result<Vec<Arc<RawEvent>>>>;
+}
+
+impl Events for messaging::Feed {
+    fn read(&self, after: i64, max: usize) -> BoxFuture<'_, anyhow::Result<Vec<Arc<RawEvent>>>> {
+        Box::pin(self.read(after, max))
+    }
+}
+
+/// The log itself, asked again and again; for tests and tools that have no feed.
+#[derive(Debug, Clone)]
+pub struct PolledLog(pub Log);
+
+impl Events for PolledLog {
+    fn read(&self, after: i64, max: usize) -> BoxFuture<'_, anyhow::Result<Vec<Arc<RawEvent>>>> {
+        Box::pin(async move {
+            loop {
+                let events = self.0.read(after, i64::try_from(max)?).await?;
+                if !events.is_empty() {
+                    return Ok(events.into_iter().map(Arc::new).collect());
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+    }
+}
+
+/// Bounds of one engine process.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Runs that this process works on at once.
+    pub runs_at_once: usize,
+    /// How long a run stays with a process that does not answer any more.
+    pub lease: Duration,
+    /// The net under the wake-ups; also how soon another process's work is noticed.
+    pub poll_every: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { runs_at_once: 32, lease: Duration::from_secs(15), poll_every: Duration::from_secs(1) }
+    }
+}
+
+/// A running engine.
+#[derive(Debug)]
+pub struct Engine {
+    stopping: CancellationToken,
+    parts: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts intake and workers. `pool` connects as `ubos_worker`; `bus` holds every command that definitions may name.
+    pub fn start(pool: PgPool, bus: CommandBus, events: Arc<dyn Events>, options: EngineOptions) -> Self {
+        let stopping = CancellationToken::new();
+        let tasks = Tasks { pool: pool.clone(), me: Uuid::now_v7(), lease: options.lease };
+        let worker = Worker { bus, tasks: tasks.clone(), stopping: stopping.clone() };
+        let woken = Arc::new(Notify::new());
+        let intake = Intake { pool, events, worker: worker.clone(), woken: woken.clone(), stopping: stopping.clone() };
+        let parts = vec![
+            tokio::spawn(intake.run()),
+            tokio::spawn(dispatch(worker, woken, options.clone())),
+            tokio::spawn(upkeep(tasks, options.lease / 3, stopping.clone())),
+        ];
+        Self { stopping, parts }
+    }
+
+    /// Begins no further step, waits for the present ones, gives the runs back.
+    pub async fn stop(self) {
+        self.stopping.cancel();
+        for part in self.parts {
+            // A part that panicked has ended too; its panic was reported when it happened.
+            drop(part.await);
+        }
+    }
+}
+
+/// Keeps as many due runs in work as there is room for.
+async fn dispatch(worker: Worker, woken: Arc<Notify>, options: EngineOptions) {
+    let mut working: JoinSet<()> = JoinSet::new();
+    while !worker.stopping.is_cancelled() {
+        let room = options.runs_at_once.saturating_sub(working.len());
+        let mut pause = options.poll_every;
+        if room > 0 {
+            match worker.tasks.take(room).await {
+                Ok(taken) => {
+                    let more = taken.len() == room;
+                    for task in taken {
+                        let worker = worker.clone();
+                        working.spawn(async move {
+                            let run = task.run;
+                            if let Err(error) = worker.work(task).await {
+                                tracing::warn!(run_id = %run, error = format!("{error:#}"), "a run waits for its lease to end");
+                            }
+                        });
+                    }
+                    if !more && let Ok(Some(next)) = worker.tasks.next_due().await {
+                        // Due but not taken: another process has it in its hands just now.
+                        let wait = (next - Utc::now()).to_std().unwrap_or_default().max(Duration::from_millis(5));
+                        pause = pause.min(wait);
+                    }
+                }
+                Err(error) => tracing::warn!(error = %error, "due runs cannot be taken, trying again"),
+            }
+        }
+        tokio::select! {
+            () = worker.stopping.cancelled() => {}
+            () = woken.notified() => {}
+            Some(_) = working.join_next() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    while working.join_next().await.is_some() {}
+    if let Err(error) = worker.tasks.give_back().await {
+        tracing::warn!(error = %error, "runs could not be given back and wait for their lease to end");
+    }
+}
+
+/// Renews leases and counts.
+async fn upkeep(tasks: Tasks, every: Duration, stopping: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        if let Err(error) = tasks.renew().await {
+            tracing::warn!(error = %error, "leases cannot be renewed, trying again");
+        }
+        let Ok(counts) = tasks.count().await else { continue };
+        let of = |state: &str| counts.iter().find(|(s, ..)| s == state).map_or((0, 0), |(_, all, due)| (*all, *due));
+        for (status, state) in [("running", "due"), ("waiting", "waiting"), ("parked", "parked")] {
+            gauge!("workflow_runs", "status" => status).set(of(state).0 as f64);
+        }
+        gauge!("workflow_tasks_due").set(counts.iter().map(|(.., due)| *due).sum::<i64>() as f64);
+    }
+}

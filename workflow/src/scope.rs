@@ -1,0 +1,157 @@
+//! What expressions see.
+
+use crate::expression::to_cel;
+use event_store::RawEvent;
+use kernel::Actor;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use workflow_domain::{Run, StepStatus};
+use workflow_events::Trigger;
+
+/// The variables of one evaluation, all of one tenant.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scope {
+    variables: Vec<(&'static str, cel::Value)>,
+    longest_list: usize,
+    bytes: usize,
+}
+
+impl Scope {
+    pub fn of(variables: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        variables.into_iter().fold(Self::default(), |scope, (name, value)| scope.and(name, &value))
+    }
+
+    /// The same with one variable more.
+    pub fn and(mut self, name: &'static str, value: &Value) -> Self {
+        self.longest_list = self.longest_list.max(longest_list(value));
+        self.bytes += bytes(value);
+        self.variables.push((name, to_cel(value)));
+        self
+    }
+
+    pub fn variables(&self) -> &[(&'static str, cel::Value)] {
+        &self.variables
+    }
+
+    pub fn longest_list(&self) -> usize {
+        self.longest_list
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What a step of `run` sees: `event` and `trigger` (the same), `step`, `steps` and `run`.
+    pub fn of_run(run_id: Uuid, run: &Run) -> Self {
+        let trigger = run.trigger.as_ref().map_or(Value::Null, trigger_value);
+        Self::default().and("event", &trigger).with_run(run_id, run, &trigger)
+    }
+
+    /// What a condition on an event sees that a run waits for: `event` is that one.
+    pub fn of_awaited(run_id: Uuid, run: &Run, event: &Value) -> Self {
+        let trigger = run.trigger.as_ref().map_or(Value::Null, trigger_value);
+        Self::default().and("event", event).with_run(run_id, run, &trigger)
+    }
+
+    fn with_run(self, run_id: Uuid, run: &Run, trigger: &Value) -> Self {
+        let before = &run.steps[..run.current.min(run.steps.len())];
+        let step: Vec<Value> = before
+            .iter()
+            .map(|s| json!({ "id": s.id, "status": status(s.status), "result": s.result.expose() }))
+            .collect();
+        let steps: serde_json::Map<String, Value> =
+            before.iter().zip(&step).map(|(s, value)| (s.id.clone(), value.clone())).collect();
+        let definition = run.definition.as_ref().map(ToString::to_string);
+        self.and("trigger", trigger)
+            .and("step", &Value::Array(step))
+            .and("steps", &Value::Object(steps))
+            .and("run", &json!({ "id": run_id, "definition": definition, "version": run.definition_version }))
+    }
+}
+
+fn status(status: StepStatus) -> Value {
+    serde_json::to_value(status).unwrap_or(Value::Null)
+}
+
+fn longest_list(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(longest_list).max().unwrap_or(0).max(items.len()),
+        Value::Object(fields) => fields.values().map(longest_list).max().unwrap_or(0).max(fields.len()),
+        // CEL loops over lists and maps only, never over letters.
+        _ => 0,
+    }
+}
+
+fn bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 16,
+        Value::Array(items) => items.iter().map(bytes).sum::<usize>() + 16,
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + bytes(value)).sum::<usize>() + 16,
+        _ => 16,
+    }
+}
+
+/// The fields of `event` and `trigger` besides `payload`.
+pub(crate) const EVENT_FIELDS: &[&str] = &[
+    "id",
+    "type",
+    "version",
+    "position",
+    "aggregate_type",
+    "aggregate_id",
+    "recorded_at",
+    "correlation_id",
+    "payload",
+];
+
+/// A trigger as expressions see it.
+pub(crate) fn trigger_value(trigger: &Trigger) -> Value {
+    json!({
+        "id": trigger.event_id,
+        "type": trigger.event_type,
+        "version": trigger.event_version,
+        "position": trigger.position,
+        "aggregate_type": trigger.aggregate_type,
+        "aggregate_id": trigger.aggregate_id,
+        "recorded_at": trigger.recorded_at,
+        "correlation_id": trigger.correlation_id,
+        "payload": trigger.payload.expose(),
+    })
+}
+
+/// An event as a run keeps it: its payload as today's version, and every field that its schema knows, `null` if it is
+/// absent, so that `event.payload.phone != null` can be asked of every event.
+pub(crate) fn trigger_of(event: &RawEvent) -> Trigger {
+    let entry = catalogue::by_event_type(&event.event_type);
+    let read =
+        catalogue::AnyEvent::read(&event.aggregate_type, &event.event_type, event.event_version, event.payload.get());
+    let today = read.ok().and_then(|read| serde_json::to_value(read).ok());
+    let version = entry.filter(|_| today.is_some()).map_or(event.event_version, |entry| entry.version);
+    let stored = || serde_json::from_str(event.payload.get()).unwrap_or(Value::Null);
+    let mut payload = today.unwrap_or_else(stored);
+    if let (Some(entry), Some(fields)) = (entry, payload.as_object_mut()) {
+        let schema = Value::from((entry.schema)());
+        for name in schema["properties"].as_object().into_iter().flat_map(|known| known.keys()) {
+            fields.entry(name.clone()).or_insert(Value::Null);
+        }
+    }
+    Trigger {
+        event_id: event.event_id,
+        event_type: event.event_type.clone(),
+        event_version: version,
+        position: event.position,
+        aggregate_type: event.aggregate_type.clone(),
+        aggregate_id: event.aggregate_id,
+        recorded_at: event.recorded_at,
+        correlation_id: event.metadata.correlation_id,
+        payload: payload.into(),
+    }
+}
+
+/// The run that caused an event, if one did.
+pub(crate) fn causing_run(event: &RawEvent) -> Option<Uuid> {
+    match &event.metadata.actor {
+        Actor::Workflow { run_id, .. } => Some(*run_id),
+        Actor::User { .. } | Actor::System { .. } => None,
+    }
+}

@@ -1,0 +1,150 @@
+//! The queue of runs that want attention, in Postgres: also the timers, and what many workers share.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::postgres::types::PgInterval;
+use sqlx::{PgPool, Postgres, Transaction};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A run that this worker holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    pub tenant: Uuid,
+    pub run: Uuid,
+    pub due_at: DateTime<Utc>,
+    pub wakes: i64,
+    pub start: Option<Value>,
+}
+
+/// What becomes of a task when the worker lets go of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Next {
+    /// The run has ended.
+    Done,
+    /// The run goes on at this time.
+    At(DateTime<Utc>),
+    /// The run waits; a timer or an event wakes it.
+    Waiting(Option<DateTime<Utc>>),
+    /// The run stands still until an operator acts.
+    Parked,
+}
+
+/// One process's view of the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Tasks {
+    pub pool: PgPool,
+    /// Names this process in leases.
+    pub me: Uuid,
+    pub lease: Duration,
+}
+
+type Taken = (Uuid, Uuid, DateTime<Utc>, i64, Option<Value>);
+
+impl Tasks {
+    /// Takes up to `at_most` due runs, tenants in turn.
+    pub async fn take(&self, at_most: usize) -> Result<Vec<Task>, sqlx::Error> {
+        let taken: Vec<Taken> =
+            sqlx::query_as("select tenant_id, run_id, due_at, wakes, start from engine.take($1, $2, $3)")
+                .bind(self.me)
+                .bind(interval(self.lease))
+                .bind(i32::try_from(at_most).unwrap_or(i32::MAX))
+                .fetch_all(&self.pool)
+                .await?;
+        let task = |(tenant, run, due_at, wakes, start)| Task { tenant, run, due_at, wakes, start };
+        Ok(taken.into_iter().map(task).collect())
+    }
+
+    /// Keeps everything that this process holds for another lease.
+    pub async fn renew(&self) -> Result<(), sqlx::Error> {
+        let sql = "update engine.tasks set due_at = clock_timestamp() + $2 where lease = $1";
+        sqlx::query(sql).bind(self.me).bind(interval(self.lease)).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Lets go of a run. If it was woken meanwhile, it is due at once; if another has taken it, nothing happens.
+    pub async fn let_go(&self, task: &Task, next: &Next) -> Result<(), sqlx::Error> {
+        let (state, due_at) = match next {
+            Next::Done => {
+                let sql = "delete from engine.tasks where tenant_id = $1 and run_id = $2 and lease = $3 and wakes = $4";
+                let gone = sqlx::query(sql).bind(task.tenant).bind(task.run).bind(self.me).bind(task.wakes);
+                if gone.execute(&self.pool).await?.rows_affected() > 0 {
+                    return Ok(());
+                }
+                ("due", Some(Utc::now()))
+            }
+            Next::At(at) => ("due", Some(*at)),
+            Next::Waiting(until) => ("waiting", *until),
+            Next::Parked => ("parked", None),
+        };
+        let sql = "update engine.tasks
+                   set lease = null, state = case when wakes = $4 then $5 else 'due' end,
+                       start = case when $7 then null else start end,
+                       due_at = case when wakes = $4 then $6 else clock_timestamp() end
+                   where tenant_id = $1 and run_id = $2 and lease = $3";
+        let started = task.start.is_none();
+        sqlx::query(sql)
+            .bind(task.tenant)
+            .bind(task.run)
+            .bind(self.me)
+            .bind(task.wakes)
+            .bind(state)
+            .bind(due_at)
+            .bind(started)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Gives back everything that this process still holds.
+    pub async fn give_back(&self) -> Result<(), sqlx::Error> {
+        let sql = "update engine.tasks set due_at = clock_timestamp(), lease = null where lease = $1";
+        sqlx::query(sql).bind(self.me).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// How long until the next run is due; none if none will be.
+    pub async fn next_due(&self) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+        sqlx::query_scalar("select min(due_at) from engine.tasks").fetch_one(&self.pool).await
+    }
+
+    /// Events that met a condition of this run: which step (below 0: cancel), the reason, the event.
+    pub async fn matched(&self, task: &Task) -> Result<Vec<(i32, Option<String>, Value)>, sqlx::Error> {
+        let sql = "select action_index, reason, matched from engine.waits
+                   where tenant_id = $1 and run_id = $2 and matched is not null order by action_index";
+        sqlx::query_as(sql).bind(task.tenant).bind(task.run).fetch_all(&self.pool).await
+    }
+
+    /// How many live runs are in which state, and how many are due and not held.
+    pub async fn count(&self) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
+        let sql = "select state, count(*), count(*) filter (where due_at <= now()) from engine.tasks group by state";
+        sqlx::query_as(sql).fetch_all(&self.pool).await
+    }
+}
+
+/// Notes that a run shall start. A run that is noted already stays as it is.
+pub(crate) async fn start(
+    tx: &mut Transaction<'_, Postgres>,
+    tenant: Uuid,
+    run: Uuid,
+    start: &Value,
+) -> Result<(), sqlx::Error> {
+    let sql = "insert into engine.tasks (tenant_id, run_id, due_at, start) values ($1, $2, clock_timestamp(), $3)
+               on conflict do nothing";
+    sqlx::query(sql).bind(tenant).bind(run).bind(start).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Makes a run due now, or as soon as whoever holds it lets go.
+pub(crate) async fn wake(tx: &mut Transaction<'_, Postgres>, tenant: Uuid, run: Uuid) -> Result<(), sqlx::Error> {
+    let sql = "insert into engine.tasks as t (tenant_id, run_id, due_at) values ($1, $2, clock_timestamp())
+               on conflict (tenant_id, run_id) do update
+               set wakes = t.wakes + 1, state = 'due',
+                   due_at = case when t.lease is null then clock_timestamp() else t.due_at end";
+    sqlx::query(sql).bind(tenant).bind(run).execute(&mut **tx).await?;
+    Ok(())
+}
+
+fn interval(duration: Duration) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX) }
+}

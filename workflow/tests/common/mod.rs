@@ -1,0 +1,120 @@
+//! A fresh log with every command, and engines that come and go.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use event_store::{CommandBus, ExecuteError, Executed, Log, RawEvent, Request, Store, StoreOptions};
+use kernel::{Actor, TenantId, UserId};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use testing::TestDatabase;
+use uuid::Uuid;
+use workflow::{Engine, EngineOptions, PolledLog};
+
+pub struct World {
+    pub tenant: TenantId,
+    pub bus: CommandBus,
+    pub log: Log,
+    pub pool: PgPool,
+    _database: TestDatabase,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let database = TestDatabase::create().await;
+        let pool = database.worker().await;
+        let mut bus = CommandBus::new(Store::start(database.command().await, StoreOptions::default()));
+        registry::mount_all(&mut bus);
+        let tenant = TenantId(Uuid::now_v7());
+        Self { tenant, bus, log: Log::new(pool.clone()), pool, _database: database }
+    }
+
+    /// An engine whose dead are noticed quickly.
+    pub fn engine(&self) -> Engine {
+        let lease = Duration::from_millis(300);
+        let options = EngineOptions { lease, poll_every: Duration::from_millis(50), ..EngineOptions::default() };
+        self.engine_with(options)
+    }
+
+    pub fn engine_with(&self, options: EngineOptions) -> Engine {
+        Engine::start(self.pool.clone(), self.bus.clone(), Arc::new(PolledLog(self.log.clone())), options)
+    }
+
+    pub async fn send(&self, command: &str, id: Option<Uuid>, body: Value) -> Result<Executed, ExecuteError> {
+        self.send_as(self.tenant, command, id, body).await
+    }
+
+    pub async fn send_as(
+        &self,
+        tenant: TenantId,
+        command: &str,
+        id: Option<Uuid>,
+        body: Value,
+    ) -> Result<Executed, ExecuteError> {
+        let info = self.bus.command(command).unwrap_or_else(|| panic!("no command {command}"));
+        let request = Request::new(tenant, Actor::User { id: UserId(Uuid::from_u128(1)) });
+        self.bus.execute(info, id, body.to_string(), request).await
+    }
+
+    pub async fn publish(&self, definition: &Value) -> Uuid {
+        self.publish_for(self.tenant, definition).await
+    }
+
+    pub async fn publish_for(&self, tenant: TenantId, definition: &Value) -> Uuid {
+        let text = definition.to_string();
+        workflow::publish(&self.bus, tenant, "test", &text).await.unwrap_or_else(|e| panic!("{e}")).id.0
+    }
+
+    /// A client is created, whose event triggers something.
+    pub async fn client(&self, name: &str) -> Executed {
+        self.send("crm.client.create", None, json!({ "name": name })).await.unwrap()
+    }
+
+    pub async fn events(&self) -> Vec<RawEvent> {
+        self.log.read(0, 100_000).await.unwrap()
+    }
+
+    pub async fn count(&self, event_type: &str) -> usize {
+        self.events().await.iter().filter(|event| event.event_type == event_type).count()
+    }
+
+    /// The runs, in order of their start.
+    pub async fn runs(&self) -> Vec<Uuid> {
+        let started = self.events().await;
+        started.iter().filter(|event| event.event_type == "run.started").map(|event| event.aggregate_id).collect()
+    }
+
+    /// Waits until so many events of a type are there.
+    pub async fn until(&self, event_type: &str, count: usize) {
+        let started = Instant::now();
+        while self.count(event_type).await < count {
+            assert!(started.elapsed() < Duration::from_secs(20), "{event_type}: {:#?}", self.summary().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub async fn show(&self, run: Uuid) -> workflow_domain::Run {
+        workflow::show(&self.bus, self.tenant, run).await.unwrap()
+    }
+
+    /// What happened, for messages.
+    pub async fn summary(&self) -> Vec<String> {
+        let line = |event: &RawEvent| format!("{} {} {}", event.position, event.event_type, event.payload.get());
+        self.events().await.iter().map(|event| line(event).chars().take(300).collect()).collect()
+    }
+
+    /// Nothing of the engine's is left over: no task, no wait.
+    pub async fn is_idle(&self) -> bool {
+        let sql = "select (select count(*) from engine.tasks) + (select count(*) from engine.waits)";
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await.unwrap() == 0
+    }
+
+    pub async fn until_idle(&self) {
+        let started = Instant::now();
+        while !self.is_idle().await {
+            assert!(started.elapsed() < Duration::from_secs(20), "not idle: {:#?}", self.summary().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
