@@ -223,11 +223,8 @@ async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> 
             if state == async_nats::connection::State::Connected { Ok(()) } else { Err("not connected".to_owned()) }
         })
     });
-    let log = Log::new(pool);
-    let relay = Relay::new(log.clone(), nats, RelayOptions::new(stream(settings)));
-    let (work, housekeeping) = (relay.run(stop.clone()), housekeeping(log, stop.clone()));
-    until_stopped(async { tokio::try_join!(work, housekeeping).map(drop) }, health, settings.admin.relay_bind, stop)
-        .await
+    let relay = Relay::new(Log::new(pool), nats, RelayOptions::new(stream(settings)));
+    until_stopped(relay.run(stop.clone()), health, settings.admin.relay_bind, stop).await
 }
 
 async fn projections(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {

@@ -77,10 +77,12 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
         command.arg("--config").arg(&config).args(arguments).current_dir(dirs.root());
         command
     };
-    prepare(&dirs, &servers, &fingerprint, &verb)?;
+    step("the database is migrated", |_| capture(verb(&["migrate"])))?;
     for role in &ROLES {
         roles::ensure(role, &dirs, &ports, &fingerprint, verb(&[role.name]))?;
     }
+    // Through the front door, like anybody else, so the roles must be up.
+    step("the demo tenant is seeded", |_| capture(verb(&["demo", "seed"])))?;
     if !arguments.no_flagship {
         heading("flagship 1: a booking becomes a running onboarding project");
         run_ok(verb(&["demo", "flagship"]))?;
@@ -158,18 +160,6 @@ impl Servers {
             s3: step(&format!("S3 on 127.0.0.1:{}", ports.s3[0]), |_| S3::start(programs, dirs, ports.s3))?,
         })
     }
-}
-
-/// Migrates and seeds, unless the same binary has done so on this very database.
-fn prepare(dirs: &Dirs, servers: &Servers, fingerprint: &str, verb: &dyn Fn(&[&str]) -> Command) -> Result<()> {
-    let prepared = dirs.root().join("prepared");
-    let mark = format!("{fingerprint} {}", servers.postgres.pid());
-    if fs::read_to_string(&prepared).is_ok_and(|text| text == mark) {
-        return Ok(());
-    }
-    step("the database is migrated", |_| capture(verb(&["migrate"])))?;
-    step("the demo tenant is seeded", |_| capture(verb(&["demo", "seed"])))?;
-    Ok(fs::write(prepared, mark)?)
 }
 
 /// Two runs at the same time would start everything twice.
