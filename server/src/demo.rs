@@ -202,11 +202,11 @@ async fn flagship(settings: &Settings) -> Result<()> {
     println!("  {:<16} {} ({})", "client", text(&client, "name"), text(&client, "status"));
     let user = one(format!("/v1/portal/portal-users?client_id={client_id}")).await?;
     println!("  {:<16} {}, {}", "portal user", text(&user, "email"), text(&user, "status"));
-    let folders = visitor.rows(&format!("/v1/files/folders?client_id={client_id}&sort=path&limit=200")).await?;
-    println!("  {:<16} {} folders", "folder tree", folders.len());
-    for folder in folders.iter().take(7) {
-        println!("  {:<16}   {}", "", text(folder, "path"));
-    }
+    let folders = visitor.rows(&format!("/v1/files/folders?client_id={client_id}&sort=-created_at")).await?;
+    let root = folders.first().context("no folder")?;
+    let subfolders = root["subfolders"].as_array().cloned().unwrap_or_default();
+    println!("  {:<16} {} with {} folders", "folder tree", text(root, "name"), subfolders.len());
+    print_tree(&subfolders, &root["id"], 1);
     let projects = visitor.rows(&format!("/v1/projects/projects?client_id={client_id}&sort=-created_at")).await?;
     let project = projects.first().context("no project")?;
     let tasks = visitor.rows(&format!("/v1/projects/tasks?project_id={}", text(project, "id"))).await?;
@@ -234,15 +234,23 @@ async fn flagship(settings: &Settings) -> Result<()> {
         ("the contact", format!("/v1/crm/contacts?email={email}")),
         ("the client", format!("/v1/crm/clients/{client_id}")),
         ("the portal user with the invitation", format!("/v1/portal/portal-users?client_id={client_id}")),
-        ("the folder tree", format!("/v1/files/folders?client_id={client_id}&sort=path")),
+        ("the folder tree", format!("/v1/files/folders/{}", text(root, "id"))),
         ("the project", format!("/v1/projects/projects/{}", text(project, "id"))),
         ("its tasks", format!("/v1/projects/tasks?project_id={}", text(project, "id"))),
         ("the run's steps", format!("/v1/workflow/run-steps?run_id={run_id}")),
-        ("the timeline", format!("/v1/timeline/activity-events?subject_id={client_id}")),
+        ("the timeline", format!("/v1/timeline/activity-events?client_id={client_id}")),
     ] {
         println!("  # {what}\n  curl -sS -H \"Authorization: Bearer $TOKEN\" '{}{path}'\n", visitor.query_url);
     }
     Ok(())
+}
+
+/// What lies in `parent`, and what lies in that.
+fn print_tree(subfolders: &[Value], parent: &Value, depth: usize) {
+    for folder in subfolders.iter().filter(|folder| folder["parent_id"] == *parent) {
+        println!("  {:<16} {:indent$}{}", "", "", folder["name"].as_str().unwrap_or_default(), indent = 2 * depth);
+        print_tree(subfolders, &folder["id"], depth + 1);
+    }
 }
 
 /// A time in the next month that nobody is likely to have taken.
@@ -257,8 +265,7 @@ fn another_slot() -> String {
 async fn finished_run(visitor: &Visitor, appointment: &str) -> Result<Value> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let runs = visitor.rows("/v1/workflow/runs?sort=-started_at&limit=50").await?;
-        let run = runs.into_iter().find(|run| run.to_string().contains(appointment));
+        let run = visitor.rows(&format!("/v1/workflow/runs?trigger_aggregate_id={appointment}")).await?.pop();
         match run.as_ref().map(|run| run["status"].as_str().unwrap_or_default().to_owned()).as_deref() {
             Some("succeeded" | "completed") => return run.context("found"),
             Some("parked" | "failed" | "cancelled") => bail!("the run did not finish: {}", run.context("found")?),
