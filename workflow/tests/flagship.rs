@@ -3,50 +3,173 @@
 mod common;
 
 use common::World;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 use uuid::Uuid;
 use workflow_domain::RunStatus;
 
-const HOST: Uuid = Uuid::from_u128(1);
-
-/// Everything that the definition relies on; `with_project_template` or without.
-async fn office(with_project_template: bool) -> World {
-    let world = World::new().await;
-    let hours = json!({ "host_id": HOST, "name": "Office hours", "time_zone": "Europe/Berlin", "weekly": weekly() });
-    let created = world.send("scheduling.availability.create", None, hours).await.unwrap_or_else(|e| panic!("{e}"));
-    let kind = json!({
-        "key": "intro", "name": "Introduction", "host_id": HOST, "duration_minutes": 30,
-        "availability_id": created.id,
-    });
-    world.send("scheduling.event_type.create", None, kind).await.unwrap_or_else(|e| panic!("{e}"));
-    let folders = json!({ "key": "onboarding", "name": "Onboarding", "paths": [["Contracts"], ["Papers"]] });
-    world.send("files.folder_template.define", None, folders).await.unwrap();
-    if with_project_template {
-        define_project_template(&world).await;
-    }
-    for (_, text) in workflow::shipped() {
-        workflow::publish(&world.bus, world.tenant, "test", text).await.unwrap_or_else(|e| panic!("{e}"));
-    }
-    world
-}
-
-fn weekly() -> Value {
-    json!([])
-}
-
-async fn define_project_template(world: &World) {
-    let template = json!({ "key": "onboarding_project", "name": "Onboarding" });
-    world.send("projects.project_template.define", None, template).await.unwrap_or_else(|e| panic!("{e}"));
-}
-
-async fn book(_world: &World, _email: &str) {
-    tokio::time::sleep(Duration::from_millis(1)).await;
-}
+const ONCE: [usize; 7] = [1; 7];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_booking_becomes_an_onboarding() {
-    let world = office(true).await;
-    book(&world, "ada@example.com").await;
-    let _ = RunStatus::Succeeded;
+    let world = World::office(true).await;
+    let engine = world.engine();
+    let booked = world.book(0, "ada@example.com").await;
+    world.until("run.succeeded", 1).await;
+    world.until_idle().await;
+    assert_eq!(world.made().await, ONCE);
+    let run = world.show(world.runs().await[0]).await;
+    assert_eq!(run.status, RunStatus::Succeeded);
+    let trigger = run.trigger.unwrap();
+    assert_eq!(trigger.aggregate_id, booked.id);
+    for event in world.events().await.iter().filter(|event| event.event_type == "client.created") {
+        assert_eq!(event.metadata.causation_id, Some(trigger.event_id));
+        assert_eq!(event.metadata.correlation_id, trigger.correlation_id);
+        assert!(matches!(&event.metadata.actor, kernel::Actor::Workflow { run_id, .. } if world_run(run_id)));
+        let payload: serde_json::Value = serde_json::from_str(event.payload.get()).unwrap();
+        assert_eq!((&payload["name"], &payload["kind"]), (&json!("Analytical Engines"), &json!("organisation")));
+    }
+    engine.stop().await;
+}
+
+fn world_run(run_id: &Uuid) -> bool {
+    run_id.get_version_num() == 5
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_that_is_delivered_twice_is_one_run() {
+    let world = World::office(true).await;
+    world.book(0, "ada@example.com").await;
+    let engine = world.engine();
+    world.until("run.succeeded", 1).await;
+    engine.stop().await;
+    // Everything again: the checkpoint is lost, and so is what the idempotency table remembers.
+    for sql in ["update engine.checkpoint set position = 0", "delete from engine.tasks", "delete from engine.waits"] {
+        sqlx::query(sql).execute(&world.pool).await.unwrap();
+    }
+    let forget = sqlx::query("delete from eventstore.idempotency").execute(&world.superuser().await).await;
+    assert!(forget.unwrap().rows_affected() > 0);
+    let before = world.log.head().await.unwrap();
+    let engine = world.engine();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.until_idle().await;
+    engine.stop().await;
+    assert_eq!(world.runs().await.len(), 1);
+    assert_eq!(world.made().await, ONCE);
+    assert_eq!(world.log.head().await.unwrap(), before, "{:#?}", world.summary().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bookings_of_one_address_at_the_same_moment_are_one_client_and_no_failed_run() {
+    let world = World::office(true).await;
+    // Two engines share the runs.
+    let engines = [world.engine(), world.engine()];
+    let bookings = 8;
+    futures::future::join_all((0..bookings).map(|slot| world.book(slot, "Ada@Example.com"))).await;
+    world.until("run.succeeded", bookings as usize).await;
+    world.until_idle().await;
+    let [contacts, clients, links, portal_users, invitations, folders, projects] = world.made().await;
+    assert_eq!([contacts, clients, portal_users, invitations, folders, projects], [1; 6]);
+    assert_eq!(links, 1, "the same link again is no event");
+    assert_eq!(world.count("step.failed").await, 0);
+    for engine in engines {
+        engine.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_template_parks_the_run_until_it_is_there_and_the_run_is_retried() {
+    let world = World::office(false).await;
+    let engine = world.engine();
+    world.book(0, "ada@example.com").await;
+    world.until("run.parked", 1).await;
+    let run_id = world.runs().await[0];
+    let run = world.show(run_id).await;
+    assert_eq!((run.status, run.step().unwrap().id.as_str()), (RunStatus::Parked, "project"));
+    let parked = world.events().await.into_iter().find(|event| event.event_type == "run.parked").unwrap();
+    let incident: serde_json::Value = serde_json::from_str(parked.payload.get()).unwrap();
+    assert_eq!(incident["code"], "projects.project.unknown_template");
+    world.define_project_template().await;
+    // By hand over the bus, as over HTTP: the engine hears of it from the log.
+    let retry = json!({ "reason": "the template is there now" });
+    world.send("workflow.run.retry", Some(run_id), retry).await.unwrap();
+    world.until("run.succeeded", 1).await;
+    world.until_idle().await;
+    assert_eq!(world.made().await, ONCE);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_run_goes_on_with_the_output_of_an_operator() {
+    let world = World::office(false).await;
+    let engine = world.engine();
+    world.book(0, "ada@example.com").await;
+    world.until("run.parked", 1).await;
+    let run_id = world.runs().await[0];
+    let output = json!({ "id": Uuid::nil() });
+    let reason = || "made by hand".parse().unwrap();
+    workflow::skip(&world.bus, world.tenant, run_id, output.clone(), reason()).await.unwrap();
+    world.until("run.succeeded", 1).await;
+    let run = world.show(run_id).await;
+    assert_eq!(run.steps.last().unwrap().result.expose(), &output);
+    let again = workflow::retry(&world.bus, world.tenant, run_id, reason()).await.unwrap_err();
+    assert!(matches!(again, event_store::ExecuteError::Rejected { code: "workflow.run.ended", .. }), "{again:?}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_booking_cancels_the_run_that_stands_still() {
+    let world = World::office(false).await;
+    let engine = world.engine();
+    let booked = world.book(0, "ada@example.com").await;
+    world.until("run.parked", 1).await;
+    world.send("scheduling.appointment.cancel", Some(booked.id), json!({ "by": "invitee" })).await.unwrap();
+    world.until("run.cancelled", 1).await;
+    world.until_idle().await;
+    assert_eq!(world.show(world.runs().await[0]).await.status, RunStatus::Cancelled);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_dies_leaves_its_runs_to_the_next_one() {
+    let world = World::office(true).await;
+    for round in 0..12 {
+        let booked = world.made().await[0];
+        world.book(round, &format!("ada{round}@example.com")).await;
+        // A process of its own, as far as its tasks go; it dies after ever so many milliseconds.
+        let process = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let engine = process.block_on_elsewhere(&world);
+        tokio::time::sleep(Duration::from_millis(4 * u64::try_from(round).unwrap())).await;
+        process.shutdown_background();
+        drop(engine);
+        assert!(world.made().await[0] <= booked + 1);
+    }
+    let engine = world.engine();
+    world.until("run.succeeded", 12).await;
+    world.until_idle().await;
+    assert_eq!(world.made().await, [12; 7]);
+    engine.stop().await;
+}
+
+/// Starts an engine on another runtime, with connections of that runtime.
+trait Elsewhere {
+    fn block_on_elsewhere(&self, world: &World) -> tokio::task::JoinHandle<()>;
+}
+
+impl Elsewhere for tokio::runtime::Runtime {
+    fn block_on_elsewhere(&self, world: &World) -> tokio::task::JoinHandle<()> {
+        let (url, command_url) = (world.url("ubos_worker"), world.url("ubos_command"));
+        self.spawn(async move {
+            let pool = sqlx::PgPool::connect(&url).await.unwrap();
+            let command = sqlx::PgPool::connect(&command_url).await.unwrap();
+            let store = event_store::Store::start(command, event_store::StoreOptions::default());
+            let mut bus = event_store::CommandBus::new(store);
+            registry::mount_all(&mut bus);
+            let log = std::sync::Arc::new(workflow::PolledLog(event_store::Log::new(pool.clone())));
+            let lease = Duration::from_millis(300);
+            let options = workflow::EngineOptions { lease, ..workflow::EngineOptions::default() };
+            let _engine = workflow::Engine::start(pool, bus, log, options);
+            std::future::pending::<()>().await;
+        })
+    }
 }

@@ -12,12 +12,15 @@ use testing::TestDatabase;
 use uuid::Uuid;
 use workflow::{Engine, EngineOptions, PolledLog};
 
+/// Whom one can meet.
+pub const HOST: Uuid = Uuid::from_u128(1);
+
 pub struct World {
     pub tenant: TenantId,
     pub bus: CommandBus,
     pub log: Log,
     pub pool: PgPool,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl World {
@@ -27,7 +30,16 @@ impl World {
         let mut bus = CommandBus::new(Store::start(database.command().await, StoreOptions::default()));
         registry::mount_all(&mut bus);
         let tenant = TenantId(Uuid::now_v7());
-        Self { tenant, bus, log: Log::new(pool.clone()), pool, _database: database }
+        Self { tenant, bus, log: Log::new(pool.clone()), pool, database }
+    }
+
+    pub async fn superuser(&self) -> PgPool {
+        self.database.superuser().await
+    }
+
+    /// Where a role connects.
+    pub fn url(&self, role: &str) -> String {
+        self.database.url(role)
     }
 
     /// An engine whose dead are noticed quickly.
@@ -96,6 +108,56 @@ impl World {
 
     pub async fn show(&self, run: Uuid) -> workflow_domain::Run {
         workflow::show(&self.bus, self.tenant, run).await.unwrap()
+    }
+
+    /// Everything that the shipped definitions rely on, with or without the project template.
+    pub async fn office(with_project_template: bool) -> Self {
+        let world = Self::new().await;
+        let every_day = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+            .map(|day| json!({ "weekday": day, "periods": [{ "from": "00:00", "to": "24:00" }] }));
+        let hours = json!({ "host_id": HOST, "time_zone": "UTC", "weekly": every_day });
+        let hours = world.send("scheduling.availability.set", None, hours).await.unwrap();
+        let rules = json!({ "name": "Intro", "host_id": HOST, "availability_id": hours.id, "duration_minutes": 30 });
+        let kind = json!({ "key": "intro", "rules": rules });
+        world.send("scheduling.event_type.define", None, kind).await.unwrap();
+        let folders = json!({ "key": "onboarding", "name": "Onboarding", "paths": [["Contracts"], ["Papers"]] });
+        world.send("files.folder_template.define", None, folders).await.unwrap();
+        if with_project_template {
+            world.define_project_template().await;
+        }
+        for (_, text) in workflow::shipped() {
+            workflow::publish(&world.bus, world.tenant, "test", text).await.unwrap_or_else(|e| panic!("{e}"));
+        }
+        world
+    }
+
+    pub async fn define_project_template(&self) {
+        let template = json!({ "key": "onboarding_project", "name": "Onboarding" });
+        self.send("projects.project_template.define", None, template).await.unwrap();
+    }
+
+    /// Books the `slot`-th half hour from tomorrow on.
+    pub async fn book(&self, slot: i64, email: &str) -> Executed {
+        let tomorrow = chrono::Utc::now().date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
+        let starts_at = tomorrow + chrono::TimeDelta::days(1) + chrono::TimeDelta::minutes(30 * slot);
+        let invitee = json!({ "name": "Ada Lovelace", "email": email, "company": "Analytical Engines" });
+        let body = json!({ "event_type": "intro", "starts_at": starts_at, "invitee": invitee, "time_zone": "UTC" });
+        self.send("scheduling.appointment.book", None, body).await.unwrap()
+    }
+
+    /// How often each thing was made: contact, client, link, portal user, invitation, folder, project.
+    pub async fn made(&self) -> [usize; 7] {
+        let events = self.events().await;
+        let of = |event_type: &str| events.iter().filter(|event| event.event_type == event_type).count();
+        [
+            of("contact.created"),
+            of("client.created"),
+            of("contact.linked_to_client"),
+            of("portal_user.created"),
+            of("portal_user.invited"),
+            of("folder.created"),
+            of("project.created"),
+        ]
     }
 
     /// What happened, for messages.
