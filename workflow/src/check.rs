@@ -255,3 +255,6 @@ impl Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -281,3 +281,6 @@ fn left_out() -> kernel::Name {
     #[expect(clippy::unwrap_used, reason = "a constant that is a name")]
     "its condition does not hold".parse().unwrap()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+use super::*;
+use event_store::{Store, StoreOptions};
+use serde_json::json;
+
+/// Every command, over a log that is never reached.
+fn bus() -> CommandBus {
+    let pool = sqlx::PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
+    let mut bus = CommandBus::new(Store::start(pool, StoreOptions::default()));
+    registry::mount_all(&mut bus);
+    bus
+}
+
+fn good() -> Value {
+    json!({
+        "name": "Appointment Booked → Onboarding",
+        "trigger": { "event_type": "appointment.booked", "condition": "event.payload.client_name != ''" },
+        "actions": [
+            {
+                "type": "create_entity", "domain": "crm", "entity": "client",
+                "parameters": { "name": "{{ event.payload.client_name }}" }
+            },
+            { "id": "nap", "type": "wait", "for": "2h" },
+            {
+                "type": "command", "command": "crm.client.tag", "target": "{{ step[0].result.id }}",
+                "parameters": { "tag": "booked" }
+            },
+            { "type": "notify", "to": "owner", "subject": "Hello", "body": "{{ steps.step_0.result.id }} is new" }
+        ]
+    })
+}
+
+/// The problems of `good` with one thing changed: pointer, what it becomes (null removes it).
+fn problems_with(pointer: &str, change: Value) -> Vec<(String, &'static str)> {
+    let mut definition = good();
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    let parent = definition.pointer_mut(parent).unwrap();
+    match (parent, change) {
+        (Value::Object(fields), Value::Null) => drop(fields.remove(field)),
+        (Value::Object(fields), change) => drop(fields.insert(field.to_owned(), change)),
+        (Value::Array(items), change) => items[field.parse::<usize>().unwrap()] = change,
+        _ => panic!("{pointer}"),
+    }
+    let problems = check(&definition, &bus()).expect_err(pointer);
+    problems.into_iter().map(|problem| (problem.path, problem.code)).collect()
+}
+
+#[tokio::test]
+async fn a_good_definition_has_no_problems() {
+    check(&good(), &bus()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+}
+
+#[tokio::test]
+async fn every_shipped_definition_is_good() {
+    for (file, text) in crate::shipped() {
+        let definition = read(text).unwrap();
+        check(&definition, &bus()).unwrap_or_else(|problems| panic!("{file}: {problems:#?}"));
+    }
+}
+
+#[tokio::test]
+async fn every_mistake_has_a_place_and_a_code() {
+    let parameter = "/actions/0/parameters/name";
+    for (pointer, change, path, code) in [
+        ("/name", Value::Null, "", "missing_field"),
+        ("/name", json!(""), "/name", "invalid_value"),
+        ("/nmae", json!("x"), "", "unknown_field"),
+        ("/actions", json!([]), "/actions", "invalid_value"),
+        ("/actions", json!("none"), "/actions", "wrong_type"),
+        ("/actions/0/type", json!("crate_entity"), "/actions/0/type", "unknown_action"),
+        ("/actions/0/type", Value::Null, "/actions/0", "missing_field"),
+        ("/actions/0/entitty", json!("client"), "/actions/0", "unknown_field"),
+        ("/actions/0/parameters", json!([]), "/actions/0/parameters", "wrong_type"),
+        ("/actions/1/id", json!("Not an id"), "/actions/1/id", "invalid_value"),
+        ("/actions/1/id", json!("step_0"), "/actions/1/id", "duplicate_step"),
+        ("/trigger/event_type", json!("appointment.boked"), "/trigger/event_type", "unknown_event_type"),
+        ("/trigger/event_type", json!("run.succeeded"), "/trigger/event_type", "event_not_allowed"),
+        ("/trigger/condition", json!("event.payload.client_nam == 'x'"), "/trigger/condition", "unknown_payload_field"),
+        ("/trigger/condition", json!("event.paylod.client_name == 'x'"), "/trigger/condition", "unknown_field"),
+        ("/trigger/condition", json!("step[0].result.id == 'x'"), "/trigger/condition", "unknown_variable"),
+        ("/trigger/condition", json!("event.payload."), "/trigger/condition", "expression_invalid"),
+        ("/trigger/condition", json!("{{ true }}"), "/trigger/condition", "expression_invalid"),
+        ("/actions/0/entity", json!("clown"), "/actions/0/entity", "unknown_command"),
+        ("/actions/2/command", json!("crm.client.tagg"), "/actions/2/command", "unknown_command"),
+        ("/actions/2/command", json!("workflow.run.cancel"), "/actions/2/command", "command_not_allowed"),
+        ("/actions/2/target", Value::Null, "/actions/2/target", "missing_target"),
+        ("/actions/2/target", json!("{{ steps.later.result.id }}"), "/actions/2/target", "unknown_step"),
+        ("/actions/2/target", json!("{{ step[2].result.id }}"), "/actions/2/target", "unknown_step"),
+        ("/actions/2/target", json!("{{ step[0].reslt.id }}"), "/actions/2/target", "unknown_field"),
+        ("/actions/2/parameters/tagg", json!("x"), "/actions/2/parameters/tagg", "unknown_parameter"),
+        ("/actions/2/parameters/tag", Value::Null, "/actions/2/parameters", "missing_parameter"),
+        ("/actions/2/parameters/tag", json!("Not A Slug"), "/actions/2/parameters/tag", "invalid_parameter"),
+        ("/actions/2/parameters/tag", json!(7), "/actions/2/parameters/tag", "invalid_parameter"),
+        (parameter, json!("{{ event.payload.nobody }}"), parameter, "unknown_payload_field"),
+        (parameter, json!("{{ evnt.payload.client_name }}"), parameter, "unknown_variable"),
+        (parameter, json!("{{ event.payload.client_name"), parameter, "template_unclosed"),
+        (parameter, json!("{{ }}"), parameter, "template_empty"),
+        (parameter, json!(format!("{{{{ {} }}}}", "1 + ".repeat(300))), parameter, "expression_too_long"),
+        (parameter, json!("{{ [1].map(a, [a].map(b, [b].map(c, c))) }}"), parameter, "expression_too_costly"),
+        ("/actions/1/for", json!("two hours"), "/actions/1/for", "invalid_duration"),
+        ("/actions/1/for", Value::Null, "/actions/1", "wait_needs_one"),
+        ("/actions/1/until", json!("{{ event.recorded_at }}"), "/actions/1", "wait_needs_one"),
+        ("/actions/1/when", json!("steps.step_2.status == 'failed'"), "/actions/1/when", "unknown_step"),
+        ("/actions/3/body", json!("{{ foo }}"), "/actions/3/body", "unknown_variable"),
+        ("/retry", json!({ "max_attempts": 0 }), "/retry/max_attempts", "invalid_value"),
+        ("/retry", json!({ "max_atempts": 3 }), "/retry", "unknown_field"),
+    ] {
+        let found = problems_with(pointer, change.clone());
+        assert!(found.contains(&(path.to_owned(), code)), "{pointer} = {change}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_for_an_event_sees_that_event_and_the_trigger() {
+    let event = |matching: &str| json!({ "type": "wait", "event": { "event_type": "client.tagged", "match": matching } });
+    let mut definition = good();
+    definition["actions"][1] = event("event.payload.tag == 'x' && trigger.payload.client_name != '' && event.aggregate_id == step[0].result.id");
+    check(&definition, &bus()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let found = problems_with("/actions/1", event("event.payload.client_name == 'x'"));
+    assert_eq!(found, [("/actions/1/event/match".to_owned(), "unknown_payload_field")]);
+}
+
+#[tokio::test]
+async fn what_loops_bind_is_known_inside_them_only() {
+    let mut definition = good();
+    definition["trigger"]["condition"] = json!("['a', 'b'].exists(letter, event.payload.client_name.startsWith(letter))");
+    check(&definition, &bus()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let found = problems_with("/trigger/condition", json!("['a'].exists(letter, true) && letter == 'a'"));
+    assert_eq!(found, [("/trigger/condition".to_owned(), "unknown_variable")]);
+}
+
+#[tokio::test]
+async fn all_problems_are_told_at_once() {
+    let mut definition = good();
+    definition["trigger"]["condition"] = json!("nobody");
+    definition["actions"][2]["command"] = json!("crm.client.fly");
+    definition["actions"][3]["to"] = json!("{{ nothing }}");
+    assert_eq!(check(&definition, &bus()).unwrap_err().len(), 3);
+}
+
+#[test]
+fn what_is_not_yaml_says_so() {
+    for wrong in ["{", "a: [", "a: b: c", "\0", "- a\nb: c", "&a [*a]"] {
+        assert!(read(wrong).is_err(), "{wrong:?}");
+    }
+    // Aliases must not multiply.
+    let bomb = (1..12).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, n| {
+        let before = format!("*a{}", n - 1);
+        format!("{text}a{n}: &a{n} [{}]\n", [before.as_str(); 9].join(","))
+    });
+    assert_eq!(read(&bomb).unwrap_err().code, "not_yaml");
+}
+
+#[tokio::test]
+async fn hostile_documents_are_problems_and_never_a_panic() {
+    let deep = (0..200).fold(json!("x"), |inner, _| json!({ "a": inner }));
+    for hostile in [json!(null), json!([]), json!("text"), json!(7), json!({}), deep, json!({ "actions": [null, 7, []] })] {
+        assert!(check(&hostile, &bus()).is_err(), "{hostile}");
+    }
+}
