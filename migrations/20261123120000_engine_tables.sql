@@ -94,7 +94,9 @@ with recursive tenants as (
      picked as materialized (
          select due.*, row_number() over (partition by due.tenant_id order by due.due_at) as turn
          from due
-         order by turn, due.due_at
+         -- Among equals by lot: whoever takes one run at a time would otherwise always take the one that waits longest,
+         -- and that is the busy tenant's.
+         order by turn, random()
          limit at_most
      )
 update engine.tasks t

@@ -27,3 +27,11 @@ pub use expression::{EXPRESSION_CHARS_MAX, ExpressionError};
 pub use operate::{RunFilter, RunLine, cancel, retry, runs, show, skip};
 pub use publish::{PublishError, Published, definition_id, publish, shipped};
 pub use schema::definition_schema;
+
+#[cfg(test)]
+extern crate self as workflow;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[cfg(test)]
+mod killed;

@@ -20,6 +20,9 @@ use workflow_domain::{Entry, Run, RunStatus, StepStatus};
 /// Runs that lead to runs that lead to runs: beyond it, something goes in circles.
 const DEPTH_MAX: u32 = 20;
 
+/// Records in a row that may be refused before the worker takes a pause.
+const REFUSED_MAX: u32 = 3;
+
 /// What a worker works with.
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
@@ -50,6 +53,7 @@ impl Worker {
             self.start(tenant, task.run, &start).await?;
             task.start = None;
         }
+        let mut refused = 0;
         loop {
             if self.stopping.is_cancelled() {
                 return Ok(Next::At(Utc::now()));
@@ -91,7 +95,7 @@ impl Worker {
             }
             if let Ok(after) = run.after(&entries, Utc::now())
                 && after.current > run.current
-                && after.status == RunStatus::Running
+                && after.step().is_some_and(|next| next.status == StepStatus::Pending)
             {
                 // One commit ends a step and begins the next.
                 entries.extend(Standing { run: &after, ..standing }.begin());
@@ -102,9 +106,18 @@ impl Worker {
             let record = RunCommand::Record { entries };
             match store.execute::<Run>(Some(task.run), record, &request).await {
                 Ok(_) if parks => counter!("workflow_runs_total", "status" => "parked").increment(1),
-                Ok(_) => {}
+                Ok(_) => refused = 0,
                 // Somebody was faster: an operator, or the worker that took over while this one hung.
-                Err(ExecuteError::VersionMismatch { .. } | ExecuteError::Conflict | ExecuteError::Rejected { .. }) => {}
+                Err(
+                    error @ (ExecuteError::VersionMismatch { .. }
+                    | ExecuteError::Conflict
+                    | ExecuteError::Rejected { .. }),
+                ) => {
+                    refused += 1;
+                    if refused > REFUSED_MAX {
+                        return Err(error).context("recording a step, again and again");
+                    }
+                }
                 Err(error) => return Err(error).context("recording a step"),
             }
         }

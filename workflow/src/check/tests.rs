@@ -111,9 +111,12 @@ async fn every_mistake_has_a_place_and_a_code() {
 
 #[tokio::test]
 async fn a_wait_for_an_event_sees_that_event_and_the_trigger() {
-    let event = |matching: &str| json!({ "type": "wait", "event": { "event_type": "client.tagged", "match": matching } });
+    let event =
+        |matching: &str| json!({ "type": "wait", "event": { "event_type": "client.tagged", "match": matching } });
     let mut definition = good();
-    definition["actions"][1] = event("event.payload.tag == 'x' && trigger.payload.client_name != '' && event.aggregate_id == step[0].result.id");
+    definition["actions"][1] = event(
+        "event.payload.tag == 'x' && trigger.payload.client_name != '' && event.aggregate_id == step[0].result.id",
+    );
     check(&definition, &bus()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let found = problems_with("/actions/1", event("event.payload.client_name == 'x'"));
     assert_eq!(found, [("/actions/1/event/match".to_owned(), "unknown_payload_field")]);
@@ -122,7 +125,8 @@ async fn a_wait_for_an_event_sees_that_event_and_the_trigger() {
 #[tokio::test]
 async fn what_loops_bind_is_known_inside_them_only() {
     let mut definition = good();
-    definition["trigger"]["condition"] = json!("['a', 'b'].exists(letter, event.payload.client_name.startsWith(letter))");
+    definition["trigger"]["condition"] =
+        json!("['a', 'b'].exists(letter, event.payload.client_name.startsWith(letter))");
     check(&definition, &bus()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let found = problems_with("/trigger/condition", json!("['a'].exists(letter, true) && letter == 'a'"));
     assert_eq!(found, [("/trigger/condition".to_owned(), "unknown_variable")]);
@@ -153,7 +157,9 @@ fn what_is_not_yaml_says_so() {
 #[tokio::test]
 async fn hostile_documents_are_problems_and_never_a_panic() {
     let deep = (0..200).fold(json!("x"), |inner, _| json!({ "a": inner }));
-    for hostile in [json!(null), json!([]), json!("text"), json!(7), json!({}), deep, json!({ "actions": [null, 7, []] })] {
+    for hostile in
+        [json!(null), json!([]), json!("text"), json!(7), json!({}), deep, json!({ "actions": [null, 7, []] })]
+    {
         assert!(check(&hostile, &bus()).is_err(), "{hostile}");
     }
 }

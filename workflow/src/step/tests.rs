@@ -52,8 +52,7 @@ fn attempt(retry: Value, attempts: u32, seconds: i64, failure: Failure) -> Entry
     let document = document(retry);
     let mut run = run(&document, seconds);
     run.steps[0].attempts = attempts;
-    let standing =
-        Standing { tenant: TenantId::default(), run_id: Uuid::nil(), run: &run, document: &document };
+    let standing = Standing { tenant: TenantId::default(), run_id: Uuid::nil(), run: &run, document: &document };
     standing.failed_attempt(&document.actions[0], failure)
 }
 
@@ -76,7 +75,9 @@ fn what_may_succeed_later_is_tried_again_until_time_runs_out() {
 #[test]
 fn what_will_fail_again_is_not_tried_again() {
     let rejected = ExecuteError::Rejected { code: "crm.client.blocked", message: "", invalid: None };
-    assert!(matches!(attempt(json!({}), 0, 0, classify(rejected)), Entry::Failed { code, .. } if code == "crm.client.blocked"));
+    assert!(
+        matches!(attempt(json!({}), 0, 0, classify(rejected)), Entry::Failed { code, .. } if code == "crm.client.blocked")
+    );
     assert!(matches!(attempt(json!({}), 0, 0, classify(ExecuteError::NotFound)), Entry::Failed { .. }));
 }
 
@@ -98,8 +99,7 @@ fn pauses_grow_to_their_cap_and_are_drawn_from_all_of_it() {
 fn steps_whose_condition_does_not_hold_are_left_out_in_one_go() {
     let document = document(json!({}));
     let run = run(&document, 0).after(&[Entry::Succeeded { result: json!({}).into() }], Utc::now()).unwrap();
-    let standing =
-        Standing { tenant: TenantId::default(), run_id: Uuid::nil(), run: &run, document: &document };
+    let standing = Standing { tenant: TenantId::default(), run_id: Uuid::nil(), run: &run, document: &document };
     let entries = standing.begin();
     assert!(matches!(entries[..], [Entry::LeftOut { .. }, Entry::LeftOut { .. }]), "{entries:?}");
     let ended = run.after(&entries, Utc::now()).unwrap();

@@ -1,0 +1,73 @@
+//! A worker is killed at every point at which it waits for something, and another one goes on.
+
+use crate::EngineOptions;
+use crate::common::World;
+use crate::tasks::{Task, Tasks};
+use crate::worker::Worker;
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+fn worker(world: &World) -> Worker {
+    let tasks = Tasks { pool: world.pool.clone(), me: Uuid::now_v7(), lease: Duration::from_millis(1) };
+    Worker { bus: world.bus.clone(), tasks, stopping: CancellationToken::new() }
+}
+
+/// The next due run.
+async fn take(worker: &Worker) -> Task {
+    loop {
+        if let Some(task) = worker.tasks.take(1).await.unwrap().pop() {
+            return task;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Lets a future make so many moves and drops it. Whether it came to its end.
+async fn moves(future: impl Future<Output = ()>, at_most: usize) -> bool {
+    let mut future = pin!(future);
+    let mut made = 0;
+    std::future::poll_fn(|context| {
+        made += 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending if made >= at_most => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_dies_anywhere_leaves_no_double_and_no_gap() {
+    let world = World::office(true).await;
+    // Only the intake of this engine works: it may hold no run.
+    let engine = world.engine_with(EngineOptions { runs_at_once: 0, ..EngineOptions::default() });
+    let mut cut = 0;
+    loop {
+        cut += 1;
+        assert!(cut < 1_000, "a run has fewer moves than that");
+        world.book(i64::try_from(cut).unwrap(), &format!("ada{cut}@example.com")).await;
+        let (dying, next) = (worker(&world), worker(&world));
+        let task = take(&dying).await;
+        let survived = moves(async { dying.work(task).await.unwrap() }, cut).await;
+        // Its lease has ended. What it sent may still be on its way to the log.
+        while !world.is_idle().await || world.count("run.succeeded").await < cut {
+            if let Some(task) = next.tasks.take(1).await.unwrap().pop() {
+                next.work(task).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(world.made().await, [cut; 7], "killed after {cut} moves: {:#?}", world.summary().await);
+        assert_eq!(world.count("run.started").await, cut);
+        assert_eq!(world.count("step.failed").await, 0);
+        if survived {
+            break;
+        }
+    }
+    assert!(cut > 20, "killed at {cut} points only");
+    engine.stop().await;
+}
