@@ -128,7 +128,7 @@ impl Sender {
             chrono::DateTime::from_timestamp(1_799_020_800 + i64::from(turn) * 1_800, 0).unwrap_or_default();
         let email = format!("guest{turn}@load.example");
         let body = json!({
-            "event_type": "consultation", "starts_at": starts_at, "time_zone": "Europe/Berlin",
+            "event_type": "helpdesk_call", "starts_at": starts_at, "time_zone": "Europe/Berlin",
             "invitee": { "name": format!("Guest {turn}"), "email": email, "company": format!("Company {turn}") },
         });
         if self.send("/v1/scheduling/appointments", &body).await.is_some() {

@@ -47,11 +47,13 @@ pub struct Context {
     pub id: Uuid,
     seed: Uuid,
     drawn: AtomicU32,
-    references: HashMap<ReferenceKey, Option<(Uuid, Arc<dyn Any + Send + Sync>)>>,
+    references: HashMap<ReferenceKey, Option<FoundReference>>,
 }
 
 /// What a reference was asked by: the kind of stream and either an id or a claimed value.
 pub(crate) type ReferenceKey = (&'static str, String);
+/// The aggregate that a reference found: its id and its state.
+pub type FoundReference = (Uuid, Arc<dyn Any + Send + Sync>);
 
 impl Context {
     /// A context without references. `seed` is unique to the command (its id), fresh ids derive from it.
@@ -85,12 +87,7 @@ impl Context {
     }
 
     /// Puts a loaded reference in; called by whoever executes the command (and by specs).
-    pub fn insert_reference(
-        &mut self,
-        stream: &'static str,
-        key: String,
-        found: Option<(Uuid, Arc<dyn Any + Send + Sync>)>,
-    ) {
+    pub fn insert_reference(&mut self, stream: &'static str, key: String, found: Option<FoundReference>) {
         self.references.insert((stream, key), found);
     }
 

@@ -17,7 +17,7 @@ pub use catalogue::{
     Command, CommandEntry, Event, EventEntry, FieldError, Rejection, RejectionEntry, UnreadableEvent, Upcaster,
     read_event, read_fields, schema_of,
 };
-pub use context::{Actor, Context};
+pub use context::{Actor, Context, FoundReference};
 pub use cqrs::{Root, RootCommand, RootEvent};
 pub use envelope::{Metadata, Recorded};
 pub use ids::*;

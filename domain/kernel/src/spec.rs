@@ -1,6 +1,6 @@
 //! Given, when, then: the way a decision is proven.
 //!
-//! ```ignore
+//! ```text
 //! given::<Client>([E::Created { … }]).when(C::Rename { … }).then([E::Renamed { … }]);
 //! given::<Client>([E::Blocked]).when(C::Rename { … }).rejected("crm.client.blocked");
 //! ```

@@ -76,7 +76,7 @@ pub(crate) struct Appender {
     options: PgConnectOptions,
     connection: Option<PgConnection>,
     queue: mpsc::Receiver<Message>,
-    waiting: VecDeque<Box<Pending>>,
+    waiting: VecDeque<Pending>,
     flushes: Vec<oneshot::Sender<()>>,
     batch_max: usize,
     waker: Waker,
@@ -124,13 +124,13 @@ impl Appender {
 
     fn accept(&mut self, message: Message) {
         match message {
-            Message::Append(pending) => self.waiting.push_back(pending),
+            Message::Append(pending) => self.waiting.push_back(*pending),
             Message::Flush(done) => self.flushes.push(done),
         }
     }
 
     /// The commands that do not depend on each other, oldest first; the rest stays for the next batch.
-    fn take_batch(&mut self) -> Vec<Box<Pending>> {
+    fn take_batch(&mut self) -> Vec<Pending> {
         let mut seen = HashSet::new();
         let mut batch = vec![];
         let mut later = VecDeque::new();
@@ -150,7 +150,7 @@ impl Appender {
     }
 
     /// Appends the batch and answers every command in it, whatever happens to the connection meanwhile.
-    async fn settle(&mut self, mut batch: Vec<Box<Pending>>) {
+    async fn settle(&mut self, mut batch: Vec<Pending>) {
         let deadline = Instant::now() + Duration::from_secs(OUTAGE_SECONDS_MAX);
         let mut pause = Duration::from_millis(20);
         let mut unknown = false;
@@ -196,7 +196,7 @@ impl Appender {
         }
     }
 
-    async fn try_append(&mut self, batch: &mut Vec<Box<Pending>>, unknown: bool) -> Result<(), Failure> {
+    async fn try_append(&mut self, batch: &mut Vec<Pending>, unknown: bool) -> Result<(), Failure> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => {
@@ -259,7 +259,7 @@ fn touches(pending: &Pending) -> Vec<(Uuid, String)> {
     touched
 }
 
-async fn append(connection: &mut PgConnection, batch: &[Box<Pending>]) -> Result<Vec<Outcome>, Failure> {
+async fn append(connection: &mut PgConnection, batch: &[Pending]) -> Result<Vec<Outcome>, Failure> {
     let mut c = Commands::default();
     for (pending, cmd) in batch.iter().zip(1..) {
         c.push(pending, cmd);
@@ -310,7 +310,7 @@ fn outcome(row: &PgRow) -> Result<Outcome, sqlx::Error> {
 }
 
 /// After a lost connection: answers and removes those commands of the batch that are in the log after all.
-async fn answer_settled(connection: &mut PgConnection, batch: &mut Vec<Box<Pending>>) -> Result<(), Failure> {
+async fn answer_settled(connection: &mut PgConnection, batch: &mut Vec<Pending>) -> Result<(), Failure> {
     let asked = || batch.iter().filter(|p| !p.events.is_empty());
     let tenants: Vec<Uuid> = asked().map(|p| p.tenant).collect();
     let ids: Vec<Uuid> = asked().map(|p| p.aggregate_id).collect();
@@ -419,9 +419,9 @@ mod tests {
         Appender::new(PgConnectOptions::new(), queue, 3, Waker::detached())
     }
 
-    fn pending(stream: u128, key: Option<&str>, claims: Vec<ClaimChange>) -> Box<Pending> {
+    fn pending(stream: u128, key: Option<&str>, claims: Vec<ClaimChange>) -> Pending {
         let key = key.map(|key| IdempotencyKey { scope: "u".into(), key: key.into(), fingerprint: [0; 32] });
-        Box::new(Pending {
+        Pending {
             tenant: Uuid::nil(),
             aggregate_type: "crm.client",
             aggregate_id: Uuid::from_u128(stream),
@@ -432,10 +432,10 @@ mod tests {
             claims,
             snapshot: None,
             reply: oneshot::channel().0,
-        })
+        }
     }
 
-    fn streams(batch: &[Box<Pending>]) -> Vec<u128> {
+    fn streams(batch: &[Pending]) -> Vec<u128> {
         batch.iter().map(|p| p.aggregate_id.as_u128()).collect()
     }
 
