@@ -195,6 +195,9 @@ fn reachable(from: ClientStatus, to: ClientStatus) -> bool {
 mod tests {
     use super::*;
     use kernel::spec::given;
+    use kernel::{Actor, TenantId};
+    use proptest::prelude::*;
+    use uuid::Uuid;
 
     fn created() -> E {
         E::Created {
@@ -267,5 +270,117 @@ mod tests {
         let tags = (0..TAGS_MAX).map(|n| E::Tagged { tag: format!("tag{n}").parse().unwrap() });
         let tag = C::Tag { tag: "one-more".parse().unwrap() };
         given::<Client>([created()].into_iter().chain(tags)).when(tag).rejected("crm.client.too_many_tags");
+    }
+
+    #[test]
+    fn a_client_is_called_differently_from_now_on() {
+        let rename = C::Rename { name: "Difference Engines".parse().unwrap() };
+        let renamed = E::Renamed { name: Personal("Difference Engines".parse().unwrap()) };
+        given::<Client>([created()]).when(rename).then([renamed]);
+    }
+
+    #[test]
+    fn the_same_address_with_another_number_stays_claimed() {
+        let change = C::ChangeContactDetails {
+            email: Some("office@engines.example".parse().unwrap()),
+            phone: Some("+442079460000".parse().unwrap()),
+        };
+        let when = given::<Client>([created()]).when(change);
+        assert_eq!(when.events().len(), 1);
+        assert_eq!(when.claims(), []);
+    }
+
+    #[test]
+    fn an_address_that_is_left_out_is_removed_and_free_for_others() {
+        let removed = E::ContactDetailsChanged { email: None, phone: None };
+        let change = || C::ChangeContactDetails { email: None, phone: None };
+        let claims = given::<Client>([created()]).when(change()).then([removed.clone()]).claims();
+        assert_eq!(claims, [ClaimChange::Release(Claim::new("crm.client.email", "office@engines.example"))]);
+        given::<Client>([created(), removed]).when(change()).then_nothing();
+    }
+
+    #[test]
+    fn somebody_is_made_responsible_once() {
+        let owner_id = UserId(Uuid::from_u128(5));
+        let assigned = E::OwnerAssigned { owner_id };
+        given::<Client>([created()]).when(C::AssignOwner { owner_id }).then([assigned.clone()]);
+        given::<Client>([created(), assigned]).when(C::AssignOwner { owner_id }).then_nothing();
+    }
+
+    #[test]
+    fn a_tag_is_put_on_and_taken_off_once() {
+        let tag: Slug = "vip".parse().unwrap();
+        let tagged = E::Tagged { tag: tag.clone() };
+        given::<Client>([created()]).when(C::Tag { tag: tag.clone() }).then([tagged.clone()]);
+        given::<Client>([created(), tagged.clone()]).when(C::Tag { tag: tag.clone() }).then_nothing();
+        let untag = || C::Untag { tag: tag.clone() };
+        given::<Client>([created(), tagged]).when(untag()).then([E::Untagged { tag: tag.clone() }]);
+        given::<Client>([created()]).when(untag()).then_nothing();
+    }
+
+    #[test]
+    fn an_unblocked_client_takes_changes_again() {
+        let blocked = || E::Blocked { reason: "unpaid invoices".parse().unwrap() };
+        let block = C::Block { reason: "unpaid invoices".parse().unwrap() };
+        given::<Client>([created()]).when(block).then([blocked()]);
+        given::<Client>([created(), blocked()]).when(C::Unblock {}).then([E::Unblocked {}]);
+        given::<Client>([created()]).when(C::Unblock {}).then_nothing();
+        let tag = C::Tag { tag: "vip".parse().unwrap() };
+        let events = [created(), blocked(), E::Unblocked {}];
+        assert_eq!(given::<Client>(events).when(tag).events().len(), 1);
+    }
+
+    fn any_command() -> impl Strategy<Value = C> {
+        use ClientStatus::{Active, Dormant, Former, Onboarding, Prospect};
+        let email = prop::option::of(0..3u8).prop_map(|n| n.map(|n| format!("box{n}@engines.example").parse().unwrap()));
+        let tag = || (0..3u8).prop_map(|n| format!("tag{n}").parse().unwrap());
+        prop_oneof![
+            (0..3u8).prop_map(|n| C::Rename { name: format!("Engines {n}").parse().unwrap() }),
+            email.prop_map(|email| C::ChangeContactDetails { email, phone: None }),
+            prop::sample::select(vec![Prospect, Onboarding, Active, Dormant, Former])
+                .prop_map(|status| C::ChangeStatus { status }),
+            (0..2u128).prop_map(|n| C::AssignOwner { owner_id: UserId(Uuid::from_u128(n)) }),
+            tag().prop_map(|tag| C::Tag { tag }),
+            tag().prop_map(|tag| C::Untag { tag }),
+            Just(C::Block { reason: "unpaid invoices".parse().unwrap() }),
+            Just(C::Unblock {}),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is asked: asking twice changes nothing more, a blocked client does not change, the address that is
+        /// held is the one that is remembered, and a snapshot is as good as the whole history.
+        #[test]
+        fn a_client_holds_what_it_remembers(commands in prop::collection::vec(any_command(), 0..40)) {
+            let (tenant, actor) = (TenantId::default(), Actor::System { name: "spec".to_owned() });
+            let ctx = Context::new(tenant, actor, kernel::spec::spec_time(), Uuid::nil(), Uuid::nil());
+            let mut state = Client::default();
+            let mut held = BTreeSet::new();
+            let mut remember = |state: &mut Client, event: &E| {
+                for change in state.claims(event) {
+                    match change {
+                        ClaimChange::Take(claim) => held.insert(claim),
+                        ClaimChange::Release(claim) => held.remove(&claim),
+                    };
+                }
+                state.apply(event);
+                held.clone()
+            };
+            remember(&mut state, &created());
+            for command in commands {
+                let before = state.clone();
+                let Ok(events) = state.decide(command.clone(), &ctx) else { continue };
+                for event in &events {
+                    let held = remember(&mut state, event);
+                    prop_assert_eq!(held, state.email.iter().map(address).collect::<BTreeSet<_>>());
+                }
+                if before.blocked && state.blocked {
+                    prop_assert_eq!(&state, &before);
+                }
+                prop_assert_eq!(state.decide(command, &ctx), Ok(vec![]));
+                let snapshot = serde_json::to_string(&state).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<Client>(&snapshot).unwrap(), &state);
+            }
+        }
     }
 }

@@ -72,6 +72,7 @@ pub enum Entry {
 
 /// What may be asked of a run.
 #[command("workflow.run")]
+#[expect(clippy::large_enum_variant, reason = "a run starts once, and its definition travels with that command")]
 pub enum RunCommand {
     /// Starts a run; only the engine does.
     #[creates]

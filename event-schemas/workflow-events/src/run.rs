@@ -42,6 +42,7 @@ pub enum FailureClass {
 
 /// Everything that happens to a run of a workflow. `action_index` counts the definition's actions from 0.
 #[event("workflow.run")]
+#[expect(clippy::large_enum_variant, reason = "a run starts once, and its definition travels with that event")]
 pub enum RunEvent {
     /// A run began, on a snapshot of the definition that nothing changes any more.
     Started {

@@ -1,4 +1,5 @@
 //! What a thousand commands at once may rely on: dense positions, contiguous streams, every acknowledged command once.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What one command may rely on.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

@@ -49,7 +49,7 @@ pub fn init(settings: &TelemetrySettings, service: &'static str) -> Result<Telem
         .context("telemetry is set up twice")?;
     opentelemetry::global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
     let metrics = recorder()?.install_recorder().context("metrics are set up twice")?;
-    Ok(Telemetry { traces, metrics: metrics })
+    Ok(Telemetry { traces, metrics })
 }
 
 fn recorder() -> Result<PrometheusBuilder> {

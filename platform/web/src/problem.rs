@@ -64,7 +64,11 @@ codes! {
 
 /// One occurrence of a problem.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Occurrence>);
+
+/// Boxed, because every handler's result has room for it.
+#[derive(Debug, Clone)]
+struct Occurrence {
     kind: &'static ProblemCode,
     code: Cow<'static, str>,
     detail: String,
@@ -76,55 +80,55 @@ impl Problem {
     /// A problem of this kind; `detail` says what happened here and what was expected.
     pub fn new(kind: &'static ProblemCode, detail: impl Into<String>) -> Self {
         let code = Cow::Borrowed(kind.code);
-        Self { kind, code, detail: detail.into(), errors: vec![], extra: serde_json::Map::new() }
+        Self(Box::new(Occurrence { kind, code, detail: detail.into(), errors: vec![], extra: serde_json::Map::new() }))
     }
 
     /// A narrower code than the kind's: a rejection's, a claim's.
     pub fn coded(mut self, code: impl Into<Cow<'static, str>>) -> Self {
-        self.code = code.into();
+        self.0.code = code.into();
         self
     }
 
     /// A field at fault.
     pub fn field(mut self, error: FieldError) -> Self {
-        self.errors.push(error);
+        self.0.errors.push(error);
         self
     }
 
     /// Another member of the problem object.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.extra.insert(name.to_owned(), value.into());
+        self.0.extra.insert(name.to_owned(), value.into());
         self
     }
 
     /// HTTP status.
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The stable code.
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     fn body(&self) -> Value {
         let mut body = json!({
-            "type": format!("/problems/{}", self.kind.code),
-            "title": self.kind.title,
-            "status": self.kind.status,
-            "detail": self.detail,
-            "code": self.code,
-            "retryable": self.kind.retryable,
+            "type": format!("/problems/{}", self.0.kind.code),
+            "title": self.0.kind.title,
+            "status": self.0.kind.status,
+            "detail": self.0.detail,
+            "code": self.0.code,
+            "retryable": self.0.kind.retryable,
         });
-        if !self.errors.is_empty() {
-            body["errors"] = json!(self.errors);
+        if !self.0.errors.is_empty() {
+            body["errors"] = json!(self.0.errors);
         }
         // The id of the request in hand; the middleware keeps it for the whole task.
         if let Some(id) = crate::observe::current_request_id() {
             body["request_id"] = json!(id);
         }
         if let Some(object) = body.as_object_mut() {
-            object.extend(self.extra.clone());
+            object.extend(self.0.extra.clone());
         }
         body
     }
@@ -132,7 +136,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.detail)
+        write!(f, "{}: {}", self.0.code, self.0.detail)
     }
 }
 
@@ -146,10 +150,10 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status());
         response.content_type("application/problem+json");
-        if self.kind.status == 401 {
+        if self.0.kind.status == 401 {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
-        if self.kind.retryable {
+        if self.0.kind.retryable {
             response.insert_header((RETRY_AFTER, "1"));
         }
         response.body(self.body().to_string())

@@ -2,6 +2,7 @@
 
 mod milestones;
 mod project_templates;
+#[expect(clippy::module_inception, reason = "the context and its main table share their name")]
 mod projects;
 mod tasks;
 

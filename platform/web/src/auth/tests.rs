@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 struct Issuer {
@@ -54,7 +54,7 @@ fn file(keys: &[Value]) -> PathBuf {
     path
 }
 
-async fn verifier(jwks: &PathBuf, refresh: Duration) -> Verifier {
+async fn verifier(jwks: &Path, refresh: Duration) -> Verifier {
     let settings = VerifierSettings {
         jwks: jwks.display().to_string(),
         refresh,
