@@ -70,12 +70,13 @@ begin
     execute format('grant usage on schema %I to ubos_query, ubos_worker', grp);
     perform shared.secure_tenant_table(target, '{ubos_query}', '{ubos_worker}');
     -- Sets the tenant and reads in one statement, so that nothing can run between the two and nothing outlives them.
+    -- Parameters without names cannot be mistaken for a column.
     -- Volatile, so that the read takes its snapshot after it has its lock: a switch of tables is never half seen.
     execute format(
-        $f$create function %1$I.%3$I(tenant uuid, key uuid) returns text language plpgsql volatile as
+        $f$create function %1$I.%3$I(uuid, uuid) returns text language plpgsql volatile as
         $b$ begin
-            perform pg_catalog.set_config('ubos.tenant_id', tenant::text, true);
-            return (select pg_catalog.row_to_json(r)::text from %1$I.%2$I r where r.tenant_id = tenant and r.id = key);
+            perform pg_catalog.set_config('ubos.tenant_id', $1::text, true);
+            return (select pg_catalog.row_to_json(r)::text from %1$I.%2$I r where r.tenant_id = $1 and r.id = $2);
         end $b$ $f$, grp, name, name || '_by_id');
     execute format('revoke execute on function %I.%I(uuid, uuid) from public', grp, name || '_by_id');
     execute format('grant execute on function %I.%I(uuid, uuid) to ubos_query', grp, name || '_by_id');

@@ -1,0 +1,226 @@
+//! What single folds do with histories that are more than one row and one column.
+
+use catalogue::AnyEvent;
+use chrono::{DateTime, Utc};
+use kernel::{Actor, ClientId, Metadata, Recorded, RunId, TenantId};
+use projections::crm::{ClientRow, ContactRow};
+use projections::files::FolderRow;
+use projections::projects::{TaskRow, TaskStatus};
+use projections::scheduling::{AppointmentRow, AppointmentStatus};
+use projections::workflow::{RunRow, RunStatus, RunStepRow, StepStatus, step_row_id};
+use projections::{Event, ReadModel};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+const STREAM: Uuid = Uuid::from_u128(42);
+
+fn at(sequence: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000 + sequence, 0).unwrap()
+}
+
+fn event(sequence: i64, stream: &str, event_type: &str, version: u32, payload: &Value) -> Event {
+    let payload = AnyEvent::read(stream, event_type, version, &payload.to_string())
+        .unwrap_or_else(|e| panic!("{event_type}: {e}"));
+    let actor = Actor::System { name: "test".into() };
+    Recorded {
+        position: sequence * 10,
+        event_id: Uuid::from_u128(sequence as u128),
+        tenant_id: TenantId(Uuid::from_u128(1)),
+        domain: stream.split('.').next().unwrap().to_owned(),
+        aggregate_type: stream.to_owned(),
+        aggregate_id: STREAM,
+        sequence,
+        event_type: event_type.to_owned(),
+        event_version: version,
+        payload,
+        metadata: Metadata {
+            actor,
+            correlation_id: Uuid::from_u128(9),
+            causation_id: None,
+            command: "x.y.z".into(),
+            traceparent: None,
+        },
+        recorded_at: at(sequence),
+    }
+}
+
+/// Every row of one table after a history of (event type, version, payload).
+fn rows<R: ReadModel>(history: &[(&str, u32, Value)]) -> BTreeMap<Uuid, R> {
+    let mut rows: BTreeMap<Uuid, R> = BTreeMap::new();
+    for (sequence, (event_type, version, payload)) in (1..).zip(history) {
+        let event = event(sequence, R::STREAMS[0], event_type, *version, payload);
+        for key in R::keys(&event) {
+            match R::apply(key, rows.remove(&key), &event).unwrap_or_else(|e| panic!("{event_type}: {e}")) {
+                Some(mut row) => {
+                    row.stamp(&event);
+                    rows.insert(key, row);
+                }
+                None => {}
+            }
+        }
+    }
+    rows
+}
+
+fn row<R: ReadModel>(history: &[(&str, u32, Value)]) -> R {
+    rows(history).remove(&STREAM).expect("a row")
+}
+
+#[test]
+fn a_client_of_the_first_version_is_an_organisation() {
+    let row: ClientRow =
+        row(&[("client.created", 1, json!({ "name": "Ada" })), ("client.tagged", 1, json!({ "tag": "vip" }))]);
+    assert_eq!(serde_json::to_value(&row).unwrap()["kind"], "organisation");
+    assert_eq!((row.version, row.created_at, row.updated_at), (2, at(1), at(2)));
+}
+
+#[test]
+fn a_tag_that_is_put_on_twice_is_there_once() {
+    let row: ClientRow = row(&[
+        ("client.created", 1, json!({ "name": "Ada" })),
+        ("client.tagged", 1, json!({ "tag": "vip" })),
+        ("client.tagged", 1, json!({ "tag": "late" })),
+        ("client.tagged", 1, json!({ "tag": "vip" })),
+        ("client.untagged", 1, json!({ "tag": "late" })),
+    ]);
+    assert_eq!(json!(row.tags), json!(["vip"]));
+}
+
+#[test]
+fn a_contact_belongs_to_its_primary_client_or_else_to_the_first() {
+    let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let link = |client: Uuid, primary: bool| {
+        ("contact.linked_to_client", 1, json!({ "client_id": client, "role": "CFO", "primary": primary }))
+    };
+    let created = ("contact.created", 1, json!({ "name": "Ada" }));
+    let linked: ContactRow = row(&[created.clone(), link(one, false), link(two, true)]);
+    assert_eq!(linked.client_id, Some(ClientId(two)));
+    let left: ContactRow = row(&[
+        created,
+        link(one, false),
+        link(two, true),
+        ("contact.unlinked_from_client", 1, json!({ "client_id": two })),
+    ]);
+    assert_eq!((left.client_id, left.clients.len()), (Some(ClientId(one)), 1));
+}
+
+#[test]
+fn an_event_without_its_row_is_an_error_and_names_itself() {
+    let event = event(1, "crm.client", "client.renamed", 1, &json!({ "name": "Nobody" }));
+    let error = ClientRow::apply(STREAM, None, &event).unwrap_err();
+    assert!(error.to_string().contains("client.renamed"), "{error}");
+}
+
+#[test]
+fn renaming_in_a_tree_finds_the_root_or_the_subfolder_or_fails() {
+    let inner = Uuid::from_u128(7);
+    let created = (
+        "folder.created",
+        1,
+        json!({ "name": "Root", "subfolders": [{ "id": inner, "parent_id": STREAM, "name": "Inner" }] }),
+    );
+    let tree: FolderRow = row(&[
+        created.clone(),
+        ("folder.renamed", 1, json!({ "folder_id": STREAM, "name": "Top" })),
+        ("folder.renamed", 1, json!({ "folder_id": inner, "name": "Inside" })),
+    ]);
+    assert_eq!((tree.name.as_str(), tree.subfolders[0].name.as_str()), ("Top", "Inside"));
+    let unknown =
+        event(2, "files.folder", "folder.renamed", 1, &json!({ "folder_id": Uuid::from_u128(8), "name": "X" }));
+    assert!(FolderRow::apply(STREAM, Some(row(&[created])), &unknown).is_err());
+}
+
+#[test]
+fn confirming_a_request_keeps_the_moment_it_was_asked_for() {
+    let details = json!({
+        "event_type_id": Uuid::from_u128(1), "event_type_key": "intro", "event_type_name": "Intro", "host_id": Uuid::from_u128(2),
+        "starts_at": at(100), "ends_at": at(200), "blocked_from": at(90), "blocked_until": at(210),
+        "time_zone": "Europe/Berlin", "client_name": "Acme", "invitee_name": "Ada", "invitee_email": "ada@example.com",
+        "manage_path": "/m", "cancel_path": "/c",
+    });
+    let slot = |from: i64| json!({ "starts_at": at(from), "ends_at": at(from + 10), "blocked_from": at(from), "blocked_until": at(from + 10) });
+    let appointment: AppointmentRow = row(&[
+        ("appointment.requested", 1, details.clone()),
+        ("appointment.booked", 1, details),
+        ("appointment.reschedule_requested", 1, json!({ "reason": "ill" })),
+        ("appointment.rescheduled", 1, json!({ "from": slot(100), "to": slot(300) })),
+    ]);
+    assert_eq!((appointment.created_at, appointment.status), (at(1), AppointmentStatus::Booked));
+    assert_eq!((appointment.starts_at, appointment.reschedule_requested), (at(300), false));
+}
+
+#[test]
+fn a_projects_tasks_are_rows_from_its_beginning_on() {
+    let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let tasks: BTreeMap<Uuid, TaskRow> = rows(&[
+        (
+            "project.created",
+            1,
+            json!({ "name": "P", "starts_on": "2026-01-01", "milestones": [], "tasks": [{ "id": one, "title": "First" }] }),
+        ),
+        ("task.created", 1, json!({ "task": { "id": two, "title": "Second" } })),
+        ("task.blocked", 1, json!({ "task_id": one, "reason": "rain" })),
+        ("task.completed", 1, json!({ "task_id": one, "title": "First" })),
+        ("task.started", 1, json!({ "task_id": two })),
+    ]);
+    assert_eq!((tasks[&one].status, tasks[&one].blocked_reason.clone()), (TaskStatus::Completed, None));
+    assert_eq!((tasks[&two].status, tasks[&two].version, tasks[&two].created_at), (TaskStatus::InProgress, 5, at(2)));
+}
+
+/// A run of two steps up to its parking at the second.
+fn parked_run() -> Vec<(&'static str, u32, Value)> {
+    let trigger = json!({
+        "event_id": Uuid::from_u128(5), "event_type": "appointment.booked", "event_version": 1, "position": 3,
+        "aggregate_type": "scheduling.appointment", "aggregate_id": Uuid::from_u128(6), "recorded_at": at(0),
+        "correlation_id": Uuid::from_u128(9), "payload": {},
+    });
+    let step = |index: u32, name: &str| json!({ "action_index": index, "step": name, "iteration": 0, "at": at(50 + i64::from(index)) });
+    let failed = json!({ "action_index": 1, "step": "folder", "code": "files.folder.unknown_template", "message": "no such template" });
+    let mut failure = failed.clone();
+    failure["class"] = "terminal".into();
+    vec![
+        (
+            "run.started",
+            1,
+            json!({ "definition_id": Uuid::from_u128(4), "definition": "Onboarding", "definition_version": 1,
+            "definition_hash": "h", "document": {}, "steps": ["client", "folder"], "trigger": trigger, "depth": 0 }),
+        ),
+        ("step.started", 1, step(0, "client")),
+        ("step.succeeded", 1, json!({ "action_index": 0, "step": "client", "result": { "id": Uuid::from_u128(8) } })),
+        ("step.started", 1, step(1, "folder")),
+        ("step.failed", 1, failure),
+        ("run.parked", 1, failed),
+    ]
+}
+
+#[test]
+fn a_parked_run_shows_where_and_why() {
+    let history = parked_run();
+    let run: RunRow = row(&history);
+    assert_eq!((run.status, run.action_index, run.action_count), (RunStatus::Parked, 1, 2));
+    assert_eq!(run.error_code.as_deref(), Some("files.folder.unknown_template"));
+    let steps: BTreeMap<Uuid, RunStepRow> = rows(&history);
+    let statuses: Vec<StepStatus> = (0..2).map(|index| steps[&step_row_id(RunId(STREAM), index)].status).collect();
+    assert_eq!(statuses, [StepStatus::Completed, StepStatus::Failed]);
+}
+
+#[test]
+fn a_resumed_run_forgets_its_error_and_completes() {
+    let mut history = parked_run();
+    history.push(("run.resumed", 1, json!({ "reason": "template is there" })));
+    let resumed: RunRow = row(&history);
+    assert_eq!((resumed.status, resumed.error), (RunStatus::Running, None));
+    history.push(("step.started", 1, json!({ "action_index": 1, "step": "folder", "iteration": 0, "at": at(60) })));
+    history.push((
+        "step.succeeded",
+        1,
+        json!({ "action_index": 1, "step": "folder", "result": { "id": Uuid::from_u128(9) } }),
+    ));
+    history.push(("run.succeeded", 1, json!({})));
+    let run: RunRow = row(&history);
+    assert_eq!((run.status, run.completed_at), (RunStatus::Completed, Some(at(10))));
+    let steps: BTreeMap<Uuid, RunStepRow> = rows(&history);
+    let step = &steps[&step_row_id(RunId(STREAM), 1)];
+    assert_eq!((step.status, step.attempts, step.error.clone()), (StepStatus::Completed, 2, None));
+}
