@@ -332,7 +332,8 @@ mod tests {
 
     fn any_command() -> impl Strategy<Value = C> {
         use ClientStatus::{Active, Dormant, Former, Onboarding, Prospect};
-        let email = prop::option::of(0..3u8).prop_map(|n| n.map(|n| format!("box{n}@engines.example").parse().unwrap()));
+        let email =
+            prop::option::of(0..3u8).prop_map(|n| n.map(|n| format!("box{n}@engines.example").parse().unwrap()));
         let tag = || (0..3u8).prop_map(|n| format!("tag{n}").parse().unwrap());
         prop_oneof![
             (0..3u8).prop_map(|n| C::Rename { name: format!("Engines {n}").parse().unwrap() }),
