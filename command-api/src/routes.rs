@@ -2,7 +2,8 @@
 
 use crate::respond;
 use ::web::{Caller, Problem, RequestInfo, code, read_json};
-use actix_web::http::header::{HeaderMap, IF_MATCH};
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue, IF_MATCH};
 use actix_web::web::Data;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
@@ -86,8 +87,13 @@ async fn change(
 }
 
 async fn wrong_method(request: HttpRequest) -> HttpResponse {
+    if request.method() == Method::POST {
+        return Problem::new(&code::NOT_FOUND, format!("no command at {}", request.path())).error_response();
+    }
     let detail = format!("{} takes POST only; questions go to query-api", request.path());
-    Problem::new(&code::METHOD_NOT_ALLOWED, detail).error_response()
+    let mut response = Problem::new(&code::METHOD_NOT_ALLOWED, detail).error_response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    response
 }
 
 async fn command(

@@ -51,9 +51,9 @@ pub async fn ensure_roles(admin: &mut PgConnection, passwords: &RolePasswords) -
 pub async fn migrate(settings: &DatabaseSettings) -> Result<()> {
     let owner = options(settings.owner_url.expose_secret(), "database.owner_url")?;
     if let Some(admin_url) = &settings.admin_url {
-        let mut admin = PgConnection::connect_with(&options(admin_url.expose_secret(), "database.admin_url")?)
-            .await
-            .context("connecting to database.admin_url")?;
+        // Its statements carry passwords, which a log must never see, not even one of slow statements.
+        let admin = options(admin_url.expose_secret(), "database.admin_url")?.disable_statement_logging();
+        let mut admin = PgConnection::connect_with(&admin).await.context("connecting to database.admin_url")?;
         let urls = [&settings.owner_url, &settings.command_url, &settings.query_url, &settings.worker_url];
         let mut passwords = RolePasswords::all("");
         for ((url, role), password) in urls.iter().zip(ROLES).zip(&mut passwords.0) {
@@ -88,7 +88,10 @@ fn password_of(url: &str, role: &str) -> Result<String> {
     }
     let credentials = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
     let password = credentials.and_then(|user| user.split_once(':')).map(|(_, password)| password);
-    Ok(password.with_context(|| format!("the url of {role} names no password"))?.to_owned())
+    let password = password.with_context(|| format!("the url of {role} names no password"))?;
+    // In a URL `@` is written `%40`; whoever connects with it decodes it too.
+    let password = percent_encoding::percent_decode_str(password).decode_utf8();
+    Ok(password.with_context(|| format!("the password in the url of {role} is not UTF-8"))?.into_owned())
 }
 
 fn options(url: &str, setting: &str) -> Result<PgConnectOptions> {
@@ -128,4 +131,17 @@ pub async fn connect(url: &str, service: &str, connections_max: u32, patience: D
         );
     }
     Ok(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_gets_the_password_that_its_url_will_log_in_with() {
+        let url = "postgres://ubos_query:a%40b%2Fc:d@localhost/ubos";
+        assert_eq!(password_of(url, "ubos_query").unwrap(), "a@b/c:d");
+        let other = password_of(url, "ubos_worker").unwrap_err().to_string();
+        assert!(other.contains("ubos_worker") && !other.contains("a%40b"), "{other}");
+    }
 }

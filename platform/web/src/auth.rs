@@ -28,6 +28,9 @@ const TOKEN_BYTES_MAX: usize = 8_192;
 /// Unknown key ids make us read the keys again at most this often.
 const RELOAD_SECONDS_MIN: u64 = 10;
 
+/// What an access token may call itself (RFC 9068 §2.1); a logout or refresh token of the same issuer is none.
+const ACCESS_TOKEN_TYPES: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];
+
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -98,6 +101,7 @@ struct Claims {
     tenant: TenantId,
     roles: Vec<String>,
     exp: u64,
+    iat: Option<u64>,
 }
 
 /// Verifies tokens; one per process, shared.
@@ -136,11 +140,18 @@ impl Verifier {
         let digest: [u8; 32] = Sha256::digest(token).into();
         let now = chrono::Utc::now().timestamp().unsigned_abs();
         if let Some((caller, expires)) = self.verified.get(&digest)
-            && now < expires + self.settings.leeway_seconds
+            && now < expires.saturating_add(self.settings.leeway_seconds)
         {
             return Ok(caller);
         }
         let header = jsonwebtoken::decode_header(token).map_err(refused)?;
+        if header.crit.is_some() {
+            // RFC 7515 §4.1.11: extensions that must be understood, and we understand none.
+            return Err(refused("demands an extension"));
+        }
+        if header.typ.as_deref().is_some_and(|typ| !ACCESS_TOKEN_TYPES.iter().any(|t| t.eq_ignore_ascii_case(typ))) {
+            return Err(refused("is another kind of token"));
+        }
         let Some(id) = header.kid else { return Err(refused("names no key")) };
         if !self.keys.read().0.contains_key(&id) {
             self.refresh(Duration::from_secs(RELOAD_SECONDS_MIN)).await;
@@ -154,6 +165,9 @@ impl Verifier {
         validation.set_audience(&[&self.settings.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(refused)?.claims;
+        if claims.iat.is_some_and(|issued| issued > now.saturating_add(self.settings.leeway_seconds)) {
+            return Err(refused("issued in the future"));
+        }
         let roles = claims.roles.iter().map(|role| role.parse::<Role>()).collect::<Result<Vec<_>, _>>();
         let permissions = Permissions::of(&roles.map_err(refused)?);
         let caller = Caller { tenant: claims.tenant, subject: claims.sub, permissions };
@@ -200,7 +214,12 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let verifier = request.app_data::<web::Data<Verifier>>().cloned();
-        let header = request.headers().get(AUTHORIZATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let mut headers = request.headers().get_all(AUTHORIZATION);
+        // Of two headers a proxy may have looked at the other one.
+        let header = match (headers.next(), headers.next()) {
+            (Some(only), None) => only.to_str().ok().map(str::to_owned),
+            _ => None,
+        };
         Box::pin(async move {
             let verifier = verifier.ok_or_else(|| Problem::new(&code::FAULT, "no verifier is mounted"))?;
             let token = header.as_deref().and_then(|h| h.split_once(' '));

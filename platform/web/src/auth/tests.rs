@@ -87,6 +87,9 @@ async fn every_wrong_claim_is_refused() {
         ("exp", Value::Null),
         ("exp", json!([now + 600])),
         ("nbf", json!(now + 600)),
+        ("nbf", json!((now - 60).to_string())),
+        ("iat", json!(now + 600)),
+        ("iat", json!("yesterday")),
         ("iss", json!("https://evil.example")),
         ("iss", Value::Null),
         ("aud", json!("other")),
@@ -119,6 +122,10 @@ async fn unsigned_foreign_and_confused_tokens_are_refused() {
     let embedded = jsonwebtoken::encode(&embedded, &claims(), &stranger.signing).unwrap();
     let swapped = format!("{}.{}.{signature}", good.split('.').next().unwrap(), part(with("roles", json!(["owner"]))));
     let nameless = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims(), &issuer.signing).unwrap();
+    let extended = Header { crit: Some(vec!["b64".into()]), kid: Some("k1".into()), ..Header::new(Algorithm::EdDSA) };
+    let extended = jsonwebtoken::encode(&extended, &claims(), &issuer.signing).unwrap();
+    let logout = Header { typ: Some("logout+jwt".into()), kid: Some("k1".into()), ..Header::new(Algorithm::EdDSA) };
+    let logout = jsonwebtoken::encode(&logout, &claims(), &issuer.signing).unwrap();
     for (attack, token) in [
         ("alg none", none),
         ("HMAC with the public key", hmac),
@@ -126,6 +133,8 @@ async fn unsigned_foreign_and_confused_tokens_are_refused() {
         ("a key location in the token", embedded),
         ("another payload under the signature", swapped),
         ("no key id", nameless),
+        ("an extension that must be understood", extended),
+        ("a logout token", logout),
         ("no token", String::new()),
         ("garbage", "a.b.c".into()),
         ("huge", "a".repeat(TOKEN_BYTES_MAX + 1)),
@@ -149,6 +158,15 @@ async fn keys_rotate_and_withdrawn_ones_die_at_once() {
     assert!(verifier.verify(&by_old).await.is_err(), "a remembered token of a withdrawn key");
     std::fs::write(&path, "garbage").unwrap();
     assert!(verifier.verify(&by_new).await.is_ok(), "unreadable keys leave the old ones in place");
+}
+
+#[tokio::test]
+async fn a_token_that_never_expires_is_remembered_without_overflow() {
+    let issuer = Issuer::new("k1");
+    let verifier = verifier(&file(&[issuer.jwk()]), Duration::from_secs(300)).await;
+    let token = issuer.sign(&with("exp", json!(u64::MAX)));
+    let first = verifier.verify(&token).await.unwrap();
+    assert_eq!(verifier.verify(&token).await.unwrap(), first);
 }
 
 #[test]
