@@ -13,7 +13,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// Where the engine gets the log from.
 pub trait Events: Send + Sync + 'static {
@@ -73,7 +72,7 @@ impl Engine {
     /// Starts intake and workers. `pool` connects as `ubos_worker`; `bus` holds every command that definitions may name.
     pub fn start(pool: PgPool, bus: CommandBus, events: Arc<dyn Events>, options: EngineOptions) -> Self {
         let stopping = CancellationToken::new();
-        let tasks = Tasks { pool: pool.clone(), me: Uuid::now_v7(), lease: options.lease };
+        let tasks = Tasks::new(pool.clone(), options.lease);
         let worker = Worker { bus, tasks: tasks.clone(), stopping: stopping.clone() };
         let woken = Arc::new(Notify::new());
         let intake = Intake { pool, events, worker: worker.clone(), woken: woken.clone(), stopping: stopping.clone() };
@@ -106,8 +105,9 @@ async fn dispatch(worker: Worker, woken: Arc<Notify>, options: EngineOptions) {
                 Ok(taken) => {
                     let more = taken.len() == room;
                     for task in taken {
-                        let worker = worker.clone();
+                        let (worker, held) = (worker.clone(), worker.tasks.hold(&task));
                         working.spawn(async move {
+                            let _held = held;
                             let run = task.run;
                             if let Err(error) = worker.work(task).await {
                                 tracing::warn!(run_id = %run, error = format!("{error:#}"), "a run waits for its lease to end");

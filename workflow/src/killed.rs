@@ -9,10 +9,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 fn worker(world: &World) -> Worker {
-    let tasks = Tasks { pool: world.pool.clone(), me: Uuid::now_v7(), lease: Duration::from_millis(1) };
+    let tasks = Tasks::new(world.pool.clone(), Duration::from_millis(1));
     Worker { bus: world.bus.clone(), tasks, stopping: CancellationToken::new() }
 }
 

@@ -28,6 +28,8 @@ pub struct RunLine {
     pub run_id: Uuid,
     /// The firm.
     pub tenant_id: Uuid,
+    /// What its definition is called.
+    pub workflow: String,
     /// Where it stands.
     pub status: String,
     /// When it began.
@@ -40,7 +42,7 @@ pub struct RunLine {
 
 /// Runs from the read model `workflow.runs`; `pool` connects as `ubos_worker`.
 pub async fn runs(pool: &PgPool, filter: &RunFilter) -> Result<Vec<RunLine>, sqlx::Error> {
-    let sql = "select id, tenant_id, status, started_at, completed_at, error::text as error from workflow.runs
+    let sql = "select id, tenant_id, workflow_name, status, started_at, completed_at, error from workflow.runs
                where ($1::uuid is null or tenant_id = $1) and ($2::text is null or status = $2)
                order by started_at desc, id limit $3";
     let rows = sqlx::query(sql)
@@ -54,6 +56,7 @@ pub async fn runs(pool: &PgPool, filter: &RunFilter) -> Result<Vec<RunLine>, sql
             Ok(RunLine {
                 run_id: row.try_get("id")?,
                 tenant_id: row.try_get("tenant_id")?,
+                workflow: row.try_get("workflow_name")?,
                 status: row.try_get("status")?,
                 started_at: row.try_get("started_at")?,
                 completed_at: row.try_get("completed_at")?,

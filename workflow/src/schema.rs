@@ -62,3 +62,15 @@ pub(crate) fn sorted(value: Value) -> Value {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_schema_is_today_s() {
+        let committed = include_str!("../definition.schema.json");
+        let today = serde_json::to_string_pretty(&definition_schema()).unwrap() + "\n";
+        assert!(committed == today, "run `cargo xtask gen`");
+    }
+}

@@ -1,9 +1,12 @@
 //! The queue of runs that want attention, in Postgres: also the timers, and what many workers share.
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use serde_json::Value;
 use sqlx::postgres::types::PgInterval;
 use sqlx::{PgPool, Postgres, Transaction};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -37,11 +40,37 @@ pub(crate) struct Tasks {
     /// Names this process in leases.
     pub me: Uuid,
     pub lease: Duration,
+    /// The runs in work. A run that could not be let go of is not among them, so that its lease ends.
+    held: Arc<Mutex<HashSet<Uuid>>>,
+}
+
+/// A run in work; not any more when this is dropped, however that comes.
+#[derive(Debug)]
+pub(crate) struct Held {
+    run: Uuid,
+    held: Arc<Mutex<HashSet<Uuid>>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.held.lock().remove(&self.run);
+    }
 }
 
 type Taken = (Uuid, Uuid, DateTime<Utc>, i64, Option<Value>);
 
 impl Tasks {
+    /// The queue as a new process sees it.
+    pub fn new(pool: PgPool, lease: Duration) -> Self {
+        Self { pool, me: Uuid::now_v7(), lease, held: Arc::default() }
+    }
+
+    /// Marks a run as being in work, so that its lease is renewed.
+    pub fn hold(&self, task: &Task) -> Held {
+        self.held.lock().insert(task.run);
+        Held { run: task.run, held: self.held.clone() }
+    }
+
     /// Takes up to `at_most` due runs, tenants in turn.
     pub async fn take(&self, at_most: usize) -> Result<Vec<Task>, sqlx::Error> {
         let taken: Vec<Taken> =
@@ -55,10 +84,11 @@ impl Tasks {
         Ok(taken.into_iter().map(task).collect())
     }
 
-    /// Keeps everything that this process holds for another lease.
+    /// Keeps the runs in work for another lease.
     pub async fn renew(&self) -> Result<(), sqlx::Error> {
-        let sql = "update engine.tasks set due_at = clock_timestamp() + $2 where lease = $1";
-        sqlx::query(sql).bind(self.me).bind(interval(self.lease)).execute(&self.pool).await?;
+        let held: Vec<Uuid> = self.held.lock().iter().copied().collect();
+        let sql = "update engine.tasks set due_at = clock_timestamp() + $2 where lease = $1 and run_id = any($3)";
+        sqlx::query(sql).bind(self.me).bind(interval(self.lease)).bind(held).execute(&self.pool).await?;
         Ok(())
     }
 

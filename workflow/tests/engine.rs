@@ -277,3 +277,27 @@ async fn an_engine_that_is_stopped_gives_its_runs_back_at_once() {
     assert_eq!(world.count("client.tagged").await, 60);
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_listed_from_the_read_model() {
+    let world = World::new().await;
+    let row = "insert into workflow.runs
+        (tenant_id, position, id, version, created_at, updated_at, workflow_id, workflow_name, definition_version,
+         trigger_event_id, trigger_event_type, trigger_aggregate_id, correlation_id, status, action_index, action_count,
+         started_at, error)
+        values ($1, 1, $2, 1, now(), now(), $2, 'Tags', 1, $2, 'client.created', $2, $2, $3, 0, 1, now(), $4)";
+    for (status, error) in [("parked", Some("There is no such template.")), ("succeeded", None)] {
+        let id = Uuid::now_v7();
+        let insert = sqlx::query(row).bind(world.tenant.0).bind(id).bind(status).bind(error);
+        insert.execute(&world.pool).await.unwrap();
+    }
+    let of = |status: Option<&str>| workflow::RunFilter {
+        tenant: Some(world.tenant),
+        status: status.map(str::to_owned),
+        limit: None,
+    };
+    assert_eq!(workflow::runs(&world.pool, &of(None)).await.unwrap().len(), 2);
+    let parked = workflow::runs(&world.pool, &of(Some("parked"))).await.unwrap();
+    assert_eq!(parked.len(), 1);
+    assert_eq!((parked[0].workflow.as_str(), parked[0].error.as_deref()), ("Tags", Some("There is no such template.")));
+}
