@@ -1,4 +1,5 @@
 //! Replay, verification, rollback and retry on a real PostgreSQL, with readers and writers going on.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 
@@ -277,6 +278,6 @@ async fn only_registered_groups_can_be_rebuilt_switched_or_dropped() {
     let query = world.database.query().await;
     let refused = sqlx::query("select projections.begin_rebuild('crm', 1)").execute(&query).await.unwrap_err();
     assert!(refused.to_string().contains("permission denied"), "{refused}");
-    let position = Target::live(crm()).position(&mut *world.worker.acquire().await.unwrap()).await.unwrap();
+    let position = Target::live(crm()).position(&mut world.worker.acquire().await.unwrap()).await.unwrap();
     assert_eq!(position, Some(0));
 }

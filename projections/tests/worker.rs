@@ -1,4 +1,5 @@
 //! The role as a whole: it follows the feed, one process leads, a standby takes over.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

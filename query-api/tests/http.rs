@@ -1,4 +1,5 @@
 //! The query API over HTTP, on a real PostgreSQL and with real tokens.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../../projections/tests/common/mod.rs"]
 mod common;

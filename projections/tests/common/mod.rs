@@ -130,7 +130,7 @@ impl World {
     /// Applies the whole log to the live tables of a group in batches.
     pub async fn catch_up(&self, group: &'static Group, batch: i64) -> i64 {
         let target = Target::live(group);
-        let mut at = target.position(&mut *self.worker.acquire().await.unwrap()).await.unwrap().unwrap();
+        let mut at = target.position(&mut self.worker.acquire().await.unwrap()).await.unwrap().unwrap();
         loop {
             let events = self.read(at, batch).await;
             if events.is_empty() {
