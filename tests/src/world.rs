@@ -222,6 +222,15 @@ dev_signing_key = "{state}/dev-key.pk8"
         }
     }
 
+    /// Memory that a role's process holds.
+    pub fn resident_mib(&self, role: Role) -> Result<u64> {
+        let child = self.roles[role as usize].as_ref().context("the role runs")?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
+        let kib: u64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
+        Ok(kib / 1024)
+    }
+
     /// The base URL of a role.
     pub fn url(&self, role: Role) -> String {
         format!("http://127.0.0.1:{}", self.ports[role as usize])

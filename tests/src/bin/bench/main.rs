@@ -4,7 +4,9 @@
 //! Absolute numbers are this machine's; the ratios are what to look at.
 
 mod append;
+mod http;
 mod measure;
+mod readers;
 
 use anyhow::{Context, Result};
 use measure::Table;
@@ -25,6 +27,8 @@ async fn main() -> Result<()> {
     let plan = if quick { Plan { seconds: 2, passes: 3 } } else { Plan { seconds: 5, passes: 5 } };
     let mut table = Table::default();
     append::measure(plan, &mut table).await.context("append")?;
+    readers::measure(plan, &mut table).await.context("relay and replay")?;
+    http::measure(plan, &mut table).await.context("HTTP")?;
     println!("{table}");
     Ok(())
 }
