@@ -265,7 +265,7 @@ pub async fn workflow(settings: &Settings, verb: WorkflowVerb) -> Result<()> {
         WorkflowVerb::Publish { tenant, files } => publish(&bus, TenantId(tenant), &files).await?,
         WorkflowVerb::Runs { tenant, status, limit, json } => {
             let filter = workflow::RunFilter { tenant: tenant.map(TenantId), status, limit };
-            let runs = workflow::runs(&pool, &filter).await?;
+            let runs = workflow::runs(&bus, &pool, &filter).await?;
             if json {
                 println!("{}", serde_json::to_string_pretty(&runs)?);
             } else {

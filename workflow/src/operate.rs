@@ -5,7 +5,7 @@ use event_store::{CommandBus, ExecuteError, Executed, Request};
 use kernel::{Actor, Name, TenantId};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
 use uuid::Uuid;
 use workflow_domain::Run;
 use workflow_domain::run::RunCommand;
@@ -32,38 +32,72 @@ pub struct RunLine {
     pub workflow: String,
     /// Where it stands.
     pub status: String,
-    /// When it began.
+    /// When the event was committed that started it.
     pub started_at: DateTime<Utc>,
-    /// When it ended.
-    pub completed_at: Option<DateTime<Utc>>,
-    /// What it stands still for, or stood still for last.
+    /// What it stands still for.
     pub error: Option<String>,
 }
 
-/// Runs from the read model `workflow.runs`; `pool` connects as `ubos_worker`.
-pub async fn runs(pool: &PgPool, filter: &RunFilter) -> Result<Vec<RunLine>, sqlx::Error> {
-    let sql = "select id, tenant_id, workflow_name, status, started_at, completed_at, error from workflow.runs
-               where ($1::uuid is null or tenant_id = $1) and ($2::text is null or status = $2)
-               order by started_at desc, id limit $3";
-    let rows = sqlx::query(sql)
-        .bind(filter.tenant.map(|tenant| tenant.0))
-        .bind(&filter.status)
-        .bind(filter.limit.unwrap_or(50))
-        .fetch_all(pool)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(RunLine {
-                run_id: row.try_get("id")?,
-                tenant_id: row.try_get("tenant_id")?,
-                workflow: row.try_get("workflow_name")?,
-                status: row.try_get("status")?,
-                started_at: row.try_get("started_at")?,
-                completed_at: row.try_get("completed_at")?,
-                error: row.try_get("error")?,
-            })
-        })
-        .collect()
+/// Runs as the log has them, the newest first. Live ones are found in the engine's queue, ended ones among the streams.
+pub async fn runs(bus: &CommandBus, pool: &PgPool, filter: &RunFilter) -> Result<Vec<RunLine>, RunsError> {
+    let live = matches!(filter.status.as_deref(), Some("running" | "waiting" | "parked"));
+    // Version 5 ids have no order, so pages go by the place where the run began.
+    let sql = if live {
+        "select s.tenant_id, s.aggregate_id, s.first_position from engine.tasks t
+         join eventstore.streams s
+           on s.tenant_id = t.tenant_id and s.aggregate_id = t.run_id and s.aggregate_type = 'workflow.run'
+         where ($1::uuid is null or t.tenant_id = $1) and s.first_position < $2
+         order by s.first_position desc limit $3"
+    } else {
+        "select s.tenant_id, s.aggregate_id, s.first_position from eventstore.streams s
+         where s.aggregate_type = 'workflow.run' and ($1::uuid is null or s.tenant_id = $1) and s.first_position < $2
+         order by s.first_position desc limit $3"
+    };
+    let wanted = usize::try_from(filter.limit.unwrap_or(50)).unwrap_or(0);
+    let (mut lines, mut before) = (vec![], i64::MAX);
+    while lines.len() < wanted {
+        let page = sqlx::query_as(sql).bind(filter.tenant.map(|tenant| tenant.0)).bind(before).bind(PAGE);
+        let page: Vec<(Uuid, Uuid, i64)> = page.fetch_all(pool).await?;
+        let loads = page.iter().map(|(tenant, id, _)| bus.store().load::<Run>(TenantId(*tenant), *id));
+        let found = futures::future::try_join_all(loads).await?;
+        for ((tenant, id, _), (run, _)) in page.iter().zip(found) {
+            let line = line(*tenant, *id, &run);
+            if lines.len() < wanted && filter.status.as_ref().is_none_or(|status| *status == line.status) {
+                lines.push(line);
+            }
+        }
+        match page.last() {
+            Some((.., position)) => before = *position,
+            None => break,
+        }
+    }
+    Ok(lines)
+}
+
+/// Runs of one page.
+const PAGE: i64 = 200;
+
+/// Why runs cannot be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunsError {
+    /// The queue or the streams cannot be read.
+    #[error("the database cannot be read")]
+    Database(#[from] sqlx::Error),
+    /// A run cannot be loaded.
+    #[error("a run cannot be loaded")]
+    Load(#[from] ExecuteError),
+}
+
+fn line(tenant_id: Uuid, run_id: Uuid, run: &Run) -> RunLine {
+    let status = serde_json::to_value(run.status).ok();
+    RunLine {
+        run_id,
+        tenant_id,
+        workflow: run.definition.as_ref().map(ToString::to_string).unwrap_or_default(),
+        status: status.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
+        started_at: run.trigger.as_ref().map(|trigger| trigger.recorded_at).unwrap_or_default(),
+        error: run.incident.as_ref().map(|(code, message)| format!("{code}: {message}")),
+    }
 }
 
 /// One run as the log has it.

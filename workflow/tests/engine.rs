@@ -279,25 +279,26 @@ async fn an_engine_that_is_stopped_gives_its_runs_back_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_are_listed_from_the_read_model() {
+async fn runs_are_listed_by_where_they_stand() {
     let world = World::new().await;
-    let row = "insert into workflow.runs
-        (tenant_id, position, id, version, created_at, updated_at, workflow_id, workflow_name, definition_version,
-         trigger_event_id, trigger_event_type, trigger_aggregate_id, correlation_id, status, action_index, action_count,
-         started_at, error)
-        values ($1, 1, $2, 1, now(), now(), $2, 'Tags', 1, $2, 'client.created', $2, $2, $3, 0, 1, now(), $4)";
-    for (status, error) in [("parked", Some("There is no such template.")), ("succeeded", None)] {
-        let id = Uuid::now_v7();
-        let insert = sqlx::query(row).bind(world.tenant.0).bind(id).bind(status).bind(error);
-        insert.execute(&world.pool).await.unwrap();
-    }
-    let of = |status: Option<&str>| workflow::RunFilter {
-        tenant: Some(world.tenant),
-        status: status.map(str::to_owned),
-        limit: None,
+    let block = json!({ "type": "command", "command": "crm.client.block", "target": "{{ event.payload.email }}",
+        "parameters": { "reason": "none" }, "when": "event.payload.email != null" });
+    world.publish(&on_client("Some fail", json!([block]))).await;
+    let engine = world.engine();
+    world.client("Fine").await;
+    let odd = json!({ "name": "Odd", "email": "odd@example.com" });
+    world.send("crm.client.create", None, odd).await.unwrap();
+    world.until("run.parked", 1).await;
+    world.until("run.succeeded", 1).await;
+    let list = async |status: Option<&str>| {
+        let filter = workflow::RunFilter { tenant: Some(world.tenant), status: status.map(str::to_owned), limit: None };
+        workflow::runs(&world.bus, &world.pool, &filter).await.unwrap()
     };
-    assert_eq!(workflow::runs(&world.pool, &of(None)).await.unwrap().len(), 2);
-    let parked = workflow::runs(&world.pool, &of(Some("parked"))).await.unwrap();
-    assert_eq!(parked.len(), 1);
-    assert_eq!((parked[0].workflow.as_str(), parked[0].error.as_deref()), ("Tags", Some("There is no such template.")));
+    assert_eq!(list(None).await.len(), 2);
+    assert_eq!(list(Some("succeeded")).await.len(), 1);
+    let parked = list(Some("parked")).await;
+    assert_eq!((parked.len(), parked[0].workflow.as_str()), (1, "Some fail"));
+    assert!(parked[0].error.as_deref().unwrap().starts_with("target_not_an_id: "), "{parked:?}");
+    assert!(list(Some("waiting")).await.is_empty());
+    engine.stop().await;
 }

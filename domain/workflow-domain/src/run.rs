@@ -214,6 +214,8 @@ pub struct Run {
     pub steps: Vec<Step>,
     /// The step it stands at; the number of steps when it is done.
     pub current: usize,
+    /// What it stands still for: stable code and sentence.
+    pub incident: Option<(String, String)>,
 }
 
 impl Run {
@@ -398,11 +400,15 @@ impl Aggregate for Run {
             }
             E::NotificationRequested { .. } => {}
             // A parked run stands at the step that failed.
-            E::Parked { action_index, .. } => {
+            E::Parked { action_index, code, message, .. } => {
                 self.status = RunStatus::Parked;
+                self.incident = Some((code.clone(), message.clone()));
                 self.current = usize::try_from(*action_index).unwrap_or(self.current);
             }
-            E::Resumed { reason: _ } => self.status = RunStatus::Running,
+            E::Resumed { reason: _ } => {
+                self.status = RunStatus::Running;
+                self.incident = None;
+            }
             E::Cancelled { reason: _ } => self.status = RunStatus::Cancelled,
             E::Succeeded {} => self.status = RunStatus::Succeeded,
         }
