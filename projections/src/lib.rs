@@ -33,3 +33,4 @@ pub use report::{
 };
 pub use table::{Resource, Table};
 pub use worker::run;
+pub use workflow::unfinished_runs;

@@ -40,7 +40,9 @@ async fn the_product_does_what_the_readme_says() -> Result<()> {
 
 async fn a_booking_becomes_a_running_onboarding_project(world: &World) -> Result<()> {
     let shown = world.expect(&["demo", "flagship"])?;
-    for line in ["ada@analytical.example", "Analytical Engines Ltd", "with 6 folders", "5 tasks", "completed in", "curl -sS"] {
+    for line in
+        ["ada@analytical.example", "Analytical Engines Ltd", "with 6 folders", "5 tasks", "completed in", "curl -sS"]
+    {
         ensure!(shown.contains(line), "{line:?} is not in:\n{shown}");
     }
     Ok(())
@@ -48,7 +50,10 @@ async fn a_booking_becomes_a_running_onboarding_project(world: &World) -> Result
 
 async fn two_bookings_by_one_address_at_once_make_one_contact_and_one_client(world: &World) -> Result<()> {
     let path = "/v1/scheduling/appointments";
-    let (first, second) = (booking("2027-02-01T10:00:00Z", "emmy@invariants.example"), booking("2027-02-01T11:00:00Z", "emmy@invariants.example"));
+    let (first, second) = (
+        booking("2027-02-01T10:00:00Z", "emmy@invariants.example"),
+        booking("2027-02-01T11:00:00Z", "emmy@invariants.example"),
+    );
     let (one, two) = (key(), key());
     let (first, second) = tokio::join!(world.post(path, Some(&one), &first), world.post(path, Some(&two), &second));
     for booked in [first?, second?] {
@@ -74,7 +79,9 @@ async fn a_missing_template_parks_the_run_until_somebody_makes_it(world: &World)
     let change = |action: &str| format!("/v1/projects/project-templates/{template}/{action}");
     let retired = world.post(&change("retire"), None, &json!({})).await?;
     ensure!(retired.status == 200, "{retired:?}");
-    let booked = world.post("/v1/scheduling/appointments", Some(&key()), &booking("2027-02-02T10:00:00Z", "ada@parked.example")).await?;
+    let booked = world
+        .post("/v1/scheduling/appointments", Some(&key()), &booking("2027-02-02T10:00:00Z", "ada@parked.example"))
+        .await?;
     let id = booked.body["id"].as_str().context("an id")?;
     let runs = format!("/v1/workflow/runs?trigger_aggregate_id={id}");
     let parked = world.eventually(&runs, PATIENCE, |body| body["data"][0]["status"] == "parked").await?;
@@ -116,17 +123,26 @@ async fn nobody_sees_another_tenants_records(world: &World) -> Result<()> {
     let http = reqwest::Client::new();
     let read = http.get(format!("{}/v1/crm/clients/{id}", world.url(Role::QueryApi))).bearer_auth(token.trim());
     ensure!(read.send().await?.status() == 404, "a stranger reads a client");
-    let listed: Value =
-        http.get(format!("{}/v1/crm/clients", world.url(Role::QueryApi))).bearer_auth(token.trim()).send().await?.json().await?;
+    let listed: Value = http
+        .get(format!("{}/v1/crm/clients", world.url(Role::QueryApi)))
+        .bearer_auth(token.trim())
+        .send()
+        .await?
+        .json()
+        .await?;
     ensure!(listed["data"] == json!([]), "{listed}");
-    let rename = http.post(format!("{}/v1/crm/clients/{id}/rename", world.url(Role::CommandApi))).bearer_auth(token.trim());
+    let rename =
+        http.post(format!("{}/v1/crm/clients/{id}/rename", world.url(Role::CommandApi))).bearer_auth(token.trim());
     ensure!(rename.json(&json!({ "name": "Theirs" })).send().await?.status() == 404, "a stranger renames a client");
     Ok(())
 }
 
 fn a_malformed_definition_is_refused_with_its_place(world: &World) -> Result<()> {
     let file = std::env::temp_dir().join(format!("ubos-definition-{}.yaml", Uuid::now_v7()));
-    std::fs::write(&file, "name: broken\ntrigger: { event_type: appointment.booked }\nactions:\n  - { type: explode }\n")?;
+    std::fs::write(
+        &file,
+        "name: broken\ntrigger: { event_type: appointment.booked }\nactions:\n  - { type: explode }\n",
+    )?;
     let name = file.display().to_string();
     let refused = world.ubos(&["workflow", "publish", "--tenant", &world.tenant.to_string(), &name])?;
     std::fs::remove_file(&file)?;
@@ -165,7 +181,6 @@ async fn a_replay_under_load_is_not_noticed(world: &World) -> Result<()> {
     world.expect(&["verify", "--wait-seconds", "60"])?;
     Ok(())
 }
-
 
 async fn every_role_drains_when_asked_to_stop(world: &mut World) -> Result<()> {
     let load = Load::start(world, 50);

@@ -2,8 +2,10 @@
 
 mod run_steps;
 mod runs;
+mod unfinished;
 mod workflows;
 
 pub use run_steps::{RunStepRow, StepStatus, step_row_id};
 pub use runs::{RunRow, RunStatus};
+pub use unfinished::unfinished_runs;
 pub use workflows::WorkflowRow;
