@@ -176,20 +176,27 @@ async fn book(visitor: &Visitor) -> Result<(Value, Value)> {
 
 async fn flagship(settings: &Settings) -> Result<()> {
     let visitor = Visitor::new(settings)?;
-    let started = Instant::now();
-    let (body, booked) = book(&visitor).await?;
-    let appointment = booked["id"].as_str().context("a booking has an id")?.to_owned();
-    println!("\nFlagship 1: an appointment becomes a running onboarding project\n");
-    println!(
-        "  {:<16} {} for {}",
-        "appointment",
-        body["starts_at"].as_str().unwrap_or_default(),
-        body["invitee"]["name"]
-    );
-    let run = finished_run(&visitor, &appointment).await?;
-    let elapsed = started.elapsed();
-
     let email = "ada%40analytical.example";
+    let started = Instant::now();
+    // A second run shows what the first one made, instead of filling the firm's calendar.
+    let earlier = visitor.rows(&format!("/v1/scheduling/appointments?invitee_email={email}&sort=created_at")).await?;
+    let (appointment, starts_at) = match earlier.first() {
+        Some(earlier) => (earlier["id"].clone(), earlier["starts_at"].clone()),
+        None => {
+            let (body, booked) = book(&visitor).await?;
+            (booked["id"].clone(), body["starts_at"].clone())
+        }
+    };
+    let appointment = appointment.as_str().context("a booking has an id")?.to_owned();
+    println!("\nFlagship 1: an appointment becomes a running onboarding project\n");
+    println!("  {:<16} {} for Ada Lovelace", "appointment", starts_at.as_str().unwrap_or_default());
+    let run = finished_run(&visitor, &appointment).await?;
+    let took = if earlier.is_empty() {
+        format!("in {} ms, from the booking to everything visible", started.elapsed().as_millis())
+    } else {
+        "at an earlier start".to_owned()
+    };
+
     let one = async |path: String| -> Result<Value> {
         let rows = visitor.rows(&path).await?;
         rows.first().cloned().with_context(|| format!("{path} is empty"))
@@ -211,12 +218,7 @@ async fn flagship(settings: &Settings) -> Result<()> {
     let project = projects.first().context("no project")?;
     let tasks = visitor.rows(&format!("/v1/projects/tasks?project_id={}", text(project, "id"))).await?;
     println!("  {:<16} {} ({}), {} tasks", "project", text(project, "name"), text(project, "status"), tasks.len());
-    println!(
-        "  {:<16} {} in {} ms, from the booking to everything visible",
-        "workflow run",
-        text(&run, "status"),
-        elapsed.as_millis()
-    );
+    println!("  {:<16} {} {took}", "workflow run", text(&run, "status"));
 
     let run_id = text(&run, "id");
     println!("\nLook for yourself. The token is the demo owner's, valid for a day:\n");
