@@ -116,6 +116,15 @@ pub(crate) fn evaluate(source: &str, scope: &Scope) -> Result<Value, ExpressionE
     to_json(&value)
 }
 
+/// Evaluates a part of an expression; none if it has no value. For paths only, which cost nothing.
+pub(crate) fn evaluate_tree(tree: &IdedExpr, scope: &Scope) -> Option<Value> {
+    let mut context = cel::Context::default();
+    for (name, value) in scope.variables() {
+        context.add_variable_from_value(*name, value.clone());
+    }
+    to_json(&context.resolve(tree).ok()?).ok()
+}
+
 /// Evaluates a condition: true or false, nothing else.
 pub(crate) fn holds(source: &str, scope: &Scope) -> Result<bool, ExpressionError> {
     match evaluate(source, scope)? {

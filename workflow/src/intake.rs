@@ -5,13 +5,15 @@
 
 use crate::document::Document;
 use crate::engine::Events;
-use crate::expression::holds;
+use crate::expression::{compile, evaluate_tree, holds};
+use crate::references::equal_to_aggregate;
 use crate::scope::{Scope, causing_run, trigger_of, trigger_value};
 use crate::tasks::{start, wake};
 use crate::worker::Worker;
 use anyhow::{Context as _, Result};
 use catalogue::AnyEvent;
 use event_store::RawEvent;
+use kernel::Aggregate as _;
 use metrics::{counter, gauge};
 use serde_json::{Value, json};
 use sqlx::{PgPool, Postgres, Transaction};
@@ -21,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use workflow_domain::Run;
 use workflow_events::{DefinitionEvent, RunEvent};
 
 /// Events of one transaction.
@@ -45,6 +48,8 @@ struct Waiting {
     action_index: i32,
     event_type: String,
     matching: Option<String>,
+    /// The only aggregate whose events can meet the condition, if that is known.
+    aggregate_id: Option<Uuid>,
 }
 
 type Definitions = HashMap<(Uuid, Uuid), Known>;
@@ -136,7 +141,7 @@ impl Intake {
         for event in events {
             match event.aggregate_type.as_str() {
                 "workflow.definition" => definition(&mut tx, event, definitions).await?,
-                "workflow.run" => run(&mut tx, event, &mut waiting).await?,
+                "workflow.run" => self.run_event(&mut tx, event, &mut waiting).await?,
                 _ => {
                     self.trigger(&mut tx, event, definitions).await?;
                     self.resolve(&mut tx, event, &mut waiting).await?;
@@ -194,6 +199,54 @@ impl Intake {
         Ok(())
     }
 
+    async fn run_event(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        event: &RawEvent,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<()> {
+        let Some(AnyEvent::Run(happened)) = read(event) else { return Ok(()) };
+        let (tenant, run) = (event.tenant_id.0, event.aggregate_id);
+        match &happened {
+            RunEvent::Started { document, .. } => {
+                let mut state = Run::default();
+                state.apply(&happened);
+                let scope = Scope::of_run(run, &state);
+                let cancel_on = serde_json::from_value::<Document>(document.clone()).map(|d| d.cancel_on);
+                for (index, cancel) in (1..).zip(cancel_on.unwrap_or_default()) {
+                    let reason = cancel.reason.map_or_else(|| format!("{} came", cancel.event_type), |r| r.to_string());
+                    let aggregate_id = only_aggregate(&cancel.matching, &scope);
+                    let (event_type, matching) = (cancel.event_type, Some(cancel.matching));
+                    let wait = Waiting { tenant, run, action_index: -index, event_type, matching, aggregate_id };
+                    keep(tx, wait, Some(&reason), waiting).await?;
+                }
+            }
+            RunEvent::StepWaiting { action_index, event_type: Some(event_type), matching, .. } => {
+                let loaded = self.worker.bus.store().load::<Run>(event.tenant_id, run).await;
+                let (state, _) = loaded.context("loading a run")?;
+                let scope = Scope::of_run(run, &state);
+                let aggregate_id = matching.as_deref().and_then(|matching| only_aggregate(matching, &scope));
+                let action_index = i32::try_from(*action_index).unwrap_or(i32::MAX);
+                let (event_type, matching) = (event_type.clone(), matching.clone());
+                let wait = Waiting { tenant, run, action_index, event_type, matching, aggregate_id };
+                keep(tx, wait, None, waiting).await?;
+            }
+            RunEvent::Resumed { .. } => wake(tx, tenant, run).await.context("waking a run")?,
+            RunEvent::Cancelled { .. } | RunEvent::Succeeded {} => {
+                let status = if matches!(happened, RunEvent::Succeeded {}) { "succeeded" } else { "cancelled" };
+                counter!("workflow_runs_total", "status" => status).increment(1);
+                let sql = "delete from engine.waits where tenant_id = $1 and run_id = $2";
+                sqlx::query(sql).bind(tenant).bind(run).execute(&mut **tx).await.context("forgetting waits")?;
+                waiting.retain(|wait| (wait.tenant, wait.run) != (tenant, run));
+                if status == "cancelled" {
+                    wake(tx, tenant, run).await.context("waking a run")?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     async fn resolve(
         &self,
         tx: &mut Transaction<'_, Postgres>,
@@ -202,7 +255,9 @@ impl Intake {
     ) -> Result<()> {
         let mut index = 0;
         while let Some(wait) = waiting.get(index) {
-            let concerns = wait.tenant == event.tenant_id.0 && wait.event_type == event.event_type;
+            let concerns = wait.tenant == event.tenant_id.0
+                && wait.event_type == event.event_type
+                && wait.aggregate_id.is_none_or(|only| only == event.aggregate_id);
             let value = if concerns { crate::worker::event_value(event) } else { Value::Null };
             if !concerns || !self.worker.meets(wait.tenant, wait.run, wait.matching.as_deref(), &value).await? {
                 index += 1;
@@ -218,20 +273,36 @@ impl Intake {
     }
 }
 
-/// Everything that waits for the kinds of events in this batch.
+type WaitRow = (Uuid, Uuid, i32, String, Option<String>, Option<Uuid>);
+
+/// Everything that may wait for the events of this batch.
 async fn waits(tx: &mut Transaction<'_, Postgres>, events: &[Arc<RawEvent>]) -> Result<Vec<Waiting>, sqlx::Error> {
-    let pairs: BTreeSet<(Uuid, &str)> = events.iter().map(|e| (e.tenant_id.0, e.event_type.as_str())).collect();
-    let sql = "select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching
-               from unnest($1::uuid[], $2::text[]) as asked(tenant_id, event_type)
-               join engine.waits w on w.tenant_id = asked.tenant_id and w.event_type = asked.event_type
-               where w.matched is null";
-    let rows: Vec<(Uuid, Uuid, i32, String, Option<String>)> = sqlx::query_as(sql)
-        .bind(pairs.iter().map(|(tenant, _)| *tenant).collect::<Vec<_>>())
-        .bind(pairs.iter().map(|(_, event_type)| *event_type).collect::<Vec<_>>())
+    let asked: BTreeSet<(Uuid, &str, Uuid)> =
+        events.iter().map(|e| (e.tenant_id.0, e.event_type.as_str(), e.aggregate_id)).collect();
+    let sql = "with asked as (select * from unnest($1::uuid[], $2::text[], $3::uuid[])
+                              as a(tenant_id, event_type, aggregate_id))
+               select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id
+               from asked join engine.waits w using (tenant_id, event_type, aggregate_id)
+               where w.matched is null
+               union all
+               select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id
+               from (select distinct tenant_id, event_type from asked) kinds
+                        join engine.waits w using (tenant_id, event_type)
+               where w.matched is null and w.aggregate_id is null";
+    let rows: Vec<WaitRow> = sqlx::query_as(sql)
+        .bind(asked.iter().map(|(tenant, ..)| *tenant).collect::<Vec<_>>())
+        .bind(asked.iter().map(|(_, event_type, _)| *event_type).collect::<Vec<_>>())
+        .bind(asked.iter().map(|(.., aggregate)| *aggregate).collect::<Vec<_>>())
         .fetch_all(&mut **tx)
         .await?;
-    let waiting =
-        |(tenant, run, action_index, event_type, matching)| Waiting { tenant, run, action_index, event_type, matching };
+    let waiting = |(tenant, run, action_index, event_type, matching, aggregate_id)| Waiting {
+        tenant,
+        run,
+        action_index,
+        event_type,
+        matching,
+        aggregate_id,
+    };
     Ok(rows.into_iter().map(waiting).collect())
 }
 
@@ -295,49 +366,17 @@ async fn definition(tx: &mut Transaction<'_, Postgres>, event: &RawEvent, defini
     Ok(())
 }
 
-async fn run(tx: &mut Transaction<'_, Postgres>, event: &RawEvent, waiting: &mut Vec<Waiting>) -> Result<()> {
-    let Some(AnyEvent::Run(happened)) = read(event) else { return Ok(()) };
-    let (tenant, run) = (event.tenant_id.0, event.aggregate_id);
-    match happened {
-        RunEvent::Started { document, .. } => {
-            let cancel_on = serde_json::from_value::<Document>(document).map(|d| d.cancel_on).unwrap_or_default();
-            for (index, cancel) in (1..).zip(cancel_on) {
-                let reason = cancel.reason.map_or_else(|| format!("{} came", cancel.event_type), |r| r.to_string());
-                let (event_type, matching) = (cancel.event_type, Some(cancel.matching));
-                let wait = Waiting { tenant, run, action_index: -index, event_type, matching };
-                keep(tx, wait, Some(&reason), waiting).await?;
-            }
-        }
-        RunEvent::StepWaiting { action_index, event_type: Some(event_type), matching, .. } => {
-            let action_index = i32::try_from(action_index).unwrap_or(i32::MAX);
-            keep(tx, Waiting { tenant, run, action_index, event_type, matching }, None, waiting).await?;
-        }
-        RunEvent::Resumed { .. } => wake(tx, tenant, run).await.context("waking a run")?,
-        RunEvent::Cancelled { .. } | RunEvent::Succeeded {} => {
-            let status = if matches!(happened, RunEvent::Succeeded {}) { "succeeded" } else { "cancelled" };
-            counter!("workflow_runs_total", "status" => status).increment(1);
-            let sql = "delete from engine.waits where tenant_id = $1 and run_id = $2";
-            sqlx::query(sql).bind(tenant).bind(run).execute(&mut **tx).await.context("forgetting waits")?;
-            waiting.retain(|wait| (wait.tenant, wait.run) != (tenant, run));
-            if status == "cancelled" {
-                wake(tx, tenant, run).await.context("waking a run")?;
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
 async fn keep(
     tx: &mut Transaction<'_, Postgres>,
     wait: Waiting,
     reason: Option<&str>,
     waiting: &mut Vec<Waiting>,
 ) -> Result<()> {
-    let sql = "insert into engine.waits (tenant_id, run_id, action_index, event_type, matching, reason)
-               values ($1, $2, $3, $4, $5, $6)
+    let sql = "insert into engine.waits (tenant_id, run_id, action_index, event_type, matching, reason, aggregate_id)
+               values ($1, $2, $3, $4, $5, $6, $7)
                on conflict (tenant_id, run_id, action_index) do update
-               set event_type = excluded.event_type, matching = excluded.matching, matched = null";
+               set event_type = excluded.event_type, matching = excluded.matching, matched = null,
+                   aggregate_id = excluded.aggregate_id";
     sqlx::query(sql)
         .bind(wait.tenant)
         .bind(wait.run)
@@ -345,9 +384,46 @@ async fn keep(
         .bind(&wait.event_type)
         .bind(&wait.matching)
         .bind(reason)
+        .bind(wait.aggregate_id)
         .execute(&mut **tx)
         .await
         .context("keeping a wait")?;
     waiting.push(wait);
     Ok(())
+}
+
+/// The aggregate that a condition asks for, if one of the parts that must all hold is `event.aggregate_id == …`.
+fn only_aggregate(matching: &str, scope: &Scope) -> Option<Uuid> {
+    let compiled = compile(matching).ok()?;
+    let sides = equal_to_aggregate(compiled.tree())?;
+    evaluate_tree(sides, scope)?.as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_that_asks_for_one_aggregate_is_held_against_its_events_only() {
+        let (trigger, client) = (Uuid::from_u128(7), Uuid::from_u128(8));
+        let scope = Scope::of([
+            ("trigger", json!({ "aggregate_id": trigger })),
+            ("steps", json!({ "client": { "result": { "id": client } } })),
+        ]);
+        for (matching, expected) in [
+            ("event.aggregate_id == trigger.aggregate_id", Some(trigger)),
+            ("trigger.aggregate_id == event.aggregate_id && event.payload.tag == 'x'", Some(trigger)),
+            ("event.payload.tag == 'x' && (true && event.aggregate_id == steps.client.result.id)", Some(client)),
+            // Whatever may hold for another aggregate too is asked of all.
+            ("event.aggregate_id == trigger.aggregate_id || event.payload.tag == 'x'", None),
+            ("event.aggregate_id != trigger.aggregate_id", None),
+            ("!(event.aggregate_id == trigger.aggregate_id)", None),
+            ("event.aggregate_id == event.payload.client_id", None),
+            ("event.payload.aggregate_id == trigger.aggregate_id", None),
+            ("event.aggregate_id == steps.other.result.id", None),
+            ("true", None),
+        ] {
+            assert_eq!(only_aggregate(matching, &scope), expected, "{matching}");
+        }
+    }
 }

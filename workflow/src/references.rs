@@ -31,6 +31,26 @@ enum Segment {
     Computed,
 }
 
+/// What `event.aggregate_id` must equal for the expression to hold, if one of its conjuncts says so.
+pub(crate) fn equal_to_aggregate(tree: &IdedExpr) -> Option<&IdedExpr> {
+    use cel::common::ast::operators::{EQUALS, LOGICAL_AND};
+    let Expr::Call(call) = &tree.expr else { return None };
+    match (&call.func_name, &call.args[..]) {
+        (name, parts) if name == LOGICAL_AND => parts.iter().find_map(equal_to_aggregate),
+        (name, [left, right]) if name == EQUALS => {
+            let asked = |side: &IdedExpr| {
+                path(side)
+                    .is_some_and(|(root, path)| root == "event" && path == [Segment::Field("aggregate_id".to_owned())])
+            };
+            let (asked, given) = if asked(left) { (true, right) } else { (asked(right), left) };
+            // The other side must be known without the event.
+            let known = path(given).is_some_and(|(root, _)| root != "event");
+            (asked && known).then_some(given)
+        }
+        _ => None,
+    }
+}
+
 fn walk<'a>(tree: &'a IdedExpr, sight: &Sight<'_>, bound: &mut Vec<&'a str>, found: &mut Vec<(&'static str, String)>) {
     if let Some((root, path)) = path(tree) {
         if !bound.contains(&root) && !root.starts_with('@') {
