@@ -107,22 +107,23 @@ pub(crate) fn evaluate(source: &str, scope: &Scope) -> Result<Value, ExpressionE
     if compiled.loops > 0 && (steps > LOOP_STEPS_MAX || steps.saturating_mul(scope.bytes()) > WORK_MAX) {
         return Err(ExpressionError::new("expression_too_costly", "its loops would run over too many values"));
     }
-    let mut context = cel::Context::default();
-    for (name, value) in scope.variables() {
-        context.add_variable_from_value(*name, value.clone());
-    }
-    let value = compiled.program.execute(&context);
-    let value = value.map_err(|error| ExpressionError::new("expression_failed", short(&error.to_string())))?;
-    to_json(&value)
+    to_json(&resolve(compiled.tree(), scope)?)
 }
 
 /// Evaluates a part of an expression; none if it has no value. For paths only, which cost nothing.
 pub(crate) fn evaluate_tree(tree: &IdedExpr, scope: &Scope) -> Option<Value> {
+    to_json(&resolve(tree, scope).ok()?).ok()
+}
+
+fn resolve(tree: &IdedExpr, scope: &Scope) -> Result<Cel, ExpressionError> {
+    let failed = |message: &str| ExpressionError::new("expression_failed", short(message));
     let mut context = cel::Context::default();
     for (name, value) in scope.variables() {
         context.add_variable_from_value(*name, value.clone());
     }
-    to_json(&context.resolve(tree).ok()?).ok()
+    // The interpreter is not ours, and a panic of its must not end the intake. It has no state to leave broken.
+    let resolved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| context.resolve(tree)));
+    resolved.map_err(|_| failed("the expression cannot be evaluated"))?.map_err(|error| failed(&error.to_string()))
 }
 
 /// Evaluates a condition: true or false, nothing else.

@@ -88,3 +88,97 @@ fn loops_are_bounded_by_what_they_run_over() {
     let copies = "event.list.map(a, event.text + event.text)";
     assert_eq!(evaluate(copies, &large).unwrap_err().code, "expression_too_costly");
 }
+
+/// Words that expressions are made of, and some that they are not.
+const WORDS: &[&str] = &[
+    "event",
+    "payload",
+    ".",
+    "n",
+    "name",
+    "list",
+    "[",
+    "]",
+    "(",
+    ")",
+    "{",
+    "}",
+    ":",
+    ",",
+    "?",
+    "1",
+    "0",
+    "-1",
+    "9223372036854775807",
+    "1u",
+    "1.5",
+    "1e400",
+    "'a'",
+    "\"",
+    "'",
+    "r'\\'",
+    "b'\\xff'",
+    "null",
+    "true",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "==",
+    "!=",
+    "<",
+    ">",
+    "&&",
+    "||",
+    "!",
+    "in",
+    "has",
+    "map",
+    "filter",
+    "exists",
+    "all",
+    "x",
+    "size",
+    "matches",
+    "'('",
+    "startsWith",
+    "timestamp",
+    "duration",
+    "'1h'",
+    "'2026-01-01T00:00:00Z'",
+    "getHours",
+    "int",
+    "string",
+    "double",
+    "uint",
+    "bytes",
+    "type",
+    "dyn",
+    " ",
+    "\\",
+    "\0",
+    "é",
+    "string(event)",
+    "event.payload.list.map(x,",
+    "event.payload.name.matches(",
+    "timestamp('",
+    "duration('999999999h')",
+];
+
+#[test]
+fn whatever_is_written_has_a_value_or_an_error() {
+    use rand::{Rng as _, SeedableRng as _};
+    let scope = scope();
+    let mut random = rand::rngs::StdRng::seed_from_u64(7);
+    let (mut values, mut errors) = (0, 0);
+    for _ in 0..2_000 {
+        let length = random.random_range(1..12);
+        let source: String = (0..length).map(|_| WORDS[random.random_range(0..WORDS.len())]).collect();
+        match evaluate(&source, &scope) {
+            Ok(_) => values += 1,
+            Err(_) => errors += 1,
+        }
+    }
+    assert!(values > 20 && errors > 1_000, "{values} values, {errors} errors");
+}
