@@ -112,7 +112,7 @@ impl Aggregate for Client {
             C::Unblock {} => vec![],
             // Blocking twice is already so; the first reason stays.
             C::Block { .. } if self.blocked => vec![],
-            C::Block { reason } => vec![E::Blocked { reason }],
+            C::Block { reason } => vec![E::Blocked { reason: reason.into() }],
             _ if self.blocked => return Err(R::Blocked),
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name: name.into() }],

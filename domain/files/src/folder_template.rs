@@ -134,8 +134,11 @@ fn check(paths: &[TemplatePath]) -> Result<(), R> {
         return Err(R::TooLarge);
     }
     let mut seen: BTreeSet<&[Name]> = BTreeSet::new();
+    // A tree refuses two names in one place that differ in case only, so a template does.
+    let mut folded = BTreeSet::new();
     for path in paths {
-        if !seen.insert(path) {
+        let lower: Vec<String> = path.iter().map(|name| name.as_str().to_lowercase()).collect();
+        if !seen.insert(path) || !folded.insert(lower) {
             return Err(R::DuplicatePath);
         }
         let parent = &path[..path.len() - 1];
@@ -175,6 +178,8 @@ mod tests {
     fn a_path_that_occurs_twice_is_refused() {
         let twice = define(vec![path(&["Contracts"]), path(&["Contracts"])]);
         given::<FolderTemplate>([]).when(twice).rejected("files.folder_template.duplicate_path");
+        let in_case_only = define(vec![path(&["Contracts"]), path(&["contracts"])]);
+        given::<FolderTemplate>([]).when(in_case_only).rejected("files.folder_template.duplicate_path");
     }
 
     #[test]

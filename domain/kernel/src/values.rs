@@ -159,6 +159,14 @@ impl<T> From<T> for Personal<T> {
     }
 }
 
+impl<T: FromStr> FromStr for Personal<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        text.parse().map(Self)
+    }
+}
+
 impl<T> fmt::Debug for Personal<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Personal(…)")

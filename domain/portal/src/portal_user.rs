@@ -127,7 +127,7 @@ impl Aggregate for PortalUser {
             C::Lock { .. } if self.standing == Standing::Locked => vec![],
             _ if self.standing == Standing::Locked => return Err(R::Locked),
             C::Lock { .. } if self.standing != Standing::Active => return Err(R::NotActive),
-            C::Lock { reason } => vec![E::Locked { reason }],
+            C::Lock { reason } => vec![E::Locked { reason: reason.into() }],
             C::Invite { expires_in_days } => return self.invite(expires_in_days, ctx),
             C::RevokeInvitation {} => {
                 self.invitation.iter().map(|(id, _)| E::InvitationRevoked { invitation_id: *id }).collect()

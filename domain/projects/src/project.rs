@@ -165,6 +165,8 @@ pub enum ProjectRejection {
     MilestoneHasOpenTasks,
     /// The milestone is not reached yet.
     MilestoneNotCompleted,
+    /// The milestone is reached already; it takes no open tasks.
+    MilestoneCompleted,
     /// The project has no such task.
     #[invalid("/task_id")]
     UnknownTask,
@@ -282,6 +284,7 @@ impl Aggregate for Project {
             C::AddTask { milestone_id: Some(id), .. } if !self.milestones.contains_key(&id) => {
                 return Err(R::UnknownMilestone);
             }
+            C::AddTask { milestone_id: Some(id), .. } if self.is_reached(id) => return Err(R::MilestoneCompleted),
             C::AddTask { title, description, milestone_id, due_on, assignee_id } => {
                 let id = ctx.fresh();
                 let task = NewTask { id, title, description, milestone_id, due_on, role: None, assignee_id };
@@ -310,6 +313,9 @@ impl Aggregate for Project {
             C::ReopenTask { task_id } => match self.tasks.get(&task_id) {
                 None => return Err(R::UnknownTask),
                 Some(task) if task.is_open() => vec![],
+                Some(task) if task.milestone_id.is_some_and(|id| self.is_reached(id)) => {
+                    return Err(R::MilestoneCompleted);
+                }
                 Some(_) => vec![E::TaskReopened { task_id }],
             },
             C::CancelTask { task_id } => match self.tasks.get(&task_id) {
@@ -376,6 +382,10 @@ impl Project {
         if let Some(task) = self.tasks.get_mut(task_id) {
             task.standing = standing;
         }
+    }
+
+    fn is_reached(&self, milestone_id: MilestoneId) -> bool {
+        self.milestones.get(&milestone_id).is_some_and(|milestone| milestone.completed)
     }
 
     fn open_task(&self, task_id: TaskId) -> Result<&Task, R> {
@@ -502,6 +512,22 @@ mod tests {
         let reached = E::MilestoneCompleted { milestone_id: milestone_id(), name: "Kick-off".parse().unwrap() };
         given::<Project>([created(), done(1)]).when(complete()).then([reached.clone()]);
         given::<Project>([created(), done(1), reached]).when(complete()).then_nothing();
+    }
+
+    #[test]
+    fn a_reached_milestone_takes_no_open_tasks() {
+        let reached = E::MilestoneCompleted { milestone_id: milestone_id(), name: "Kick-off".parse().unwrap() };
+        let history = [created(), done(1), reached];
+        let reopen = C::ReopenTask { task_id: task_id(1) };
+        given::<Project>(history.clone()).when(reopen).rejected("projects.project.milestone_completed");
+        let add = C::AddTask {
+            title: "One more".parse().unwrap(),
+            description: None,
+            milestone_id: Some(milestone_id()),
+            due_on: None,
+            assignee_id: None,
+        };
+        given::<Project>(history).when(add).rejected("projects.project.milestone_completed");
     }
 
     #[test]

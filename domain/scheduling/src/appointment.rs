@@ -1,10 +1,11 @@
 //! An appointment: one meeting, from booking to its end.
 
+use crate::event_type::DAYS_AHEAD_MAX;
 use crate::{Availability, EventType, GRANULE_MINUTES};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Decision, Email, EventTypeId, Name, Personal, Phone, Reference, Slug, Text,
-    TimeZone, UserId, command, rejection,
+    Aggregate, Claim, ClaimChange, Context, Decision, Email, EventTypeId, Name, Personal, Phone, Reference,
+    ReferenceBy, Slug, Text, TimeZone, UserId, command, rejection,
 };
 use scheduling_events::{AppointmentDetails, AppointmentEvent as E, CancelledBy, EventTypeRules, Slot};
 use schemars::JsonSchema;
@@ -111,7 +112,10 @@ enum Standing {
     #[default]
     Requested,
     Booked,
-    Closed,
+    Declined,
+    Cancelled,
+    Completed,
+    NoShow,
 }
 
 /// What is remembered of an appointment.
@@ -136,15 +140,12 @@ impl Aggregate for Appointment {
     }
 
     fn further_references(&self, command: &C, ctx: &Context) -> Vec<Reference> {
-        let rules = match self.event_type(command, ctx) {
-            Some((_, event_type)) => event_type.bookable(),
-            None => None,
-        };
-        rules.map(|rules| Reference::id::<Availability>(rules.availability_id)).into_iter().collect()
+        let rules = self.event_type(command, ctx).and_then(|(_, event_type)| event_type.bookable());
+        rules.map(|rules| self.hours(rules)).into_iter().collect()
     }
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
-        let open = self.standing != Standing::Closed;
+        let open = matches!(self.standing, Standing::Requested | Standing::Booked);
         Ok(match (command, &self.details) {
             (C::Book { .. }, Some(_)) => return Err(R::NotOpen),
             (book @ C::Book { .. }, None) => return self.book(book, ctx),
@@ -152,7 +153,10 @@ impl Aggregate for Appointment {
             (C::Confirm {}, Some(details)) if self.standing == Standing::Requested => {
                 vec![E::Booked { details: details.clone() }]
             }
-            (C::Decline { reason }, _) if self.standing == Standing::Requested => vec![E::Declined { reason }],
+            (C::Decline { .. }, _) if self.standing == Standing::Declined => vec![],
+            (C::Decline { reason }, _) if self.standing == Standing::Requested => {
+                vec![E::Declined { reason: reason.map(Personal) }]
+            }
             (C::Confirm {} | C::Decline { .. }, _) => return Err(R::NotRequested),
             (C::Reschedule { starts_at }, Some(details)) if open => {
                 if details.slot.starts_at == starts_at {
@@ -160,10 +164,16 @@ impl Aggregate for Appointment {
                 }
                 let (_, event_type) = self.event_type(&C::Reschedule { starts_at }, ctx).ok_or(R::UnknownEventType)?;
                 let rules = event_type.bookable().ok_or(R::EventTypeRetired)?;
-                vec![E::Rescheduled { from: details.slot, to: slot(rules, starts_at, ctx)? }]
+                vec![E::Rescheduled { from: details.slot, to: self.slot(rules, starts_at, ctx)? }]
             }
-            (C::RequestReschedule { reason }, Some(_)) if open => vec![E::RescheduleRequested { reason }],
-            (C::Cancel { by, reason }, Some(_)) if open => vec![E::Cancelled { by, reason }],
+            (C::RequestReschedule { reason }, Some(_)) if open => {
+                vec![E::RescheduleRequested { reason: reason.map(Personal) }]
+            }
+            // Asked again, it is already so; who asked first and why stays.
+            (C::Cancel { .. }, _) if self.standing == Standing::Cancelled => vec![],
+            (C::Cancel { by, reason }, Some(_)) if open => vec![E::Cancelled { by, reason: reason.map(Personal) }],
+            (C::Complete {}, _) if self.standing == Standing::Completed => vec![],
+            (C::MarkNoShow {}, _) if self.standing == Standing::NoShow => vec![],
             (C::Complete {} | C::MarkNoShow {}, Some(details)) if open && ctx.now < details.slot.starts_at => {
                 return Err(R::NotBegun);
             }
@@ -189,9 +199,10 @@ impl Aggregate for Appointment {
                 }
             }
             E::RescheduleRequested { reason: _ } => {}
-            E::Declined { reason: _ } | E::Cancelled { .. } | E::Completed {} | E::NoShow {} => {
-                self.standing = Standing::Closed;
-            }
+            E::Declined { reason: _ } => self.standing = Standing::Declined,
+            E::Cancelled { .. } => self.standing = Standing::Cancelled,
+            E::Completed {} => self.standing = Standing::Completed,
+            E::NoShow {} => self.standing = Standing::NoShow,
         }
     }
 
@@ -237,7 +248,7 @@ impl Appointment {
             event_type_key,
             event_type_name: rules.name.clone(),
             host_id: rules.host_id,
-            slot: slot(rules, starts_at, ctx)?,
+            slot: self.slot(rules, starts_at, ctx)?,
             time_zone,
             client_name: Personal(invitee.company.clone().unwrap_or_else(|| invitee.name.clone())),
             invitee_name: invitee.name.into(),
@@ -250,31 +261,46 @@ impl Appointment {
         };
         Ok(vec![if rules.requires_confirmation { E::Requested { details } } else { E::Booked { details } }])
     }
-}
 
-/// The time that a meeting takes, if it may begin then.
-fn slot(rules: &EventTypeRules, starts_at: DateTime<Utc>, ctx: &Context) -> Result<Slot, R> {
-    let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
-    if starts_at.timestamp_subsec_nanos() != 0 || starts_at.timestamp() % i64::from(GRANULE_MINUTES * 60) != 0 {
-        return Err(R::NotOnGrid);
+    /// The hours to look at. A meeting stays with its host when its event type has got another one since.
+    fn hours(&self, rules: &EventTypeRules) -> Reference {
+        match &self.details {
+            Some(details) if details.host_id != rules.host_id => {
+                Reference::claim::<Availability>(Availability::host_claim(details.host_id))
+            }
+            _ => Reference::id::<Availability>(rules.availability_id),
+        }
     }
-    if starts_at < ctx.now + minutes(rules.min_notice_minutes) {
-        return Err(R::TooSoon);
+
+    /// The time that a meeting takes, if it may begin then.
+    fn slot(&self, rules: &EventTypeRules, starts_at: DateTime<Utc>, ctx: &Context) -> Result<Slot, R> {
+        let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
+        if starts_at.timestamp_subsec_nanos() != 0 || starts_at.timestamp() % i64::from(GRANULE_MINUTES * 60) != 0 {
+            return Err(R::NotOnGrid);
+        }
+        if starts_at < ctx.now + minutes(rules.min_notice_minutes) {
+            return Err(R::TooSoon);
+        }
+        // Types that were defined before the days had a bound may reach beyond the calendar.
+        let days = rules.max_days_ahead.min(DAYS_AHEAD_MAX);
+        if starts_at > ctx.now + TimeDelta::days(i64::from(days)) {
+            return Err(R::TooFarAhead);
+        }
+        let ends_at = starts_at + minutes(rules.duration_minutes);
+        let hours = match self.hours(rules).by {
+            ReferenceBy::Id(id) => ctx.referenced::<Availability>(id),
+            ReferenceBy::Claim(claim) => ctx.holder::<Availability>(claim.scope, &claim.value).map(|(_, found)| found),
+        };
+        if !hours.is_some_and(|hours| hours.is_open(starts_at, ends_at)) {
+            return Err(R::OutsideAvailability);
+        }
+        Ok(Slot {
+            starts_at,
+            ends_at,
+            blocked_from: starts_at - minutes(rules.buffer_before_minutes),
+            blocked_until: ends_at + minutes(rules.buffer_after_minutes),
+        })
     }
-    if starts_at > ctx.now + TimeDelta::days(i64::from(rules.max_days_ahead)) {
-        return Err(R::TooFarAhead);
-    }
-    let ends_at = starts_at + minutes(rules.duration_minutes);
-    let availability = ctx.referenced::<Availability>(rules.availability_id).ok_or(R::OutsideAvailability)?;
-    if !availability.is_open(starts_at, ends_at) {
-        return Err(R::OutsideAvailability);
-    }
-    Ok(Slot {
-        starts_at,
-        ends_at,
-        blocked_from: starts_at - minutes(rules.buffer_before_minutes),
-        blocked_until: ends_at + minutes(rules.buffer_after_minutes),
-    })
 }
 
 /// Every five minutes of the host's time that a slot takes.
@@ -364,6 +390,39 @@ mod tests {
     }
 
     #[test]
+    fn an_event_type_that_reaches_beyond_the_calendar_can_still_be_booked() {
+        let mut boundless = EventType::default();
+        let rules = EventTypeRules { max_days_ahead: u32::MAX, ..event_type::tests::rules(30) };
+        boundless.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        let by_key = || Reference::claim::<EventType>(EventType::key_claim(&"consultation".parse().unwrap()));
+        let world = || world([], false).knowing(by_key(), Uuid::from_u128(30), boundless.clone());
+        assert_eq!(world().when(book(at(11, 0))).events().len(), 1);
+        let far = world().when(book(DateTime::<Utc>::MAX_UTC));
+        far.rejected("scheduling.appointment.not_on_grid");
+    }
+
+    #[test]
+    fn a_meeting_that_is_moved_keeps_its_host_and_the_hosts_hours() {
+        let mut handed_over = EventType::default();
+        let (host_id, availability_id) = (UserId(Uuid::from_u128(99)), kernel::AvailabilityId(Uuid::from_u128(98)));
+        let rules = EventTypeRules { host_id, availability_id, ..event_type::tests::rules(30) };
+        handed_over.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        let type_by_id = || Reference::id::<EventType>(Uuid::from_u128(30));
+        let mine = || Reference::claim::<Availability>(Availability::host_claim(UserId(Uuid::from_u128(20))));
+        let others = || Reference::id::<Availability>(Uuid::from_u128(98));
+        let world = || {
+            let world =
+                world([booked(at(11, 0))], false).knowing(type_by_id(), Uuid::from_u128(30), handed_over.clone());
+            let monday = availability::tests::open(Weekday::Monday, "09:00", "17:00");
+            let tuesday = availability::tests::open(Weekday::Tuesday, "09:00", "17:00");
+            world.knowing(mine(), Uuid::from_u128(21), monday).knowing(others(), Uuid::from_u128(98), tuesday)
+        };
+        let tuesday = C::Reschedule { starts_at: at(11, 0) + TimeDelta::days(1) };
+        world().when(tuesday).rejected("scheduling.appointment.outside_availability");
+        assert_eq!(world().when(C::Reschedule { starts_at: at(13, 0) }).events().len(), 1);
+    }
+
+    #[test]
     fn a_meeting_begins_on_the_grid_in_time_and_in_the_hosts_hours() {
         for (starts_at, code) in [
             (at(11, 3), "not_on_grid"),
@@ -402,7 +461,9 @@ mod tests {
         let when = world([booked(at(11, 0))], false).when(cancel());
         assert_eq!(when.claims().len(), 8);
         let cancelled = when.events()[0].clone();
-        world([booked(at(11, 0)), cancelled], false).when(cancel()).rejected("scheduling.appointment.not_open");
+        world([booked(at(11, 0)), cancelled.clone()], false).when(cancel()).then_nothing();
+        let move_it = C::Reschedule { starts_at: at(12, 0) };
+        world([booked(at(11, 0)), cancelled], false).when(move_it).rejected("scheduling.appointment.not_open");
     }
 
     #[test]

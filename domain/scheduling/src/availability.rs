@@ -1,6 +1,6 @@
 //! Availability: the hours in which one host can be met.
 
-use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
 use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, TimeZone, UserId, command, rejection};
 use scheduling_events::{AvailabilityEvent as E, DateOverride, Period, Weekday, WeeklyHours};
 use serde::{Deserialize, Serialize};
@@ -66,18 +66,17 @@ pub struct Availability {
 }
 
 impl Availability {
-    /// Can the host be met all the time from `starts_at` to `ends_at`? Both clocks are read as they stand then, so that
-    /// an hour that a change of the clocks skips or repeats is treated as the wall clock shows it.
+    /// Can the host be met in every minute from `starts_at` to `ends_at`? Each is read on the wall clock as it stands
+    /// then, so midnight, periods that touch and hours that a change of the clocks skips or repeats need no rule.
     pub fn is_open(&self, starts_at: DateTime<Utc>, ends_at: DateTime<Utc>) -> bool {
         let Some(zone) = self.time_zone.as_ref().map(TimeZone::rules) else { return false };
-        let start = starts_at.with_timezone(&zone).naive_local();
-        // A meeting that ends at midnight ends on the day that it began.
-        let end = ends_at.with_timezone(&zone).naive_local();
-        let midnight = start.date().and_time(chrono::NaiveTime::MIN);
-        let minutes = |local: chrono::NaiveDateTime| (local - midnight).num_minutes();
-        self.hours(start.date()).iter().any(|period| {
-            i64::from(period.from.0) <= minutes(start) && minutes(end) <= i64::from(period.to.0) && start < end
-        })
+        let open = |minute: i64| {
+            let local = (starts_at + TimeDelta::minutes(minute)).with_timezone(&zone).naive_local();
+            let minute = local.num_seconds_from_midnight() / 60;
+            let hours = self.hours(local.date());
+            hours.iter().any(|period| u32::from(period.from.0) <= minute && minute < u32::from(period.to.0))
+        };
+        starts_at < ends_at && (0..(ends_at - starts_at).num_minutes()).all(open)
     }
 
     /// When meetings of this length can begin on a local date, in UTC, every `step_minutes`.
@@ -99,6 +98,11 @@ impl Availability {
             }
         }
         starts
+    }
+
+    /// The claim that finds a host's hours.
+    pub fn host_claim(host_id: UserId) -> Claim {
+        Claim::new("scheduling.availability.host", host_id.to_string())
     }
 
     fn hours(&self, date: NaiveDate) -> &[Period] {
@@ -153,9 +157,7 @@ impl Aggregate for Availability {
 
     fn claims(&self, event: &E) -> Vec<ClaimChange> {
         match event {
-            E::Set { host_id, .. } => {
-                vec![ClaimChange::Take(Claim::new("scheduling.availability.host", host_id.to_string()))]
-            }
+            E::Set { host_id, .. } => vec![ClaimChange::Take(Self::host_claim(*host_id))],
             _ => vec![],
         }
     }
@@ -227,6 +229,36 @@ pub(crate) mod tests {
         // 01:30 local would end at 03:00 on the wall clock, which is still inside.
         assert_eq!(starts.len(), 4);
         assert!(expected.iter().all(|start| starts.contains(start)), "{starts:?}");
+    }
+
+    #[test]
+    fn an_hour_that_the_clocks_repeat_is_open_twice_or_not_at_all() {
+        // On 25 October 2026 Berlin's clocks go from 03:00 back to 02:00, at 01:00 UTC.
+        let all_night = open(Weekday::Sunday, "00:00", "06:00");
+        assert!(all_night.is_open(utc("2026-10-25T00:30:00Z"), utc("2026-10-25T01:00:00Z")));
+        assert!(all_night.is_open(utc("2026-10-25T00:45:00Z"), utc("2026-10-25T01:15:00Z")));
+        // From 02:10 to 02:20 on the wall clock, but with the closed half hour from 02:30 to 03:00 in between.
+        let until_half_past_two = open(Weekday::Sunday, "00:00", "02:30");
+        assert!(!until_half_past_two.is_open(utc("2026-10-25T00:10:00Z"), utc("2026-10-25T01:20:00Z")));
+    }
+
+    #[test]
+    fn periods_that_touch_are_one() {
+        let mut monday = open(Weekday::Monday, "09:00", "12:00");
+        let weekly = vec![
+            WeeklyHours { weekday: Weekday::Monday, periods: vec![period("09:00", "12:00"), period("12:00", "24:00")] },
+            WeeklyHours { weekday: Weekday::Tuesday, periods: vec![period("00:00", "02:00")] },
+        ];
+        monday.apply(&E::Changed { time_zone: "Europe/Berlin".parse().unwrap(), weekly });
+        assert!(monday.is_open(utc("2026-11-02T10:45:00Z"), utc("2026-11-02T11:15:00Z")));
+        assert!(monday.is_open(utc("2026-11-02T22:45:00Z"), utc("2026-11-02T23:15:00Z")), "across midnight");
+    }
+
+    #[test]
+    fn a_time_of_day_has_two_digits_and_two() {
+        for wrong in ["+9:+5", "9:30", "09:60", "24:01", "-1:00", "09:30:00", ""] {
+            assert!(wrong.parse::<scheduling_events::LocalTime>().is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ use EventTypeRejection as R;
 
 /// The longest meeting, buffers included.
 const MINUTES_MAX: u32 = 8 * 60;
+/// The longest notice and the farthest day, so that every time that a booking is compared with exists.
+pub(crate) const DAYS_AHEAD_MAX: u32 = 3_650;
 
 /// What may be asked of an event type.
 #[command("scheduling.event_type")]
@@ -44,6 +46,9 @@ pub enum EventTypeRejection {
     /// A meeting takes five minutes to eight hours, buffers included.
     #[invalid("/rules/duration_minutes")]
     DurationOutOfRange,
+    /// A meeting is booked at most ten years ahead, and so is its notice.
+    #[invalid("/rules")]
+    TooFarAhead,
 }
 
 /// What is remembered of an event type.
@@ -112,7 +117,11 @@ fn check(rules: &EventTypeRules) -> Result<(), R> {
         return Err(R::NotOnGrid);
     }
     let total = parts.iter().fold(0u32, |sum, minutes| sum.saturating_add(*minutes));
-    if rules.duration_minutes == 0 || total > MINUTES_MAX { Err(R::DurationOutOfRange) } else { Ok(()) }
+    if rules.duration_minutes == 0 || total > MINUTES_MAX {
+        return Err(R::DurationOutOfRange);
+    }
+    let too_far = rules.max_days_ahead > DAYS_AHEAD_MAX || rules.min_notice_minutes > DAYS_AHEAD_MAX * 24 * 60;
+    if too_far { Err(R::TooFarAhead) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -152,6 +161,17 @@ pub(crate) mod tests {
         given::<EventType>([]).when(define(17)).rejected("scheduling.event_type.not_on_grid");
         given::<EventType>([]).when(define(0)).rejected("scheduling.event_type.duration_out_of_range");
         given::<EventType>([]).when(define(480)).rejected("scheduling.event_type.duration_out_of_range");
+    }
+
+    #[test]
+    fn what_is_farther_ahead_than_ten_years_is_refused() {
+        for (max_days_ahead, min_notice_minutes) in [(u32::MAX, 0), (DAYS_AHEAD_MAX + 1, 0), (60, u32::MAX)] {
+            let rules = EventTypeRules { max_days_ahead, min_notice_minutes, ..rules(30) };
+            let revise = C::Revise { rules: rules.clone() };
+            given::<EventType>([]).when(revise).rejected("scheduling.event_type.too_far_ahead");
+            let define = C::Define { key: "consultation".parse().unwrap(), rules };
+            given::<EventType>([]).when(define).rejected("scheduling.event_type.too_far_ahead");
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub enum ClientEvent {
     /// No new work may be started for the client.
     Blocked {
         /// Why.
-        reason: Name,
+        reason: Personal<Name>,
     },
     /// Work for the client may be started again.
     Unblocked {},

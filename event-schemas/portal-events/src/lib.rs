@@ -48,7 +48,7 @@ pub enum PortalUserEvent {
     /// The person may not come in for the time being.
     Locked {
         /// Why.
-        reason: Name,
+        reason: Personal<Name>,
     },
     /// The person may come in again.
     Unlocked {},

@@ -83,7 +83,7 @@ pub enum AppointmentEvent {
     /// The host said no; the time is free again.
     Declined {
         /// Why.
-        reason: Option<Text>,
+        reason: Option<Personal<Text>>,
     },
     /// The meeting takes place at another time; it stays the same appointment.
     Rescheduled {
@@ -95,14 +95,14 @@ pub enum AppointmentEvent {
     /// The host asked the guest to choose another time; nothing is changed yet.
     RescheduleRequested {
         /// Why.
-        reason: Option<Text>,
+        reason: Option<Personal<Text>>,
     },
     /// The meeting does not take place; the time is free again.
     Cancelled {
         /// By whom.
         by: CancelledBy,
         /// Why.
-        reason: Option<Text>,
+        reason: Option<Personal<Text>>,
     },
     /// The meeting took place.
     Completed {},

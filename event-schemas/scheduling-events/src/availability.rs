@@ -31,7 +31,9 @@ impl FromStr for LocalTime {
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let wrong = || InvalidValue("expected a time of day such as 09:30, at most 24:00".to_owned());
-        let two = |part: &str| (part.len() == 2).then(|| part.parse::<u16>().ok()).flatten();
+        // `u16` alone would read a sign as well.
+        let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+        let two = |part: &str| digits(part).then(|| part.parse::<u16>().ok()).flatten();
         let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
         let (hours, minutes) = two(hours).zip(two(minutes)).ok_or_else(wrong)?;
         let time = hours * 60 + minutes;

@@ -35,7 +35,7 @@ pub struct ClientRow {
     /// Its tags, in the order they were put on.
     pub tags: Vec<Slug>,
     /// Why no new work may be started for it, if so.
-    pub blocked_reason: Option<Name>,
+    pub blocked_reason: Option<Personal<Name>>,
 }
 
 impl ReadModel for ClientRow {

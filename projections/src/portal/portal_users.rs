@@ -55,7 +55,7 @@ pub struct PortalUserRow {
     /// The parts of the portal that the person may see.
     pub scopes: Vec<Slug>,
     /// Why the person is kept out, if so.
-    pub locked_reason: Option<Name>,
+    pub locked_reason: Option<Personal<Name>>,
 }
 
 impl ReadModel for PortalUserRow {

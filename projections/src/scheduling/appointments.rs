@@ -75,7 +75,7 @@ pub struct AppointmentRow {
     /// Who cancelled it, if anybody.
     pub cancelled_by: Option<CancelledBy>,
     /// Why it was declined or cancelled, or should be at another time.
-    pub reason: Option<Text>,
+    pub reason: Option<Personal<Text>>,
 }
 
 impl ReadModel for AppointmentRow {
