@@ -3,7 +3,7 @@
 use crate::world::World;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -11,6 +11,10 @@ use uuid::Uuid;
 
 /// How long a client repeats one command before it gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Turns of one load at most; two loads of this size fit into the year that can be booked ahead.
+const TURNS_PER_LOAD: u32 = 6_500;
+static LOADS: AtomicU32 = AtomicU32::new(0);
 
 /// A load that runs until it is stopped.
 pub struct Load {
@@ -72,7 +76,8 @@ async fn run(sender: Arc<Sender>, stop: Arc<AtomicBool>, per_second: u32) -> Rep
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
     let mut commands = vec![];
-    let mut turn = 0;
+    // Each load books times of its own.
+    let mut turn = TURNS_PER_LOAD * LOADS.fetch_add(1, Ordering::Relaxed);
     while !stop.load(Ordering::Relaxed) {
         ticks.tick().await;
         turn += 1;
@@ -147,10 +152,13 @@ impl Sender {
                     self.seen.acknowledged.fetch_add(1, Ordering::Relaxed);
                     return answer.json().await.ok();
                 }
-                Ok(answer) if answer.status().is_client_error() && answer.status() != 409 => {
-                    eprintln!("{path} refused: {}", answer.text().await.unwrap_or_default());
-                    self.seen.given_up.fetch_add(1, Ordering::Relaxed);
-                    return None;
+                Ok(answer) if answer.status().is_client_error() => {
+                    let problem: Value = answer.json().await.unwrap_or_default();
+                    if problem["retryable"] != true {
+                        eprintln!("{path} refused: {problem}");
+                        self.seen.given_up.fetch_add(1, Ordering::Relaxed);
+                        return None;
+                    }
                 }
                 _ => {}
             }
