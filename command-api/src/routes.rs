@@ -9,8 +9,9 @@ use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use event_store::{CommandBus, CommandInfo, IdempotencyKey, Request};
 use kernel::{Actor, FieldError};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// Everything a request needs.
@@ -179,6 +180,7 @@ fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 
 fn fingerprint(name: &str, id: Option<Uuid>, body: &str) -> [u8; 32] {
     let id = id.map(|id| id.to_string()).unwrap_or_default();
+    let body = canonical(body);
     Sha256::new()
         .chain_update(name)
         .chain_update([0])
@@ -189,7 +191,36 @@ fn fingerprint(name: &str, id: Option<Uuid>, body: &str) -> [u8; 32] {
         .into()
 }
 
+/// The same object in one spelling: a client that repeats itself may order its keys and set its spaces differently.
+fn canonical(body: &str) -> String {
+    fn sort(value: Value) -> Value {
+        match value {
+            Value::Object(object) => {
+                let sorted: BTreeMap<String, Value> =
+                    object.into_iter().map(|(key, value)| (key, sort(value))).collect();
+                sorted.into_iter().collect()
+            }
+            Value::Array(items) => items.into_iter().map(sort).collect(),
+            other => other,
+        }
+    }
+    serde_json::from_str(body).map_or_else(|_| body.to_owned(), |value| sort(value).to_string())
+}
+
 /// Turns a pointer of a rejection into a field of the problem.
 pub(crate) fn field(pointer: &str, code: &str, message: &str) -> FieldError {
     FieldError::new(pointer, code, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_keys_does_not_make_another_request() {
+        let print = |body| fingerprint("crm.client.create", None, body);
+        assert_eq!(print(r#"{"a": 1, "b": {"c": 2, "d": [3]}}"#), print(r#"{"b":{"d":[3],"c":2},"a":1}"#));
+        assert_ne!(print(r#"{"a": 1}"#), print(r#"{"a": 2}"#));
+        assert_ne!(print(r#"{"a": [1, 2]}"#), print(r#"{"a": [2, 1]}"#));
+    }
 }

@@ -215,7 +215,7 @@ async fn serve(
 
 async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.worker_url, "relay").await?;
-    let nats = messaging::connect(&settings.nats.url, "ubos relay").await?;
+    let nats = messaging::connect(settings.nats.url.expose_secret(), "ubos relay").await?;
     let connected = nats.clone();
     let health = health.database(pool.clone()).check("nats", move || {
         let state = connected.connection_state();
@@ -251,7 +251,7 @@ async fn workflow(settings: &Settings, health: Health, stop: CancellationToken) 
 }
 
 async fn feed(settings: &Settings, pool: &PgPool, name: &str) -> Result<Feed> {
-    let nats = messaging::connect(&settings.nats.url, name).await?;
+    let nats = messaging::connect(settings.nats.url.expose_secret(), name).await?;
     Feed::start(Log::new(pool.clone()), Some(nats), stream(settings)).await
 }
 

@@ -1,7 +1,7 @@
 //! The whole product on servers of its own, every process of which can be killed.
 
 use anyhow::{Context, Result, bail, ensure};
-use local_servers::{Dirs, Nats, NatsOptions, Postgres, PostgresMode, Programs, ensure_installed, free_port};
+use local_servers::{Dirs, Nats, NatsOptions, Postgres, PostgresMode, Programs, Redis, ensure_installed, free_port};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -48,6 +48,8 @@ pub struct World {
     pub postgres: Postgres,
     /// NATS JetStream.
     pub nats: Nats,
+    /// Redis; nothing that must last is in it.
+    pub redis: Redis,
     /// The demo tenant.
     pub tenant: Uuid,
     dirs: Dirs,
@@ -66,6 +68,7 @@ impl World {
         let dirs = Dirs::throwaway()?;
         let postgres = Postgres::start(&programs, &dirs, free_port()?, PostgresMode::Durable)?;
         let nats = Nats::start(&programs, &dirs, free_port()?, free_port()?, NatsOptions { sync_always: false })?;
+        let redis = Redis::start(&programs, &dirs, free_port()?)?;
         let mut ports = [0; 5];
         for port in &mut ports {
             *port = free_port()?;
@@ -74,6 +77,7 @@ impl World {
         let mut world = Self {
             postgres,
             nats,
+            redis,
             tenant: Uuid::nil(),
             dirs,
             ubos: ubos.into(),
@@ -292,5 +296,6 @@ impl Drop for World {
         }
         drop(self.postgres.kill());
         drop(self.nats.kill());
+        drop(self.redis.kill());
     }
 }

@@ -15,8 +15,8 @@ async fn every_process_is_killed_under_load_and_nothing_is_lost() -> Result<()> 
     let mut world = World::start().await?;
     let load = Load::start(&world, COMMANDS_PER_SECOND);
     let started = tokio::time::Instant::now();
-    // Seven victims: the four workers of the write and read paths, NATS, PostgreSQL, and query-api for completeness.
-    let pause = Duration::from_secs(LOAD_SECONDS / 8);
+    // Seven victims, one every quarter of a minute.
+    let pause = Duration::from_secs(LOAD_SECONDS / 9);
     for role in [Role::CommandApi, Role::Relay, Role::Projections, Role::Workflow] {
         tokio::time::sleep(pause).await;
         world.kill(role)?;
@@ -30,6 +30,10 @@ async fn every_process_is_killed_under_load_and_nothing_is_lost() -> Result<()> 
     tokio::time::sleep(Duration::from_secs(2)).await;
     world.nats.restart()?;
     println!("{:>4.0?} killed and restarted NATS", started.elapsed());
+    tokio::time::sleep(pause).await;
+    world.redis.kill()?;
+    world.redis.restart()?;
+    println!("{:>4.0?} killed and restarted Redis", started.elapsed());
     tokio::time::sleep(pause).await;
     world.postgres.kill()?;
     tokio::time::sleep(Duration::from_secs(2)).await;

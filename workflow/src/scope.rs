@@ -144,6 +144,7 @@ pub(crate) fn trigger_of(event: &RawEvent) -> Trigger {
         aggregate_id: event.aggregate_id,
         recorded_at: event.recorded_at,
         correlation_id: event.metadata.correlation_id,
+        traceparent: event.metadata.traceparent.clone(),
         payload: payload.into(),
     }
 }

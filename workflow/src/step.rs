@@ -54,6 +54,7 @@ impl Standing<'_> {
         if let Some(trigger) = &self.run.trigger {
             request.causation_id = Some(trigger.event_id);
             request.correlation_id = trigger.correlation_id;
+            request.traceparent = trigger.traceparent.clone();
         }
         request
     }

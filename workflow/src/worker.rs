@@ -139,6 +139,7 @@ impl Worker {
         let mut request = Request::new(tenant, actor);
         request.causation_id = Some(trigger.event_id);
         request.correlation_id = trigger.correlation_id;
+        request.traceparent = trigger.traceparent.clone();
         match self.bus.store().execute::<Run>(Some(run_id), command, &request).await {
             Ok(_) => counter!("workflow_runs_total", "status" => "started").increment(1),
             Err(ExecuteError::AlreadyExists) => return Ok(()),

@@ -30,7 +30,7 @@ pub enum PortalUserCommand {
         contact_id: Option<ContactId>,
         /// What the person is called.
         name: Name,
-        /// Where the invitation goes; one portal user per address.
+        /// Where the invitation goes; one portal user per client and address.
         email: Email,
     },
     /// Invites the person in; an earlier open invitation becomes void. An active person needs none.
@@ -172,9 +172,12 @@ impl Aggregate for PortalUser {
     }
 
     fn claims(&self, event: &E) -> Vec<ClaimChange> {
-        let claim = |email: &Personal<Email>| Claim::new("portal.portal_user.email", email.expose().as_str());
         match event {
-            E::Created { email, .. } => vec![ClaimChange::Take(claim(email))],
+            // One person may have a place at several clients, but only one at each.
+            E::Created { client_id, email, .. } => {
+                let value = format!("{client_id}/{}", email.expose().as_str());
+                vec![ClaimChange::Take(Claim::new("portal.portal_user.email", value))]
+            }
             _ => vec![],
         }
     }
@@ -215,6 +218,19 @@ mod tests {
 
     fn accept(id: u128) -> C {
         C::AcceptInvitation { invitation_id: InvitationId(Uuid::from_u128(id)) }
+    }
+
+    #[test]
+    fn an_address_has_one_place_per_client() {
+        let create = C::Create {
+            client_id: ClientId(Uuid::from_u128(7)),
+            contact_id: None,
+            name: "Ada Lovelace".parse().unwrap(),
+            email: "ada@example.com".parse().unwrap(),
+        };
+        let claims = given::<PortalUser>([]).when(create).then([created()]).claims();
+        let value = format!("{}/ada@example.com", Uuid::from_u128(7));
+        assert_eq!(claims, [ClaimChange::Take(Claim::new("portal.portal_user.email", value))]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use ProjectTemplateRejection as R;
 const MILESTONES_MAX: usize = 50;
 /// Tasks of one template.
 const TASKS_MAX: usize = 300;
+/// Ten years; beyond it a date is a typing error.
+const DUE_DAYS_MAX: u32 = 3_650;
 
 /// What may be asked of a project template.
 #[command("projects.project_template")]
@@ -55,6 +57,9 @@ pub enum ProjectTemplateRejection {
     /// A template has at most 50 milestones and 300 tasks.
     #[invalid]
     TooLarge,
+    /// Milestones and tasks are due within 3,650 days.
+    #[invalid]
+    DueTooFarAhead,
     /// Two milestones have the same name.
     #[invalid("/milestones")]
     DuplicateMilestone,
@@ -152,6 +157,10 @@ fn check(milestones: &[TemplateMilestone], tasks: &[TemplateTask]) -> Result<(),
     if milestones.len() > MILESTONES_MAX || tasks.len() > TASKS_MAX {
         return Err(R::TooLarge);
     }
+    let due = milestones.iter().map(|m| m.due_after_days).chain(tasks.iter().filter_map(|t| t.due_after_days));
+    if due.max().is_some_and(|days| days > DUE_DAYS_MAX) {
+        return Err(R::DueTooFarAhead);
+    }
     let names: BTreeSet<&Name> = milestones.iter().map(|milestone| &milestone.name).collect();
     if names.len() < milestones.len() {
         return Err(R::DuplicateMilestone);
@@ -190,6 +199,13 @@ pub(crate) mod tests {
     fn a_task_towards_an_unknown_milestone_is_refused() {
         let lost = given::<ProjectTemplate>([]).when(define("Landing"));
         lost.rejected("projects.project_template.unknown_milestone");
+    }
+
+    #[test]
+    fn a_date_that_is_a_typing_error_is_refused() {
+        let milestones = vec![TemplateMilestone { name: "Some day".parse().unwrap(), due_after_days: u32::MAX }];
+        let define = C::Define { key: "x".parse().unwrap(), name: "X".parse().unwrap(), milestones, tasks: vec![] };
+        given::<ProjectTemplate>([]).when(define).rejected("projects.project_template.due_too_far_ahead");
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub struct Trigger {
     pub recorded_at: DateTime<Utc>,
     /// The request that started the whole chain.
     pub correlation_id: Uuid,
+    /// W3C trace context of that request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// What happened.
     pub payload: Personal<Value>,
 }

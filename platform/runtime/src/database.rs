@@ -99,6 +99,19 @@ fn options(url: &str, setting: &str) -> Result<PgConnectOptions> {
     Ok(options.log_statements(tracing::log::LevelFilter::Trace))
 }
 
+/// Whether every migration that this program knows has run.
+async fn is_migrated(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    let latest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let there: bool =
+        sqlx::query_scalar("select to_regclass('public._sqlx_migrations') is not null").fetch_one(pool).await?;
+    if !there {
+        return Ok(false);
+    }
+    let done: Option<i64> =
+        sqlx::query_scalar("select max(version) from public._sqlx_migrations where success").fetch_one(pool).await?;
+    Ok(done.is_some_and(|done| done >= latest))
+}
+
 /// A pool for one role. Refuses a role that row-level security would not bind, and a schema that is not migrated.
 ///
 /// Waits up to `patience` for the database to come up, so that services may start in any order.
@@ -122,6 +135,13 @@ pub async fn connect(url: &str, service: &str, connections_max: u32, patience: D
             Err(error) => return Err(error).with_context(|| format!("connecting {service} to PostgreSQL")),
         }
     };
+    // Whoever migrates may still be at it.
+    while !is_migrated(&pool).await? {
+        if tokio::time::Instant::now() > deadline {
+            bail!("the database is older than {service}: run `ubos migrate` first");
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
     let exempt: bool = sqlx::query_scalar("select rolsuper or rolbypassrls from pg_roles where rolname = current_user")
         .fetch_one(&pool)
         .await?;

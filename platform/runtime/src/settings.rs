@@ -65,11 +65,12 @@ pub struct DatabaseSettings {
 }
 
 /// NATS JetStream.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NatsSettings {
-    /// Where the server is: `nats://user:password@host:4222`.
-    pub url: String,
+    /// Where the server is: `nats://user:password@host:4222`; several of a cluster separated by commas.
+    #[schemars(with = "String")]
+    pub url: SecretString,
     /// Name of the stream.
     pub stream: String,
     /// What every subject begins with.
@@ -302,7 +303,8 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print() {
-        assert!(!format!("{:?}", read(MINIMAL).unwrap()).contains("s3cret"));
+        let toml = MINIMAL.replace("[auth]", "[nats]\nurl = \"nats://ubos:s3cret@localhost:4222\"\n[auth]");
+        assert!(!format!("{:?}", read(&toml).unwrap()).contains("s3cret"));
     }
 
     #[test]

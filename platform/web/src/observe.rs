@@ -7,8 +7,10 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
 use metrics::{counter, histogram};
+use std::collections::HashMap;
 use std::time::Instant;
 use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
 /// What is known of the request in hand.
@@ -19,6 +21,8 @@ pub struct RequestInfo {
     /// The caller's W3C trace context, if it is well-formed.
     pub traceparent: Option<String>,
 }
+
+const TRACEPARENT: &str = "traceparent";
 
 tokio::task_local! {
     static REQUEST: Uuid;
@@ -35,18 +39,12 @@ pub async fn observe<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let id = Uuid::now_v7();
-    let traceparent = request.headers().get("traceparent").and_then(|v| v.to_str().ok()).filter(|v| well_formed(v));
+    let traceparent = request.headers().get(TRACEPARENT).and_then(|v| v.to_str().ok()).filter(|v| well_formed(v));
     let traceparent = traceparent.map(str::to_owned);
-    request.extensions_mut().insert(RequestInfo { id, traceparent: traceparent.clone() });
     let method = label_of(request.method());
     let span = tracing::info_span!("request", correlation_id = %id, method, route = tracing::field::Empty);
-    if let Some(parent) = &traceparent {
-        use tracing_opentelemetry::OpenTelemetrySpanExt;
-        let carrier = std::collections::HashMap::from([("traceparent".to_owned(), parent.clone())]);
-        let context = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&carrier));
-        // Without an exporter there is no layer to tell.
-        drop(span.set_parent(context));
-    }
+    let traceparent = continue_trace(&span, traceparent);
+    request.extensions_mut().insert(RequestInfo { id, traceparent });
     let started = Instant::now();
     REQUEST
         .scope(id, async move {
@@ -79,6 +77,21 @@ pub async fn observe<B: MessageBody + 'static>(
 fn label_of(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+}
+
+/// Makes the span part of the caller's trace; answers what travels on with the events: our own span where spans are
+/// exported, else what the caller sent.
+fn continue_trace(span: &tracing::Span, caller: Option<String>) -> Option<String> {
+    let mut carrier = HashMap::new();
+    if let Some(caller) = &caller {
+        carrier.insert(TRACEPARENT.to_owned(), caller.clone());
+        let context = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&carrier));
+        // Without an exporter there is no layer to tell.
+        drop(span.set_parent(context));
+    }
+    let mut ours = HashMap::new();
+    opentelemetry::global::get_text_map_propagator(|propagator| propagator.inject_context(&span.context(), &mut ours));
+    ours.remove(TRACEPARENT).or(caller)
 }
 
 /// `00-<32 hex>-<16 hex>-<2 hex>` (W3C Trace Context); anything else is ignored, as the recommendation asks.

@@ -36,6 +36,7 @@ fn run(document: &Document, seconds: i64) -> Run {
             aggregate_id: Uuid::nil(),
             recorded_at: Utc.timestamp_nanos(0),
             correlation_id: Uuid::nil(),
+            traceparent: None,
             payload: json!({}).into(),
         },
         depth: 0,

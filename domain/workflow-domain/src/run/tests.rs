@@ -13,6 +13,7 @@ fn trigger() -> Trigger {
         aggregate_id: uuid::Uuid::from_u128(8),
         recorded_at: spec_time(),
         correlation_id: uuid::Uuid::from_u128(9),
+        traceparent: None,
         payload: Personal(json!({ "client_name": "Ada" })),
     }
 }
