@@ -83,9 +83,9 @@ async fn run(sender: Arc<Sender>, stop: Arc<AtomicBool>, per_second: u32) -> Rep
         turn += 1;
         let sender = sender.clone();
         commands.push(tokio::spawn(async move {
-            if turn % (per_second / 2).max(1) == 0 {
+            if turn.is_multiple_of((per_second / 2).max(1)) {
                 sender.book(turn).await;
-            } else if turn % 2 == 0 {
+            } else if turn.is_multiple_of(2) {
                 sender.create(turn).await;
             } else {
                 sender.rename(turn).await;
