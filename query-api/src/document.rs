@@ -12,6 +12,7 @@ pub fn openapi() -> Value {
         paths.insert(format!("/v1/{}", resource.path), json!({ "get": list(table) }));
         paths.insert(format!("/v1/{}/{{id}}", resource.path), json!({ "get": record(table) }));
     }
+    paths.insert("/v1/events/{position}".to_owned(), json!({ "get": crate::events::operation() }));
     let description = "Every way to look at something. `Min-Position` makes a read see what a command has written.";
     openapi::document("UBOS queries", description, paths)
 }

@@ -5,6 +5,7 @@
 
 mod cursor;
 mod document;
+mod events;
 mod parameters;
 mod positions;
 mod routes;

@@ -32,6 +32,7 @@ impl Api {
 /// Adds the routes to a service.
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
+    config.route("/v1/events/{position}", web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")
             .route("", web::get().to(list))
@@ -129,6 +130,11 @@ struct Versioned {
 }
 
 impl Api {
+    /// Connects as `ubos_query`.
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     /// The table behind a path, once the caller may read it and it has seen `Min-Position`.
     async fn table(
         &self,
@@ -192,7 +198,7 @@ fn encoded(pairs: &[(String, String)]) -> String {
     pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect::<Vec<_>>().join("&")
 }
 
-fn fault(error: &sqlx::Error) -> Problem {
+pub(crate) fn fault(error: &sqlx::Error) -> Problem {
     if error.as_database_error().is_none() {
         tracing::error!(error = %error, "the read models cannot be reached");
         return Problem::new(&code::UNAVAILABLE, "the read models cannot be reached; repeat in a moment");
@@ -201,7 +207,7 @@ fn fault(error: &sqlx::Error) -> Problem {
     Problem::new(&code::FAULT, "the read failed on our side; the request id finds it in the logs")
 }
 
-fn unreadable(error: &serde_json::Error) -> Problem {
+pub(crate) fn unreadable(error: &serde_json::Error) -> Problem {
     tracing::error!(error = %error, "a row is of another shape than its type: replay its group");
     Problem::new(&code::FAULT, "the read failed on our side; the request id finds it in the logs")
 }

@@ -169,6 +169,25 @@ async fn unknown_foreign_and_malformed_ids_are_all_not_found() {
 }
 
 #[actix_web::test]
+async fn an_event_is_shown_to_its_firm_and_to_nobody_else() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let app = service!(world, issuer);
+    let event = world.read(0, 1).await.remove(0);
+    let path = format!("/v1/events/{}", event.position);
+    let (own, other) = (event.tenant_id.0.as_u128(), event.tenant_id.0.as_u128() + 1);
+    let (status, body) =
+        json_of(call_service(&app, get(&path, &issuer.token(own, &["viewer"])).to_request()).await).await;
+    assert_eq!((status.as_u16(), body["id"].as_str()), (200, Some(event.event_id.to_string().as_str())));
+    assert_eq!(body["event_type"], event.event_type);
+    for (path, tenant) in
+        [(path.as_str(), other), ("/v1/events/999999", own), ("/v1/events/0", own), ("/v1/events/x", own)]
+    {
+        let response = call_service(&app, get(path, &issuer.token(tenant, &["owner"])).to_request()).await;
+        assert_eq!(response.status(), 404, "{path} as {tenant}");
+    }
+}
+
+#[actix_web::test]
 async fn without_token_permission_or_path_there_is_a_problem() {
     let (world, issuer) = (world().await, Issuer::new().await);
     let app = service!(world, issuer);

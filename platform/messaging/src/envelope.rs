@@ -54,7 +54,7 @@ pub(crate) fn encode(event: &RawEvent, log_id: &str) -> (HeaderMap, Bytes) {
 /// What stands in the stream for an event that NATS refuses: its names, no body, and where to read it.
 pub(crate) fn claim_check(event: &RawEvent, log_id: &str) -> (HeaderMap, Bytes) {
     let mut headers = names(event, log_id);
-    headers.insert(HeaderName::from_static(CLAIM_CHECK), format!("/v1/events/{}", event.event_id).as_str());
+    headers.insert(HeaderName::from_static(CLAIM_CHECK), format!("/v1/events/{}", event.position).as_str());
     (headers, Bytes::new())
 }
 
@@ -217,7 +217,7 @@ mod tests {
         let (headers, payload) = claim_check(&event(&"x".repeat(1 << 20)), "log");
         let size: usize = headers.iter().flat_map(|(_, values)| values).map(|v| v.as_str().len()).sum();
         assert!(payload.is_empty() && size < 1_000, "{size}");
-        assert_eq!(headers.get(CLAIM_CHECK).unwrap().as_str(), "/v1/events/00000000-0000-0000-0000-000000000001");
+        assert_eq!(headers.get(CLAIM_CHECK).unwrap().as_str(), "/v1/events/4711");
         assert!(matches!(decode(&headers, &payload), Ok(Decoded::ClaimCheck { position: 4711 })));
     }
 
