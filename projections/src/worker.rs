@@ -3,9 +3,11 @@
 use crate::engine::{Applied, Target};
 use crate::group::{Group, groups};
 use anyhow::Result;
+use event_store::RawEvent;
 use messaging::Feed;
 use metrics::gauge;
 use sqlx::{Connection, PgConnection, PgPool};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -135,9 +137,26 @@ async fn step(
         events = feed.read(at, BATCH_MAX) => events?,
     };
     match target.apply(pool, &events).await? {
-        Applied::At(position) => Ok(Some(position)),
+        Applied::At(position) => {
+            trail(target.group, &events);
+            Ok(Some(position))
+        }
         // A replay was switched in, or another process led for a moment: go on from where the checkpoint is.
         Applied::Elsewhere(position) => Ok(Some(position)),
+    }
+}
+
+/// The end of a request's trail through the logs; one line per event, so only for whoever asks for debug.
+fn trail(group: &Group, events: &[Arc<RawEvent>]) {
+    for event in events.iter().filter(|event| group.wants(&event.aggregate_type)) {
+        tracing::debug!(
+            group = group.name,
+            position = event.position,
+            event = event.event_type,
+            correlation_id = %event.metadata.correlation_id,
+            causation_id = event.metadata.causation_id.map(tracing::field::display),
+            "projected"
+        );
     }
 }
 
