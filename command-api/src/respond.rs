@@ -1,10 +1,10 @@
 //! What a command is answered, whether it was done or not.
 
-use crate::routes::field;
 use ::web::{Problem, code};
 use actix_web::HttpResponse;
 use actix_web::http::header::{ETAG, LOCATION};
 use event_store::{CommandInfo, ExecuteError, Executed};
+use kernel::FieldError;
 use serde_json::json;
 
 /// 201 with `Location` for a creation, else 200.
@@ -31,7 +31,7 @@ pub fn problem(info: &CommandInfo, error: ExecuteError) -> Problem {
             Problem::new(&code::ALREADY_EXISTS, format!("this {} exists", info.entry.stream))
         }
         ExecuteError::Rejected { code: reason, message, invalid: Some(pointer) } => {
-            Problem::new(&code::INVALID_INPUT, message).coded(reason).field(field(pointer, reason, message))
+            Problem::new(&code::INVALID_INPUT, message).coded(reason).field(FieldError::new(pointer, reason, message))
         }
         ExecuteError::Rejected { code: reason, message, invalid: None } => {
             Problem::new(&code::REJECTED, message).coded(reason)

@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use event_store::{CommandBus, CommandInfo, IdempotencyKey, Request};
-use kernel::{Actor, FieldError};
+use kernel::Actor;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -205,11 +205,6 @@ fn canonical(body: &str) -> String {
         }
     }
     serde_json::from_str(body).map_or_else(|_| body.to_owned(), |value| sort(value).to_string())
-}
-
-/// Turns a pointer of a rejection into a field of the problem.
-pub(crate) fn field(pointer: &str, code: &str, message: &str) -> FieldError {
-    FieldError::new(pointer, code, message)
 }
 
 #[cfg(test)]

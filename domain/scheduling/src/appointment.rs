@@ -207,18 +207,18 @@ impl Aggregate for Appointment {
     }
 
     fn claims(&self, event: &E) -> Vec<ClaimChange> {
-        let held = || self.details.as_ref().map(|d| granules(d.host_id, &d.slot)).unwrap_or_default();
         let release = |granules: Vec<Claim>| granules.into_iter().map(ClaimChange::Release).collect::<Vec<_>>();
         let take = |granules: Vec<Claim>| granules.into_iter().map(ClaimChange::Take).collect::<Vec<_>>();
-        match event {
-            E::Requested { details } | E::Booked { details } => take(granules(details.host_id, &details.slot)),
-            E::Rescheduled { from: _, to } => {
-                let host = self.details.as_ref().map(|details| details.host_id).unwrap_or_default();
-                [release(held()), take(granules(host, to))].concat()
+        match (event, &self.details) {
+            (E::Requested { details } | E::Booked { details }, _) => take(granules(details.host_id, &details.slot)),
+            (E::Rescheduled { from: _, to }, Some(held)) => {
+                [release(granules(held.host_id, &held.slot)), take(granules(held.host_id, to))].concat()
             }
-            // Time that has passed needs no freeing, but a meeting that ended early does.
-            E::Declined { .. } | E::Cancelled { .. } => release(held()),
-            E::RescheduleRequested { .. } | E::Completed {} | E::NoShow {} => vec![],
+            (E::Declined { .. } | E::Cancelled { .. }, Some(held)) => release(granules(held.host_id, &held.slot)),
+            // What begins without details is no appointment and holds nothing.
+            (E::Rescheduled { .. } | E::Declined { .. } | E::Cancelled { .. }, None) => vec![],
+            // Time that has passed needs no freeing.
+            (E::RescheduleRequested { .. } | E::Completed {} | E::NoShow {}, _) => vec![],
         }
     }
 }

@@ -464,7 +464,7 @@ mod tests {
         let tree = |kind: &str| {
             json!({
                 "type": "object",
-                "properties": { "root": { "$ref": "#/$defs/node" } },
+                "properties": { "tree": { "$ref": "#/$defs/node" } },
                 "$defs": { "node": { "type": "object", "properties": {
                     "name": { "type": kind }, "children": { "type": "array", "items": { "$ref": "#/$defs/node" } },
                 } } },
@@ -473,6 +473,6 @@ mod tests {
         assert!(compatibility(&tree("string"), &tree("string")).is_empty());
         let breaks = compatibility(&tree("string"), &tree("integer"));
         assert_eq!(breaks.len(), 1);
-        assert_eq!(breaks[0].to_string(), r#"/root/name changed its type from "string" to "integer""#);
+        assert_eq!(breaks[0].to_string(), r#"/tree/name changed its type from "string" to "integer""#);
     }
 }
