@@ -1,16 +1,23 @@
--- The write path in one statement, and its two reads. All three work for many tenants at once, because commands of
+-- The write path in one call, and its two reads. All three work for many tenants at once, because commands of
 -- many tenants share one commit; they run as their owner and touch exactly the (tenant, stream) pairs they are given.
 
--- Appends a batch of commands: c_* has one element per command, e_* one per event, k_* one per claim change, s_* one per
--- snapshot; *_cmd is the command's place in c_*, from 1. The caller puts no stream, key or claimed value into one batch
--- twice, so commands of a batch never depend on each other.
+-- Appends a batch of commands, all of them or none: c_* has one element per command, e_* one per event in the order of
+-- the log, k_* one per claim change, s_* one per snapshot; *_cmd is the command's place in c_*, from 1. c_last is the
+-- place of a command's last event in e_*; 0 for a command without events, which only keeps its answer, at the c_position
+-- that it was decided on. The caller puts no stream, key or claimed value into one batch twice, so commands of a batch
+-- never depend on each other.
 --
--- Outcomes: appended, replayed (stored answer of the same key), key_reused, conflict (actual version), claimed
--- (scope and holder). A refused command leaves nothing behind; the others of its batch are not affected.
+-- One row `appended` with the position before the batch; or else nothing is written, and there is a row for each command
+-- that cannot be appended, the first of a command counts: replayed (stored answer of the same key), key_reused, conflict
+-- (actual version), claimed (scope and holder). The caller leaves those out and comes again.
+--
+-- Few plain statements and no branch for a single command: starting a statement costs more than a row of it, and it is
+-- what a command alone waits for (docs/adr/0006).
 create function eventstore.append(
-    c_tenant uuid[], c_type text[], c_id uuid[], c_expected bigint[], c_metadata text[],
-    c_scope text[], c_key text[], c_fingerprint bytea[],
-    e_cmd integer[], e_id uuid[], e_type text[], e_version integer[], e_payload text[],
+    c_tenant uuid[], c_type text[], c_id uuid[], c_expected bigint[], c_version bigint[], c_position bigint[],
+    c_first integer[], c_last integer[], c_scope text[], c_key text[], c_fingerprint bytea[],
+    e_tenant uuid[], e_aggregate_type text[], e_aggregate_id uuid[], e_sequence bigint[], e_metadata text[],
+    e_id uuid[], e_type text[], e_version integer[], e_payload text[],
     k_cmd integer[], k_take boolean[], k_scope text[], k_value text[],
     s_cmd integer[], s_version bigint[], s_state_version integer[], s_state text[]
 )
@@ -28,147 +35,105 @@ create function eventstore.append(
 $$
 #variable_conflict use_column
 declare
-    base bigint;
-    at   timestamptz;
+    base    bigint;
+    at      timestamptz;
+    refused boolean;
 begin
     select h.position into base from eventstore.head h where h.shard = 0 for update;
     -- Read after the lock, so that times never run against positions.
     at := clock_timestamp();
+
     return query
-        with c as materialized (
-            select *
-            from unnest(c_tenant, c_type, c_id, c_expected, c_metadata, c_scope, c_key, c_fingerprint)
-                with ordinality as c(tenant_id, aggregate_type, aggregate_id, expected, metadata, scope, key, fingerprint, cmd)
-        ),
-        k as materialized (
-            select k.*, c.tenant_id, c.aggregate_type, c.aggregate_id
+        select c.cmd,
+               case
+                   when i.fingerprint = c.fingerprint then 'replayed'
+                   when i.fingerprint is not null then 'key_reused'
+                   else 'conflict' end,
+               i.aggregate_id, coalesce(i.version, s.version, 0), coalesce(i.position, s.position, 0), i.created,
+               null::text
+        from unnest(c_tenant, c_type, c_id, c_expected, c_scope, c_key, c_fingerprint)
+                 with ordinality as c(tenant_id, aggregate_type, aggregate_id, expected, scope, key, fingerprint, cmd)
+                 left join eventstore.idempotency i
+                           on i.tenant_id = c.tenant_id and i.scope = c.scope and i.key = c.key
+                 left join eventstore.streams s
+                           on s.tenant_id = c.tenant_id and s.aggregate_id = c.aggregate_id
+                               and s.aggregate_type = c.aggregate_type
+        where i.tenant_id is not null or coalesce(s.version, 0) <> c.expected;
+    refused := found;
+    if cardinality(k_cmd) > 0 then
+        return query
+            select k.cmd::bigint, 'claimed', held.aggregate_id, 0::bigint, 0::bigint, null::boolean, held.scope
             from unnest(k_cmd, k_take, k_scope, k_value) as k(cmd, take, scope, value)
-                     join c on c.cmd = k.cmd
-        ),
-        taken as (
-            select distinct on (k.cmd) k.cmd, k.scope, held.aggregate_id
-            from k
+                     join unnest(c_tenant, c_type, c_id)
+                              with ordinality as c(tenant_id, aggregate_type, aggregate_id, cmd) on c.cmd = k.cmd
                      join eventstore.claims held
-                          on held.tenant_id = k.tenant_id and held.scope = k.scope and held.value = k.value
+                          on held.tenant_id = c.tenant_id and held.scope = k.scope and held.value = k.value
             where k.take
-              and (held.aggregate_type, held.aggregate_id) <> (k.aggregate_type, k.aggregate_id)
-        ),
-        checked as materialized (
-            select c.*,
-                   case
-                       when i.fingerprint = c.fingerprint then 'replayed'
-                       when i.fingerprint is not null then 'key_reused'
-                       when coalesce(s.version, 0) <> c.expected then 'conflict'
-                       when taken.cmd is not null then 'claimed'
-                       else 'appended' end as outcome,
-                   s.version               as actual,
-                   s.position              as last_position,
-                   i.aggregate_id          as answer_id,
-                   i.version               as answer_version,
-                   i.position              as answer_position,
-                   i.created               as answer_created,
-                   taken.scope             as taken_scope,
-                   taken.aggregate_id      as taken_by
-            from c
-                     left join eventstore.idempotency i
-                               on i.tenant_id = c.tenant_id and i.scope = c.scope and i.key = c.key
-                     left join eventstore.streams s
-                               on s.tenant_id = c.tenant_id and s.aggregate_id = c.aggregate_id
-                                   and s.aggregate_type = c.aggregate_type
-                     left join taken on taken.cmd = c.cmd
-        ),
-        e as materialized (
-            select checked.cmd, checked.tenant_id, checked.aggregate_type, checked.aggregate_id, checked.metadata,
-                   e.id, e.type, e.version, e.payload,
-                   base + row_number() over (order by e.ord)                              as position,
-                   checked.expected + row_number() over (partition by e.cmd order by e.ord) as sequence
-            from unnest(e_cmd, e_id, e_type, e_version, e_payload)
-                     with ordinality as e(cmd, id, type, version, payload, ord)
-                     join checked on checked.cmd = e.cmd and checked.outcome = 'appended'
-        ),
-        ends as materialized (
-            select e.cmd, e.tenant_id, e.aggregate_type, e.aggregate_id,
-                   min(e.position) as first_position, max(e.position) as position, max(e.sequence) as version
-            from e
-            group by e.cmd, e.tenant_id, e.aggregate_type, e.aggregate_id
-        ),
-        answers as materialized (
-            select checked.cmd,
-                   checked.outcome,
-                   case checked.outcome
-                       when 'replayed' then checked.answer_id
-                       when 'claimed' then checked.taken_by
-                       else checked.aggregate_id end                              as aggregate_id,
-                   case checked.outcome
-                       when 'replayed' then checked.answer_version
-                       else coalesce(ends.version, checked.actual, 0) end         as version,
-                   case checked.outcome
-                       when 'replayed' then checked.answer_position
-                       else coalesce(ends.position, checked.last_position, 0) end as position,
-                   case checked.outcome
-                       when 'replayed' then checked.answer_created
-                       else checked.expected = 0 end                              as created,
-                   checked.taken_scope                                            as detail,
-                   checked.tenant_id, checked.scope, checked.key, checked.fingerprint
-            from checked
-                     left join ends on ends.cmd = checked.cmd
-        ),
-        write_events as (
-            insert into eventstore.events
-                select e.position, e.id, e.tenant_id, split_part(e.aggregate_type, '.', 1), e.aggregate_type,
-                       e.aggregate_id, e.sequence, e.type, e.version, e.payload::jsonb, e.metadata::jsonb, at
-                from e
-                order by e.position
-        ),
-        write_streams as (
-            insert into eventstore.streams as s
-                select ends.tenant_id, ends.aggregate_type, ends.aggregate_id, ends.version, ends.first_position,
-                       ends.position
-                from ends
-                on conflict (tenant_id, aggregate_id, aggregate_type)
-                    do update set version = excluded.version, position = excluded.position
-        ),
-        drop_claims as (
-            delete from eventstore.claims held
-                using k join checked on checked.cmd = k.cmd and checked.outcome = 'appended'
-                where not k.take
-                    and held.tenant_id = k.tenant_id and held.scope = k.scope and held.value = k.value
-                    and held.aggregate_type = k.aggregate_type and held.aggregate_id = k.aggregate_id
-        ),
-        write_claims as (
-            insert into eventstore.claims
-                select k.tenant_id, k.scope, k.value, k.aggregate_type, k.aggregate_id
-                from k
-                         join checked on checked.cmd = k.cmd and checked.outcome = 'appended'
-                where k.take
-                on conflict do nothing
-        ),
-        write_keys as (
-            insert into eventstore.idempotency
-                select a.tenant_id, a.scope, a.key, a.fingerprint, a.aggregate_id, a.version, a.position, a.created, at
-                from answers a
-                where a.outcome = 'appended'
-                  and a.key is not null
-        ),
-        write_snapshots as (
-            insert into eventstore.snapshots
-                select checked.tenant_id, checked.aggregate_type, checked.aggregate_id, s.version, s.state_version,
-                       s.state::jsonb
-                from unnest(s_cmd, s_version, s_state_version, s_state) as s(cmd, version, state_version, state)
-                         join checked on checked.cmd = s.cmd and checked.outcome = 'appended'
-                on conflict (tenant_id, aggregate_id, aggregate_type)
-                    do update set version       = excluded.version,
-                                  state_version = excluded.state_version,
-                                  state         = excluded.state
-        ),
-        move_head as (
-            update eventstore.head h
-                set position = base + (select count(*) from e)
-                where h.shard = 0 and exists (select from e)
-        )
-        select a.cmd, a.outcome, a.aggregate_id, a.version, a.position, a.created, a.detail
-        from answers a
-        order by a.cmd;
+              and (held.aggregate_type, held.aggregate_id) <> (c.aggregate_type, c.aggregate_id);
+        refused := refused or found;
+    end if;
+    if refused then
+        return;
+    end if;
+
+    if cardinality(e_id) > 0 then
+        update eventstore.head h set position = base + cardinality(e_id) where h.shard = 0;
+        insert into eventstore.events
+        select base + e.ord, e.id, e.tenant_id, split_part(e.aggregate_type, '.', 1), e.aggregate_type, e.aggregate_id,
+               e.sequence, e.type, e.version, e.payload::jsonb, e.metadata::jsonb, at
+        from unnest(e_id, e_tenant, e_aggregate_type, e_aggregate_id, e_sequence, e_type, e_version, e_payload, e_metadata)
+                 with ordinality as e(id, tenant_id, aggregate_type, aggregate_id, sequence, type, version, payload,
+                                      metadata, ord);
+    end if;
+    if 0 = any (c_expected) then
+        insert into eventstore.streams
+        select c.tenant_id, c.aggregate_type, c.aggregate_id, c.version, base + c.first, base + c.last
+        from unnest(c_tenant, c_type, c_id, c_expected, c_version, c_first, c_last)
+                 as c(tenant_id, aggregate_type, aggregate_id, expected, version, first, last)
+        where c.expected = 0 and c.last > 0;
+    end if;
+    if 0 < any (c_expected) then
+        update eventstore.streams s
+        set version = c.version, position = base + c.last
+        from unnest(c_tenant, c_type, c_id, c_expected, c_version, c_last)
+                 as c(tenant_id, aggregate_type, aggregate_id, expected, version, last)
+        where s.tenant_id = c.tenant_id and s.aggregate_id = c.aggregate_id and s.aggregate_type = c.aggregate_type
+          and c.expected > 0 and c.last > 0;
+    end if;
+    insert into eventstore.idempotency
+    select c.tenant_id, c.scope, c.key, c.fingerprint, c.aggregate_id, c.version,
+           case c.last when 0 then c.position else base + c.last end, c.expected = 0, at
+    from unnest(c_tenant, c_id, c_expected, c_version, c_position, c_last, c_scope, c_key, c_fingerprint)
+             as c(tenant_id, aggregate_id, expected, version, position, last, scope, key, fingerprint)
+    where c.key is not null;
+    if cardinality(k_cmd) > 0 then
+        delete from eventstore.claims held
+            using unnest(k_cmd, k_take, k_scope, k_value) as k(cmd, take, scope, value)
+                join unnest(c_tenant, c_type, c_id)
+                         with ordinality as c(tenant_id, aggregate_type, aggregate_id, cmd) on c.cmd = k.cmd
+            where not k.take
+                and held.tenant_id = c.tenant_id and held.scope = k.scope and held.value = k.value
+                and held.aggregate_type = c.aggregate_type and held.aggregate_id = c.aggregate_id;
+        insert into eventstore.claims
+        select c.tenant_id, k.scope, k.value, c.aggregate_type, c.aggregate_id
+        from unnest(k_cmd, k_take, k_scope, k_value) as k(cmd, take, scope, value)
+                 join unnest(c_tenant, c_type, c_id)
+                          with ordinality as c(tenant_id, aggregate_type, aggregate_id, cmd) on c.cmd = k.cmd
+        where k.take
+        on conflict do nothing;
+    end if;
+    if cardinality(s_cmd) > 0 then
+        insert into eventstore.snapshots
+        select c.tenant_id, c.aggregate_type, c.aggregate_id, s.version, s.state_version, s.state::jsonb
+        from unnest(s_cmd, s_version, s_state_version, s_state) as s(cmd, version, state_version, state)
+                 join unnest(c_tenant, c_type, c_id)
+                          with ordinality as c(tenant_id, aggregate_type, aggregate_id, cmd) on c.cmd = s.cmd
+        on conflict (tenant_id, aggregate_id, aggregate_type)
+            do update set version       = excluded.version,
+                          state_version = excluded.state_version,
+                          state         = excluded.state;
+    end if;
+    return query select 0::bigint, 'appended', null::uuid, 0::bigint, base, null::boolean, null::text;
 end
 $$;
 
@@ -268,7 +233,7 @@ begin
 end
 $$;
 grant execute on function
-    eventstore.append(uuid[], text[], uuid[], bigint[], text[], text[], text[], bytea[], integer[], uuid[], text[], integer[], text[], integer[], boolean[], text[], text[], integer[], bigint[], integer[], text[]),
+    eventstore.append(uuid[], text[], uuid[], bigint[], bigint[], bigint[], integer[], integer[], text[], text[], bytea[], uuid[], text[], uuid[], bigint[], text[], uuid[], text[], integer[], text[], integer[], boolean[], text[], text[], integer[], bigint[], integer[], text[]),
     eventstore.load(uuid[], text[], uuid[], integer[]),
     eventstore.holders(uuid[], text[], text[]),
     eventstore.answer(uuid, text, text),

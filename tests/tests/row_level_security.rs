@@ -95,8 +95,9 @@ async fn views_and_functions_open_no_side_door() {
 }
 
 const ONE_EVENT: &str =
-    "select eventstore.append(array[$1]::uuid[], '{crm.client}', array[$1]::uuid[], '{0}', array['{}'],
-    '{null}', '{null}', array[null]::bytea[], '{1}', array[$1]::uuid[], '{client.created}', '{2}',
+    "select eventstore.append(array[$1]::uuid[], '{crm.client}', array[$1]::uuid[], '{0}', '{1}', '{0}', '{1}', '{1}',
+    '{null}', '{null}', array[null]::bytea[],
+    array[$1]::uuid[], '{crm.client}', array[$1]::uuid[], '{1}', array['{}'], array[$1]::uuid[], '{client.created}', '{2}',
     array['{\"name\": \"x\", \"kind\": \"organisation\"}'], '{1}', '{true}', '{s}', '{v}', '{}', '{}', '{}', '{}')";
 
 #[tokio::test]

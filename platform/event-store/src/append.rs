@@ -9,7 +9,7 @@ use kernel::ClaimChange;
 use metrics::{counter, gauge, histogram};
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -24,6 +24,8 @@ pub(crate) struct Pending {
     pub aggregate_type: &'static str,
     pub aggregate_id: Uuid,
     pub expected: i64,
+    /// Position of the stream's last event; what a command without events answers.
+    pub position: i64,
     pub metadata: String,
     pub key: Option<IdempotencyKey>,
     pub events: Vec<NewEvent>,
@@ -211,17 +213,31 @@ impl Appender {
                 return Ok(());
             }
         }
-        let answers = append(connection, batch).await?;
-        let mut last = 0;
-        for (pending, outcome) in batch.drain(..).zip(answers) {
-            if let Outcome::Appended { position, .. } = &outcome {
-                last = last.max(*position);
-                counter!("events_appended_total").increment(pending.events.len() as u64);
+        while !batch.is_empty() {
+            match append(connection, batch).await? {
+                Answer::Appended { after } => {
+                    let mut position = after;
+                    for pending in batch.drain(..) {
+                        let events = pending.events.len() as i64;
+                        position += events;
+                        let (version, created) = (pending.expected + events, pending.expected == 0);
+                        let position = if events == 0 { pending.position } else { position };
+                        // Nobody may be waiting any more; the append stands all the same.
+                        drop(pending.reply.send(Ok(Outcome::Appended { version, position, created })));
+                    }
+                    counter!("events_appended_total").increment((position - after).unsigned_abs());
+                    self.waker.wake(position);
+                }
+                // Every round answers at least one command, so the rounds end.
+                Answer::Refused(refusals) => {
+                    counter!("append_refusals_total").increment(refusals.len() as u64);
+                    // From the back, so that the places before stay what they are.
+                    for (index, outcome) in refusals.into_iter().rev() {
+                        drop(batch.remove(index).reply.send(Ok(outcome)));
+                    }
+                }
             }
-            // Nobody may be waiting any more; the append stands all the same.
-            drop(pending.reply.send(Ok(outcome)));
         }
-        self.waker.wake(last);
         Ok(())
     }
 }
@@ -259,24 +275,40 @@ fn touches(pending: &Pending) -> Vec<(Uuid, String)> {
     touched
 }
 
-async fn append(connection: &mut PgConnection, batch: &[Pending]) -> Result<Vec<Outcome>, Failure> {
+/// What the log says to a batch.
+enum Answer {
+    /// All of it is in the log, after this position.
+    Appended { after: i64 },
+    /// None of it is, because these commands, by their places in the batch, cannot be.
+    Refused(BTreeMap<usize, Outcome>),
+}
+
+async fn append(connection: &mut PgConnection, batch: &[Pending]) -> Result<Answer, Failure> {
     let mut c = Commands::default();
     for (pending, cmd) in batch.iter().zip(1..) {
         c.push(pending, cmd);
     }
     let rows = sqlx::query(
-        "select outcome, aggregate_id, version, position, created, detail
-         from eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+        "select cmd, outcome, aggregate_id, version, position, created, detail
+         from eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                                $21, $22, $23, $24, $25, $26, $27, $28)",
     )
     .bind(c.tenant)
     .bind(c.aggregate_type)
     .bind(c.id)
     .bind(c.expected)
-    .bind(c.metadata)
+    .bind(c.version)
+    .bind(c.position)
+    .bind(c.first)
+    .bind(c.last)
     .bind(c.scope)
     .bind(c.key)
     .bind(c.fingerprint)
-    .bind(c.event_cmd)
+    .bind(c.event_tenant)
+    .bind(c.event_aggregate_type)
+    .bind(c.event_aggregate_id)
+    .bind(c.event_sequence)
+    .bind(c.event_metadata)
     .bind(c.event_id)
     .bind(c.event_type)
     .bind(c.event_version)
@@ -291,20 +323,27 @@ async fn append(connection: &mut PgConnection, batch: &[Pending]) -> Result<Vec<
     .bind(c.snapshot_state)
     .fetch_all(connection)
     .await?;
-    let outcomes: Vec<Outcome> = rows.iter().map(outcome).collect::<Result<_, _>>()?;
-    if outcomes.len() != batch.len() {
-        return Err(Failure::Connection(anyhow::anyhow!("{} answers for {} commands", outcomes.len(), batch.len())));
+    let mut refused = BTreeMap::new();
+    for row in &rows {
+        let cmd: i64 = row.try_get(0)?;
+        match usize::try_from(cmd - 1) {
+            // The first of several reasons counts.
+            Ok(index) if index < batch.len() => drop(refused.entry(index).or_insert(refusal(row)?)),
+            _ => return Ok(Answer::Appended { after: row.try_get(4)? }),
+        }
     }
-    Ok(outcomes)
+    if refused.is_empty() {
+        return Err(Failure::Connection(anyhow::anyhow!("no answer for {} commands", batch.len())));
+    }
+    Ok(Answer::Refused(refused))
 }
 
-fn outcome(row: &PgRow) -> Result<Outcome, sqlx::Error> {
-    let (version, position, created) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
-    Ok(match row.try_get(0)? {
-        "appended" => Outcome::Appended { version, position, created },
-        "replayed" => Outcome::Replayed { id: row.try_get(1)?, version, position, created },
+fn refusal(row: &PgRow) -> Result<Outcome, sqlx::Error> {
+    let (version, position) = (row.try_get(3)?, row.try_get(4)?);
+    Ok(match row.try_get(1)? {
+        "replayed" => Outcome::Replayed { id: row.try_get(2)?, version, position, created: row.try_get(5)? },
         "key_reused" => Outcome::KeyReused,
-        "claimed" => Outcome::Claimed { scope: row.try_get(5)?, holder: row.try_get(1)? },
+        "claimed" => Outcome::Claimed { scope: row.try_get(6)?, holder: row.try_get(2)? },
         _ => Outcome::Conflict,
     })
 }
@@ -338,59 +377,75 @@ async fn answer_settled(connection: &mut PgConnection, batch: &mut Vec<Pending>)
 
 /// The columns of `eventstore.append`.
 #[derive(Default)]
-struct Commands {
+struct Commands<'a> {
     tenant: Vec<Uuid>,
-    aggregate_type: Vec<&'static str>,
+    aggregate_type: Vec<&'a str>,
     id: Vec<Uuid>,
     expected: Vec<i64>,
-    metadata: Vec<String>,
-    scope: Vec<Option<String>>,
-    key: Vec<Option<String>>,
-    fingerprint: Vec<Option<Vec<u8>>>,
-    event_cmd: Vec<i32>,
+    version: Vec<i64>,
+    position: Vec<i64>,
+    first: Vec<i32>,
+    last: Vec<i32>,
+    scope: Vec<Option<&'a str>>,
+    key: Vec<Option<&'a str>>,
+    fingerprint: Vec<Option<&'a [u8]>>,
+    event_tenant: Vec<Uuid>,
+    event_aggregate_type: Vec<&'a str>,
+    event_aggregate_id: Vec<Uuid>,
+    event_sequence: Vec<i64>,
+    event_metadata: Vec<&'a str>,
     event_id: Vec<Uuid>,
-    event_type: Vec<&'static str>,
+    event_type: Vec<&'a str>,
     event_version: Vec<i32>,
-    event_payload: Vec<String>,
+    event_payload: Vec<&'a str>,
     claim_cmd: Vec<i32>,
     claim_take: Vec<bool>,
-    claim_scope: Vec<&'static str>,
-    claim_value: Vec<String>,
+    claim_scope: Vec<&'a str>,
+    claim_value: Vec<&'a str>,
     snapshot_cmd: Vec<i32>,
     snapshot_version: Vec<i64>,
     snapshot_state_version: Vec<i32>,
-    snapshot_state: Vec<String>,
+    snapshot_state: Vec<&'a str>,
 }
 
-impl Commands {
-    fn push(&mut self, pending: &Pending, cmd: i32) {
+impl<'a> Commands<'a> {
+    fn push(&mut self, pending: &'a Pending, cmd: i32) {
+        let events_before = self.event_id.len() as i32;
+        for (event, sequence) in pending.events.iter().zip(pending.expected + 1..) {
+            self.event_tenant.push(pending.tenant);
+            self.event_aggregate_type.push(pending.aggregate_type);
+            self.event_aggregate_id.push(pending.aggregate_id);
+            self.event_sequence.push(sequence);
+            self.event_metadata.push(&pending.metadata);
+            self.event_id.push(event.event_id);
+            self.event_type.push(event.event_type);
+            self.event_version.push(event.event_version);
+            self.event_payload.push(&event.payload);
+        }
+        let events = pending.events.len() as i32;
         self.tenant.push(pending.tenant);
         self.aggregate_type.push(pending.aggregate_type);
         self.id.push(pending.aggregate_id);
         self.expected.push(pending.expected);
-        self.metadata.push(pending.metadata.clone());
-        self.scope.push(pending.key.as_ref().map(|k| k.scope.clone()));
-        self.key.push(pending.key.as_ref().map(|k| k.key.clone()));
-        self.fingerprint.push(pending.key.as_ref().map(|k| k.fingerprint.to_vec()));
-        for event in &pending.events {
-            self.event_cmd.push(cmd);
-            self.event_id.push(event.event_id);
-            self.event_type.push(event.event_type);
-            self.event_version.push(event.event_version);
-            self.event_payload.push(event.payload.clone());
-        }
+        self.version.push(pending.expected + i64::from(events));
+        self.position.push(pending.position);
+        self.first.push(if events == 0 { 0 } else { events_before + 1 });
+        self.last.push(if events == 0 { 0 } else { events_before + events });
+        self.scope.push(pending.key.as_ref().map(|k| k.scope.as_str()));
+        self.key.push(pending.key.as_ref().map(|k| k.key.as_str()));
+        self.fingerprint.push(pending.key.as_ref().map(|k| k.fingerprint.as_slice()));
         for change in net(&pending.claims) {
             let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
             self.claim_cmd.push(cmd);
             self.claim_take.push(matches!(change, ClaimChange::Take(_)));
             self.claim_scope.push(claim.scope);
-            self.claim_value.push(claim.value.clone());
+            self.claim_value.push(&claim.value);
         }
         if let Some(snapshot) = &pending.snapshot {
             self.snapshot_cmd.push(cmd);
             self.snapshot_version.push(snapshot.version);
             self.snapshot_state_version.push(snapshot.state_version);
-            self.snapshot_state.push(snapshot.state.clone());
+            self.snapshot_state.push(&snapshot.state);
         }
     }
 }
@@ -426,6 +481,7 @@ mod tests {
             aggregate_type: "crm.client",
             aggregate_id: Uuid::from_u128(stream),
             expected: 0,
+            position: 0,
             metadata: String::new(),
             key,
             events: vec![],

@@ -358,6 +358,7 @@ impl Store {
             aggregate_type: stream.aggregate_type,
             aggregate_id: stream.aggregate_id,
             expected: known.version,
+            position: known.position,
             metadata: json(&metadata)?,
             key: request.idempotency.clone(),
             events: written,

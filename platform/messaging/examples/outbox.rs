@@ -75,18 +75,19 @@ async fn append(database: &TestDatabase, with_table: bool, commands: usize) -> R
         let mut transaction = connection.begin().await?;
         let ids: Vec<Uuid> = (0..BATCH).map(|_| Uuid::now_v7()).collect();
         let first: i64 = sqlx::query_scalar(
-            "select min(position) from eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                 '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+            "select position + 1 from eventstore.append($1, $2, $3, $4, $5, $4, $6, $6, $7, $8, $9, $1, $2, $3, $5, $10, $11,
+                 $12, $13, $14, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
         )
         .bind(vec![Uuid::nil(); BATCH])
         .bind(vec!["crm.client"; BATCH])
         .bind(&ids)
         .bind(vec![0i64; BATCH])
-        .bind(vec![metadata.as_str(); BATCH])
+        .bind(vec![1i64; BATCH])
+        .bind((1..=BATCH as i32).collect::<Vec<_>>())
         .bind(vec![Some("user"); BATCH])
         .bind(ids.iter().map(|id| Some(id.to_string())).collect::<Vec<_>>())
         .bind(vec![Some(vec![0u8; 32]); BATCH])
-        .bind((1..=BATCH as i32).collect::<Vec<_>>())
+        .bind(vec![metadata.as_str(); BATCH])
         .bind(ids.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
         .bind(vec!["client.created"; BATCH])
         .bind(vec![1i32; BATCH])
