@@ -5,6 +5,7 @@ use crate::group::{Group, Slot};
 use crate::model::Event;
 use crate::table::{Changes, Fold, Key};
 use anyhow::{Context, Result, bail};
+use crash_points::Point;
 use event_store::RawEvent;
 use kernel::TenantId;
 use metrics::{counter, histogram};
@@ -86,6 +87,7 @@ impl Target {
         let mut tx = pool.begin().await?;
         let applied = self.apply_in(&mut tx, events, mode).await?;
         tx.commit().await.context("committing a batch")?;
+        crash_points::reach(Point::ProjectionCommitted);
         Ok(applied)
     }
 
@@ -104,7 +106,9 @@ impl Target {
         batch.fold(tx, events).await?;
         batch.write(tx, mode).await?;
         batch.note_parked(tx).await?;
+        crash_points::reach(Point::ProjectionWritten);
         self.advance(tx, at, last.position).await?;
+        crash_points::reach(Point::ProjectionAdvanced);
         Ok(Applied::At(last.position))
     }
 

@@ -7,6 +7,7 @@ use crate::group::{Group, Slot};
 use crate::rebuild::{Built, OnProgress, Progress, RebuildOptions, Stage, build};
 use crate::report::{Comparison, ReplayReport, TableComparison, VerifyReport};
 use anyhow::{Context, Result, bail};
+use crash_points::Point;
 use event_store::{Log, RawEvent};
 use sqlx::{Connection, PgConnection, PgPool};
 use std::sync::Arc;
@@ -44,7 +45,9 @@ pub async fn replay(
     let started = Instant::now();
     let lock = exclusive(pool, group).await?;
     let built = build(pool, group, &options.rebuild, progress).await?;
+    crash_points::reach(Point::ReplayBuilt);
     let comparison = level_and_compare(pool, group, progress).await?;
+    crash_points::reach(Point::ReplayVerified);
     let older: i32 =
         sqlx::query_scalar("select version from projections.checkpoints where group_name = $1 and slot = 'live'")
             .bind(group.name)

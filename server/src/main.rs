@@ -70,6 +70,9 @@ enum Verb {
     },
     /// Rewrites what is generated from the code, below the current folder.
     Gen,
+    /// Lists the places at which this binary dies if `UBOS_CRASH_AT` says so; none unless it was built for that.
+    #[command(hide = true)]
+    CrashPoints,
 }
 
 fn main() -> ExitCode {
@@ -102,6 +105,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::All => Some(vec![Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow]),
         _ => None,
     };
+    if matches!(cli.verb, Verb::CrashPoints) {
+        crash_points::POINTS.iter().filter(|_| crash_points::ARMED).for_each(|point| println!("{}", point.name()));
+        return Ok(ExitCode::SUCCESS);
+    }
     if matches!(cli.verb, Verb::Gen) {
         generate::write(&std::env::current_dir()?)?;
         return Ok(ExitCode::SUCCESS);

@@ -12,6 +12,7 @@ use crate::tasks::{start, wake};
 use crate::worker::Worker;
 use anyhow::{Context as _, Result};
 use catalogue::AnyEvent;
+use crash_points::Point;
 use event_store::RawEvent;
 use kernel::Aggregate as _;
 use metrics::{counter, gauge};
@@ -148,7 +149,9 @@ impl Intake {
                 }
             }
         }
+        crash_points::reach(Point::IntakeNoted);
         tx.commit().await.context("committing the intake")?;
+        crash_points::reach(Point::IntakeCommitted);
         Ok(true)
     }
 

@@ -7,6 +7,7 @@ use crate::step::{Failure, Standing};
 use crate::tasks::{Next, Task, Tasks};
 use anyhow::{Context as _, Result, anyhow};
 use chrono::{TimeDelta, Utc};
+use crash_points::Point;
 use event_store::{CommandBus, ExecuteError, Request};
 use kernel::{Actor, Command as _, Name, TenantId};
 use metrics::{counter, histogram};
@@ -35,6 +36,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// Works on a task and lets go of it.
     pub async fn work(&self, mut task: Task) -> Result<()> {
+        crash_points::reach(Point::WorkflowTaken);
         let lateness = (Utc::now() - task.due_at).to_std().unwrap_or_default();
         histogram!("workflow_timer_lateness_seconds").record(lateness);
         let next = match self.drive(&mut task).await {
@@ -51,6 +53,7 @@ impl Worker {
         let (tenant, store) = (TenantId(task.tenant), self.bus.store());
         if let Some(start) = task.start.clone() {
             self.start(tenant, task.run, &start).await?;
+            crash_points::reach(Point::WorkflowStarted);
             task.start = None;
         }
         let mut refused = 0;
@@ -81,7 +84,11 @@ impl Worker {
                 StepStatus::Running if step.due_at.is_some_and(|due_at| due_at > Utc::now()) => {
                     return Ok(Next::At(step.due_at.unwrap_or_default()));
                 }
-                StepStatus::Running => standing.execute(&self.bus).await,
+                StepStatus::Running => {
+                    let entries = standing.execute(&self.bus).await;
+                    crash_points::reach(Point::WorkflowExecuted);
+                    entries
+                }
                 StepStatus::Waiting => match self.waited(task, &standing).await? {
                     Ok(entries) => entries,
                     Err(next) => return Ok(next),
@@ -104,7 +111,9 @@ impl Worker {
             let mut request = standing.request();
             request.expected_version = Some(version);
             let record = RunCommand::Record { entries };
-            match store.execute::<Run>(Some(task.run), record, &request).await {
+            let recorded = store.execute::<Run>(Some(task.run), record, &request).await;
+            crash_points::reach(Point::WorkflowRecorded);
+            match recorded {
                 Ok(_) if parks => counter!("workflow_runs_total", "status" => "parked").increment(1),
                 Ok(_) => refused = 0,
                 // Somebody was faster: an operator, or the worker that took over while this one hung.

@@ -5,6 +5,7 @@
 
 use crate::{IdempotencyKey, wake::Waker};
 use anyhow::Context as _;
+use crash_points::Point;
 use kernel::ClaimChange;
 use metrics::{counter, gauge, histogram};
 use sqlx::postgres::{PgConnectOptions, PgRow};
@@ -214,8 +215,10 @@ impl Appender {
             }
         }
         while !batch.is_empty() {
+            crash_points::reach(Point::AppendSending);
             match append(connection, batch).await? {
                 Answer::Appended { after } => {
+                    crash_points::reach(Point::AppendCommitted);
                     let mut position = after;
                     for pending in batch.drain(..) {
                         let events = pending.events.len() as i64;

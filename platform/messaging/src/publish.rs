@@ -18,6 +18,7 @@ use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, ErrorCode};
 use backon::{BackoffBuilder, ExponentialBuilder};
+use crash_points::Point;
 use event_store::{Log, RawEvent};
 use futures::FutureExt;
 use futures::future::{BoxFuture, OptionFuture};
@@ -200,6 +201,7 @@ impl<'a> Publisher<'a> {
         if lost {
             counter!("relay_streams_healed_total").increment(1);
         }
+        crash_points::reach(Point::RelayRewinding);
         // Before it is stored, so that nothing stores the old one afterwards.
         self.links.acked.send_replace((position, state.last_sequence));
         let (done, stored) = oneshot::channel();
@@ -250,6 +252,7 @@ impl<'a> Publisher<'a> {
                 let ack = self.send(&event, sequence).await?.into_future();
                 flight.push_back(ack.map(move |ack| (position, ack.map(Some))).boxed());
                 sequence += 1;
+                crash_points::reach(Point::RelaySent);
             }
             if !caught_up && !is_reading && page.len() < PAGE as usize / 2 {
                 let (log, after) = (self.log.clone(), read_to);
@@ -347,6 +350,7 @@ impl<'a> Publisher<'a> {
                 return Err(error).with_context(|| format!("publishing position {position}"));
             }
         };
+        crash_points::reach(Point::RelayAcknowledged);
         self.cursor.position = position;
         self.ahead.remove(&position);
         // A duplicate is in the stream already and moved nothing.

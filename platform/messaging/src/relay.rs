@@ -5,6 +5,7 @@ use crate::publish::Publisher;
 use crate::stream::StreamSettings;
 use anyhow::Result;
 use async_nats::Client;
+use crash_points::Point;
 use event_store::Log;
 use metrics::gauge;
 use sqlx::PgPool;
@@ -72,6 +73,7 @@ impl Relay {
                 Ok(Some((lease, cursor))) => {
                     tracing::info!(epoch = lease.epoch, position = cursor.position, "relay leads");
                     gauge!("relay_leader").set(1.0);
+                    crash_points::reach(Point::RelayElected);
                     let ended = Box::pin(self.lead(lease, cursor, &stop)).await;
                     // From now on the next leader measures.
                     for name in ["relay_leader", "relay_lag_events", "relay_oldest_unpublished_seconds"] {
