@@ -1,5 +1,6 @@
--- The write path in one call, and its two reads. All three work for many tenants at once, because commands of
--- many tenants share one commit; they run as their owner and touch exactly the (tenant, stream) pairs they are given.
+-- The write path in one call, and its reads. They work for many tenants at once, because commands of many tenants share
+-- one commit, and run as their owner. PL/pgSQL keeps their plans, and planning costs more than running them; a plan made
+-- while a table was small is kept until its statistics are renewed, hence no sequential scans.
 
 -- Appends a batch of commands, all of them or none: c_* has one element per command, e_* one per event in the order of
 -- the log, k_* one per claim change, s_* one per snapshot; *_cmd is the command's place in c_*, from 1. c_last is the
@@ -31,7 +32,7 @@ create function eventstore.append(
                 created      boolean,
                 detail       text
             )
-    language plpgsql security definer set search_path = pg_catalog as
+    language plpgsql security definer set search_path = pg_catalog set enable_seqscan = off as
 $$
 #variable_conflict use_column
 declare
@@ -149,51 +150,90 @@ create function eventstore.load(tenants uuid[], types text[], ids uuid[], state_
                 event_version integer,
                 payload       text
             )
-    language sql stable security definer set search_path = pg_catalog rows 100 as
+    language plpgsql stable security definer set search_path = pg_catalog set enable_seqscan = off rows 100 as
 $$
-with asked as materialized (
-    select a.stream, s.tenant_id, s.aggregate_type, s.aggregate_id, s.first_position, s.position,
-           coalesce(snap.version, 0) as covered, snap.state, snap.version as snapshot_version
-    from unnest(tenants, types, ids, state_versions)
-             with ordinality as a(tenant_id, aggregate_type, aggregate_id, state_version, stream)
-             join eventstore.streams s
-                  on s.tenant_id = a.tenant_id and s.aggregate_id = a.aggregate_id and s.aggregate_type = a.aggregate_type
-             left join eventstore.snapshots snap
-                       on snap.tenant_id = a.tenant_id and snap.aggregate_id = a.aggregate_id
-                           and snap.aggregate_type = a.aggregate_type and snap.state_version = a.state_version
-)
-select asked.stream, null, asked.position, null, asked.snapshot_version::integer, asked.state::text
-from asked
-where asked.state is not null
-union all
-(select asked.stream, e.sequence, e.position, e.event_type, e.event_version, e.payload::text
- from asked
-          join eventstore.events e
-               on e.tenant_id = asked.tenant_id and e.aggregate_id = asked.aggregate_id
-                   and e.aggregate_type = asked.aggregate_type and e.sequence > asked.covered
-                   -- Bounds the partitions that are looked into.
-                   and e.position between asked.first_position and asked.position
- order by asked.stream, e.sequence)
+#variable_conflict use_column
+begin
+    return query
+        with asked as materialized (
+            select a.stream, s.tenant_id, s.aggregate_type, s.aggregate_id, s.first_position, s.position,
+                   coalesce(snap.version, 0) as covered, snap.state, snap.version as snapshot_version
+            from unnest(tenants, types, ids, state_versions)
+                     with ordinality as a(tenant_id, aggregate_type, aggregate_id, state_version, stream)
+                     join eventstore.streams s
+                          on s.tenant_id = a.tenant_id and s.aggregate_id = a.aggregate_id and s.aggregate_type = a.aggregate_type
+                     left join eventstore.snapshots snap
+                               on snap.tenant_id = a.tenant_id and snap.aggregate_id = a.aggregate_id
+                                   and snap.aggregate_type = a.aggregate_type and snap.state_version = a.state_version
+        )
+        select asked.stream, null, asked.position, null, asked.snapshot_version::integer, asked.state::text
+        from asked
+        where asked.state is not null
+        union all
+        (select asked.stream, e.sequence, e.position, e.event_type, e.event_version, e.payload::text
+         from asked
+                  join eventstore.events e
+                       on e.tenant_id = asked.tenant_id and e.aggregate_id = asked.aggregate_id
+                           and e.aggregate_type = asked.aggregate_type and e.sequence > asked.covered
+                           -- Bounds the partitions that are looked into.
+                           and e.position between asked.first_position and asked.position
+         order by asked.stream, e.sequence);
+end
+$$;
+
+-- What was written in these stretches of the log, in order, so that a process sees what others did to the streams that it
+-- remembers. Without the payload where that is large: whoever needs it loads the stream.
+create function eventstore.written(after_positions bigint[], up_to_positions bigint[])
+    returns table
+            (
+                tenant_id      uuid,
+                aggregate_type text,
+                aggregate_id   uuid,
+                sequence       bigint,
+                "position"     bigint,
+                event_type     text,
+                event_version  integer,
+                payload        text
+            )
+    language plpgsql stable security definer set search_path = pg_catalog set enable_seqscan = off rows 100 as
+$$
+#variable_conflict use_column
+begin
+    return query
+        select e.tenant_id, e.aggregate_type, e.aggregate_id, e.sequence, e.position, e.event_type, e.event_version,
+               case when pg_column_size(e.payload) < 16384 then e.payload::text end
+        from unnest(after_positions, up_to_positions) as r(after_position, up_to_position)
+                 join eventstore.events e on e.position > r.after_position and e.position <= r.up_to_position
+        order by e.position;
+end
 $$;
 
 -- Who holds these claims: one row per held one, with its place in the arrays.
 create function eventstore.holders(tenants uuid[], scopes text[], claimed text[])
     returns table (claim bigint, aggregate_type text, aggregate_id uuid)
-    language sql stable security definer set search_path = pg_catalog rows 10 as
+    language plpgsql stable security definer set search_path = pg_catalog set enable_seqscan = off rows 10 as
 $$
-select a.claim, c.aggregate_type, c.aggregate_id
-from unnest(tenants, scopes, claimed) with ordinality as a(tenant_id, scope, value, claim)
-         join eventstore.claims c on c.tenant_id = a.tenant_id and c.scope = a.scope and c.value = a.value
+#variable_conflict use_column
+begin
+    return query
+        select a.claim, c.aggregate_type, c.aggregate_id
+        from unnest(tenants, scopes, claimed) with ordinality as a(tenant_id, scope, value, claim)
+                 join eventstore.claims c on c.tenant_id = a.tenant_id and c.scope = a.scope and c.value = a.value;
+end
 $$;
 
 -- The stored answer of a key, if there is one.
 create function eventstore.answer(tenant uuid, key_scope text, idempotency_key text)
     returns table (fingerprint bytea, aggregate_id uuid, version bigint, "position" bigint, created boolean)
-    language sql stable security definer set search_path = pg_catalog rows 1 as
+    language plpgsql stable security definer set search_path = pg_catalog set enable_seqscan = off rows 1 as
 $$
-select i.fingerprint, i.aggregate_id, i.version, i.position, i.created
-from eventstore.idempotency i
-where i.tenant_id = tenant and i.scope = key_scope and i.key = idempotency_key
+#variable_conflict use_column
+begin
+    return query
+        select i.fingerprint, i.aggregate_id, i.version, i.position, i.created
+        from eventstore.idempotency i
+        where i.tenant_id = tenant and i.scope = key_scope and i.key = idempotency_key;
+end
 $$;
 
 -- Which of these events are in the log, asked after a lost connection left a batch's outcome unknown. Taking the head
@@ -235,6 +275,7 @@ $$;
 grant execute on function
     eventstore.append(uuid[], text[], uuid[], bigint[], bigint[], bigint[], integer[], integer[], text[], text[], bytea[], uuid[], text[], uuid[], bigint[], text[], uuid[], text[], integer[], text[], integer[], boolean[], text[], text[], integer[], bigint[], integer[], text[]),
     eventstore.load(uuid[], text[], uuid[], integer[]),
+    eventstore.written(bigint[], bigint[]),
     eventstore.holders(uuid[], text[], text[]),
     eventstore.answer(uuid, text, text),
     eventstore.settled(uuid[], uuid[], bigint[], uuid[])

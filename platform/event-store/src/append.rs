@@ -3,7 +3,7 @@
 //! The appender owns its connection and its transactions in its own task. A client that disconnects drops the future
 //! that waits for the answer, never a transaction half-way.
 
-use crate::{IdempotencyKey, wake::Waker};
+use crate::{IdempotencyKey, peers::Foreign, wake::Waker};
 use anyhow::Context as _;
 use crash_points::Point;
 use kernel::ClaimChange;
@@ -83,12 +83,23 @@ pub(crate) struct Appender {
     flushes: Vec<oneshot::Sender<()>>,
     batch_max: usize,
     waker: Waker,
+    /// Told what others have written.
+    foreign: mpsc::UnboundedSender<Foreign>,
+    /// The log as this process knows it, 0 before its first append.
+    seen: i64,
 }
 
 impl Appender {
-    pub fn new(options: PgConnectOptions, queue: mpsc::Receiver<Message>, batch_max: usize, waker: Waker) -> Self {
+    pub fn new(
+        options: PgConnectOptions,
+        queue: mpsc::Receiver<Message>,
+        batch_max: usize,
+        waker: Waker,
+        foreign: mpsc::UnboundedSender<Foreign>,
+    ) -> Self {
         let options = options.log_statements(tracing::log::LevelFilter::Off);
-        Self { options, connection: None, queue, waiting: VecDeque::new(), flushes: vec![], batch_max, waker }
+        let (connection, waiting, flushes) = (None, VecDeque::new(), vec![]);
+        Self { options, connection, queue, waiting, flushes, batch_max, waker, foreign, seen: 0 }
     }
 
     /// Runs until every sender is gone and everything queued is settled.
@@ -229,6 +240,11 @@ impl Appender {
                         drop(pending.reply.send(Ok(Outcome::Appended { version, position, created })));
                     }
                     counter!("events_appended_total").increment((position - after).unsigned_abs());
+                    if self.seen > 0 && after > self.seen {
+                        // Nobody listens only when the store has gone.
+                        self.foreign.send((self.seen, after)).ok();
+                    }
+                    self.seen = position;
                     self.waker.wake(position);
                 }
                 // Every round answers at least one command, so the rounds end.
@@ -474,7 +490,7 @@ mod tests {
 
     fn appender() -> Appender {
         let (_, queue) = mpsc::channel(1);
-        Appender::new(PgConnectOptions::new(), queue, 3, Waker::detached())
+        Appender::new(PgConnectOptions::new(), queue, 3, Waker::detached(), mpsc::unbounded_channel().0)
     }
 
     fn pending(stream: u128, key: Option<&str>, claims: Vec<ClaimChange>) -> Pending {

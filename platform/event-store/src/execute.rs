@@ -1,17 +1,16 @@
 //! The one path a command takes: load, decide, append, and again if somebody was faster.
 
 use crate::append::{AppendError, Appender, Message, NewEvent, NewSnapshot, Outcome, Pending};
+use crate::cache::{Cache, Cached, advance};
 use crate::load::{Loader, StreamKey};
-use crate::{IdempotencyKey, Request, wake::Waker};
+use crate::{IdempotencyKey, Request, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
     Aggregate, Claim, ClaimChange, Command, Context, Event, FieldError, History, Metadata, Reference, ReferenceBy,
     Rejection, TenantId,
 };
 use metrics::{counter, histogram};
-use quick_cache::sync::Cache;
 use sqlx::PgPool;
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -46,17 +45,8 @@ struct Shared {
     pool: PgPool,
     queue: mpsc::Sender<Message>,
     loader: Loader,
-    cache: Cache<StreamKey, Cached>,
+    cache: Cache,
     closed: AtomicBool,
-}
-
-/// A stream's state as this process last saw it. May be stale: the append finds out, and no refusal relies on it.
-#[derive(Clone)]
-struct Cached {
-    state: Arc<dyn Any + Send + Sync>,
-    version: i64,
-    position: i64,
-    snapshot_version: i64,
 }
 
 /// A typed state to decide on.
@@ -151,9 +141,11 @@ impl Store {
         let waker = Waker::start(pool.clone());
         let (queue, receiver) = mpsc::channel(options.queue_commands_max);
         let connect = pool.connect_options().as_ref().clone();
-        tokio::spawn(Appender::new(connect, receiver, options.batch_commands_max, waker).run());
+        let (foreign, written) = mpsc::unbounded_channel();
+        tokio::spawn(Appender::new(connect, receiver, options.batch_commands_max, waker, foreign).run());
         let loader = Loader::start(pool.clone());
         let cache = Cache::new(options.cached_streams_max);
+        tokio::spawn(peers::follow(pool.clone(), cache.clone(), written));
         Self(Arc::new(Shared { pool, queue, loader, cache, closed: AtomicBool::new(false) }))
     }
 
@@ -293,7 +285,9 @@ impl Store {
         let outcome = answer.await.map_err(|_| ExecuteError::Unavailable(anyhow!("the appender has ended")))?;
         match outcome {
             Ok(Outcome::Appended { version, position, created }) => {
-                self.0.cache.insert(stream, Cached { state: Arc::new(state), version, position, snapshot_version });
+                let state = Arc::new(state);
+                let cached = Cached { state, version, position, snapshot_version, advance: advance::<A> };
+                self.0.cache.insert::<A>(stream, cached);
                 let id = stream.aggregate_id;
                 Ok(Some(Executed { id, version, position, created, replayed: false }))
             }
@@ -303,7 +297,7 @@ impl Store {
             Ok(Outcome::KeyReused) => Err(ExecuteError::KeyReused),
             Ok(Outcome::Claimed { scope, holder }) => Err(ExecuteError::Claimed { scope, holder }),
             Ok(Outcome::Conflict) => {
-                self.0.cache.remove(&stream);
+                self.0.cache.forget(&stream);
                 Ok(None)
             }
             Err(AppendError::Unavailable(error)) => Err(ExecuteError::Unavailable(error)),
@@ -370,9 +364,7 @@ impl Store {
     }
 
     async fn load_cached<A: Aggregate>(&self, stream: StreamKey) -> Result<Known<A>, ExecuteError> {
-        if let Some(Cached { state, version, position, snapshot_version }) = self.0.cache.get(&stream)
-            && let Ok(state) = state.downcast::<A>()
-        {
+        if let Some((state, Cached { version, position, snapshot_version, .. })) = self.0.cache.get::<A>(&stream) {
             return Ok(Known { state, version, position, snapshot_version, from_cache: true });
         }
         self.load_fresh(stream).await
@@ -384,7 +376,9 @@ impl Store {
         let snapshot_version = history.snapshot.as_ref().map_or(0, |(version, _)| *version);
         let (version, position) = (history.version, history.position);
         if version > 0 {
-            self.0.cache.insert(stream, Cached { state: state.clone(), version, position, snapshot_version });
+            let state = state.clone();
+            let cached = Cached { state, version, position, snapshot_version, advance: advance::<A> };
+            self.0.cache.insert::<A>(stream, cached);
         }
         Ok(Known { state, version, position, snapshot_version, from_cache: false })
     }

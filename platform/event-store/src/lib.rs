@@ -4,10 +4,12 @@
 
 mod append;
 mod bus;
+mod cache;
 mod cqrs;
 mod execute;
 mod load;
 mod log;
+mod peers;
 mod request;
 mod wake;
 

@@ -23,7 +23,9 @@ impl Waker {
         tokio::spawn(async move {
             while receiver.changed().await.is_ok() {
                 let position = *receiver.borrow_and_update();
-                let sent = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(position.to_string());
+                // A wake-up need not be on the disk, and its sync would stand in the way of the next append's.
+                let sent = sqlx::query("select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)");
+                let sent = sent.bind(CHANNEL).bind(position.to_string());
                 if let Err(error) = sent.execute(&pool).await {
                     tracing::debug!(error = %error, "wake-up not sent, readers will poll");
                 }

@@ -1,0 +1,52 @@
+//! Keeps the cache fresh while other processes append too.
+//!
+//! Every append says where the log stood before it. What lies between that and this process's own last append was written
+//! by others, and is folded into the states in the cache. It is off every command's way: a command that is faster decides
+//! on a stale state, and the append finds out.
+
+use crate::cache::Cache;
+use kernel::Stored;
+use metrics::counter;
+use sqlx::{PgPool, Row};
+use tokio::sync::mpsc;
+
+/// Positions that others have written: after the first number, up to the second.
+pub(crate) type Foreign = (i64, i64);
+
+/// When others have written more than this meanwhile, as after a time without commands here, the cache is not worth it.
+const FOREIGN_MAX: i64 = 2_000;
+
+/// Follows until the appender has gone.
+pub(crate) async fn follow(pool: PgPool, cache: Cache, mut written: mpsc::UnboundedReceiver<Foreign>) {
+    while let Some(first) = written.recv().await {
+        let mut ranges = vec![first];
+        while let Ok(next) = written.try_recv() {
+            ranges.push(next);
+        }
+        let events: i64 = ranges.iter().map(|(after, upto)| upto - after).sum();
+        counter!("append_foreign_events_total").increment(events.unsigned_abs());
+        if events > FOREIGN_MAX {
+            cache.clear();
+        } else if let Err(error) = catch_up(&pool, &cache, ranges).await {
+            tracing::debug!(error = %error, "cannot see what others wrote, forgetting every state");
+            cache.clear();
+        }
+    }
+}
+
+async fn catch_up(pool: &PgPool, cache: &Cache, ranges: Vec<Foreign>) -> Result<(), sqlx::Error> {
+    let (after, upto): (Vec<i64>, Vec<i64>) = ranges.into_iter().unzip();
+    let rows = sqlx::query(
+        "select tenant_id, aggregate_type, aggregate_id, sequence, position, event_type, event_version, payload
+         from eventstore.written($1, $2)",
+    );
+    for row in rows.bind(after).bind(upto).fetch_all(pool).await? {
+        let Some((stream, cached)) = cache.known(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?) else { continue };
+        let event_version = u32::try_from(row.try_get::<i32, _>(6)?).unwrap_or(1);
+        let payload: Option<String> = row.try_get(7)?;
+        let event_type = row.try_get(5)?;
+        let event = payload.map(|payload| Stored { event_type, event_version, payload });
+        cache.catch_up(stream, cached, row.try_get(3)?, row.try_get(4)?, event.as_ref());
+    }
+    Ok(())
+}
