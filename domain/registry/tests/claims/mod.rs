@@ -1,0 +1,74 @@
+//! What a stream should hold, told from its events alone and without a look at `Aggregate::claims`.
+
+use kernel::Stored;
+use samples::Key;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Scope and value of everything that the stream with this history should hold.
+///
+/// A kind of stream that is not here should hold nothing: an aggregate that begins to claim is written down here too.
+pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str, String)> {
+    let events: Vec<(&str, Value)> =
+        history.iter().map(|e| (e.event_type.as_str(), serde_json::from_str(&e.payload).unwrap())).collect();
+    match *stream {
+        "crm.client" => one("crm.client.email", last_address(&events)),
+        // Who is archived does not stand in the way of others.
+        "crm.contact" => match last_of(&events, &["contact.archived", "contact.restored"]) {
+            Some(("contact.archived", _)) => BTreeSet::new(),
+            _ => one("crm.contact.email", last_address(&events)),
+        },
+        "portal.portal_user" => {
+            let created = events.first().map(|(_, e)| format!("{}/{}", text(&e["client_id"]), text(&e["email"])));
+            one("portal.portal_user.email", created)
+        }
+        // A key stays taken when its thing is retired, so that it can be reinstated.
+        "files.folder_template" => one("files.folder_template.key", first_text(&events, "key")),
+        "projects.project_template" => one("projects.project_template.key", first_text(&events, "key")),
+        "scheduling.event_type" => one("scheduling.event_type.key", first_text(&events, "key")),
+        "scheduling.availability" => one("scheduling.availability.host", first_text(&events, "host_id")),
+        "scheduling.appointment" => appointment(&events),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// Every five minutes from the buffer before to the buffer after, of the time that it takes now, unless it is off.
+fn appointment(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
+    let off = ["appointment.cancelled", "appointment.declined"];
+    if last_of(events, &off).is_some() {
+        return BTreeSet::new();
+    }
+    let Some((_, first)) = events.first() else { return BTreeSet::new() };
+    let host = text(&first["host_id"]);
+    let moved = last_of(events, &["appointment.rescheduled"]);
+    let slot = moved.map_or(first, |(_, event)| &event["to"]);
+    let time = |field: &str| text(&slot[field]).parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    let (from, until) = (time("blocked_from"), time("blocked_until"));
+    let minutes = (0..(until - from).num_minutes()).step_by(5);
+    let at = |minute| (from + chrono::TimeDelta::minutes(minute)).format("%Y-%m-%dT%H:%M:%SZ");
+    minutes.map(|minute| ("scheduling.slot", format!("{host}/{}", at(minute)))).collect()
+}
+
+fn last_of<'a>(events: &'a [(&'a str, Value)], types: &[&str]) -> Option<(&'a str, &'a Value)> {
+    let last = events.iter().rev().find(|(event_type, _)| types.contains(event_type));
+    last.map(|(event_type, event)| (*event_type, event))
+}
+
+/// The e-mail address that the first or a later event names; one that names none takes it away.
+fn last_address(events: &[(&str, Value)]) -> Option<String> {
+    let tells = |t: &str| t.ends_with(".created") || t.ends_with(".contact_details_changed");
+    let (_, last) = events.iter().rev().find(|(event_type, _)| tells(event_type))?;
+    last["email"].as_str().map(str::to_owned)
+}
+
+fn first_text(events: &[(&str, Value)], field: &str) -> Option<String> {
+    events.first().map(|(_, event)| text(&event[field]))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
+
+fn one(scope: &'static str, value: Option<String>) -> BTreeSet<(&'static str, String)> {
+    value.map(|value| (scope, value)).into_iter().collect()
+}

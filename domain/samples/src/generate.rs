@@ -1,0 +1,223 @@
+//! Command bodies from JSON Schemas. Values come from small pools, so that commands meet what earlier ones left behind;
+//! now and then one is wild, so that nobody relies on the pools.
+
+use crate::world::{Key, World};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use uuid::Uuid;
+
+/// Lists and maps inside each other at most, where a schema allows anything.
+const DEPTH_MAX: usize = 3;
+
+/// Texts that are easy to get wrong: two spellings of one name, quotes, the escapes of COPY, letters beyond ASCII.
+const TEXTS: &[&str] =
+    &["Ada", "ada", "Ada Ltd", "Contracts", "\"quoted\" \\N 'x' %s", "Zoë ☃ 𝔘", "<b>&amp;</b> {{ event.id }}", "0"];
+const EMAILS: &[&str] = &["ada@engines.example", "bob@engines.example", "Eve+x@Engines.example"];
+const NUMBERS: &[i64] = &[0, 1, 2, 5, 10, 30, 60, 365];
+
+/// Makes one command's body.
+pub(crate) struct Generator<'w> {
+    pub rng: StdRng,
+    pub world: &'w World,
+    /// Whom the command is for; its id is fresh if it creates.
+    pub target: Key,
+    /// Ids that the target's state mentions.
+    pub own: Vec<Uuid>,
+}
+
+impl Generator<'_> {
+    /// A value that the schema allows.
+    pub fn value(&mut self, schema: &Value, field: &str, depth: usize) -> Value {
+        if let Some(value) = schema.get("const") {
+            return value.clone();
+        }
+        if let Some(value) = self.one_of(schema, "enum") {
+            return value;
+        }
+        for alternatives in ["anyOf", "oneOf"] {
+            if let Some(schema) = self.one_of(schema, alternatives) {
+                return self.value(&schema, field, depth);
+            }
+        }
+        // Blind guesses are rarely opening hours in which anybody can be met.
+        if field == "weekly" && schema["type"] == "array" && self.rng.random_bool(0.5) {
+            return open_always();
+        }
+        let kind = match &schema["type"] {
+            Value::String(kind) => kind.clone(),
+            Value::Array(kinds) => kinds.choose(&mut self.rng).and_then(Value::as_str).unwrap_or("null").to_owned(),
+            _ if schema.get("properties").is_some() => "object".to_owned(),
+            _ => return self.anything(depth),
+        };
+        match kind.as_str() {
+            "object" => self.object(schema, depth),
+            "array" => self.array(schema, field, depth),
+            "string" => self.text(schema, field).into(),
+            "integer" => self.integer(schema).into(),
+            "number" => self.rng.random_range(-1e6..1e6).into(),
+            "boolean" => self.rng.random_bool(0.5).into(),
+            _ => Value::Null,
+        }
+    }
+
+    fn wild(&mut self) -> bool {
+        self.rng.random_ratio(1, 16)
+    }
+
+    fn one_of(&mut self, schema: &Value, keyword: &str) -> Option<Value> {
+        schema.get(keyword)?.as_array()?.choose(&mut self.rng).cloned()
+    }
+
+    fn object(&mut self, schema: &Value, depth: usize) -> Value {
+        let required = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|r| r == name));
+        let mut object = Map::new();
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            if required(name) || self.rng.random_bool(0.6) {
+                object.insert(name.clone(), self.value(property, name, depth + 1));
+            }
+        }
+        object.into()
+    }
+
+    fn array(&mut self, schema: &Value, field: &str, depth: usize) -> Value {
+        if let Some(places) = schema["prefixItems"].as_array() {
+            return places.iter().map(|place| self.value(place, field, depth + 1)).collect();
+        }
+        let bound = |keyword: &str| schema[keyword].as_u64().and_then(|n| usize::try_from(n).ok());
+        let least = bound("minItems").unwrap_or(0);
+        let most = bound("maxItems").unwrap_or(usize::MAX).min(least + 3);
+        let count = self.rng.random_range(least..=most);
+        (0..count).map(|_| self.value(&schema["items"], field, depth + 1)).collect()
+    }
+
+    fn anything(&mut self, depth: usize) -> Value {
+        let kinds = if depth < DEPTH_MAX { 7 } else { 5 };
+        match self.rng.random_range(0..kinds) {
+            0 => Value::Null,
+            1 => self.rng.random_bool(0.5).into(),
+            2 => self.rng.random::<i64>().into(),
+            3 => self.rng.random_range(-1e9..1e9).into(),
+            4 => self.name().into(),
+            5 => (0..self.rng.random_range(0..3)).map(|_| self.anything(depth + 1)).collect(),
+            _ => {
+                let entries = 0..self.rng.random_range(0..3);
+                entries.map(|n| (format!("key {n}"), self.anything(depth + 1))).collect::<Map<_, _>>().into()
+            }
+        }
+    }
+
+    fn integer(&mut self, schema: &Value) -> i64 {
+        let bound = |keyword: &str| schema[keyword].as_f64().map(|n| n as i64);
+        let most = match schema["format"].as_str() {
+            Some("uint8") => 255,
+            Some("uint16") => 65_535,
+            Some("int32") => i64::from(i32::MAX),
+            Some("uint32") => i64::from(u32::MAX),
+            _ => i64::MAX,
+        };
+        let (least, most) = (bound("minimum").unwrap_or(0), bound("maximum").unwrap_or(most));
+        if self.wild() {
+            return self.rng.random_range(least..=most);
+        }
+        NUMBERS.choose(&mut self.rng).copied().unwrap_or(0).clamp(least, most)
+    }
+
+    fn text(&mut self, schema: &Value, field: &str) -> String {
+        let keyword = |name: &str| schema[name].as_str();
+        match keyword("format") {
+            Some("uuid") => return self.id(field).to_string(),
+            Some("date-time") => return self.time().to_rfc3339(),
+            Some("date") => return self.time().date_naive().to_string(),
+            Some("email") => return EMAILS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            _ => {}
+        }
+        if let Some(pattern) = keyword("pattern") {
+            return self.matching(pattern);
+        }
+        if let Some(example) = self.one_of(schema, "examples") {
+            return example.as_str().unwrap_or_default().to_owned();
+        }
+        let most = schema["maxLength"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(200);
+        let mut text = self.name();
+        // Only what may be long may have lines.
+        if most > 1_000 && self.rng.random_bool(0.3) {
+            text.push_str("\r\n\tand so on");
+        }
+        text.chars().take(most).collect()
+    }
+
+    fn name(&mut self) -> String {
+        if !self.wild() {
+            return TEXTS.choose(&mut self.rng).copied().unwrap_or_default().to_owned();
+        }
+        let length = self.rng.random_range(0..199);
+        let letters = (0..length).map(|_| self.rng.random::<char>()).map(|c| if c.is_control() { ' ' } else { c });
+        // Not only spaces, and none at the ends, which would be taken off.
+        format!("x{}", letters.collect::<String>()).trim().to_owned()
+    }
+
+    /// One of six texts that match, or any.
+    fn matching(&mut self, pattern: &str) -> String {
+        if self.wild() {
+            return texts_like(pattern, &self.rng.random(), 1).pop().unwrap_or_default();
+        }
+        static POOLS: LazyLock<Mutex<HashMap<String, Vec<String>>>> = LazyLock::new(Mutex::default);
+        let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = pools.entry(pattern.to_owned()).or_insert_with(|| texts_like(pattern, &[7; 32], 6));
+        pool.choose(&mut self.rng).cloned().unwrap_or_default()
+    }
+
+    /// On the five-minute grid of the next three days, most of the time.
+    fn time(&mut self) -> DateTime<Utc> {
+        let now = self.world.now();
+        if self.wild() {
+            return now + TimeDelta::microseconds(self.rng.random_range(-1i64 << 55..1 << 55));
+        }
+        let grid = now.duration_trunc(TimeDelta::minutes(5)).unwrap_or(now);
+        grid + TimeDelta::minutes(5 * self.rng.random_range(-10..864))
+    }
+
+    /// Something that is there: what the field's name speaks of, what the target itself mentions, a member of staff.
+    fn id(&mut self, field: &str) -> Uuid {
+        let kind = field.strip_suffix("_id").unwrap_or(field);
+        let named = self.world.ids(self.target.0, kind);
+        let staff = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)];
+        let pools: [&[Uuid]; 3] = [&named, &self.own, &staff];
+        let pool = match self.rng.random_range(0..20) {
+            0 => return Uuid::from_u128(self.rng.random()),
+            1 => 2,
+            2..6 => 1,
+            6.. if !named.is_empty() => 0,
+            _ if !self.own.is_empty() => 1,
+            _ => 2,
+        };
+        pools[pool].choose(&mut self.rng).copied().unwrap_or(staff[0])
+    }
+}
+
+fn texts_like(pattern: &str, seed: &[u8; 32], count: usize) -> Vec<String> {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, seed);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    // The generator makes whole texts anyway and does not know anchors.
+    let texts = proptest::string::string_regex(&pattern.replace(['^', '$'], ""));
+    let texts = texts.unwrap_or_else(|e| panic!("{pattern}: {e}"));
+    let text = |_| texts.new_tree(&mut runner).unwrap_or_else(|e| panic!("{pattern}: {e}")).current();
+    (0..count).map(text).collect()
+}
+
+fn open_always() -> Value {
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    days.map(|day| json!({ "weekday": day, "periods": [{ "from": "00:00", "to": "24:00" }] })).to_vec().into()
+}
+
+/// The numbers' own source of chance.
+pub(crate) fn rng(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
+}

@@ -1,0 +1,70 @@
+//! Random histories of every aggregate, for property tests.
+//!
+//! A [`Script`] is a list of numbers; a [`World`] makes a command of each, sends it to an aggregate in memory the way the
+//! event store would, and keeps the log. The registry says which aggregates there are and the commands' JSON Schemas what
+//! their bodies look like, so a new aggregate takes part without a line here. Every number stands alone: what proptest
+//! removes from a failing script leaves the others their meaning as far as it can.
+
+mod generate;
+mod subject;
+mod world;
+
+pub use subject::{Attempt, Decided, Subject, Written, subjects};
+pub use world::{Key, World};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+/// What is played: one command per number.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Only aggregates of this context, so that few commands go deep; all if none.
+    pub focus: Option<&'static str>,
+    /// One command each.
+    pub steps: Vec<u64>,
+}
+
+/// Scripts of one context each, most of the time.
+pub fn scripts(steps: std::ops::Range<usize>) -> impl Strategy<Value = Script> {
+    let mut contexts: Vec<&'static str> = subjects().iter().map(|subject| context_of(subject.stream())).collect();
+    contexts.sort_unstable();
+    contexts.dedup();
+    let focus = prop_oneof![4 => prop::sample::select(contexts).prop_map(Some), 1 => Just(None)];
+    (focus, numbers(steps)).prop_map(|(focus, steps)| Script { focus, steps })
+}
+
+/// Scripts of all contexts at once.
+pub fn mixed_scripts(steps: std::ops::Range<usize>) -> impl Strategy<Value = Script> {
+    numbers(steps).prop_map(|steps| Script { focus: None, steps })
+}
+
+// A smaller number is not a simpler command, so only the list shrinks.
+fn numbers(steps: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u64>> {
+    prop::collection::vec(any::<u64>().no_shrink(), steps)
+}
+
+/// The context of a kind of stream: `crm` of `crm.client`.
+pub(crate) fn context_of(stream: &'static str) -> &'static str {
+    stream.split('.').next().unwrap_or(stream)
+}
+
+/// How a property is tried: so many cases unless `PROPTEST_CASES` says otherwise, and seeds that failed are kept in
+/// `file` and tried first from then on. Name the file with [`regressions!`].
+pub fn config(cases: u32, file: &'static str) -> Config {
+    #[expect(clippy::disallowed_methods, reason = "how often a test repeats is no business of the domain's")]
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    Config {
+        cases: asked.unwrap_or(cases),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(file))),
+        max_shrink_iters: 2_000,
+        ..Config::default()
+    }
+}
+
+/// The file of a test's failed seeds, in the folder `proptest-regressions` of its crate.
+#[macro_export]
+macro_rules! regressions {
+    ($name:literal) => {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/", $name, ".txt")
+    };
+}

@@ -1,0 +1,267 @@
+//! A log in memory with everything that the store keeps beside it.
+
+use crate::generate::{Generator, rng};
+use crate::subject::{Attempt, Subject, Written, subjects};
+use crate::{Script, context_of};
+use chrono::{DateTime, TimeDelta, Utc};
+use kernel::{
+    Actor, Claim, CommandEntry, Context, History, Metadata, Recorded, Reference, ReferenceBy, Stored, TenantId, UserId,
+};
+use rand::seq::IndexedRandom;
+use rand::{Rng, rngs::StdRng};
+use serde_json::value::RawValue;
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A stream: its tenant, its kind and its id.
+pub type Key = (TenantId, &'static str, Uuid);
+
+/// Streams of one kind that a tenant has before creating another becomes rare.
+const STREAMS: usize = 2;
+/// Commands that are thought of until one does something.
+const GUESSES: usize = 16;
+/// What ends a thing's story is said less often, so that there is one.
+const ENDINGS: &[&str] = &["archive", "block", "cancel", "complete", "decline", "disable", "mark_no_show", "retire"];
+
+/// One aggregate.
+pub struct Stream {
+    pub(crate) live: Box<dyn Any>,
+    /// The state as JSON text; it goes on from its own text after every command.
+    pub(crate) snapshot: String,
+    pub(crate) history: Vec<Stored>,
+    pub(crate) held: BTreeSet<Claim>,
+}
+
+impl Stream {
+    pub(crate) fn version(&self) -> i64 {
+        i64::try_from(self.history.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Every id that the state mentions.
+    fn ids(&self) -> Vec<Uuid> {
+        self.snapshot.split('"').filter_map(|text| text.parse().ok()).collect()
+    }
+}
+
+/// Two firms, their streams and the log.
+pub struct World {
+    streams: BTreeMap<Key, Stream>,
+    claims: BTreeMap<(TenantId, Claim), Key>,
+    log: Vec<Recorded<Box<RawValue>>>,
+    now: DateTime<Utc>,
+    audited: bool,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let now = kernel::spec::spec_time();
+        Self { streams: BTreeMap::new(), claims: BTreeMap::new(), log: vec![], now, audited: false }
+    }
+}
+
+impl World {
+    /// A world in which every attempt is also put to the witnesses.
+    pub fn audited() -> Self {
+        Self { audited: true, ..Self::default() }
+    }
+
+    /// The log that a script leads to.
+    pub fn log_of(script: &Script) -> Vec<Recorded<Box<RawValue>>> {
+        let mut world = Self::default();
+        for step in &script.steps {
+            world.step(script.focus, *step);
+        }
+        world.log
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// Everything that happened, in order.
+    pub fn log(&self) -> &[Recorded<Box<RawValue>>] {
+        &self.log
+    }
+
+    /// The stream's events.
+    pub fn history(&self, key: &Key) -> &[Stored] {
+        self.streams.get(key).map_or(&[], |stream| &stream.history)
+    }
+
+    /// The ids of a tenant's streams of a kind, `client` for `crm.client`.
+    pub(crate) fn ids(&self, tenant: TenantId, kind: &str) -> Vec<Uuid> {
+        let of_kind = |stream: &str| stream.rsplit('.').next() == Some(kind);
+        self.streams.keys().filter(|(t, stream, _)| *t == tenant && of_kind(stream)).map(|(.., id)| *id).collect()
+    }
+
+    /// Makes a command of the number, and sends it.
+    pub fn step(&mut self, focus: Option<&str>, number: u64) -> (Key, Attempt) {
+        let mut rng = rng(number);
+        self.now += pause(&mut rng);
+        let subject = subject(&mut rng, focus);
+        let key = self.target(&mut rng, subject);
+        let mut stream = self.streams.remove(&key).unwrap_or_else(|| subject.empty());
+        let (actor, attempt) = self.send(rng, subject, key, &mut stream);
+        if stream.version() > 0 {
+            self.streams.insert(key, stream);
+        }
+        self.record(key, &attempt, actor);
+        (key, attempt)
+    }
+
+    /// Thinks of somebody and something to say, and sends the command.
+    fn send(&self, mut rng: StdRng, subject: &dyn Subject, key: Key, stream: &mut Stream) -> (Actor, Attempt) {
+        let command_id = Uuid::from_u128(rng.random());
+        let creates = stream.version() == 0;
+        let mut entries: Vec<_> = subject.commands().iter().filter(|entry| entry.creates == creates).collect();
+        let own = if creates { vec![] } else { [stream.ids(), vec![key.2]].concat() };
+        // Most commands shall do something, and some shall be what they are.
+        let guesses = if rng.random_ratio(1, 4) { 1 } else { GUESSES };
+        let mut generator = Generator { rng, world: self, target: key, own };
+        let mut guess = 1;
+        loop {
+            if guess == 2 {
+                // An ending is hardly ever refused, so it would be what most guesses come to.
+                entries.retain(|entry| !ENDINGS.contains(&entry.action));
+            }
+            let (entry, actor) = (choose(&entries, &mut generator.rng), actor(&mut generator.rng));
+            let body = generator.value(subject.schema(entry), "", 0);
+            let text = body.to_string();
+            let make = self.contexts(subject, key, stream, entry, &text, &actor, command_id);
+            if guess == guesses || subject.would_change(stream, entry.action, &text, &make(false)) {
+                let free = |claim: &Claim| self.claims.get(&(key.0, claim.clone())).is_none_or(|holder| *holder == key);
+                let attempt = subject.attempt(stream, entry, body, &make, &free, self.audited);
+                drop(make);
+                return (actor, attempt);
+            }
+            guess += 1;
+        }
+    }
+
+    /// Makes contexts for a command, with everything that its decision wants to look at: always the same, or the ones of
+    /// a retry.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one command, used in one place")]
+    fn contexts<'w>(
+        &'w self,
+        subject: &dyn Subject,
+        key: Key,
+        stream: &Stream,
+        entry: &CommandEntry,
+        body: &str,
+        actor: &'w Actor,
+        command_id: Uuid,
+    ) -> impl Fn(bool) -> Context + use<'w> {
+        let (tenant, _, id) = key;
+        let context = move |seed| Context::new(tenant, actor.clone(), self.now, id, seed);
+        let mut references = subject.references(stream, entry.action, body, None);
+        let mut first = context(command_id);
+        self.fill(&mut first, tenant, &references);
+        references.extend(subject.references(stream, entry.action, body, Some(&first)));
+        move |retry| {
+            // A retry is a command of its own: it has its own id, and draws its own ids from it.
+            let mut ctx = context(if retry { Uuid::from_u128(!command_id.as_u128()) } else { command_id });
+            self.fill(&mut ctx, tenant, &references);
+            ctx
+        }
+    }
+
+    fn fill(&self, ctx: &mut Context, tenant: TenantId, references: &[Reference]) {
+        for reference in references {
+            let id = match &reference.by {
+                ReferenceBy::Id(id) => Some(*id),
+                ReferenceBy::Claim(claim) => self.claims.get(&(tenant, claim.clone())).map(|(.., id)| *id),
+            };
+            let stream = id.and_then(|id| Some((id, self.streams.get(&(tenant, reference.stream, id))?)));
+            let found = stream.map(|(id, stream)| {
+                let history = History { events: stream.history.clone(), ..History::default() };
+                (id, (reference.fold)(&history).unwrap_or_else(|e| panic!("{}: {e}", reference.stream)))
+            });
+            ctx.insert_reference(reference.stream, reference.key(), found.map(|(id, state)| (id, Arc::clone(&state))));
+        }
+    }
+
+    /// Whom the command goes to.
+    fn target(&self, rng: &mut StdRng, subject: &dyn Subject) -> Key {
+        let tenant = TenantId(Uuid::from_u128(rng.random_range(1..=2)));
+        let there: Vec<Uuid> =
+            self.streams.keys().filter(|k| k.0 == tenant && k.1 == subject.stream()).map(|k| k.2).collect();
+        let create = if there.len() < STREAMS { 0.25 } else { 0.06 };
+        let (pick, fresh) = (rng.random::<u128>(), rng.random_bool(create));
+        match there.choose(rng) {
+            Some(id) if !fresh => (tenant, subject.stream(), *id),
+            _ => (tenant, subject.stream(), self.fresh_id(rng, tenant, pick)),
+        }
+    }
+
+    /// Ids are unique within a tenant only, so now and then another tenant's is used again.
+    fn fresh_id(&self, rng: &mut StdRng, tenant: TenantId, random: u128) -> Uuid {
+        let mine: BTreeSet<Uuid> = self.streams.keys().filter(|k| k.0 == tenant).map(|k| k.2).collect();
+        let theirs: Vec<Uuid> =
+            self.streams.keys().filter(|k| k.0 != tenant && !mine.contains(&k.2)).map(|k| k.2).collect();
+        let millis = u64::try_from(self.now.timestamp_millis()).unwrap_or(0);
+        let mut tail = [0; 10];
+        tail.copy_from_slice(&random.to_be_bytes()[..10]);
+        let fresh = uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid();
+        if rng.random_bool(0.1) { theirs.choose(rng).copied().unwrap_or(fresh) } else { fresh }
+    }
+
+    fn record(&mut self, key: Key, attempt: &Attempt, actor: Actor) {
+        let (tenant_id, aggregate_type, aggregate_id) = key;
+        self.claims
+            .retain(|(tenant, claim), holder| (*tenant, *holder) != (tenant_id, key) || attempt.held.contains(claim));
+        self.claims.extend(attempt.held.iter().map(|claim| ((tenant_id, claim.clone()), key)));
+        let version = self.history(&key).len() - attempt.events().len();
+        for (index, Written { event_type, version: event_version, payload }) in (1..).zip(attempt.events()) {
+            let position = i64::try_from(self.log.len()).unwrap_or(i64::MAX) + 1;
+            let metadata = Metadata {
+                actor: actor.clone(),
+                correlation_id: Uuid::from_u128(position.unsigned_abs().into()),
+                causation_id: None,
+                command: attempt.entry.name.to_owned(),
+                traceparent: None,
+            };
+            self.log.push(Recorded {
+                position,
+                event_id: Uuid::from_u128(u128::MAX - u128::from(position.unsigned_abs())),
+                tenant_id,
+                domain: context_of(aggregate_type).to_owned(),
+                aggregate_type: aggregate_type.to_owned(),
+                aggregate_id,
+                sequence: i64::try_from(version + index).unwrap_or(i64::MAX),
+                event_type: (*event_type).to_owned(),
+                event_version: *event_version,
+                payload: RawValue::from_string(payload.clone()).unwrap_or_else(|e| panic!("{payload}: {e}")),
+                metadata,
+                recorded_at: self.now,
+            });
+        }
+    }
+}
+
+fn subject(rng: &mut StdRng, focus: Option<&str>) -> &'static dyn Subject {
+    let wanted = |subject: &&dyn Subject| focus.is_none_or(|context| context_of(subject.stream()) == context);
+    let all: Vec<&'static dyn Subject> = subjects().iter().map(AsRef::as_ref).filter(wanted).collect();
+    all.choose(rng).copied().unwrap_or_else(|| panic!("no aggregate belongs to {focus:?}"))
+}
+
+fn choose(entries: &[&'static CommandEntry], rng: &mut StdRng) -> &'static CommandEntry {
+    let weight = |entry: &&CommandEntry| if ENDINGS.contains(&entry.action) { 1 } else { 3 };
+    entries.choose_weighted(rng, weight).unwrap_or_else(|e| panic!("no command to choose from: {e}"))
+}
+
+/// Mostly moments, sometimes days.
+fn pause(rng: &mut StdRng) -> TimeDelta {
+    let days = if rng.random_ratio(1, 20) { rng.random_range(0..40 * 86_400_000_000) } else { 0 };
+    TimeDelta::microseconds(days + rng.random_range(1..600_000_000))
+}
+
+fn actor(rng: &mut StdRng) -> Actor {
+    match rng.random_range(0..5) {
+        0 => Actor::Workflow { run_id: Uuid::from_u128(rng.random()), definition: "Sample".to_owned() },
+        1 => Actor::System { name: "samples".to_owned() },
+        _ => Actor::User { id: UserId(Uuid::from_u128(rng.random_range(1..=3))) },
+    }
+}
