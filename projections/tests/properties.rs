@@ -42,7 +42,7 @@ fn cases() -> impl Strategy<Value = Case> {
 #[test]
 fn any_batches_and_any_shards_give_the_same_rows() {
     let seen: RefCell<BTreeSet<String>> = RefCell::default();
-    let mut runner = TestRunner::new(samples::config(48, samples::regressions!("properties")));
+    let mut runner = TestRunner::new(samples::config(24, samples::regressions!("properties")));
     let played = runner.run(&cases(), |case| {
         let events = decoded(World::log_of(&case.script));
         let all = [events.len().max(1)];

@@ -43,7 +43,7 @@ fn cases() -> impl Strategy<Value = Case> {
 #[test]
 fn any_deliveries_and_any_replay_give_the_same_rows() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let mut runner = TestRunner::new(samples::config(8, samples::regressions!("properties_database")));
+    let mut runner = TestRunner::new(samples::config(4, samples::regressions!("properties_database")));
     let played = runner.run(&cases(), |case| runtime.block_on(play(&case)));
     played.unwrap_or_else(|error| panic!("{error}"));
 }
