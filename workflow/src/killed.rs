@@ -26,7 +26,7 @@ async fn take(worker: &Worker) -> Task {
 }
 
 /// Lets a future make so many moves and drops it. Whether it came to its end.
-async fn moves(future: impl Future<Output = ()>, at_most: usize) -> bool {
+pub(crate) async fn moves(future: impl Future<Output = ()>, at_most: usize) -> bool {
     let mut future = pin!(future);
     let mut made = 0;
     std::future::poll_fn(|context| {

@@ -35,3 +35,5 @@ extern crate self as workflow;
 mod common;
 #[cfg(test)]
 mod killed;
+#[cfg(test)]
+mod properties;
