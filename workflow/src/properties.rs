@@ -259,7 +259,7 @@ async fn work(mut chance: Chance, pool: PgPool, bus: event_store::CommandBus) {
         tasks.shuffle(&mut chance.rng);
         for task in tasks {
             let moves_left =
-                if storm && chance.rng.random_bool(0.9) { chance.rng.random_range(1..20) } else { usize::MAX };
+                if storm && chance.rng.random_bool(0.9) { chance.rng.random_range(1..16) } else { usize::MAX };
             // What cannot be done now is done by whoever comes when the lease is over.
             if !moves(async { drop(worker.work(task).await) }, moves_left).await {
                 chance.killed.fetch_add(1, Ordering::Relaxed);
@@ -273,7 +273,7 @@ async fn work(mut chance: Chance, pool: PgPool, bus: event_store::CommandBus) {
 /// Ends one connection after the other, whatever it is doing.
 async fn cut_connections(mut chance: Chance, watch: PgPool) {
     while !chance.stopping.is_cancelled() && chance.storm.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(chance.rng.random_range(10..120))).await;
+        tokio::time::sleep(Duration::from_millis(chance.rng.random_range(100..500))).await;
         let sql = "select pg_terminate_backend(pid) from pg_stat_activity
                    where datname = current_database() and usename in ('ubos_worker', 'ubos_command')
                    order by random() limit 1";
@@ -299,7 +299,7 @@ async fn play(plan: &Plan) -> TestCaseResult {
         ids.insert(world.publish(&document(number, steps)).await, number);
     }
     let mut clients = vec![];
-    for name in ["Ada", "Bob", "Eve"] {
+    for name in ["Ada", "Bob", "Eve", "Joe", "Zoë"] {
         clients.push(world.client(name).await.id);
     }
     let crew = Crew::start(&world, &watch, plan.chance);
