@@ -306,7 +306,7 @@ async fn play(plan: &Plan) -> TestCaseResult {
     tokio::time::sleep(STORM).await;
     crew.storm.store(false, Ordering::Relaxed);
     let mut rng = StdRng::seed_from_u64(plan.chance);
-    let mut looks = 0;
+    let (mut looks, mut called) = (0, vec![]);
     loop {
         until_quiet(&watch).await?;
         let runs = runs(&log).await?;
@@ -314,6 +314,13 @@ async fn play(plan: &Plan) -> TestCaseResult {
         if runs.values().all(|(run, _)| run.has_ended()) {
             break;
         }
+        // Every wait that was there when its event came is over.
+        let waiting =
+            |id: &Uuid| runs.get(id).filter(|(run, _)| run.status == RunStatus::Waiting).map(|(run, _)| run.current);
+        for (id, step) in called.drain(..) {
+            prop_assert!(waiting(&id) != Some(step), "run {} missed its event: {:#?}", id, world.summary().await);
+        }
+        called.extend(runs.keys().filter_map(|id| Some((*id, waiting(id)?))));
         looks += 1;
         prop_assert!(looks < 60, "the operators come to no end: {:#?}", world.summary().await);
         stands_where_it_can_be_seen(&watch, &runs).await?;
