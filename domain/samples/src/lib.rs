@@ -48,13 +48,13 @@ pub(crate) fn context_of(stream: &'static str) -> &'static str {
     stream.split('.').next().unwrap_or(stream)
 }
 
-/// How a property is tried: so many cases unless `PROPTEST_CASES` says otherwise, and seeds that failed are kept in
+/// How a property is tried: in so many cases, or in more if `PROPTEST_CASES` says so, and seeds that failed are kept in
 /// `file` and tried first from then on. Name the file with [`regressions!`].
 pub fn config(cases: u32, file: &'static str) -> Config {
     #[expect(clippy::disallowed_methods, reason = "how often a test repeats is no business of the domain's")]
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
     Config {
-        cases: asked.unwrap_or(cases),
+        cases: asked.unwrap_or(0).max(cases),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(file))),
         max_shrink_iters: 2_000,
         ..Config::default()
