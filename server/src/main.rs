@@ -1,5 +1,6 @@
 //! The one binary `ubos`: every role and every operator verb is a subcommand.
 
+mod backup;
 mod demo;
 mod generate;
 mod operate;
@@ -62,6 +63,13 @@ enum Verb {
         #[command(subcommand)]
         verb: operate::LogVerb,
     },
+    /// Backups, with PostgreSQL's own tools.
+    Backup {
+        #[command(subcommand)]
+        verb: backup::BackupVerb,
+    },
+    /// Restores a backup to a moment or a position, and what comes after that.
+    Restore(Box<backup::RestoreArguments>),
     /// Proves that nothing is missing: log, stream, read models and runs. Fails if there is a difference.
     Verify {
         /// How long readers may take to catch up before differences count.
@@ -113,6 +121,11 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         generate::write(&std::env::current_dir()?)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Verb::Restore(arguments) = cli.verb {
+        operate::log_to_stderr();
+        backup::restore(|| Settings::load(cli.config.as_deref()), *arguments).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let settings = Settings::load(cli.config.as_deref())?;
     if let Some(roles) = role {
         return roles::run(&settings, &roles).await;
@@ -125,6 +138,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Verb::Token(arguments) => println!("{}", token::mint(&settings, &arguments)?),
         Verb::Demo { verb } => demo::run(&settings, verb).await?,
+        Verb::Backup { verb } => backup::backup(&settings, verb).await?,
         Verb::Log { verb } => operate::log(&settings, verb).await?,
         Verb::Relay { verb: Some(verb) } => operate::relay(&settings, verb).await?,
         Verb::Projections { verb: Some(verb) } => return operate::projections(&settings, verb).await,

@@ -172,7 +172,8 @@ pub fn log_to_stderr() {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
 }
 
-async fn worker_pool(settings: &Settings) -> Result<PgPool> {
+/// As operators' verbs connect.
+pub async fn worker_pool(settings: &Settings) -> Result<PgPool> {
     runtime::database::connect(settings.database.worker_url.expose_secret(), "operator", 8, PATIENCE).await
 }
 

@@ -63,10 +63,27 @@ pub struct World {
 impl World {
     /// Starts servers, migrates, seeds the demo tenant, starts every role and waits until all are ready.
     pub async fn start() -> Result<Self> {
+        Self::start_with(false).await
+    }
+
+    /// The same, with PostgreSQL archiving into [`World::backups`].
+    pub async fn start_archiving() -> Result<Self> {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(archiving: bool) -> Result<Self> {
         let ubos = std::env::var_os("UBOS_BIN").context("UBOS_BIN is not set: run this with `cargo xtask test`")?;
         let programs: Programs = ensure_installed(&mut |_| {})?;
         let dirs = Dirs::throwaway()?;
-        let postgres = Postgres::start(&programs, &dirs, free_port()?, PostgresMode::Durable)?;
+        let mut settings = vec![];
+        let folder = backup::Folder::make(&dirs.root().join("backups"))?;
+        if archiving {
+            let lines = backup::archive_settings(&folder);
+            let setting = |line: &str| line.split_once(" = ").map(|(n, v)| format!("{n}={}", v.trim_matches('\'')));
+            settings = lines.lines().filter_map(setting).collect();
+        }
+        let postgres = Postgres::start_with(&programs, &dirs, free_port()?, PostgresMode::Durable, settings)?;
+        postgres.give(&folder.wal())?;
         let nats = Nats::start(&programs, &dirs, free_port()?, free_port()?, NatsOptions { sync_always: false })?;
         let redis = Redis::start(&programs, &dirs, free_port()?)?;
         let mut ports = [0; 5];
@@ -142,7 +159,18 @@ dev_signing_key = "{state}/dev-key.pk8"
         Ok(())
     }
 
-    fn config(&self) -> PathBuf {
+    /// The backup folder.
+    pub fn backups(&self) -> PathBuf {
+        self.dirs.root().join("backups")
+    }
+
+    /// A path of ours, for whatever a test writes.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dirs.root().join(name)
+    }
+
+    /// The settings file.
+    pub fn config(&self) -> PathBuf {
         self.dirs.root().join("config.toml")
     }
 

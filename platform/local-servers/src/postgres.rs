@@ -52,31 +52,43 @@ pub struct Postgres {
     data: PathBuf,
     user: Option<User>,
     mode: PostgresMode,
+    settings: Vec<String>,
     process: Process,
 }
 
 impl Postgres {
     /// Starts it, or takes over the one that an earlier run started in the same folder.
     pub fn start(programs: &Programs, dirs: &Dirs, port: u16, mode: PostgresMode) -> Result<Self> {
+        Self::start_with(programs, dirs, port, mode, vec![])
+    }
+
+    /// The same with settings of one's own (`archive_mode=on`), which win over ours.
+    pub fn start_with(
+        programs: &Programs,
+        dirs: &Dirs,
+        port: u16,
+        mode: PostgresMode,
+        settings: Vec<String>,
+    ) -> Result<Self> {
         let user = User::for_postgres()?;
         let data = dirs.data_of(NAME, user.as_ref())?.join("data");
         let password = dirs.password(NAME)?;
         let bin = programs.postgres_bin.clone();
         let url = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres");
         let process = match Process::recorded(NAME, &dirs.record(NAME)) {
-            Some(process) if process.fingerprint() == fingerprint(port, mode) => process,
+            Some(process) if process.fingerprint() == fingerprint(port, mode, &settings) => process,
             Some(mut other) => {
                 other.stop("INT", STOP_PATIENCE)?;
-                launch(&bin, dirs, &data, user, port, mode)?
+                launch(&bin, dirs, &data, user, port, mode, &settings)?
             }
             None => {
                 if !data.exists() {
                     init(&bin, &data, user, &password)?;
                 }
-                launch(&bin, dirs, &data, user, port, mode)?
+                launch(&bin, dirs, &data, user, port, mode, &settings)?
             }
         };
-        Ok(Self { port, url, bin, dirs: dirs.clone(), data, user, mode, process })
+        Ok(Self { port, url, bin, dirs: dirs.clone(), data, user, mode, settings, process })
     }
 
     /// Process number of the postmaster.
@@ -107,8 +119,18 @@ impl Postgres {
     /// Starts it again on the same data and port; stops it first if it runs.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
-        self.process = launch(&self.bin, &self.dirs, &self.data, self.user, self.port, self.mode)?;
+        self.process = launch(&self.bin, &self.dirs, &self.data, self.user, self.port, self.mode, &self.settings)?;
         Ok(())
+    }
+
+    /// Where its data is.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Lets it write into a folder.
+    pub fn give(&self, folder: &Path) -> Result<()> {
+        self.user.map_or(Ok(()), |user| user.own(folder))
     }
 
     /// Whether the postmaster runs.
@@ -126,8 +148,8 @@ impl Drop for Postgres {
     }
 }
 
-fn fingerprint(port: u16, mode: PostgresMode) -> String {
-    format!("{port} {mode:?}")
+fn fingerprint(port: u16, mode: PostgresMode, settings: &[String]) -> String {
+    format!("{port} {mode:?} {}", settings.join(" ")).trim_end().to_owned()
 }
 
 /// Makes `data` beside its place and renames it there, so that an `initdb` that was cut off is simply repeated.
@@ -153,14 +175,23 @@ fn init(bin: &Path, data: &Path, user: Option<User>, password: &str) -> Result<(
     Ok(fs::rename(&making, data)?)
 }
 
-fn launch(bin: &Path, dirs: &Dirs, data: &Path, user: Option<User>, port: u16, mode: PostgresMode) -> Result<Process> {
+fn launch(
+    bin: &Path,
+    dirs: &Dirs,
+    data: &Path,
+    user: Option<User>,
+    port: u16,
+    mode: PostgresMode,
+    settings: &[String],
+) -> Result<Process> {
     let mut command = Command::new(bin.join("postgres"));
     command.arg("-D").arg(data).arg("-p").arg(port.to_string()).current_dir("/");
     let special = match mode {
         PostgresMode::Durable => DURABLE,
         PostgresMode::Throwaway => THROWAWAY,
     };
-    for setting in SETTINGS.iter().chain(special) {
+    let settings_of_ours = SETTINGS.iter().chain(special).copied();
+    for setting in settings_of_ours.chain(settings.iter().map(String::as_str)) {
         command.arg("-c").arg(setting);
     }
     if let Some(user) = user {
@@ -171,7 +202,7 @@ fn launch(bin: &Path, dirs: &Dirs, data: &Path, user: Option<User>, port: u16, m
         name: "PostgreSQL".to_owned(),
         log: log.clone(),
         record: dirs.record(NAME),
-        fingerprint: fingerprint(port, mode),
+        fingerprint: fingerprint(port, mode, settings),
     };
     let mut process = Process::start(&launch, command)?;
     let pid = process.pid().to_string();

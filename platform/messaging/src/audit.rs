@@ -1,6 +1,7 @@
 //! Compares the stream with the log, message by message.
 
 use crate::envelope::{self, RETRIED};
+use crate::histories::Histories;
 use crate::relay::RelayOptions;
 use crate::stream;
 use anyhow::{Context as _, Result};
@@ -69,8 +70,9 @@ impl fmt::Display for Audit {
 
 /// Walks the whole stream and the log. What is published meanwhile does not count.
 pub async fn audit(log: &Log, nats: &Client, options: &RelayOptions) -> Result<Audit> {
-    let (cursor, stream_from, log_id): (i64, i64, Option<Uuid>) =
-        sqlx::query_as("select position, stream_from, log_id from eventstore.relay").fetch_one(log.pool()).await?;
+    let (cursor, stream_from): (i64, i64) =
+        sqlx::query_as("select position, stream_from from eventstore.relay").fetch_one(log.pool()).await?;
+    let histories = Histories::load(log.pool()).await?;
     let context = stream::context(nats.clone());
     let mut report = Audit { from: stream_from, to: cursor, ..Audit::default() };
     let Some((found, state)) = stream::look(&context, &options.stream.name).await? else {
@@ -82,7 +84,6 @@ pub async fn audit(log: &Log, nats: &Client, options: &RelayOptions) -> Result<A
             OrderedConfig { deliver_policy: DeliverPolicy::All, headers_only: true, ..OrderedConfig::default() };
         let mut messages = found.create_consumer(config).await?.messages().await?;
         let mut chunk: Vec<(i64, Uuid)> = vec![];
-        let log_id = log_id.unwrap_or_default().to_string();
         loop {
             let message = tokio::time::timeout(PATIENCE, messages.next()).await;
             let message = message.context("the stream says nothing")?.context("the stream ended")??;
@@ -90,7 +91,7 @@ pub async fn audit(log: &Log, nats: &Client, options: &RelayOptions) -> Result<A
             report.messages += 1;
             let headers = message.headers.clone().unwrap_or_default();
             let named = envelope::position(&headers).zip(envelope::event_id(&headers));
-            match named.filter(|_| headers.get(envelope::LOG).is_some_and(|log| log.as_str() == log_id)) {
+            match named.filter(|_| envelope::is_ours(&headers, &histories)) {
                 Some(named) => {
                     report.claim_checks += u64::from(headers.get(envelope::CLAIM_CHECK).is_some());
                     if headers.get(RETRIED).is_none() {

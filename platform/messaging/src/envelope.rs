@@ -2,6 +2,7 @@
 //!
 //! Header values stay ASCII, because CloudEvents asks for it and some clients mangle anything else.
 
+use crate::histories::Histories;
 use anyhow::{Context, Result, ensure};
 use async_nats::HeaderMap;
 use async_nats::header::{HeaderName, NATS_MESSAGE_ID};
@@ -82,6 +83,12 @@ fn names(event: &RawEvent, log_id: &str) -> HeaderMap {
     let id = event.event_id.hyphenated().encode_lower(&mut buffer);
     headers.insert(NATS_MESSAGE_ID, &*id);
     headers
+}
+
+/// Whether a message is from this log as it is now: neither a stranger's, nor taken back by a restore.
+pub(crate) fn is_ours(headers: &HeaderMap, histories: &Histories) -> bool {
+    let named = position(headers).zip(headers.get(LOG));
+    named.is_some_and(|(position, log)| histories.is_ours(position, log.as_str()))
 }
 
 /// What a message brings.

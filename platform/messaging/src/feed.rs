@@ -5,9 +5,10 @@
 //! repeat is skipped, and a stream of another log is ignored.
 
 use crate::envelope::{self, Decoded};
+use crate::histories::Histories;
 use crate::stream::{self, StreamSettings};
 use crate::wake::Wake;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use async_nats::Client;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
@@ -260,10 +261,10 @@ async fn consume(
     while !messages.is_closed() {
         broken.mark_unchanged();
         let ended = async {
-            let (consumer, log_id) = open(nats, settings, log).await?;
+            let (consumer, histories) = open(nats, settings, log).await?;
             pause = Duration::from_millis(250);
             tokio::select! {
-                ended = pass_on(consumer, &log_id, &messages) => ended,
+                ended = pass_on(consumer, &histories, &messages) => ended,
                 _ = broken.changed() => Err(anyhow::anyhow!("nothing came while the log grew")),
             }
         };
@@ -276,11 +277,11 @@ async fn consume(
 }
 
 /// Only new messages: what was before is read from the log, so no stream sequence needs to be remembered.
-async fn open(nats: &Client, settings: &StreamSettings, log: &Log) -> Result<(Ordered, String)> {
+async fn open(nats: &Client, settings: &StreamSettings, log: &Log) -> Result<(Ordered, Histories)> {
     let context = stream::context(nats.clone());
     let (found, _) = stream::look(&context, &settings.name).await?.context("there is no stream yet")?;
-    let log_id: Option<String> =
-        sqlx::query_scalar("select log_id::text from eventstore.relay").fetch_one(log.pool()).await?;
+    let histories = Histories::load(log.pool()).await?;
+    ensure!(!histories.is_empty(), "no relay has led yet");
     let config = OrderedConfig {
         deliver_policy: DeliverPolicy::New,
         description: Some("A feed. Goes with its process.".to_owned()),
@@ -288,14 +289,14 @@ async fn open(nats: &Client, settings: &StreamSettings, log: &Log) -> Result<(Or
     };
     let consumer = found.create_consumer(config).await.context("making a consumer")?;
     let messages = consumer.messages().await.context("asking for messages")?;
-    Ok((messages, log_id.context("no relay has led yet")?))
+    Ok((messages, histories))
 }
 
-async fn pass_on(mut consumer: Ordered, log_id: &str, messages: &mpsc::Sender<Decoded>) -> Result<()> {
+async fn pass_on(mut consumer: Ordered, histories: &Histories, messages: &mpsc::Sender<Decoded>) -> Result<()> {
     while let Some(message) = consumer.next().await {
         let message = message.context("receiving")?;
         let Some(headers) = &message.headers else { continue };
-        if headers.get(envelope::LOG).is_none_or(|log| log.as_str() != log_id) {
+        if !envelope::is_ours(headers, histories) {
             counter!("feed_foreign_messages_total").increment(1);
             continue;
         }

@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 use std::time::Duration;
-use uuid::Uuid;
 
 /// "ubosrela", as a number.
 const LOCK: i64 = 0x7562_6f73_7265_6c61;
@@ -21,7 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Lease {
     connection: PgConnection,
     pub epoch: i64,
-    pub log_id: Uuid,
 }
 
 /// Where the relay is, as stored.
@@ -54,23 +52,23 @@ impl Lease {
             connection.close().await?;
             return Ok(None);
         }
+        sqlx::query("select eventstore.ensure_history()").execute(&mut connection).await?;
         let row = sqlx::query(
-            "update eventstore.relay set epoch = epoch + 1, holder = $1, updated_at = clock_timestamp(),
-                    log_id = coalesce(log_id, gen_random_uuid())
-             returning epoch, log_id, position, stream_sequence, stream_name, stream_created, stream_from, reseed_from",
+            "update eventstore.relay set epoch = epoch + 1, holder = $1, updated_at = clock_timestamp()
+             returning epoch, position, stream_sequence, stream_name, stream_created, stream_from, reseed_from",
         )
         .bind(holder)
         .fetch_one(&mut connection)
         .await?;
         let cursor = Cursor {
-            position: row.try_get(2)?,
-            stream_sequence: u64::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0),
-            stream_name: row.try_get(4)?,
-            stream_created: row.try_get(5)?,
-            stream_from: row.try_get(6)?,
-            reseed_from: row.try_get(7)?,
+            position: row.try_get(1)?,
+            stream_sequence: u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0),
+            stream_name: row.try_get(3)?,
+            stream_created: row.try_get(4)?,
+            stream_from: row.try_get(5)?,
+            reseed_from: row.try_get(6)?,
         };
-        Ok(Some((Self { connection, epoch: row.try_get(0)?, log_id: row.try_get(1)? }, cursor)))
+        Ok(Some((Self { connection, epoch: row.try_get(0)? }, cursor)))
     }
 
     /// Stores the cursor, which also says "still here"; answers from where an operator wants the stream rebuilt, if so.

@@ -7,12 +7,14 @@ mod audit;
 mod connect;
 mod envelope;
 mod feed;
+mod histories;
 mod lease;
 mod operate;
 mod publish;
 mod relay;
 mod stream;
 mod subject;
+mod taken_back;
 mod wake;
 
 pub use audit::{Audit, audit};
@@ -23,3 +25,4 @@ pub use operate::{DeadLetter, Progress, Retried, Status, dead_letters, request_r
 pub use relay::{Relay, RelayOptions};
 pub use stream::StreamSettings;
 pub use subject::{IllegalSubject, Subject};
+pub use taken_back::{Evidence, TakenBack, taken_back};

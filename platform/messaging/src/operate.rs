@@ -1,6 +1,7 @@
 //! What an operator may ask of the relay: `ubos relay status | dead-letters | retry | reseed`.
 
 use crate::envelope::{self, RETRIED};
+use crate::histories::Histories;
 use crate::relay::{Relay, RelayOptions};
 use crate::stream;
 use crate::subject::Subject;
@@ -141,14 +142,13 @@ impl fmt::Display for Retried {
 /// stream's end; whoever has followed their claim-checks skips them by position.
 pub async fn retry(log: &Log, nats: &Client, options: &RelayOptions, only: Option<i64>) -> Result<Retried> {
     let context = stream::context(nats.clone());
-    let log_id: Option<Uuid> = sqlx::query_scalar("select log_id from eventstore.relay").fetch_one(log.pool()).await?;
-    let log_id = log_id.context("no relay has led yet")?.to_string();
+    let histories = Histories::load(log.pool()).await?;
     let mut retried = Retried::default();
     for letter in dead_letters(log).await?.into_iter().filter(|l| only.is_none_or(|position| position == l.position)) {
         let event = log.find(letter.position).await?.context("a dead letter of an event that is not in the log")?;
         let outcome = async {
             let subject = Subject::of(&options.stream.prefix, event.tenant_id, &event.domain, &event.event_type)?;
-            let (mut headers, payload) = envelope::encode(&event, &log_id);
+            let (mut headers, payload) = envelope::encode(&event, histories.log_at(event.position));
             headers.insert(HeaderName::from_static(RETRIED), (letter.attempts + 1).to_string().as_str());
             // An id of its own, because the claim-check has taken the event's.
             headers.insert(NATS_MESSAGE_ID, format!("{}-{}", event.event_id, letter.attempts + 1).as_str());

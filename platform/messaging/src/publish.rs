@@ -5,6 +5,7 @@
 //! far it is: after any trouble the publisher asks, and goes on from there.
 
 use crate::envelope;
+use crate::histories::Histories;
 use crate::lease::Cursor;
 use crate::relay::{Links, RelayOptions, Rewind};
 use crate::stream::{self, Published, StreamState};
@@ -30,7 +31,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// Events read from the log at once.
 const PAGE: i64 = 1_000;
@@ -51,8 +51,7 @@ pub(crate) struct Publisher<'a> {
     log: &'a Log,
     context: jetstream::Context,
     options: &'a RelayOptions,
-    log_id: Uuid,
-    log_text: String,
+    histories: Histories,
     cursor: Cursor,
     links: Links,
     wake: Wake,
@@ -67,25 +66,13 @@ impl<'a> Publisher<'a> {
         log: &'a Log,
         nats: &Client,
         options: &'a RelayOptions,
-        log_id: Uuid,
+        histories: Histories,
         cursor: Cursor,
         links: Links,
     ) -> Self {
         let context = stream::context(nats.clone());
         let wake = Wake::start(log.pool());
-        let log_text = log_id.to_string();
-        Self {
-            log,
-            context,
-            options,
-            log_id,
-            log_text,
-            cursor,
-            links,
-            wake,
-            refused: HashMap::new(),
-            ahead: HashSet::new(),
-        }
+        Self { log, context, options, histories, cursor, links, wake, refused: HashMap::new(), ahead: HashSet::new() }
     }
 
     /// Publishes until asked to stop, whatever happens to NATS meanwhile.
@@ -122,10 +109,7 @@ impl<'a> Publisher<'a> {
         let wanted = *self.links.reseed.borrow_and_update();
         if let Some(from) = wanted {
             tracing::warn!(from, "rebuilding the stream from the log, as asked");
-            self.ahead.clear();
-            stream::delete(&self.context, &self.options.stream.name).await?;
-            let (_, state) = stream::ensure(&self.context, &self.options.stream).await?;
-            return self.rewind(from - 1, state, from, true).await;
+            return self.rebuild(from).await;
         }
         let (found, state) = stream::ensure(&self.context, &self.options.stream).await?;
         let head = self.log.head().await?;
@@ -133,18 +117,22 @@ impl<'a> Publisher<'a> {
             self.cursor.stream_created == Some(state.created) && self.cursor.stream_name == self.options.stream.name;
         ensure!(
             !known || self.cursor.position <= head,
-            "the stream ends at {} but the log at {head}, as after restoring a backup: run `ubos relay reseed`",
+            "the stream ends at {} but the log at {head}, as after restoring a backup: run `ubos restore heal`",
             self.cursor.position
         );
         if known && state.last_sequence == self.cursor.stream_sequence {
             return Ok(());
+        }
+        let newest = stream::newest(&found, state).await?;
+        if newest.as_ref().is_some_and(|newest| self.histories.is_taken_back(newest.position, &newest.log_id)) {
+            return self.take_back(state, known, head).await;
         }
         if known && state.last_sequence > self.cursor.stream_sequence {
             return self.catch_up(&found, state, head).await;
         }
         self.ahead.clear();
         // Strangers' messages count as nothing; consumers do not believe them.
-        let Some(newest) = stream::newest(&found, state).await? else {
+        let Some(newest) = newest else {
             let from = self.first_worth_publishing(head).await?;
             tracing::warn!(stream = self.options.stream.name, from, "the stream is empty, filling it from the log");
             return self.rewind(from - 1, state, from, self.cursor.stream_created.is_some()).await;
@@ -156,15 +144,37 @@ impl<'a> Publisher<'a> {
         self.rewind(found, state, from, self.cursor.stream_created.is_some()).await
     }
 
+    /// The log was restored to an earlier moment, and the stream still holds what came after it. That is set aside as
+    /// evidence, because nothing else knows what others have seen, and the stream is filled again from the log.
+    async fn take_back(&mut self, state: StreamState, known: bool, head: i64) -> Result<()> {
+        let settings = &self.options.stream;
+        let aside = settings.aside(self.histories.number());
+        // What came before the cursor is in the log for certain.
+        let first = if known { self.cursor.stream_sequence + 1 } else { state.first_sequence };
+        tracing::warn!(stream = settings.name, aside, first, "the log was restored, setting aside what it lacks");
+        stream::set_aside(&self.context, settings, &aside, first, state.last_sequence).await?;
+        let from = self.first_worth_publishing(head).await?;
+        self.rebuild(from).await
+    }
+
+    /// Deletes the stream; it is filled again from `from` on.
+    async fn rebuild(&mut self, from: i64) -> Result<()> {
+        self.ahead.clear();
+        stream::delete(&self.context, &self.options.stream.name).await?;
+        let (_, state) = stream::ensure(&self.context, &self.options.stream).await?;
+        self.rewind(from - 1, state, from, true).await
+    }
+
     /// More is in the stream than is known: the last acknowledgements were lost, or somebody else published. Walks what
     /// came after the cursor, because a stranger's message may have made one of ours fail and the next one fit.
     async fn catch_up(&mut self, found: &Stream, state: StreamState, head: i64) -> Result<()> {
-        let walked = stream::walk(found, self.cursor.stream_sequence + 1, state.last_sequence).await?;
-        if let Some(last) = walked.iter().rev().find(|message| message.log_id == self.log_text) {
+        let mut walked = stream::walk(found, self.cursor.stream_sequence + 1, state.last_sequence).await?;
+        if let Some(last) = walked.iter().rev().find(|message| self.is_named_ours(message)) {
             self.ensure_ours(last, head).await?;
         }
         let mut position = self.cursor.position;
-        for message in walked.into_iter().filter(|message| message.log_id == self.log_text) {
+        walked.retain(|message| self.is_named_ours(message));
+        for message in walked {
             if message.position == position + 1 {
                 position += 1;
             } else if message.position > position {
@@ -177,13 +187,17 @@ impl<'a> Publisher<'a> {
         self.rewind(position, state, self.cursor.stream_from, false).await
     }
 
+    fn is_named_ours(&self, message: &Published) -> bool {
+        self.histories.is_ours(message.position, &message.log_id)
+    }
+
     async fn ensure_ours(&self, message: &Published, head: i64) -> Result<()> {
-        let Published { position, event_id, log_id } = message;
+        let Published { position, event_id, .. } = message;
         let stored = self.log.find(*position).await?;
         ensure!(
-            *log_id == self.log_text && *position <= head && stored.is_some_and(|event| event.event_id == *event_id),
+            self.is_named_ours(message) && *position <= head && stored.is_some_and(|event| event.event_id == *event_id),
             "stream {} holds events of another log, or of this one before a backup was restored: give this installation \
-             its own nats.stream, or rebuild the stream with `ubos relay reseed`",
+             its own nats.stream, or run `ubos restore heal`",
             self.options.stream.name
         );
         Ok(())
@@ -302,11 +316,12 @@ impl<'a> Publisher<'a> {
     async fn send(&self, event: &RawEvent, after_sequence: u64) -> Result<PublishAckFuture> {
         let prefix = &self.options.stream.prefix;
         let named = Subject::of(prefix, event.tenant_id, &event.domain, &event.event_type);
-        let refusal = match (&named, self.refused.get(&event.position)) {
+        let position = event.position;
+        let refusal = match (&named, self.refused.get(&position)) {
             (Err(illegal), _) => illegal.to_string(),
             (_, Some(reason)) => reason.clone(),
             (Ok(subject), None) => {
-                let (headers, payload) = envelope::encode(event, &self.log_text);
+                let (headers, payload) = envelope::encode(event, self.histories.log_at(position));
                 let message = PublishMessage::build().headers(headers).payload(payload);
                 let message = message.expected_last_sequence(after_sequence);
                 match self.context.send_publish(subject.to_string(), message).await {
@@ -318,7 +333,7 @@ impl<'a> Publisher<'a> {
         };
         tracing::error!(position = event.position, event_id = %event.event_id, reason = refusal, "NATS refuses an event");
         self.bury(event, &refusal).await?;
-        let (headers, payload) = envelope::claim_check(event, &self.log_text);
+        let (headers, payload) = envelope::claim_check(event, self.histories.log_at(event.position));
         let message = PublishMessage::build().headers(headers).payload(payload).expected_last_sequence(after_sequence);
         let subject = named.unwrap_or_else(|_| Subject::unnameable(prefix, event.tenant_id));
         self.context.send_publish(subject.into_string(), message).await.context("sending a claim-check")
@@ -382,6 +397,9 @@ fn for_ever(error: &PublishError) -> Option<String> {
 
 impl std::fmt::Debug for Publisher<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Publisher").field("log_id", &self.log_id).field("cursor", &self.cursor).finish_non_exhaustive()
+        f.debug_struct("Publisher")
+            .field("histories", &self.histories)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
     }
 }

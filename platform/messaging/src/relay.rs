@@ -1,5 +1,6 @@
 //! One leader publishes the log to JetStream; standbys wait for its lock.
 
+use crate::histories::Histories;
 use crate::lease::{Cursor, Lease};
 use crate::publish::Publisher;
 use crate::stream::StreamSettings;
@@ -98,7 +99,8 @@ impl Relay {
         let (rewind, rewinds) = mpsc::channel(1);
         let (reseed_wanted, reseed) = watch::channel(cursor.reseed_from);
         let links = Links { acked, rewind, reseed };
-        let mut publisher = Publisher::new(&self.log, &self.nats, &self.options, lease.log_id, cursor, links);
+        let histories = Histories::load(self.log.pool()).await?;
+        let mut publisher = Publisher::new(&self.log, &self.nats, &self.options, histories, cursor, links);
         let observed = acked_seen.clone();
         tokio::select! {
             lost = self.keep(&mut lease, acked_seen.clone(), rewinds, reseed_wanted) => lost?,

@@ -3,7 +3,7 @@
 use crate::envelope::{self, RETRIED};
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, Info, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+    Config, DiscardPolicy, Info, LastRawMessageErrorKind, RetentionPolicy, Source, StorageType, Stream,
 };
 use async_nats::jetstream::{self, Context, ErrorCode};
 use futures::{StreamExt, TryStreamExt};
@@ -14,6 +14,8 @@ use uuid::Uuid;
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// A message of the relay's that is not found among the newest so many is not looked for further back.
 const SEARCHED_MESSAGES_MAX: u64 = 1_000;
+/// A copy within NATS that does not move for so long is stuck.
+const COPY_PATIENCE: Duration = Duration::from_secs(10);
 /// Messages asked for at once.
 const READS_IN_FLIGHT: usize = 64;
 
@@ -31,6 +33,11 @@ pub struct StreamSettings {
 }
 
 impl StreamSettings {
+    /// Where what a history took back is kept.
+    pub(crate) fn aside(&self, history: i32) -> String {
+        format!("{}_TAKEN_BACK_{history}", self.name)
+    }
+
     fn config(&self) -> Config {
         Config {
             name: self.name.clone(),
@@ -134,6 +141,48 @@ pub(crate) async fn delete(context: &Context, name: &str) -> Result<()> {
             Some(_) => Err(error).context("deleting the stream"),
         },
     }
+}
+
+/// Copies the stream's messages from a sequence on into a stream of their own, inside NATS, and waits until the last one
+/// is there. May be repeated.
+pub(crate) async fn set_aside(
+    context: &Context,
+    settings: &StreamSettings,
+    aside: &str,
+    first: u64,
+    last: u64,
+) -> Result<()> {
+    let source = Source { name: settings.name.clone(), start_sequence: Some(first), ..Source::default() };
+    let mut config = Config {
+        name: aside.to_owned(),
+        description: Some(
+            "What a restored log no longer has. Evidence: read it with `ubos restore report`.".to_owned(),
+        ),
+        sources: Some(vec![source]),
+        num_replicas: settings.replicas.max(1),
+        storage: StorageType::File,
+        ..Config::default()
+    };
+    let wanted = (last + 1).saturating_sub(first);
+    let mut copy = context.get_or_create_stream(config.clone()).await.context("making the stream of evidence")?;
+    let mut patience = tokio::time::Instant::now() + COPY_PATIENCE;
+    let mut copied = 0;
+    // The original may have lost messages to their age; then its end decides.
+    while copied < wanted && !copy.cached_info().config.sources.as_ref().is_none_or(Vec::is_empty) {
+        let info = copy.info().await.context("asking how far the evidence is")?;
+        if info.state.messages > copied {
+            (copied, patience) = (info.state.messages, tokio::time::Instant::now() + COPY_PATIENCE);
+        }
+        if copied < wanted {
+            anyhow::ensure!(tokio::time::Instant::now() < patience, "{copied} of {wanted} messages are set aside");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    // Cut off from its source, whose name the rebuilt stream will have.
+    config.sources = None;
+    config.subjects = vec![aside.to_owned()];
+    context.update_stream(config).await.context("cutting the evidence off from the stream")?;
+    Ok(())
 }
 
 /// A message of some relay's.

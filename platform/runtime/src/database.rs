@@ -7,7 +7,9 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Every migration of every schema, in order.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
@@ -77,6 +79,7 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<()> {
     let mut connection = PgConnection::connect_with(&owner).await.context("connecting to database.owner_url")?;
     MIGRATOR.run(&mut connection).await.context("running migrations")?;
     sqlx::query("select eventstore.ensure_partitions()").execute(&mut connection).await?;
+    sqlx::query("select eventstore.ensure_history()").execute(&mut connection).await?;
     connection.close().await?;
     Ok(())
 }
@@ -118,12 +121,20 @@ async fn is_migrated(pool: &PgPool) -> Result<bool, sqlx::Error> {
 pub async fn connect(url: &str, service: &str, connections_max: u32, patience: Duration) -> Result<PgPool> {
     let options = options(url, service)?.application_name(service).options([("statement_timeout", "30s")]);
     let deadline = tokio::time::Instant::now() + patience;
+    let fence = Arc::new(Fence::default());
     let pool = loop {
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(Duration::from_secs(5))
             // A ping per acquire would be a second round trip for every query.
             .test_before_acquire(false)
+            .after_connect({
+                let fence = fence.clone();
+                move |connection, _| {
+                    let fence = fence.clone();
+                    Box::pin(async move { fence.check(connection).await })
+                }
+            })
             .connect_with(options.clone())
             .await;
         match pool {
@@ -151,6 +162,37 @@ pub async fn connect(url: &str, service: &str, connections_max: u32, patience: D
         );
     }
     Ok(pool)
+}
+
+/// Which history of the log this process has seen.
+///
+/// A restore ends every connection, so a new one is where a process could meet a log that went back in time. What it
+/// holds in memory (states of aggregates, events it read ahead, positions) is then of a past that was taken back; it ends
+/// at once, and whoever supervises it starts it anew.
+#[derive(Debug, Default)]
+struct Fence {
+    log_id: OnceLock<Uuid>,
+}
+
+impl Fence {
+    async fn check(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.log_id.get().is_none() {
+            let there = "select to_regclass('eventstore.histories') is not null";
+            if !sqlx::query_scalar::<_, bool>(there).fetch_one(&mut *connection).await? {
+                return Ok(());
+            }
+        }
+        let found: Option<Uuid> =
+            sqlx::query_scalar("select log_id from eventstore.relay").fetch_one(&mut *connection).await?;
+        let Some(found) = found else { return Ok(()) };
+        let known = *self.log_id.get_or_init(|| found);
+        if known != found {
+            tracing::error!(%known, %found, "the log was restored to an earlier moment, ending so as to forget");
+            eprintln!("ubos: the log was restored to an earlier moment; start this process again");
+            std::process::exit(1);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

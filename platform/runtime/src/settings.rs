@@ -48,6 +48,9 @@ pub struct DatabaseSettings {
     /// A superuser's URL with which `ubos migrate` makes roles and database; leave it out where somebody else makes them.
     #[schemars(with = "Option<String>")]
     pub admin_url: Option<SecretString>,
+    /// URL of a user with replication rights, for `ubos backup`; without it `admin_url` is used.
+    #[schemars(with = "Option<String>")]
+    pub backup_url: Option<SecretString>,
     /// URL of `ubos_owner`, which runs migrations.
     #[schemars(with = "String")]
     pub owner_url: SecretString,

@@ -1,0 +1,268 @@
+//! `ubos backup …` and `ubos restore …`.
+
+use crate::operate::worker_pool;
+use crate::roles::stream;
+use anyhow::{Context, Result, ensure};
+use backup::{Folder, RestoreOptions, Source, Target, Tools};
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use event_store::Log;
+use messaging::RelayOptions;
+use runtime::database::ROLES;
+use runtime::settings::Settings;
+use secrecy::ExposeSecret;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where PostgreSQL's programs are.
+#[derive(Debug, Args)]
+pub struct ToolArguments {
+    /// Folder of PostgreSQL's programs; the newest on this machine unless given.
+    #[arg(long, env = "UBOS_POSTGRES_BIN")]
+    postgres_bin: Option<PathBuf>,
+    /// Whom servers run as if we are root.
+    #[arg(long, default_value = "postgres")]
+    account: String,
+}
+
+impl ToolArguments {
+    fn find(self) -> Result<Tools> {
+        Tools::find(self.postgres_bin, &self.account)
+    }
+}
+
+/// Making backups.
+#[derive(Debug, Subcommand)]
+pub enum BackupVerb {
+    /// Prints what postgresql.conf needs so that the write-ahead log is archived.
+    Settings {
+        /// The backup folder; made if it is not there.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Has the server archive a file and waits for it; says what is missing.
+    Check {
+        /// The backup folder.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Copies the database while everything runs.
+    Create {
+        /// The backup folder.
+        #[arg(long)]
+        to: PathBuf,
+        #[command(flatten)]
+        tools: ToolArguments,
+    },
+    /// What can be restored.
+    List {
+        /// The backup folder.
+        #[arg(long)]
+        from: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        tools: ToolArguments,
+    },
+    /// Removes old base backups, and the write-ahead log that nothing needs any more.
+    Prune {
+        /// The backup folder.
+        #[arg(long)]
+        from: PathBuf,
+        /// How many base backups stay.
+        #[arg(long)]
+        keep: usize,
+        #[command(flatten)]
+        tools: ToolArguments,
+    },
+}
+
+/// Restoring, and what comes after.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct RestoreArguments {
+    /// The backup folder.
+    #[arg(long, required = true)]
+    from: Option<PathBuf>,
+    /// Becomes the cluster's data folder; empty or not there.
+    #[arg(long, required = true)]
+    data: Option<PathBuf>,
+    /// Everything committed up to this moment: 2026-11-23T16:20:00Z.
+    #[arg(long, conflicts_with = "to_position")]
+    to_time: Option<DateTime<Utc>>,
+    /// Everything up to this position, and nothing later than the commit that it is in.
+    #[arg(long)]
+    to_position: Option<i64>,
+    /// Which past, if there are several because of an earlier restore; the newest unless given.
+    #[arg(long)]
+    timeline: Option<u32>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    tools: ToolArguments,
+    #[command(subcommand)]
+    verb: Option<RestoreVerb>,
+}
+
+/// After a restore.
+#[derive(Debug, Subcommand)]
+pub enum RestoreVerb {
+    /// Lists the events that were published and that the log no longer has.
+    Report {
+        /// Writes them there, one JSON object per line.
+        #[arg(long)]
+        to: Option<PathBuf>,
+    },
+    /// Begins a new history of a log that went back by other means than `ubos restore`. Stop every role first.
+    Heal {
+        /// The last position that was not taken back; found by comparing NATS with the log unless given.
+        #[arg(long)]
+        after: Option<i64>,
+    },
+}
+
+fn say(what: &str) {
+    eprintln!("{} {what}", Utc::now().format("%T"));
+}
+
+fn source(settings: &Settings) -> Result<Source> {
+    let database = &settings.database;
+    let url = database.backup_url.as_ref().or(database.admin_url.as_ref());
+    let url = url.context("settings: neither database.backup_url nor database.admin_url is set")?;
+    let owner = PgConnectOptions::from_str(database.owner_url.expose_secret()).ok();
+    let name = owner.and_then(|owner| owner.get_database().map(str::to_owned));
+    Ok(Source::new(url.expose_secret(), &name.context("database.owner_url names no database")?))
+}
+
+/// `ubos backup …`
+pub async fn backup(settings: &Settings, verb: BackupVerb) -> Result<()> {
+    match verb {
+        BackupVerb::Settings { to } => println!("{}", backup::archive_settings(&Folder::make(&to)?)),
+        BackupVerb::Check { to } => println!("{}", backup::check(&source(settings)?, &Folder::make(&to)?).await?),
+        BackupVerb::Create { to, tools } => {
+            let made = backup::create(&source(settings)?, &Folder::make(&to)?, &tools.find()?, &say).await?;
+            println!("{}", serde_json::to_string_pretty(&made)?);
+        }
+        BackupVerb::List { from, json, tools } => {
+            let all = Folder::open(&from)?.restorable(&tools.find()?).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&all)?);
+            } else {
+                ensure!(!all.is_empty(), "there is no base backup in {}", from.display());
+                all.iter().for_each(|restorable| println!("{restorable}"));
+            }
+        }
+        BackupVerb::Prune { from, keep, tools } => {
+            let gone = Folder::open(&from)?.prune(&tools.find()?, keep).await?;
+            println!(
+                "{} base backups and {} files of the write-ahead log are gone",
+                gone.backups.len(),
+                gone.wal_files
+            );
+        }
+    }
+    Ok(())
+}
+
+/// `ubos restore …`. Without a subcommand it needs no settings: on the day it is needed there may be none.
+pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: RestoreArguments) -> Result<()> {
+    let RestoreArguments { from, data, to_time, to_position, timeline, json, tools, verb } = arguments;
+    match verb {
+        Some(RestoreVerb::Report { to }) => return report(&settings()?, to).await,
+        Some(RestoreVerb::Heal { after }) => return heal(&settings()?, after).await,
+        None => {}
+    }
+    let target = match (to_time, to_position) {
+        (Some(time), _) => Target::Time(time),
+        (None, Some(position)) => Target::Position(position),
+        (None, None) => Target::Latest,
+    };
+    let folder = Folder::open(&from.context("--from")?)?;
+    let options = RestoreOptions { data: data.context("--data")?, target, timeline };
+    let restored = backup::restore(&folder, &tools.find()?, &options, &say).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&restored)?);
+        return Ok(());
+    }
+    println!("{restored}");
+    println!("now start PostgreSQL on {} with your own settings, then every role;", options.data.display());
+    println!(
+        "the relay fills NATS again; `ubos restore report` lists what was taken back, `ubos verify` proves the rest"
+    );
+    Ok(())
+}
+
+async fn report(settings: &Settings, to: Option<PathBuf>) -> Result<()> {
+    let log = Log::new(worker_pool(settings).await?);
+    let nats = messaging::connect(settings.nats.url.expose_secret(), "ubos operator").await?;
+    let options = RelayOptions::new(stream(settings));
+    let mut file = match &to {
+        Some(path) => Some(BufWriter::new(File::create(path).with_context(|| format!("making {}", path.display()))?)),
+        None => None,
+    };
+    let evidence = messaging::taken_back(&log, &nats, &options, |event| {
+        if let Some(file) = &mut file {
+            serde_json::to_writer(&mut *file, &event)?;
+            file.write_all(b"\n")?;
+        } else {
+            println!("{} {} {} {}", event.position, event.recorded_at, event.schema, event.event_id);
+        }
+        Ok(())
+    });
+    let evidence = evidence.await?;
+    if let Some(mut file) = file {
+        file.flush()?;
+    }
+    for place in evidence {
+        println!("{}: {} events, {} of them not in the log", place.stream, place.messages, place.taken_back);
+    }
+    Ok(())
+}
+
+async fn heal(settings: &Settings, after: Option<i64>) -> Result<()> {
+    let owner = PgConnectOptions::from_str(settings.database.owner_url.expose_secret());
+    let owner = owner.ok().context("database.owner_url is not a PostgreSQL URL")?.disable_statement_logging();
+    let mut owner = PgConnection::connect_with(&owner).await.context("connecting to database.owner_url")?;
+    let others: Vec<String> = sqlx::query_scalar(
+        "select distinct coalesce(nullif(application_name, ''), usename::text) from pg_stat_activity
+         where datname = current_database() and usename::text = any($1) and pid <> pg_backend_pid()",
+    )
+    .bind(ROLES.map(str::to_owned).to_vec())
+    .fetch_all(&mut owner)
+    .await?;
+    ensure!(others.is_empty(), "stop every role first; still connected: {}", others.join(", "));
+    let log = Log::new(worker_pool(settings).await?);
+    let after = match after {
+        Some(after) => after,
+        None => {
+            let nats = messaging::connect(settings.nats.url.expose_secret(), "ubos operator").await?;
+            let mut first = None::<i64>;
+            let options = RelayOptions::new(stream(settings));
+            let evidence = messaging::taken_back(&log, &nats, &options, |event| {
+                first = Some(first.map_or(event.position, |first| first.min(event.position)));
+                Ok(())
+            });
+            evidence.await.context("comparing NATS with the log")?;
+            let Some(first) = first else {
+                println!("the log has everything that NATS has: nothing was taken back, nothing is to be healed");
+                return Ok(());
+            };
+            (first - 1).min(log.head().await?)
+        }
+    };
+    let (number, log_id): (i32, uuid::Uuid) =
+        sqlx::query_as("select number, log_id from eventstore.begin_history('healed by an operator', $1)")
+            .bind(after)
+            .fetch_one(&mut owner)
+            .await?;
+    println!(
+        "history {number}: after position {after} the log is {log_id}; start the roles, the relay fills NATS again"
+    );
+    Ok(())
+}
