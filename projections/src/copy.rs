@@ -1,25 +1,28 @@
 //! Rows as the text format of COPY: one line per row.
 
+use crate::model::{Column, Kind};
 use kernel::TenantId;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
 
-/// Appends one line: tenant, position, then the row's fields in their order.
+/// Appends one line: tenant, position, then the row's fields in their order, which is the columns'.
 pub(crate) fn row<R: Serialize>(
     text: &mut Vec<u8>,
     tenant: &TenantId,
     position: i64,
     row: &R,
+    columns: &[Column],
 ) -> serde_json::Result<()> {
     // Writing to memory cannot fail.
     drop(write!(text, "{tenant}\t{position}"));
     if let Value::Object(fields) = serde_json::to_value(row)? {
-        for value in fields.values() {
+        for (value, column) in fields.values().zip(columns) {
             text.push(b'\t');
             match value {
                 Value::Null => text.extend_from_slice(b"\\N"),
-                Value::String(value) => escape(text, value),
+                // In a jsonb column a text is JSON too: a workflow's condition, for example.
+                Value::String(value) if column.kind != Kind::Json => escape(text, value),
                 // Numbers and booleans read the same as JSON and as PostgreSQL text; lists and objects are jsonb.
                 other => escape(text, &other.to_string()),
             }
@@ -53,11 +56,26 @@ mod tests {
             none: Option<i64>,
             yes: bool,
             list: Vec<&'static str>,
+            json: &'static str,
         }
+        let column = |name: &str, kind| Column {
+            name: name.to_owned(),
+            kind,
+            nullable: true,
+            values: vec![],
+            schema: Value::Null,
+        };
+        let columns = [
+            column("text", Kind::Text),
+            column("none", Kind::Integer),
+            column("yes", Kind::Boolean),
+            column("list", Kind::Json),
+            column("json", Kind::Json),
+        ];
         let mut text = vec![];
-        let sample = Sample { text: "a\tb\nc\\N", none: None, yes: true, list: vec!["x\"y\t"] };
-        row(&mut text, &TenantId::default(), 7, &sample).unwrap();
-        let expected = format!("{}\t7\ta\\tb\\nc\\\\N\t\\N\ttrue\t[\"x\\\\\"y\\\\t\"]\n", TenantId::default());
+        let sample = Sample { text: "a\tb\nc\\N", none: None, yes: true, list: vec!["x\"y\t"], json: "a == 'b'" };
+        row(&mut text, &TenantId::default(), 7, &sample, &columns).unwrap();
+        let expected = format!("{}\t7\ta\\tb\\nc\\\\N\t\\N\ttrue\t[\"x\\\\\"y\\\\t\"]\t\"a == 'b'\"\n", TenantId::default());
         assert_eq!(String::from_utf8(text).unwrap(), expected);
     }
 }

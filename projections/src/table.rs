@@ -210,9 +210,10 @@ impl<R: ReadModel> Fold for Memory<R> {
 
     fn drain(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> serde_json::Result<()> {
         let mut text = Vec::with_capacity(PIECE + PIECE / 4);
+        let columns = columns::<R>();
         for ((tenant, _), cell) in self.cells.drain() {
             if let Some(row) = &cell.row {
-                copy::row(&mut text, &tenant, cell.position, row)?;
+                copy::row(&mut text, &tenant, cell.position, row, &columns)?;
             }
             if text.len() >= PIECE {
                 let piece = std::mem::replace(&mut text, Vec::with_capacity(PIECE + PIECE / 4));

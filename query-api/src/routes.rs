@@ -148,12 +148,24 @@ impl Api {
             found.ok_or_else(|| Problem::new(&code::NOT_FOUND, format!("nothing answers GET {}", request.path())))?;
         caller.require(table.resource().read)?;
         if let Some(position) = min_position(request)? {
-            self.positions
-                .reached(group.name, position, self.patience)
-                .await
-                .map_err(|at| behind(group, position, at))?;
+            if let Err(at) = self.positions.reached(group.name, position, self.patience).await {
+                return Err(self.unknown(position).await.unwrap_or_else(|| behind(group, position, at)));
+            }
         }
         Ok((group, table))
+    }
+
+    /// A position that no event has, although whoever was answered it has seen it committed: the log was restored to an
+    /// earlier moment, or the position is another installation's. A replica cannot say so, because it may be behind.
+    async fn unknown(&self, position: i64) -> Option<Problem> {
+        let sql = "select h.position from eventstore.head h where not pg_is_in_recovery()";
+        let head: Option<i64> = sqlx::query_scalar(sql).fetch_optional(&self.pool).await.ok()?;
+        let head = head.filter(|head| *head < position)?;
+        let detail = format!(
+            "the log ends at {head}; {position} was taken back when the log was restored, or is of another installation: \
+             read again without Min-Position"
+        );
+        Some(Problem::new(&code::POSITION_UNKNOWN, detail).with("position", head))
     }
 }
 

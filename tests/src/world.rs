@@ -81,6 +81,8 @@ impl World {
             let lines = backup::archive_settings(&folder);
             let setting = |line: &str| line.split_once(" = ").map(|(n, v)| format!("{n}={}", v.trim_matches('\'')));
             settings = lines.lines().filter_map(setting).collect();
+            // So that a test can tell to the transaction what a moment holds.
+            settings.push("track_commit_timestamp=on".to_owned());
         }
         let postgres = Postgres::start_with(&programs, &dirs, free_port()?, PostgresMode::Durable, settings)?;
         postgres.give(&folder.wal())?;
@@ -174,7 +176,8 @@ dev_signing_key = "{state}/dev-key.pk8"
         self.dirs.root().join("config.toml")
     }
 
-    fn command(&self) -> Command {
+    /// `ubos` with this world's settings.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(&self.ubos);
         command.arg("--config").arg(self.config()).env_remove("RUST_LOG").stdin(Stdio::null());
         command
@@ -232,6 +235,19 @@ dev_signing_key = "{state}/dev-key.pk8"
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits until a role's process has ended by itself.
+    pub fn wait_ended(&mut self, role: Role, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        while let Some(child) = &mut self.roles[role as usize] {
+            if child.try_wait()?.is_some() {
+                self.roles[role as usize] = None;
+            }
+            ensure!(Instant::now() < deadline, "{} still runs after {patience:?}", role.name());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Waits until a role says that it is ready.

@@ -59,6 +59,7 @@ codes! {
     FAULT = "fault", 500, true, "Something is broken on our side; the request id finds it in the logs.";
     OVERLOADED = "overloaded", 503, true, "The service has more to do than it can; nothing was done.";
     UNAVAILABLE = "unavailable", 503, true, "The log cannot be reached; repeat with the same idempotency key.";
+    POSITION_UNKNOWN = "position-unknown", 409, false, "The log ends before Min-Position, for example after a restore.";
     PROJECTION_BEHIND = "projection-behind", 503, true, "The read model has not seen Min-Position yet.";
 }
 
