@@ -13,6 +13,16 @@ create table eventstore.histories
 );
 grant select on eventstore.histories to ubos_command, ubos_query, ubos_worker;
 
+-- Others' durable consumers while the stream is rebuilt: deleting a stream deletes them. How far each had read is kept as
+-- a position, because sequences of the rebuilt stream are other ones.
+create table eventstore.relay_consumers
+(
+    name           text   primary key,
+    config         jsonb  not null,
+    after_position bigint not null
+);
+grant select, insert, update, delete on eventstore.relay_consumers to ubos_worker;
+
 -- The first history, once. `eventstore.relay.log_id` is the present history's.
 create function eventstore.ensure_history() returns uuid
     language sql security definer set search_path = pg_catalog as

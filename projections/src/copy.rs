@@ -75,7 +75,8 @@ mod tests {
         let mut text = vec![];
         let sample = Sample { text: "a\tb\nc\\N", none: None, yes: true, list: vec!["x\"y\t"], json: "a == 'b'" };
         row(&mut text, &TenantId::default(), 7, &sample, &columns).unwrap();
-        let expected = format!("{}\t7\ta\\tb\\nc\\\\N\t\\N\ttrue\t[\"x\\\\\"y\\\\t\"]\t\"a == 'b'\"\n", TenantId::default());
+        let expected =
+            format!("{}\t7\ta\\tb\\nc\\\\N\t\\N\ttrue\t[\"x\\\\\"y\\\\t\"]\t\"a == 'b'\"\n", TenantId::default());
         assert_eq!(String::from_utf8(text).unwrap(), expected);
     }
 }

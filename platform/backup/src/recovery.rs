@@ -19,6 +19,8 @@ use tokio::process::Child;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+/// How long its processes may take to follow their parent.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// Any number does; it is part of the socket's name.
 const PORT: u16 = 5432;
 
@@ -143,15 +145,28 @@ impl Drop for Recovery<'_> {
     }
 }
 
-/// Ends the server that works on `data`, if one does.
+/// Ends the server that works on `data`, if one does, and waits until none of its processes is left.
 pub(crate) async fn stop(tools: &Tools, data: &Path, mode: &str) -> Result<()> {
-    if !data.join("postmaster.pid").exists() {
-        return Ok(());
-    }
-    let mut command = tools.command_as_account("pg_ctl");
-    let status = tools.command_as_account("pg_ctl").arg("status").arg("-D").arg(data).output().await?.status;
-    if status.success() {
-        run(command.args(["stop", "-w", "-t", "600", "-m", mode, "-D"]).arg(data)).await?;
+    if !processes(data).is_empty() {
+        let mut command = tools.command_as_account("pg_ctl");
+        let stopped = run(command.args(["stop", "-w", "-t", "600", "-m", mode, "-D"]).arg(data)).await;
+        // It also complains about a server that ended without tidying up; what counts is who is left.
+        let deadline = Instant::now() + STOP_PATIENCE;
+        while !processes(data).is_empty() {
+            if Instant::now() > deadline {
+                stopped.with_context(|| format!("processes {:?} still work on {}", processes(data), data.display()))?;
+                bail!("processes {:?} still work on {}", processes(data), data.display());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     Ok(())
+}
+
+/// Every process of a server works in its data folder; one that has ended works nowhere.
+fn processes(data: &Path) -> Vec<u32> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mine = |pid: &u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder == data);
+    pids.filter(|pid| *pid != std::process::id()).filter(mine).collect()
 }

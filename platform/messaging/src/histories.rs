@@ -48,6 +48,13 @@ impl Histories {
         position > 0 && self.log_at(position) == log_id
     }
 
+    /// How much of what a reader had seen, up to a position of a log, is still so.
+    pub fn kept(&self, position: i64, log_id: &str) -> i64 {
+        let Some(seen) = self.0.iter().position(|history| history.log_id == log_id) else { return 0 };
+        let later = self.0[seen + 1..].iter().map(|history| history.after_position).min();
+        later.unwrap_or(position).min(position)
+    }
+
     /// Whether it was one of this log and was taken back when the log was restored.
     pub fn is_taken_back(&self, position: i64, log_id: &str) -> bool {
         !self.is_ours(position, log_id) && self.0.iter().any(|history| history.log_id == log_id)
@@ -80,6 +87,8 @@ mod tests {
         let twice = histories(&[(0, "a"), (10, "b"), (5, "c")]);
         assert_eq!((twice.log_at(5), twice.log_at(6), twice.log_at(12)), ("a", "c", "c"));
         assert!(twice.is_taken_back(7, "a") && twice.is_taken_back(11, "b"));
+        assert_eq!((twice.kept(12, "a"), twice.kept(12, "b"), twice.kept(12, "c")), (5, 5, 12));
+        assert_eq!((twice.kept(3, "a"), twice.kept(3, "stranger")), (3, 0));
         let at_the_same_place = histories(&[(0, "a"), (10, "b"), (10, "c")]);
         assert_eq!(at_the_same_place.log_at(11), "c");
     }

@@ -5,6 +5,7 @@
 
 mod audit;
 mod connect;
+mod consumers;
 mod envelope;
 mod feed;
 mod histories;

@@ -4,6 +4,7 @@
 //! refused too, the stream stays in order, and a deposed leader cannot slip anything in. The stream itself then says how
 //! far it is: after any trouble the publisher asks, and goes on from there.
 
+use crate::consumers;
 use crate::envelope;
 use crate::histories::Histories;
 use crate::lease::Cursor;
@@ -57,6 +58,8 @@ pub(crate) struct Publisher<'a> {
     wake: Wake,
     /// Events that JetStream has refused for ever, and why.
     refused: HashMap<i64, String>,
+    /// Others' durable consumers come back when the stream is filled so far.
+    consumers_after: Option<i64>,
     /// Positions beyond the cursor that are in the stream already.
     ahead: HashSet<i64>,
 }
@@ -72,7 +75,18 @@ impl<'a> Publisher<'a> {
     ) -> Self {
         let context = stream::context(nats.clone());
         let wake = Wake::start(log.pool());
-        Self { log, context, options, histories, cursor, links, wake, refused: HashMap::new(), ahead: HashSet::new() }
+        Self {
+            log,
+            context,
+            options,
+            histories,
+            cursor,
+            links,
+            wake,
+            refused: HashMap::new(),
+            consumers_after: None,
+            ahead: HashSet::new(),
+        }
     }
 
     /// Publishes until asked to stop, whatever happens to NATS meanwhile.
@@ -106,6 +120,7 @@ impl<'a> Publisher<'a> {
 
     /// Makes the cursor say what is really in the stream.
     async fn resume(&mut self) -> Result<()> {
+        self.consumers_after = consumers::wait_for(self.log.pool()).await?;
         let wanted = *self.links.reseed.borrow_and_update();
         if let Some(from) = wanted {
             tracing::warn!(from, "rebuilding the stream from the log, as asked");
@@ -160,6 +175,9 @@ impl<'a> Publisher<'a> {
     /// Deletes the stream; it is filled again from `from` on.
     async fn rebuild(&mut self, from: i64) -> Result<()> {
         self.ahead.clear();
+        let pool = self.log.pool();
+        consumers::remember(pool, &self.context, &self.options.stream.name, &self.histories).await?;
+        self.consumers_after = consumers::wait_for(pool).await?;
         stream::delete(&self.context, &self.options.stream.name).await?;
         let (_, state) = stream::ensure(&self.context, &self.options.stream).await?;
         self.rewind(from - 1, state, from, true).await
@@ -255,6 +273,11 @@ impl<'a> Publisher<'a> {
         let mut verify = tokio::time::interval_at(tokio::time::Instant::now() + VERIFY_EVERY, VERIFY_EVERY);
         let published = counter!("relay_published_total");
         loop {
+            if self.consumers_after.is_some_and(|after| after <= self.cursor.position) {
+                let (found, _) = stream::ensure(&self.context, &self.options.stream).await?;
+                consumers::bring_back(self.log.pool(), &found, self.cursor.stream_from).await?;
+                self.consumers_after = None;
+            }
             while flight.len() < self.options.in_flight_max
                 && let Some(event) = page.pop_front()
             {

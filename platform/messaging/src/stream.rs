@@ -198,8 +198,14 @@ pub(crate) async fn newest(stream: &Stream, state: StreamState) -> Result<Option
     if state.messages == 0 {
         return Ok(None);
     }
-    let oldest = state.first_sequence.max(state.last_sequence.saturating_sub(SEARCHED_MESSAGES_MAX));
-    for sequence in (oldest..=state.last_sequence).rev() {
+    before(stream, state.last_sequence).await
+}
+
+/// The newest one at or before a sequence.
+pub(crate) async fn before(stream: &Stream, last: u64) -> Result<Option<Published>> {
+    let first = StreamState::from(stream.cached_info()).first_sequence.max(1);
+    let oldest = first.max(last.saturating_sub(SEARCHED_MESSAGES_MAX));
+    for sequence in (oldest..=last).rev() {
         if let Some(found) = get(stream, sequence).await? {
             return Ok(Some(found));
         }

@@ -1,0 +1,71 @@
+//! Others' durable consumers, carried over when the stream is rebuilt.
+//!
+//! Deleting a stream deletes its consumers. Before that, each one's settings and how far it had acknowledged go into the
+//! database; when the stream is filled that far again, it is made anew under the same name and goes on there.
+
+use crate::histories::Histories;
+use crate::stream;
+use anyhow::{Context as _, Result};
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{Config, DeliverPolicy};
+use async_nats::jetstream::stream::Stream;
+use futures::TryStreamExt;
+use sqlx::PgPool;
+use sqlx::types::Json;
+
+/// Remembers the durable consumers of a stream that is about to be deleted. One that has read what was taken back goes on
+/// with what came in its place.
+pub(crate) async fn remember(pool: &PgPool, context: &Context, name: &str, histories: &Histories) -> Result<()> {
+    let Some((found, _)) = stream::look(context, name).await? else { return Ok(()) };
+    let mut consumers = found.consumers();
+    while let Some(consumer) = consumers.try_next().await.context("asking for the stream's consumers")? {
+        if consumer.config.durable_name.is_none() {
+            continue;
+        }
+        let acknowledged = stream::before(&found, consumer.ack_floor.stream_sequence).await?;
+        let after = acknowledged.map_or(0, |message| histories.kept(message.position, &message.log_id));
+        tracing::info!(consumer = consumer.name, after, "remembering a durable consumer");
+        // What an earlier, interrupted rebuild has seen is nearer to the truth than a consumer made since.
+        sqlx::query(
+            "insert into eventstore.relay_consumers (name, config, after_position) values ($1, $2, $3)
+             on conflict (name) do nothing",
+        )
+        .bind(&consumer.name)
+        .bind(Json(&consumer.config))
+        .bind(after)
+        .execute(pool)
+        .await?;
+    }
+    Ok(())
+}
+
+/// How far the stream must be filled before the remembered consumers can be made again; none if there are none.
+pub(crate) async fn wait_for(pool: &PgPool) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar("select max(after_position) from eventstore.relay_consumers").fetch_one(pool).await
+}
+
+/// Makes the remembered consumers again. The stream begins with the position `from`.
+pub(crate) async fn bring_back(pool: &PgPool, found: &Stream, from: i64) -> Result<()> {
+    let remembered: Vec<(String, Json<Config>, i64)> =
+        sqlx::query_as("select name, config, after_position from eventstore.relay_consumers").fetch_all(pool).await?;
+    for (name, Json(config), after) in remembered {
+        // In a stream that was filled from nothing; if a stranger's message is in it, some events come again.
+        let sequence = u64::try_from(after - from + 2).unwrap_or(1).max(1);
+        if found.get_consumer::<Config>(&name).await.is_ok() {
+            tracing::warn!(consumer = name, "somebody has made a durable consumer again, it begins where they said");
+        } else if config.deliver_policy == DeliverPolicy::All {
+            // Unchanged, because its owner may declare it again, and then another beginning would be refused.
+            found.create_consumer(config).await.with_context(|| format!("making consumer {name} again"))?;
+            if let Err(error) = found.reset_consumer(&name, Some(sequence)).await {
+                tracing::warn!(consumer = name, error = %error, "it begins with the stream, because NATS is older than 2.14");
+            }
+        } else {
+            let config =
+                Config { deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: sequence }, ..config };
+            found.create_consumer(config).await.with_context(|| format!("making consumer {name} again"))?;
+        }
+        tracing::info!(consumer = name, after, "a durable consumer goes on");
+        sqlx::query("delete from eventstore.relay_consumers where name = $1").bind(&name).execute(pool).await?;
+    }
+    Ok(())
+}
