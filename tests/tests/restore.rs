@@ -218,6 +218,77 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     Ok(())
 }
 
+/// A snapshot of the volume is put back, without `ubos restore`: nobody has told the log that it went back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_went_back_by_other_means_is_healed() -> Result<()> {
+    let mut world = World::start().await?;
+    let (data, snapshot) = (world.postgres.data().to_owned(), world.path("snapshot"));
+    create(&world, "Before", &Uuid::now_v7().to_string()).await?;
+    world.expect(&["verify", "--wait-seconds", "60"])?;
+    for role in ROLES {
+        world.kill(role)?;
+    }
+    world.postgres.stop()?;
+    let copy = |from: &Path, to: &Path| -> Result<()> {
+        ensure!(Command::new("cp").arg("--archive").arg(from).arg(to).status()?.success(), "cp");
+        Ok(())
+    };
+    copy(&data, &snapshot)?;
+    world.postgres.restart()?;
+    for role in ROLES {
+        world.spawn(role)?;
+    }
+    for role in ROLES {
+        world.ready(role).await?;
+    }
+    let common: i64 = world.expect(&["log", "head"])?.trim().parse()?;
+    for turn in 0..10 {
+        create(&world, &format!("Lost {turn}"), &Uuid::now_v7().to_string()).await?;
+    }
+    world.expect(&["verify", "--wait-seconds", "60"])?;
+    for role in ROLES {
+        world.kill(role)?;
+    }
+    world.postgres.kill()?;
+    fs::remove_dir_all(&data)?;
+    copy(&snapshot, &data)?;
+    world.postgres.restart()?;
+    for role in ROLES {
+        world.spawn(role)?;
+    }
+    for role in ROLES {
+        world.ready(role).await?;
+    }
+
+    // Commands are taken, but nothing is published over what others have seen, and the log of the relay says why.
+    for turn in 0..3 {
+        create(&world, &format!("After {turn}"), &Uuid::now_v7().to_string()).await?;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while !fs::read_to_string(world.log(Role::Relay))?.contains("ubos restore heal") {
+        ensure!(Instant::now() < deadline, "the relay does not complain");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    expect_refusal(&world.ubos(&["restore", "heal"])?, "stop every role first")?;
+    for role in ROLES {
+        world.terminate(role, PATIENCE)?;
+    }
+    let healed = world.expect(&["restore", "heal"])?;
+    println!("{}", healed.trim());
+    ensure!(healed.contains(&format!("after position {common} ")), "not after {common}: {healed}");
+    for role in ROLES {
+        world.spawn(role)?;
+    }
+    for role in ROLES {
+        world.ready(role).await?;
+    }
+    println!("{}", world.expect(&["verify", "--wait-seconds", "60"])?);
+    let report = world.expect(&["restore", "report"])?;
+    println!("{}", report.trim());
+    ensure!(report.contains("10 events, 10 of them not in the log"), "{report}");
+    Ok(())
+}
+
 async fn database(world: &World) -> Result<PgConnection> {
     let server = world.postgres.url.rsplit_once('/').context("a URL")?.0;
     Ok(PgConnection::connect(&format!("{server}/ubos")).await?)

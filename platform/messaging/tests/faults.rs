@@ -291,14 +291,8 @@ async fn a_stream_of_another_log_is_neither_filled_nor_believed() {
     relay.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_relay_whose_log_went_back_in_time_publishes_nothing_until_told() {
-    let world = World::shared().await;
-    let relay = world.relay();
-    world.append(20).await;
-    world.published(20).await;
-    relay.stop().await;
-    // As after restoring a backup: the log ends earlier, and goes on with other events.
+/// As after restoring a backup: the log ends at 10.
+async fn go_back_to_10(world: &World) {
     let superuser = world.database.superuser().await;
     for sql in [
         "alter table eventstore.events disable trigger user",
@@ -308,12 +302,84 @@ async fn a_relay_whose_log_went_back_in_time_publishes_nothing_until_told() {
     ] {
         sqlx::query(sql).execute(&superuser).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_log_went_back_in_time_publishes_nothing_until_told() {
+    let world = World::shared().await;
+    let relay = world.relay();
+    world.append(20).await;
+    world.published(20).await;
+    relay.stop().await;
+    go_back_to_10(&world).await;
     world.append(5).await;
     let relay = world.relay();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(world.cursor().await, 20, "nothing was published");
     messaging::reseed(&world.log, &world.nats, &world.options, 1, |_| ()).await.unwrap();
     world.assert_stream_is_perfect(1, 15).await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_history_is_filled_without_being_asked_and_what_was_taken_back_is_kept() {
+    use async_nats::jetstream::consumer::{Consumer, pull};
+    use futures::StreamExt;
+    let world = World::shared().await;
+    let relay = world.relay();
+    world.append(20).await;
+    world.published(20).await;
+    // Two integrators: one has read everything, one only the beginning.
+    let stream = async_nats::jetstream::new(world.nats.clone()).get_stream(&world.options.stream.name).await.unwrap();
+    let read = async |consumer: &Consumer<pull::Config>, count: usize| {
+        let mut seen = vec![];
+        let mut messages = consumer.fetch().max_messages(count).messages().await.unwrap();
+        while let Some(message) = messages.next().await {
+            let message = message.unwrap();
+            let position = message.headers.as_ref().unwrap().get(messaging::POSITION).unwrap().as_str().to_owned();
+            seen.push(position.parse::<i64>().unwrap());
+            message.double_ack().await.unwrap();
+        }
+        seen
+    };
+    for (name, count) in [("eager", 20), ("slow", 4)] {
+        let config = pull::Config { durable_name: Some(name.to_owned()), ..pull::Config::default() };
+        let consumer = stream.create_consumer(config).await.unwrap();
+        assert_eq!(read(&consumer, count).await.len(), count);
+    }
+    relay.stop().await;
+    go_back_to_10(&world).await;
+    let begun: (i32, i64) = sqlx::query_as("select number, after_position from eventstore.begin_history('test', 10)")
+        .fetch_one(&world.owner)
+        .await
+        .unwrap();
+    assert_eq!(begun, (2, 10));
+    // Commands come before the relay does.
+    world.append(5).await;
+    let relay = world.relay();
+    let context = async_nats::jetstream::new(world.nats.clone());
+    let name = world.options.stream.name.clone();
+    eventually("both consumers are back", || async {
+        let Ok(stream) = context.get_stream(&name).await else { return false };
+        let found =
+            (stream.get_consumer::<pull::Config>("eager").await, stream.get_consumer::<pull::Config>("slow").await);
+        found.0.is_ok() && found.1.is_ok()
+    })
+    .await;
+    world.published(15).await;
+    world.assert_stream_is_perfect(1, 15).await;
+    let mut lost = vec![];
+    let evidence = messaging::taken_back(&world.log, &world.nats, &world.options, |event| {
+        lost.push(event.position);
+        Ok(())
+    });
+    let evidence = evidence.await.unwrap();
+    assert_eq!(lost, (11..=20).collect::<Vec<_>>(), "{evidence:?}");
+    let stream = context.get_stream(&name).await.unwrap();
+    let eager = stream.get_consumer("eager").await.unwrap();
+    assert_eq!(read(&eager, 5).await, [11, 12, 13, 14, 15], "goes on with what came instead");
+    let slow = stream.get_consumer("slow").await.unwrap();
+    assert_eq!(read(&slow, 11).await, (5..=15).collect::<Vec<_>>(), "misses nothing, repeats nothing");
     relay.stop().await;
 }
 
