@@ -147,10 +147,10 @@ impl Api {
         let (group, table) =
             found.ok_or_else(|| Problem::new(&code::NOT_FOUND, format!("nothing answers GET {}", request.path())))?;
         caller.require(table.resource().read)?;
-        if let Some(position) = min_position(request)? {
-            if let Err(at) = self.positions.reached(group.name, position, self.patience).await {
-                return Err(self.unknown(position).await.unwrap_or_else(|| behind(group, position, at)));
-            }
+        if let Some(position) = min_position(request)?
+            && let Err(at) = self.positions.reached(group.name, position, self.patience).await
+        {
+            return Err(self.unknown(position).await.unwrap_or_else(|| behind(group, position, at)));
         }
         Ok((group, table))
     }

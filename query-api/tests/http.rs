@@ -357,6 +357,12 @@ async fn min_position_waits_for_the_read_model_and_says_how_far_it_is_behind() {
     let (status, body) = json_of(response).await;
     assert_eq!((status.as_u16(), body["name"].as_str()), (200, Some("Written just now")));
 
+    // Beyond the log's end there is nothing to wait for: whoever was answered such a position knows another log.
+    let request = get(&path, &token).insert_header(("min-position", (head + 1).to_string())).to_request();
+    let (status, body) = json_of(call_service(&app, request).await).await;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (409, Some("position-unknown")), "{body}");
+    assert_eq!((body["position"].as_i64(), body["retryable"].as_bool()), (Some(head), Some(false)));
+
     let started = Instant::now();
     let request = get("/v1/crm/clients", &token).insert_header(("min-position", "1")).to_request();
     assert_eq!(call_service(&app, request).await.status(), 200);

@@ -98,6 +98,9 @@ pub struct RestoreArguments {
     /// Everything up to this position, and nothing later than the commit that it is in.
     #[arg(long)]
     to_position: Option<i64>,
+    /// From this base backup, for example because a newer one is damaged; the newest that leads there unless given.
+    #[arg(long)]
+    backup: Option<String>,
     /// Which past, if there are several because of an earlier restore; the newest unless given.
     #[arg(long)]
     timeline: Option<u32>,
@@ -172,7 +175,7 @@ pub async fn backup(settings: &Settings, verb: BackupVerb) -> Result<()> {
 
 /// `ubos restore …`. Without a subcommand it needs no settings: on the day it is needed there may be none.
 pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: RestoreArguments) -> Result<()> {
-    let RestoreArguments { from, data, to_time, to_position, timeline, json, tools, verb } = arguments;
+    let RestoreArguments { from, data, to_time, to_position, backup, timeline, json, tools, verb } = arguments;
     match verb {
         Some(RestoreVerb::Report { to }) => return report(&settings()?, to).await,
         Some(RestoreVerb::Heal { after }) => return heal(&settings()?, after).await,
@@ -184,7 +187,7 @@ pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: Res
         (None, None) => Target::Latest,
     };
     let folder = Folder::open(&from.context("--from")?)?;
-    let options = RestoreOptions { data: data.context("--data")?, target, timeline };
+    let options = RestoreOptions { data: data.context("--data")?, target, backup, timeline };
     let restored = backup::restore(&folder, &tools.find()?, &options, &say).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&restored)?);

@@ -110,7 +110,7 @@ async fn whoever_writes_reads_what_he_wrote(world: &World) -> Result<()> {
         ensure!(read.body["name"] == format!("Writer {turn}"), "{read:?}");
     }
     let ahead = world.get("/v1/crm/clients", Some(1_000_000_000)).await?;
-    ensure!((ahead.status, &ahead.body["code"]) == (503, &json!("projection-behind")), "{ahead:?}");
+    ensure!((ahead.status, &ahead.body["code"]) == (409, &json!("position-unknown")), "{ahead:?}");
     Ok(())
 }
 

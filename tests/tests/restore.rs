@@ -101,6 +101,9 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
         "the log ends at {head}; position {last} at {moment} is what will be restored; {in_flight} runs in flight"
     ));
 
+    let status: Value = serde_json::from_str(&world.expect(&["relay", "status", "--json"])?)?;
+    let epoch = status["stream_epoch"].as_i64();
+
     // Query-api and projections are left running; they must not survive the other past.
     for role in [Role::CommandApi, Role::Relay, Role::Workflow] {
         world.kill(role)?;
@@ -155,6 +158,8 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     let verified = world.expect(&["verify", "--wait-seconds", "60"])?;
     println!("{verified}");
     say("verified: 0 differences");
+    let status: Value = serde_json::from_str(&world.expect(&["relay", "status", "--json"])?)?;
+    ensure!(status["stream_epoch"].as_i64() > epoch, "the stream has no new epoch: {status}");
 
     // What was published and is no more: exactly what came after the moment, from JetStream's copy.
     let file = world.path("taken-back.jsonl");
@@ -163,7 +168,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     let lines = fs::read_to_string(&file)?;
     let taken: Vec<i64> = lines
         .lines()
-        .map(|line| Ok(serde_json::from_str::<Value>(line)?["position"].as_i64().context("a position")?))
+        .map(|line| serde_json::from_str::<Value>(line)?["position"].as_i64().context("a position"))
         .collect::<Result<_>>()?;
     ensure!(taken == (last + 1..=head).collect::<Vec<_>>(), "{} events instead of {}", taken.len(), head - last);
 
@@ -208,7 +213,17 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
         ));
         fs::remove_dir_all(beside)?;
     }
-    world.expect(&["backup", "create", "--to", &backups])?;
+    let older = fs::read_dir(world.backups().join("base"))?.next().context("a base backup")??.file_name();
+    let newer: Value = serde_json::from_str(&world.expect(&["backup", "create", "--to", &backups])?)?;
+    let newer = newer["label"].as_str().context("a label")?;
+    let damaged = world.backups().join("base").join(newer).join("data/PG_VERSION");
+    fs::rename(&damaged, world.path("PG_VERSION"))?;
+    expect_refusal(&restore(&world, &world.path("older"), &[])?, "PG_VERSION")?;
+    let from_older = restore(&world, &world.path("older"), &["--backup", &older.to_string_lossy()])?;
+    ensure!(from_older.status.success(), "{}", String::from_utf8_lossy(&from_older.stderr));
+    say("with a damaged newest backup, the older one leads as far");
+    fs::remove_dir_all(world.path("older"))?;
+    fs::rename(world.path("PG_VERSION"), &damaged)?;
     println!("{}", world.expect(&["backup", "prune", "--from", &backups, "--keep", "1"])?.trim());
     let latest = restore(&world, &world.path("latest"), &["--json"])?;
     ensure!(latest.status.success(), "{}", String::from_utf8_lossy(&latest.stderr));
@@ -223,6 +238,10 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
 async fn a_database_that_went_back_by_other_means_is_healed() -> Result<()> {
     let mut world = World::start().await?;
     let (data, snapshot) = (world.postgres.data().to_owned(), world.path("snapshot"));
+    let backups = world.backups().display().to_string();
+    let refused = world.ubos(&["backup", "create", "--to", &backups])?;
+    expect_refusal(&refused, "archive_mode is off (needs a restart), archive_command is empty")?;
+    ensure!(String::from_utf8_lossy(&refused.stderr).contains("archive_command = '"), "it says what to set");
     create(&world, "Before", &Uuid::now_v7().to_string()).await?;
     world.expect(&["verify", "--wait-seconds", "60"])?;
     for role in ROLES {

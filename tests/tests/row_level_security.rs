@@ -9,6 +9,8 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("eventstore.head", "the log's last position"),
     ("eventstore.relay", "the relay's lease and cursor"),
     ("eventstore.relay_marks", "when which positions were published"),
+    ("eventstore.relay_consumers", "others' durable consumers while the stream is rebuilt"),
+    ("eventstore.histories", "the names of the log"),
     ("projections.checkpoints", "how far each group has read"),
     ("projections.tables", "which tables make a group"),
     ("projections.groups", "which groups there are"),

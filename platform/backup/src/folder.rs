@@ -117,7 +117,9 @@ impl Folder {
         for folder in ["base", "wal"] {
             ensure!(root.join(folder).is_dir(), "{} is no backup folder: it has no folder {folder}", root.display());
         }
-        ensure!(!root.to_string_lossy().contains(['\'', '%', '\\']), "a backup folder's path has no quotes, % or \\");
+        // It becomes part of a shell command in PostgreSQL's settings.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:".contains(c);
+        ensure!(root.to_string_lossy().chars().all(plain), "the path {} is not plain enough", root.display());
         Ok(Self { root })
     }
 
@@ -160,15 +162,16 @@ impl Folder {
             if folder.to_string_lossy().ends_with(UNFINISHED) {
                 continue;
             }
-            let record = folder.join(RECORD);
-            let text = fs::read(&record)
-                .with_context(|| format!("base backup {} is incomplete: {RECORD} is missing", folder.display()))?;
-            let backup: Backup =
-                serde_json::from_slice(&text).with_context(|| format!("reading {}", record.display()))?;
-            backups.push(backup);
+            backups.push(read(&folder)?);
         }
         backups.sort_by_key(|backup| backup.end.at);
         Ok(backups)
+    }
+
+    /// One complete base backup.
+    pub fn backup(&self, label: &str) -> Result<Backup> {
+        ensure!(self.base(label).is_dir(), "there is no base backup {label}");
+        read(&self.base(label))
     }
 
     pub(crate) fn archive(&self, backup: &Backup) -> Result<Archive> {
@@ -256,4 +259,11 @@ impl Folder {
         pruned.wal_files = before - fs::read_dir(self.wal())?.count().min(before);
         Ok(pruned)
     }
+}
+
+fn read(folder: &Path) -> Result<Backup> {
+    let record = folder.join(RECORD);
+    let text = fs::read(&record)
+        .with_context(|| format!("base backup {} is incomplete: {RECORD} is missing", folder.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("reading {}", record.display()))
 }

@@ -49,6 +49,8 @@ pub struct RestoreOptions {
     pub data: PathBuf,
     /// Which moment.
     pub target: Target,
+    /// From which base backup; the newest that leads to the moment if none is named.
+    pub backup: Option<String>,
     /// Which past, if the archive has several because it was restored before; the newest if none is named.
     pub timeline: Option<u32>,
 }
@@ -156,7 +158,10 @@ pub async fn restore(folder: &Folder, tools: &Tools, options: &RestoreOptions, s
 
 /// The newest base backup that is complete before the target and in the past of the timeline.
 fn choose(folder: &Folder, options: &RestoreOptions) -> Result<(Backup, u32)> {
-    let backups = folder.backups()?;
+    let backups = match &options.backup {
+        Some(label) => vec![folder.backup(label)?],
+        None => folder.backups()?,
+    };
     let Some(newest) = backups.last() else { bail!("there is no complete base backup") };
     let archive = folder.archive(newest)?;
     let timeline = options.timeline.unwrap_or_else(|| archive.newest_timeline(newest.timeline));

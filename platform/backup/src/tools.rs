@@ -33,7 +33,6 @@ impl Tools {
         let mut command = Command::new(self.bin.join(program));
         // Messages are read, so they must not be translated; a role's settings are no tool's business.
         command.env("LC_ALL", "C").env_remove("PGDATA").env_remove("PGPORT").env_remove("PGHOST").current_dir("/");
-        command.kill_on_drop(false);
         command
     }
 
