@@ -300,7 +300,7 @@ async fn go_back_to_10(world: &World) {
         "delete from eventstore.events where position > 10",
         "update eventstore.head set position = 10",
     ] {
-        sqlx::query(sql).execute(&superuser).await.unwrap();
+        sqlx::query(sql).execute(&superuser).await.expect("a superuser may");
     }
 }
 
