@@ -17,7 +17,7 @@ pub(crate) fn checked(column: &Column, text: &str) -> Result<String, String> {
         }
         Kind::Text if text.contains('\0') => Err("expected text without NUL characters".to_owned()),
         // One mailbox has one spelling; see `kernel::Email`.
-        Kind::Text if column.schema.to_string().contains("\"format\":\"email\"") => Ok(text.trim().to_lowercase()),
+        Kind::Text if column.schema.to_string().contains("\"format\":\"idn-email\"") => Ok(text.trim().to_lowercase()),
         Kind::Text => Ok(text.to_owned()),
         Kind::Json => Err("this cannot be compared".to_owned()),
     }
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn an_address_is_found_in_any_spelling() {
-        let email = Column { schema: json!({ "format": "email" }), ..column(Kind::Text) };
+        let email = Column { schema: json!({ "format": "idn-email" }), ..column(Kind::Text) };
         assert_eq!(checked(&email, " Ada@Example.COM "), Ok("ada@example.com".to_owned()));
     }
 

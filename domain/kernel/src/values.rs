@@ -53,7 +53,7 @@ texts! {
     /// Free text of up to 5,000 characters; may have lines.
     Text = |text| bounded(text, 5_000), { "type": "string", "maxLength": 5000 };
     /// An e-mail address, trimmed and lower-cased so that one mailbox has one spelling.
-    Email = email, { "type": "string", "format": "email", "maxLength": 254 };
+    Email = email, { "type": "string", "format": "idn-email", "maxLength": 254 };
     /// A telephone number in E.164: `+4930123456`.
     Phone = phone, { "type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$" };
     /// A key that people and definitions write: `onboarding_project`.
@@ -227,6 +227,6 @@ mod tests {
     fn a_personal_field_is_marked_in_the_schema() {
         let schema = crate::schema_of::<Personal<Email>>();
         assert_eq!(schema.get("x-personal"), Some(&true.into()));
-        assert_eq!(schema.get("format"), Some(&"email".into()));
+        assert_eq!(schema.get("format"), Some(&"idn-email".into()));
     }
 }

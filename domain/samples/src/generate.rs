@@ -19,7 +19,7 @@ const DEPTH_MAX: usize = 3;
 /// Texts that are easy to get wrong: two spellings of one name, quotes, the escapes of COPY, letters beyond ASCII.
 const TEXTS: &[&str] =
     &["Ada", "ada", "Ada Ltd", "Contracts", "\"quoted\" \\N 'x' %s", "Zoë ☃ 𝔘", "<b>&amp;</b> {{ event.id }}", "0"];
-const EMAILS: &[&str] = &["ada@engines.example", "bob@engines.example", "Eve+x@Engines.example"];
+const EMAILS: &[&str] = &["ada@engines.example", "zoë@bücher.example", "Eve+x@Engines.example"];
 const NUMBERS: &[i64] = &[0, 1, 2, 5, 10, 30, 60, 365];
 
 /// Makes one command's body.
@@ -135,7 +135,7 @@ impl Generator<'_> {
             Some("uuid") => return self.id(field).to_string(),
             Some("date-time") => return self.time().to_rfc3339(),
             Some("date") => return self.time().date_naive().to_string(),
-            Some("email") => return EMAILS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("idn-email") => return EMAILS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             _ => {}
         }
         if let Some(pattern) = keyword("pattern") {

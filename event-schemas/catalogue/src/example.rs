@@ -101,7 +101,7 @@ impl Maker<'_> {
             Some("time") => Some("09:00:00Z".to_owned()),
             Some("partial-time") => Some("09:00:00".to_owned()),
             Some("duration") => Some("PT30M".to_owned()),
-            Some("email") => Some("ada@example.com".to_owned()),
+            Some("idn-email") => Some("ada@example.com".to_owned()),
             Some("uri") => Some("https://example.com/".to_owned()),
             _ => None,
         };
@@ -161,7 +161,7 @@ mod tests {
             "type": "object",
             "properties": {
                 "id": { "type": "string", "format": "uuid" },
-                "email": { "type": ["string", "null"], "format": "email" },
+                "email": { "type": ["string", "null"], "format": "idn-email" },
                 "phone": { "type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$" },
                 "zone": { "type": "string", "examples": ["Europe/Berlin"] },
                 "minutes": { "type": "integer", "minimum": 5, "maximum": 20 },
