@@ -126,6 +126,15 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     ensure!(restored.status.success(), "the restore failed");
     let rto = Instant::now();
     world.postgres.restart()?;
+    // Nobody has read beyond the log: checkpoints were committed with what they count, so they came back with it.
+    let mut database = self::database(&world).await?;
+    let (read, taken_in): (i64, i64) = sqlx::query_as(
+        "select (select max(position) from projections.checkpoints), (select max(position) from engine.checkpoint)",
+    )
+    .fetch_one(&mut database)
+    .await?;
+    say(&format!("before any role starts, read models are at {read} and the workflow engine at {taken_in} of {last}"));
+    ensure!(read <= last && taken_in <= last, "a checkpoint is ahead of the log");
     for role in [Role::QueryApi, Role::Projections] {
         // Nobody has asked it anything since; it finds out before it answers.
         let deadline = Instant::now() + PATIENCE;
@@ -149,7 +158,6 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     ));
 
     // The log is what it was, to the byte; then everything that follows from it.
-    let mut database = self::database(&world).await?;
     let restored_to: i64 = sqlx::query_scalar("select after_position from eventstore.histories where number = 2")
         .fetch_one(&mut database)
         .await?;
