@@ -1,0 +1,125 @@
+"""The evidence folder in a shape that the checks can ask."""
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from sys import intern
+from typing import Any, Iterator
+
+
+def lines(file: Path) -> Iterator[dict[str, Any]]:
+    with file.open() as text:
+        for line in text:
+            yield json.loads(line)
+
+
+def canonical(value: Any) -> bytes:
+    """Ten bytes that are equal for equal JSON values, however they are spelt."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(text.encode(), digest_size=10).digest()
+
+
+@dataclass(slots=True)
+class Event:
+    """An event of the log, without what only one check asks for."""
+
+    position: int
+    id: str
+    tenant: str
+    kind: str
+    aggregate: str
+    sequence: int
+    type: str
+    version: int
+    payload: Any
+    digest: bytes
+    actor: dict[str, Any]
+    command: str
+    correlation: str | None
+    causation: str | None
+    at: str
+
+
+@dataclass
+class Operation:
+    """Everything that a client did to get one thing done."""
+
+    number: int
+    requests: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def first(self) -> dict[str, Any]:
+        return self.requests[0]
+
+    @property
+    def invoked(self) -> float:
+        return min(request["invoked"] for request in self.requests)
+
+    @property
+    def oks(self) -> list[dict[str, Any]]:
+        return [request for request in self.requests if request["outcome"] == "ok"]
+
+    @property
+    def outcome(self) -> str:
+        """`ok` if any request was; `fail` if the last word is a refusal and every other request is one too."""
+        outcomes = {request["outcome"] for request in self.requests}
+        if "ok" in outcomes:
+            return "ok"
+        return "fail" if outcomes == {"fail"} else "info"
+
+
+class Evidence:
+    """One folder. Files are read when a check asks for them, and kept if more than one does."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.run: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
+        self.faults = list(self.optional("faults.jsonl"))
+        self.events: list[Event] = []
+        for row in lines(self.folder / "log" / "events.jsonl"):
+            metadata = row["metadata"]
+            self.events.append(
+                Event(
+                    position=row["position"],
+                    id=row["event_id"],
+                    tenant=intern(row["tenant_id"]),
+                    kind=intern(row["aggregate_type"]),
+                    aggregate=intern(row["aggregate_id"]),
+                    sequence=row["sequence"],
+                    type=intern(row["event_type"]),
+                    version=row["event_version"],
+                    payload=row["payload"],
+                    digest=canonical(row["payload"]),
+                    actor=metadata["actor"],
+                    command=intern(metadata["command"]),
+                    correlation=metadata.get("correlation_id"),
+                    causation=metadata.get("causation_id"),
+                    at=row["recorded_at"],
+                )
+            )
+        self.at_position = {event.position: event for event in self.events}
+        self.streams: dict[tuple[str, str, str], list[Event]] = defaultdict(list)
+        for event in self.events:
+            self.streams[event.tenant, event.kind, event.aggregate].append(event)
+        operations: dict[int, Operation] = {}
+        for request in self.optional("history.jsonl"):
+            operations.setdefault(request["op"], Operation(request["op"])).requests.append(request)
+        self.operations = list(operations.values())
+        self.commands = [operation for operation in self.operations if operation.first["kind"] == "command"]
+        self.queries = [operation for operation in self.operations if operation.first["kind"] == "query"]
+        self.seeded = int(self.run.get("demo_until_position") or 0)
+
+    def optional(self, name: str) -> Iterator[dict[str, Any]]:
+        file = self.folder / name
+        return lines(file) if file.exists() else iter(())
+
+    def has(self, name: str) -> bool:
+        return (self.folder / name).exists()
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.folder / name).read_text())
+
+    def injected(self, *kinds: str) -> bool:
+        return any(fault["kind"] in kinds for fault in self.faults)

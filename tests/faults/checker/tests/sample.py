@@ -1,0 +1,165 @@
+"""A small run in which everything is right, as plain data that a test can spoil."""
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+TENANT = "00000000-0000-7000-8000-00000000000a"
+LOG = "00000000-0000-7000-8000-0000000000ff"
+USER = {"kind": "user", "id": "00000000-0000-7000-8000-000000000001"}
+
+
+def uid(number: int) -> str:
+    return f"00000000-0000-7000-8000-{number:012x}"
+
+
+def at(position: int) -> str:
+    return f"2026-11-23T12:00:{position:02d}.000000+00:00"
+
+
+CLIENT, CONTACT, APPOINTMENT, RUN, MADE = uid(0x100), uid(0x200), uid(0x300), uid(0x400), uid(0x500)
+WORKFLOW = {"kind": "workflow", "run_id": RUN, "definition": "client_onboarding"}
+BOOKED = {
+    "event_type_id": uid(0x700), "event_type_key": "helpdesk_call", "event_type_name": "Helpdesk call", "host_id": uid(0x701),
+    "starts_at": at(0), "ends_at": at(30), "blocked_from": at(0), "blocked_until": at(30), "time_zone": "Europe/Berlin",
+    "client_name": "Guest", "invitee_name": "c1/000003", "invitee_email": "guest@a.example", "manage_path": "/m", "cancel_path": "/c",
+}
+STARTED = {
+    "definition_id": uid(0x600), "definition": "client_onboarding", "definition_version": 1, "definition_hash": "h",
+    "document": {}, "steps": ["contact"], "depth": 0,
+    "trigger": {"event_id": uid(0x1004), "event_type": "appointment.booked", "event_version": 1, "domain": "scheduling",
+                "aggregate_type": "scheduling.appointment", "aggregate_id": APPOINTMENT, "sequence": 1, "position": 4,
+                "recorded_at": at(4), "payload": BOOKED, "correlation_id": uid(0x2004)},
+}
+
+# type, aggregate type, aggregate, sequence, payload, actor, command, causation
+EVENTS = [
+    ("client.created", "crm.client", CLIENT, 1, {"name": "c1/000001", "kind": "organisation"}, USER, "crm.client.create", None),
+    ("client.renamed", "crm.client", CLIENT, 2, {"name": "c1/000002"}, USER, "crm.client.rename", None),
+    ("contact.created", "crm.contact", CONTACT, 1, {"name": "c2/000001", "email": "x@claims.example"}, USER, "crm.contact.create", None),
+    ("appointment.booked", "scheduling.appointment", APPOINTMENT, 1, BOOKED, USER, "scheduling.appointment.book", None),
+    ("run.started", "workflow.run", RUN, 1, STARTED, WORKFLOW, "workflow.run.start", uid(0x1004)),
+    ("contact.created", "crm.contact", MADE, 1, {"name": "Guest", "email": "guest@a.example"}, WORKFLOW, "crm.contact.create", uid(0x1004)),
+    ("step.succeeded", "workflow.run", RUN, 2, {"action_index": 0, "step": "contact", "result": {}}, WORKFLOW, "workflow.run.record", uid(0x1004)),
+    ("run.succeeded", "workflow.run", RUN, 3, {}, WORKFLOW, "workflow.run.record", uid(0x1004)),
+]
+
+
+def event(position: int) -> dict[str, Any]:
+    kind, aggregate_type, aggregate, sequence, payload, actor, command, causation = EVENTS[position - 1]
+    correlation = uid(0x2000 + (4 if causation else position))
+    return {
+        "position": position, "event_id": uid(0x1000 + position), "tenant_id": TENANT, "domain": aggregate_type.split(".")[0],
+        "aggregate_type": aggregate_type, "aggregate_id": aggregate, "sequence": sequence, "event_type": kind,
+        "event_version": 2 if kind == "client.created" else 1, "payload": payload, "recorded_at": at(position),
+        "metadata": {"actor": actor, "command": command, "correlation_id": correlation}
+        | ({"causation_id": causation} if causation else {}),
+    }
+
+
+def message(row: dict[str, Any]) -> dict[str, Any]:
+    headers = {
+        "Nats-Msg-Id": row["event_id"], "ce-globalposition": str(row["position"]), "ce-tenantid": row["tenant_id"],
+        "ce-subject": row["aggregate_id"], "ce-aggregateversion": str(row["sequence"]), "ce-type": row["event_type"],
+        "Ubos-Log": LOG,
+    }
+    return {"sequence": row["position"], "subject": "ubos.events.x", "headers": {k: [v] for k, v in headers.items()},
+            "payload": json.dumps(row["payload"]), "time": row["recorded_at"]}
+
+
+def command(number: int, client: str, name: str, path: str, body: dict, answer: tuple | None, **changes: Any) -> dict[str, Any]:
+    return {
+        "request": number, "op": number, "client": client, "tenant": TENANT, "kind": "command", "name": name, "method": "POST",
+        "path": path, "body": body, "key": f"key-{number}", "if_match": None, "min_position": None,
+        "counter": int(body["name"].split("/")[1]) if "/" in body.get("name", "") else None,
+        "invoked": number * 1.0, "completed": number + 0.5, "outcome": "ok" if answer else "info",
+        "status": 200 if answer else None, "code": None, "retry_after": None, "position": None,
+        "answer": dict(zip(("id", "version", "position", "replayed"), (*answer, False))) if answer else None,
+    } | changes
+
+
+def query(number: int, version: int, name: str, min_position: int | None, **changes: Any) -> dict[str, Any]:
+    return command(number, "c1", "crm.client.read", f"/v1/crm/clients/{CLIENT}", {}, None) | {
+        "kind": "query", "method": "GET", "key": None, "body": None, "min_position": min_position, "outcome": "ok",
+        "status": 200, "answer": {"id": CLIENT, "version": version, "name": name}, "position": min_position,
+    } | changes
+
+
+def files() -> dict[str, Any]:
+    """Every file of the folder: a list is written as lines."""
+    events = [event(position) for position in range(1, len(EVENTS) + 1)]
+    booking = {"event_type": "helpdesk_call", "invitee": {"name": "c1/000003", "email": "guest@a.example"}}
+    rename = f"/v1/crm/clients/{CLIENT}/rename"
+    history = [
+        command(1, "c1", "crm.client.create", "/v1/crm/clients", {"name": "c1/000001"}, (CLIENT, 1, 1)),
+        command(2, "c1", "crm.client.rename", rename, {"name": "c1/000002"}, (CLIENT, 2, 2), if_match=1),
+        command(3, "c2", "crm.contact.create", "/v1/crm/contacts", {"name": "c2/000001", "email": "x@claims.example"}, (CONTACT, 1, 3)),
+        command(4, "c1", "scheduling.appointment.book", "/v1/scheduling/appointments", booking, (APPOINTMENT, 1, 4), counter=3),
+        command(5, "c3", "crm.contact.create", "/v1/crm/contacts", {"name": "c3/000001", "email": "x@claims.example"}, None,
+                outcome="fail", status=409, code="crm.contact.email.taken"),
+        command(6, "c3", "crm.client.create", "/v1/crm/clients", {"name": "c3/000002"}, None),
+        command(7, "c3", "crm.client.rename", rename, {"name": "c3/000003"}, None, if_match=1, outcome="fail", status=412,
+                code="version-mismatch"),
+        command(8, "c1", "crm.client.create", "/v1/crm/clients", {"name": "c1/000009"}, None, key="key-1", outcome="fail",
+                status=422, code="idempotency-key-reused"),
+        query(9, 2, "c1/000002", 2),
+        query(10, 2, "c1/000002", None),
+    ]
+    keys = [(1, CLIENT, 1, 1), (2, CLIENT, 2, 2), (3, CONTACT, 1, 3), (4, APPOINTMENT, 1, 4)]
+    streams = {}
+    for row in events:
+        stream = row["tenant_id"], row["aggregate_type"], row["aggregate_id"]
+        first = streams.get(stream, {}).get("first_position", row["position"])
+        streams[stream] = {"tenant_id": stream[0], "aggregate_type": stream[1], "aggregate_id": stream[2],
+                           "version": row["sequence"], "first_position": first, "position": row["position"]}
+    contact = {"tenant_id": TENANT, "version": 1, "phone": None, "client_id": None, "clients": [], "archived": False}
+    return copy.deepcopy({
+        "run.json": {"seed": 1, "seconds": 10, "commit": "abc", "tenants": [TENANT], "demo_until_position": 0, "converged": True},
+        "history.jsonl": history,
+        "faults.jsonl": [{"at": 1.0, "kind": "kill", "target": "relay-1", "detail": {}}],
+        "integrator.jsonl": [
+            {"at": row["position"], "sequence": row["position"], "subject": "s", "id": row["event_id"], "position": row["position"],
+             "version": row["sequence"], "aggregate": row["aggregate_id"],
+             "sha256": hashlib.sha256(json.dumps(row["payload"]).encode()).hexdigest()}
+            for row in events
+        ],
+        "log/events.jsonl": events,
+        "log/streams.jsonl": list(streams.values()),
+        "log/head.jsonl": [{"shard": 0, "position": len(events)}],
+        "log/idempotency.jsonl": [
+            {"tenant_id": TENANT, "scope": "user x", "key": f"key-{n}", "aggregate_id": i, "version": v, "position": p, "created": v == 1}
+            for n, i, v, p in keys
+        ],
+        "log/claims.jsonl": [{"tenant_id": TENANT, "scope": "crm.contact.email", "value": "x@claims.example"}],
+        "log/snapshots.jsonl": [{"tenant_id": TENANT, "aggregate_type": "crm.client", "aggregate_id": CLIENT, "version": 2}],
+        "log/relay.jsonl": [{"log_id": LOG, "position": len(events), "stream_from": 1}],
+        "log/relay_marks.jsonl": [{"after_position": 0, "up_to_position": 5}, {"after_position": 5, "up_to_position": len(events)}],
+        "stream/messages.jsonl": [message(row) for row in events],
+        "stream/info.json": {"config": {}, "state": {"last_seq": len(events)}},
+        "stream/consumers.json": [{"name": "durable", "ack_floor": {"stream_seq": 3}}],
+        "read/crm.clients.jsonl": [
+            {"tenant_id": TENANT, "position": 2, "id": CLIENT, "version": 2, "created_at": at(1), "updated_at": at(2),
+             "name": "c1/000002", "kind": "organisation", "email": None, "phone": None, "status": "prospect", "owner_id": None,
+             "tags": [], "blocked_reason": None}
+        ],
+        "read/crm.contacts.jsonl": [
+            contact | {"id": CONTACT, "position": 3, "created_at": at(3), "updated_at": at(3), "name": "c2/000001", "email": "x@claims.example"},
+            contact | {"id": MADE, "position": 6, "created_at": at(6), "updated_at": at(6), "name": "Guest", "email": "guest@a.example"},
+        ],
+        "read/projections.checkpoints.jsonl": [{"group_name": "crm", "slot": "live", "position": len(events), "events": len(events)}],
+        "read/projections.parked.jsonl": [],
+        "read/workflow.runs.jsonl": [{"id": RUN, "status": "completed"}],
+        "engine/tasks.jsonl": [],
+    })
+
+
+def write(folder: Path, contents: dict[str, Any]) -> None:
+    for name, content in contents.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".jsonl"):
+            file.write_text("".join(json.dumps(line) + "\n" for line in content))
+        else:
+            file.write_text(json.dumps(content))
