@@ -10,7 +10,7 @@ use metrics::gauge;
 use sqlx::PgPool;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +66,7 @@ impl Default for EngineOptions {
 pub struct Engine {
     stopping: CancellationToken,
     parts: Vec<JoinHandle<()>>,
+    ended: watch::Receiver<u64>,
 }
 
 impl Engine {
@@ -73,7 +74,8 @@ impl Engine {
     pub fn start(pool: PgPool, bus: CommandBus, events: Arc<dyn Events>, options: EngineOptions) -> Self {
         let stopping = CancellationToken::new();
         let tasks = Tasks::new(pool.clone(), options.lease);
-        let worker = Worker { bus, tasks: tasks.clone(), stopping: stopping.clone() };
+        let (ending, ended) = watch::channel(0);
+        let worker = Worker { bus, tasks: tasks.clone(), stopping: stopping.clone(), ended: Arc::new(ending) };
         let woken = Arc::new(Notify::new());
         let intake = Intake { pool, events, worker: worker.clone(), woken: woken.clone(), stopping: stopping.clone() };
         let parts = vec![
@@ -81,7 +83,12 @@ impl Engine {
             tokio::spawn(dispatch(worker, woken, options.clone())),
             tokio::spawn(upkeep(tasks, options.lease / 3, stopping.clone())),
         ];
-        Self { stopping, parts }
+        Self { stopping, parts, ended }
+    }
+
+    /// How many runs this engine has brought to their end so far; for measurements.
+    pub fn ended(&self) -> watch::Receiver<u64> {
+        self.ended.clone()
     }
 
     /// Begins no further step, waits for the present ones, gives the runs back.

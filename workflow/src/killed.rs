@@ -6,13 +6,14 @@ use crate::tasks::{Task, Tasks};
 use crate::worker::Worker;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 fn worker(world: &World) -> Worker {
     let tasks = Tasks::new(world.pool.clone(), Duration::from_millis(1));
-    Worker { bus: world.bus.clone(), tasks, stopping: CancellationToken::new() }
+    Worker { bus: world.bus.clone(), tasks, stopping: CancellationToken::new(), ended: Arc::default() }
 }
 
 /// The next due run.

@@ -12,7 +12,9 @@ use event_store::{CommandBus, ExecuteError, Request};
 use kernel::{Actor, Command as _, Name, TenantId};
 use metrics::{counter, histogram};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use workflow_domain::run::RunCommand;
@@ -31,6 +33,8 @@ pub(crate) struct Worker {
     pub tasks: Tasks,
     /// No further step is begun once this is cancelled.
     pub stopping: CancellationToken,
+    /// Counts the runs that have ended here.
+    pub ended: Arc<watch::Sender<u64>>,
 }
 
 impl Worker {
@@ -46,6 +50,9 @@ impl Worker {
                 Next::At(Utc::now() + TimeDelta::milliseconds(500 + i64::from(rand::random::<u16>() % 1_500)))
             }
         };
+        if next == Next::Done {
+            self.ended.send_modify(|ended| *ended += 1);
+        }
         self.tasks.let_go(&task, &next).await.context("letting go of a run")
     }
 
