@@ -1,5 +1,6 @@
 //! The role `ubos workflow`: one intake, many workers, and a dispatcher between them.
 
+use crate::crew::Crew;
 use crate::intake::Intake;
 use crate::tasks::Tasks;
 use crate::worker::Worker;
@@ -10,8 +11,8 @@ use metrics::gauge;
 use sqlx::PgPool;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Where the engine gets the log from.
@@ -57,7 +58,7 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { runs_at_once: 32, lease: Duration::from_secs(15), poll_every: Duration::from_secs(1) }
+        Self { runs_at_once: 128, lease: Duration::from_secs(15), poll_every: Duration::from_secs(1) }
     }
 }
 
@@ -75,12 +76,12 @@ impl Engine {
         let stopping = CancellationToken::new();
         let tasks = Tasks::new(pool.clone(), options.lease);
         let (ending, ended) = watch::channel(0);
-        let worker = Worker { bus, tasks: tasks.clone(), stopping: stopping.clone(), ended: Arc::new(ending) };
-        let woken = Arc::new(Notify::new());
-        let intake = Intake { pool, events, worker: worker.clone(), woken: woken.clone(), stopping: stopping.clone() };
+        let worker = Worker::new(bus, tasks.clone(), stopping.clone(), ending);
+        let crew = Crew::new(worker, options.runs_at_once);
+        let intake = Intake { pool, events, crew: crew.clone(), stopping: stopping.clone() };
         let parts = vec![
             tokio::spawn(intake.run()),
-            tokio::spawn(dispatch(worker, woken, options.clone())),
+            tokio::spawn(dispatch(crew, options.clone())),
             tokio::spawn(upkeep(tasks, options.lease / 3, stopping.clone())),
         ];
         Self { stopping, parts, ended }
@@ -101,46 +102,60 @@ impl Engine {
     }
 }
 
+/// After a run ended while others are due, so long may it take until a part of the room is free: a look at the queue for
+/// each would cost a commit per run.
+const GATHERING: Duration = Duration::from_millis(3);
+
 /// Keeps as many due runs in work as there is room for.
-async fn dispatch(worker: Worker, woken: Arc<Notify>, options: EngineOptions) {
-    let mut working: JoinSet<()> = JoinSet::new();
+async fn dispatch(crew: Crew, options: EngineOptions) {
+    let (worker, tasks) = (crew.worker(), &crew.worker().tasks);
+    let enough = (options.runs_at_once / 4).max(1);
     while !worker.stopping.is_cancelled() {
-        let room = options.runs_at_once.saturating_sub(working.len());
-        let mut pause = options.poll_every;
-        if room > 0 {
-            match worker.tasks.take(room).await {
-                Ok(taken) => {
-                    let more = taken.len() == room;
-                    for task in taken {
-                        let (worker, held) = (worker.clone(), worker.tasks.hold(&task));
-                        working.spawn(async move {
-                            let _held = held;
-                            let run = task.run;
-                            if let Err(error) = worker.work(task).await {
-                                tracing::warn!(run_id = %run, error = format!("{error:#}"), "a run waits for its lease to end");
-                            }
-                        });
-                    }
-                    if !more && let Ok(Some(next)) = worker.tasks.next_due().await {
-                        // Due but not taken: another process has it in its hands just now.
-                        let wait = (next - Utc::now()).to_std().unwrap_or_default().max(Duration::from_millis(5));
-                        pause = pause.min(wait);
-                    }
+        let (mut pause, mut backlog) = (options.poll_every, false);
+        match take(&crew).await {
+            Ok(true) => backlog = true,
+            Ok(false) => {
+                if let Ok(Some(next)) = tasks.next_due().await {
+                    // Due but not taken: another process has it in its hands just now.
+                    let wait = (next - Utc::now()).to_std().unwrap_or_default().max(Duration::from_millis(5));
+                    pause = pause.min(wait);
                 }
-                Err(error) => tracing::warn!(error = %error, "due runs cannot be taken, trying again"),
             }
+            Err(error) => tracing::warn!(error = %error, "due runs cannot be taken, trying again"),
         }
+        crew.set_backlog(backlog);
         tokio::select! {
             () = worker.stopping.cancelled() => {}
-            () = woken.notified() => {}
-            Some(_) = working.join_next() => {}
+            () = tasks.woken.notified(), if !backlog => {}
+            () = crew.freed(), if backlog => {
+                let gathered = async { while crew.free() < enough { crew.freed().await } };
+                // Not enough came; then what is there is taken.
+                drop(tokio::time::timeout(GATHERING, gathered).await);
+            }
             () = tokio::time::sleep(pause) => {}
         }
     }
-    while working.join_next().await.is_some() {}
-    if let Err(error) = worker.tasks.give_back().await {
+    crew.finish().await;
+    tasks.flush().await;
+    if let Err(error) = tasks.give_back().await {
         tracing::warn!(error = %error, "runs could not be given back and wait for their lease to end");
     }
+}
+
+/// Takes as many due runs as there is room for. Whether there may be more.
+async fn take(crew: &Crew) -> Result<bool, sqlx::Error> {
+    // Some stay for runs that are noted while we ask.
+    let asked = crew.free().div_ceil(4) * 3;
+    let rooms: Vec<_> = std::iter::from_fn(|| crew.room()).take(asked.max(1)).collect();
+    if rooms.is_empty() {
+        return Ok(true);
+    }
+    let taken = crew.worker().tasks.take(rooms.len()).await?;
+    let more = taken.len() == rooms.len();
+    for (task, room) in taken.into_iter().zip(rooms) {
+        crew.work(task, room, None);
+    }
+    Ok(more)
 }
 
 /// Renews leases and counts.

@@ -3,41 +3,47 @@
 //! What a batch of events leads to is written in one transaction with the checkpoint. Whoever moves the checkpoint first
 //! wins, so any number of processes may read along; the others read again from where it stands then.
 
+use crate::crew::Crew;
 use crate::document::Document;
 use crate::engine::Events;
 use crate::expression::{compile, evaluate_tree, holds};
 use crate::references::equal_to_aggregate;
 use crate::scope::{Scope, causing_run, trigger_of, trigger_value};
-use crate::tasks::{start, wake};
-use crate::worker::Worker;
+use crate::tasks::{Start, Task, interval, wake};
 use anyhow::{Context as _, Result};
 use catalogue::AnyEvent;
-use crash_points::Point;
+use chrono::Utc;
 use event_store::RawEvent;
-use kernel::Aggregate as _;
+use kernel::{Aggregate as _, DefinitionId, Name};
 use metrics::{counter, gauge};
-use serde_json::{Value, json};
+use serde::Deserialize as _;
+use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use workflow_domain::Run;
+use workflow_domain::{Run, Shared};
 use workflow_events::{DefinitionEvent, RunEvent};
 
 /// Events of one transaction.
 const BATCH: usize = 500;
+/// How long an intake stands by after another one was faster.
+const STANDBY: Duration = Duration::from_millis(50);
 
 /// A published definition.
 #[derive(Debug, Clone)]
 struct Known {
-    name: String,
-    version: i32,
+    id: Uuid,
+    name: Name,
+    version: u32,
     hash: String,
     trigger_event_type: String,
-    document: Arc<Value>,
+    document: Shared<Value>,
+    /// None if this program cannot read it.
+    parsed: Option<Arc<Document>>,
     active: bool,
 }
 
@@ -53,13 +59,60 @@ struct Waiting {
     aggregate_id: Option<Uuid>,
 }
 
-type Definitions = HashMap<(Uuid, Uuid), Known>;
+/// What is stored of the log so far.
+#[derive(Debug, Default)]
+struct Kept {
+    position: i64,
+    definitions: HashMap<(Uuid, Uuid), Known>,
+    /// The definitions that an event of a tenant may trigger.
+    by_trigger: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
+    /// Whether any run may wait for an event.
+    has_waits: bool,
+}
+
+impl Kept {
+    fn put(&mut self, tenant: Uuid, known: Known) {
+        let (id, event_type) = (known.id, known.trigger_event_type.clone());
+        if let Some(before) = self.definitions.insert((tenant, id), known)
+            && let Some(ids) = self.by_trigger.get_mut(&tenant).and_then(|t| t.get_mut(&before.trigger_event_type))
+        {
+            ids.retain(|other| *other != id);
+        }
+        self.by_trigger.entry(tenant).or_default().entry(event_type).or_default().push(id);
+    }
+
+    fn triggered_by(&self, event: &RawEvent) -> impl Iterator<Item = &Known> {
+        let tenant = event.tenant_id.0;
+        let ids = self.by_trigger.get(&tenant).and_then(|by_type| by_type.get(&event.event_type));
+        let known = ids.into_iter().flatten().filter_map(move |id| self.definitions.get(&(tenant, *id)));
+        known.filter(|known| known.active)
+    }
+}
+
+/// What a batch of events leads to, in order.
+#[derive(Default)]
+struct Found {
+    starts: Vec<(Uuid, Uuid, Start)>,
+    writes: Vec<Write>,
+    /// Runs that have ended.
+    ended: Vec<(Uuid, Uuid)>,
+    /// What runs wait for.
+    waiting: Vec<Waiting>,
+}
+
+/// A change of the engine's tables that is too rare for a way of its own.
+enum Write {
+    Definition { tenant: Uuid, id: Uuid },
+    Flags { tenant: Uuid, id: Uuid, event: DefinitionEvent },
+    Keep { wait: Waiting, reason: Option<String> },
+    Matched { wait: Waiting, event: Value },
+    Wake { tenant: Uuid, run: Uuid },
+}
 
 pub(crate) struct Intake {
     pub pool: PgPool,
     pub events: Arc<dyn Events>,
-    pub worker: Worker,
-    pub woken: Arc<Notify>,
+    pub crew: Crew,
     pub stopping: CancellationToken,
 }
 
@@ -86,29 +139,32 @@ impl Intake {
 
     /// Reads from the stored checkpoint on, until something fails.
     async fn follow(&self, pause: &mut Duration) -> Result<()> {
-        let (mut position, mut definitions) = self.resume().await?;
+        let mut kept = self.resume().await?;
         loop {
-            let events = self.events.read(position, BATCH).await.context("reading events")?;
+            let events = self.events.read(kept.position, BATCH).await.context("reading events")?;
             let Some(last) = events.last().map(|event| event.position) else { continue };
-            match self.take_in(position, last, &events, &mut definitions).await? {
+            match self.take_in(last, &events, &mut kept).await? {
                 true => {
-                    position = last;
-                    gauge!("workflow_intake_position").set(position as f64);
-                    self.woken.notify_one();
+                    kept.position = last;
+                    gauge!("workflow_intake_position").set(last as f64);
                 }
-                // Another process was faster.
-                false => (position, definitions) = self.resume().await?,
+                false => {
+                    // Another process was faster, and will be again: both reading everything is of no use.
+                    tokio::time::sleep(STANDBY).await;
+                    kept = self.resume().await?;
+                }
             }
             *pause = Duration::from_millis(100);
         }
     }
 
     /// The checkpoint, and the definitions as they were there.
-    async fn resume(&self) -> Result<(i64, Definitions)> {
+    async fn resume(&self) -> Result<Kept> {
         let mut tx = self.pool.begin().await.context("opening a transaction")?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         let position = sqlx::query_scalar("select position from engine.checkpoint where name = 'intake'");
         let position: i64 = position.fetch_one(&mut *tx).await?;
+        let has_waits = sqlx::query_scalar("select exists (select from engine.waits)").fetch_one(&mut *tx).await?;
         type Row = (Uuid, Uuid, String, i32, String, String, Value, bool);
         let rows: Vec<Row> = sqlx::query_as(
             "select tenant_id, definition_id, name, version, hash, trigger_event_type, document,
@@ -117,132 +173,141 @@ impl Intake {
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
-        let known = |(tenant, id, name, version, hash, trigger_event_type, document, active): Row| {
-            ((tenant, id), Known { name, version, hash, trigger_event_type, document: Arc::new(document), active })
-        };
-        Ok((position, rows.into_iter().map(known).collect()))
+        let mut kept = Kept { position, has_waits, ..Kept::default() };
+        for (tenant, id, name, version, hash, trigger_event_type, document, active) in rows {
+            let (name, version) = (name.parse().context("a stored name")?, u32::try_from(version)?);
+            let parsed = parse(&name, &document);
+            let document = document.into();
+            kept.put(tenant, Known { id, name, version, hash, trigger_event_type, document, parsed, active });
+        }
+        Ok(kept)
     }
 
-    /// Stores what the events lead to, if the checkpoint still stands at `from`.
-    async fn take_in(
-        &self,
-        from: i64,
-        to: i64,
-        events: &[Arc<RawEvent>],
-        definitions: &mut Definitions,
-    ) -> Result<bool> {
-        let mut tx = self.pool.begin().await.context("opening a transaction")?;
-        let sql = "update engine.checkpoint set position = $2 where name = 'intake' and position = $1";
-        let moved = sqlx::query(sql).bind(from).bind(to).execute(&mut *tx).await.context("moving the checkpoint")?;
-        if moved.rows_affected() == 0 {
-            return Ok(false);
+    /// Stores what the events lead to, if the checkpoint still stands where we think.
+    async fn take_in(&self, to: i64, events: &[Arc<RawEvent>], kept: &mut Kept) -> Result<bool> {
+        let mut found = Found::default();
+        if kept.has_waits {
+            // Waits change with the checkpoint only: if it moves from where we think, they were these.
+            found.waiting = waits(&self.pool, events).await.context("reading what runs wait for")?;
         }
-        let mut waiting = waits(&mut tx, events).await.context("reading what runs wait for")?;
-        // A failure leaves the caller's definitions as they were, and it resumes from the stored ones anyway.
+        // A failure makes the caller resume from what is stored.
         for event in events {
             match event.aggregate_type.as_str() {
-                "workflow.definition" => definition(&mut tx, event, definitions).await?,
-                "workflow.run" => self.run_event(&mut tx, event, &mut waiting).await?,
+                "workflow.definition" => definition(event, kept, &mut found),
+                "workflow.run" => self.run_event(event, &mut found).await?,
                 _ => {
-                    self.trigger(&mut tx, event, definitions).await?;
-                    self.resolve(&mut tx, event, &mut waiting).await?;
+                    trigger(event, kept, &mut found);
+                    self.resolve(event, &mut found).await?;
                 }
             }
         }
-        crash_points::reach(Point::IntakeNoted);
-        tx.commit().await.context("committing the intake")?;
-        crash_points::reach(Point::IntakeCommitted);
-        Ok(true)
+        kept.has_waits |= found.writes.iter().any(|write| matches!(write, Write::Keep { .. }));
+        self.store(to, found, kept).await
     }
 
-    async fn trigger(
-        &self,
-        tx: &mut Transaction<'_, Postgres>,
-        event: &RawEvent,
-        definitions: &Definitions,
-    ) -> Result<()> {
-        let triggered = definitions.iter().filter(|((tenant, _), known)| {
-            *tenant == event.tenant_id.0 && known.active && known.trigger_event_type == event.event_type
-        });
-        for ((tenant, id), known) in triggered {
-            let trigger = trigger_of(event);
-            let document: Document = match serde_json::from_value((*known.document).clone()) {
-                Ok(document) => document,
-                Err(error) => {
-                    counter!("workflow_unreadable_definitions_total").increment(1);
-                    tracing::error!(definition = known.name, error = %error, "a stored definition cannot be read");
-                    continue;
-                }
-            };
-            let mut condition_error = None;
-            if let Some(condition) = &document.trigger.condition {
-                match holds(condition, &Scope::of([("event", trigger_value(&trigger))])) {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    // Neither yes nor no: an operator shall see it, so the run starts and stands still.
-                    Err(error) => condition_error = Some(error.message),
-                }
+    /// Stores what was found and moves the checkpoint. Runs that there is room for are set to work meanwhile.
+    async fn store(&self, to: i64, found: Found, kept: &Kept) -> Result<bool> {
+        let Found { starts, writes, ended, .. } = found;
+        let tasks = &self.crew.worker().tasks;
+        let (mut tenants, mut runs, mut held, mut texts) = (vec![], vec![], vec![], vec![]);
+        let mut at_work = HashMap::new();
+        for (tenant, run, start) in starts {
+            tenants.push(tenant);
+            runs.push(run);
+            texts.push(serde_json::to_string(&start)?);
+            let room = if at_work.contains_key(&run) { None } else { self.crew.room_for_new() };
+            held.push(room.is_some());
+            if let Some(room) = room {
+                let (say, noted) = oneshot::channel();
+                at_work.insert(run, say);
+                let task = Task { tenant, run, due_at: Utc::now(), wakes: 0, start: Some(start) };
+                self.crew.work(task, room, Some(noted));
             }
-            let run_id = Uuid::new_v5(id, event.event_id.as_bytes());
-            let begin = json!({
-                "command": {
-                    "definition_id": id,
-                    "definition": known.name,
-                    "definition_version": known.version,
-                    "definition_hash": known.hash,
-                    "document": known.document,
-                    "steps": document.step_ids(),
-                    "trigger": trigger,
-                },
-                "caused_by": causing_run(event),
-                "condition_error": condition_error,
-            });
-            start(tx, *tenant, run_id, &begin).await.context("noting a run")?;
         }
-        Ok(())
+        let left = held.iter().any(|held| !held);
+        let wakes = writes.iter().any(|write| matches!(write, Write::Wake { .. }));
+        let note = || {
+            let note = sqlx::query_scalar("select engine.note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+            note.bind(kept.position)
+                .bind(to)
+                .bind(tasks.me)
+                .bind(interval(tasks.lease))
+                .bind(&tenants)
+                .bind(&runs)
+                .bind(&held)
+                .bind(&texts)
+                .bind(ended.iter().map(|(tenant, _)| *tenant).collect::<Vec<_>>())
+                .bind(ended.iter().map(|(_, run)| *run).collect::<Vec<_>>())
+        };
+        let noted: Option<Vec<Uuid>> = if writes.is_empty() {
+            note().fetch_one(&self.pool).await.context("noting runs")?
+        } else {
+            let mut tx = self.pool.begin().await.context("opening a transaction")?;
+            let noted = note().fetch_one(&mut *tx).await.context("noting runs")?;
+            if noted.is_some() {
+                for write in writes {
+                    // What a run waited for before it ended within the same batch is of no use any more.
+                    let late = matches!(&write, Write::Keep { wait, .. } if ended.contains(&(wait.tenant, wait.run)));
+                    if !late {
+                        store(&mut tx, write, kept).await?;
+                    }
+                }
+                tx.commit().await.context("committing the intake")?;
+            }
+            noted
+        };
+        // Whoever is not told lets the run alone.
+        for run in noted.iter().flatten() {
+            if let Some(say) = at_work.remove(run) {
+                drop(say.send(()));
+            }
+        }
+        if left || wakes {
+            tasks.woken.notify_one();
+        }
+        Ok(noted.is_some())
     }
 
-    async fn run_event(
-        &self,
-        tx: &mut Transaction<'_, Postgres>,
-        event: &RawEvent,
-        waiting: &mut Vec<Waiting>,
-    ) -> Result<()> {
-        let Some(AnyEvent::Run(happened)) = read(event) else { return Ok(()) };
+    async fn run_event(&self, event: &RawEvent, found: &mut Found) -> Result<()> {
         let (tenant, run) = (event.tenant_id.0, event.aggregate_id);
+        // Most of what happens to runs concerns nobody but their workers, and need not be read.
+        match event.event_type.as_str() {
+            "run.started" if event.payload.get().contains("\"cancel_on\"") => {}
+            "step.waiting" | "run.resumed" | "run.cancelled" | "run.succeeded" => {}
+            _ => return Ok(()),
+        }
+        let Some(AnyEvent::Run(happened)) = read(event) else { return Ok(()) };
         match &happened {
             RunEvent::Started { document, .. } => {
                 let mut state = Run::default();
                 state.apply(&happened);
                 let scope = Scope::of_run(run, &state);
-                let cancel_on = serde_json::from_value::<Document>(document.clone()).map(|d| d.cancel_on);
+                let cancel_on = Document::deserialize(document).map(|d| d.cancel_on);
                 for (index, cancel) in (1..).zip(cancel_on.unwrap_or_default()) {
                     let reason = cancel.reason.map_or_else(|| format!("{} came", cancel.event_type), |r| r.to_string());
                     let aggregate_id = only_aggregate(&cancel.matching, &scope);
                     let (event_type, matching) = (cancel.event_type, Some(cancel.matching));
                     let wait = Waiting { tenant, run, action_index: -index, event_type, matching, aggregate_id };
-                    keep(tx, wait, Some(&reason), waiting).await?;
+                    found.keep(wait, Some(reason));
                 }
             }
             RunEvent::StepWaiting { action_index, event_type: Some(event_type), matching, .. } => {
-                let loaded = self.worker.bus.store().load::<Run>(event.tenant_id, run).await;
+                let loaded = self.crew.worker().bus.store().load::<Run>(event.tenant_id, run).await;
                 let (state, _) = loaded.context("loading a run")?;
                 let scope = Scope::of_run(run, &state);
                 let aggregate_id = matching.as_deref().and_then(|matching| only_aggregate(matching, &scope));
                 let action_index = i32::try_from(*action_index).unwrap_or(i32::MAX);
                 let (event_type, matching) = (event_type.clone(), matching.clone());
-                let wait = Waiting { tenant, run, action_index, event_type, matching, aggregate_id };
-                keep(tx, wait, None, waiting).await?;
+                found.keep(Waiting { tenant, run, action_index, event_type, matching, aggregate_id }, None);
             }
-            RunEvent::Resumed { .. } => wake(tx, tenant, run).await.context("waking a run")?,
+            RunEvent::Resumed { .. } => found.writes.push(Write::Wake { tenant, run }),
             RunEvent::Cancelled { .. } | RunEvent::Succeeded {} => {
                 let status = if matches!(happened, RunEvent::Succeeded {}) { "succeeded" } else { "cancelled" };
                 counter!("workflow_runs_total", "status" => status).increment(1);
-                let sql = "delete from engine.waits where tenant_id = $1 and run_id = $2";
-                sqlx::query(sql).bind(tenant).bind(run).execute(&mut **tx).await.context("forgetting waits")?;
-                waiting.retain(|wait| (wait.tenant, wait.run) != (tenant, run));
+                found.ended.push((tenant, run));
+                found.waiting.retain(|wait| (wait.tenant, wait.run) != (tenant, run));
                 if status == "cancelled" {
-                    wake(tx, tenant, run).await.context("waking a run")?;
+                    found.writes.push(Write::Wake { tenant, run });
                 }
             }
             _ => {}
@@ -250,38 +315,83 @@ impl Intake {
         Ok(())
     }
 
-    async fn resolve(
-        &self,
-        tx: &mut Transaction<'_, Postgres>,
-        event: &RawEvent,
-        waiting: &mut Vec<Waiting>,
-    ) -> Result<()> {
+    async fn resolve(&self, event: &RawEvent, found: &mut Found) -> Result<()> {
         let mut index = 0;
-        while let Some(wait) = waiting.get(index) {
+        while let Some(wait) = found.waiting.get(index) {
             let concerns = wait.tenant == event.tenant_id.0
                 && wait.event_type == event.event_type
                 && wait.aggregate_id.is_none_or(|only| only == event.aggregate_id);
             let value = if concerns { crate::worker::event_value(event) } else { Value::Null };
-            if !concerns || !self.worker.meets(wait.tenant, wait.run, wait.matching.as_deref(), &value).await? {
+            let worker = self.crew.worker();
+            if !concerns || !worker.meets(wait.tenant, wait.run, wait.matching.as_deref(), &value).await? {
                 index += 1;
                 continue;
             }
-            let sql = "update engine.waits set matched = $4 where tenant_id = $1 and run_id = $2 and action_index = $3";
-            let matched = sqlx::query(sql).bind(wait.tenant).bind(wait.run).bind(wait.action_index).bind(value);
-            matched.execute(&mut **tx).await.context("resolving a wait")?;
-            wake(tx, wait.tenant, wait.run).await.context("waking a run")?;
-            waiting.swap_remove(index);
+            let wait = found.waiting.swap_remove(index);
+            let (tenant, run) = (wait.tenant, wait.run);
+            found.writes.push(Write::Matched { wait, event: value });
+            found.writes.push(Write::Wake { tenant, run });
         }
         Ok(())
     }
 }
 
+impl Found {
+    fn keep(&mut self, wait: Waiting, reason: Option<String>) {
+        self.waiting.push(wait.clone());
+        self.writes.push(Write::Keep { wait, reason });
+    }
+}
+
+/// The runs that an event starts.
+fn trigger(event: &RawEvent, kept: &Kept, found: &mut Found) {
+    for known in kept.triggered_by(event) {
+        let Some(document) = &known.parsed else { continue };
+        let trigger = trigger_of(event);
+        let mut condition_error = None;
+        if let Some(condition) = &document.trigger.condition {
+            match holds(condition, &Scope::of([("event", trigger_value(&trigger))])) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                // Neither yes nor no: an operator shall see it, so the run starts and stands still.
+                Err(error) => condition_error = Some(error.message),
+            }
+        }
+        let run_id = Uuid::new_v5(&known.id, event.event_id.as_bytes());
+        let start = Start {
+            definition_id: DefinitionId(known.id),
+            definition: known.name.clone(),
+            definition_version: known.version,
+            definition_hash: known.hash.clone(),
+            document: known.document.clone(),
+            steps: document.step_ids(),
+            trigger,
+            caused_by: causing_run(event),
+            condition_error,
+        };
+        found.starts.push((event.tenant_id.0, run_id, start));
+    }
+}
+
+fn parse(name: &Name, document: &Value) -> Option<Arc<Document>> {
+    let parsed = Document::deserialize(document).map(Arc::new);
+    parsed
+        .map_err(|error| {
+            counter!("workflow_unreadable_definitions_total").increment(1);
+            tracing::error!(definition = %name, error = %error, "a stored definition cannot be read");
+        })
+        .ok()
+}
+
 type WaitRow = (Uuid, Uuid, i32, String, Option<String>, Option<Uuid>);
 
 /// Everything that may wait for the events of this batch.
-async fn waits(tx: &mut Transaction<'_, Postgres>, events: &[Arc<RawEvent>]) -> Result<Vec<Waiting>, sqlx::Error> {
-    let asked: BTreeSet<(Uuid, &str, Uuid)> =
-        events.iter().map(|e| (e.tenant_id.0, e.event_type.as_str(), e.aggregate_id)).collect();
+async fn waits(pool: &PgPool, events: &[Arc<RawEvent>]) -> Result<Vec<Waiting>, sqlx::Error> {
+    let asked: BTreeSet<(Uuid, &str, Uuid)> = events
+        .iter()
+        .filter(|e| e.domain != "workflow")
+        .map(|e| (e.tenant_id.0, e.event_type.as_str(), e.aggregate_id))
+        .collect();
     let sql = "with asked as (select * from unnest($1::uuid[], $2::text[], $3::uuid[])
                               as a(tenant_id, event_type, aggregate_id))
                select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id
@@ -296,7 +406,7 @@ async fn waits(tx: &mut Transaction<'_, Postgres>, events: &[Arc<RawEvent>]) -> 
         .bind(asked.iter().map(|(tenant, ..)| *tenant).collect::<Vec<_>>())
         .bind(asked.iter().map(|(_, event_type, _)| *event_type).collect::<Vec<_>>())
         .bind(asked.iter().map(|(.., aggregate)| *aggregate).collect::<Vec<_>>())
-        .fetch_all(&mut **tx)
+        .fetch_all(pool)
         .await?;
     let waiting = |(tenant, run, action_index, event_type, matching, aggregate_id)| Waiting {
         tenant,
@@ -319,79 +429,87 @@ fn read(event: &RawEvent) -> Option<AnyEvent> {
     .ok()
 }
 
-async fn definition(tx: &mut Transaction<'_, Postgres>, event: &RawEvent, definitions: &mut Definitions) -> Result<()> {
-    let Some(AnyEvent::Definition(happened)) = read(event) else { return Ok(()) };
+fn definition(event: &RawEvent, kept: &mut Kept, found: &mut Found) {
+    let Some(AnyEvent::Definition(happened)) = read(event) else { return };
     let (tenant, id) = (event.tenant_id.0, event.aggregate_id);
-    let flag = |sql| sqlx::query(sql).bind(tenant).bind(id);
     match happened {
         DefinitionEvent::Published { version, hash, name, trigger_event_type, document, .. } => {
-            let version = i32::try_from(version).unwrap_or(i32::MAX);
+            // A new version of a paused definition stays paused.
+            let active = kept.definitions.get(&(tenant, id)).is_none_or(|known| known.active);
+            let parsed = parse(&name, &document);
+            let document = document.into();
+            kept.put(tenant, Known { id, name, version, hash, trigger_event_type, document, parsed, active });
+            found.writes.push(Write::Definition { tenant, id });
+        }
+        event => {
+            if let Some(known) = kept.definitions.get_mut(&(tenant, id)) {
+                known.active = matches!(event, DefinitionEvent::Resumed {});
+            }
+            found.writes.push(Write::Flags { tenant, id, event });
+        }
+    }
+}
+
+async fn store(tx: &mut Transaction<'_, Postgres>, write: Write, kept: &Kept) -> Result<()> {
+    match write {
+        Write::Definition { tenant, id } => {
+            let Some(known) = kept.definitions.get(&(tenant, id)) else { return Ok(()) };
             let sql = "insert into engine.definitions as d
                            (tenant_id, definition_id, name, version, hash, trigger_event_type, document)
                        values ($1, $2, $3, $4, $5, $6, $7)
                        on conflict (tenant_id, definition_id) do update
                        set version = excluded.version, hash = excluded.hash, document = excluded.document,
                            trigger_event_type = excluded.trigger_event_type";
-            sqlx::query(sql)
+            let stored = sqlx::query(sql)
                 .bind(tenant)
                 .bind(id)
-                .bind(name.as_str())
-                .bind(version)
-                .bind(&hash)
-                .bind(&trigger_event_type)
-                .bind(&document)
-                .execute(&mut **tx)
-                .await
-                .context("keeping a definition")?;
-            // A new version of a paused definition stays paused.
-            let active = definitions.get(&(tenant, id)).is_none_or(|known| known.active);
-            let document = Arc::new(document);
-            let known = Known { name: name.to_string(), version, hash, trigger_event_type, document, active };
-            definitions.insert((tenant, id), known);
-            return Ok(());
+                .bind(known.name.as_str())
+                .bind(i32::try_from(known.version).unwrap_or(i32::MAX))
+                .bind(&known.hash)
+                .bind(&known.trigger_event_type)
+                .bind(&*known.document);
+            stored.execute(&mut **tx).await.context("keeping a definition")?;
         }
-        DefinitionEvent::Paused { .. } => {
-            flag("update engine.definitions set paused = true where tenant_id = $1 and definition_id = $2")
+        Write::Flags { tenant, id, event } => {
+            let sql = match event {
+                DefinitionEvent::Published { .. } => return Ok(()),
+                DefinitionEvent::Paused { .. } => {
+                    "update engine.definitions set paused = true where tenant_id = $1 and definition_id = $2"
+                }
+                DefinitionEvent::Resumed {} => {
+                    "update engine.definitions set paused = false where tenant_id = $1 and definition_id = $2"
+                }
+                DefinitionEvent::Retired { .. } => {
+                    "update engine.definitions set retired = true where tenant_id = $1 and definition_id = $2"
+                }
+            };
+            let flagged = sqlx::query(sql).bind(tenant).bind(id).execute(&mut **tx).await;
+            flagged.context("pausing or resuming a definition")?;
         }
-        DefinitionEvent::Resumed {} => {
-            flag("update engine.definitions set paused = false where tenant_id = $1 and definition_id = $2")
+        Write::Keep { wait, reason } => {
+            let sql = "insert into engine.waits
+                           (tenant_id, run_id, action_index, event_type, matching, reason, aggregate_id)
+                       values ($1, $2, $3, $4, $5, $6, $7)
+                       on conflict (tenant_id, run_id, action_index) do update
+                       set event_type = excluded.event_type, matching = excluded.matching, matched = null,
+                           aggregate_id = excluded.aggregate_id";
+            let stored = sqlx::query(sql)
+                .bind(wait.tenant)
+                .bind(wait.run)
+                .bind(wait.action_index)
+                .bind(&wait.event_type)
+                .bind(&wait.matching)
+                .bind(reason)
+                .bind(wait.aggregate_id);
+            stored.execute(&mut **tx).await.context("keeping a wait")?;
         }
-        DefinitionEvent::Retired { .. } => {
-            flag("update engine.definitions set retired = true where tenant_id = $1 and definition_id = $2")
+        Write::Matched { wait, event } => {
+            let sql = "update engine.waits set matched = $4 where tenant_id = $1 and run_id = $2 and action_index = $3";
+            let matched = sqlx::query(sql).bind(wait.tenant).bind(wait.run).bind(wait.action_index).bind(event);
+            matched.execute(&mut **tx).await.context("resolving a wait")?;
         }
+        Write::Wake { tenant, run } => wake(tx, tenant, run).await.context("waking a run")?,
     }
-    .execute(&mut **tx)
-    .await
-    .context("pausing or resuming a definition")?;
-    if let Some(known) = definitions.get_mut(&(tenant, id)) {
-        known.active = matches!(happened, DefinitionEvent::Resumed {});
-    }
-    Ok(())
-}
-
-async fn keep(
-    tx: &mut Transaction<'_, Postgres>,
-    wait: Waiting,
-    reason: Option<&str>,
-    waiting: &mut Vec<Waiting>,
-) -> Result<()> {
-    let sql = "insert into engine.waits (tenant_id, run_id, action_index, event_type, matching, reason, aggregate_id)
-               values ($1, $2, $3, $4, $5, $6, $7)
-               on conflict (tenant_id, run_id, action_index) do update
-               set event_type = excluded.event_type, matching = excluded.matching, matched = null,
-                   aggregate_id = excluded.aggregate_id";
-    sqlx::query(sql)
-        .bind(wait.tenant)
-        .bind(wait.run)
-        .bind(wait.action_index)
-        .bind(&wait.event_type)
-        .bind(&wait.matching)
-        .bind(reason)
-        .bind(wait.aggregate_id)
-        .execute(&mut **tx)
-        .await
-        .context("keeping a wait")?;
-    waiting.push(wait);
     Ok(())
 }
 
@@ -405,6 +523,7 @@ fn only_aggregate(matching: &str, scope: &Scope) -> Option<Uuid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_condition_that_asks_for_one_aggregate_is_held_against_its_events_only() {

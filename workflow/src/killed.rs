@@ -6,14 +6,14 @@ use crate::tasks::{Task, Tasks};
 use crate::worker::Worker;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 fn worker(world: &World) -> Worker {
     let tasks = Tasks::new(world.pool.clone(), Duration::from_millis(1));
-    Worker { bus: world.bus.clone(), tasks, stopping: CancellationToken::new(), ended: Arc::default() }
+    Worker::new(world.bus.clone(), tasks, CancellationToken::new(), watch::Sender::new(0))
 }
 
 /// The next due run.
@@ -53,11 +53,11 @@ async fn a_worker_that_dies_anywhere_leaves_no_double_and_no_gap() {
         world.book(i64::try_from(cut).unwrap(), &format!("ada{cut}@example.com")).await;
         let (dying, next) = (worker(&world), worker(&world));
         let task = take(&dying).await;
-        let survived = moves(async { dying.work(task).await.unwrap() }, cut).await;
+        let survived = moves(async { dying.work(task, None).await.unwrap() }, cut).await;
         // Its lease has ended. What it sent may still be on its way to the log.
         while !world.is_idle().await || world.count("run.succeeded").await < cut {
             if let Some(task) = next.tasks.take(1).await.unwrap().pop() {
-                next.work(task).await.unwrap();
+                next.work(task, None).await.unwrap();
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

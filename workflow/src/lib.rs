@@ -6,9 +6,11 @@
 //! events say, so a worker may die at any point and another goes on.
 
 mod check;
+mod crew;
 mod document;
 mod engine;
 mod expression;
+mod hand;
 mod intake;
 mod operate;
 mod publish;

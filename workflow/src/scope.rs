@@ -3,7 +3,10 @@
 use crate::expression::to_cel;
 use event_store::RawEvent;
 use kernel::Actor;
+use parking_lot::RwLock;
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 use workflow_domain::{Run, StepStatus};
 use workflow_events::Trigger;
@@ -43,13 +46,13 @@ impl Scope {
 
     /// What a step of `run` sees: `event` and `trigger` (the same), `step`, `steps` and `run`.
     pub fn of_run(run_id: Uuid, run: &Run) -> Self {
-        let trigger = run.trigger.as_ref().map_or(Value::Null, trigger_value);
+        let trigger = run.trigger.as_deref().map_or(Value::Null, trigger_value);
         Self::default().and("event", &trigger).with_run(run_id, run, &trigger)
     }
 
     /// What a condition on an event sees that a run waits for: `event` is that one.
     pub fn of_awaited(run_id: Uuid, run: &Run, event: &Value) -> Self {
-        let trigger = run.trigger.as_ref().map_or(Value::Null, trigger_value);
+        let trigger = run.trigger.as_deref().map_or(Value::Null, trigger_value);
         Self::default().and("event", event).with_run(run_id, run, &trigger)
     }
 
@@ -130,8 +133,7 @@ pub(crate) fn trigger_of(event: &RawEvent) -> Trigger {
     let stored = || serde_json::from_str(event.payload.get()).unwrap_or(Value::Null);
     let mut payload = today.unwrap_or_else(stored);
     if let (Some(entry), Some(fields)) = (entry, payload.as_object_mut()) {
-        let schema = Value::from((entry.schema)());
-        for name in schema["properties"].as_object().into_iter().flat_map(|known| known.keys()) {
+        for name in known_fields(&event.event_type, entry.schema).iter() {
             fields.entry(name.clone()).or_insert(Value::Null);
         }
     }
@@ -147,6 +149,19 @@ pub(crate) fn trigger_of(event: &RawEvent) -> Trigger {
         traceparent: event.metadata.traceparent.clone(),
         payload: payload.into(),
     }
+}
+
+/// The fields that the schema of a kind of event knows; made once per kind, because a schema costs more than an event.
+fn known_fields(event_type: &str, schema: fn() -> schemars::Schema) -> Arc<[String]> {
+    static KNOWN: LazyLock<RwLock<HashMap<String, Arc<[String]>>>> = LazyLock::new(RwLock::default);
+    if let Some(known) = KNOWN.read().get(event_type) {
+        return known.clone();
+    }
+    let schema = Value::from(schema());
+    let fields: Arc<[String]> =
+        schema["properties"].as_object().into_iter().flat_map(|known| known.keys().cloned()).collect();
+    KNOWN.write().insert(event_type.to_owned(), fields.clone());
+    fields
 }
 
 /// The run that caused an event, if one did.

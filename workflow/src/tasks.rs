@@ -1,14 +1,23 @@
 //! The queue of runs that want attention, in Postgres: also the timers, and what many workers share.
 
 use chrono::{DateTime, Utc};
+use kernel::{DefinitionId, Name};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::postgres::types::PgInterval;
+use sqlx::types::Json;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
+use workflow_domain::Shared;
+use workflow_events::Trigger;
+
+/// Runs let go of in one statement, at most.
+const CLOSED_AT_ONCE: usize = 500;
 
 /// A run that this worker holds.
 #[derive(Debug, Clone)]
@@ -17,7 +26,23 @@ pub(crate) struct Task {
     pub run: Uuid,
     pub due_at: DateTime<Utc>,
     pub wakes: i64,
-    pub start: Option<Value>,
+    pub start: Option<Start>,
+}
+
+/// How a run starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Start {
+    pub definition_id: DefinitionId,
+    pub definition: Name,
+    pub definition_version: u32,
+    pub definition_hash: String,
+    pub document: Shared<Value>,
+    pub steps: Vec<String>,
+    pub trigger: Trigger,
+    /// The run whose event it starts from, if one is.
+    pub caused_by: Option<Uuid>,
+    /// Why the trigger's condition is neither true nor false.
+    pub condition_error: Option<String>,
 }
 
 /// What becomes of a task when the worker lets go of it.
@@ -40,6 +65,9 @@ pub(crate) struct Tasks {
     /// Names this process in leases.
     pub me: Uuid,
     pub lease: Duration,
+    /// Says that a run may be due that nobody has taken.
+    pub woken: Arc<Notify>,
+    ended: mpsc::UnboundedSender<Ended>,
     /// The runs in work. A run that could not be let go of is not among them, so that its lease ends.
     held: Arc<Mutex<HashSet<Uuid>>>,
 }
@@ -57,12 +85,23 @@ impl Drop for Held {
     }
 }
 
-type Taken = (Uuid, Uuid, DateTime<Utc>, i64, Option<Value>);
+type Taken = (Uuid, Uuid, DateTime<Utc>, i64, Option<Json<Start>>);
+
+/// A run that has ended, or somebody who waits until those before it are let go of.
+#[derive(Debug)]
+enum Ended {
+    Run(Uuid, Uuid, i64),
+    Flush(oneshot::Sender<()>),
+}
 
 impl Tasks {
     /// The queue as a new process sees it.
     pub fn new(pool: PgPool, lease: Duration) -> Self {
-        Self { pool, me: Uuid::now_v7(), lease, held: Arc::default() }
+        // Unbounded, because what waits in it has been a run in work, and those are bounded.
+        let (ended, ending) = mpsc::unbounded_channel();
+        let tasks = Self { pool, me: Uuid::now_v7(), lease, woken: Arc::default(), ended, held: Arc::default() };
+        tokio::spawn(close(tasks.pool.clone(), tasks.me, tasks.woken.clone(), ending));
+        tasks
     }
 
     /// Marks a run as being in work, so that its lease is renewed.
@@ -80,7 +119,10 @@ impl Tasks {
                 .bind(i32::try_from(at_most).unwrap_or(i32::MAX))
                 .fetch_all(&self.pool)
                 .await?;
-        let task = |(tenant, run, due_at, wakes, start)| Task { tenant, run, due_at, wakes, start };
+        let task = |(tenant, run, due_at, wakes, start): Taken| {
+            let start = start.map(|Json(start)| start);
+            Task { tenant, run, due_at, wakes, start }
+        };
         Ok(taken.into_iter().map(task).collect())
     }
 
@@ -93,15 +135,15 @@ impl Tasks {
     }
 
     /// Lets go of a run. If it was woken meanwhile, it is due at once; if another has taken it, nothing happens.
+    ///
+    /// A run that has ended is let go of together with others, a little later: until then its lease keeps others away,
+    /// and whoever should take it after that finds nothing to do.
     pub async fn let_go(&self, task: &Task, next: &Next) -> Result<(), sqlx::Error> {
         let (state, due_at) = match next {
             Next::Done => {
-                let sql = "delete from engine.tasks where tenant_id = $1 and run_id = $2 and lease = $3 and wakes = $4";
-                let gone = sqlx::query(sql).bind(task.tenant).bind(task.run).bind(self.me).bind(task.wakes);
-                if gone.execute(&self.pool).await?.rows_affected() > 0 {
-                    return Ok(());
-                }
-                ("due", Some(Utc::now()))
+                // Nobody listens only if the runtime is ending.
+                drop(self.ended.send(Ended::Run(task.tenant, task.run, task.wakes)));
+                return Ok(());
             }
             Next::At(at) => ("due", Some(*at)),
             Next::Waiting(until) => ("waiting", *until),
@@ -123,7 +165,17 @@ impl Tasks {
             .bind(started)
             .execute(&self.pool)
             .await?;
+        self.woken.notify_one();
         Ok(())
+    }
+
+    /// Returns when every run that has ended is let go of.
+    pub async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        if self.ended.send(Ended::Flush(done)).is_ok() {
+            // Dropped without an answer only if the runtime is ending.
+            drop(flushed.await);
+        }
     }
 
     /// Gives back everything that this process still holds.
@@ -152,17 +204,34 @@ impl Tasks {
     }
 }
 
-/// Notes that a run shall start. A run that is noted already stays as it is.
-pub(crate) async fn start(
-    tx: &mut Transaction<'_, Postgres>,
-    tenant: Uuid,
-    run: Uuid,
-    start: &Value,
-) -> Result<(), sqlx::Error> {
-    let sql = "insert into engine.tasks (tenant_id, run_id, due_at, start) values ($1, $2, clock_timestamp(), $3)
-               on conflict do nothing";
-    sqlx::query(sql).bind(tenant).bind(run).bind(start).execute(&mut **tx).await?;
-    Ok(())
+/// Lets go of runs that have ended, all that have come meanwhile at once.
+async fn close(pool: PgPool, me: Uuid, woken: Arc<Notify>, mut ending: mpsc::UnboundedReceiver<Ended>) {
+    let mut batch = vec![];
+    while ending.recv_many(&mut batch, CLOSED_AT_ONCE).await > 0 {
+        let (mut tenants, mut runs, mut wakes, mut flushes) = (vec![], vec![], vec![], vec![]);
+        for ended in batch.drain(..) {
+            match ended {
+                Ended::Run(tenant, run, seen) => {
+                    tenants.push(tenant);
+                    runs.push(run);
+                    wakes.push(seen);
+                }
+                Ended::Flush(done) => flushes.push(done),
+            }
+        }
+        if !runs.is_empty() {
+            let closed = sqlx::query_scalar("select engine.close($1, $2, $3, $4)");
+            let closed = closed.bind(me).bind(&tenants).bind(&runs).bind(&wakes).fetch_one(&pool).await;
+            match closed {
+                Ok(0_i64) => {}
+                Ok(_) => woken.notify_one(),
+                Err(error) => {
+                    tracing::warn!(runs = runs.len(), error = %error, "runs that have ended wait for their lease to end");
+                }
+            }
+        }
+        flushes.into_iter().for_each(|done| done.send(()).unwrap_or_default());
+    }
 }
 
 /// Makes a run due now, or as soon as whoever holds it lets go.
@@ -175,6 +244,6 @@ pub(crate) async fn wake(tx: &mut Transaction<'_, Postgres>, tenant: Uuid, run: 
     Ok(())
 }
 
-fn interval(duration: Duration) -> PgInterval {
+pub(crate) fn interval(duration: Duration) -> PgInterval {
     PgInterval { months: 0, days: 0, microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX) }
 }

@@ -1,30 +1,37 @@
 //! Takes one run as far as it goes: step by step until it ends, waits, or stands still.
 
-use crate::document::Document;
+use crate::document::{Action, Document};
 use crate::expression::holds;
+use crate::hand::Hand;
 use crate::scope::{Scope, trigger_value};
 use crate::step::{Failure, Standing};
-use crate::tasks::{Next, Task, Tasks};
+use crate::tasks::{Next, Start, Task, Tasks};
 use anyhow::{Context as _, Result, anyhow};
 use chrono::{TimeDelta, Utc};
-use crash_points::Point;
-use event_store::{CommandBus, ExecuteError, Request};
-use kernel::{Actor, Command as _, Name, TenantId};
+use event_store::{CommandBus, ExecuteError};
+use kernel::{Aggregate as _, Name, TenantId};
 use metrics::{counter, histogram};
+use parking_lot::Mutex;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use workflow_domain::run::RunCommand;
 use workflow_domain::{Entry, Run, RunStatus, StepStatus};
+use workflow_events::RunEvent;
 
 /// Runs that lead to runs that lead to runs: beyond it, something goes in circles.
 const DEPTH_MAX: u32 = 20;
 
 /// Records in a row that may be refused before the worker takes a pause.
 const REFUSED_MAX: u32 = 3;
+
+/// Definitions that are kept parsed.
+const PARSED_MAX: usize = 1_024;
 
 /// What a worker works with.
 #[derive(Debug, Clone)]
@@ -34,146 +41,223 @@ pub(crate) struct Worker {
     /// No further step is begun once this is cancelled.
     pub stopping: CancellationToken,
     /// Counts the runs that have ended here.
-    pub ended: Arc<watch::Sender<u64>>,
+    ended: Arc<watch::Sender<u64>>,
+    /// Parsed versions of definitions by their hash.
+    parsed: Arc<Mutex<HashMap<String, Arc<Document>>>>,
+}
+
+/// What one move of a run led to.
+enum Moved {
+    On,
+    /// Somebody was faster: an operator, or the worker that took over while this one hung.
+    Refused(ExecuteError),
+    LetGo(Next),
 }
 
 impl Worker {
-    /// Works on a task and lets go of it.
-    pub async fn work(&self, mut task: Task) -> Result<()> {
-        crash_points::reach(Point::WorkflowTaken);
+    pub fn new(bus: CommandBus, tasks: Tasks, stopping: CancellationToken, ended: watch::Sender<u64>) -> Self {
+        Self { bus, tasks, stopping, ended: Arc::new(ended), parsed: Arc::default() }
+    }
+
+    /// Works on a task and lets go of it. While `noted` has not come, the task is not in the queue yet; if it does not
+    /// come, the task is not ours.
+    pub async fn work(&self, mut task: Task, noted: Option<oneshot::Receiver<()>>) -> Result<()> {
         let lateness = (Utc::now() - task.due_at).to_std().unwrap_or_default();
         histogram!("workflow_timer_lateness_seconds").record(lateness);
-        let next = match self.drive(&mut task).await {
-            Ok(next) => next,
-            Err(error) => {
-                tracing::warn!(run_id = %task.run, error = format!("{error:#}"), "a run could not go on, trying again");
-                Next::At(Utc::now() + TimeDelta::milliseconds(500 + i64::from(rand::random::<u16>() % 1_500)))
+        // Starting twice is starting once, so the start need not wait.
+        let (hand, ours) = tokio::join!(self.take_up(&mut task), async {
+            match noted {
+                Some(noted) => noted.await.is_ok(),
+                None => true,
             }
+        });
+        if !ours {
+            return Ok(());
+        }
+        let next = match hand {
+            Ok(Some(hand)) => self.drive(&task, hand).await,
+            Ok(None) => Ok(Next::Done),
+            Err(error) => Err(error),
         };
+        let next = next.unwrap_or_else(|error| {
+            tracing::warn!(run_id = %task.run, error = format!("{error:#}"), "a run could not go on, trying again");
+            Next::At(Utc::now() + TimeDelta::milliseconds(500 + i64::from(rand::random::<u16>() % 1_500)))
+        });
         if next == Next::Done {
             self.ended.send_modify(|ended| *ended += 1);
         }
         self.tasks.let_go(&task, &next).await.context("letting go of a run")
     }
 
-    async fn drive(&self, task: &mut Task) -> Result<Next> {
-        let (tenant, store) = (TenantId(task.tenant), self.bus.store());
-        if let Some(start) = task.start.clone() {
-            self.start(tenant, task.run, &start).await?;
-            crash_points::reach(Point::WorkflowStarted);
-            task.start = None;
+    /// The run as it stands, started if it was not; none if it has ended.
+    async fn take_up(&self, task: &mut Task) -> Result<Option<Hand>> {
+        let started = match &task.start {
+            Some(start) => self.start(task, start).await?,
+            None => None,
+        };
+        task.start = None;
+        match started {
+            Some(hand) => Ok(Some(hand)),
+            None => self.load(task).await,
         }
+    }
+
+    /// The run as the log has it.
+    async fn load(&self, task: &Task) -> Result<Option<Hand>> {
+        let tenant = TenantId(task.tenant);
+        let (run, version) = self.bus.store().load::<Run>(tenant, task.run).await.context("loading a run")?;
+        if version == 0 || run.has_ended() {
+            return Ok(None);
+        }
+        let document = self.parse(&run.definition_hash, &run.document)?;
+        Ok(Some(Hand::new(tenant, task.run, run, document, version)))
+    }
+
+    /// A version of a definition, parsed once.
+    fn parse(&self, hash: &str, document: &Value) -> Result<Arc<Document>> {
+        if let Some(parsed) = self.parsed.lock().get(hash) {
+            return Ok(parsed.clone());
+        }
+        let parsed = Document::deserialize(document);
+        let parsed = Arc::new(parsed.map_err(|error| anyhow!("the run's definition cannot be read: {error}"))?);
+        let mut kept = self.parsed.lock();
+        if kept.len() >= PARSED_MAX {
+            kept.clear();
+        }
+        kept.insert(hash.to_owned(), parsed.clone());
+        Ok(parsed)
+    }
+
+    async fn drive(&self, task: &Task, mut hand: Hand) -> Result<Next> {
         let mut refused = 0;
         loop {
-            if self.stopping.is_cancelled() {
-                return Ok(Next::At(Utc::now()));
-            }
-            let (run, version) = store.load::<Run>(tenant, task.run).await.context("loading a run")?;
-            if version == 0 || run.has_ended() {
-                return Ok(Next::Done);
-            }
-            let document: Document = match serde_json::from_value(run.document.clone()) {
-                Ok(document) => document,
-                Err(error) => return Err(anyhow!("the run's definition cannot be read: {error}")),
-            };
-            let standing = Standing { tenant, run_id: task.run, run: &run, document: &document };
-            if let Some(reason) = self.cancelled_by(task).await? {
-                let cancel = RunCommand::Cancel { reason };
-                done(store.execute::<Run>(Some(task.run), cancel, &standing.request()).await)?;
-                continue;
-            }
-            if run.status == RunStatus::Parked {
-                return Ok(Next::Parked);
-            }
-            let Some(step) = run.step() else { return Err(anyhow!("a run without a step that has not ended")) };
-            let started = Instant::now();
-            let mut entries = match step.status {
-                StepStatus::Running if step.due_at.is_some_and(|due_at| due_at > Utc::now()) => {
-                    return Ok(Next::At(step.due_at.unwrap_or_default()));
-                }
-                StepStatus::Running => {
-                    let entries = standing.execute(&self.bus).await;
-                    crash_points::reach(Point::WorkflowExecuted);
-                    entries
-                }
-                StepStatus::Waiting => match self.waited(task, &standing).await? {
-                    Ok(entries) => entries,
-                    Err(next) => return Ok(next),
-                },
-                _ => standing.begin(),
-            };
-            if step.status == StepStatus::Running {
-                let action = document.actions.get(run.current).and_then(crate::Action::command);
-                histogram!("workflow_step_duration_seconds", "action" => action.unwrap_or_else(|| "other".to_owned()))
-                    .record(started.elapsed());
-            }
-            if let Ok(after) = run.after(&entries, Utc::now())
-                && after.current > run.current
-                && after.step().is_some_and(|next| next.status == StepStatus::Pending)
-            {
-                // One commit ends a step and begins the next.
-                entries.extend(Standing { run: &after, ..standing }.begin());
-            }
-            let parks = entries.iter().any(|entry| matches!(entry, Entry::Failed { go_on: false, .. }));
-            let mut request = standing.request();
-            request.expected_version = Some(version);
-            let record = RunCommand::Record { entries };
-            let recorded = store.execute::<Run>(Some(task.run), record, &request).await;
-            crash_points::reach(Point::WorkflowRecorded);
-            match recorded {
-                Ok(_) if parks => counter!("workflow_runs_total", "status" => "parked").increment(1),
-                Ok(_) => refused = 0,
-                // Somebody was faster: an operator, or the worker that took over while this one hung.
-                Err(
-                    error @ (ExecuteError::VersionMismatch { .. }
-                    | ExecuteError::Conflict
-                    | ExecuteError::Rejected { .. }),
-                ) => {
+            let before = hand.version;
+            match self.advance(task, &mut hand).await? {
+                Moved::On if hand.version > before => refused = 0,
+                Moved::On => {}
+                Moved::LetGo(next) => return Ok(next),
+                Moved::Refused(error) => {
                     refused += 1;
                     if refused > REFUSED_MAX {
                         return Err(error).context("recording a step, again and again");
                     }
+                    match self.load(task).await? {
+                        Some(fresh) => hand = fresh,
+                        None => return Ok(Next::Done),
+                    }
                 }
-                Err(error) => return Err(error).context("recording a step"),
             }
         }
     }
 
-    /// Starts the run unless it has started.
-    async fn start(&self, tenant: TenantId, run_id: Uuid, start: &Value) -> Result<()> {
-        let mut body = start["command"].clone();
-        let depth = match start["caused_by"].as_str().and_then(|id| id.parse().ok()) {
-            Some(cause) => {
-                self.bus.store().load::<Run>(tenant, cause).await.context("loading the run before")?.0.depth + 1
+    /// One move: records what has happened and does what comes next, both at once where that is a command.
+    async fn advance(&self, task: &Task, hand: &mut Hand) -> Result<Moved> {
+        let store = self.bus.store();
+        let stops = self.stopping.is_cancelled();
+        let status = hand.run.step().map(|step| step.status);
+        let due_at = hand.run.step().and_then(|step| step.due_at);
+        let later = status == Some(StepStatus::Running) && due_at.is_some_and(|due_at| due_at > Utc::now());
+        let parked = hand.run.status == RunStatus::Parked;
+        let rests = stops || hand.has_ended() || parked || later || status == Some(StepStatus::Waiting);
+        if rests && !hand.is_recorded() {
+            return record(hand, hand.record(store).await);
+        }
+        if hand.has_ended() {
+            return Ok(Moved::LetGo(Next::Done));
+        }
+        if stops {
+            return Ok(Moved::LetGo(Next::At(Utc::now())));
+        }
+        let may_be_cancelled = !hand.document.cancel_on.is_empty();
+        if may_be_cancelled && let Some(reason) = self.cancelled_by(task).await? {
+            if !hand.is_recorded() {
+                // What has been done is told before the end.
+                return record(hand, hand.record(store).await);
             }
+            let (cancel, request) = (RunCommand::Cancel { reason }, hand.standing().request());
+            done(store.execute::<Run>(Some(task.run), cancel, &request).await)?;
+            return Ok(match self.load(task).await? {
+                Some(fresh) => {
+                    *hand = fresh;
+                    Moved::On
+                }
+                None => Moved::LetGo(Next::Done),
+            });
+        }
+        if parked {
+            return Ok(Moved::LetGo(Next::Parked));
+        }
+        if later {
+            return Ok(Moved::LetGo(Next::At(due_at.unwrap_or_default())));
+        }
+        let entries = match status {
+            None => return Err(anyhow!("a run without a step that has not ended")),
+            Some(StepStatus::Running) => match hand.action().and_then(Action::command) {
+                Some(command) => {
+                    let started = Instant::now();
+                    // The record is asked for first, and the appender overtakes nobody: unless it is refused, the log has
+                    // the step's beginning no later than its effect.
+                    let standing = hand.standing();
+                    let (recorded, entries) = tokio::join!(hand.record(store), standing.execute(&self.bus));
+                    histogram!("workflow_step_duration_seconds", "action" => command).record(started.elapsed());
+                    match record(hand, recorded)? {
+                        Moved::On => entries,
+                        other => return Ok(other),
+                    }
+                }
+                None => hand.standing().execute(&self.bus).await,
+            },
+            Some(StepStatus::Waiting) => match self.waited(task, &hand.standing()).await? {
+                Ok(entries) => entries,
+                Err(next) => return Ok(Moved::LetGo(next)),
+            },
+            Some(_) => hand.standing().begin(),
+        };
+        hand.note(entries)?;
+        Ok(Moved::On)
+    }
+
+    /// Starts the run and its first step. None if it has started before.
+    async fn start(&self, task: &Task, start: &Start) -> Result<Option<Hand>> {
+        let (tenant, run_id, store) = (TenantId(task.tenant), task.run, self.bus.store());
+        let depth = match start.caused_by {
+            Some(cause) => store.load::<Run>(tenant, cause).await.context("loading the run before")?.0.depth + 1,
             None => 0,
         };
-        body["depth"] = json!(depth);
-        let command = RunCommand::parse("start", &body.to_string()).map_err(|e| anyhow!("starting a run: {e}"))?;
-        let RunCommand::Start { definition, trigger, .. } = &command else { return Err(anyhow!("not a start")) };
-        let actor = Actor::Workflow { run_id, definition: definition.to_string() };
-        let mut request = Request::new(tenant, actor);
-        request.causation_id = Some(trigger.event_id);
-        request.correlation_id = trigger.correlation_id;
-        request.traceparent = trigger.traceparent.clone();
-        match self.bus.store().execute::<Run>(Some(run_id), command, &request).await {
-            Ok(_) => counter!("workflow_runs_total", "status" => "started").increment(1),
-            Err(ExecuteError::AlreadyExists) => return Ok(()),
-            Err(error) => return Err(error).context("starting a run"),
-        }
-        let failure = match start["condition_error"].as_str() {
-            Some(message) => Some(("condition_failed", message.to_owned())),
+        let document = self.parse(&start.definition_hash, &start.document)?;
+        let begun = RunEvent::Started {
+            definition_id: start.definition_id,
+            definition: start.definition.clone(),
+            definition_version: start.definition_version,
+            definition_hash: start.definition_hash.clone(),
+            document: Value::Null,
+            steps: start.steps.clone(),
+            trigger: start.trigger.clone(),
+            depth,
+        };
+        let mut run = Run::default();
+        run.apply(&begun);
+        run.document = start.document.clone();
+        let failure = match &start.condition_error {
+            Some(message) => Some(Failure::terminal("condition_failed", message.clone())),
             None if depth > DEPTH_MAX => {
-                Some(("chain_too_long", format!("more than {DEPTH_MAX} runs have led to each other")))
+                let message = format!("more than {DEPTH_MAX} runs have led to each other");
+                Some(Failure::terminal("chain_too_long", message))
             }
             None => None,
         };
-        if let Some((code, message)) = failure {
-            let Failure { class, code, message } = Failure::terminal(code, message);
-            let record = RunCommand::Record { entries: vec![Entry::Failed { class, code, message, go_on: false }] };
-            done(self.bus.store().execute::<Run>(Some(run_id), record, &request).await)?;
+        let mut hand = Hand::new(tenant, run_id, run, document, 0);
+        hand.note(match failure {
+            Some(Failure { class, code, message }) => vec![Entry::Failed { class, code, message, go_on: false }],
+            None => hand.standing().begin(),
+        })?;
+        match hand.start(store, depth).await {
+            Ok(version) => hand.recorded(version),
+            Err(ExecuteError::AlreadyExists) => return Ok(None),
+            Err(error) => return Err(error).context("starting a run"),
         }
-        Ok(())
+        counter!("workflow_runs_total", "status" => "started").increment(1);
+        Ok(Some(hand))
     }
 
     /// Why the run shall be cancelled, if an event says so.
@@ -217,6 +301,20 @@ impl Worker {
             tracing::warn!(run_id = %run_id, error = %error, "a run's condition on an event failed");
             false
         }))
+    }
+}
+
+/// What became of a record.
+fn record(hand: &mut Hand, recorded: Result<i64, ExecuteError>) -> Result<Moved> {
+    match recorded {
+        Ok(version) => {
+            hand.recorded(version);
+            Ok(Moved::On)
+        }
+        Err(
+            error @ (ExecuteError::VersionMismatch { .. } | ExecuteError::Conflict | ExecuteError::Rejected { .. }),
+        ) => Ok(Moved::Refused(error)),
+        Err(error) => Err(error).context("recording a step"),
     }
 }
 

@@ -6,9 +6,11 @@
 
 pub mod definition;
 pub mod run;
+mod shared;
 
 pub use definition::Definition;
 pub use run::{Entry, Run, RunStatus, Step, StepStatus};
+pub use shared::Shared;
 
 use kernel::Actor;
 

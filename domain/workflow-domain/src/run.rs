@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow_events::{FailureClass, RunEvent as E, Trigger};
 
+use crate::Shared;
 use RunCommand as C;
 use RunRejection as R;
 
@@ -94,6 +95,9 @@ pub enum RunCommand {
         /// How many runs led to this one.
         #[serde(default)]
         depth: u32,
+        /// What happened to its first step at once.
+        #[serde(default)]
+        entries: Vec<Entry>,
     },
     /// Records what happened to the current step; only the engine does.
     Record {
@@ -203,9 +207,9 @@ pub struct Run {
     /// SHA-256 of the version's document.
     pub definition_hash: String,
     /// The version's document.
-    pub document: Value,
+    pub document: Shared<Value>,
     /// The event that started it.
-    pub trigger: Option<Trigger>,
+    pub trigger: Option<Shared<Trigger>>,
     /// How many runs led to it.
     pub depth: u32,
     /// Where it stands.
@@ -318,16 +322,23 @@ impl Aggregate for Run {
                 steps,
                 trigger,
                 depth,
-            } => vec![E::Started {
-                definition_id,
-                definition,
-                definition_version,
-                definition_hash,
-                document,
-                steps,
-                trigger,
-                depth,
-            }],
+                entries,
+            } => {
+                let mut run = Self::default();
+                let mut events = vec![E::Started {
+                    definition_id,
+                    definition,
+                    definition_version,
+                    definition_hash,
+                    document,
+                    steps,
+                    trigger,
+                    depth,
+                }];
+                events.iter().for_each(|event| run.apply(event));
+                events.extend(run.record_all(entries, ctx.now)?);
+                self.completed(events)
+            }
             C::Cancel { .. } if self.status == RunStatus::Cancelled => vec![],
             _ if self.has_ended() => return Err(R::Ended),
             C::Cancel { reason } => vec![E::Cancelled { reason }],
@@ -363,9 +374,9 @@ impl Aggregate for Run {
                 self.definition = Some(definition.clone());
                 self.definition_version = *definition_version;
                 self.definition_hash = definition_hash.clone();
-                self.document = document.clone();
+                self.document = document.clone().into();
                 self.steps = steps.iter().map(|id| Step { id: id.clone(), ..Step::default() }).collect();
-                self.trigger = Some(trigger.clone());
+                self.trigger = Some(trigger.clone().into());
                 self.depth = *depth;
             }
             E::StepStarted { at, .. } => {
