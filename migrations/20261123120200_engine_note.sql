@@ -1,5 +1,6 @@
 -- What a batch of events means for the queue of runs, in one statement: one round trip and one commit for hundreds of
--- triggers. Null if the checkpoint does not stand at `from_position`; else the runs that were noted and were not yet.
+-- triggers. One row of null if the checkpoint does not stand at `from_position`; else the runs that were noted and were not yet, and
+-- of those, the ones that the log does not know either.
 --
 -- A run that the caller will work on at once is noted with its lease, so that nobody else takes it; `start` is how
 -- whoever comes after a caller that died begins it. Runs that have ended wait for nothing any more.
@@ -7,34 +8,37 @@ create function engine.note(
     from_position bigint, to_position bigint, worker uuid, lease_for interval,
     s_tenant uuid[], s_run uuid[], s_held boolean[], s_start text[],
     e_tenant uuid[], e_run uuid[]
-) returns uuid[]
+) returns table (run_id uuid, is_new boolean)
     language plpgsql set search_path = pg_catalog as
 $$
-declare
-    noted uuid[] := '{}';
+#variable_conflict use_column
 begin
     update engine.checkpoint c set position = to_position where c.name = 'intake' and c.position = from_position;
     if not found then
-        return null;
+        return query select null::uuid, false;
+        return;
     end if;
     if cardinality(s_run) > 0 then
-        with inserted as (
+        return query with inserted as (
             insert into engine.tasks as t (tenant_id, run_id, due_at, lease, start)
                 select s.tenant_id, s.run_id,
                        clock_timestamp() + case when s.held then lease_for else interval '0' end,
                        case when s.held then worker end, s.start::jsonb
                 from unnest(s_tenant, s_run, s_held, s_start) as s(tenant_id, run_id, held, start)
                 on conflict do nothing
-                returning t.run_id
+                returning t.tenant_id, t.run_id
         )
-        select coalesce(array_agg(i.run_id), '{}') into noted from inserted i;
+        select i.run_id, not exists (
+            select from eventstore.streams s
+            where s.tenant_id = i.tenant_id and s.aggregate_id = i.run_id and s.aggregate_type = 'workflow.run'
+        )
+        from inserted i;
     end if;
     if cardinality(e_run) > 0 then
         delete from engine.waits w
             using unnest(e_tenant, e_run) as e(tenant_id, run_id)
             where w.tenant_id = e.tenant_id and w.run_id = e.run_id;
     end if;
-    return noted;
 end
 $$;
 revoke execute on function engine.note(bigint, bigint, uuid, interval, uuid[], uuid[], boolean[], text[], uuid[], uuid[]) from public;

@@ -1,11 +1,17 @@
 //! The runs in work: so many at once, wherever they come from.
+//!
+//! One task drives them all. What they wait for is the log: when a commit answers many of them, they all take their next
+//! move before the appender gets its turn again, and so share the next commit too. In tasks of their own, the first one
+//! would take a commit for itself, and the others would wait for it.
 
-use crate::tasks::Task;
+use crate::tasks::{Noted, Task};
 use crate::worker::Worker;
+use futures::FutureExt as _;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio_util::task::TaskTracker;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Room for one run.
 pub(crate) type Room = OwnedSemaphorePermit;
@@ -18,17 +24,36 @@ pub(crate) struct Crew(Arc<Inner>);
 struct Inner {
     worker: Worker,
     rooms: Arc<Semaphore>,
-    working: TaskTracker,
+    size: usize,
+    /// Never longer than there are rooms.
+    new: mpsc::UnboundedSender<New>,
     /// Runs are due that nobody has taken. While they are, everybody's new runs queue behind them, in turn.
     backlog: AtomicBool,
     freed: Notify,
 }
 
+/// A run to work on; it comes with its room.
+#[derive(Debug)]
+struct New {
+    task: Task,
+    noted: Option<oneshot::Receiver<Noted>>,
+    room: Room,
+}
+
 impl Crew {
     pub fn new(worker: Worker, runs_at_once: usize) -> Self {
-        let rooms = Arc::new(Semaphore::new(runs_at_once.min(Semaphore::MAX_PERMITS)));
-        let inner = Inner { worker, rooms, working: TaskTracker::new(), backlog: false.into(), freed: Notify::new() };
-        Self(Arc::new(inner))
+        let size = runs_at_once.min(Semaphore::MAX_PERMITS);
+        let (new, coming) = mpsc::unbounded_channel();
+        let (rooms, backlog) = (Arc::new(Semaphore::new(size)), false.into());
+        let crew = Self(Arc::new(Inner { worker: worker.clone(), rooms, size, new, backlog, freed: Notify::new() }));
+        let freed = Arc::downgrade(&crew.0);
+        // Its turn ends when all have had their move, not after a share of them.
+        tokio::spawn(tokio::task::unconstrained(drive(worker, coming, move || {
+            if let Some(crew) = freed.upgrade() {
+                crew.freed.notify_one();
+            }
+        })));
+        crew
     }
 
     pub fn worker(&self) -> &Worker {
@@ -62,22 +87,46 @@ impl Crew {
 
     /// Works on a run. `noted` comes when it is in the queue under our lease; until then it must not get further than its
     /// start, and if it never comes, the run is somebody else's.
-    pub fn work(&self, task: Task, room: Room, noted: Option<oneshot::Receiver<()>>) {
-        let crew = self.clone();
-        self.0.working.spawn(async move {
-            let _held = crew.0.worker.tasks.hold(&task);
-            let run = task.run;
-            if let Err(error) = crew.0.worker.work(task, noted).await {
-                tracing::warn!(run_id = %run, error = format!("{error:#}"), "a run waits for its lease to end");
-            }
-            drop(room);
-            crew.0.freed.notify_one();
-        });
+    pub fn work(&self, task: Task, room: Room, noted: Option<oneshot::Receiver<Noted>>) {
+        // Nobody takes it only if the runtime is ending.
+        drop(self.0.new.send(New { task, noted, room }));
     }
 
     /// Until every run in work has been let go of.
     pub async fn finish(&self) {
-        self.0.working.close();
-        self.0.working.wait().await;
+        let all = u32::try_from(self.0.size).unwrap_or(u32::MAX);
+        // Closed only if the runtime is ending.
+        drop(self.0.rooms.acquire_many(all).await);
     }
+}
+
+/// Works on every run that comes, all at once.
+async fn drive(worker: Worker, mut coming: mpsc::UnboundedReceiver<New>, freed: impl Fn()) {
+    let mut working = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            biased;
+            new = coming.recv() => match new {
+                Some(new) => working.push(work(&worker, new)),
+                None => break,
+            },
+            Some(()) = working.next() => freed(),
+        }
+    }
+    while working.next().await.is_some() {}
+}
+
+async fn work(worker: &Worker, new: New) {
+    let New { task, noted, room } = new;
+    let _held = worker.tasks.hold(&task);
+    let run = task.run;
+    // A run that panics must not end the others.
+    match AssertUnwindSafe(worker.work(task, noted)).catch_unwind().await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(run_id = %run, error = format!("{error:#}"), "a run waits for its lease to end");
+        }
+        Err(_) => tracing::error!(run_id = %run, "a run met a defect of ours and waits for its lease to end"),
+    }
+    drop(room);
 }

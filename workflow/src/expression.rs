@@ -117,12 +117,8 @@ pub(crate) fn evaluate_tree(tree: &IdedExpr, scope: &Scope) -> Option<Value> {
 
 fn resolve(tree: &IdedExpr, scope: &Scope) -> Result<Cel, ExpressionError> {
     let failed = |message: &str| ExpressionError::new("expression_failed", short(message));
-    let mut context = cel::Context::default();
-    for (name, value) in scope.variables() {
-        context.add_variable_from_value(*name, value.clone());
-    }
     // The interpreter is not ours, and a panic of its must not end the intake. It has no state to leave broken.
-    let resolved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| context.resolve(tree)));
+    let resolved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scope.context().resolve(tree)));
     resolved.map_err(|_| failed("the expression cannot be evaluated"))?.map_err(|error| failed(&error.to_string()))
 }
 

@@ -13,7 +13,7 @@ use metrics::counter;
 use std::sync::Arc;
 use uuid::Uuid;
 use workflow_domain::run::RunCommand;
-use workflow_domain::{Entry, Run, StepStatus};
+use workflow_domain::{Entry, Run, RunStatus, StepStatus};
 
 /// A run with everything that has happened, recorded or not.
 #[derive(Debug)]
@@ -43,6 +43,12 @@ impl Hand {
         self.document.actions.get(self.run.current)
     }
 
+    /// The command that comes next, if that is what comes next.
+    pub fn next_command(&self) -> Option<String> {
+        let step = self.run.step().filter(|step| step.status == StepStatus::Running && step.due_at.is_none());
+        step.filter(|_| self.run.status == RunStatus::Running).and_then(|_| self.action()?.command())
+    }
+
     /// Whether every step is done; the record of it may still be on its way.
     pub fn has_ended(&self) -> bool {
         self.run.has_ended() || self.run.current >= self.run.steps.len()
@@ -67,8 +73,11 @@ impl Hand {
         Ok(())
     }
 
-    /// Records what is not recorded yet; answers the run's version then.
+    /// Records what is not recorded yet, the run's start if need be; answers its version then.
     pub async fn record(&self, store: &Store) -> Result<i64, ExecuteError> {
+        if self.version == 0 {
+            return self.start(store).await;
+        }
         if self.unrecorded.is_empty() {
             return Ok(self.version);
         }
@@ -82,8 +91,7 @@ impl Hand {
         Ok(recorded.version)
     }
 
-    /// Starts the run with what is not recorded yet; answers its version then.
-    pub async fn start(&self, store: &Store, depth: u32) -> Result<i64, ExecuteError> {
+    async fn start(&self, store: &Store) -> Result<i64, ExecuteError> {
         let Run { definition_id, definition, definition_version, definition_hash, document, trigger, steps, .. } =
             &self.run;
         let (Some(definition), Some(trigger)) = (definition.clone(), trigger.as_deref().cloned()) else {
@@ -97,7 +105,7 @@ impl Hand {
             document: (**document).clone(),
             steps: steps.iter().map(|step| step.id.clone()).collect(),
             trigger,
-            depth,
+            depth: self.run.depth,
             entries: self.unrecorded.clone(),
         };
         // The command has the run's id, so that nothing is loaded first: nearly always there is nothing yet.

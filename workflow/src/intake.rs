@@ -9,7 +9,7 @@ use crate::engine::Events;
 use crate::expression::{compile, evaluate_tree, holds};
 use crate::references::equal_to_aggregate;
 use crate::scope::{Scope, causing_run, trigger_of, trigger_value};
-use crate::tasks::{Start, Task, interval, wake};
+use crate::tasks::{Noted, Start, Task, interval, wake};
 use anyhow::{Context as _, Result};
 use catalogue::AnyEvent;
 use chrono::Utc;
@@ -227,7 +227,8 @@ impl Intake {
         let left = held.iter().any(|held| !held);
         let wakes = writes.iter().any(|write| matches!(write, Write::Wake { .. }));
         let note = || {
-            let note = sqlx::query_scalar("select engine.note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+            let sql = "select run_id, is_new from engine.note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+            let note = sqlx::query_as(sql);
             note.bind(kept.position)
                 .bind(to)
                 .bind(tasks.me)
@@ -239,12 +240,13 @@ impl Intake {
                 .bind(ended.iter().map(|(tenant, _)| *tenant).collect::<Vec<_>>())
                 .bind(ended.iter().map(|(_, run)| *run).collect::<Vec<_>>())
         };
-        let noted: Option<Vec<Uuid>> = if writes.is_empty() {
-            note().fetch_one(&self.pool).await.context("noting runs")?
+        let moved = |noted: &[(Option<Uuid>, bool)]| !matches!(noted, [(None, _)]);
+        let noted: Vec<(Option<Uuid>, bool)> = if writes.is_empty() {
+            note().fetch_all(&self.pool).await.context("noting runs")?
         } else {
             let mut tx = self.pool.begin().await.context("opening a transaction")?;
-            let noted = note().fetch_one(&mut *tx).await.context("noting runs")?;
-            if noted.is_some() {
+            let noted = note().fetch_all(&mut *tx).await.context("noting runs")?;
+            if moved(&noted) {
                 for write in writes {
                     // What a run waited for before it ended within the same batch is of no use any more.
                     let late = matches!(&write, Write::Keep { wait, .. } if ended.contains(&(wait.tenant, wait.run)));
@@ -257,15 +259,16 @@ impl Intake {
             noted
         };
         // Whoever is not told lets the run alone.
-        for run in noted.iter().flatten() {
-            if let Some(say) = at_work.remove(run) {
-                drop(say.send(()));
+        for (run, is_new) in &noted {
+            if let Some(say) = run.and_then(|run| at_work.remove(&run)) {
+                let noted = if *is_new { Noted::New } else { Noted::Known };
+                say.send(noted).unwrap_or_default();
             }
         }
         if left || wakes {
             tasks.woken.notify_one();
         }
-        Ok(noted.is_some())
+        Ok(moved(&noted))
     }
 
     async fn run_event(&self, event: &RawEvent, found: &mut Found) -> Result<()> {

@@ -11,12 +11,20 @@ use uuid::Uuid;
 use workflow_domain::{Run, StepStatus};
 use workflow_events::Trigger;
 
-/// The variables of one evaluation, all of one tenant.
-#[derive(Debug, Clone, Default)]
+/// CEL's own functions and types; made once, because making them costs more than any expression.
+static LANGUAGE: LazyLock<Arc<cel::Env>> = LazyLock::new(|| Arc::new(cel::Env::stdlib()));
+
+/// The variables of some evaluations, all of one tenant.
 pub(crate) struct Scope {
-    variables: Vec<(&'static str, cel::Value)>,
+    context: cel::Context<'static, 'static>,
     longest_list: usize,
     bytes: usize,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self { context: cel::Context::with_env(LANGUAGE.clone()), longest_list: 0, bytes: 0 }
+    }
 }
 
 impl Scope {
@@ -28,12 +36,12 @@ impl Scope {
     pub fn and(mut self, name: &'static str, value: &Value) -> Self {
         self.longest_list = self.longest_list.max(longest_list(value));
         self.bytes += bytes(value);
-        self.variables.push((name, to_cel(value)));
+        self.context.add_variable_from_value(name, to_cel(value));
         self
     }
 
-    pub fn variables(&self) -> &[(&'static str, cel::Value)] {
-        &self.variables
+    pub fn context(&self) -> &cel::Context<'static, 'static> {
+        &self.context
     }
 
     pub fn longest_list(&self) -> usize {

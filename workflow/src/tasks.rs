@@ -45,6 +45,15 @@ pub(crate) struct Start {
     pub condition_error: Option<String>,
 }
 
+/// A run has come into the queue under our lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// Nobody can have started it before.
+    New,
+    /// It has started before: its trigger has come again.
+    Known,
+}
+
 /// What becomes of a task when the worker lets go of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Next {

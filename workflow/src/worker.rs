@@ -5,7 +5,7 @@ use crate::expression::holds;
 use crate::hand::Hand;
 use crate::scope::{Scope, trigger_value};
 use crate::step::{Failure, Standing};
-use crate::tasks::{Next, Start, Task, Tasks};
+use crate::tasks::{Next, Noted, Start, Task, Tasks};
 use anyhow::{Context as _, Result, anyhow};
 use chrono::{TimeDelta, Utc};
 use event_store::{CommandBus, ExecuteError};
@@ -46,6 +46,13 @@ pub(crate) struct Worker {
     parsed: Arc<Mutex<HashMap<String, Arc<Document>>>>,
 }
 
+/// What a worker finds when it takes up a task.
+enum TakenUp {
+    Run(Box<Hand>),
+    Ended,
+    NotOurs,
+}
+
 /// What one move of a run led to.
 enum Moved {
     On,
@@ -61,22 +68,13 @@ impl Worker {
 
     /// Works on a task and lets go of it. While `noted` has not come, the task is not in the queue yet; if it does not
     /// come, the task is not ours.
-    pub async fn work(&self, mut task: Task, noted: Option<oneshot::Receiver<()>>) -> Result<()> {
+    pub async fn work(&self, mut task: Task, noted: Option<oneshot::Receiver<Noted>>) -> Result<()> {
         let lateness = (Utc::now() - task.due_at).to_std().unwrap_or_default();
         histogram!("workflow_timer_lateness_seconds").record(lateness);
-        // Starting twice is starting once, so the start need not wait.
-        let (hand, ours) = tokio::join!(self.take_up(&mut task), async {
-            match noted {
-                Some(noted) => noted.await.is_ok(),
-                None => true,
-            }
-        });
-        if !ours {
-            return Ok(());
-        }
-        let next = match hand {
-            Ok(Some(hand)) => self.drive(&task, hand).await,
-            Ok(None) => Ok(Next::Done),
+        let next = match self.take_up(&mut task, noted).await {
+            Ok(TakenUp::Run(hand)) => self.drive(&task, *hand).await,
+            Ok(TakenUp::Ended) => Ok(Next::Done),
+            Ok(TakenUp::NotOurs) => return Ok(()),
             Err(error) => Err(error),
         };
         let next = next.unwrap_or_else(|error| {
@@ -89,28 +87,61 @@ impl Worker {
         self.tasks.let_go(&task, &next).await.context("letting go of a run")
     }
 
-    /// The run as it stands, started if it was not; none if it has ended.
-    async fn take_up(&self, task: &mut Task) -> Result<Option<Hand>> {
-        let started = match &task.start {
-            Some(start) => self.start(task, start).await?,
-            None => None,
+    /// The run as it stands, started if it was not.
+    ///
+    /// The start does not wait until the run is in the queue, because starting twice is starting once. The first command
+    /// does, but not for the start if nobody can have started the run before: a run whose trigger comes again may have
+    /// ended long ago, and its keys may be forgotten.
+    async fn take_up(&self, task: &mut Task, noted: Option<oneshot::Receiver<Noted>>) -> Result<TakenUp> {
+        let Some(start) = &task.start else { return self.load(task).await };
+        let hand = self.begin(task, start).await;
+        let first = async {
+            let noted = match noted {
+                Some(noted) => noted.await,
+                None => Ok(Noted::Known),
+            };
+            match (noted, &hand) {
+                (Err(_), _) => None,
+                (Ok(Noted::New), Ok(hand)) if hand.next_command().is_some() && !self.stopping.is_cancelled() => {
+                    Some(hand.standing().execute(&self.bus).await)
+                }
+                _ => Some(vec![]),
+            }
         };
-        task.start = None;
+        let starting = async {
+            match &hand {
+                Ok(hand) => Some(hand.record(self.bus.store()).await),
+                Err(_) => None,
+            }
+        };
+        let (started, first) = tokio::join!(starting, first);
+        let Some(entries) = first else { return Ok(TakenUp::NotOurs) };
+        let mut hand = hand?;
         match started {
-            Some(hand) => Ok(Some(hand)),
-            None => self.load(task).await,
+            Some(Ok(version)) => hand.recorded(version),
+            Some(Err(ExecuteError::AlreadyExists)) | None => {
+                task.start = None;
+                return self.load(task).await;
+            }
+            Some(Err(error)) => return Err(error).context("starting a run"),
         }
+        task.start = None;
+        counter!("workflow_runs_total", "status" => "started").increment(1);
+        if !entries.is_empty() {
+            hand.note(entries)?;
+        }
+        Ok(TakenUp::Run(Box::new(hand)))
     }
 
     /// The run as the log has it.
-    async fn load(&self, task: &Task) -> Result<Option<Hand>> {
+    async fn load(&self, task: &Task) -> Result<TakenUp> {
         let tenant = TenantId(task.tenant);
         let (run, version) = self.bus.store().load::<Run>(tenant, task.run).await.context("loading a run")?;
         if version == 0 || run.has_ended() {
-            return Ok(None);
+            return Ok(TakenUp::Ended);
         }
         let document = self.parse(&run.definition_hash, &run.document)?;
-        Ok(Some(Hand::new(tenant, task.run, run, document, version)))
+        Ok(TakenUp::Run(Box::new(Hand::new(tenant, task.run, run, document, version))))
     }
 
     /// A version of a definition, parsed once.
@@ -142,8 +173,8 @@ impl Worker {
                         return Err(error).context("recording a step, again and again");
                     }
                     match self.load(task).await? {
-                        Some(fresh) => hand = fresh,
-                        None => return Ok(Next::Done),
+                        TakenUp::Run(fresh) => hand = *fresh,
+                        _ => return Ok(Next::Done),
                     }
                 }
             }
@@ -177,11 +208,11 @@ impl Worker {
             let (cancel, request) = (RunCommand::Cancel { reason }, hand.standing().request());
             done(store.execute::<Run>(Some(task.run), cancel, &request).await)?;
             return Ok(match self.load(task).await? {
-                Some(fresh) => {
-                    *hand = fresh;
+                TakenUp::Run(fresh) => {
+                    *hand = *fresh;
                     Moved::On
                 }
-                None => Moved::LetGo(Next::Done),
+                _ => Moved::LetGo(Next::Done),
             });
         }
         if parked {
@@ -217,11 +248,13 @@ impl Worker {
         Ok(Moved::On)
     }
 
-    /// Starts the run and its first step. None if it has started before.
-    async fn start(&self, task: &Task, start: &Start) -> Result<Option<Hand>> {
-        let (tenant, run_id, store) = (TenantId(task.tenant), task.run, self.bus.store());
+    /// The run with the beginning of its first step, nothing of it recorded.
+    async fn begin(&self, task: &Task, start: &Start) -> Result<Hand> {
+        let (tenant, run_id) = (TenantId(task.tenant), task.run);
         let depth = match start.caused_by {
-            Some(cause) => store.load::<Run>(tenant, cause).await.context("loading the run before")?.0.depth + 1,
+            Some(cause) => {
+                self.bus.store().load::<Run>(tenant, cause).await.context("loading the run before")?.0.depth + 1
+            }
             None => 0,
         };
         let document = self.parse(&start.definition_hash, &start.document)?;
@@ -251,13 +284,7 @@ impl Worker {
             Some(Failure { class, code, message }) => vec![Entry::Failed { class, code, message, go_on: false }],
             None => hand.standing().begin(),
         })?;
-        match hand.start(store, depth).await {
-            Ok(version) => hand.recorded(version),
-            Err(ExecuteError::AlreadyExists) => return Ok(None),
-            Err(error) => return Err(error).context("starting a run"),
-        }
-        counter!("workflow_runs_total", "status" => "started").increment(1);
-        Ok(Some(hand))
+        Ok(hand)
     }
 
     /// Why the run shall be cancelled, if an event says so.

@@ -32,6 +32,9 @@ pub struct Plan {
     /// Lets the events come through relay and NATS, as they do between processes, instead of from the log.
     #[arg(long)]
     nats: bool,
+    /// Triggers through a store of its own, as from another process: two appenders take turns then.
+    #[arg(long)]
+    apart: bool,
     /// Prints which statements a run costs; counting slows everything down a little.
     #[arg(long)]
     statements: bool,
@@ -56,8 +59,8 @@ async fn measure_all(plan: &Plan) -> Result<()> {
     let mut table = Table::default();
     for _ in 0..plan.passes {
         for in_flight in plan.in_flight.iter().copied() {
-            let options =
-                ours::Options { in_flight, seconds: plan.seconds, nats: plan.nats, statements: plan.statements };
+            let Plan { seconds, nats, apart, statements, .. } = *plan;
+            let options = ours::Options { in_flight, seconds, nats, apart, statements };
             table.add("ours", in_flight, ours::measure(&options).await.context("ours")?);
             if plan.only_ours {
                 continue;

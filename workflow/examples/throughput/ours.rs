@@ -1,7 +1,7 @@
 //! Ours: a trigger is a command of some client's, a run is four commands, and its end is the commit of its last event.
 //!
-//! Clients send through a store of their own, as command-api does; the engine follows the log through the same feed as
-//! in its own process.
+//! As with the others, whoever triggers and what runs share a process and its connections, unless they are asked to be
+//! apart as command-api and the engine are. The engine follows the log through the same feed as in its own process.
 
 use crate::measure::Sample;
 use anyhow::{Context as _, Result, ensure};
@@ -28,6 +28,8 @@ pub struct Options {
     pub seconds: u64,
     /// Whether events come through relay and NATS.
     pub nats: bool,
+    /// Whether triggers come through a store of their own, as from another process.
+    pub apart: bool,
     /// Whether statements are counted.
     pub statements: bool,
 }
@@ -60,7 +62,9 @@ pub async fn measure(options: &Options) -> Result<Sample> {
     let database = TestDatabase::create().await;
     let admin = database.superuser().await;
     let (command, worker) = (database.command().await, database.worker().await);
-    let (clients, bus) = (bus(command.clone()), bus(worker.clone()));
+    let engines = bus(worker.clone());
+    let clients = if options.apart { bus(command.clone()) } else { engines.clone() };
+    let bus = engines;
     let tenant = TenantId(Uuid::now_v7());
     workflow::publish(&bus, tenant, "bench", &definition()).await.map_err(|e| anyhow::anyhow!("{e}"))?;
     let stop = CancellationToken::new();
@@ -116,6 +120,9 @@ pub async fn measure(options: &Options) -> Result<Sample> {
     };
     check(&admin, all).await?;
     let sample = latencies(&admin, from, to, options.seconds).await?;
+    if options.statements {
+        stages(&admin, from, to).await?;
+    }
     admin.close().await;
     Ok(Sample { commits, statements, ..sample })
 }
@@ -202,6 +209,25 @@ async fn latencies(admin: &PgPool, from: i64, to: i64, seconds: u64) -> Result<S
           and started.event_type = 'run.started'";
     let latencies = sqlx::query_scalar(sql).bind(from).bind(to).fetch_all(admin).await?;
     Ok(crate::measure::sample(latencies, seconds as f64))
+}
+
+/// Prints when after its trigger each thing happens to a run, in the middle, and how many events shared a commit.
+async fn stages(admin: &PgPool, from: i64, to: i64) -> Result<()> {
+    let sql = "
+        select e.event_type || coalesce(' ' || (e.payload ->> 'action_index'), ''),
+               percentile_cont(0.5) within group (order by extract(epoch from e.recorded_at - t.recorded_at)::float8 * 1000),
+               percentile_cont(0.5) within group (order by c.events::float8)
+        from eventstore.events e
+                 join eventstore.events t on t.event_id = coalesce((e.metadata ->> 'causation_id')::uuid, e.event_id)
+                 join (select recorded_at, count(*) as events from eventstore.events group by 1) c
+                      on c.recorded_at = e.recorded_at
+        where e.position > $1 and e.position <= $2
+        group by 1 order by 2";
+    let stages: Vec<(String, f64, f64)> = sqlx::query_as(sql).bind(from).bind(to).fetch_all(admin).await?;
+    for (what, after, together) in stages {
+        eprintln!("    {after:7.2} ms after the trigger, {together:3.0} events a commit: {what}");
+    }
+    Ok(())
 }
 
 /// Which statements PostgreSQL was sent.
