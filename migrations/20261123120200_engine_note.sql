@@ -4,6 +4,10 @@
 --
 -- A run that the caller will work on at once is noted with its lease, so that nobody else takes it; `start` is how
 -- whoever comes after a caller that died begins it. Runs that have ended wait for nothing any more.
+--
+-- Neither this nor letting go waits for the disk. Commits reach it in order, so whatever a crash takes of these, it also
+-- takes every later append: what is left is an earlier state of the queue and of the log together, and the intake reads
+-- on from there.
 create function engine.note(
     from_position bigint, to_position bigint, worker uuid, lease_for interval,
     s_tenant uuid[], s_run uuid[], s_held boolean[], s_start text[],
@@ -13,6 +17,7 @@ create function engine.note(
 $$
 #variable_conflict use_column
 begin
+    perform set_config('synchronous_commit', 'off', true);
     update engine.checkpoint c set position = to_position where c.name = 'intake' and c.position = from_position;
     if not found then
         return query select null::uuid, false;
@@ -51,6 +56,7 @@ $$
 declare
     woken bigint;
 begin
+    perform set_config('synchronous_commit', 'off', true);
     delete from engine.tasks t
         using unnest(c_tenant, c_run, c_wakes) as c(tenant_id, run_id, wakes)
         where t.tenant_id = c.tenant_id and t.run_id = c.run_id and t.lease = worker and t.wakes = c.wakes;

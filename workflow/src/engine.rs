@@ -79,9 +79,9 @@ impl Engine {
         let worker = Worker::new(bus, tasks.clone(), stopping.clone(), ending);
         let crew = Crew::new(worker, options.runs_at_once);
         let intake = Intake { pool, events, crew: crew.clone(), stopping: stopping.clone() };
+        let intake = tokio::spawn(intake.run());
         let parts = vec![
-            tokio::spawn(intake.run()),
-            tokio::spawn(dispatch(crew, options.clone())),
+            tokio::spawn(dispatch(crew, options.clone(), intake)),
             tokio::spawn(upkeep(tasks, options.lease / 3, stopping.clone())),
         ];
         Self { stopping, parts, ended }
@@ -107,7 +107,7 @@ impl Engine {
 const GATHERING: Duration = Duration::from_millis(3);
 
 /// Keeps as many due runs in work as there is room for.
-async fn dispatch(crew: Crew, options: EngineOptions) {
+async fn dispatch(crew: Crew, options: EngineOptions, intake: JoinHandle<()>) {
     let (worker, tasks) = (crew.worker(), &crew.worker().tasks);
     let enough = (options.runs_at_once / 4).max(1);
     while !worker.stopping.is_cancelled() {
@@ -135,6 +135,8 @@ async fn dispatch(crew: Crew, options: EngineOptions) {
             () = tokio::time::sleep(pause) => {}
         }
     }
+    // Its last batch may bring runs under our lease. If it panicked, that was reported when it happened.
+    drop(intake.await);
     crew.finish().await;
     tasks.flush().await;
     if let Err(error) = tasks.give_back().await {

@@ -117,31 +117,34 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Until it is stopped.
+    /// Until it is stopped; what it stores then is stored to the end, so that it leaves no lease behind.
     pub async fn run(self) {
-        tokio::select! {
-            () = self.stopping.cancelled() => {}
-            () = self.read_on() => {}
-        }
-    }
-
-    async fn read_on(&self) {
         let mut pause = Duration::from_millis(100);
-        loop {
-            let ended = self.follow(&mut pause).await;
-            if let Err(error) = ended {
+        while !self.stopping.is_cancelled() {
+            if let Err(error) = self.follow(&mut pause).await {
                 tracing::warn!(error = format!("{error:#}"), "the intake could not go on, trying again");
             }
-            tokio::time::sleep(pause).await;
+            self.rest(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
         }
     }
 
-    /// Reads from the stored checkpoint on, until something fails.
+    async fn rest(&self, pause: Duration) {
+        tokio::select! {
+            () = self.stopping.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+
+    /// Reads from the stored checkpoint on, until it is stopped or something fails.
     async fn follow(&self, pause: &mut Duration) -> Result<()> {
         let mut kept = self.resume().await?;
         loop {
-            let events = self.events.read(kept.position, BATCH).await.context("reading events")?;
+            let events = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return Ok(()),
+                events = self.events.read(kept.position, BATCH) => events.context("reading events")?,
+            };
             let Some(last) = events.last().map(|event| event.position) else { continue };
             match self.take_in(last, &events, &mut kept).await? {
                 true => {
@@ -150,7 +153,7 @@ impl Intake {
                 }
                 false => {
                     // Another process was faster, and will be again: both reading everything is of no use.
-                    tokio::time::sleep(STANDBY).await;
+                    self.rest(STANDBY).await;
                     kept = self.resume().await?;
                 }
             }

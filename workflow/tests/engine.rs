@@ -258,6 +258,57 @@ async fn a_tenant_with_a_thousand_runs_does_not_stand_before_another_s_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_runs_at_once_neither_fill_the_engine_nor_stand_before_another_tenant() {
+    let world = World::new().await;
+    let quiet = TenantId(Uuid::now_v7());
+    for tenant in [world.tenant, quiet] {
+        world.publish_for(tenant, &on_client("Tags", json!([tag("a"), tag("b")]))).await;
+    }
+    for thousand in 0..10 {
+        let name = |n: i32| json!({ "name": format!("Client {thousand} {n}") });
+        let clients = (0..1_000).map(|n| world.send("crm.client.create", None, name(n)));
+        for created in futures::future::join_all(clients).await {
+            created.unwrap();
+        }
+    }
+    let options = EngineOptions { runs_at_once: 32, ..EngineOptions::default() };
+    let engine = world.engine_with(options.clone());
+    let tasks = async |what: &str| -> i64 {
+        let sql = format!("select count(*) from engine.tasks where {what}");
+        sqlx::query_scalar(&sql).fetch_one(&world.pool).await.unwrap()
+    };
+    let begun = Instant::now();
+    // The intake does not wait for the runs.
+    while world.intake().await < world.log.head().await.unwrap() - 5_000 || tasks("true").await < 5_000 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the intake stands at {}", world.intake().await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let asked = Instant::now();
+    for n in 0..10 {
+        world.send_as(quiet, "crm.client.create", None, json!({ "name": format!("Quiet {n}") })).await.unwrap();
+    }
+    let ended = async |tenant: TenantId| -> i64 {
+        let sql = "select count(*) from eventstore.events where event_type = 'run.succeeded' and tenant_id = $1";
+        sqlx::query_scalar(sql).bind(tenant.0).fetch_one(&world.pool).await.unwrap()
+    };
+    let mut held_most = 0;
+    while ended(quiet).await < 10 {
+        held_most = held_most.max(tasks("lease is not null").await);
+        assert!(asked.elapsed() < Duration::from_secs(60), "{} of the quiet tenant's runs ended", ended(quiet).await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (took, others) = (asked.elapsed(), ended(world.tenant).await);
+    println!(
+        "the quiet tenant's runs took {took:?}, {others} of the other's 10,000 had ended, {held_most} held at most"
+    );
+    assert!(others < 9_000, "{others} of 10,000 runs came first");
+    // Those that have ended are let go of together, a little later.
+    assert!(held_most <= 3 * i64::try_from(options.runs_at_once).unwrap(), "{held_most} runs held at once");
+    engine.stop().await;
+    assert_eq!(tasks("lease is not null").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_is_stopped_gives_its_runs_back_at_once() {
     let world = World::new().await;
     world.publish(&on_client("Stop", json!([tag("a"), tag("b"), tag("c")]))).await;

@@ -166,6 +166,12 @@ impl World {
         self.events().await.iter().map(|event| line(event).chars().take(300).collect()).collect()
     }
 
+    /// How far the intake has read.
+    pub async fn intake(&self) -> i64 {
+        let sql = "select position from engine.checkpoint where name = 'intake'";
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
+    }
+
     /// Nothing of the engine's is left over: no task, no wait.
     pub async fn is_idle(&self) -> bool {
         let sql = "select (select count(*) from engine.tasks) + (select count(*) from engine.waits)";

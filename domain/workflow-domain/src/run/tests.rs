@@ -106,6 +106,29 @@ fn a_run_whose_every_step_is_left_out_ends_too() {
 }
 
 #[test]
+fn a_start_carries_what_happens_to_the_first_step_at_once() {
+    let start = |entries| {
+        let actor = Actor::Workflow { run_id: uuid::Uuid::from_u128(1), definition: "Onboarding".into() };
+        let ctx = Context::new(Default::default(), actor, spec_time(), Default::default(), Default::default());
+        let command = C::Start {
+            definition_id: DefinitionId::default(),
+            definition: "Onboarding".parse().unwrap(),
+            definition_version: 1,
+            definition_hash: "aa".into(),
+            document: json!({}),
+            steps: vec!["contact".into(), "client".into()],
+            trigger: trigger(),
+            depth: 0,
+            entries,
+        };
+        Run::default().decide(command, &ctx)
+    };
+    assert_eq!(start(vec![Entry::Started {}]), Ok(vec![started(), step_started(0, "contact")]));
+    assert_eq!(kinds(start(vec![terminal(false)])), ["run.started", "step.failed", "run.parked"]);
+    assert_eq!(start(vec![succeeded()]), Err(R::OutOfStep));
+}
+
+#[test]
 fn a_second_worker_that_is_late_is_refused() {
     let history = [started(), step_started(0, "contact"), step_succeeded(0, "contact")];
     assert_eq!(engine(&history, vec![succeeded()]), Err(R::OutOfStep));
