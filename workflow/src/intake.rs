@@ -13,6 +13,7 @@ use crate::tasks::{Noted, Start, Task, interval, wake};
 use anyhow::{Context as _, Result};
 use catalogue::AnyEvent;
 use chrono::Utc;
+use crash_points::Point;
 use event_store::RawEvent;
 use kernel::{Aggregate as _, DefinitionId, Name};
 use metrics::{counter, gauge};
@@ -257,10 +258,12 @@ impl Intake {
                         store(&mut tx, write, kept).await?;
                     }
                 }
+                crash_points::reach(Point::IntakeNoted);
                 tx.commit().await.context("committing the intake")?;
             }
             noted
         };
+        crash_points::reach(Point::IntakeCommitted);
         // Whoever is not told lets the run alone.
         for (run, is_new) in &noted {
             if let Some(say) = run.and_then(|run| at_work.remove(&run)) {

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use workflow_domain::{Run, RunStatus, StepStatus};
@@ -253,15 +254,15 @@ async fn work(mut chance: Chance, pool: PgPool, bus: event_store::CommandBus) {
         let storm = chance.storm.load(Ordering::Relaxed);
         // In the storm a lease is over before the work is, so that several work on one run.
         let lease = Duration::from_millis(if storm { 4 } else { 5_000 });
-        let stopping = CancellationToken::new();
-        let worker = Worker { bus: bus.clone(), tasks: Tasks::new(pool.clone(), lease), stopping };
+        let tasks = Tasks::new(pool.clone(), lease);
+        let worker = Worker::new(bus.clone(), tasks, CancellationToken::new(), watch::Sender::new(0));
         let mut tasks = worker.tasks.take(chance.rng.random_range(1..4)).await.unwrap_or_default();
         tasks.shuffle(&mut chance.rng);
         for task in tasks {
             let moves_left =
                 if storm && chance.rng.random_bool(0.9) { chance.rng.random_range(1..16) } else { usize::MAX };
             // What cannot be done now is done by whoever comes when the lease is over.
-            if !moves(async { drop(worker.work(task).await) }, moves_left).await {
+            if !moves(async { drop(worker.work(task, None).await) }, moves_left).await {
                 chance.killed.fetch_add(1, Ordering::Relaxed);
                 break;
             }

@@ -8,6 +8,7 @@ use crate::step::{Failure, Standing};
 use crate::tasks::{Next, Noted, Start, Task, Tasks};
 use anyhow::{Context as _, Result, anyhow};
 use chrono::{TimeDelta, Utc};
+use crash_points::Point;
 use event_store::{CommandBus, ExecuteError};
 use kernel::{Aggregate as _, Name, TenantId};
 use metrics::{counter, histogram};
@@ -69,6 +70,7 @@ impl Worker {
     /// Works on a task and lets go of it. While `noted` has not come, the task is not in the queue yet; if it does not
     /// come, the task is not ours.
     pub async fn work(&self, mut task: Task, noted: Option<oneshot::Receiver<Noted>>) -> Result<()> {
+        crash_points::reach(Point::WorkflowTaken);
         let lateness = (Utc::now() - task.due_at).to_std().unwrap_or_default();
         histogram!("workflow_timer_lateness_seconds").record(lateness);
         let next = match self.take_up(&mut task, noted).await {
@@ -125,6 +127,7 @@ impl Worker {
             }
             Some(Err(error)) => return Err(error).context("starting a run"),
         }
+        crash_points::reach(Point::WorkflowStarted);
         task.start = None;
         counter!("workflow_runs_total", "status" => "started").increment(1);
         if !entries.is_empty() {
@@ -191,7 +194,9 @@ impl Worker {
         let parked = hand.run.status == RunStatus::Parked;
         let rests = stops || hand.has_ended() || parked || later || status == Some(StepStatus::Waiting);
         if rests && !hand.is_recorded() {
-            return record(hand, hand.record(store).await);
+            let recorded = hand.record(store).await;
+            crash_points::reach(Point::WorkflowRecorded);
+            return record(hand, recorded);
         }
         if hand.has_ended() {
             return Ok(Moved::LetGo(Next::Done));
@@ -230,6 +235,7 @@ impl Worker {
                     // the step's beginning no later than its effect.
                     let standing = hand.standing();
                     let (recorded, entries) = tokio::join!(hand.record(store), standing.execute(&self.bus));
+                    crash_points::reach(Point::WorkflowExecuted);
                     histogram!("workflow_step_duration_seconds", "action" => command).record(started.elapsed());
                     match record(hand, recorded)? {
                         Moved::On => entries,

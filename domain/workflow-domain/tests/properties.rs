@@ -101,6 +101,7 @@ impl World {
             steps: (0..steps).map(|n| format!("step_{n}")).collect(),
             trigger,
             depth: 0,
+            entries: vec![],
         };
         assert!(world.send(start, true));
         world
