@@ -5,6 +5,9 @@
 -- A run that the caller will work on at once is noted with its lease, so that nobody else takes it; `start` is how
 -- whoever comes after a caller that died begins it. Runs that have ended wait for nothing any more.
 --
+-- Rows are looked up one by one through their keys: a plan that was made while a table was small would read all of it
+-- later, and this runs for every batch.
+--
 -- Neither this nor letting go waits for the disk. Commits reach it in order, so whatever a crash takes of these, it also
 -- takes every later append: what is left is an earlier state of the queue and of the log together, and the intake reads
 -- on from there.
@@ -13,7 +16,8 @@ create function engine.note(
     s_tenant uuid[], s_run uuid[], s_held boolean[], s_start text[],
     e_tenant uuid[], e_run uuid[]
 ) returns table (run_id uuid, is_new boolean)
-    language plpgsql set search_path = pg_catalog as
+    language plpgsql
+    set search_path = pg_catalog set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as
 $$
 #variable_conflict use_column
 begin
@@ -51,7 +55,8 @@ grant execute on function engine.note(bigint, bigint, uuid, interval, uuid[], uu
 
 -- Lets go of runs that have ended. One that was woken meanwhile is due again and is among the answers.
 create function engine.close(worker uuid, c_tenant uuid[], c_run uuid[], c_wakes bigint[]) returns bigint
-    language plpgsql set search_path = pg_catalog as
+    language plpgsql
+    set search_path = pg_catalog set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as
 $$
 declare
     woken bigint;
@@ -74,3 +79,8 @@ end
 $$;
 revoke execute on function engine.close(uuid, uuid[], uuid[], bigint[]) from public;
 grant execute on function engine.close(uuid, uuid[], uuid[], bigint[]) to ubos_worker;
+
+-- Taking runs looks them up in the same way, however many wait.
+alter function engine.take(uuid, interval, integer) set enable_seqscan = off;
+alter function engine.take(uuid, interval, integer) set enable_hashjoin = off;
+alter function engine.take(uuid, interval, integer) set enable_mergejoin = off;

@@ -1,8 +1,9 @@
 //! The runs in work: so many at once, wherever they come from.
 //!
-//! One task drives them all. What they wait for is the log: when a commit answers many of them, they all take their next
-//! move before the appender gets its turn again, and so share the next commit too. In tasks of their own, the first one
-//! would take a commit for itself, and the others would wait for it.
+//! A few tasks drive them all, so many runs each. What they wait for is the log: when a commit answers many of them, they
+//! all take their next move before the appender gets its turn again, and so share the next commit too. In tasks of their
+//! own, the first one would take a commit for itself, and the others would wait for it. With one task for all, the
+//! appender would wait for the slowest; with a few, one commits while the others prepare.
 
 use crate::tasks::{Noted, Task};
 use crate::worker::Worker;
@@ -10,7 +11,7 @@ use futures::FutureExt as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Room for one run.
@@ -25,11 +26,21 @@ struct Inner {
     worker: Worker,
     rooms: Arc<Semaphore>,
     size: usize,
-    /// Never longer than there are rooms.
-    new: mpsc::UnboundedSender<New>,
+    drivers: Vec<Driver>,
     /// Runs are due that nobody has taken. While they are, everybody's new runs queue behind them, in turn.
     backlog: AtomicBool,
-    freed: Notify,
+    freed: Arc<Notify>,
+}
+
+/// Runs that one task drives.
+const RUNS_PER_DRIVER: usize = 24;
+
+/// A task that drives runs.
+#[derive(Debug)]
+struct Driver {
+    /// Never longer than there are rooms.
+    new: mpsc::UnboundedSender<New>,
+    driving: Arc<AtomicUsize>,
 }
 
 /// A run to work on; it comes with its room.
@@ -43,17 +54,10 @@ struct New {
 impl Crew {
     pub fn new(worker: Worker, runs_at_once: usize) -> Self {
         let size = runs_at_once.min(Semaphore::MAX_PERMITS);
-        let (new, coming) = mpsc::unbounded_channel();
         let (rooms, backlog) = (Arc::new(Semaphore::new(size)), false.into());
-        let crew = Self(Arc::new(Inner { worker: worker.clone(), rooms, size, new, backlog, freed: Notify::new() }));
-        let freed = Arc::downgrade(&crew.0);
-        // Its turn ends when all have had their move, not after a share of them.
-        tokio::spawn(tokio::task::unconstrained(drive(worker, coming, move || {
-            if let Some(crew) = freed.upgrade() {
-                crew.freed.notify_one();
-            }
-        })));
-        crew
+        let freed = Arc::new(Notify::new());
+        let drivers = (0..size.div_ceil(RUNS_PER_DRIVER)).map(|_| Driver::start(&worker, &freed)).collect();
+        Self(Arc::new(Inner { worker, rooms, size, drivers, backlog, freed }))
     }
 
     pub fn worker(&self) -> &Worker {
@@ -88,8 +92,12 @@ impl Crew {
     /// Works on a run. `noted` comes when it is in the queue under our lease; until then it must not get further than its
     /// start, and if it never comes, the run is somebody else's.
     pub fn work(&self, task: Task, room: Room, noted: Option<oneshot::Receiver<Noted>>) {
+        let has_room = |driver: &&Driver| driver.driving.load(Ordering::Acquire) < RUNS_PER_DRIVER;
+        // The first with room, so that few runs share one; if all look full, one of them is about to have some.
+        let Some(driver) = self.0.drivers.iter().find(has_room).or(self.0.drivers.first()) else { return };
+        driver.driving.fetch_add(1, Ordering::AcqRel);
         // Nobody takes it only if the runtime is ending.
-        drop(self.0.new.send(New { task, noted, room }));
+        drop(driver.new.send(New { task, noted, room }));
     }
 
     /// Until every run in work has been let go of.
@@ -100,8 +108,23 @@ impl Crew {
     }
 }
 
+impl Driver {
+    fn start(worker: &Worker, freed: &Arc<Notify>) -> Self {
+        let (new, coming) = mpsc::unbounded_channel();
+        let driving = Arc::new(AtomicUsize::new(0));
+        let (worker, freed, counted) = (worker.clone(), freed.clone(), driving.clone());
+        let ended = move || {
+            counted.fetch_sub(1, Ordering::AcqRel);
+            freed.notify_one();
+        };
+        // Its turn ends when all its runs have had their move, not after a share of them.
+        tokio::spawn(tokio::task::unconstrained(drive(worker, coming, ended)));
+        Self { new, driving }
+    }
+}
+
 /// Works on every run that comes, all at once.
-async fn drive(worker: Worker, mut coming: mpsc::UnboundedReceiver<New>, freed: impl Fn()) {
+async fn drive(worker: Worker, mut coming: mpsc::UnboundedReceiver<New>, ended: impl Fn()) {
     let mut working = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -110,7 +133,7 @@ async fn drive(worker: Worker, mut coming: mpsc::UnboundedReceiver<New>, freed: 
                 Some(new) => working.push(work(&worker, new)),
                 None => break,
             },
-            Some(()) = working.next() => freed(),
+            Some(()) = working.next() => ended(),
         }
     }
     while working.next().await.is_some() {}
