@@ -45,7 +45,7 @@ fn part(folder: &str) -> Option<Part> {
         "workflow" => Part::Workflow,
         "integrations" => Part::Integrations,
         "server" => Part::Server,
-        "tests" | "xtask" => Part::Chores,
+        "tests" | "tests/faults" | "xtask" => Part::Chores,
         _ => match folder.split_once('/')?.0 {
             "domain" => Part::Context,
             "event-schemas" => Part::Events,

@@ -66,7 +66,13 @@ impl Workspace {
     /// The whole workspace is selected, so that features come out as `cargo test --workspace` has them and nothing is
     /// built twice; only what the binary needs is compiled.
     pub fn build(&self, binary: &str, profile: Profile) -> Result<PathBuf> {
+        self.build_with(binary, profile, &[])
+    }
+
+    /// The same with more arguments for cargo.
+    pub fn build_with(&self, binary: &str, profile: Profile, more: &[&str]) -> Result<PathBuf> {
         let mut cargo = self.cargo(&["build", "--workspace", "--bin", binary]);
+        cargo.args(more);
         cargo.arg("--message-format=json-render-diagnostics");
         if profile == Profile::Release {
             cargo.arg("--release");

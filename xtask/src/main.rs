@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod command;
 mod deny;
+mod faults;
 mod generate;
 mod stack;
 mod steps;
@@ -40,6 +41,8 @@ enum Verb {
     Check,
     /// Measures the release build on durable throw-away servers.
     Bench(bench::BenchArguments),
+    /// Attacks two copies of every role under load, and has what everybody saw judged by an independent checker.
+    Faults(faults::FaultsArguments),
 }
 
 fn main() -> ExitCode {
@@ -64,5 +67,6 @@ fn run(verb: Verb, workspace: &Workspace) -> Result<ExitCode> {
         Verb::Gen { check: true } => generate::check(workspace),
         Verb::Check => check::run(workspace),
         Verb::Bench(arguments) => bench::measure(workspace, &arguments),
+        Verb::Faults(arguments) => faults::run(workspace, &arguments),
     }
 }

@@ -15,7 +15,7 @@ mod user;
 
 pub use dirs::{Dirs, sweep_leftovers};
 pub use install::{Programs, cache_folder, ensure_installed};
-pub use nats::{Nats, NatsOptions};
+pub use nats::{ClusterNode, Nats, NatsOptions};
 pub use net::{free_port, free_ports, http_get, port_holder};
 pub use postgres::{Postgres, PostgresMode};
 pub use process::{Gone, Launch, Process};

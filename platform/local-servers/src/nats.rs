@@ -6,7 +6,7 @@ use crate::net::http_get;
 use crate::process::{Gone, Launch, Process};
 use anyhow::Result;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,6 +19,31 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 pub struct NatsOptions {
     /// Whether a message is on the disk when it is acknowledged; otherwise up to two minutes later.
     pub sync_always: bool,
+}
+
+/// A node's place in a cluster. All nodes know the same password, because clients go to any of them.
+#[derive(Debug, Clone)]
+pub struct ClusterNode {
+    /// The node's own name.
+    pub name: String,
+    /// Where it listens for the other nodes.
+    pub port: u16,
+    /// Where every node listens for the others.
+    pub routes: Vec<u16>,
+    /// What clients log in with.
+    pub password: String,
+}
+
+impl ClusterNode {
+    fn config(&self) -> String {
+        let routes: Vec<String> = self.routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
+        // Not advertised: a client goes where its settings say, so that a test can stand between it and each node.
+        format!(
+            "cluster {{\n  name: ubos\n  listen: \"127.0.0.1:{}\"\n  no_advertise: true\n  routes: [{}]\n}}\n",
+            self.port,
+            routes.join(", ")
+        )
+    }
 }
 
 /// A NATS server of our own.
@@ -40,16 +65,32 @@ pub struct Nats {
 impl Nats {
     /// Starts it, or takes over the one that an earlier run started in the same folder.
     pub fn start(programs: &Programs, dirs: &Dirs, port: u16, monitor_port: u16, options: NatsOptions) -> Result<Self> {
+        Self::start_node(programs, dirs, port, monitor_port, options, None)
+    }
+
+    /// The same as one node of a cluster; each node needs a folder of its own.
+    pub fn start_node(
+        programs: &Programs,
+        dirs: &Dirs,
+        port: u16,
+        monitor_port: u16,
+        options: NatsOptions,
+        node: Option<&ClusterNode>,
+    ) -> Result<Self> {
         let store = dirs.data(NAME)?;
-        let password = dirs.password(NAME)?;
+        let password = match node {
+            Some(node) => node.password.clone(),
+            None => dirs.password(NAME)?,
+        };
+        let (name, cluster) = node.map_or(("ubos", String::new()), |node| (&node.name, node.config()));
         let url = format!("nats://ubos:{password}@127.0.0.1:{port}");
         let config = dirs.root().join("nats.conf");
         let sync = if options.sync_always { "\n  sync_interval: always" } else { "" };
         let store_dir = store.display();
         let text = format!(
-            "server_name: ubos\nlisten: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n\
+            "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n\
              authorization {{\n  user: ubos\n  password: \"{password}\"\n}}\n\
-             jetstream {{\n  store_dir: \"{store_dir}\"\n  max_mem: 64M\n  max_file: 16G{sync}\n}}\n"
+             jetstream {{\n  store_dir: \"{store_dir}\"\n  max_mem: 64M\n  max_file: 16G{sync}\n}}\n{cluster}"
         );
         let fingerprint = format!("{:016x}", crate::dirs::fnv1a(text.as_bytes()));
         fs::write(&config, text)?;
@@ -82,6 +123,11 @@ impl Nats {
         self.process.kill()
     }
 
+    /// Sends a signal by name (`STOP`, `CONT`).
+    pub fn signal(&mut self, signal: &str) -> Result<()> {
+        self.process.signal(signal)
+    }
+
     /// Starts it again on the same data and ports; stops it first if it runs.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
@@ -96,6 +142,11 @@ impl Nats {
         fs::remove_dir_all(&self.store)?;
         self.dirs.data(NAME)?;
         self.restart()
+    }
+
+    /// Where its streams are on the disk.
+    pub fn store(&self) -> &Path {
+        &self.store
     }
 
     /// What it was started with.

@@ -2,7 +2,7 @@
 
 use crate::dirs::Dirs;
 use crate::install::Programs;
-use crate::process::{Gone, Launch, Process, children, kill_all};
+use crate::process::{Gone, Launch, Process, children, kill_all, send};
 use crate::user::User;
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -91,6 +91,25 @@ impl Postgres {
         Ok(Self { port, url, bin, dirs: dirs.clone(), data, user, mode, settings, process })
     }
 
+    /// Copies this server and starts the copy as a standby that follows it; `dirs` must be a folder of its own.
+    pub fn start_standby(&self, dirs: &Dirs, port: u16) -> Result<Self> {
+        let data = dirs.data_of(NAME, self.user.as_ref())?.join("data");
+        let mut copy = Command::new(self.bin.join("pg_basebackup"));
+        copy.arg("--pgdata").arg(&data).arg("--dbname").arg(&self.url).current_dir("/");
+        copy.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"]);
+        if let Some(user) = self.user {
+            user.run(&mut copy);
+        }
+        let output = copy.output().context("running pg_basebackup")?;
+        if !output.status.success() {
+            bail!("pg_basebackup failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let process = launch(&self.bin, dirs, &data, self.user, port, self.mode)?;
+        let url = self.url.replace(&format!("127.0.0.1:{}", self.port), &format!("127.0.0.1:{port}"));
+        let (bin, dirs, user, mode) = (self.bin.clone(), dirs.clone(), self.user, self.mode);
+        Ok(Self { port, url, bin, dirs, data, user, mode, process })
+    }
+
     /// Process number of the postmaster.
     pub fn pid(&self) -> u32 {
         self.process.pid()
@@ -114,6 +133,13 @@ impl Postgres {
         self.process.kill()?;
         // Left alone, they would keep the shared memory, and the next start would refuse.
         kill_all(&left)
+    }
+
+    /// Sends a signal by name (`STOP`, `CONT`) to the postmaster and everything it has started.
+    pub fn signal(&mut self, signal: &str) -> Result<()> {
+        self.process.signal(signal)?;
+        let pids: Vec<u32> = children(self.process.pid()).iter().map(|(pid, _)| *pid).collect();
+        if pids.is_empty() { Ok(()) } else { send(signal, &pids) }
     }
 
     /// Starts it again on the same data and port; stops it first if it runs.

@@ -198,7 +198,7 @@ pub(crate) fn kill_all(processes: &[(u32, u64)]) -> Result<()> {
 }
 
 /// The shell's own `kill`, because the standard library sends only SIGKILL and only to children of this very run.
-fn send(signal: &str, pids: &[u32]) -> Result<()> {
+pub(crate) fn send(signal: &str, pids: &[u32]) -> Result<()> {
     let pids = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     let status = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pids}")).stderr(Stdio::null()).status()?;
     if !status.success() && pids.split(' ').any(|pid| Path::new("/proc").join(pid).exists()) {

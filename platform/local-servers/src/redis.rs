@@ -71,6 +71,11 @@ impl Redis {
         self.process.kill()
     }
 
+    /// Sends a signal by name (`STOP`, `CONT`).
+    pub fn signal(&mut self, signal: &str) -> Result<()> {
+        self.process.signal(signal)
+    }
+
     /// Starts it again on the same data and port; stops it first if it runs.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;

@@ -1,0 +1,207 @@
+//! Kills, pauses and restarts.
+
+use super::{Done, Goal, Injector, Killable, blocking};
+use crate::copies::{Copy, Slot};
+use anyhow::{Context, Result, bail};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a crash point may take to be reached.
+const CRASH_PATIENCE: Duration = Duration::from_secs(12);
+
+impl Injector {
+    pub async fn kill(&self, target: &str, down: Duration, done: &mut Done) -> Result<()> {
+        match target {
+            "postgres" => {
+                let _alone = self.locks.postgres.lock().await;
+                self.kill_server(&self.servers.postgres, target, down, done).await
+            }
+            "replica" => {
+                let _alone = self.locks.replica.lock().await;
+                self.kill_server(&self.servers.replica, target, down, done).await
+            }
+            "redis" => {
+                let _alone = self.locks.redis.lock().await;
+                self.kill_server(&self.servers.redis, target, down, done).await
+            }
+            nats if nats.starts_with("nats") => {
+                let _alone = self.locks.nats.lock().await;
+                self.kill_server(&self.nats_node(nats)?.1, target, down, done).await
+            }
+            copy => {
+                let copy = self.copy(copy, done).await?;
+                self.kill_copy(&copy, down, done).await
+            }
+        }
+    }
+
+    async fn kill_copy(&self, copy: &Arc<Copy>, down: Duration, done: &mut Done) -> Result<()> {
+        let mut slot = copy.lock().await;
+        let leads = self.leads(copy).await;
+        let before = self.relay_state().await.ok();
+        let watch = self.watch();
+        blocking(|| slot.kill())?;
+        let restarted = async {
+            tokio::time::sleep(down).await;
+            self.start(copy, &mut slot, &[]).await
+        };
+        let standby = async {
+            match before.filter(|_| leads) {
+                Some(before) => self.standby(watch, &copy.name, before).await,
+                None => None,
+            }
+        };
+        let (ready, first_ok, standby) = tokio::join!(restarted, self.first_ok(watch, &copy.name), standby);
+        done.note("ready_seconds", ready?);
+        done.note("first_ok_seconds", first_ok);
+        if leads {
+            done.note("standby_publishes_seconds", standby);
+        }
+        done.recovered = Some(self.evidence.now());
+        first_ok.context("no request was answered with success within a minute").map(drop)
+    }
+
+    /// Starts a copy, waits until it is ready and says how long that took.
+    pub async fn start(&self, copy: &Copy, slot: &mut Slot, environment: &[(&str, &str)]) -> Result<f64> {
+        let watch = self.watch();
+        copy.spawn(slot, environment)?;
+        let seconds = copy.ready(slot).await?.as_secs_f64();
+        self.measured(watch, Goal::Ready, &copy.name, seconds);
+        Ok(seconds)
+    }
+
+    /// Whether it is the relay that leads. A database that is away cannot tell.
+    async fn leads(&self, copy: &Copy) -> bool {
+        self.leading_relay().await.is_ok_and(|leader| leader.as_ref() == Some(&copy.name))
+    }
+
+    async fn kill_server<T: Killable>(
+        &self,
+        server: &Mutex<T>,
+        target: &str,
+        down: Duration,
+        done: &mut Done,
+    ) -> Result<()> {
+        let watch = self.watch();
+        blocking(|| server.lock().kill())?;
+        tokio::time::sleep(down).await;
+        blocking(|| server.lock().restart())?;
+        done.note("server_ready_seconds", watch.seconds());
+        let first_ok = self.first_ok(watch, target).await;
+        done.note("first_ok_seconds", first_ok);
+        done.recovered = Some(self.evidence.now());
+        first_ok.context("no request was answered with success within a minute").map(drop)
+    }
+
+    pub async fn pause(&self, target: &str, lasts: Duration, done: &mut Done) -> Result<()> {
+        match target {
+            "postgres" => {
+                let _alone = self.locks.postgres.lock().await;
+                blocking(|| self.servers.postgres.lock().signal("STOP"))?;
+                tokio::time::sleep(lasts).await;
+                blocking(|| self.servers.postgres.lock().signal("CONT"))
+            }
+            nats if nats.starts_with("nats") => {
+                let _alone = self.locks.nats.lock().await;
+                let (_, node) = self.nats_node(nats)?;
+                blocking(|| node.lock().signal("STOP"))?;
+                tokio::time::sleep(lasts).await;
+                blocking(|| node.lock().signal("CONT"))
+            }
+            copy => {
+                let copy = self.copy(copy, done).await?;
+                let mut slot = copy.lock().await;
+                let leads = self.leads(&copy).await;
+                let before = self.relay_state().await.ok();
+                let watch = self.watch();
+                slot.signal("STOP")?;
+                if let Some(before) = before.filter(|_| leads) {
+                    let standby = self.standby(watch, &format!("{} paused", copy.name), before).await;
+                    done.note("standby_publishes_seconds", standby);
+                }
+                tokio::time::sleep(lasts.saturating_sub(Duration::from_secs_f64(watch.seconds()))).await;
+                slot.signal("CONT")
+            }
+        }
+    }
+
+    pub async fn restart(&self, target: &str, done: &mut Done) -> Result<()> {
+        match target {
+            "postgres" => {
+                let _alone = self.locks.postgres.lock().await;
+                restart_server(&self.servers.postgres)?;
+            }
+            nats if nats.starts_with("nats") => {
+                let _alone = self.locks.nats.lock().await;
+                restart_server(&self.nats_node(nats)?.1)?;
+            }
+            copy => {
+                let copy = self.copy(copy, done).await?;
+                let mut slot = copy.lock().await;
+                let gone = blocking(|| slot.stop())?;
+                done.note("ended", format!("{gone:?}"));
+                done.note("ready_seconds", self.start(&copy, &mut slot, &[]).await?);
+            }
+        }
+        done.recovered = Some(self.evidence.now());
+        Ok(())
+    }
+
+    /// Has every copy of the roles that may come there crash at a named place: one copy is started with the order to, and
+    /// the other is killed, so that the first has the work.
+    pub async fn crash(&self, point: &str, done: &mut Done) -> Result<()> {
+        let mut crashed = vec![];
+        let order = format!("{point}:{}", 3);
+        for role in roles_of(point) {
+            let (first, second) = (self.copies.named(&format!("{role}-1"))?, self.copies.named(&format!("{role}-2"))?);
+            let mut doomed = first.lock().await;
+            blocking(|| doomed.kill())?;
+            first.spawn(&mut doomed, &[("UBOS_CRASH_AT", &order)])?;
+            drop(first.ready(&mut doomed).await);
+            // Only now, so that somebody serves at any time.
+            let mut other = second.lock().await;
+            blocking(|| other.kill())?;
+            let deadline = tokio::time::Instant::now() + CRASH_PATIENCE;
+            while doomed.is_running() && tokio::time::Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            if !doomed.is_running() {
+                crashed.push(first.name.clone());
+            }
+            blocking(|| doomed.kill())?;
+            second.spawn(&mut other, &[])?;
+            first.spawn(&mut doomed, &[])?;
+            second.ready(&mut other).await?;
+            first.ready(&mut doomed).await?;
+            if !crashed.is_empty() {
+                break;
+            }
+        }
+        done.note("crashed", crashed.clone());
+        done.recovered = Some(self.evidence.now());
+        if crashed.is_empty() {
+            bail!("nobody came to crash point {point} within {CRASH_PATIENCE:?}");
+        }
+        Ok(())
+    }
+}
+
+/// Which roles a crash point may be in, by the part of its name before the first dot; all that write if that says nothing.
+fn roles_of(point: &str) -> Vec<&'static str> {
+    match point.split(['.', '_', '-']).next().unwrap_or_default() {
+        "relay" | "publish" => vec!["relay"],
+        "projections" | "projection" => vec!["projections"],
+        "workflow" | "engine" | "intake" | "step" => vec!["workflow"],
+        "append" | "command" | "execute" => vec!["command-api", "workflow"],
+        _ => vec!["command-api", "relay", "projections", "workflow"],
+    }
+}
+
+fn restart_server<T: Killable>(server: &Mutex<T>) -> Result<()> {
+    blocking(|| {
+        let mut server = server.lock();
+        server.stop()?;
+        server.restart()
+    })
+}

@@ -1,0 +1,108 @@
+//! `cargo xtask faults`
+
+use crate::command::{self, Profile, Workspace, exit_code};
+use crate::steps::{heading, step};
+use anyhow::{Context, Result};
+use clap::Args;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+/// Named places in `ubos` where it ends itself on demand; compiled in for this alone.
+const CRASH_POINTS: &str = "crash-points";
+
+/// What to attack, and for how long.
+#[derive(Args)]
+pub struct FaultsArguments {
+    /// How long.
+    #[arg(long, default_value_t = 5.0)]
+    minutes: f64,
+    /// The same seed attacks in the same way.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Commands a second.
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    /// `single` or `cluster`: three nodes with three copies of the stream.
+    #[arg(long, default_value = "single")]
+    nats: String,
+    /// Only these kinds of faults, separated by commas.
+    #[arg(long)]
+    only: Option<String>,
+    /// The folder for the evidence.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// Builds, attacks and has the evidence judged; fails on a violation.
+pub fn run(workspace: &Workspace, arguments: &FaultsArguments) -> Result<ExitCode> {
+    heading("building the release");
+    let has_crash_points = has_feature(workspace, CRASH_POINTS)?;
+    let features: &[&str] = if has_crash_points { &["--features", "server/crash-points"] } else { &[] };
+    let ubos = workspace.build_with("ubos", Profile::Release, features)?;
+    // Built in the same way, so that nothing is compiled twice.
+    let faults = workspace.build_with("faults", Profile::Release, features)?;
+    let checker = workspace.root.join("tests/faults");
+    let out = match &arguments.out {
+        Some(folder) => std::path::absolute(folder)?,
+        None => std::env::temp_dir().join(format!("ubos-faults-{}", std::process::id())),
+    };
+    let mut command = Command::new(faults);
+    command.current_dir(&workspace.root).arg("--ubos").arg(ubos).arg("--out").arg(&out);
+    command.args(["--minutes", &arguments.minutes.to_string(), "--seed", &arguments.seed.to_string()]);
+    command.args(["--rate", &arguments.rate.to_string(), "--nats", &arguments.nats, "--commit", &commit(workspace)]);
+    if let Some(only) = &arguments.only {
+        command.args(["--only", only]);
+    }
+    if checker.join("checker/__main__.py").exists() {
+        command.arg("--python").arg(python(&checker)?).arg("--checker").arg(&checker);
+    } else {
+        println!("tests/faults/checker is not there: the evidence is left unjudged");
+    }
+    heading("attacking");
+    println!("the evidence is in {}", out.display());
+    Ok(exit_code(command::run(command)?))
+}
+
+fn has_feature(workspace: &Workspace, feature: &str) -> Result<bool> {
+    let metadata = workspace.metadata()?;
+    let packages = metadata["packages"].as_array().context("cargo metadata without packages")?;
+    Ok(packages.iter().any(|package| package["name"] == "server" && package["features"][feature].is_array()))
+}
+
+/// The commit, marked if the checkout holds changes besides.
+fn commit(workspace: &Workspace) -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(&workspace.root).stderr(Stdio::null()).output();
+        output.ok().filter(|o| o.status.success()).map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
+    let is_clean = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| changes.is_empty());
+    if is_clean { commit } else { format!("{commit} with changes") }
+}
+
+/// A Python with what the checker asks for in its `requirements.txt`.
+fn python(checker: &Path) -> Result<PathBuf> {
+    let requirements = checker.join("checker/requirements.txt");
+    if !requirements.exists() {
+        return Ok("python3".into());
+    }
+    let cache = local_servers::cache_folder()?;
+    let environment = cache.join("faults-checker");
+    let (python, installed) = (environment.join("bin/python"), environment.join("installed.txt"));
+    let wanted = fs::read(&requirements)?;
+    // Written last: without it an earlier installation was cut off.
+    if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    step("what the checker needs is installed", |_| {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv", "--clear"]).arg(&environment);
+        command::run_ok(venv)?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
+        command::run_ok(pip)
+    })?;
+    fs::write(&installed, wanted)?;
+    Ok(python)
+}
