@@ -100,7 +100,8 @@ fn python(checker: &Path) -> Result<PathBuf> {
         venv.args(["-m", "venv", "--clear"]).arg(&environment);
         command::run_ok(venv)?;
         let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .arg(&requirements);
         command::run_ok(pip)
     })?;
     fs::write(&installed, wanted)?;

@@ -33,10 +33,14 @@ pub struct Received {
 /// Follows the stream for ever.
 pub async fn follow(url: String, stream: String, evidence: Arc<Evidence>, received: Arc<Received>) {
     let mut integrator = Integrator { evidence, received, seen: HashMap::new(), next: None };
+    let mut last_said = String::new();
     loop {
-        if let Err(error) = integrator.connection(&url, &stream).await {
-            eprintln!("{:8.1} integrator: {error:#}", integrator.evidence.now());
+        let said =
+            integrator.connection(&url, &stream).await.map_or_else(|error| format!("{error:#}"), |()| String::new());
+        if said != last_said && !said.is_empty() {
+            eprintln!("{:8.1} integrator: {said}", integrator.evidence.now());
         }
+        last_said = said;
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }

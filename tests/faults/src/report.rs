@@ -30,7 +30,10 @@ pub async fn progress(injector: Arc<Injector>) {
         let get = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         let lag = crate::converge::lag(&injector.pool).await;
         let lag = lag.map_or("database away".to_owned(), |lag| {
-            format!("head {}, behind: relay {}, projections {}, runs {}", lag.head, lag.relay, lag.projections, lag.runs)
+            format!(
+                "head {}, behind: relay {}, projections {}, runs {}",
+                lag.head, lag.relay, lag.projections, lag.runs
+            )
         });
         println!(
             "{:8.1} {} attempted, {} ok, {} refused, {} unknown, {} left out; {lag}; integrator at {}",
@@ -55,7 +58,11 @@ pub fn report(injector: &Injector, facts: &Facts<'_>) -> (String, bool) {
 fn write(text: &mut String, injector: &Injector, facts: &Facts<'_>) -> Result<bool, std::fmt::Error> {
     let Options { seed, minutes, rate, commit, nats, .. } = facts.options;
     writeln!(text, "# Faults: {minutes} minutes, seed {seed}\n")?;
-    writeln!(text, "Commit {commit}; {rate} commands per second due; NATS: {nats:?}; the log ends at {}.\n", facts.head)?;
+    writeln!(
+        text,
+        "Commit {commit}; {rate} commands per second due; NATS: {nats:?}; the log ends at {}.\n",
+        facts.head
+    )?;
     let counts = &injector.wire.counts;
     let get = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     let rate_of = |count: u64| count as f64 / facts.seconds;
@@ -98,7 +105,10 @@ fn write(text: &mut String, injector: &Injector, facts: &Facts<'_>) -> Result<bo
     writeln!(text, "| all | {} |\n", kills.values().sum::<usize>())?;
 
     let measured = injector.measured.lock();
-    writeln!(text, "| recovery, seconds | times | median | maximum | goal | by |\n| --- | ---: | ---: | ---: | ---: | --- |")?;
+    writeln!(
+        text,
+        "| recovery, seconds | times | median | maximum | goal | by |\n| --- | ---: | ---: | ---: | ---: | --- |"
+    )?;
     for goal in [Goal::Ready, Goal::FirstOk, Goal::StandbyPublishes] {
         for (alone, words) in [(true, ""), (false, ", with other faults about")] {
             let of_goal = measured.iter().filter(|m| m.goal == goal && m.alone == alone);

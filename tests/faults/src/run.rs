@@ -84,6 +84,7 @@ pub async fn run(options: Options) -> Result<bool> {
     let seconds = options.minutes * 60.0;
     let mut plan = plan(options.seed, seconds - QUIET_TAIL, &field);
     plan.retain(|planned| options.only.is_empty() || options.only.iter().any(|kind| kind == planned.fault.kind.name()));
+    std::fs::create_dir_all(&options.out)?;
     println!("seed {}, {} faults in {seconds:.0} s:", options.seed, plan.len());
     plan.iter().for_each(|planned| println!("{planned}"));
     for (kind, why) in &field.impossible {
@@ -211,6 +212,7 @@ async fn attack(
         "verify": verify,
     }))?;
     copies.stop().await;
+    keep_logs(servers, &evidence.folder)?;
 
     let judged = match &options.checker {
         Some(checker) => Some(judge(options, checker, servers, &nats_url, &evidence.folder).await?),
@@ -232,6 +234,17 @@ async fn attack(
     Ok(fine)
 }
 
+/// What the processes said, for whoever looks for the reason of something.
+fn keep_logs(servers: &Servers, folder: &Path) -> Result<()> {
+    let kept = folder.join("logs");
+    std::fs::create_dir_all(&kept)?;
+    for entry in std::fs::read_dir(servers.dirs.root().join("log"))? {
+        let file = entry?.path();
+        std::fs::copy(&file, kept.join(file.file_name().unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
 fn nodes_of(options: &Options) -> usize {
     if options.nats == NatsShape::Cluster { 3 } else { 1 }
 }
@@ -251,13 +264,7 @@ pub struct Judged {
 }
 
 /// Lets the checker add the dumps while the servers still run, then judge the folder by itself.
-async fn judge(
-    options: &Options,
-    checker: &Path,
-    servers: &Servers,
-    nats_url: &str,
-    folder: &Path,
-) -> Result<Judged> {
+async fn judge(options: &Options, checker: &Path, servers: &Servers, nats_url: &str, folder: &Path) -> Result<Judged> {
     let folder = folder.display().to_string();
     let database = servers.database_url();
     let collect = ["collect", "--postgres", &database, "--nats", nats_url, "--stream", "EVENTS", "--out", &folder];

@@ -100,7 +100,8 @@ fn start_nats(programs: &Programs, count: usize, password: &str) -> Result<(Vec<
             routes: routes.clone(),
             password: password.to_owned(),
         };
-        let options = NatsOptions { sync_always: true };
+        // Quick, and the harsher of the two: what NATS has acknowledged may not be on its disk.
+        let options = NatsOptions { sync_always: false };
         let place = (count > 1).then_some(&place);
         nodes.push(match place {
             Some(place) => Nats::start_node(programs, &dirs, free_port()?, free_port()?, options, Some(place))?,

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 /// Where the library is, if it is installed.
 pub fn library() -> Option<PathBuf> {
-    let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
+    let folders =
+        fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
     folders.filter(|path| path.is_file()).next()
 }
 

@@ -1,7 +1,7 @@
 //! How soon after a blow everything served again.
 
 use super::Injector;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,8 @@ impl Injector {
     }
 
     /// Until a request that was sent after the blow is answered with success; questions if a query-api was hit.
-    pub async fn first_ok(&self, watch: Watch, target: &str) -> Option<f64> {
+    /// None when the load ends before.
+    pub async fn first_ok(&self, watch: Watch, target: &str) -> Result<Option<f64>> {
         let is_query = target.starts_with("query-api");
         let last = if is_query { &self.wire.last_query_ok } else { &self.wire.last_command_ok };
         let since = (self.evidence.at(watch.at) * 1e6) as u64;
@@ -90,12 +91,15 @@ impl Injector {
             if last.load(Ordering::Relaxed) > since {
                 let seconds = watch.at.elapsed().as_secs_f64();
                 self.measured(watch, Goal::FirstOk, target, seconds);
-                return Some(seconds);
+                return Ok(Some(seconds));
+            }
+            if self.wire.over.load(Ordering::Relaxed) {
+                return Ok(None);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.measured(watch, Goal::FirstOk, target, PATIENCE.as_secs_f64());
-        None
+        bail!("no request was answered with success within {PATIENCE:?}")
     }
 
     /// Epoch and position of whoever leads.
@@ -110,6 +114,9 @@ impl Injector {
                 let seconds = watch.at.elapsed().as_secs_f64();
                 self.measured(watch, Goal::StandbyPublishes, target, seconds);
                 return Some(seconds);
+            }
+            if self.wire.over.load(Ordering::Relaxed) {
+                return None;
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

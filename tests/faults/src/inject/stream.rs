@@ -2,20 +2,28 @@
 
 use super::{Done, Injector, blocking};
 use crate::copies::operator;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use async_nats::HeaderMap;
+use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, Context};
 use rand::seq::SliceRandom;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Name of the stream, as the settings have it by default.
 pub const STREAM: &str = "EVENTS";
 /// Messages that are published again.
 const REPEATED: u64 = 40;
-/// How long the relay may take to notice that the stream is not what it was, and to fill it again.
-const HEAL_PATIENCE: Duration = Duration::from_secs(150);
+/// How long the relay may take to notice that the stream is not what it was: it looks once a minute at least.
+const NOTICE_PATIENCE: Duration = Duration::from_secs(75);
+/// Events a second at which a stream must fill again; far fewer than the goal, because the load goes on meanwhile.
+const FILLED_PER_SECOND: i64 = 1_000;
+/// So many events of the log's end are put into a stream that the operator rebuilds.
+const REBUILT: i64 = 20_000;
+/// JetStream recognises a repeat by its id for so long, and then no more.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(125);
 
 impl Injector {
     /// A client of our own, past all proxies.
@@ -31,26 +39,31 @@ impl Injector {
     }
 
     pub async fn delete_stream(&self, done: &mut Done) -> Result<()> {
-        let _alone = self.locks.nats.lock().await;
+        let alone = self.locks.nats.lock().await;
         self.jetstream().await?.delete_stream(STREAM).await?;
-        let deleted = Instant::now();
+        drop(alone);
         done.until = Some(self.evidence.now());
-        self.healed(deleted, done).await
+        self.healed(done).await
     }
 
-    /// Until the stream holds everything that the log held when it was damaged.
-    async fn healed(&self, since: Instant, done: &mut Done) -> Result<()> {
+    /// Until the stream holds everything that the log holds now.
+    async fn healed(&self, done: &mut Done) -> Result<()> {
+        let since = Instant::now();
         let head = crate::converge::lag(&self.pool).await?.head;
         done.note("log_ended_at", head);
-        while since.elapsed() < HEAL_PATIENCE {
-            if self.is_in_stream(head).await.unwrap_or(false) {
-                done.note("healed_seconds", since.elapsed().as_secs_f64());
-                done.recovered = Some(self.evidence.now());
-                return Ok(());
-            }
+        let patience = NOTICE_PATIENCE + Duration::from_secs(u64::try_from(head / FILLED_PER_SECOND)?);
+        // The fault itself is over: what is measured from now on is not measured beside it.
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        let mut healed = false;
+        while !healed && since.elapsed() < patience {
             tokio::time::sleep(Duration::from_millis(100)).await;
+            healed = self.is_in_stream(head).await.unwrap_or(false);
         }
-        bail!("the stream does not hold position {head} after {HEAL_PATIENCE:?}");
+        self.active.fetch_add(1, Ordering::SeqCst);
+        ensure!(healed, "the stream does not hold position {head} after {patience:?}");
+        done.note("healed_seconds", since.elapsed().as_secs_f64());
+        done.recovered = Some(self.evidence.now());
+        Ok(())
     }
 
     /// Whether the newest message of the stream is of this position or beyond.
@@ -68,7 +81,7 @@ impl Injector {
 
     /// Every node is put back to what its store was a while ago, as a disk that lost its last writes would be.
     pub async fn roll_back_stream(&self, age: Duration, done: &mut Done) -> Result<()> {
-        let _alone = self.locks.nats.lock().await;
+        let alone = self.locks.nats.lock().await;
         let old = |number: usize| self.servers.dirs.root().join(format!("nats-{number}-old"));
         for (number, node) in self.servers.nats.iter().enumerate() {
             blocking(|| {
@@ -84,7 +97,6 @@ impl Injector {
         for node in &self.servers.nats {
             blocking(|| node.lock().kill())?;
         }
-        let rolled_back = Instant::now();
         for (number, node) in self.servers.nats.iter().enumerate() {
             blocking(|| {
                 let mut node = node.lock();
@@ -94,39 +106,58 @@ impl Injector {
                 node.restart()
             })?;
         }
+        drop(alone);
         done.note("lost_seconds", age.as_secs_f64());
         done.until = Some(self.evidence.now());
-        self.healed(rolled_back, done).await
+        self.healed(done).await
     }
 
-    /// Publishes old messages again, as whoever may publish could, by mistake or not.
-    pub async fn publish_again(&self, backwards: bool, done: &mut Done) -> Result<()> {
+    /// Publishes old messages again as they were, as whoever may publish could, by mistake or not.
+    pub async fn publish_again(&self, shuffled: bool, done: &mut Done) -> Result<()> {
         let context = self.jetstream().await?;
-        let stream = context.get_stream(STREAM).await?;
-        let state = &stream.cached_info().state;
-        ensure!(state.messages > REPEATED * 2, "the stream holds too little");
-        let first = rand::random_range(state.first_sequence..state.last_sequence - REPEATED);
+        let Some((stream, first)) = self.old_messages(&context).await? else {
+            done.note("left_out", "the load ended before any message was old enough");
+            return Ok(());
+        };
         let mut sequences: Vec<u64> = (first..first + REPEATED).collect();
-        if backwards {
+        if shuffled {
             sequences.shuffle(&mut rand::rng());
         }
         let mut published = 0;
         for sequence in sequences {
             let Ok(message) = stream.get_raw_message(sequence).await else { continue };
-            // Without the id that JetStream would recognise the repeat by.
-            let mut headers = HeaderMap::new();
-            for (name, values) in message.headers.iter().filter(|(name, _)| name.to_string() != "Nats-Msg-Id") {
-                values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
-            }
-            if headers.get("Nats-Expected-Last-Sequence").is_some() {
-                headers = without(headers, "Nats-Expected-Last-Sequence");
-            }
+            // What the relay expected then would be refused now.
+            let headers = without(message.headers, "Nats-Expected-Last-Sequence");
             context.publish_with_headers(message.subject, headers, message.payload).await?.await?;
             published += 1;
         }
         done.note("from_sequence", first);
         done.note("published", published);
         Ok(())
+    }
+
+    /// The stream, and where messages begin that JetStream would not recognise any more.
+    async fn old_messages(&self, context: &Context) -> Result<Option<(Stream, u64)>> {
+        loop {
+            let stream = context.get_stream(STREAM).await?;
+            let (first, last) = (stream.cached_info().state.first_sequence, stream.cached_info().state.last_sequence);
+            let mut ahead = last.saturating_sub(first + 2 * REPEATED);
+            while ahead > 0 {
+                ahead = rand::random_range(0..ahead);
+                let message = stream.get_raw_message(first + ahead + REPEATED).await?;
+                let age = chrono::Utc::now().timestamp() - message.time.unix_timestamp();
+                if age > DUPLICATE_WINDOW.as_secs().cast_signed() {
+                    return Ok(Some((stream, first + ahead)));
+                }
+            }
+            if self.wire.over.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            // Waiting is no fault.
+            self.active.fetch_sub(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            self.active.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     /// Puts into the stream what is no event of this log. Nobody may believe it; `ubos verify` would find it, so the
@@ -142,21 +173,27 @@ impl Injector {
         stranger.insert("Ubos-Log", uuid::Uuid::now_v7().to_string().as_str());
         let mut nowhere = without(own.clone(), "ce-globalposition");
         nowhere.insert("ce-globalposition", "not a number");
+        let mut unreadable = without(own, "ce-time");
+        unreadable.insert("ce-time", "yesterday");
         let poisons = [
             (HeaderMap::new(), "{}".into()),
             (HeaderMap::new(), vec![0xff, 0xfe].into()),
             (stranger, model.payload.clone()),
             (nowhere, model.payload.clone()),
-            (own, "{ this is no JSON".into()),
+            (unreadable, model.payload.clone()),
         ];
         for (headers, payload) in poisons {
             context.publish_with_headers(subject.clone(), headers, payload).await?.await?;
         }
         tokio::time::sleep(lasts).await;
-        let _alone = self.locks.nats.lock().await;
-        let rebuild = operator(&self.servers, &self.ubos, &["relay", "reseed"]);
-        let (code, text) =
-            tokio::time::timeout(HEAL_PATIENCE, rebuild).await.context("`ubos relay reseed` did not end")??;
+        let alone = self.locks.nats.lock().await;
+        // Nobody outside has to read again what it has long had.
+        let from = (self.received.newest.load(Ordering::Relaxed) - REBUILT).max(1).to_string();
+        let verb = ["relay", "reseed", "--from", &from];
+        let rebuild = operator(&self.servers, &self.ubos, &verb);
+        let rebuilt = tokio::time::timeout(2 * NOTICE_PATIENCE, rebuild).await;
+        let (code, text) = rebuilt.context("`ubos relay reseed` did not end")??;
+        drop(alone);
         done.note("reseed", text.trim());
         done.recovered = Some(self.evidence.now());
         ensure!(code == Some(0), "`ubos relay reseed` failed: {text}");

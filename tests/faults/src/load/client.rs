@@ -26,6 +26,8 @@ pub struct Wire {
     pub counts: Counts,
     pub requests: AtomicU64,
     pub operations: AtomicU64,
+    /// Nothing new is asked any more.
+    pub over: AtomicBool,
     /// Nothing is repeated any more.
     pub closing: AtomicBool,
     /// When a command, and when a query, was last answered with success: the moment it was asked, in microseconds.
@@ -59,6 +61,7 @@ impl Wire {
             counts: Counts::default(),
             requests: AtomicU64::new(0),
             operations: AtomicU64::new(0),
+            over: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             last_command_ok: AtomicU64::new(0),
             last_query_ok: AtomicU64::new(0),
@@ -219,7 +222,8 @@ impl Client {
                     Outcome::Ok(body) if operation.is_command => {
                         let (id, version, position) = (&body["id"], &body["version"], &body["position"]);
                         let replayed = answer.replayed;
-                        line["answer"] = json!({ "id": id, "version": version, "position": position, "replayed": replayed });
+                        line["answer"] =
+                            json!({ "id": id, "version": version, "position": position, "replayed": replayed });
                     }
                     Outcome::Ok(body) => line["answer"] = body.clone(),
                     _ => line["code"] = answer.body["code"].clone(),

@@ -43,6 +43,7 @@ impl Load {
     /// Starts nothing more and waits for what is under way, so long at most; then nothing is repeated any more.
     pub async fn finish(self, patience: Duration) {
         self.stop.cancel();
+        self.wire.over.store(true, Ordering::Relaxed);
         let wire = self.wire.clone();
         let closer = tokio::spawn(async move {
             tokio::time::sleep(patience).await;
@@ -62,7 +63,9 @@ async fn run(clients: Vec<Arc<Client>>, wire: Arc<Wire>, per_second: u32, seed: 
     let tracker = TaskTracker::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / BATCHES_PER_SECOND);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    // In fiftieths; what one turn takes too much is missing from the next.
     let (mut due_commands, mut due_queries) = (0, 0);
+    let (per_second, batches) = (i64::from(per_second), i64::from(BATCHES_PER_SECOND));
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -70,9 +73,9 @@ async fn run(clients: Vec<Arc<Client>>, wire: Arc<Wire>, per_second: u32, seed: 
         }
         due_commands += per_second;
         due_queries += per_second / 5;
-        while due_commands >= BATCHES_PER_SECOND {
+        while due_commands >= batches {
             let turn = mix.next_turn(&mut random);
-            due_commands = due_commands.saturating_sub(BATCHES_PER_SECOND * turn.commands());
+            due_commands -= batches * i64::from(turn.commands());
             let Ok(permit) = under_way.clone().try_acquire_owned() else {
                 wire.counts.skipped.fetch_add(u64::from(turn.commands()), Ordering::Relaxed);
                 continue;
@@ -82,8 +85,8 @@ async fn run(clients: Vec<Arc<Client>>, wire: Arc<Wire>, per_second: u32, seed: 
                 drop(permit);
             });
         }
-        while due_queries >= BATCHES_PER_SECOND {
-            due_queries -= BATCHES_PER_SECOND;
+        while due_queries >= batches {
+            due_queries -= batches;
             if let Some(question) = mix.next_question(&mut random) {
                 tracker.spawn(question);
             }

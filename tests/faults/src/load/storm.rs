@@ -23,8 +23,7 @@ async fn hang_up(client: &Client, number: usize) -> std::io::Result<()> {
     let port = wire.command_ports[number % wire.command_ports.len()];
     let (counter, name) = client.mark();
     let body = json!({ "name": name });
-    let operation =
-        client.command("crm.client.create", "/v1/crm/clients".to_owned(), body.clone(), Some(counter));
+    let operation = client.command("crm.client.create", "/v1/crm/clients".to_owned(), body.clone(), Some(counter));
     let text = request(client, &operation, &body.to_string());
     // A third each: cut off in the headers, in the body, after everything was sent. Only the last can be carried out.
     let length = match number % 3 {
