@@ -233,9 +233,20 @@ impl Copies {
 
 /// Runs a verb of the operator's to its end, past all proxies.
 pub async fn operator(servers: &Servers, ubos: &Path, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+    operator_with(servers, ubos, arguments, &[]).await
+}
+
+/// The same with these variables in its environment. No code is the end by a signal.
+pub async fn operator_with(
+    servers: &Servers,
+    ubos: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<(Option<i32>, String)> {
     let config = servers.dirs.root().join("operator.toml");
     let mut command = tokio::process::Command::new(ubos);
     command.arg("--config").arg(config).args(arguments).env_remove("RUST_LOG").stdin(Stdio::null()).kill_on_drop(true);
+    command.envs(environment.iter().copied());
     let output = command.output().await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     Ok((output.status.code(), text))

@@ -85,7 +85,7 @@ pub struct Planned {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     pub kind: Kind,
-    /// `relay-1`, `relay-leader`, `postgres`, `command-api-2 > postgres`, the name of a crash point.
+    /// `relay-1`, `relay-leader`, `postgres`, `command-api-2 > postgres`, `append.committed:3`.
     pub target: String,
     /// How long it lasts, or how long the victim stays down.
     pub seconds: f64,
@@ -204,7 +204,13 @@ fn essentials(random: &mut StdRng, field: &Battlefield) -> Vec<Fault> {
 /// The many ways to do the same things elsewhere, and every crash point.
 fn others(random: &mut StdRng, field: &Battlefield) -> Vec<Fault> {
     let fault = |kind, target: &str, seconds| Fault { kind, target: target.to_owned(), seconds };
-    let mut faults: Vec<Fault> = field.crash_points.iter().map(|name| fault(Kind::CrashPoint, name, 5.0)).collect();
+    let mut faults: Vec<Fault> = vec![];
+    for name in &field.crash_points {
+        // What happens once in a process' life must be met the first time.
+        let once = ["elected", "rewinding", "built", "verified"].iter().any(|rare| name.ends_with(rare));
+        let nth = if once { 1 } else { random.random_range(1..=12) };
+        faults.push(fault(Kind::CrashPoint, &format!("{name}:{nth}"), 5.0));
+    }
     // The engine's lease is the longest.
     let pauses = [("workflow-1", 20.0), ("workflow-2", 20.0), ("projections-1", 9.0), ("projections-2", 9.0)];
     faults.extend(pauses.map(|(target, seconds)| fault(Kind::Pause, target, seconds)));

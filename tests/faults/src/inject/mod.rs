@@ -1,6 +1,7 @@
 //! Carries out the schedule and writes down what was done and how soon it was over.
 
 mod clock;
+mod crash;
 mod measure;
 mod processes;
 mod stream;

@@ -3,12 +3,9 @@
 use super::{Done, Goal, Injector, Killable, blocking};
 use crate::copies::{Copy, Slot};
 use crate::servers::Shared;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long a crash point may take to be reached.
-const CRASH_PATIENCE: Duration = Duration::from_secs(12);
 
 impl Injector {
     pub async fn kill(&self, target: &str, down: Duration, done: &mut Done) -> Result<()> {
@@ -151,55 +148,6 @@ impl Injector {
         }
         done.recovered = Some(self.evidence.now());
         Ok(())
-    }
-
-    /// Has every copy of the roles that may come there crash at a named place: one copy is started with the order to, and
-    /// the other is killed, so that the first has the work.
-    pub async fn crash(&self, point: &str, done: &mut Done) -> Result<()> {
-        let mut crashed = vec![];
-        let order = format!("{point}:{}", 3);
-        for role in roles_of(point) {
-            let (first, second) = (self.copies.named(&format!("{role}-1"))?, self.copies.named(&format!("{role}-2"))?);
-            let mut doomed = first.lock().await;
-            blocking(|| doomed.kill())?;
-            first.spawn(&mut doomed, &[("UBOS_CRASH_AT", &order)])?;
-            drop(first.ready(&mut doomed).await);
-            // Only now, so that somebody serves at any time.
-            let mut other = second.lock().await;
-            blocking(|| other.kill())?;
-            let deadline = tokio::time::Instant::now() + CRASH_PATIENCE;
-            while doomed.is_running() && tokio::time::Instant::now() < deadline {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            if !doomed.is_running() {
-                crashed.push(first.name.clone());
-            }
-            blocking(|| doomed.kill())?;
-            second.spawn(&mut other, &[])?;
-            first.spawn(&mut doomed, &[])?;
-            second.ready(&mut other).await?;
-            first.ready(&mut doomed).await?;
-            if !crashed.is_empty() {
-                break;
-            }
-        }
-        done.note("crashed", crashed.clone());
-        done.recovered = Some(self.evidence.now());
-        if crashed.is_empty() {
-            bail!("nobody came to crash point {point} within {CRASH_PATIENCE:?}");
-        }
-        Ok(())
-    }
-}
-
-/// Which roles a crash point may be in, by the part of its name before the first dot; all that write if that says nothing.
-fn roles_of(point: &str) -> Vec<&'static str> {
-    match point.split(['.', '_', '-']).next().unwrap_or_default() {
-        "relay" | "publish" => vec!["relay"],
-        "projections" | "projection" => vec!["projections"],
-        "workflow" | "engine" | "intake" | "step" => vec!["workflow"],
-        "append" | "command" | "execute" => vec!["command-api", "workflow"],
-        _ => vec!["command-api", "relay", "projections", "workflow"],
     }
 }
 

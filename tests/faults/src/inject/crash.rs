@@ -1,0 +1,78 @@
+//! Processes that end themselves at a named place between two durable steps.
+
+use super::{Done, Injector, blocking};
+use crate::copies::{operator, operator_with};
+use anyhow::{Context, Result, ensure};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a crash point may take to be reached.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The stream is rebuilt from so many events before the log's end where a rebuild must be met.
+const REBUILT: i64 = 5_000;
+
+/// Tells a process where to end.
+const ORDER: &str = "UBOS_CRASH_AT";
+
+impl Injector {
+    /// One copy is started with the order to crash; the other is killed, so that the first has the work; then both are
+    /// started without.
+    pub async fn crash(&self, order: &str, done: &mut Done) -> Result<()> {
+        let Some(role) = role_of(order) else { return self.crash_replay(order, done).await };
+        let copies: Vec<_> = self.copies.iter().filter(|copy| copy.role == role).cloned().collect();
+        let [doomed, other]: [Arc<_>; 2] = copies.try_into().ok().context("every role has two copies")?;
+        // Who is elected dies of it: there the other one must be gone first, or nobody is elected.
+        let mut doomed_slot = doomed.lock().await;
+        let mut other_slot = other.lock().await;
+        blocking(|| doomed_slot.kill())?;
+        doomed.spawn(&mut doomed_slot, &[(ORDER, order)])?;
+        // One that crashes before it is ready has done its part too.
+        drop(doomed.ready(&mut doomed_slot).await);
+        blocking(|| other_slot.kill())?;
+        if order.starts_with("relay.rewinding") {
+            // Noticed by whoever leads.
+            sqlx::query("update eventstore.relay set reseed_from = greatest(1, position - $1)")
+                .bind(REBUILT)
+                .execute(&self.pool)
+                .await?;
+        }
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while doomed_slot.is_running() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let crashed = !doomed_slot.is_running();
+        blocking(|| doomed_slot.kill())?;
+        done.until = Some(self.evidence.now());
+        self.start(&other, &mut other_slot, &[]).await?;
+        self.start(&doomed, &mut doomed_slot, &[]).await?;
+        done.recovered = Some(self.evidence.now());
+        done.note("victim", doomed.name.clone());
+        done.note("point", order);
+        ensure!(crashed, "{} did not come to crash point {order} within {PATIENCE:?}", doomed.name);
+        Ok(())
+    }
+
+    /// A replay is an operator's verb: it crashes, nobody notices, and it is simply started again.
+    async fn crash_replay(&self, order: &str, done: &mut Done) -> Result<()> {
+        let verb = ["projections", "replay", "crm"];
+        let (code, text) = operator_with(&self.servers, &self.ubos, &verb, &[(ORDER, order)]).await?;
+        done.note("point", order);
+        done.until = Some(self.evidence.now());
+        ensure!(code.is_none(), "a replay did not come to crash point {order}, it ended with {code:?}: {text}");
+        let (code, text) = operator(&self.servers, &self.ubos, &verb).await?;
+        ensure!(code == Some(0), "a replay after one that crashed failed: {text}");
+        done.recovered = Some(self.evidence.now());
+        Ok(())
+    }
+}
+
+/// Which role comes by a point; none for the operator's own.
+fn role_of(order: &str) -> Option<&'static str> {
+    match order.split('.').next().unwrap_or_default() {
+        "relay" => Some("relay"),
+        "projection" => Some("projections"),
+        "workflow" | "intake" => Some("workflow"),
+        "replay" => None,
+        _ => Some("command-api"),
+    }
+}
