@@ -211,7 +211,8 @@ fn encoded(pairs: &[(String, String)]) -> String {
 }
 
 pub(crate) fn fault(error: &sqlx::Error) -> Problem {
-    if error.as_database_error().is_none() {
+    let code = error.as_database_error().map(|error| error.code().unwrap_or_default());
+    if code.is_none_or(|code| is_passing(&code)) {
         tracing::error!(error = %error, "the read models cannot be reached");
         return Problem::new(&code::UNAVAILABLE, "the read models cannot be reached; repeat in a moment");
     }
@@ -219,7 +220,28 @@ pub(crate) fn fault(error: &sqlx::Error) -> Problem {
     Problem::new(&code::FAULT, "the read failed on our side; the request id finds it in the logs")
 }
 
+/// Does PostgreSQL say that it is not there rather than that the question is wrong? A server that is shut down or crashes
+/// tells its sessions so (57P…), one that starts refuses them, and one that is out of something says what (53…, 58…).
+fn is_passing(code: &str) -> bool {
+    ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
+}
+
 pub(crate) fn unreadable(error: &serde_json::Error) -> Problem {
     tracing::error!(error = %error, "a row is of another shape than its type: replay its group");
     Problem::new(&code::FAULT, "the read failed on our side; the request id finds it in the logs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_goes_down_is_no_fault_of_the_question() {
+        for passing in ["57P01", "57P02", "57P03", "53100", "53300", "58030", "08006"] {
+            assert!(is_passing(passing), "{passing}");
+        }
+        for lasting in ["42703", "22P02", "57014", ""] {
+            assert!(!is_passing(lasting), "{lasting}");
+        }
+    }
 }
