@@ -128,6 +128,7 @@ async fn attack(
     seconds: f64,
 ) -> Result<bool> {
     let ubos = options.ubos.as_path();
+    bound_recovery(servers).await?;
     copies::write_operator_settings(servers)?;
     operate(servers, ubos, &["migrate"]).await?;
     let tenants: Vec<Uuid> = (0..TENANTS).map(|_| Uuid::now_v7()).collect();
@@ -232,6 +233,18 @@ async fn attack(
     std::fs::write(evidence.folder.join("report.md"), &text)?;
     println!("\n{text}");
     Ok(fine)
+}
+
+/// How long PostgreSQL takes to come back after a kill is a matter of its settings: how much it has to read again, and
+/// whether it asks the disk about every single file first. An installation that wants to be back within seconds sets these.
+async fn bound_recovery(servers: &Servers) -> Result<()> {
+    let pool = PgPoolOptions::new().max_connections(1).connect(&servers.postgres_url).await?;
+    for setting in ["checkpoint_timeout = '30s'", "recovery_init_sync_method = 'syncfs'"] {
+        sqlx::query(&format!("alter system set {setting}")).execute(&pool).await?;
+    }
+    sqlx::query("select pg_reload_conf()").execute(&pool).await?;
+    pool.close().await;
+    Ok(())
 }
 
 /// What the processes said, for whoever looks for the reason of something.
