@@ -104,10 +104,10 @@ impl Postgres {
         if !output.status.success() {
             bail!("pg_basebackup failed: {}", String::from_utf8_lossy(&output.stderr));
         }
-        let process = launch(&self.bin, dirs, &data, self.user, port, self.mode)?;
+        let process = launch(&self.bin, dirs, &data, self.user, port, self.mode, &self.settings)?;
         let url = self.url.replace(&format!("127.0.0.1:{}", self.port), &format!("127.0.0.1:{port}"));
         let (bin, dirs, user, mode) = (self.bin.clone(), dirs.clone(), self.user, self.mode);
-        Ok(Self { port, url, bin, dirs, data, user, mode, process })
+        Ok(Self { port, url, bin, dirs, data, user, mode, settings: self.settings.clone(), process })
     }
 
     /// Process number of the postmaster.

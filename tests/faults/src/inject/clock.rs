@@ -8,9 +8,9 @@ use std::time::Duration;
 
 /// Where the library is, if it is installed.
 pub fn library() -> Option<PathBuf> {
-    let folders =
+    let mut folders =
         fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
-    folders.filter(|path| path.is_file()).next()
+    folders.find(|path| path.is_file())
 }
 
 impl Injector {
