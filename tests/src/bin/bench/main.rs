@@ -1,34 +1,66 @@
-//! The first benchmark: ours beside its peers and limits, interleaved in one run, on real servers with durability on.
+//! The benchmark: ours beside its peers and limits, in turns in one run, on real servers with durability on.
 //!
-//! `cargo xtask bench` builds it in release, starts PostgreSQL and NATS with `fsync` on and passes their addresses.
-//! Absolute numbers are this machine's; the ratios are what to look at.
+//! `cargo xtask bench` builds it in release, starts PostgreSQL and NATS with every commit on the disk, and passes their
+//! addresses. Absolute numbers are this machine's; the ratios are what to look at. [`rows::FAMILIES`] lists what is
+//! measured; the terminal's table, the page in the documentation and its plots all come from there.
 
-mod append;
-mod http;
-mod measure;
-mod readers;
+mod family;
+mod goal;
+mod limits;
+mod load;
+mod peers;
+mod plan;
+mod plots;
+mod product;
+mod record;
+mod report;
+mod rows;
+mod seed;
+mod wire;
 
 use anyhow::{Context, Result};
-use measure::Table;
-
-/// How long and how often everything is measured.
-#[derive(Debug, Clone, Copy)]
-pub struct Plan {
-    /// Seconds per measurement.
-    pub seconds: u64,
-    /// Interleaved passes; medians are over them.
-    pub passes: usize,
-}
+use clap::Parser;
+use plan::{Arguments, Plan};
+use record::Records;
+use report::Report;
+use std::time::Instant;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     runtime::install_crypto();
-    let quick = std::env::args().any(|arg| arg == "--quick");
-    let plan = if quick { Plan { seconds: 2, passes: 3 } } else { Plan { seconds: 5, passes: 5 } };
-    let mut table = Table::default();
-    append::measure(plan, &mut table).await.context("append")?;
-    readers::measure(plan, &mut table).await.context("relay and replay")?;
-    http::measure(plan, &mut table).await.context("HTTP")?;
-    println!("{table}");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == limits::reads::VERB) {
+        return limits::reads::serve(&words[1..]).await;
+    }
+    let arguments = Arguments::parse();
+    let plan = Plan::of(&arguments);
+    let started = Instant::now();
+    let (mut records, mut measured, mut left_out) = (Records::default(), vec![], vec![]);
+    for family in rows::FAMILIES {
+        let chosen = match &arguments.only {
+            Some(word) => family.word.contains(word.as_str()),
+            None => family.quick || !plan.quick,
+        };
+        if !chosen {
+            left_out.push(family.word);
+            continue;
+        }
+        eprintln!("{} ({:.0} s)", family.title, started.elapsed().as_secs_f64());
+        let already = records.len();
+        (family.measure)(&plan, &mut records).await.with_context(|| family.title)?;
+        measured.push((family, records.since(already)));
+    }
+    let circumstances = report::circumstances(started.elapsed(), plan.seconds, plan.passes).await?;
+    let command = format!("cargo xtask bench {}", words.join(" ")).trim().to_owned();
+    let report = Report { measured, left_out, records: &records, command, circumstances };
+    println!("{}", report.page(None)?);
+    if let Some(file) = &arguments.json {
+        std::fs::write(file, serde_json::to_vec_pretty(&records.all())?)?;
+    }
+    // A short or partial run does not replace the full report unless it is asked to.
+    if let Some(folder) = &arguments.write {
+        report.write(folder)?;
+        eprintln!("written to {}", folder.join("benchmarks.md").display());
+    }
     Ok(())
 }

@@ -1,0 +1,157 @@
+//! Whether a long log or many firms make anything slower.
+
+use super::{create_one, rename_one};
+use crate::family::Family;
+use crate::goal::Goal;
+use crate::load;
+use crate::plan::Plan;
+use crate::record::{Records, Sample, Series};
+use crate::seed::{Seed, scattered};
+use anyhow::{Context, Result, ensure};
+use event_store::{Store, StoreOptions};
+use projections::{ReplayOptions, group};
+use sqlx::PgPool;
+use std::time::Duration;
+use testing::TestDatabase;
+
+const CREATE: Series = Series::of("creations by length of the log", "UBOS");
+const RENAME: Series = Series::of("renames by length of the log", "UBOS");
+const READ: Series = Series::of("reads by id by length of the log", "UBOS");
+const REPLAY: Series = Series::of("events of a replay by length of the log", "UBOS");
+const CREATE_FIRMS: Series = Series::of("creations by number of firms", "UBOS");
+const RENAME_FIRMS: Series = Series::of("renames by number of firms", "UBOS");
+const READ_FIRMS: Series = Series::of("reads by id by number of firms", "UBOS");
+const REPLAY_FIRMS: Series = Series::of("events of a replay by number of firms", "UBOS");
+
+/// What is flat stays within a fifth.
+const FLAT: f64 = 0.8;
+const FIRMS: usize = 100;
+
+/// The family.
+pub const FAMILY: Family = Family {
+    word: "growth",
+    title: "Growth",
+    about: "Logs of several lengths with 100 firms, and logs of a hundred thousand events with 1, 100 and 10,000 firms; \
+            five events a client. Creations and renames in process with 64 in flight (renames of clients that are not in \
+            memory have to be loaded), reads of random rows through the function that query-api calls with 16 in flight, \
+            and replays of crm with verification.",
+    load: "events or firms",
+    unit: "per second",
+    quick: false,
+    goals: &[
+        Goal::at_least(FLAT, CREATE.at(100_000), CREATE.at(10_000)),
+        Goal::at_least(FLAT, CREATE.at(1_000_000), CREATE.at(10_000)),
+        Goal::at_least(FLAT, CREATE.at(10_000_000), CREATE.at(10_000)),
+        Goal::at_least(FLAT, READ.at(100_000), READ.at(10_000)),
+        Goal::at_least(FLAT, READ.at(1_000_000), READ.at(10_000)),
+        Goal::at_least(FLAT, READ.at(10_000_000), READ.at(10_000)),
+        Goal::at_least(FLAT, REPLAY.at(1_000_000), REPLAY.at(100_000)),
+        Goal::at_least(FLAT, REPLAY.at(10_000_000), REPLAY.at(100_000)),
+        Goal::at_least(FLAT, CREATE_FIRMS.at(10_000), CREATE_FIRMS.at(1)),
+        Goal::at_least(FLAT, READ_FIRMS.at(10_000), READ_FIRMS.at(1)),
+    ],
+    measure: |plan, records| Box::pin(measure(plan, records)),
+};
+
+/// One log, what is asked of it, and under which names.
+struct Grown {
+    seed: Seed,
+    load: usize,
+    names: [Series; 4],
+    store: Store,
+    query: PgPool,
+    worker: PgPool,
+    created: u64,
+    _database: TestDatabase,
+}
+
+async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
+    let mut lengths = vec![10_000, 100_000];
+    if !plan.quick {
+        lengths.push(1_000_000);
+    }
+    if plan.growth_max {
+        lengths.push(10_000_000);
+    }
+    let by_length = [CREATE, RENAME, READ, REPLAY];
+    let by_firms = [CREATE_FIRMS, RENAME_FIRMS, READ_FIRMS, REPLAY_FIRMS];
+    let mut logs = vec![];
+    for length in lengths {
+        logs.push(Grown::seeded(length, FIRMS, length, by_length).await?);
+    }
+    for firms in [1, FIRMS, 10_000] {
+        logs.push(Grown::seeded(100_000, firms, firms, by_firms).await?);
+    }
+    // Replays first, while rows and log are as they were seeded; commands leave the rows behind.
+    for pass in 0..plan.heavy_passes() {
+        for log in logs.iter().filter(|log| pass == 0 || log.seed.head() < 10_000_000) {
+            records.add(log.names[3].at(log.load), log.replay().await?);
+        }
+    }
+    for pass in 0..=plan.passes {
+        let seconds = if pass == 0 { 1 } else { plan.seconds };
+        for log in &mut logs {
+            let samples = [log.create(seconds).await, log.rename(seconds).await, log.read(seconds).await];
+            for (name, sample) in log.names.iter().zip(samples) {
+                if pass > 0 {
+                    records.add(name.at(log.load), sample);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Grown {
+    async fn seeded(length: usize, firms: usize, load: usize, names: [Series; 4]) -> Result<Self> {
+        let seed = Seed { streams: length as u64 / 5, events: 5, tenants: firms as u64 };
+        let database = TestDatabase::create().await;
+        let superuser = database.superuser().await;
+        seed.log(&superuser).await?;
+        seed.rows(&superuser).await?;
+        superuser.close().await;
+        let store = Store::start(database.command().await, StoreOptions::default());
+        let (query, worker) = (database.query().await, database.worker().await);
+        Ok(Self { seed, load, names, store, query, worker, created: 0, _database: database })
+    }
+
+    async fn create(&mut self, seconds: u64) -> Sample {
+        let (store, firms, before) = (self.store.clone(), self.seed.tenants, self.created);
+        let sample = load::closed(64, seconds, move |turn| {
+            let store = store.clone();
+            async move { create_one(&store, scattered(turn) % firms, before + turn).await.is_some() }
+        });
+        let sample = sample.await;
+        self.created += (sample.value * seconds as f64) as u64;
+        sample
+    }
+
+    async fn rename(&self, seconds: u64) -> Sample {
+        let (store, seed) = (self.store.clone(), self.seed);
+        load::closed(64, seconds, move |turn| {
+            let store = store.clone();
+            async move { rename_one(&store, seed, turn).await.is_some() }
+        })
+        .await
+    }
+
+    async fn read(&self, seconds: u64) -> Sample {
+        let (pool, seed) = (self.query.clone(), self.seed);
+        load::closed(16, seconds, move |turn| {
+            let pool = pool.clone();
+            async move {
+                let (tenant, client) = seed.client(scattered(turn));
+                let query = sqlx::query_scalar::<_, Option<String>>("select crm.clients_by_id($1, $2)").bind(tenant.0);
+                matches!(query.bind(client).fetch_one(&pool).await, Ok(Some(_)))
+            }
+        })
+        .await
+    }
+
+    async fn replay(&self) -> Result<Sample> {
+        let crm = group("crm").context("the crm group")?;
+        let report = projections::replay(&self.worker, crm, &ReplayOptions::default(), &mut |_| {}).await?;
+        ensure!(report.switched, "the replay differs: {report}");
+        Ok(Sample::rate(report.built.events, Duration::from_secs_f64(report.seconds)))
+    }
+}

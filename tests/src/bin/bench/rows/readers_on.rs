@@ -1,0 +1,78 @@
+//! Commands while relay and projections follow the same log.
+
+use super::rename_request;
+use crate::family::Family;
+use crate::goal::Goal;
+use crate::plan::Plan;
+use crate::product::Product;
+use crate::record::{Records, Series};
+use crate::seed::{SMALL, tenant};
+use crate::wire;
+use anyhow::Result;
+use std::time::{Duration, Instant};
+use testing::{TestDatabase, TestNats};
+
+const ON: Series = Series::of("commands over HTTP", "UBOS, relay and projections on").at(64);
+const OFF: Series = Series::of("commands over HTTP", "UBOS, relay and projections off").at(64);
+
+/// The family.
+pub const FAMILY: Family = Family {
+    word: "readers-on",
+    title: "Commands while everybody reads",
+    about: "The same 64 connections with `ubos relay` and `ubos projections` running as processes, and with both \
+            stopped. They start on a stream and tables that have seen the whole log, and follow what is appended while \
+            it is measured.",
+    load: "at once",
+    unit: "per second",
+    quick: true,
+    goals: &[Goal::at_least(0.7, ON, OFF)],
+    measure: |plan, records| Box::pin(measure(plan, records)),
+};
+
+async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
+    let log = TestDatabase::create().await;
+    let superuser = log.superuser().await;
+    SMALL.log(&superuser).await?;
+    SMALL.rows(&superuser).await?;
+    let product = Product::on(&log, &TestNats::new().url)?;
+    let token = product.token(tenant(0))?;
+    let api = product.start("command-api").await?;
+    let mut behind = 0;
+    for pass in 0..=plan.passes {
+        let seconds = if pass == 0 { 1 } else { plan.seconds };
+        let renames = |token: String| move |turn| rename_request(&token, turn);
+        let off = wire::closed(&[api.address], 64, seconds, renames(token.clone())).await?;
+        let (relay, projections) = (product.start("relay").await?, product.start("projections").await?);
+        caught_up(&superuser).await?;
+        let on = wire::closed(&[api.address], 64, seconds, renames(token.clone())).await?;
+        behind = behind.max(lag(&superuser).await?);
+        projections.stop()?;
+        relay.stop()?;
+        if pass > 0 {
+            records.add(OFF, off.sample);
+            records.add(ON, on.sample);
+        }
+    }
+    records.note(
+        FAMILY.word,
+        format!("At the end of a measurement the slower of the two was {behind} events behind at most."),
+    );
+    Ok(())
+}
+
+/// How far the slower of relay and projections is behind the log.
+async fn lag(superuser: &sqlx::PgPool) -> Result<i64> {
+    let sql = "select (select position from eventstore.head)
+                      - least((select position from eventstore.relay),
+                              (select min(position) from projections.checkpoints where slot = 'live'))";
+    Ok(sqlx::query_scalar(sql).fetch_one(superuser).await?)
+}
+
+async fn caught_up(superuser: &sqlx::PgPool) -> Result<()> {
+    let started = Instant::now();
+    while lag(superuser).await? > 0 {
+        anyhow::ensure!(started.elapsed() < Duration::from_secs(120), "relay and projections do not catch up");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! What everything costs in statements, round trips and rows: counted on PostgreSQL's wire, not timed, so these numbers
+//! are the same on every machine, and a change that makes a command or a batch dearer fails here.
+
+mod proxy;
+
+use crm::Client;
+use crm::client::ClientCommand;
+use event_store::{Log, RawEvent, Request, Store, StoreOptions};
+use kernel::{Actor, TenantId, UserId};
+use projections::{Applied, Target, group};
+use proxy::{Counts, Proxy};
+use runtime::database::connect;
+use sqlx::PgPool;
+use std::sync::Arc;
+use std::time::Duration;
+use testing::TestDatabase;
+use uuid::Uuid;
+
+/// Commands that are sent one after the other.
+const COMMANDS: u64 = 20;
+
+struct World {
+    proxy: Proxy,
+    database: TestDatabase,
+}
+
+impl World {
+    async fn new() -> Self {
+        let database = TestDatabase::create().await;
+        Self { proxy: Proxy::start(&database.url("ubos_command")).await, database }
+    }
+
+    /// A pool as the roles have it, through the proxy.
+    async fn pool(&self, role: &str) -> PgPool {
+        let url = self.proxy.url(&self.database.url(role));
+        connect(&url, "counters", 4, Duration::from_secs(10)).await.unwrap()
+    }
+
+    async fn store(&self) -> Store {
+        Store::start(self.pool("ubos_command").await, StoreOptions::default())
+    }
+}
+
+fn request() -> Request {
+    Request::new(TenantId(Uuid::from_u128(1)), Actor::User { id: UserId(Uuid::from_u128(2)) })
+}
+
+async fn create(store: &Store, number: u64) -> Uuid {
+    let name = format!("Engines {number}").parse().unwrap();
+    let create = ClientCommand::Create { name, kind: Default::default(), email: None, phone: None };
+    store.execute::<Client>(None, create, &request()).await.unwrap().id
+}
+
+async fn rename(store: &Store, client: Uuid, number: u64) {
+    let rename = ClientCommand::Rename { name: format!("Engines, branch {number}").parse().unwrap() };
+    store.execute::<Client>(Some(client), rename, &request()).await.unwrap();
+}
+
+/// Lets what goes on in the background come to its end, so that it is counted where it belongs.
+async fn settled() {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}
+
+/// Statements that go with an append now and then, from tasks of their own, and that nobody waits for.
+fn in_the_background(statement: &str) -> bool {
+    statement.contains("pg_notify")
+}
+
+fn per_command(counts: &Counts) -> Vec<(&str, u64)> {
+    let counted = counts.statements.iter().filter(|(statement, _)| !in_the_background(statement));
+    counted.map(|(statement, count)| (statement.as_str(), *count)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_on_a_known_stream_is_one_statement_and_one_round_trip() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let client = create(&store, 0).await;
+    rename(&store, client, 1_000).await;
+    settled().await;
+    world.proxy.take();
+    for number in 0..COMMANDS {
+        rename(&store, client, number).await;
+    }
+    settled().await;
+    let counts = world.proxy.take();
+    let [(append, times)] = per_command(&counts)[..] else { panic!("{counts:#?}") };
+    assert!(append.contains("eventstore.append") && times == COMMANDS, "{counts:#?}");
+    // Wake-ups share: there may be fewer of them than commands, never more. A pooled connection is tested before use.
+    let wake_ups = counts.statements.iter().filter(|(statement, _)| in_the_background(statement)).map(|(_, n)| n);
+    let wake_ups: u64 = wake_ups.sum();
+    assert!(wake_ups <= COMMANDS && counts.round_trips <= COMMANDS + 2 * wake_ups, "{counts:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_on_an_unknown_stream_loads_once() {
+    let world = World::new().await;
+    let known = world.store().await;
+    let mut clients = vec![];
+    for number in 0..=COMMANDS {
+        clients.push(create(&known, number).await);
+    }
+    let store = world.store().await;
+    rename(&store, clients[0], 0).await;
+    settled().await;
+    world.proxy.take();
+    for client in &clients[1..] {
+        rename(&store, *client, 1).await;
+    }
+    settled().await;
+    let counts = world.proxy.take();
+    let [(append, appends), (load, loads)] = per_command(&counts)[..] else { panic!("{counts:#?}") };
+    assert!(append.contains("eventstore.append") && load.contains("eventstore.load"), "{counts:#?}");
+    assert_eq!((appends, loads), (COMMANDS, COMMANDS), "{counts:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_come_together_share_their_commits() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let mut clients = vec![];
+    for number in 0..64 {
+        clients.push(create(&store, number).await);
+    }
+    settled().await;
+    world.proxy.take();
+    let together = clients.iter().map(|client| rename(&store, *client, 7));
+    futures::future::join_all(together).await;
+    settled().await;
+    let counts = world.proxy.take();
+    let appends: u64 = per_command(&counts).iter().map(|(_, count)| count).sum();
+    assert!(appends <= 4, "{counts:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_a_projection_costs_statements_by_its_tables_and_rows_by_its_streams() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let mut clients = vec![];
+    for number in 0..20 {
+        clients.push(create(&store, number).await);
+    }
+    for number in 0..400 {
+        rename(&store, clients[number as usize % 20], number).await;
+    }
+    let crm = Target::live(group("crm").unwrap());
+    let pool = world.pool("ubos_worker").await;
+    let log = Log::new(world.database.worker().await);
+    let page = async |after: i64, count: i64| -> Vec<Arc<RawEvent>> {
+        log.read(after, count).await.unwrap().into_iter().map(Arc::new).collect()
+    };
+    assert_eq!(crm.apply(&pool, &page(0, 20).await).await.unwrap(), Applied::At(20));
+    settled().await;
+    world.proxy.take();
+    assert_eq!(crm.apply(&pool, &page(20, 40).await).await.unwrap(), Applied::At(60));
+    let few = world.proxy.take();
+    assert_eq!(crm.apply(&pool, &page(60, 360).await).await.unwrap(), Applied::At(420));
+    let many = world.proxy.take();
+    // Nine times the events of the same twenty clients: the same statements, the same rows.
+    assert_eq!(few.statements, many.statements);
+    assert_eq!(few.rows_written, many.rows_written);
+    assert!(many.round_trips <= ROUND_TRIPS_PER_BATCH, "{many:#?}");
+    assert_eq!(many.rows_written, ROWS_PER_BATCH, "{many:#?}");
+}
+
+/// Of a batch that touches one table: begin, checkpoint, parked streams, rows, write, checkpoint, commit, and the test of
+/// the pooled connection.
+const ROUND_TRIPS_PER_BATCH: u64 = 8;
+/// Twenty clients and a checkpoint.
+const ROWS_PER_BATCH: u64 = 21;
