@@ -17,8 +17,8 @@ pub struct BenchArguments {
     /// Installs the peers that are no crates (DBOS, Express, Emmett) into a folder of the bench's own, and measures them.
     #[arg(long)]
     peers: bool,
-    /// Only the rows whose word contains this: commands, relay, replay, queries, workflows, …
-    #[arg(long, value_name = "WORD")]
+    /// Only the rows whose word contains this, or one of these: `commands`, `relay,delivery`.
+    #[arg(long, value_name = "WORDS")]
     only: Option<String>,
     /// Seconds per measurement.
     #[arg(long)]

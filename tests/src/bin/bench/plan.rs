@@ -13,8 +13,8 @@ pub struct Arguments {
     /// Installs DBOS, Express and Emmett into a folder of the bench's own and measures them too.
     #[arg(long)]
     pub peers: bool,
-    /// Only the rows whose word contains this.
-    #[arg(long, value_name = "WORD")]
+    /// Only the rows whose word contains this, or one of these: `relay,delivery`.
+    #[arg(long, value_name = "WORDS")]
     pub only: Option<String>,
     /// Seconds per measurement.
     #[arg(long)]
