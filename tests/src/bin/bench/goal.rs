@@ -72,23 +72,21 @@ impl Goal {
             Figure::P50 => "p50 of ",
             Figure::P99 => "p99 of ",
         };
-        let named = |series: Series, other: Option<Series>| {
-            let mut name = series.who.to_owned();
-            if other.is_some_and(|other| other.what != series.what) {
-                name = format!("{} {name}", series.what);
-            }
-            if series.load > 0 && other.is_none_or(|other| other.load != series.load) {
-                name = format!("{name} at {}", series.load);
-            }
-            name
+        let (of, Some(over)) = (self.of, self.over) else {
+            return format!("{figure}{}: {}", self.of.what, self.of.who);
         };
-        let Some(over) = self.over else { return format!("{figure}{}: {}", self.of.what, named(self.of, None)) };
-        let load = if self.of.load > 0 && self.of.load == over.load {
-            format!(", {} at once", over.load)
-        } else {
-            String::new()
+        let compared = match (of.what == over.what, of.who == over.who) {
+            (true, true) => format!("{}: {}", of.what, of.who),
+            (true, false) => format!("{}: {} / {}", of.what, of.who, over.who),
+            (false, true) => format!("{}: {} / {}", of.who, of.what, over.what),
+            (false, false) => format!("{}, {} / {}, {}", of.what, of.who, over.what, over.who),
         };
-        format!("{figure}{}: {} / {}{load}", self.of.what, self.of.who_at(over), named(over, Some(self.of)))
+        let load = match (of.load, over.load) {
+            (0, 0) => String::new(),
+            (ours, theirs) if ours == theirs => format!(", {ours} at once"),
+            (ours, theirs) => format!(", {ours} / {theirs}"),
+        };
+        format!("{figure}{compared}{load}")
     }
 
     /// `≥ 3.5` or `≤ 15 ms`.
@@ -97,16 +95,6 @@ impl Goal {
         match self.bound {
             Bound::AtLeast(bound) => format!("≥ {bound}{unit}"),
             Bound::AtMost(bound) => format!("≤ {bound}{unit}"),
-        }
-    }
-}
-
-impl Series {
-    fn who_at(&self, other: Series) -> String {
-        if self.load > 0 && self.load != other.load {
-            format!("{} at {}", self.who, self.load)
-        } else {
-            self.who.to_owned()
         }
     }
 }

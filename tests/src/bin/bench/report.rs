@@ -178,6 +178,8 @@ pub async fn circumstances(took: std::time::Duration, seconds: u64, passes: usiz
             .fetch_one(&pool)
             .await?;
     let nats = messaging::connect(&testing::TestNats::new().url, "bench").await?;
+    // The client connects when it is first used.
+    nats.flush().await?;
     let nats = nats.server_info().version;
     Ok(format!(
         "Commit {commit}{changed}, {}, {:.0} minutes. {} cores ({cpu}), {} GiB, {system}; load {load} at the end. \

@@ -15,10 +15,12 @@ pub struct Seed {
     pub events: u64,
     /// Firms that they are dealt out to.
     pub tenants: u64,
+    /// Did it happen today? What is older than a stream keeps is not published any more.
+    pub recent: bool,
 }
 
 /// What commands are measured on.
-pub const SMALL: Seed = Seed { streams: 20_000, events: 5, tenants: 1 };
+pub const SMALL: Seed = Seed { streams: 20_000, events: 5, tenants: 1, recent: false };
 
 impl Seed {
     /// Events in all.
@@ -47,13 +49,14 @@ impl Seed {
                            else jsonb_build_object('name', 'Engines ' || s || ' for the ' || n || '. time') end,
                     jsonb_build_object('actor', jsonb_build_object('kind', 'user', 'id', $4::uuid),
                                        'correlation_id', gen_random_uuid(), 'command', 'crm.client.rename'),
-                    timestamptz '2026-01-01 00:00:00Z' + n * interval '1 hour' + s * interval '1 millisecond'
+                    now() - $5::text::interval + n * interval '1 second' + s * interval '1 microsecond'
              from generate_series(1, $2) n, generate_series(0, $1 - 1) s",
         )
         .bind(streams)
         .bind(events)
         .bind(tenants)
         .bind(user().0)
+        .bind(if self.recent { "10 minutes" } else { "400 days" })
         .execute(&mut *connection)
         .await?;
         sqlx::query(

@@ -17,9 +17,11 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use messaging::{Relay, RelayOptions};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use testing::{TestDatabase, TestNats};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -61,8 +63,8 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         ),
     );
     for _ in 0..plan.passes {
-        records.add(OURS, ours.at(half.max(1), plan.seconds).await?);
-        records.add(BARE, bare.at(half.max(1), plan.seconds).await?);
+        records.add(OURS, ours.at(half.max(1), plan.seconds).await);
+        records.add(BARE, bare.at(half.max(1), plan.seconds).await);
     }
     ours.stop.cancel();
     bare.stop.cancel();
@@ -74,70 +76,67 @@ struct Way {
     append: Append,
     seen: Arc<Seen>,
     stop: CancellationToken,
+    runs: AtomicU64,
     _database: TestDatabase,
 }
 
-/// When turns were due, and how long after that they came.
+/// Who waits for which turn.
 #[derive(Default)]
-struct Seen {
-    due: Mutex<HashMap<u64, Instant>>,
-    latencies: Mutex<Vec<Duration>>,
-}
+struct Seen(Mutex<HashMap<u64, oneshot::Sender<Instant>>>);
 
 impl Seen {
-    fn expect(&self, turn: u64, due: Instant) {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner).insert(turn, due);
+    fn expect(&self, turn: u64) -> oneshot::Receiver<Instant> {
+        let (arrived, waiting) = oneshot::channel();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(turn, arrived);
+        waiting
     }
 
     fn arrived(&self, payload: &[u8]) {
         let digits = payload.iter().copied().filter(u8::is_ascii_digit).map(char::from).collect::<String>();
         let Ok(turn) = digits.parse() else { return };
-        if let Some(due) = self.due.lock().unwrap_or_else(PoisonError::into_inner).remove(&turn) {
-            self.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(due.elapsed());
+        if let Some(waiting) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&turn) {
+            // Whoever waited may have lost patience.
+            waiting.send(Instant::now()).ok();
         }
-    }
-
-    fn missing(&self) -> usize {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    /// Waits for what is still to come; answers what came and how much never did.
-    async fn take(&self) -> (Vec<Duration>, u64) {
-        let waited = Instant::now();
-        while self.missing() > 0 && waited.elapsed() < GRACE {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let lost = std::mem::take(&mut *self.due.lock().unwrap_or_else(PoisonError::into_inner)).len() as u64;
-        (std::mem::take(&mut *self.latencies.lock().unwrap_or_else(PoisonError::into_inner)), lost)
     }
 }
 
 impl Way {
-    /// Things per second from end to end with 64 in flight.
-    async fn sustained(&self) -> Result<f64> {
-        let (append, seen, started) = (self.append.clone(), self.seen.clone(), Instant::now());
-        let sent = load::closed(64, 3, move |turn| {
-            seen.expect(turn, Instant::now());
-            append(turn)
-        });
-        sent.await;
-        let (latencies, lost) = self.seen.take().await;
-        anyhow::ensure!(!latencies.is_empty(), "nothing arrives");
-        anyhow::ensure!(lost == 0, "{lost} did not arrive");
-        Ok(latencies.len() as f64 / started.elapsed().as_secs_f64())
+    /// Appends and waits for the message; answers when it came.
+    fn deliver(&self) -> impl Fn(u64) -> BoxFuture<'static, Option<Instant>> + Send + Sync + Clone + 'static {
+        // No turn comes twice, so no name is "already so" and no late message is taken for another's.
+        let first = self.runs.fetch_add(1, Ordering::Relaxed) * 10_000_000;
+        let (append, seen) = (self.append.clone(), self.seen.clone());
+        move |turn| {
+            let (arrives, sent) = (seen.expect(first + turn), append(first + turn));
+            Box::pin(async move {
+                if !sent.await {
+                    return None;
+                }
+                tokio::time::timeout(GRACE, arrives).await.ok()?.ok()
+            })
+        }
     }
 
-    async fn at(&self, per_second: u64, seconds: u64) -> Result<Sample> {
-        let (append, seen) = (self.append.clone(), self.seen.clone());
-        let sent = load::open(per_second, seconds, move |turn, due| {
-            seen.expect(turn, due);
-            let sent = append(turn);
-            async move { sent.await.then(|| due.elapsed()) }
+    /// Things per second from end to end with 64 in flight.
+    async fn sustained(&self) -> Result<f64> {
+        let deliver = self.deliver();
+        let sample = load::closed(64, 3, move |turn| {
+            let arrives = deliver(turn);
+            async move { arrives.await.is_some() }
         });
-        let sent = sent.await;
-        let (latencies, lost) = self.seen.take().await;
-        let sample = Sample::timed(latencies, Duration::from_secs(seconds), sent.errors + lost);
-        Ok(Sample { value: sent.value, ..sample })
+        let sample = sample.await;
+        anyhow::ensure!(sample.value > 0.0 && sample.errors == 0, "{} messages did not arrive", sample.errors);
+        Ok(sample.value)
+    }
+
+    async fn at(&self, per_second: u64, seconds: u64) -> Sample {
+        let deliver = self.deliver();
+        load::open(per_second, seconds, move |turn, due| {
+            let arrives = deliver(turn);
+            async move { Some(arrives.await?.duration_since(due)) }
+        })
+        .await
     }
 }
 
@@ -160,7 +159,7 @@ async fn ours() -> Result<Way> {
         let (store, client) = (store.clone(), clients[(turn % CLIENTS) as usize]);
         Box::pin(async move { rename(&store, client, turn).await })
     });
-    Ok(Way { append, seen, stop, _database: database })
+    Ok(Way { append, seen, stop, runs: AtomicU64::new(1), _database: database })
 }
 
 async fn rename(store: &Store, client: Uuid, turn: u64) -> bool {
@@ -184,7 +183,7 @@ async fn bare() -> Result<Way> {
         let pool = pool.clone();
         Box::pin(async move { limit::append(&pool, &format!(r#"{{"name": "Engines {turn}"}}"#)).await.is_ok() })
     });
-    Ok(Way { append, seen, stop, _database: database })
+    Ok(Way { append, seen, stop, runs: AtomicU64::new(1), _database: database })
 }
 
 /// A consumer such as an integrator has, without acknowledgements.

@@ -104,7 +104,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
 
 impl Grown {
     async fn seeded(length: usize, firms: usize, load: usize, names: [Series; 4]) -> Result<Self> {
-        let seed = Seed { streams: length as u64 / 5, events: 5, tenants: firms as u64 };
+        let seed = Seed { streams: length as u64 / 5, events: 5, tenants: firms as u64, recent: false };
         let database = TestDatabase::create().await;
         let superuser = database.superuser().await;
         seed.log(&superuser).await?;

@@ -54,7 +54,7 @@ pub const LIVE_FAMILY: Family = Family {
 
 async fn replay(plan: &Plan, records: &mut Records) -> Result<()> {
     let streams = if plan.quick { 20_000 } else { 200_000 };
-    let (log, superuser) = seeded(Seed { streams, events: 5, tenants: 1 }).await?;
+    let (log, superuser) = seeded(Seed { streams, events: 5, tenants: 1, recent: false }).await?;
     let (worker, crm) = (log.worker().await, group("crm").context("the crm group")?);
     let head = Log::new(worker.clone()).head().await?;
     let emmett = TestDatabase::create().await;
@@ -73,7 +73,7 @@ async fn replay(plan: &Plan, records: &mut Records) -> Result<()> {
 
 async fn live(plan: &Plan, records: &mut Records) -> Result<()> {
     let streams = if plan.quick { 10_000 } else { 40_000 };
-    let (log, superuser) = seeded(Seed { streams, events: 5, tenants: 1 }).await?;
+    let (log, superuser) = seeded(Seed { streams, events: 5, tenants: 1, recent: false }).await?;
     let worker = log.worker().await;
     let head = Log::new(worker.clone()).head().await?;
     for _ in 0..plan.heavy_passes() {
