@@ -2,6 +2,8 @@
 //!
 //! A change that raises a number here makes every command dearer; one that lowers it may lower the number too.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may fail loudly")]
+
 use crm::Client;
 use crm::client::ClientCommand;
 use dhat::{Alloc, HeapStats, Profiler};

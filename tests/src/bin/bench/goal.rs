@@ -1,6 +1,7 @@
 //! What a figure should come to, as a ratio of medians of one run.
 
 use crate::record::{Figure, Records, Series, median};
+use crate::report::thousands;
 
 /// When a goal is met.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +85,7 @@ impl Goal {
         let load = match (of.load, over.load) {
             (0, 0) => String::new(),
             (ours, theirs) if ours == theirs => format!(", {ours} at once"),
-            (ours, theirs) => format!(", {ours} / {theirs}"),
+            (ours, theirs) => format!(", {} / {}", thousands(ours as f64), thousands(theirs as f64)),
         };
         format!("{figure}{compared}{load}")
     }

@@ -123,7 +123,7 @@ impl Report<'_> {
 const FINDINGS: &str = "## What bounds what";
 
 /// `1,234`, or `12.3` for what is small.
-fn thousands(number: f64) -> String {
+pub fn thousands(number: f64) -> String {
     if number.abs() < 100.0 && number.fract() != 0.0 {
         return format!("{number:.1}");
     }
