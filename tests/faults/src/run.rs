@@ -82,8 +82,7 @@ pub async fn run(options: Options) -> Result<bool> {
     let nodes = if options.nats == NatsShape::Cluster { 3 } else { 1 };
     let field = battlefield(&options, nodes).await?;
     let seconds = options.minutes * 60.0;
-    let mut plan = plan(options.seed, seconds - QUIET_TAIL, &field);
-    plan.retain(|planned| options.only.is_empty() || options.only.iter().any(|kind| kind == planned.fault.kind.name()));
+    let plan = plan(options.seed, seconds - QUIET_TAIL, &field);
     std::fs::create_dir_all(&options.out)?;
     println!("seed {}, {} faults in {seconds:.0} s:", options.seed, plan.len());
     plan.iter().for_each(|planned| println!("{planned}"));
@@ -117,7 +116,12 @@ async fn battlefield(options: &Options, nodes: usize) -> Result<Battlefield> {
     if crash_points.is_empty() {
         impossible.push((Kind::CrashPoint, "this binary was built without crash points"));
     }
-    Ok(Battlefield { nats_nodes: (1..=nodes).map(|n| format!("nats-{n}")).collect(), crash_points, impossible })
+    Ok(Battlefield {
+        nats_nodes: (1..=nodes).map(|n| format!("nats-{n}")).collect(),
+        crash_points,
+        impossible,
+        only: options.only.clone(),
+    })
 }
 
 async fn attack(
@@ -128,7 +132,6 @@ async fn attack(
     seconds: f64,
 ) -> Result<bool> {
     let ubos = options.ubos.as_path();
-    bound_recovery(servers).await?;
     copies::write_operator_settings(servers)?;
     operate(servers, ubos, &["migrate"]).await?;
     let tenants: Vec<Uuid> = (0..TENANTS).map(|_| Uuid::now_v7()).collect();
@@ -233,18 +236,6 @@ async fn attack(
     std::fs::write(evidence.folder.join("report.md"), &text)?;
     println!("\n{text}");
     Ok(fine)
-}
-
-/// How long PostgreSQL takes to come back after a kill is a matter of its settings: how much it has to read again, and
-/// whether it asks the disk about every single file first. An installation that wants to be back within seconds sets these.
-async fn bound_recovery(servers: &Servers) -> Result<()> {
-    let pool = PgPoolOptions::new().max_connections(1).connect(&servers.postgres_url).await?;
-    for setting in ["checkpoint_timeout = '30s'", "recovery_init_sync_method = 'syncfs'"] {
-        sqlx::query(&format!("alter system set {setting}")).execute(&pool).await?;
-    }
-    sqlx::query("select pg_reload_conf()").execute(&pool).await?;
-    pool.close().await;
-    Ok(())
 }
 
 /// What the processes said, for whoever looks for the reason of something.

@@ -106,6 +106,15 @@ pub struct Battlefield {
     pub crash_points: Vec<String>,
     /// Faults that this machine cannot have.
     pub impossible: Vec<(Kind, &'static str)>,
+    /// Names of the only kinds that are wanted; all if there is none.
+    pub only: Vec<String>,
+}
+
+impl Battlefield {
+    fn has(&self, kind: Kind) -> bool {
+        let wanted = self.only.is_empty() || self.only.iter().any(|name| name == kind.name());
+        wanted && !self.impossible.iter().any(|(impossible, _)| *impossible == kind)
+    }
 }
 
 /// Nothing happens before the load has begun to flow.
@@ -134,9 +143,11 @@ pub fn plan(seed: u64, seconds: f64, field: &Battlefield) -> Vec<Planned> {
     let mut victims: VecDeque<String> = VecDeque::new();
     let mut specials: VecDeque<Fault> = essentials(&mut random, field).into();
     let mut rest = Some(others(&mut random, field));
+    let nothing_else = specials.is_empty() && rest.as_ref().is_none_or(Vec::is_empty);
     let (mut plan, mut at, mut turn) = (vec![], FIRST_AT, 0);
     while at < seconds {
-        let fault = if turn % 3 < KILLS_OF_THREE {
+        let kills = field.has(Kind::Kill) && (turn % 3 < KILLS_OF_THREE || nothing_else);
+        let fault = if kills {
             if victims.is_empty() {
                 victims = kill_targets(&mut random, field).into();
             }
@@ -196,7 +207,7 @@ fn essentials(random: &mut StdRng, field: &Battlefield) -> Vec<Fault> {
         fault(Kind::Duplicate, "nats", 2.0),
         fault(Kind::Poison, "nats", 4.0),
     ];
-    faults.retain(|fault| !field.impossible.iter().any(|(kind, _)| *kind == fault.kind));
+    faults.retain(|fault| field.has(fault.kind));
     faults.shuffle(random);
     faults
 }
@@ -250,7 +261,7 @@ fn others(random: &mut StdRng, field: &Battlefield) -> Vec<Fault> {
     for node in &field.nats_nodes {
         faults.push(fault(Kind::DiskFull, node, 8.0));
     }
-    faults.retain(|fault| !field.impossible.iter().any(|(kind, _)| *kind == fault.kind));
+    faults.retain(|fault| field.has(fault.kind));
     faults.shuffle(random);
     faults
 }
@@ -262,7 +273,7 @@ mod tests {
 
     fn field() -> Battlefield {
         let crash_points = (0..20).map(|n| format!("point-{n}")).collect();
-        Battlefield { nats_nodes: vec!["nats-1".to_owned()], crash_points, impossible: vec![] }
+        Battlefield { nats_nodes: vec!["nats-1".to_owned()], crash_points, impossible: vec![], only: vec![] }
     }
 
     #[test]
@@ -280,6 +291,14 @@ mod tests {
             let points = plan.iter().filter(|planned| planned.fault.kind == Kind::CrashPoint);
             let points: HashSet<_> = points.map(|planned| planned.fault.target.clone()).collect();
             assert_eq!(points.len(), 20, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_wanted_happens() {
+        for kind in [Kind::Kill, Kind::CrashPoint, Kind::Pause] {
+            let plan = plan(1, 300.0, &Battlefield { only: vec![kind.name().to_owned()], ..field() });
+            assert!(plan.len() > 10 && plan.iter().all(|planned| planned.fault.kind == kind), "{kind:?}");
         }
     }
 

@@ -16,6 +16,10 @@ const POSTGRES_TMPFS_GIB: u64 = 6;
 const NATS_GIB: u64 = 12;
 const NATS_TMPFS_GIB: u64 = 2;
 
+/// How long PostgreSQL takes to come back after a kill is a matter of its settings: how much it has to read again, and
+/// whether it syncs every single file first. An installation that wants to be back within seconds sets these.
+const RECOVERS_SOON: [&str; 2] = ["checkpoint_timeout=30s", "recovery_init_sync_method=syncfs"];
+
 /// A server that blocks while it starts and stops, shared by whoever injects faults.
 pub type Shared<T> = Arc<Mutex<T>>;
 
@@ -54,7 +58,8 @@ impl Servers {
         let programs = ensure_installed(&mut |message| println!("{message}"))?;
         let dirs = Dirs::throwaway()?;
         let postgres_volume = Volume::mount(&dirs, "postgres", POSTGRES_GIB, POSTGRES_TMPFS_GIB)?;
-        let postgres = Postgres::start(&programs, &dirs, free_port()?, PostgresMode::Durable)?;
+        let settings = RECOVERS_SOON.map(str::to_owned).to_vec();
+        let postgres = Postgres::start_with(&programs, &dirs, free_port()?, PostgresMode::Durable, settings)?;
         let replica = postgres.start_standby(&Dirs::throwaway()?, free_port()?).context("starting the replica")?;
         let redis = Redis::start(&programs, &dirs, free_port()?)?;
         let (nats, nats_volumes) = start_nats(&programs, nats_nodes, &dirs.password("nats")?)?;
