@@ -1,6 +1,6 @@
 -- The write path in one call, and its reads. They work for many tenants at once, because commands of many tenants share
 -- one commit, and run as their owner. PL/pgSQL keeps their plans, and planning costs more than running them; a plan made
--- while a table was small is kept until its statistics are renewed, hence no sequential scans.
+-- while a table was small is kept until its statistics are renewed, hence nothing but look-ups through keys.
 
 -- Appends a batch of commands, all of them or none: c_* has one element per command, e_* one per event in the order of
 -- the log, k_* one per claim change, s_* one per snapshot; *_cmd is the command's place in c_*, from 1. c_last is the
@@ -32,7 +32,8 @@ create function eventstore.append(
                 created      boolean,
                 detail       text
             )
-    language plpgsql security definer set search_path = pg_catalog set enable_seqscan = off as
+    language plpgsql security definer set search_path = pg_catalog
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as
 $$
 #variable_conflict use_column
 declare
@@ -150,7 +151,8 @@ create function eventstore.load(tenants uuid[], types text[], ids uuid[], state_
                 event_version integer,
                 payload       text
             )
-    language plpgsql stable security definer set search_path = pg_catalog set enable_seqscan = off rows 100 as
+    language plpgsql stable security definer set search_path = pg_catalog
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off rows 100 as
 $$
 #variable_conflict use_column
 begin
@@ -195,7 +197,8 @@ create function eventstore.written(after_positions bigint[], up_to_positions big
                 event_version  integer,
                 payload        text
             )
-    language plpgsql stable security definer set search_path = pg_catalog set enable_seqscan = off rows 100 as
+    language plpgsql stable security definer set search_path = pg_catalog
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off rows 100 as
 $$
 #variable_conflict use_column
 begin
@@ -211,7 +214,8 @@ $$;
 -- Who holds these claims: one row per held one, with its place in the arrays.
 create function eventstore.holders(tenants uuid[], scopes text[], claimed text[])
     returns table (claim bigint, aggregate_type text, aggregate_id uuid)
-    language plpgsql stable security definer set search_path = pg_catalog set enable_seqscan = off rows 10 as
+    language plpgsql stable security definer set search_path = pg_catalog
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off rows 10 as
 $$
 #variable_conflict use_column
 begin
@@ -225,7 +229,8 @@ $$;
 -- The stored answer of a key, if there is one.
 create function eventstore.answer(tenant uuid, key_scope text, idempotency_key text)
     returns table (fingerprint bytea, aggregate_id uuid, version bigint, "position" bigint, created boolean)
-    language plpgsql stable security definer set search_path = pg_catalog set enable_seqscan = off rows 1 as
+    language plpgsql stable security definer set search_path = pg_catalog
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off rows 1 as
 $$
 #variable_conflict use_column
 begin

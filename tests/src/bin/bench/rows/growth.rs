@@ -10,7 +10,6 @@ use crate::seed::{Seed, scattered};
 use anyhow::{Context, Result, ensure};
 use event_store::{Store, StoreOptions};
 use projections::{ReplayOptions, group};
-use sqlx::PgPool;
 use std::time::Duration;
 use testing::TestDatabase;
 
@@ -59,10 +58,8 @@ struct Grown {
     load: usize,
     names: [Series; 4],
     store: Store,
-    query: PgPool,
-    worker: PgPool,
     created: u64,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
@@ -111,8 +108,7 @@ impl Grown {
         seed.rows(&superuser).await?;
         superuser.close().await;
         let store = Store::start(database.command().await, StoreOptions::default());
-        let (query, worker) = (database.query().await, database.worker().await);
-        Ok(Self { seed, load, names, store, query, worker, created: 0, _database: database })
+        Ok(Self { seed, load, names, store, created: 0, database })
     }
 
     async fn create(&mut self, seconds: u64) -> Sample {
@@ -136,21 +132,27 @@ impl Grown {
     }
 
     async fn read(&self, seconds: u64) -> Sample {
-        let (pool, seed) = (self.query.clone(), self.seed);
-        load::closed(16, seconds, move |turn| {
+        // Opened for the measurement, because the logs together would need more sessions than PostgreSQL has.
+        let (query, seed) = (self.database.query().await, self.seed);
+        let pool = query.clone();
+        let sample = load::closed(16, seconds, move |turn| {
             let pool = pool.clone();
             async move {
                 let (tenant, client) = seed.client(scattered(turn));
                 let query = sqlx::query_scalar::<_, Option<String>>("select crm.clients_by_id($1, $2)").bind(tenant.0);
                 matches!(query.bind(client).fetch_one(&pool).await, Ok(Some(_)))
             }
-        })
-        .await
+        });
+        let sample = sample.await;
+        query.close().await;
+        sample
     }
 
     async fn replay(&self) -> Result<Sample> {
         let crm = group("crm").context("the crm group")?;
-        let report = projections::replay(&self.worker, crm, &ReplayOptions::default(), &mut |_| {}).await?;
+        let worker = self.database.worker().await;
+        let report = projections::replay(&worker, crm, &ReplayOptions::default(), &mut |_| {}).await?;
+        worker.close().await;
         ensure!(report.switched, "the replay differs: {report}");
         Ok(Sample::rate(report.built.events, Duration::from_secs_f64(report.seconds)))
     }
