@@ -33,6 +33,20 @@ pub enum Applied {
     Elsewhere(i64),
 }
 
+/// Rows that a reader keeps in memory from one batch to the next, so that it need not load what it has just written.
+///
+/// They count only while nobody else has written: whoever changes the tables otherwise updates the checkpoint too, and
+/// the transaction that wrote it last is then not ours.
+#[derive(Default)]
+pub struct Kept {
+    folds: Vec<Box<dyn Fold>>,
+    /// `xmin` of the checkpoint after our last batch.
+    written_by: String,
+}
+
+/// Rows kept per table at most.
+const KEPT_ROWS_MAX: usize = 50_000;
+
 /// A stream that could not be applied in this batch.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Parking {
@@ -62,17 +76,22 @@ impl Target {
 
     /// Applies the next events of the log: contiguous, beginning right after the checkpoint.
     pub async fn apply(self, pool: &PgPool, events: &[Arc<RawEvent>]) -> Result<Applied> {
+        self.apply_keeping(pool, events, &mut Kept::default()).await
+    }
+
+    /// The same for a reader that keeps rows in memory.
+    pub async fn apply_keeping(self, pool: &PgPool, events: &[Arc<RawEvent>], kept: &mut Kept) -> Result<Applied> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { bail!("an empty batch") };
         let started = Instant::now();
         let (after, upto) = (first.position - 1, last.position);
         if !events.iter().any(|event| self.group.wants(&event.aggregate_type)) {
             return self.skip(pool, after, upto).await;
         }
-        let applied = match self.attempt(pool, events, Mode::Together).await {
+        let applied = match self.attempt(pool, events, Mode::Together, kept).await {
             Err(error) if is_data_error(&error) => {
                 // One stream's rows are refused by the table; find out whose, and let the others through.
                 tracing::warn!(group = self.group.name, error = %format!("{error:#}"), "a batch was refused, writing stream by stream");
-                self.attempt(pool, events, Mode::StreamByStream).await
+                self.attempt(pool, events, Mode::StreamByStream, kept).await
             }
             other => other,
         }?;
@@ -83,18 +102,27 @@ impl Target {
         Ok(applied)
     }
 
-    async fn attempt(self, pool: &PgPool, events: &[Arc<RawEvent>], mode: Mode) -> Result<Applied> {
+    async fn attempt(self, pool: &PgPool, events: &[Arc<RawEvent>], mode: Mode, kept: &mut Kept) -> Result<Applied> {
+        // Whatever fails from here on leaves nothing to rely on.
+        let mut rows = std::mem::take(kept);
         let mut tx = pool.begin().await?;
-        let applied = self.apply_in(&mut tx, events, mode).await?;
+        let applied = self.apply_in(&mut tx, events, mode, &mut rows).await?;
         tx.commit().await.context("committing a batch")?;
         crash_points::reach(Point::ProjectionCommitted);
+        *kept = rows;
         Ok(applied)
     }
 
     /// The same inside the caller's transaction, which holds the checkpoint's lock from here on.
-    pub(crate) async fn apply_in(self, tx: &mut PgConnection, events: &[Arc<RawEvent>], mode: Mode) -> Result<Applied> {
+    pub(crate) async fn apply_in(
+        self,
+        tx: &mut PgConnection,
+        events: &[Arc<RawEvent>],
+        mode: Mode,
+        kept: &mut Kept,
+    ) -> Result<Applied> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { bail!("an empty batch") };
-        let at = self.lock(tx).await?;
+        let (at, written_by) = self.lock(tx).await?;
         if at != first.position - 1 {
             return Ok(Applied::Elsewhere(at));
         }
@@ -102,39 +130,44 @@ impl Target {
         if last.position - at != events.len() as i64 {
             bail!("events {}..{} of the log are not contiguous", first.position, last.position);
         }
-        let mut batch = Batch::new(self, parked(tx, self).await?);
+        if kept.folds.is_empty() || kept.written_by != written_by {
+            kept.folds = self.group.folds();
+        }
+        let mut batch = Batch::new(self, parked(tx, self).await?, std::mem::take(&mut kept.folds));
         batch.fold(tx, events).await?;
         batch.write(tx, mode).await?;
         batch.note_parked(tx).await?;
         crash_points::reach(Point::ProjectionWritten);
-        self.advance(tx, at, last.position).await?;
+        let written_by = self.advance(tx, at, last.position).await?;
         crash_points::reach(Point::ProjectionAdvanced);
+        // What the tables refused stream by stream is not in them.
+        if mode == Mode::Together {
+            *kept = Kept { folds: batch.settle(), written_by };
+        }
         Ok(Applied::At(last.position))
     }
 
     /// Locks the checkpoint, so that batches, retries and switches of one group come one after the other.
     ///
     /// The commit need not wait for the disk: rows and checkpoint go together, and what a crash takes is read again.
-    pub(crate) async fn lock(self, tx: &mut PgConnection) -> Result<i64> {
+    /// Answers where it is, and the transaction that wrote it.
+    pub(crate) async fn lock(self, tx: &mut PgConnection) -> Result<(i64, String)> {
         let row = sqlx::query(
-            "select position, set_config('synchronous_commit', 'off', true)
+            "select position, xmin::text, set_config('synchronous_commit', 'off', true)
              from projections.checkpoints where group_name = $1 and slot = $2 for no key update",
         );
         let row = row.bind(self.group.name).bind(self.slot.name()).fetch_optional(tx).await?;
         let row = row.with_context(|| format!("group {} has no {} tables", self.group.name, self.slot.name()))?;
-        Ok(row.try_get(0)?)
+        Ok((row.try_get(0)?, row.try_get(1)?))
     }
 
-    async fn advance(self, tx: &mut PgConnection, from: i64, to: i64) -> Result<()> {
-        let moved = sqlx::query(
+    async fn advance(self, tx: &mut PgConnection, from: i64, to: i64) -> Result<String> {
+        let moved = sqlx::query_scalar(
             "update projections.checkpoints set position = $4, events = events + $4 - $3, updated_at = now()
-             where group_name = $1 and slot = $2 and position = $3",
+             where group_name = $1 and slot = $2 and position = $3 returning xmin::text",
         );
-        let moved = moved.bind(self.group.name).bind(self.slot.name()).bind(from).bind(to).execute(tx).await?;
-        if moved.rows_affected() != 1 {
-            bail!("the checkpoint of {} moved while it was locked", self.group.name);
-        }
-        Ok(())
+        let moved = moved.bind(self.group.name).bind(self.slot.name()).bind(from).bind(to).fetch_optional(tx).await?;
+        moved.with_context(|| format!("the checkpoint of {} moved while it was locked", self.group.name))
     }
 
     /// Moves past events that no table of the group wants, in one statement.
@@ -189,8 +222,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub fn new(target: Target, already_parked: HashSet<Key>) -> Self {
-        let folds = target.group.folds();
+    /// `folds` may hold rows already; they are not loaded again.
+    pub fn new(target: Target, already_parked: HashSet<Key>, folds: Vec<Box<dyn Fold>>) -> Self {
         Self { target, folds, already_parked, parking: BTreeMap::new(), streams: BTreeMap::new() }
     }
 
@@ -202,7 +235,8 @@ impl Batch {
             let mut keys: HashSet<Key> = HashSet::new();
             for event in decoded.iter().filter_map(|(_, event)| event.as_ref().ok()) {
                 if table.wants(&event.aggregate_type) && !table.append_only() {
-                    keys.extend(fold.keys(event).into_iter().map(|key| (event.tenant_id, key)));
+                    let touched = fold.keys(event).into_iter().map(|key| (event.tenant_id, key));
+                    keys.extend(touched.filter(|key| !fold.holds(key)));
                 }
             }
             load(tx, self.target, table.name(), fold.as_mut(), &keys).await?;
@@ -277,6 +311,14 @@ impl Batch {
         Ok(())
     }
 
+    /// Its rows as the tables hold them now.
+    pub fn settle(mut self) -> Vec<Box<dyn Fold>> {
+        for (table, fold) in self.target.group.tables.iter().zip(&mut self.folds) {
+            fold.settle(if table.append_only() { 0 } else { KEPT_ROWS_MAX });
+        }
+        self.folds
+    }
+
     /// What could not be applied.
     pub fn parking(&self) -> &BTreeMap<Key, Parking> {
         &self.parking
@@ -344,7 +386,9 @@ async fn load(
     if keys.is_empty() {
         return Ok(());
     }
-    let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) = keys.iter().map(|(tenant, id)| (tenant.0, *id)).unzip();
+    let mut keys: Vec<_> = keys.iter().collect();
+    keys.sort_unstable();
+    let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) = keys.into_iter().map(|(tenant, id)| (tenant.0, *id)).unzip();
     let sql = format!(
         "select r.tenant_id, r.id, r.position, row_to_json(r)::text
          from unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id)
@@ -371,7 +415,7 @@ async fn write(tx: &mut PgConnection, target: Target, folds: &[Box<dyn Fold>], s
                 names.iter().filter(|n| **n != "id").map(|n| format!("{n} = excluded.{n}")).collect();
             let sql = format!(
                 "insert into {name} (tenant_id, position, {columns})
-                 select tenant_id, position, {columns} from jsonb_populate_recordset(null::{name}, $1::text::jsonb)
+                 select tenant_id, position, {columns} from json_populate_recordset(null::{name}, $1::text::json)
                  on conflict (tenant_id, id) do update set position = excluded.position, {sets}",
                 columns = names.join(", "),
                 sets = sets.join(", "),

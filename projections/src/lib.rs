@@ -22,7 +22,7 @@ pub mod scheduling;
 pub mod timeline;
 pub mod workflow;
 
-pub use engine::{Applied, Target};
+pub use engine::{Applied, Kept, Target};
 pub use group::{Group, Slot, group, groups, resources};
 pub use model::{Column, Event, FoldError, Kind, ReadModel};
 pub use operate::{parked, plan, retry, status};

@@ -128,7 +128,7 @@ pub async fn retry(pool: &PgPool, group: &'static Group, aggregate: Option<Uuid>
 async fn retry_stream(pool: &PgPool, group: &'static Group, stream: &ParkedStream) -> Result<Option<String>> {
     let target = Target::live(group);
     let mut tx = pool.begin().await?;
-    let position = target.lock(&mut tx).await?;
+    let (position, _) = target.lock(&mut tx).await?;
     let gone: Option<i64> = sqlx::query_scalar(
         "delete from projections.parked
          where group_name = $1 and slot = 'live' and tenant_id = $2 and aggregate_id = $3 returning first_position",
@@ -143,7 +143,7 @@ async fn retry_stream(pool: &PgPool, group: &'static Group, stream: &ParkedStrea
     let log = Log::new(pool.clone());
     let events = log.read_stream(TenantId(stream.tenant_id), stream.aggregate_id, first - 1, position).await?;
     let events: Vec<_> = events.into_iter().map(Arc::new).collect();
-    let mut batch = Batch::new(target, HashSet::new());
+    let mut batch = Batch::new(target, HashSet::new(), group.folds());
     batch.fold(&mut tx, &events).await?;
     batch.write(&mut tx, Mode::StreamByStream).await?;
     batch.note_parked(&mut tx).await?;
@@ -161,6 +161,11 @@ async fn retry_stream(pool: &PgPool, group: &'static Group, stream: &ParkedStrea
         .execute(&mut *tx)
         .await?;
     }
+    // Whoever keeps rows in memory sees by it that the tables have changed.
+    sqlx::query("update projections.checkpoints set updated_at = now() where group_name = $1 and slot = 'live'")
+        .bind(group.name)
+        .execute(&mut *tx)
+        .await?;
     tx.commit().await?;
     Ok(error)
 }

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+/// COPYs into one table at once, each on a connection of its own.
+const WRITERS_MAX: usize = 4;
+
 /// How a rebuild goes about it.
 #[derive(Debug, Clone)]
 pub struct RebuildOptions {
@@ -167,9 +170,12 @@ impl Pass {
         options: &RebuildOptions,
         report: &mut (dyn FnMut(i64) + Send),
     ) -> Result<i64> {
-        let (texts, writers): (Vec<_>, Vec<_>) =
-            (0..self.group.tables.len()).map(|table| writer(pool.clone(), self.group, table)).unzip();
-        let shards: Vec<Shard> = (0..options.shards.max(1)).map(|_| shard(self.group, texts.clone())).collect();
+        let tables = 0..self.group.tables.len();
+        let (texts, writers): (Vec<Vec<_>>, Vec<Vec<_>>) = (0..options.shards.clamp(1, WRITERS_MAX))
+            .map(|_| tables.clone().map(|table| writer(pool.clone(), self.group, table)).unzip())
+            .unzip();
+        let texts_of = |shard: usize| texts[shard % texts.len()].clone();
+        let shards: Vec<Shard> = (0..options.shards.max(1)).map(|n| shard(self.group, texts_of(n))).collect();
         drop(texts);
         let fed = self.feed(log, options, &shards, report).await;
         let mut parked = BTreeMap::new();
@@ -186,7 +192,7 @@ impl Pass {
             }
         }
         // The writer's error comes first: it is why a shard could not go on.
-        for writer in writers {
+        for writer in writers.into_iter().flatten() {
             writer.await.context("a writing task")??;
         }
         if let Some(error) = failed {
@@ -196,7 +202,7 @@ impl Pass {
         Ok(events)
     }
 
-    /// Reads pages ahead, two at a time, and deals their events out by stream.
+    /// Reads pages ahead, as many at a time as there are shards, and deals their events out by stream.
     async fn feed(
         &self,
         log: &Log,
@@ -215,7 +221,7 @@ impl Pass {
                 }
             })
         });
-        let mut pages = pages.buffered(2);
+        let mut pages = pages.buffered(shards.len());
         let mut read = 0;
         let mut reported = Instant::now();
         while let Some(events) = pages.try_next().await? {

@@ -2,7 +2,7 @@
 //!
 //! Killed at any point, nothing but unread side tables is left behind, and the next attempt drops those first.
 
-use crate::engine::{Applied, Mode, Target};
+use crate::engine::{Applied, Kept, Mode, Target};
 use crate::group::{Group, Slot};
 use crate::rebuild::{Built, OnProgress, Progress, RebuildOptions, Stage, build};
 use crate::report::{Comparison, ReplayReport, TableComparison, VerifyReport};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Events per transaction while following.
-const PAGE: i64 = 2_000;
+const PAGE: i64 = 10_000;
 /// Waiting for readers of a table to finish is given up after this, so that new readers do not queue behind it.
 const LOCK_PATIENCE: &str = "set local lock_timeout = '1s'";
 /// How often a switch is attempted.
@@ -142,7 +142,7 @@ async fn level_and_compare(pool: &PgPool, group: &'static Group, progress: OnPro
     let (mut snapshot, position) = loop {
         let at = follow(pool, group, Slot::Next, progress).await?;
         let mut hold = pool.begin().await?;
-        let position = live.lock(&mut hold).await?;
+        let (position, _) = live.lock(&mut hold).await?;
         if position < at {
             // The new tables read as far as the log's head, and the live ones are not there yet.
             hold.rollback().await?;
@@ -235,10 +235,9 @@ async fn try_switch(pool: &PgPool, group: &'static Group, source: Slot) -> Resul
     let (live, side) = (Target::live(group), Target { group, slot: source });
     let mut tx = pool.begin().await?;
     sqlx::query(LOCK_PATIENCE).execute(&mut *tx).await?;
-    let position = live.lock(&mut tx).await?;
-    let at = side.lock(&mut tx).await?;
+    let ((position, _), (at, _)) = (live.lock(&mut tx).await?, side.lock(&mut tx).await?);
     if at < position {
-        side.apply_in(&mut tx, &page(&log, at, position).await?, Mode::StreamByStream).await?;
+        side.apply_in(&mut tx, &page(&log, at, position).await?, Mode::StreamByStream, &mut Kept::default()).await?;
     } else if at > position {
         bail!("the {} tables of {} are ahead of the live ones", source.name(), group.name);
     }

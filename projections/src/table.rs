@@ -112,6 +112,8 @@ impl<R: ReadModel> Table for Of<R> {
 pub trait Fold: Send + Sync {
     /// The rows that an event touches.
     fn keys(&self, event: &Event) -> Vec<Uuid>;
+    /// Is the row in memory?
+    fn holds(&self, key: &Key) -> bool;
     /// Puts a row in as the table holds it.
     fn load(&mut self, key: Key, position: i64, json: &str) -> serde_json::Result<()>;
     /// Computes the rows after an event without taking them over yet. The error names the row.
@@ -122,6 +124,8 @@ pub trait Fold: Send + Sync {
     fn reject(&mut self);
     /// Rows that changed, of all streams or of one.
     fn changes(&self, stream: Option<Key>) -> serde_json::Result<Changes>;
+    /// Takes everything for written, and forgets rows that are more than `rows_max`.
+    fn settle(&mut self, rows_max: usize);
     /// Hands the rows out as pieces of COPY text and forgets them; stops early when `sink` answers false.
     fn drain(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> serde_json::Result<()>;
 }
@@ -150,6 +154,10 @@ struct Memory<R> {
 impl<R: ReadModel> Fold for Memory<R> {
     fn keys(&self, event: &Event) -> Vec<Uuid> {
         R::keys(event)
+    }
+
+    fn holds(&self, key: &Key) -> bool {
+        self.cells.contains_key(key)
     }
 
     fn load(&mut self, key: Key, position: i64, json: &str) -> serde_json::Result<()> {
@@ -188,10 +196,14 @@ impl<R: ReadModel> Fold for Memory<R> {
 
     fn changes(&self, stream: Option<Key>) -> serde_json::Result<Changes> {
         let mut changes = Changes::default();
-        for ((tenant, id), cell) in &self.cells {
-            if !cell.changed || stream.is_some_and(|of| of != (*tenant, cell.stream)) {
-                continue;
-            }
+        let wanted = self
+            .cells
+            .iter()
+            .filter(|((tenant, _), cell)| cell.changed && stream.is_none_or(|of| of == (*tenant, cell.stream)));
+        let mut cells: Vec<_> = wanted.collect();
+        // In the order of the primary key, neighbours share pages.
+        cells.sort_unstable_by_key(|(key, _)| **key);
+        for ((tenant, id), cell) in cells {
             let Some(row) = &cell.row else {
                 changes.deletes.push((*tenant, *id));
                 continue;
@@ -208,10 +220,26 @@ impl<R: ReadModel> Fold for Memory<R> {
         Ok(changes)
     }
 
+    fn settle(&mut self, rows_max: usize) {
+        if self.cells.len() > rows_max {
+            // The rows of the last batch are the ones that come again soonest; if they alone are too many, none is kept.
+            self.cells.retain(|_, cell| cell.changed);
+        }
+        if self.cells.len() > rows_max {
+            self.cells = HashMap::new();
+        }
+        self.cells.retain(|_, cell| {
+            cell.changed = false;
+            cell.row.is_some()
+        });
+    }
+
     fn drain(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> serde_json::Result<()> {
         let mut text = Vec::with_capacity(PIECE + PIECE / 4);
         let columns = columns::<R>();
-        for ((tenant, _), cell) in self.cells.drain() {
+        let mut cells: Vec<_> = self.cells.drain().collect();
+        cells.sort_unstable_by_key(|(key, _)| *key);
+        for ((tenant, _), cell) in cells {
             if let Some(row) = &cell.row {
                 copy::row(&mut text, &tenant, cell.position, row, &columns)?;
             }

@@ -1,8 +1,8 @@
 //! The role `projections`: every group follows the feed, one process at a time per group.
 
-use crate::engine::{Applied, Target};
+use crate::engine::{Applied, Kept, Target};
 use crate::group::{Group, groups};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use event_store::RawEvent;
 use messaging::Feed;
 use metrics::gauge;
@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Events per transaction at most; live batches hold whatever arrived while the last one was written.
-const BATCH_MAX: usize = 1_000;
+const BATCH_MAX: usize = 10_000;
+/// Events of the first one, and bytes of payload that a full one should have at most.
+const BATCH_FIRST: usize = 1_000;
+const BATCH_BYTES: usize = 16 << 20;
 /// How often a standby asks for the lease, and the leader whether it still has it.
 const LEASE_EVERY: Duration = Duration::from_secs(2);
 /// How often the gauges are refreshed.
@@ -98,17 +101,14 @@ async fn lead(target: Target, pool: PgPool, feed: Feed, stop: CancellationToken)
 
 /// Follows the feed until `stop`. A failure is retried for ever with a pause; nothing is skipped.
 pub(crate) async fn follow(target: Target, pool: &PgPool, feed: &Feed, stop: &CancellationToken) {
-    let mut at = None;
+    let mut reader = Reader { target, pool, feed, at: None, ahead: None, kept: Kept::default(), max: BATCH_FIRST };
     let mut pause = Duration::from_millis(50);
     while !stop.is_cancelled() {
-        match step(target, pool, feed, stop, at).await {
-            Ok(next) => {
-                at = next;
-                pause = Duration::from_millis(50);
-            }
+        match reader.step(stop).await {
+            Ok(()) => pause = Duration::from_millis(50),
             Err(error) => {
                 tracing::error!(group = target.group.name, error = %format!("{error:#}"), "batch failed, trying again");
-                at = None;
+                (reader.at, reader.ahead) = (None, None);
                 tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
                 pause = (pause * 2).min(Duration::from_secs(5));
             }
@@ -116,33 +116,60 @@ pub(crate) async fn follow(target: Target, pool: &PgPool, feed: &Feed, stop: &Ca
     }
 }
 
-/// One batch. Answers where the checkpoint is, if that is known.
-async fn step(
+/// Where a group is in the log.
+struct Reader<'a> {
     target: Target,
-    pool: &PgPool,
-    feed: &Feed,
-    stop: &CancellationToken,
+    pool: &'a PgPool,
+    feed: &'a Feed,
+    /// The checkpoint, if it is known.
     at: Option<i64>,
-) -> Result<Option<i64>> {
-    let at = match at {
-        Some(at) => at,
-        None => {
-            let at = target.position(&mut *pool.acquire().await?).await?;
-            at.ok_or_else(|| anyhow::anyhow!("group {} has no checkpoint: run the migrations", target.group.name))?
+    /// The events after it, if they were read already.
+    ahead: Option<Vec<Arc<RawEvent>>>,
+    /// Kept while the group is behind; a group that is level finds little in memory that it needs again.
+    kept: Kept,
+    /// Events that the next batch may have.
+    max: usize,
+}
+
+impl Reader<'_> {
+    /// One batch.
+    async fn step(&mut self, stop: &CancellationToken) -> Result<()> {
+        let at = match self.at {
+            Some(at) => at,
+            None => {
+                let at = self.target.position(&mut *self.pool.acquire().await?).await?;
+                let unknown = || format!("group {} has no checkpoint: run the migrations", self.target.group.name);
+                at.with_context(unknown)?
+            }
+        };
+        self.at = Some(at);
+        let events = match self.ahead.take() {
+            Some(events) => events,
+            None => tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                events = self.feed.read(at, self.max) => events?,
+            },
+        };
+        let last = events.last().map_or(at, |event| event.position);
+        let bytes: usize = events.iter().map(|event| event.payload.get().len()).sum();
+        self.max = (BATCH_BYTES / (bytes / events.len().max(1)).max(1)).clamp(1, BATCH_MAX);
+        // Far behind, the next batch is read while this one is written; nothing is waited for that is not there yet.
+        let behind = self.feed.head() - last >= self.max as i64;
+        let ahead = async { if behind { self.feed.read(last, self.max).await.ok() } else { None } };
+        let (applied, ahead) = tokio::join!(self.target.apply_keeping(self.pool, &events, &mut self.kept), ahead);
+        match applied? {
+            Applied::At(position) => {
+                trail(self.target.group, &events);
+                (self.at, self.ahead) = (Some(position), ahead);
+            }
+            // A replay was switched in, or another process led for a moment: go on from where the checkpoint is.
+            Applied::Elsewhere(position) => self.at = Some(position),
         }
-    };
-    let events = tokio::select! {
-        biased;
-        () = stop.cancelled() => return Ok(Some(at)),
-        events = feed.read(at, BATCH_MAX) => events?,
-    };
-    match target.apply(pool, &events).await? {
-        Applied::At(position) => {
-            trail(target.group, &events);
-            Ok(Some(position))
+        if !behind {
+            self.kept = Kept::default();
         }
-        // A replay was switched in, or another process led for a moment: go on from where the checkpoint is.
-        Applied::Elsewhere(position) => Ok(Some(position)),
+        Ok(())
     }
 }
 

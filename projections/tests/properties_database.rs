@@ -6,7 +6,7 @@ mod common;
 
 use common::World;
 use event_store::RawEvent;
-use projections::{Applied, Group, Progress, RebuildOptions, ReplayOptions, Target, groups, replay};
+use projections::{Applied, Group, Kept, Progress, RebuildOptions, ReplayOptions, Target, groups, replay};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 use samples::mixed_scripts;
@@ -71,17 +71,22 @@ async fn play(case: &Case) -> TestCaseResult {
     Ok(())
 }
 
-/// Applies the log up to its head; a delivery that does not begin right after the checkpoint changes nothing.
+/// Applies the log up to its head; a delivery that does not begin right after the checkpoint changes nothing. Two readers
+/// with memories of their own and one without take turns, as after a lost lease.
 async fn deliver(world: &World, group: &'static Group, deliveries: &[(i64, i64)]) -> TestCaseResult {
     let (target, head) = (Target::live(group), world.log.head().await.unwrap());
     let mut at = target.position(&mut world.worker.acquire().await.unwrap()).await.unwrap().unwrap();
+    let mut memories = [Kept::default(), Kept::default()];
     for (offset, length) in deliveries.iter().cycle() {
         if at == head {
             return Ok(());
         }
         let events = world.read((at + offset).clamp(0, head), *length).await;
         let Some(begins) = events.first().map(|event| event.position) else { continue };
-        let applied = target.apply(&world.worker, &events).await.unwrap();
+        let applied = match memories.get_mut(usize::try_from(length % 3).unwrap()) {
+            Some(kept) => target.apply_keeping(&world.worker, &events, kept).await.unwrap(),
+            None => target.apply(&world.worker, &events).await.unwrap(),
+        };
         if begins == at + 1 {
             at += i64::try_from(events.len()).unwrap();
             prop_assert_eq!(applied, Applied::At(at), "{}", group.name);
