@@ -25,6 +25,10 @@ use record::Records;
 use report::Report;
 use std::time::Instant;
 
+/// The product's own, for ours and for the peers that run in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> Result<()> {
     runtime::install_crypto();

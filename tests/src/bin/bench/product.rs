@@ -57,10 +57,20 @@ impl Product {
 
     /// Starts a role and waits until it is ready. The same role may run more than once.
     pub async fn start(&self, role: &'static str) -> Result<Process> {
+        self.spawn(role, Command::new(&self.ubos)).await
+    }
+
+    /// The same on the machine's first so many cores.
+    pub async fn start_on(&self, role: &'static str, cores: usize) -> Result<Process> {
+        let mut command = Command::new("taskset");
+        command.arg("--cpu-list").arg(format!("0-{}", cores.saturating_sub(1))).arg(&self.ubos);
+        self.spawn(role, command).await
+    }
+
+    async fn spawn(&self, role: &'static str, mut command: Command) -> Result<Process> {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let config = self.configure(role, address)?;
         let log = std::fs::File::create(self.folder.join(format!("{role}-{}.log", address.port())))?;
-        let mut command = Command::new(&self.ubos);
         command.arg("--config").arg(config).arg(role).env_remove("RUST_LOG").stdin(Stdio::null());
         let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
         let mut process = Process { role, address, child };

@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod growth;
 pub mod http_commands;
 pub mod memory;
+pub mod overload;
 pub mod queries;
 pub mod readers_on;
 pub mod relay;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 pub const FAMILIES: &[Family] = &[
     commands::FAMILY,
     http_commands::FAMILY,
+    overload::FAMILY,
     alone::FAMILY,
     bulk::FAMILY,
     readers_on::FAMILY,
@@ -79,7 +81,12 @@ fn creation(turn: u64) -> Option<ClientCommand> {
 
 /// A rename of one of the small seed's clients over HTTP.
 pub fn rename_request(token: &str, turn: u64) -> Vec<u8> {
-    let (_, client) = SMALL.client(scattered(turn));
+    rename_request_of(SMALL, token, scattered(turn))
+}
+
+/// A rename of a seed's client over HTTP.
+pub fn rename_request_of(seed: Seed, token: &str, turn: u64) -> Vec<u8> {
+    let (_, client) = seed.client(turn);
     let body = format!(r#"{{"name":"{}"}}"#, new_name(turn));
     crate::wire::post(&format!("/v1/crm/clients/{client}/rename"), token, &Uuid::now_v7().to_string(), &body)
 }

@@ -40,7 +40,7 @@ pub const FAMILY: Family = Family {
 
 /// The family of live tables.
 pub const LIVE_FAMILY: Family = Family {
-    word: "live",
+    word: "catch-up",
     title: "Live tables from a backlog",
     about: "The crm tables are empty and 200,000 events behind; `projections::run` follows the log until they are not. The \
             limit reads pages of 10,000, upserts the rows they touch into a table with the same indexes and moves a \
