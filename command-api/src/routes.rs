@@ -1,7 +1,7 @@
 //! The two paths that every command goes through, and the table that says which command is meant.
 
 use crate::respond;
-use ::web::{Caller, Problem, RequestInfo, code, read_json};
+use ::web::{Admission, BodyLimits, Caller, Problem, RequestInfo, code, read_json};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue, IF_MATCH};
 use actix_web::web::Data;
@@ -17,17 +17,38 @@ use uuid::Uuid;
 /// Everything a request needs.
 pub struct Api {
     bus: CommandBus,
-    /// By collection path and the action as it stands in the URL; the empty action starts something.
-    commands: HashMap<(String, String), CommandInfo>,
-    max_body_bytes: usize,
+    /// By collection path, then by the action as it stands in the URL; the empty action starts something.
+    commands: HashMap<&'static str, HashMap<String, CommandInfo>>,
+    limits: BodyLimits,
+    admission: Admission,
 }
 
 impl Api {
-    /// Routes every command that is mounted on `bus`.
-    pub fn new(bus: CommandBus, max_body_bytes: usize) -> Self {
+    /// Routes every command that is mounted on `bus`; `admission` says how many are in work at once.
+    pub fn new(bus: CommandBus, limits: BodyLimits, admission: Admission) -> Self {
         let all: Vec<CommandInfo> = bus.commands().copied().collect();
-        let commands = all.iter().map(|info| ((info.path.to_owned(), action_of(&all, info)), *info)).collect();
-        Self { bus, commands, max_body_bytes }
+        let mut commands: HashMap<&'static str, HashMap<String, CommandInfo>> = HashMap::new();
+        for info in &all {
+            commands.entry(info.path).or_default().insert(action_of(&all, info), *info);
+        }
+        Self { bus, commands, limits, admission }
+    }
+
+    /// The command at a path below `/v1/`, with the id that the path names.
+    fn route<'p>(&self, path: &'p str) -> Option<(CommandInfo, Option<&'p str>, &'static str)> {
+        let (context, rest) = path.split_once('/')?;
+        let (collection, rest) =
+            rest.split_once('/').map_or((rest, None), |(collection, rest)| (collection, Some(rest)));
+        let commands = self.commands.get(&path[..context.len() + 1 + collection.len()])?;
+        let (action, id, template) = match rest.map(|rest| rest.split_once('/').ok_or(rest)) {
+            None => ("", None, "/v1/{context}/{collection}"),
+            // The empty action has no slash before it.
+            Some(Err("")) => return None,
+            Some(Err(action)) => (action, None, "/v1/{context}/{collection}/{action}"),
+            Some(Ok((id, action))) => (action, Some(id), "/v1/{context}/{collection}/{id}/{action}"),
+        };
+        let info = commands.get(action)?;
+        (info.entry.creates == id.is_none()).then_some((*info, id, template))
     }
 }
 
@@ -42,49 +63,13 @@ fn first_creation(all: &[CommandInfo], info: &CommandInfo) -> bool {
     creations.min_by_key(|other| other.entry.action.len()).is_some_and(|first| first.entry.name == info.entry.name)
 }
 
-/// Adds the routes to a service.
+/// Adds the routes to a service. The paths below are in a table of our own: one look-up each, where a router would try
+/// one pattern after the other.
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     config.service(
-        web::scope("/v1/{context}/{collection}")
-            .route("", web::post().to(start))
-            .route("/{action}", web::post().to(start_otherwise))
-            .route("/{id}/{action}", web::post().to(change))
-            .default_service(web::route().to(wrong_method)),
+        web::resource("/v1/{path:.*}").route(web::post().to(command)).default_service(web::route().to(wrong_method)),
     );
-}
-
-async fn start(
-    api: Data<Api>,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let (context, collection) = path.into_inner();
-    command(&api, caller, &format!("{context}/{collection}"), "", None, request, payload).await
-}
-
-async fn start_otherwise(
-    api: Data<Api>,
-    caller: Caller,
-    path: web::Path<(String, String, String)>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let (context, collection, action) = path.into_inner();
-    command(&api, caller, &format!("{context}/{collection}"), &action, None, request, payload).await
-}
-
-async fn change(
-    api: Data<Api>,
-    caller: Caller,
-    path: web::Path<(String, String, String, String)>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let (context, collection, id, action) = path.into_inner();
-    command(&api, caller, &format!("{context}/{collection}"), &action, Some(&id), request, payload).await
 }
 
 async fn wrong_method(request: HttpRequest) -> HttpResponse {
@@ -97,32 +82,31 @@ async fn wrong_method(request: HttpRequest) -> HttpResponse {
     response
 }
 
+/// What costs little comes first: token, permission, headers and size are looked at before a place in work is asked for,
+/// and nobody holds one whose body is still on its way.
 async fn command(
-    api: &Api,
+    api: Data<Api>,
     caller: Caller,
-    path: &str,
-    action: &str,
-    id: Option<&str>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no command at {}", request.path()));
-    let info = api.commands.get(&(path.to_owned(), action.to_owned())).copied().ok_or_else(unknown)?;
-    if info.entry.creates != id.is_none() {
-        return Err(unknown());
-    }
+    let (info, id, template) = api.route(request.match_info().query("path")).ok_or_else(unknown)?;
+    RequestInfo::set_route(&request, template);
     caller.require(info.entry.name)?;
     // An id that is none cannot belong to anything.
     let id = match id {
         Some(id) => Some(id.parse::<Uuid>().map_err(|_| unknown())?),
         None => None,
     };
-    let body = read_json(&request, payload, api.max_body_bytes).await?.0;
     let key = idempotency_key(request.headers())?;
     if key.is_none() && info.entry.creates {
         let detail = "send an Idempotency-Key header, so that a repeat creates nothing twice";
         return Err(Problem::new(&code::IDEMPOTENCY_KEY_REQUIRED, detail));
     }
+    let expected_version = expected_version(request.headers())?;
+    let body = read_json(&request, payload, api.limits).await?.0;
+    let permit = api.admission.admit(caller.tenant).await?;
     let idempotency = key.map(|key| IdempotencyKey {
         scope: format!("user {}", caller.subject),
         key,
@@ -131,15 +115,18 @@ async fn command(
     let about = request.extensions().get::<RequestInfo>().cloned();
     let command = Request {
         idempotency,
-        expected_version: expected_version(request.headers())?,
+        expected_version,
         correlation_id: about.as_ref().map_or_else(Uuid::now_v7, |a| a.id),
         traceparent: about.and_then(|a| a.traceparent),
         ..Request::new(caller.tenant, Actor::User { id: caller.subject })
     };
-    // Detached, so that a client that hangs up cannot leave a command half-way.
-    let bus = api.bus.clone();
+    // Detached, so that a client that hangs up cannot leave a command half-way; the permit goes with the work.
     let span = tracing::Span::current();
-    let work = async move { bus.execute(&info, id, body, command).await };
+    let work = async move {
+        let executed = api.bus.execute(&info, id, body, command).await;
+        drop(permit);
+        executed
+    };
     let done = tokio::spawn(tracing::Instrument::instrument(work, span)).await;
     match done {
         Ok(Ok(executed)) => Ok(respond::done(&info, &executed)),

@@ -23,6 +23,7 @@ pub async fn event(
 ) -> Result<HttpResponse, Problem> {
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no such event at {}", request.path()));
     let position: i64 = path.parse().map_err(|_| unknown())?;
+    let _permit = api.admit(&caller).await?;
     let row: Option<String> = sqlx::query_scalar("select * from projections.read_as($1, $2, $3)")
         .bind(caller.tenant.0)
         .bind(EVENT)

@@ -2,7 +2,7 @@
 
 use crate::parameters::ListQuery;
 use crate::positions::Positions;
-use ::web::{Caller, Problem, code};
+use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
 use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, LINK, VARY};
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
@@ -18,14 +18,16 @@ pub struct Api {
     pool: PgPool,
     positions: Positions,
     patience: Duration,
+    admission: Admission,
     tables: HashMap<&'static str, (&'static Group, &'static dyn Table)>,
 }
 
 impl Api {
-    /// Answers from every read table. `pool` connects as `ubos_query`; `patience` is how long `Min-Position` waits.
-    pub fn new(pool: PgPool, patience: Duration) -> Self {
+    /// Answers from every read table. `pool` connects as `ubos_query`; `patience` is how long `Min-Position` waits;
+    /// `admission` says how many reads are in work at once.
+    pub fn new(pool: PgPool, patience: Duration, admission: Admission) -> Self {
         let tables = projections::resources().map(|(group, table, resource)| (resource.path, (group, table)));
-        Self { positions: Positions::start(pool.clone()), pool, patience, tables: tables.collect() }
+        Self { positions: Positions::start(pool.clone()), pool, patience, admission, tables: tables.collect() }
     }
 }
 
@@ -57,11 +59,13 @@ async fn list(
     path: Path<(String, String)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    RequestInfo::set_route(&request, "/v1/{context}/{collection}");
     let (context, collection) = path.into_inner();
     let (group, table) = api.table(&context, &collection, &caller, &request).await?;
     let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
         .map_err(|error| Problem::new(&code::INVALID_PARAMETER, format!("the query string cannot be read: {error}")))?;
     let query = ListQuery::parse(table, caller.tenant, pairs.into_inner())?;
+    let _permit = api.admit(&caller).await?;
     let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()));
     let mut rows: Vec<String> = sqlx::query_scalar("select * from projections.read_as($1, $2, $3)")
         .bind(caller.tenant.0)
@@ -95,6 +99,7 @@ async fn record(
     path: Path<(String, String, String)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    RequestInfo::set_route(&request, "/v1/{context}/{collection}/{id}");
     let (context, collection, id) = path.into_inner();
     let (group, table) = api.table(&context, &collection, &caller, &request).await?;
     if let Some((name, _)) =
@@ -105,6 +110,7 @@ async fn record(
     }
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no such record at {}", request.path()));
     let id: Uuid = id.parse().map_err(|_| unknown())?;
+    let _permit = api.admit(&caller).await?;
     let sql = format!("select {}.{}_by_id($1, $2)", group.name, table.name());
     let row: Option<String> = sqlx::query_scalar(&sql)
         .bind(caller.tenant.0)
@@ -133,6 +139,12 @@ impl Api {
     /// Connects as `ubos_query`.
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// A place in work. It is asked for after `Min-Position` was reached, because whoever waits for that needs nothing,
+    /// and before a connection is, so that the connections are shared fairly.
+    pub(crate) async fn admit(&self, caller: &Caller) -> Result<Permit, Problem> {
+        self.admission.admit(caller.tenant).await
     }
 
     /// The table behind a path, once the caller may read it and it has seen `Min-Position`.

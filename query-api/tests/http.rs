@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-use web::{Verifier, VerifierSettings};
+use web::{Admission, AdmissionSettings, Verifier, VerifierSettings};
 
 /// An issuer of tokens and a verifier that trusts it.
 struct Issuer {
@@ -56,10 +56,15 @@ impl Issuer {
     }
 }
 
+fn admission() -> Admission {
+    let bounds = AdmissionSettings { in_flight_max: 8, waiting_max: 64, wait_max: Duration::from_secs(5) };
+    Admission::new("query-api", bounds)
+}
+
 /// The service on one database, as `server` mounts it.
 macro_rules! service {
     ($world:expr, $issuer:expr) => {{
-        let api = Data::new(Api::new($world.database.query().await, Duration::from_millis(300)));
+        let api = Data::new(Api::new($world.database.query().await, Duration::from_millis(300), admission()));
         let app = App::new()
             .wrap(from_fn(web::observe))
             .app_data($issuer.verifier.clone())
@@ -378,7 +383,7 @@ async fn min_position_waits_for_the_read_model_and_says_how_far_it_is_behind() {
 async fn on_one_connection_under_churn_no_firm_sees_another_firms_rows() {
     let (world, issuer) = (world().await, Issuer::new().await);
     let pool = PgPoolOptions::new().max_connections(1).connect(&world.database.url("ubos_query")).await.unwrap();
-    let api = Data::new(Api::new(pool.clone(), Duration::from_millis(300)));
+    let api = Data::new(Api::new(pool.clone(), Duration::from_millis(300), admission()));
     let app = App::new().app_data(issuer.verifier.clone()).configure(|config| configure(config, api));
     let app = init_service(app).await;
     let tokens = [issuer.token(1, &["viewer"]), issuer.token(2, &["viewer"])];

@@ -1,6 +1,8 @@
 //! Starting, serving and stopping the roles.
 
-use ::web::{Verifier, VerifierSettings, not_found_handler, observe};
+use ::web::{
+    Admission, AdmissionSettings, BodyLimits, Draining, Verifier, VerifierSettings, not_found_handler, observe,
+};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
@@ -13,6 +15,7 @@ use runtime::telemetry::{self, Telemetry};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,7 +154,10 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
     let store = bus.store().clone();
     let commands: Vec<_> = bus.commands().copied().collect();
     let document = leak(&command_api::openapi(&commands))?;
-    let api = Data::new(command_api::Api::new(bus, settings.http.max_body_bytes));
+    let http = &settings.http;
+    let limits = BodyLimits { bytes_max: http.max_body_bytes, time_max: Duration::from_millis(http.body_timeout_ms) };
+    let admission = admission(settings, "command-api", http.commands_in_flight_max);
+    let api = Data::new(command_api::Api::new(bus, limits, admission));
     let routes = move |config: &mut ServiceConfig| {
         ::web::openapi::serve(config, document);
         command_api::configure(config, api.clone());
@@ -165,13 +171,20 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
 async fn query_api(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.query_url, "query-api").await?;
     let patience = Duration::from_millis(settings.http.min_position_wait_ms);
-    let api = Data::new(query_api::Api::new(pool.clone(), patience));
+    let admission = admission(settings, "query-api", settings.http.reads_in_flight_max);
+    let api = Data::new(query_api::Api::new(pool.clone(), patience, admission));
     let document = leak(&query_api::openapi())?;
     let routes = move |config: &mut ServiceConfig| {
         ::web::openapi::serve(config, document);
         query_api::configure(config, api.clone());
     };
     serve(settings, settings.http.query_bind, health.database(pool), verifier(settings).await?, stop, routes).await
+}
+
+fn admission(settings: &Settings, service: &'static str, in_flight_max: usize) -> Admission {
+    let http = &settings.http;
+    let wait_max = Duration::from_millis(http.waiting_ms_max);
+    Admission::new(service, AdmissionSettings { in_flight_max, waiting_max: http.waiting_max, wait_max })
 }
 
 /// A document that lives as long as the process, in one piece.
@@ -190,22 +203,38 @@ async fn serve(
     routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
 ) -> Result<()> {
     let http = &settings.http;
+    health.watch();
+    let draining = Draining::default();
+    let seen = Data::new(draining.clone());
     let server = HttpServer::new(move || {
         let (health, routes) = (health.clone(), routes.clone());
         App::new()
             .app_data(verifier.clone())
+            .app_data(seen.clone())
             .wrap(from_fn(observe))
             .configure(move |config| health.configure(config))
             .configure(move |config| routes(config))
             .default_service(web::to(not_found_handler))
     });
-    let drain_timeout = http.drain_timeout_ms.div_ceil(1000);
-    let server = server.disable_signals().shutdown_timeout(drain_timeout).bind(bind);
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = if http.workers == 0 { cores } else { http.workers };
+    let server = server
+        .workers(workers)
+        .max_connections(http.connections_max.div_ceil(workers))
+        .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
+        .client_disconnect_timeout(Duration::from_secs(1))
+        // A client that hangs up wants no answer, and what was done for it alone stops.
+        .h1_allow_half_closed(false)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .shutdown_timeout(http.drain_timeout_ms.div_ceil(1000))
+        .bind(bind);
     let server = server.with_context(|| format!("listening on {bind}"))?.run();
     let handle = server.handle();
     let delay = Duration::from_millis(http.drain_delay_ms);
     tokio::spawn(async move {
         stop.cancelled().await;
+        draining.begin();
         tokio::time::sleep(delay).await;
         handle.stop(true).await;
     });

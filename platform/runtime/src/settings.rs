@@ -100,6 +100,23 @@ pub struct HttpSettings {
     pub drain_timeout_ms: u64,
     /// How long a read waits for `Min-Position`, milliseconds.
     pub min_position_wait_ms: u64,
+    /// Threads that serve connections; 0 is one per core.
+    pub workers: usize,
+    /// Connections open at the same time at most, and as many requests whose body is on its way; further ones wait to be accepted.
+    pub connections_max: usize,
+    /// How long the headers of a request may take to arrive, milliseconds; then 408.
+    pub header_timeout_ms: u64,
+    /// How long a request body may take to arrive, milliseconds; then 408.
+    pub body_timeout_ms: u64,
+    /// Commands that command-api works on at the same time; whoever comes then waits. More than fit one append batch only wait longer.
+    pub commands_in_flight_max: usize,
+    /// Reads that query-api works on at the same time; more than `database.connections_max` only keep its connections busy.
+    pub reads_in_flight_max: usize,
+    /// Requests that may wait to be worked on; beyond it the answer is 503. A full queue makes room for a firm that has little in it.
+    pub waiting_max: usize,
+    /// How long a request waits to be worked on once the queue was full, milliseconds; then the answer is 503. Before, it is
+    /// a second.
+    pub waiting_ms_max: u64,
 }
 
 /// Health and metrics of the roles that serve nothing else.
@@ -174,7 +191,9 @@ fn defaults() -> serde_json::Value {
         "nats": { "url": "nats://127.0.0.1:21422", "stream": "EVENTS", "subject_prefix": "ubos.events", "replicas": 1, "max_age_days": 30 },
         "http": {
             "command_bind": "127.0.0.1:21400", "query_bind": "127.0.0.1:21401", "max_body_bytes": 1_048_576,
-            "drain_delay_ms": 3_000, "drain_timeout_ms": 20_000, "min_position_wait_ms": 2_000
+            "drain_delay_ms": 3_000, "drain_timeout_ms": 20_000, "min_position_wait_ms": 2_000,
+            "workers": 0, "connections_max": 10_000, "header_timeout_ms": 5_000, "body_timeout_ms": 10_000,
+            "commands_in_flight_max": 128, "reads_in_flight_max": 32, "waiting_max": 256, "waiting_ms_max": 40
         },
         "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404" },
         "auth": { "jwks_refresh_seconds": 300, "leeway_seconds": 30 },

@@ -8,7 +8,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, web};
 use anyhow::{Context, Result, bail};
-use futures::future::LocalBoxFuture;
+use futures::future::{Either, LocalBoxFuture, Ready, ready};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use kernel::{Permissions, Role, TenantId, UserId};
@@ -18,11 +18,14 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// Tokens remembered as verified.
 const REMEMBERED_TOKENS_MAX: usize = 10_000;
+/// How long a token is remembered at most; then its signature and claims are looked at again.
+const REMEMBERED_SECONDS_MAX: u64 = 60;
 /// A token longer than this is not looked at.
 const TOKEN_BYTES_MAX: usize = 8_192;
 /// Unknown key ids make us read the keys again at most this often.
@@ -31,7 +34,7 @@ const RELOAD_SECONDS_MIN: u64 = 10;
 /// What an access token may call itself (RFC 9068 §2.1); a logout or refresh token of the same issuer is none.
 const ACCESS_TOKEN_TYPES: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];
 
-/// Who calls.
+/// Who calls. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The firm; nothing outside it exists for this caller.
@@ -39,7 +42,7 @@ pub struct Caller {
     /// The member of staff.
     pub subject: UserId,
     /// What the caller may do.
-    pub permissions: Permissions,
+    pub permissions: Arc<Permissions>,
 }
 
 impl Caller {
@@ -104,12 +107,25 @@ struct Claims {
     iat: Option<u64>,
 }
 
+/// A token whose signature and claims were found good.
+#[derive(Clone)]
+struct Verified {
+    caller: Caller,
+    /// The token's own end, in seconds since 1970, forgiveness included.
+    expires: u64,
+    /// When it is to be verified again, in seconds since 1970.
+    stale: u64,
+}
+
 /// Verifies tokens; one per process, shared.
 pub struct Verifier {
     settings: VerifierSettings,
     keys: RwLock<Arc<Keys>>,
-    loaded: Mutex<Instant>,
-    verified: Cache<[u8; 32], (Caller, u64)>,
+    started: Instant,
+    /// When the keys were read, in milliseconds after `started`, so that a request finds out without a lock.
+    loaded: AtomicU64,
+    loading: Mutex<()>,
+    verified: Cache<[u8; 32], Verified>,
     http: reqwest::Client,
 }
 
@@ -125,7 +141,9 @@ impl Verifier {
         Ok(Self {
             settings,
             keys: RwLock::new(Arc::new(keys)),
-            loaded: Mutex::new(Instant::now()),
+            started: Instant::now(),
+            loaded: AtomicU64::new(0),
+            loading: Mutex::new(()),
             verified: Cache::new(REMEMBERED_TOKENS_MAX),
             http,
         })
@@ -138,12 +156,37 @@ impl Verifier {
         }
         self.refresh(self.settings.refresh).await;
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let now = chrono::Utc::now().timestamp().unsigned_abs();
-        if let Some((caller, expires)) = self.verified.get(&digest)
-            && now < expires.saturating_add(self.settings.leeway_seconds)
-        {
-            return Ok(caller);
+        let now = seconds_now();
+        let verified = match self.recall(&digest, now) {
+            Some(verified) => verified,
+            None => self.verify_anew(token, digest, now).await?,
+        };
+        Self::admit(verified)
+    }
+
+    /// The same without waiting, for a token that is remembered while the keys are fresh; `None` asks for
+    /// [`Verifier::verify`].
+    fn verify_at_once(&self, token: &str) -> Option<Result<Caller, Problem>> {
+        if token.len() > TOKEN_BYTES_MAX || self.is_due(self.settings.refresh) {
+            return None;
         }
+        let verified = self.recall(&Sha256::digest(token).into(), seconds_now())?;
+        Some(Self::admit(verified))
+    }
+
+    /// The whole token is the key, so that nothing about a remembered token has to be looked at again but the clock.
+    fn recall(&self, digest: &[u8; 32], now: u64) -> Option<Verified> {
+        self.verified.get(digest).filter(|verified| now < verified.expires && now < verified.stale)
+    }
+
+    /// The last step for every token, remembered or not: what can change while a token is good belongs here, because
+    /// nothing from here on is remembered.
+    fn admit(verified: Verified) -> Result<Caller, Problem> {
+        Ok(verified.caller)
+    }
+
+    /// Looks at signature and claims, and remembers the token if they are good.
+    async fn verify_anew(&self, token: &str, digest: [u8; 32], now: u64) -> Result<Verified, Problem> {
         let header = jsonwebtoken::decode_header(token).map_err(refused)?;
         if header.crit.is_some() {
             // RFC 7515 §4.1.11: extensions that must be understood, and we understand none.
@@ -169,20 +212,34 @@ impl Verifier {
             return Err(refused("issued in the future"));
         }
         let roles = claims.roles.iter().map(|role| role.parse::<Role>()).collect::<Result<Vec<_>, _>>();
-        let permissions = Permissions::of(&roles.map_err(refused)?);
-        let caller = Caller { tenant: claims.tenant, subject: claims.sub, permissions };
-        self.verified.insert(digest, (caller.clone(), claims.exp));
-        Ok(caller)
+        let permissions = Arc::new(Permissions::of(&roles.map_err(refused)?));
+        let verified = Verified {
+            caller: Caller { tenant: claims.tenant, subject: claims.sub, permissions },
+            expires: claims.exp.saturating_add(self.settings.leeway_seconds),
+            stale: now + REMEMBERED_SECONDS_MAX,
+        };
+        self.verified.insert(digest, verified.clone());
+        Ok(verified)
+    }
+
+    /// Are the keys older than `age`?
+    fn is_due(&self, age: Duration) -> bool {
+        let loaded = Duration::from_millis(self.loaded.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(loaded) >= age
     }
 
     /// Reads the keys again if they are older than `age`. Keeps the old ones when that fails.
     async fn refresh(&self, age: Duration) {
-        // Whoever finds the lock taken goes on with the keys there are.
-        let Ok(mut loaded) = self.loaded.try_lock() else { return };
-        if loaded.elapsed() < age {
+        if !self.is_due(age) {
             return;
         }
-        *loaded = Instant::now();
+        // Whoever finds the lock taken goes on with the keys there are.
+        let Ok(_alone) = self.loading.try_lock() else { return };
+        if !self.is_due(age) {
+            return;
+        }
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.loaded.store(now, Ordering::Relaxed);
         match fetch(&self.http, &self.settings.jwks).await {
             Ok(keys) => {
                 *self.keys.write() = Arc::new(keys);
@@ -203,6 +260,10 @@ async fn fetch(http: &reqwest::Client, jwks: &str) -> Result<Keys> {
     Keys::read(&text)
 }
 
+fn seconds_now() -> u64 {
+    chrono::Utc::now().timestamp().unsigned_abs()
+}
+
 fn refused(reason: impl std::fmt::Display) -> Problem {
     tracing::debug!(reason = %reason, "token refused");
     Problem::new(&code::UNAUTHENTICATED, "expected a valid bearer token")
@@ -210,25 +271,29 @@ fn refused(reason: impl std::fmt::Display) -> Problem {
 
 impl FromRequest for Caller {
     type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    type Future = Either<Ready<Result<Self, Problem>>, LocalBoxFuture<'static, Result<Self, Problem>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let verifier = request.app_data::<web::Data<Verifier>>().cloned();
-        let mut headers = request.headers().get_all(AUTHORIZATION);
-        // Of two headers a proxy may have looked at the other one.
-        let header = match (headers.next(), headers.next()) {
-            (Some(only), None) => only.to_str().ok().map(str::to_owned),
-            _ => None,
+        let Some(verifier) = request.app_data::<web::Data<Verifier>>() else {
+            return Either::Left(ready(Err(Problem::new(&code::FAULT, "no verifier is mounted"))));
         };
-        Box::pin(async move {
-            let verifier = verifier.ok_or_else(|| Problem::new(&code::FAULT, "no verifier is mounted"))?;
-            let token = header.as_deref().and_then(|h| h.split_once(' '));
-            match token {
-                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => verifier.verify(token.trim()).await,
-                _ => Err(refused("no bearer token")),
+        let Some(token) = bearer(request) else { return Either::Left(ready(Err(refused("no bearer token")))) };
+        match verifier.verify_at_once(token) {
+            Some(known) => Either::Left(ready(known)),
+            None => {
+                let (verifier, token) = (verifier.clone(), token.to_owned());
+                Either::Right(Box::pin(async move { verifier.verify(&token).await }))
             }
-        })
+        }
     }
+}
+
+/// The token of the only `Authorization` header: of two headers a proxy may have looked at the other one.
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let (only, None) = (headers.next()?, headers.next()) else { return None };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 #[cfg(test)]

@@ -1,29 +1,39 @@
-//! Bodies: JSON objects in UTF-8, of bounded size, without duplicate keys and without NUL characters.
+//! Bodies: JSON objects in UTF-8, of bounded size and arriving in bounded time, without duplicate keys and without NUL characters.
 
 use crate::problem::{Problem, code};
 use actix_web::HttpRequest;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{BytesMut, Payload};
 use futures::StreamExt;
 use kernel::FieldError;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
 /// A body as text that is known to be a JSON object.
 #[derive(Debug, Clone)]
 pub struct JsonBody(pub String);
 
+/// What a body may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    /// Bytes at most.
+    pub bytes_max: usize,
+    /// From the first byte to the last at most.
+    pub time_max: Duration,
+}
+
 /// Reads and checks a body. An empty one stands for `{}`.
-pub async fn read_json(request: &HttpRequest, mut payload: Payload, bytes_max: usize) -> Result<JsonBody, Problem> {
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|e| Problem::new(&code::INVALID_JSON, format!("the body could not be read: {e}")))?;
-        if bytes.len() + chunk.len() > bytes_max {
-            return Err(Problem::new(&code::BODY_TOO_LARGE, format!("expected at most {bytes_max} bytes")));
-        }
-        bytes.extend_from_slice(&chunk);
+pub async fn read_json(request: &HttpRequest, payload: Payload, limits: BodyLimits) -> Result<JsonBody, Problem> {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|bytes| bytes > limits.bytes_max) {
+        return Err(too_large(limits));
     }
+    let bytes = tokio::time::timeout(limits.time_max, read(payload, limits)).await.map_err(|_| {
+        let detail = format!("expected the whole body within {} ms", limits.time_max.as_millis());
+        Problem::new(&code::REQUEST_TIMEOUT, detail)
+    })??;
     if bytes.is_empty() {
         return Ok(JsonBody("{}".to_owned()));
     }
@@ -34,10 +44,26 @@ pub async fn read_json(request: &HttpRequest, mut payload: Payload, bytes_max: u
             format!("expected application/json, got {media_type:?}"),
         ));
     }
-    let text = String::from_utf8(bytes.to_vec())
+    let text = String::from_utf8(bytes.into())
         .map_err(|_| Problem::new(&code::UNSUPPORTED_MEDIA_TYPE, "the body is not UTF-8"))?;
     check(&text)?;
     Ok(JsonBody(text))
+}
+
+async fn read(mut payload: Payload, limits: BodyLimits) -> Result<BytesMut, Problem> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|e| Problem::new(&code::INVALID_JSON, format!("the body could not be read: {e}")))?;
+        if bytes.len() + chunk.len() > limits.bytes_max {
+            return Err(too_large(limits));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn too_large(limits: BodyLimits) -> Problem {
+    Problem::new(&code::BODY_TOO_LARGE, format!("expected at most {} bytes", limits.bytes_max))
 }
 
 fn is_json(media_type: &str) -> bool {

@@ -1,12 +1,16 @@
-//! What the two APIs do the same way: problems, tokens, permissions, bodies, request ids, OpenAPI.
+//! What the two APIs do the same way: problems, tokens, permissions, bodies, admission, request ids, OpenAPI.
 
+mod admission;
 mod auth;
 mod body;
+mod draining;
 mod observe;
 pub mod openapi;
 mod problem;
 
+pub use admission::{Admission, AdmissionSettings, Permit};
 pub use auth::{Caller, Keys, Verifier, VerifierSettings};
-pub use body::{JsonBody, read_json};
+pub use body::{BodyLimits, JsonBody, read_json};
+pub use draining::Draining;
 pub use observe::{RequestInfo, observe};
 pub use problem::{CODES, Problem, ProblemCode, code, not_found_handler};

@@ -47,6 +47,7 @@ codes! {
     FORBIDDEN = "forbidden", 403, false, "The caller's roles do not hold this permission.";
     NOT_FOUND = "not-found", 404, false, "There is no such thing, or not for this caller.";
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, false, "This path does not take this method.";
+    REQUEST_TIMEOUT = "request-timeout", 408, true, "The request did not arrive in time; nothing was done.";
     ALREADY_EXISTS = "already-exists", 409, false, "Something with this id exists already.";
     TAKEN = "taken", 409, false, "Another record of the firm holds a value that must be unique.";
     REJECTED = "rejected", 409, false, "The record's state does not allow this.";
@@ -153,6 +154,10 @@ impl ResponseError for Problem {
         response.content_type("application/problem+json");
         if self.0.kind.status == 401 {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        if self.0.kind.status == 408 {
+            // The rest of the body may still come, and must not be taken for the next request.
+            response.force_close();
         }
         if self.0.kind.retryable {
             response.insert_header((RETRY_AFTER, "1"));

@@ -1,8 +1,6 @@
 //! Whatever comes in: a clear answer with a documented code, never a 500, and nothing in the log.
 
-mod common;
-
-use common::{Service, claims, send};
+use crate::common::{Service, claims, send};
 use serde_json::json;
 use uuid::Uuid;
 

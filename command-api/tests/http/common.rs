@@ -1,6 +1,8 @@
 //! Command-api on a real log, with a key that signs tokens.
 
-use ::web::{Verifier, VerifierSettings, not_found_handler, observe};
+use ::web::{
+    Admission, AdmissionSettings, BodyLimits, Draining, Verifier, VerifierSettings, not_found_handler, observe,
+};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer, middleware::from_fn};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -44,11 +46,20 @@ pub struct Service {
     pub token: String,
     key: EncodingKey,
     http: Client,
-    _database: TestDatabase,
+    /// Its log.
+    pub database: TestDatabase,
+    /// Set when it is asked to stop.
+    pub draining: Draining,
+    /// Who is in work and who waits.
+    pub admission: Admission,
 }
 
 impl Service {
     pub async fn start() -> Self {
+        Self::bounded(AdmissionSettings { in_flight_max: 64, waiting_max: 64, wait_max: Duration::from_secs(5) }).await
+    }
+
+    pub async fn bounded(bounds: AdmissionSettings) -> Self {
         runtime::install_crypto();
         let database = TestDatabase::create().await;
         let mut bus = CommandBus::new(Store::start(database.command().await, StoreOptions::default()));
@@ -67,12 +78,17 @@ impl Service {
             leeway_seconds: 5,
         };
         let verifier = Data::new(Verifier::start(settings).await.expect("the keys are read"));
-        let api = Data::new(Api::new(bus, 1_048_576));
+        let limits = BodyLimits { bytes_max: 1_048_576, time_max: Duration::from_millis(500) };
+        let admission = Admission::new("command-api", bounds);
+        let api = Data::new(Api::new(bus, limits, admission.clone()));
+        let draining = Draining::default();
+        let seen = Data::new(draining.clone());
         let server = HttpServer::new(move || {
             let api = api.clone();
             App::new()
                 .wrap(from_fn(observe))
                 .app_data(verifier.clone())
+                .app_data(seen.clone())
                 .configure(|config| configure(config, api))
                 .default_service(web::route().to(not_found_handler))
         });
@@ -80,7 +96,7 @@ impl Service {
         let port = server.addrs()[0].port();
         actix_web::rt::spawn(server.run());
         let key = EncodingKey::from_ed_der(document.as_ref());
-        let mut service = Self { port, token: String::new(), key, http: Client::new(), _database: database };
+        let mut service = Self { port, token: String::new(), key, http: Client::new(), database, draining, admission };
         service.token = service.sign(&claims(Uuid::now_v7(), "owner"));
         service
     }

@@ -1,0 +1,5 @@
+//! The service over HTTP, on a real log.
+
+mod bad_input;
+mod common;
+mod overload;
