@@ -60,10 +60,10 @@ impl Product {
         self.spawn(role, Command::new(&self.ubos)).await
     }
 
-    /// The same on the machine's first so many cores.
-    pub async fn start_on(&self, role: &'static str, cores: usize) -> Result<Process> {
+    /// The same on some of the cores, `0,2`.
+    pub async fn start_on(&self, role: &'static str, cores: &str) -> Result<Process> {
         let mut command = Command::new("taskset");
-        command.arg("--cpu-list").arg(format!("0-{}", cores.saturating_sub(1))).arg(&self.ubos);
+        command.args(["--cpu-list", cores]).arg(&self.ubos);
         self.spawn(role, command).await
     }
 

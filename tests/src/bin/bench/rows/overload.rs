@@ -6,10 +6,12 @@ use crate::goal::Goal;
 use crate::plan::Plan;
 use crate::product::Product;
 use crate::record::{Figure, Records, Sample, Series};
+use crate::report;
 use crate::seed::{Seed, tenant};
 use crate::wire::{self, Connection};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -27,14 +29,18 @@ const BESIDE_NOISE: Series = Series::of("a quiet firm", "beside a firm at three 
 const FIRMS: Seed = Seed { streams: 2_000, events: 1, tenants: 2, recent: true };
 /// Requests of the quiet firm a second.
 const QUIET_RATE: u64 = 100;
-/// Cores that command-api may use; the clients need some for themselves to ask for that much.
-const CORES: usize = 2;
+/// Who runs where: the log is what bounds commands, as in an installation with copies of command-api to spare, and the
+/// clients, who need much to ask for so much, take nothing from it.
+const POSTGRES_CORES: &str = "0";
+const SERVER_CORES: &str = "1,2";
+const CLIENT_CORES: &str = "3";
 
 /// The family.
 pub const FAMILY: Family = Family {
     word: "overload",
     title: "Overload",
-    about: "command-api on two of the cores. What it can sustain is a closed loop of 64 connections. Then one firm sends three \
+    about: "PostgreSQL on one core, command-api on two, the clients on one, so that the log bounds the commands and asking for \
+            more takes nothing from it. What it can sustain is a closed loop of 64 connections. Then one firm sends three \
             times as many renames a second over 1,000 connections, whatever is answered, and after it the closed loop runs \
             again, without a pause. A shed request counts from when it was sent. A second firm sends 100 a second all \
             the while.",
@@ -51,12 +57,23 @@ pub const FAMILY: Family = Family {
 };
 
 async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
+    if report::cores() < 4 {
+        records.note(FAMILY.word, "Not measured: it takes four cores to keep log, service and clients apart.");
+        return Ok(());
+    }
     let log = TestDatabase::create().await;
     FIRMS.log(&log.superuser().await).await?;
     let product = Product::on(&log, &TestNats::new().url)?;
-    let server = product.start_on("command-api", CORES).await?;
-    let servers = [server.address];
     let tokens = [product.token(tenant(0))?, product.token(tenant(1))?];
+    let postmaster: i64 = sqlx::query_scalar("select split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::bigint")
+        .fetch_one(&log.superuser().await)
+        .await?;
+    // Asked before this process is placed itself.
+    let all = format!("0-{}", report::cores() - 1);
+    let _placed =
+        [Placed::on(POSTGRES_CORES, postmaster, &all)?, Placed::on(CLIENT_CORES, std::process::id().into(), &all)?];
+    let server = product.start_on("command-api", SERVER_CORES).await?;
+    let servers = [server.address];
     let noisy = {
         let token = tokens[0].clone();
         move |turn| rename_request_of(FIRMS, &token, 2 * turn)
@@ -90,6 +107,33 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         }
     }
     records.note(FAMILY.word, format!("command-api held {most:.0} MiB at most."));
+    Ok(())
+}
+
+/// A process that has only some of the cores until this is dropped; its children inherit them.
+struct Placed {
+    process: i64,
+    all_cores: String,
+}
+
+impl Placed {
+    fn on(cores: &str, process: i64, all_cores: &str) -> Result<Self> {
+        place(cores, process)?;
+        Ok(Self { process, all_cores: all_cores.to_owned() })
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        // What stays placed would only slow down the rest of the run.
+        drop(place(&self.all_cores, self.process));
+    }
+}
+
+fn place(cores: &str, process: i64) -> Result<()> {
+    let mut command = Command::new("taskset");
+    command.args(["--all-tasks", "--cpu-list", "--pid", cores, &process.to_string()]);
+    ensure!(command.stdout(Stdio::null()).status()?.success(), "placing process {process} on cores {cores}");
     Ok(())
 }
 
