@@ -2,14 +2,14 @@
 
 use crate::command::{self, Profile, Workspace, exit_code};
 use crate::steps::{heading, step};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// Named places in `ubos` where it ends itself on demand; compiled in for this alone.
-const CRASH_POINTS: &str = "crash-points";
+const CRASH_POINTS: [&str; 2] = ["--features", "server/crash-points"];
 
 /// What to attack, and for how long.
 #[derive(Args)]
@@ -34,15 +34,18 @@ pub struct FaultsArguments {
     out: Option<PathBuf>,
 }
 
-/// Builds, attacks and has the evidence judged; fails on a violation.
+/// Tests the checker, builds, attacks and has the evidence judged; fails on a violation.
 pub fn run(workspace: &Workspace, arguments: &FaultsArguments) -> Result<ExitCode> {
-    heading("building the release");
-    let has_crash_points = has_feature(workspace, CRASH_POINTS)?;
-    let features: &[&str] = if has_crash_points { &["--features", "server/crash-points"] } else { &[] };
-    let ubos = workspace.build_with("ubos", Profile::Release, features)?;
-    // Built in the same way, so that nothing is compiled twice.
-    let faults = workspace.build_with("faults", Profile::Release, features)?;
     let checker = workspace.root.join("tests/faults");
+    let python = python(&checker)?;
+    heading("testing the checker");
+    let mut test = Command::new(&python);
+    test.args(["-m", "unittest", "checker.tests.test_checker"]).current_dir(&checker);
+    command::run_ok(test)?;
+    heading("building the release");
+    let ubos = workspace.build_with("ubos", Profile::Release, &CRASH_POINTS)?;
+    // Built in the same way, so that nothing is compiled twice.
+    let faults = workspace.build_with("faults", Profile::Release, &CRASH_POINTS)?;
     let out = match &arguments.out {
         Some(folder) => std::path::absolute(folder)?,
         None => std::env::temp_dir().join(format!("ubos-faults-{}", std::process::id())),
@@ -54,20 +57,10 @@ pub fn run(workspace: &Workspace, arguments: &FaultsArguments) -> Result<ExitCod
     if let Some(only) = &arguments.only {
         command.args(["--only", only]);
     }
-    if checker.join("checker/__main__.py").exists() {
-        command.arg("--python").arg(python(&checker)?).arg("--checker").arg(&checker);
-    } else {
-        println!("tests/faults/checker is not there: the evidence is left unjudged");
-    }
+    command.arg("--python").arg(python).arg("--checker").arg(&checker);
     heading("attacking");
     println!("the evidence is in {}", out.display());
     Ok(exit_code(command::run(command)?))
-}
-
-fn has_feature(workspace: &Workspace, feature: &str) -> Result<bool> {
-    let metadata = workspace.metadata()?;
-    let packages = metadata["packages"].as_array().context("cargo metadata without packages")?;
-    Ok(packages.iter().any(|package| package["name"] == "server" && package["features"][feature].is_array()))
 }
 
 /// The commit, marked if the checkout holds changes besides.
@@ -84,9 +77,6 @@ fn commit(workspace: &Workspace) -> String {
 /// A Python with what the checker asks for in its `requirements.txt`.
 fn python(checker: &Path) -> Result<PathBuf> {
     let requirements = checker.join("checker/requirements.txt");
-    if !requirements.exists() {
-        return Ok("python3".into());
-    }
     let cache = local_servers::cache_folder()?;
     let environment = cache.join("faults-checker");
     let (python, installed) = (environment.join("bin/python"), environment.join("installed.txt"));

@@ -295,12 +295,21 @@ fn revive_postgres(postgres: &Shared<Postgres>) -> Result<bool> {
 /// Starts it again if it has ended or has given its streams up; whether it had.
 fn revive_nats(node: &Shared<Nats>) -> Result<bool> {
     let mut node = node.lock();
-    let well = node.is_running()
-        && local_servers::http_get(node.monitor_port, "/healthz?js-enabled-only=true").is_ok_and(|(s, _)| s == 200);
-    if !well {
-        node.restart()?;
+    let monitor = node.monitor_port;
+    let is_well = || local_servers::http_get(monitor, "/healthz").is_ok_and(|(status, _)| status == 200);
+    // The whole check, because a store that met a full disk refuses every message until its server is started again,
+    // whatever space there is; it takes a moment while the server catches up.
+    for _ in 0..20 {
+        if !node.is_running() {
+            break;
+        }
+        if is_well() {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(250));
     }
-    Ok(!well)
+    node.restart()?;
+    Ok(true)
 }
 
 /// One who can be killed and started again.
