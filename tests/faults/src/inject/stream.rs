@@ -124,11 +124,17 @@ impl Injector {
             sequences.shuffle(&mut rand::rng());
         }
         let mut published = 0;
+        // Nobody takes the server away meanwhile.
+        let _alone = self.locks.nats.lock().await;
         for sequence in sequences {
             let Ok(message) = stream.get_raw_message(sequence).await else { continue };
             // What the relay expected then would be refused now.
             let headers = without(message.headers, "Nats-Expected-Last-Sequence");
-            context.publish_with_headers(message.subject, headers, message.payload).await?.await?;
+            // The stream may have gone before; then there is nothing to repeat.
+            let Ok(sent) = context.publish_with_headers(message.subject, headers, message.payload).await else { break };
+            if sent.await.is_err() {
+                break;
+            }
             published += 1;
         }
         done.note("from_sequence", first);
@@ -139,16 +145,9 @@ impl Injector {
     /// The stream, and where messages begin that JetStream would not recognise any more.
     async fn old_messages(&self, context: &Context) -> Result<Option<(Stream, u64)>> {
         loop {
-            let stream = context.get_stream(STREAM).await?;
-            let (first, last) = (stream.cached_info().state.first_sequence, stream.cached_info().state.last_sequence);
-            let mut ahead = last.saturating_sub(first + 2 * REPEATED);
-            while ahead > 0 {
-                ahead = rand::random_range(0..ahead);
-                let message = stream.get_raw_message(first + ahead + REPEATED).await?;
-                let age = chrono::Utc::now().timestamp() - message.time.unix_timestamp();
-                if age > DUPLICATE_WINDOW.as_secs().cast_signed() {
-                    return Ok(Some((stream, first + ahead)));
-                }
+            // Another fault may have the stream just now.
+            if let Ok(Some(found)) = look_for_old_messages(context).await {
+                return Ok(Some(found));
             }
             if self.wire.over.load(Ordering::Relaxed) {
                 return Ok(None);
@@ -182,9 +181,11 @@ impl Injector {
             (nowhere, model.payload.clone()),
             (unreadable, model.payload.clone()),
         ];
+        let alone = self.locks.nats.lock().await;
         for (headers, payload) in poisons {
             context.publish_with_headers(subject.clone(), headers, payload).await?.await?;
         }
+        drop(alone);
         tokio::time::sleep(lasts).await;
         let alone = self.locks.nats.lock().await;
         // Nobody outside has to read again what it has long had.
@@ -199,6 +200,21 @@ impl Injector {
         ensure!(code == Some(0), "`ubos relay reseed` failed: {text}");
         Ok(())
     }
+}
+
+async fn look_for_old_messages(context: &Context) -> Result<Option<(Stream, u64)>> {
+    let stream = context.get_stream(STREAM).await?;
+    let (first, last) = (stream.cached_info().state.first_sequence, stream.cached_info().state.last_sequence);
+    let mut ahead = last.saturating_sub(first + 2 * REPEATED);
+    while ahead > 0 {
+        ahead = rand::random_range(0..ahead);
+        let message = stream.get_raw_message(first + ahead + REPEATED).await?;
+        let age = chrono::Utc::now().timestamp() - message.time.unix_timestamp();
+        if age > DUPLICATE_WINDOW.as_secs().cast_signed() {
+            return Ok(Some((stream, first + ahead)));
+        }
+    }
+    Ok(None)
 }
 
 fn without(headers: HeaderMap, unwanted: &str) -> HeaderMap {
