@@ -52,7 +52,7 @@ pub struct Counts {
 
 impl Wire {
     pub fn new(evidence: Arc<Evidence>, command_ports: Vec<u16>, query_ports: Vec<u16>) -> reqwest::Result<Self> {
-        let http = reqwest::Client::builder().timeout(ANSWER_PATIENCE).pool_max_idle_per_host(256).build()?;
+        let http = reqwest::Client::builder().timeout(ANSWER_PATIENCE).pool_max_idle_per_host(2_000).build()?;
         Ok(Self {
             evidence,
             http,

@@ -21,8 +21,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Operations under way at most; what is due beyond that is counted and left out.
-const UNDER_WAY_MAX: usize = 20_000;
+/// Operations under way at most; what is due beyond that is counted and left out. Ten seconds of an outage fit, and no more
+/// than this process can carry beside its proxies: it must not be what everybody waits for.
+const UNDER_WAY_MAX: usize = 5_000;
+/// Questions under way at most.
+const QUESTIONS_MAX: usize = 1_000;
 
 /// A load that runs until it is stopped.
 #[derive(Debug)]
@@ -60,6 +63,7 @@ async fn run(clients: Vec<Arc<Client>>, wire: Arc<Wire>, per_second: u32, seed: 
     let mut random = StdRng::seed_from_u64(seed ^ 0x10ad);
     let mut mix = Mix::new(clients);
     let under_way = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+    let asked = Arc::new(Semaphore::new(QUESTIONS_MAX));
     let tracker = TaskTracker::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / BATCHES_PER_SECOND);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
@@ -87,8 +91,13 @@ async fn run(clients: Vec<Arc<Client>>, wire: Arc<Wire>, per_second: u32, seed: 
         }
         while due_queries >= batches {
             due_queries -= batches;
-            if let Some(question) = mix.next_question(&mut random) {
-                tracker.spawn(question);
+            if let Some(question) = mix.next_question(&mut random)
+                && let Ok(permit) = asked.clone().try_acquire_owned()
+            {
+                tracker.spawn(async move {
+                    question.await;
+                    drop(permit);
+                });
             }
         }
     }
