@@ -114,8 +114,8 @@ pub struct HttpSettings {
     pub reads_in_flight_max: usize,
     /// Requests that may wait to be worked on; beyond it the answer is 503. A full queue makes room for a firm that has little in it.
     pub waiting_max: usize,
-    /// How long a request waits to be worked on once the queue was full, milliseconds; then the answer is 503. Before, it is
-    /// a second.
+    /// How long a request waits to be worked on once the queue was full, milliseconds; then the answer is 503.
+    /// Until then, a second.
     pub waiting_ms_max: u64,
 }
 
@@ -247,18 +247,20 @@ pub fn documented_defaults() -> String {
     let properties = |schema: &serde_json::Value| schema["properties"].as_object().unwrap_or(&empty).clone();
     let mut sections = String::new();
     for (name, setting) in properties(&schema) {
-        let about = setting["description"].as_str().unwrap_or_default();
         if properties(&setting).is_empty() {
-            text.push_str(&format!("# {about}\n{}\n", line(&name, &defaults[&name])));
+            text.push_str(&format!("{}\n{}\n", comment(&setting), line(&name, &defaults[&name])));
             continue;
         }
-        sections.push_str(&format!("\n# {about}\n[{name}]\n"));
+        sections.push_str(&format!("\n{}\n[{name}]\n", comment(&setting)));
         for (field, setting) in properties(&setting) {
-            let about = setting["description"].as_str().unwrap_or_default();
-            sections.push_str(&format!("# {about}\n{}\n", line(&field, &defaults[&name][&field])));
+            sections.push_str(&format!("{}\n{}\n", comment(&setting), line(&field, &defaults[&name][&field])));
         }
     }
     text + &sections
+}
+
+fn comment(setting: &serde_json::Value) -> String {
+    format!("# {}", setting["description"].as_str().unwrap_or_default().replace('\n', "\n# "))
 }
 
 fn line(name: &str, value: &serde_json::Value) -> String {
@@ -291,6 +293,12 @@ mod tests {
 
     fn error(toml: &str) -> String {
         read(toml).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        let shown: serde_json::Value = Figment::from(Toml::string(&documented_defaults())).extract().unwrap();
+        assert_eq!(shown["http"], defaults()["http"]);
     }
 
     #[test]
