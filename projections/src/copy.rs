@@ -1,4 +1,4 @@
-//! Rows as the text format of COPY: one line per row.
+//! Rows as PostgreSQL reads them: a text per column, and lines of these for COPY.
 
 use crate::model::{Column, Kind};
 use kernel::TenantId;
@@ -6,7 +6,20 @@ use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
 
-/// Appends one line: tenant, position, then the row's fields in their order, which is the columns'.
+/// The row's fields in their order, which is the columns', as the texts that PostgreSQL's types are read from.
+pub(crate) fn texts<R: Serialize>(row: &R, columns: &[Column]) -> serde_json::Result<Vec<Option<String>>> {
+    let Value::Object(fields) = serde_json::to_value(row)? else { return Ok(vec![]) };
+    let texts = fields.into_iter().zip(columns).map(|((_, value), column)| match value {
+        Value::Null => None,
+        // In a jsonb column a text is JSON too: a workflow's condition, for example.
+        Value::String(value) if column.kind != Kind::Json => Some(value),
+        // Numbers and booleans read the same as JSON and as PostgreSQL text; lists and objects are jsonb.
+        other => Some(other.to_string()),
+    });
+    Ok(texts.collect())
+}
+
+/// Appends one line: tenant, position, then the row's fields.
 pub(crate) fn row<R: Serialize>(
     text: &mut Vec<u8>,
     tenant: &TenantId,
@@ -16,16 +29,11 @@ pub(crate) fn row<R: Serialize>(
 ) -> serde_json::Result<()> {
     // Writing to memory cannot fail.
     drop(write!(text, "{tenant}\t{position}"));
-    if let Value::Object(fields) = serde_json::to_value(row)? {
-        for (value, column) in fields.values().zip(columns) {
-            text.push(b'\t');
-            match value {
-                Value::Null => text.extend_from_slice(b"\\N"),
-                // In a jsonb column a text is JSON too: a workflow's condition, for example.
-                Value::String(value) if column.kind != Kind::Json => escape(text, value),
-                // Numbers and booleans read the same as JSON and as PostgreSQL text; lists and objects are jsonb.
-                other => escape(text, &other.to_string()),
-            }
+    for value in texts(row, columns)? {
+        text.push(b'\t');
+        match value {
+            Some(value) => escape(text, &value),
+            None => text.extend_from_slice(b"\\N"),
         }
     }
     text.push(b'\n');

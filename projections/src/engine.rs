@@ -409,19 +409,31 @@ async fn write(tx: &mut PgConnection, target: Target, folds: &[Box<dyn Fold>], s
     for (table, fold) in target.group.tables.iter().zip(folds) {
         let Changes { upserts, deletes } = fold.changes(stream)?;
         let name = format!("{schema}.{}", table.name());
-        if !upserts.is_empty() {
-            let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+        if !upserts.tenants.is_empty() {
+            let columns = table.columns();
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
             let sets: Vec<String> =
                 names.iter().filter(|n| **n != "id").map(|n| format!("{n} = excluded.{n}")).collect();
+            let numbered = || columns.iter().enumerate();
+            let values: Vec<String> = numbered().map(|(n, column)| format!("c{n}::{}", column.kind.sql())).collect();
+            let arrays: Vec<String> = numbered().map(|(n, _)| format!("${}::text[]", n + 3)).collect();
+            let aliases: Vec<String> = numbered().map(|(n, _)| format!("c{n}")).collect();
             let sql = format!(
-                "insert into {name} (tenant_id, position, {columns})
-                 select tenant_id, position, {columns} from json_populate_recordset(null::{name}, $1::text::json)
+                "insert into {name} (tenant_id, position, {names})
+                 select tenant_id, position, {values}
+                 from unnest($1::uuid[], $2::bigint[], {arrays}) as r (tenant_id, position, {aliases})
                  on conflict (tenant_id, id) do update set position = excluded.position, {sets}",
-                columns = names.join(", "),
+                names = names.join(", "),
+                values = values.join(", "),
+                arrays = arrays.join(", "),
+                aliases = aliases.join(", "),
                 sets = sets.join(", "),
             );
-            let written = sqlx::query(&sql).bind(upserts).execute(&mut *tx).await;
-            written.with_context(|| format!("writing {name}"))?;
+            let mut statement = sqlx::query(&sql).bind(upserts.tenants).bind(upserts.positions);
+            for column in upserts.columns {
+                statement = statement.bind(column);
+            }
+            statement.execute(&mut *tx).await.with_context(|| format!("writing {name}"))?;
         }
         if !deletes.is_empty() {
             let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) = deletes.iter().map(|(tenant, id)| (tenant.0, *id)).unzip();

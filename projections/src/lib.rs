@@ -31,6 +31,6 @@ pub use replay::{ReplayOptions, replay, rollback, verify};
 pub use report::{
     Comparison, GroupStatus, ParkedStream, Plan, ReplayReport, RetryReport, Status, TableComparison, VerifyReport,
 };
-pub use table::{Resource, Table};
+pub use table::{Resource, Table, Upserts};
 pub use worker::run;
 pub use workflow::unfinished_runs;

@@ -1,4 +1,4 @@
-//! A read table as the engine sees it: rows in memory, folded by event, written as JSON or as COPY text.
+//! A read table as the engine sees it: rows in memory, folded by event, written column by column or as COPY text.
 
 use crate::copy;
 use crate::model::{Column, Event, FoldError, ReadModel, columns};
@@ -7,6 +7,7 @@ use schemars::Schema;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Bytes of COPY text that are sent at once.
@@ -56,13 +57,13 @@ pub struct Resource {
 
 /// The table of one row type.
 pub(crate) struct Of<R> {
-    columns: Vec<Column>,
+    columns: Arc<[Column]>,
     row: PhantomData<fn() -> R>,
 }
 
 impl<R: ReadModel> Of<R> {
     pub fn new() -> Self {
-        Self { columns: columns::<R>(), row: PhantomData }
+        Self { columns: columns::<R>().into(), row: PhantomData }
     }
 }
 
@@ -104,7 +105,7 @@ impl<R: ReadModel> Table for Of<R> {
     }
 
     fn fold(&self) -> Box<dyn Fold> {
-        Box::new(Memory::<R> { cells: HashMap::new(), staged: vec![] })
+        Box::new(Memory::<R> { columns: self.columns.clone(), cells: HashMap::new(), staged: vec![] })
     }
 }
 
@@ -133,10 +134,21 @@ pub trait Fold: Send + Sync {
 /// What a batch does to a table.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// A JSON array of whole rows; empty if there are none.
-    pub upserts: String,
+    /// Whole rows.
+    pub upserts: Upserts,
     /// Rows to delete.
     pub deletes: Vec<Key>,
+}
+
+/// Rows to write, column by column.
+#[derive(Debug, Default)]
+pub struct Upserts {
+    /// Whose each row is.
+    pub tenants: Vec<Uuid>,
+    /// After which event each row is so.
+    pub positions: Vec<i64>,
+    /// The row type's columns in their order; of each a text per row.
+    pub columns: Vec<Vec<Option<String>>>,
 }
 
 struct Cell<R> {
@@ -147,6 +159,7 @@ struct Cell<R> {
 }
 
 struct Memory<R> {
+    columns: Arc<[Column]>,
     cells: HashMap<Key, Cell<R>>,
     staged: Vec<(Uuid, Option<R>)>,
 }
@@ -203,19 +216,17 @@ impl<R: ReadModel> Fold for Memory<R> {
         let mut cells: Vec<_> = wanted.collect();
         // In the order of the primary key, neighbours share pages.
         cells.sort_unstable_by_key(|(key, _)| **key);
+        changes.upserts.columns = vec![Vec::with_capacity(cells.len()); self.columns.len()];
         for ((tenant, id), cell) in cells {
             let Some(row) = &cell.row else {
                 changes.deletes.push((*tenant, *id));
                 continue;
             };
-            changes.upserts.push(if changes.upserts.is_empty() { '[' } else { ',' });
-            // The row's own fields follow the two that every table has in front.
-            let row = serde_json::to_string(row)?;
-            changes.upserts.push_str(&format!(r#"{{"tenant_id":"{tenant}","position":{},"#, cell.position));
-            changes.upserts.push_str(&row[1..]);
-        }
-        if !changes.upserts.is_empty() {
-            changes.upserts.push(']');
+            changes.upserts.tenants.push(tenant.0);
+            changes.upserts.positions.push(cell.position);
+            for (column, text) in changes.upserts.columns.iter_mut().zip(copy::texts(row, &self.columns)?) {
+                column.push(text);
+            }
         }
         Ok(changes)
     }
@@ -236,12 +247,11 @@ impl<R: ReadModel> Fold for Memory<R> {
 
     fn drain(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> serde_json::Result<()> {
         let mut text = Vec::with_capacity(PIECE + PIECE / 4);
-        let columns = columns::<R>();
         let mut cells: Vec<_> = self.cells.drain().collect();
         cells.sort_unstable_by_key(|(key, _)| *key);
         for ((tenant, _), cell) in cells {
             if let Some(row) = &cell.row {
-                copy::row(&mut text, &tenant, cell.position, row, &columns)?;
+                copy::row(&mut text, &tenant, cell.position, row, &self.columns)?;
             }
             if text.len() >= PIECE {
                 let piece = std::mem::replace(&mut text, Vec::with_capacity(PIECE + PIECE / 4));

@@ -9,6 +9,7 @@ use metrics::gauge;
 use sqlx::{Connection, PgConnection, PgPool};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +18,9 @@ const BATCH_MAX: usize = 10_000;
 /// Events of the first one, and bytes of payload that a full one should have at most.
 const BATCH_FIRST: usize = 1_000;
 const BATCH_BYTES: usize = 16 << 20;
+/// How long a group lets events pass that it does not want before it moves its checkpoint past them. Nobody waits for it
+/// but a question with the position of another domain's command, and every move is a commit.
+const PASSING: Duration = Duration::from_millis(20);
 /// How often a standby asks for the lease, and the leader whether it still has it.
 const LEASE_EVERY: Duration = Duration::from_secs(2);
 /// How often the gauges are refreshed.
@@ -148,7 +152,7 @@ impl Reader<'_> {
             None => tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                events = self.feed.read(at, self.max) => events?,
+                events = self.gather(at) => events?,
             },
         };
         let last = events.last().map_or(at, |event| event.position);
@@ -170,6 +174,20 @@ impl Reader<'_> {
             self.kept = Kept::default();
         }
         Ok(())
+    }
+
+    /// What follows the checkpoint: whatever is there if the group wants any of it, else what comes within [`PASSING`].
+    async fn gather(&self, at: i64) -> Result<Vec<Arc<RawEvent>>> {
+        let wants =
+            |events: &[Arc<RawEvent>]| events.iter().any(|event| self.target.group.wants(&event.aggregate_type));
+        let mut events = self.feed.read(at, self.max).await?;
+        let until = Instant::now() + PASSING;
+        while events.len() < self.max && !wants(&events) {
+            let last = events.last().map_or(at, |event| event.position);
+            let Ok(more) = timeout_at(until, self.feed.read(last, self.max - events.len())).await else { break };
+            events.extend(more?);
+        }
+        Ok(events)
     }
 }
 

@@ -4,12 +4,11 @@
 
 use event_store::RawEvent;
 use kernel::TenantId;
-use projections::{Event, Group, groups};
+use projections::{Event, Group, Kind, Table, Upserts, groups};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use samples::{World, mixed_scripts};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -102,12 +101,15 @@ fn apply(group: &'static Group, events: &[Event], batches: &[usize]) -> Result<V
             let changes = fold.changes(None).unwrap();
             // Stream by stream, the way a batch is written that the tables refuse, comes to the same.
             let streams: BTreeSet<Key> = batch.iter().map(|event| (event.tenant_id, event.aggregate_id)).collect();
-            let parts = streams.into_iter().flat_map(|stream| upserts(&fold.changes(Some(stream)).unwrap().upserts));
-            let (mut parts, mut at_once): (Vec<_>, Vec<_>) = (parts.collect(), upserts(&changes.upserts));
+            let parts = streams
+                .into_iter()
+                .flat_map(|stream| upserts(table.as_ref(), &fold.changes(Some(stream)).unwrap().upserts));
+            let (mut parts, mut at_once): (Vec<_>, Vec<_>) =
+                (parts.collect(), upserts(table.as_ref(), &changes.upserts));
             parts.sort();
             at_once.sort();
             prop_assert_eq!(parts, at_once, "{}: stream by stream", group.name);
-            for row in upserts(&changes.upserts) {
+            for row in upserts(table.as_ref(), &changes.upserts) {
                 let event = position(&row);
                 prop_assert!(batch.iter().any(|e| e.position == event), "a row of position {}: {}", event, index);
                 rows.insert(key(&row), row);
@@ -167,12 +169,23 @@ fn as_copied(group: &'static Group, tables: &[Rows]) -> Vec<BTreeSet<String>> {
     lines.collect()
 }
 
-fn upserts(json: &str) -> Vec<String> {
-    if json.is_empty() {
-        return vec![];
-    }
-    let rows: Vec<Box<RawValue>> = serde_json::from_str(json).unwrap();
-    rows.into_iter().map(|row| row.get().to_owned()).collect()
+/// The rows as the tables would give them back: as JSON, each text read as its column's type.
+fn upserts(table: &dyn Table, upserts: &Upserts) -> Vec<String> {
+    let row = |n: usize| {
+        let mut row = serde_json::Map::new();
+        row.insert("tenant_id".into(), upserts.tenants[n].to_string().into());
+        row.insert("position".into(), upserts.positions[n].into());
+        for (column, texts) in table.columns().iter().zip(&upserts.columns) {
+            let value = match (&texts[n], column.kind) {
+                (None, _) => Value::Null,
+                (Some(text), Kind::Integer | Kind::Boolean | Kind::Json) => serde_json::from_str(text).unwrap(),
+                (Some(text), _) => text.as_str().into(),
+            };
+            row.insert(column.name.clone(), value);
+        }
+        Value::Object(row).to_string()
+    };
+    (0..upserts.tenants.len()).map(row).collect()
 }
 
 fn position(row: &str) -> i64 {
