@@ -17,6 +17,7 @@ const ROWS: f64 = 50.0;
 
 const OURS: Series = Series::of("events in batches", "UBOS, 64 commands a batch").at(256);
 const BY_HAND: Series = Series::of("events in batches", "pgbench, 50 rows a statement").at(16);
+const BY_HAND_ONE: Series = BY_HAND.at(1);
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -24,7 +25,8 @@ pub const FAMILY: Family = Family {
     title: "Events in batches",
     about: "New clients, one event each, every one through `Store::execute`: decided, claimed, ordered, answered. There is no \
             other bulk path; the appender packs at most 64 of the 256 commands in flight into one transaction. By hand is \
-            pgbench inserting 50 rows of the same columns and indexes in one statement, from 16 connections.",
+            pgbench inserting 50 rows of the same columns and indexes in one statement, from 16 connections, \
+            and from one, because a log in one order is written by one transaction at a time.",
     load: "at once",
     unit: "per second",
     quick: true,
@@ -47,6 +49,8 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         records.add(OURS, load::closed(OURS.load, plan.seconds, turn).await);
         let statements = pgbench::run(&by_hand, &script, BY_HAND.load, plan.seconds).await?;
         records.add(BY_HAND, Sample { value: statements.value * ROWS, ..statements });
+        let alone = pgbench::run(&by_hand, &script, BY_HAND_ONE.load, plan.seconds).await?;
+        records.add(BY_HAND_ONE, Sample { value: alone.value * ROWS, ..alone });
     }
     Ok(())
 }

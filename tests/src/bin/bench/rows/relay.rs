@@ -4,7 +4,7 @@ use crate::family::Family;
 use crate::goal::Goal;
 use crate::limits::relay as limit;
 use crate::plan::Plan;
-use crate::record::{Records, Sample, Series};
+use crate::record::{Figure, Records, Sample, Series};
 use crate::seed::Seed;
 use anyhow::{Context, Result};
 use async_nats::HeaderMap;
@@ -21,6 +21,9 @@ const SYNCED: Series = Series::of(WHAT, "UBOS, every message synced");
 const SYNCED_LIMIT: Series = Series::of(WHAT, "cursor and publish, every message synced");
 const USUAL: Series = Series::of(WHAT, "UBOS, usual sync");
 const USUAL_LIMIT: Series = Series::of(WHAT, "cursor and publish, usual sync");
+const REFILLED: Series = Series::of("seconds to fill a lost stream", "UBOS, 1,000,000 events, every message synced");
+/// How long filling a lost stream may take.
+const REFILL_PATIENCE: Duration = Duration::from_secs(900);
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -29,11 +32,16 @@ pub const FAMILY: Family = Family {
     about: "200,000 events that are not in the stream yet; a measurement ends when all are, or after four times the seconds \
             of other rows. The limit reads pages of 1,000 and publishes them with 1,024 messages in flight, the same \
             headers and bodies to the same server: no lease, no expected sequence, no cursor. Once with a server that \
-            syncs every message (`sync_interval: always`), once with one that syncs when it usually does.",
+            syncs every message (`sync_interval: always`), once with one that syncs when it usually does. A lost stream is \
+            filled once.",
     load: "at once",
     unit: "per second",
     quick: false,
-    goals: &[Goal::at_least(0.8, SYNCED, SYNCED_LIMIT), Goal::at_least(0.8, USUAL, USUAL_LIMIT)],
+    goals: &[
+        Goal::at_least(0.8, SYNCED, SYNCED_LIMIT),
+        Goal::at_least(0.8, USUAL, USUAL_LIMIT),
+        Goal::limit(300.0, Figure::Value, REFILLED),
+    ],
     measure: |plan, records| Box::pin(measure(plan, records)),
 };
 
@@ -57,6 +65,15 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
             records.add(theirs, Sample::rate(count, took));
             context.delete_stream(&names.stream).await?;
         }
+    }
+    if !plan.quick {
+        let log = TestDatabase::create().await;
+        let superuser = log.superuser().await;
+        let seed = Seed { streams: 200_000, events: 5, tenants: 1, recent: true };
+        seed.log(&superuser).await?;
+        let (worker, url) = (log.worker().await, TestNats::new().url);
+        let (filled, _) = publish(&superuser, &worker, &url, REFILL_PATIENCE, seed.head()).await?;
+        records.add(REFILLED, Sample::value(seed.head() as f64 / filled.value));
     }
     Ok(())
 }
