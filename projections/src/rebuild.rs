@@ -8,11 +8,12 @@ use anyhow::{Context, Result, bail};
 use event_store::{Log, RawEvent};
 use futures::{StreamExt, TryStreamExt};
 use kernel::TenantId;
+use sqlx::postgres::types::Oid;
 use sqlx::{Connection, PgConnection, PgPool};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// COPYs into one table at once, each on a connection of its own.
 const WRITERS_MAX: usize = 4;
@@ -111,12 +112,7 @@ pub(crate) async fn build(
     let head = log.head().await?;
     let types = group.streams();
     let (total, streams) = log.count(head, types.as_deref()).await.context("counting events")?;
-    sqlx::query("select projections.begin_rebuild($1, $2)")
-        .bind(group.name)
-        .bind(group.version)
-        .execute(pool)
-        .await
-        .context("making empty tables")?;
+    let tables = begin(pool, group).await.context("making empty tables")?;
     let passes = passes(group, streams, options);
     let mut events = 0;
     for pass in 0..passes {
@@ -126,7 +122,7 @@ pub(crate) async fn build(
             now.total = total;
             progress(&now);
         };
-        let pass = Pass { group, pass, passes, types: types.clone(), head };
+        let pass = Pass { group, tables: &tables, pass, passes, types: types.clone(), head };
         events += pass.run(pool, &log, options, &mut report).await?;
     }
     // Positions are dense and nothing is ever deleted, so a fold that saw fewer events than there are is a defect.
@@ -146,6 +142,28 @@ pub(crate) async fn build(
     Ok(Built { position: head, events, seconds, index_seconds: indexing.elapsed().as_secs_f64() })
 }
 
+/// Makes empty tables, in the order of the group's, and says which ones they are: an attempt that comes later makes
+/// others of the same names.
+async fn begin(pool: &PgPool, group: &Group) -> sqlx::Result<Vec<Oid>> {
+    let mut tx = pool.begin().await?;
+    let begin = sqlx::query("select projections.begin_rebuild($1, $2)").bind(group.name).bind(group.version);
+    begin.execute(&mut *tx).await?;
+    let mut tables = vec![];
+    for table in &group.tables {
+        tables.push(oid(&mut tx, &next_table(group, table.name())).await?);
+    }
+    tx.commit().await?;
+    Ok(tables)
+}
+
+async fn oid(connection: &mut PgConnection, table: &str) -> sqlx::Result<Oid> {
+    sqlx::query_scalar("select $1::regclass::oid").bind(table).fetch_one(connection).await
+}
+
+fn next_table(group: &Group, table: &str) -> String {
+    format!("{}.{table}", Slot::Next.schema(group))
+}
+
 /// How often the log is read, so that memory stays bounded. Rows that are written once are not kept at all.
 pub(crate) fn passes(group: &Group, streams: i64, options: &RebuildOptions) -> i64 {
     if group.tables.iter().all(|table| table.append_only()) {
@@ -154,15 +172,16 @@ pub(crate) fn passes(group: &Group, streams: i64, options: &RebuildOptions) -> i
     (streams + options.streams_max - 1).div_euclid(options.streams_max.max(1)).max(1)
 }
 
-struct Pass {
+struct Pass<'a> {
     group: &'static Group,
+    tables: &'a [Oid],
     pass: i64,
     passes: i64,
     types: Option<Vec<String>>,
     head: i64,
 }
 
-impl Pass {
+impl Pass<'_> {
     async fn run(
         &self,
         pool: &PgPool,
@@ -170,10 +189,18 @@ impl Pass {
         options: &RebuildOptions,
         report: &mut (dyn FnMut(i64) + Send),
     ) -> Result<i64> {
-        let tables = 0..self.group.tables.len();
-        let (texts, writers): (Vec<Vec<_>>, Vec<Vec<_>>) = (0..options.shards.clamp(1, WRITERS_MAX))
-            .map(|_| tables.clone().map(|table| writer(pool.clone(), self.group, table)).unzip())
-            .unzip();
+        // Dropped with this future, so that what is cut off stops writing.
+        let mut writers = JoinSet::new();
+        let mut texts: Vec<Vec<_>> = vec![];
+        for _ in 0..options.shards.clamp(1, WRITERS_MAX) {
+            let mut of_tables = vec![];
+            for (table, oid) in self.tables.iter().enumerate() {
+                let (text, pieces) = mpsc::channel(8);
+                writers.spawn(write(pool.clone(), self.group, table, *oid, pieces));
+                of_tables.push(text);
+            }
+            texts.push(of_tables);
+        }
         let texts_of = |shard: usize| texts[shard % texts.len()].clone();
         let shards: Vec<Shard> = (0..options.shards.max(1)).map(|n| shard(self.group, texts_of(n))).collect();
         drop(texts);
@@ -192,8 +219,8 @@ impl Pass {
             }
         }
         // The writer's error comes first: it is why a shard could not go on.
-        for writer in writers.into_iter().flatten() {
-            writer.await.context("a writing task")??;
+        while let Some(writer) = writers.join_next().await {
+            writer.context("a writing task")??;
         }
         if let Some(error) = failed {
             return Err(error);
@@ -304,32 +331,43 @@ fn apply(
     }
 }
 
-/// A task that writes one table by COPY, from start to end.
-fn writer(pool: PgPool, group: &'static Group, table: usize) -> (mpsc::Sender<Vec<u8>>, JoinHandle<Result<()>>) {
-    let (text, mut pieces) = mpsc::channel::<Vec<u8>>(8);
-    let task = tokio::spawn(async move {
-        let table = &group.tables[table];
-        let columns: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
-        let name = format!("{}.{}", Slot::Next.schema(group), table.name());
-        let sql = format!("copy {name} (tenant_id, position, {}) from stdin", columns.join(", "));
-        // Opened by the first piece: a connection is not held while a big fold goes on in memory.
-        let Some(first) = pieces.recv().await else { return Ok(()) };
-        // One of its own, because a COPY may take longer than the pool's statements may.
-        let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
-        sqlx::query("set statement_timeout = 0").execute(&mut connection).await?;
-        let copied = async {
-            let mut copy = connection.copy_in_raw(&sql).await?;
-            copy.send(first).await?;
-            while let Some(piece) = pieces.recv().await {
-                copy.send(piece).await?;
-            }
-            copy.finish().await
-        };
-        copied.await.with_context(|| format!("copying into {name}"))?;
-        connection.close().await?;
-        Ok(())
-    });
-    (text, task)
+/// Writes one table by COPY, from start to end.
+///
+/// # Errors
+/// When the table is no longer the one that this build began with: then a later attempt has taken over.
+async fn write(
+    pool: PgPool,
+    group: &'static Group,
+    table: usize,
+    oid_at_begin: Oid,
+    mut pieces: mpsc::Receiver<Vec<u8>>,
+) -> Result<()> {
+    let table = &group.tables[table];
+    let columns: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+    let name = next_table(group, table.name());
+    let sql = format!("copy {name} (tenant_id, position, {}) from stdin", columns.join(", "));
+    // Opened by the first piece: a connection is not held while a big fold goes on in memory.
+    let Some(first) = pieces.recv().await else { return Ok(()) };
+    // One of its own, because a COPY may take longer than the pool's statements may.
+    let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+    sqlx::query("set statement_timeout = 0").execute(&mut connection).await?;
+    let copied = async {
+        let mut tx = connection.begin().await?;
+        sqlx::query(&format!("lock table {name} in row exclusive mode")).execute(&mut *tx).await?;
+        if oid(&mut tx, &name).await? != oid_at_begin {
+            bail!("another replay has begun");
+        }
+        let mut copy = tx.copy_in_raw(&sql).await?;
+        copy.send(first).await?;
+        while let Some(piece) = pieces.recv().await {
+            copy.send(piece).await?;
+        }
+        copy.finish().await?;
+        Ok(tx.commit().await?)
+    };
+    copied.await.with_context(|| format!("copying into {name}"))?;
+    connection.close().await?;
+    Ok(())
 }
 
 async fn park(pool: &PgPool, group: &Group, parked: &BTreeMap<Key, Parking>) -> Result<()> {
