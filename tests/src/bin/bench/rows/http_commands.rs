@@ -16,14 +16,17 @@ const OURS: Series = Series::of("commands over HTTP", "UBOS");
 const TWO: Series = Series::of("commands over HTTP", "UBOS, two copies");
 const STOCK: Series = Series::of("commands in process, same passes", "postgres-es");
 
+/// How long everybody is driven before anything counts.
+const WARM_UP_SECONDS: u64 = 6;
+
 /// The family.
 pub const FAMILY: Family = Family {
     word: "http-commands",
     title: "Commands over HTTP",
     about: "The same renames as requests to `ubos command-api`, a process of its own: EdDSA token, idempotency key, \
             validation, append. postgres-es is called in process, without any of that. Relay, projections and workflow \
-            do not run. The clients run on the same cores as the server. Two copies share one database, with the \
-            connections dealt out evenly.",
+            do not run. The clients run on the same cores as the server. Two copies share a log of their own, with the \
+            connections dealt out evenly. Before the passes every copy has seen most of the clients.",
     load: "at once",
     unit: "per second",
     quick: true,
@@ -37,28 +40,37 @@ pub const FAMILY: Family = Family {
 };
 
 async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
-    let log = TestDatabase::create().await;
-    SMALL.log(&log.superuser().await).await?;
-    let product = Product::on(&log, &TestNats::new().url)?;
-    let token = product.token(tenant(0))?;
-    let (first, second) = (product.start("command-api").await?, product.start("command-api").await?);
+    let nats = TestNats::new();
+    // Two copies have their own log: what one copy alone wrote to it meanwhile would make the other forget its states.
+    let (alone, shared) = (TestDatabase::create().await, TestDatabase::create().await);
+    SMALL.log(&alone.superuser().await).await?;
+    SMALL.log(&shared.superuser().await).await?;
+    let (one, two) = (Product::on(&alone, &nats.url)?, Product::on(&shared, &nats.url)?);
+    // The first token makes the keys that command-api reads.
+    let (for_one, for_two) = (one.token(tenant(0))?, two.token(tenant(0))?);
+    let copy = one.start("command-api").await?;
+    let copies = (two.start("command-api").await?, two.start("command-api").await?);
+    let competitors = [
+        (OURS, for_one, vec![copy.address]),
+        (TWO, for_two, vec![copies.0.address, copies.1.address]),
+    ];
     let stock = PostgresEs::start().await?;
     let mut client_cores = 0.0_f64;
-    for pass in 0..=plan.passes {
-        let seconds = if pass == 0 { 1 } else { plan.seconds };
+    for (_, token, servers) in &competitors {
+        let token = token.clone();
+        wire::closed(servers, 256, WARM_UP_SECONDS, move |turn| rename_request(&token, turn)).await?;
+    }
+    stock.run(64, 1).await;
+    for _ in 0..plan.passes {
         for at_once in [64, 256] {
-            for (series, servers) in [(OURS, vec![first.address]), (TWO, vec![first.address, second.address])] {
+            for (series, token, servers) in &competitors {
                 let token = token.clone();
-                let driven = wire::closed(&servers, at_once, seconds, move |turn| rename_request(&token, turn)).await?;
-                if pass > 0 {
-                    client_cores = client_cores.max(driven.client_cores);
-                    records.add(series.at(at_once), driven.sample);
-                }
+                let request = move |turn| rename_request(&token, turn);
+                let driven = wire::closed(servers, at_once, plan.seconds, request).await?;
+                client_cores = client_cores.max(driven.client_cores);
+                records.add(series.at(at_once), driven.sample);
             }
-            let peer = stock.run(at_once, seconds).await;
-            if pass > 0 {
-                records.add(STOCK.at(at_once), peer);
-            }
+            records.add(STOCK.at(at_once), stock.run(at_once, plan.seconds).await);
         }
     }
     records.note(
