@@ -181,7 +181,7 @@ async fn compare(snapshot: &mut PgConnection, group: &Group, table: &str) -> Res
         (format!("{}.{table}", Slot::Live.schema(group)), format!("{}.{table}", Slot::Next.schema(group)));
     let sums = |name: &str| {
         format!(
-            "select tenant_id, count(*) as n, sum(hashtextextended(r::text, 0)::numeric) as s from {name} r group by tenant_id"
+            "select tenant_id, count(*) as n, sum(hash_record_extended(r, 0)::numeric) as s from {name} r group by tenant_id"
         )
     };
     let sql = format!(
