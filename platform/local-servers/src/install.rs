@@ -45,6 +45,19 @@ pub fn ensure_installed(progress: &mut dyn FnMut(&str)) -> Result<Programs> {
     })
 }
 
+/// Where the library is that gives a process a clock of its own; installed if it is missing.
+pub fn ensure_faketime() -> Result<PathBuf> {
+    let find = || {
+        let mut folders = fs::read_dir("/usr/lib").ok()?.flatten();
+        folders.find_map(|e| Some(e.path().join("faketime/libfaketimeMT.so.1")).filter(|library| library.is_file()))
+    };
+    if let Some(library) = find() {
+        return Ok(library);
+    }
+    install_packages(&["libfaketime"])?;
+    find().context("libfaketime is not there after the installation")
+}
+
 /// Where downloads and build output live, outside of any checkout.
 pub fn cache_folder() -> Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME") {

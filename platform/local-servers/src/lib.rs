@@ -14,7 +14,7 @@ mod s3;
 mod user;
 
 pub use dirs::{Dirs, sweep_leftovers};
-pub use install::{Programs, cache_folder, ensure_installed};
+pub use install::{Programs, cache_folder, ensure_faketime, ensure_installed};
 pub use nats::{ClusterNode, Nats, NatsOptions};
 pub use net::{free_port, free_ports, http_get, port_holder};
 pub use postgres::{Postgres, PostgresMode};

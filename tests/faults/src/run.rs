@@ -103,8 +103,9 @@ pub async fn run(options: Options) -> Result<bool> {
 
 async fn battlefield(options: &Options, nodes: usize) -> Result<Battlefield> {
     let mut impossible = vec![];
-    if inject::fake_clock().is_none() {
-        impossible.push((Kind::ClockJump, "libfaketime is not installed"));
+    if let Err(error) = inject::blocking(local_servers::ensure_faketime) {
+        println!("{error:#}");
+        impossible.push((Kind::ClockJump, "libfaketime cannot be installed"));
     }
     // A binary without crash points does not know the verb.
     let listed = tokio::process::Command::new(&options.ubos).arg("crash-points").output().await;

@@ -1,23 +1,15 @@
 //! A process whose clock jumps, by Debian's libfaketime.
 
 use super::{Done, Injector, blocking};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
-
-/// Where the library is, if it is installed.
-pub fn library() -> Option<PathBuf> {
-    let mut folders =
-        fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
-    folders.find(|path| path.is_file())
-}
 
 impl Injector {
     /// Starts a copy with a clock of its own, which jumps an hour ahead, then an hour back, while it works; then starts it
     /// without.
     pub async fn jump_clock(&self, target: &str, lasts: Duration, done: &mut Done) -> Result<()> {
-        let library = library().context("libfaketime is not installed")?;
+        let library = blocking(local_servers::ensure_faketime)?;
         let copy = self.copy(target, done).await?;
         let clock = self.servers.dirs.root().join(format!("{}.clock", copy.name));
         let jump = |offset: &str| fs::write(&clock, offset);

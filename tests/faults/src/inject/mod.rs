@@ -6,7 +6,6 @@ mod measure;
 mod processes;
 mod stream;
 
-pub use clock::library as fake_clock;
 pub use measure::{Goal, Measured};
 
 use crate::copies::{Copies, Copy};
