@@ -4,7 +4,7 @@ use super::*;
 use actix_web::ResponseError;
 use actix_web::body::to_bytes;
 use futures::FutureExt;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
 fn firm(number: u128) -> TenantId {
@@ -47,13 +47,14 @@ fn whoever_has_least_in_work_goes_first_and_then_whoever_waits_longest() {
 #[test]
 fn firms_that_want_everything_get_equal_shares() {
     let mut state = State::new(12, 60);
-    let mut working: HashMap<TenantId, usize> = HashMap::from([(firm(0), 12)]);
+    let mut working = BTreeMap::from([(firm(0), 12)]);
     fill(&mut state, 0, 0..30);
     fill(&mut state, 1, 30..40);
     fill(&mut state, 2, 40..50);
     for turn in 0..100 {
-        // Somebody is done, whoever it is; their firm wants as much again.
-        let leaving = *working.iter().filter(|(_, n)| **n > 0).map(|(firm, _)| firm).nth(turn % 2).unwrap_or(&firm(0));
+        // One of the requests in work is done, whosever it is; that firm wants as much again.
+        let mut in_work = working.iter().flat_map(|(firm, n)| std::iter::repeat_n(*firm, *n));
+        let leaving = in_work.nth(turn * 5 % 12).unwrap();
         *working.get_mut(&leaving).unwrap() -= 1;
         let (next, _) = state.leave(leaving).unwrap();
         *working.entry(next).or_default() += 1;
