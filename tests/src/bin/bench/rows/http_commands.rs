@@ -50,10 +50,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     let (for_one, for_two) = (one.token(tenant(0))?, two.token(tenant(0))?);
     let copy = one.start("command-api").await?;
     let copies = (two.start("command-api").await?, two.start("command-api").await?);
-    let competitors = [
-        (OURS, for_one, vec![copy.address]),
-        (TWO, for_two, vec![copies.0.address, copies.1.address]),
-    ];
+    let competitors = [(OURS, for_one, vec![copy.address]), (TWO, for_two, vec![copies.0.address, copies.1.address])];
     let stock = PostgresEs::start().await?;
     let mut client_cores = 0.0_f64;
     for (_, token, servers) in &competitors {

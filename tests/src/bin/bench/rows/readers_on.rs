@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use testing::{TestDatabase, TestNats};
 
 const ON: Series = Series::of("commands over HTTP", "UBOS, relay and projections on").at(64);
+const RELAY: Series = Series::of("commands over HTTP", "UBOS, relay on").at(64);
 const OFF: Series = Series::of("commands over HTTP", "UBOS, relay and projections off").at(64);
 
 /// The family.
@@ -20,7 +21,7 @@ pub const FAMILY: Family = Family {
     word: "readers-on",
     title: "Commands while everybody reads",
     about: "The same 64 connections with `ubos relay` and `ubos projections` running as processes, and with both \
-            stopped. They start on a stream and tables that have seen the whole log, and follow what is appended while \
+            stopped; and with the relay alone, to tell the two apart. They start on a stream and tables that have seen the whole log, and follow what is appended while \
             it is measured.",
     load: "at once",
     unit: "per second",
@@ -40,17 +41,20 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     let mut behind = 0;
     for pass in 0..=plan.passes {
         let seconds = if pass == 0 { 1 } else { plan.seconds };
-        let renames = |token: String| move |turn| rename_request(&token, turn);
-        let off = wire::closed(&[api.address], 64, seconds, renames(token.clone())).await?;
-        let (relay, projections) = (product.start("relay").await?, product.start("projections").await?);
-        caught_up(&superuser).await?;
-        let on = wire::closed(&[api.address], 64, seconds, renames(token.clone())).await?;
-        behind = behind.max(lag(&superuser).await?);
-        projections.stop()?;
-        relay.stop()?;
-        if pass > 0 {
-            records.add(OFF, off.sample);
-            records.add(ON, on.sample);
+        for (series, roles) in [(OFF, &[][..]), (RELAY, &["relay"][..]), (ON, &["relay", "projections"][..])] {
+            let mut running = vec![];
+            for role in roles {
+                running.push(product.start(role).await?);
+            }
+            caught_up(&superuser, roles).await?;
+            let token = token.clone();
+            let renames = move |turn| rename_request(&token, turn);
+            let driven = wire::closed(&[api.address], 64, seconds, renames).await?;
+            behind = behind.max(lag(&superuser, roles).await?);
+            running.into_iter().rev().try_for_each(|role| role.stop())?;
+            if pass > 0 {
+                records.add(series, driven.sample);
+            }
         }
     }
     records.note(
@@ -60,18 +64,19 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     Ok(())
 }
 
-/// How far the slower of relay and projections is behind the log.
-async fn lag(superuser: &sqlx::PgPool) -> Result<i64> {
-    let sql = "select (select position from eventstore.head)
-                      - least((select position from eventstore.relay),
-                              (select min(position) from projections.checkpoints where slot = 'live'))";
-    Ok(sqlx::query_scalar(sql).fetch_one(superuser).await?)
+/// How far the slower of these roles is behind the log.
+async fn lag(superuser: &sqlx::PgPool, roles: &[&str]) -> Result<i64> {
+    let sql = "select h.position - least(h.position, case when 'relay' = any ($1) then (select position from eventstore.relay) end,
+                                         case when 'projections' = any ($1) then (select min(position) from projections.checkpoints
+                                                                                  where slot = 'live') end)
+               from eventstore.head h";
+    Ok(sqlx::query_scalar(sql).bind(roles).fetch_one(superuser).await?)
 }
 
-async fn caught_up(superuser: &sqlx::PgPool) -> Result<()> {
+async fn caught_up(superuser: &sqlx::PgPool, roles: &[&str]) -> Result<()> {
     let started = Instant::now();
-    while lag(superuser).await? > 0 {
-        anyhow::ensure!(started.elapsed() < Duration::from_secs(120), "relay and projections do not catch up");
+    while lag(superuser, roles).await? > 0 {
+        anyhow::ensure!(started.elapsed() < Duration::from_secs(120), "{} do not catch up", roles.join(" and "));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
