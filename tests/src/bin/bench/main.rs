@@ -18,7 +18,7 @@ mod rows;
 mod seed;
 mod wire;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use clap::Parser;
 use plan::{Arguments, Plan};
 use record::Records;
@@ -39,7 +39,7 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let plan = Plan::of(&arguments);
     let started = Instant::now();
-    let (mut records, mut measured, mut left_out) = (Records::default(), vec![], vec![]);
+    let (mut records, mut measured, mut left_out, mut failed) = (Records::default(), vec![], vec![], vec![]);
     for family in rows::FAMILIES {
         let chosen = match &arguments.only {
             Some(words) => words.split(',').any(|word| family.word.contains(word)),
@@ -51,12 +51,16 @@ async fn main() -> Result<()> {
         }
         eprintln!("{} ({:.0} s)", family.title, started.elapsed().as_secs_f64());
         let already = records.len();
-        (family.measure)(&plan, &mut records).await.with_context(|| family.title)?;
+        if let Err(error) = (family.measure)(&plan, &mut records).await {
+            // What the others came to in an hour is not thrown away; the report shows what was measured before.
+            eprintln!("{} failed: {error:?}", family.title);
+            failed.push(family.word);
+        }
         measured.push((family, records.since(already)));
     }
     let circumstances = report::circumstances(started.elapsed(), plan.seconds, plan.passes).await?;
     let command = format!("cargo xtask bench {}", words.join(" ")).trim().to_owned();
-    let report = Report { measured, left_out, records: &records, command, circumstances };
+    let report = Report { measured, left_out, failed: failed.clone(), records: &records, command, circumstances };
     println!("{}", report.page(None)?);
     if let Some(file) = &arguments.json {
         std::fs::write(file, serde_json::to_vec_pretty(&records.all())?)?;
@@ -66,5 +70,6 @@ async fn main() -> Result<()> {
         report.write(folder)?;
         eprintln!("written to {}", folder.join("benchmarks.md").display());
     }
+    ensure!(failed.is_empty(), "not measured to the end: {}", failed.join(", "));
     Ok(())
 }

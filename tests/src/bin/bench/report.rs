@@ -16,6 +16,8 @@ pub struct Report<'a> {
     pub measured: Vec<(&'a Family, Vec<Series>)>,
     /// Words of those that were left out.
     pub left_out: Vec<&'static str>,
+    /// Words of those that could not be measured to the end.
+    pub failed: Vec<&'static str>,
     /// What was seen.
     pub records: &'a Records,
     /// The command that reproduces it.
@@ -40,6 +42,9 @@ impl Report<'_> {
         writeln!(page, "{met} of {all} goals met. Reproduce with `{}`.", self.command)?;
         if !self.left_out.is_empty() {
             writeln!(page, "\nLeft out of this run: {}.", self.left_out.join(", "))?;
+        }
+        if !self.failed.is_empty() {
+            writeln!(page, "\nNot measured to the end: {}.", self.failed.join(", "))?;
         }
         self.goals(&mut page)?;
         for (family, series) in &self.measured {
