@@ -21,9 +21,6 @@ const BATCH_BYTES: usize = 16 << 20;
 /// How long a group lets events pass that it does not want before it moves its checkpoint past them. Nobody waits for it
 /// but a question with the position of another domain's command, and every move is a commit.
 const PASSING: Duration = Duration::from_millis(20);
-/// How far apart live batches begin at least. Each costs several round trips and a commit, whatever it holds; under load
-/// they compete with the commands. Whoever is alone with his event does not wait.
-const APART: Duration = Duration::from_millis(10);
 /// How often a standby asks for the lease, and the leader whether it still has it.
 const LEASE_EVERY: Duration = Duration::from_secs(2);
 /// How often the gauges are refreshed.
@@ -108,16 +105,7 @@ async fn lead(target: Target, pool: PgPool, feed: Feed, stop: CancellationToken)
 
 /// Follows the feed until `stop`. A failure is retried for ever with a pause; nothing is skipped.
 pub(crate) async fn follow(target: Target, pool: &PgPool, feed: &Feed, stop: &CancellationToken) {
-    let mut reader = Reader {
-        target,
-        pool,
-        feed,
-        at: None,
-        ahead: None,
-        next: Instant::now(),
-        kept: Kept::default(),
-        max: BATCH_FIRST,
-    };
+    let mut reader = Reader { target, pool, feed, at: None, ahead: None, kept: Kept::default(), max: BATCH_FIRST };
     let mut pause = Duration::from_millis(50);
     while !stop.is_cancelled() {
         match reader.step(stop).await {
@@ -141,8 +129,6 @@ struct Reader<'a> {
     at: Option<i64>,
     /// The events after it, if they were read already.
     ahead: Option<Vec<Arc<RawEvent>>>,
-    /// When the next live batch may begin.
-    next: Instant,
     /// Kept while the group is behind; a group that is level finds little in memory that it needs again.
     kept: Kept,
     /// Events that the next batch may have.
@@ -169,7 +155,6 @@ impl Reader<'_> {
                 events = self.gather(at) => events?,
             },
         };
-        self.next = Instant::now() + APART;
         let last = events.last().map_or(at, |event| event.position);
         let bytes: usize = events.iter().map(|event| event.payload.get().len()).sum();
         self.max = (BATCH_BYTES / (bytes / events.len().max(1)).max(1)).clamp(1, BATCH_MAX);
@@ -195,7 +180,6 @@ impl Reader<'_> {
     async fn gather(&self, at: i64) -> Result<Vec<Arc<RawEvent>>> {
         let wants =
             |events: &[Arc<RawEvent>]| events.iter().any(|event| self.target.group.wants(&event.aggregate_type));
-        tokio::time::sleep_until(self.next).await;
         let mut events = self.feed.read(at, self.max).await?;
         let until = Instant::now() + PASSING;
         while events.len() < self.max && !wants(&events) {
