@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use projections::{Group, Table};
 use serde_json::Value;
 use sqlx::PgPool;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
@@ -223,8 +224,7 @@ fn encoded(pairs: &[(String, String)]) -> String {
 }
 
 pub(crate) fn fault(error: &sqlx::Error) -> Problem {
-    let code = error.as_database_error().map(|error| error.code().unwrap_or_default());
-    if code.is_none_or(|code| is_passing(&code)) {
+    if is_passing(error) {
         tracing::error!(error = %error, "the read models cannot be reached");
         return Problem::new(&code::UNAVAILABLE, "the read models cannot be reached; repeat in a moment");
     }
@@ -232,9 +232,18 @@ pub(crate) fn fault(error: &sqlx::Error) -> Problem {
     Problem::new(&code::FAULT, "the read failed on our side; the request id finds it in the logs")
 }
 
-/// Does PostgreSQL say that it is not there rather than that the question is wrong? A server that is shut down or crashes
-/// tells its sessions so (57P…), one that starts refuses them, and one that is out of something says what (53…, 58…).
-fn is_passing(code: &str) -> bool {
+/// Is PostgreSQL not there, rather than the question wrong? Where it ends the session, whatever it says is about itself: a
+/// new one that finds the disk full ends with an internal error (XX000).
+fn is_passing(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return true };
+    let severity = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
+    matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic))
+        || error.code().is_some_and(|code| is_passing_code(&code))
+}
+
+/// A server that is shut down or crashes tells its sessions so (57P…), one that starts refuses them, and one that is out
+/// of something says what (53…, 58…).
+fn is_passing_code(code: &str) -> bool {
     ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
 }
 
@@ -250,10 +259,17 @@ mod tests {
     #[test]
     fn a_server_that_goes_down_is_no_fault_of_the_question() {
         for passing in ["57P01", "57P02", "57P03", "53100", "53300", "58030", "08006"] {
-            assert!(is_passing(passing), "{passing}");
+            assert!(is_passing_code(passing), "{passing}");
         }
         for lasting in ["42703", "22P02", "57014", ""] {
-            assert!(!is_passing(lasting), "{lasting}");
+            assert!(!is_passing_code(lasting), "{lasting}");
         }
+    }
+
+    #[actix_web::test]
+    async fn a_session_that_the_server_ends_is_no_fault_of_the_question() {
+        let nowhere = format!("{}_that_is_not_there", testing::TestDatabase::create().await.superuser_url());
+        let error = PgPool::connect(&nowhere).await.unwrap_err();
+        assert!(is_passing(&error), "{error}");
     }
 }
