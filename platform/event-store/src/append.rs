@@ -18,9 +18,6 @@ use uuid::Uuid;
 /// How long a batch is tried again when the database is away, before its commands are answered "unavailable".
 const OUTAGE_SECONDS_MAX: u64 = 15;
 
-/// For so many batches after others were seen to append too, this appender takes turns with them.
-const TURNS: u32 = 16;
-
 /// One decided command on its way into the log.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -90,10 +87,6 @@ pub(crate) struct Appender {
     foreign: mpsc::UnboundedSender<Foreign>,
     /// The log as this process knows it, 0 before its first append.
     seen: i64,
-    /// Batches for which it still takes turns with others.
-    turns: u32,
-    /// It is our turn, until the next append ends it.
-    has_turn: bool,
 }
 
 impl Appender {
@@ -106,28 +99,12 @@ impl Appender {
     ) -> Self {
         let options = options.log_statements(tracing::log::LevelFilter::Off);
         let (connection, waiting, flushes) = (None, VecDeque::new(), vec![]);
-        Self {
-            options,
-            connection,
-            queue,
-            waiting,
-            flushes,
-            batch_max,
-            waker,
-            foreign,
-            seen: 0,
-            turns: 0,
-            has_turn: false,
-        }
+        Self { options, connection, queue, waiting, flushes, batch_max, waker, foreign, seen: 0 }
     }
 
     /// Runs until every sender is gone and everything queued is settled.
     pub async fn run(mut self) {
         while self.collect().await {
-            if self.turns > 0 && !self.waiting.is_empty() {
-                self.await_turn().await;
-                self.take_what_is_there();
-            }
             let batch = self.take_batch();
             if batch.is_empty() {
                 // Whoever asked may have given up; then nobody needs the answer.
@@ -150,31 +127,13 @@ impl Appender {
                 None => return false,
             }
         }
-        self.take_what_is_there();
-        true
-    }
-
-    fn take_what_is_there(&mut self) {
         while self.waiting.len() < 2 * self.batch_max {
             match self.queue.try_recv() {
                 Ok(message) => self.accept(message),
                 Err(_) => break,
             }
         }
-    }
-
-    /// Waits until other processes' appends are done, so that the batch is put together no sooner than it can be
-    /// written: one that waits in the database cannot grow any more. Only a courtesy: whoever has no turn appends all
-    /// the same, so one that hangs in its turn holds nobody up for long.
-    async fn await_turn(&mut self) {
-        self.turns -= 1;
-        let Some(connection) = &mut self.connection else { return };
-        let wait =
-            "select set_config('lock_timeout', '20ms', true), pg_advisory_lock(hashtextextended('ubos.append', 0))";
-        self.has_turn = sqlx::query(wait).execute(&mut *connection).await.is_ok();
-        if !self.has_turn {
-            self.turns = 0;
-        }
+        true
     }
 
     fn accept(&mut self, message: Message) {
@@ -257,7 +216,6 @@ impl Appender {
             None => {
                 let connection = PgConnection::connect_with(&self.options).await;
                 let connection = connection.context("connecting the appender").map_err(Failure::Connection)?;
-                self.has_turn = false;
                 self.connection.insert(connection)
             }
         };
@@ -269,13 +227,7 @@ impl Appender {
         }
         while !batch.is_empty() {
             crash_points::reach(Point::AppendSending);
-            let answer = append(connection, batch, self.has_turn).await;
-            if answer.is_err() && self.has_turn {
-                // A lost connection has given its turn back.
-                drop(sqlx::query("select pg_advisory_unlock_all()").execute(&mut *connection).await);
-            }
-            self.has_turn = false;
-            match answer? {
+            match append(connection, batch).await? {
                 Answer::Appended { after } => {
                     crash_points::reach(Point::AppendCommitted);
                     let mut position = after;
@@ -291,7 +243,6 @@ impl Appender {
                     if self.seen > 0 && after > self.seen {
                         // Nobody listens only when the store has gone.
                         self.foreign.send((self.seen, after)).ok();
-                        self.turns = TURNS;
                     }
                     self.seen = position;
                     self.waker.wake(position);
@@ -351,59 +302,46 @@ enum Answer {
     Refused(BTreeMap<usize, Outcome>),
 }
 
-macro_rules! append_with {
-    ($last:literal) => {
-        concat!(
-            "select cmd, outcome, aggregate_id, version, position, created, detail",
-            $last,
-            " from eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                                     $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)"
-        )
-    };
-}
-
-const APPEND: &str = append_with!("");
-
-/// The turn ends with the function and before the commit, so that the next one puts its batch together meanwhile.
-const APPEND_AND_END_TURN: &str = append_with!(", (select pg_advisory_unlock(hashtextextended('ubos.append', 0)))");
-
-async fn append(connection: &mut PgConnection, batch: &[Pending], ends_turn: bool) -> Result<Answer, Failure> {
+async fn append(connection: &mut PgConnection, batch: &[Pending]) -> Result<Answer, Failure> {
     let mut c = Commands::default();
     for (pending, cmd) in batch.iter().zip(1..) {
         c.push(pending, cmd);
     }
-    let sql = if ends_turn { APPEND_AND_END_TURN } else { APPEND };
-    let rows = sqlx::query(sql)
-        .bind(c.tenant)
-        .bind(c.aggregate_type)
-        .bind(c.id)
-        .bind(c.expected)
-        .bind(c.version)
-        .bind(c.position)
-        .bind(c.first)
-        .bind(c.last)
-        .bind(c.scope)
-        .bind(c.key)
-        .bind(c.fingerprint)
-        .bind(c.event_tenant)
-        .bind(c.event_aggregate_type)
-        .bind(c.event_aggregate_id)
-        .bind(c.event_sequence)
-        .bind(c.event_metadata)
-        .bind(c.event_id)
-        .bind(c.event_type)
-        .bind(c.event_version)
-        .bind(c.event_payload)
-        .bind(c.claim_cmd)
-        .bind(c.claim_take)
-        .bind(c.claim_scope)
-        .bind(c.claim_value)
-        .bind(c.snapshot_cmd)
-        .bind(c.snapshot_version)
-        .bind(c.snapshot_state_version)
-        .bind(c.snapshot_state)
-        .fetch_all(connection)
-        .await?;
+    let rows = sqlx::query(
+        "select cmd, outcome, aggregate_id, version, position, created, detail
+         from eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                                $21, $22, $23, $24, $25, $26, $27, $28)",
+    )
+    .bind(c.tenant)
+    .bind(c.aggregate_type)
+    .bind(c.id)
+    .bind(c.expected)
+    .bind(c.version)
+    .bind(c.position)
+    .bind(c.first)
+    .bind(c.last)
+    .bind(c.scope)
+    .bind(c.key)
+    .bind(c.fingerprint)
+    .bind(c.event_tenant)
+    .bind(c.event_aggregate_type)
+    .bind(c.event_aggregate_id)
+    .bind(c.event_sequence)
+    .bind(c.event_metadata)
+    .bind(c.event_id)
+    .bind(c.event_type)
+    .bind(c.event_version)
+    .bind(c.event_payload)
+    .bind(c.claim_cmd)
+    .bind(c.claim_take)
+    .bind(c.claim_scope)
+    .bind(c.claim_value)
+    .bind(c.snapshot_cmd)
+    .bind(c.snapshot_version)
+    .bind(c.snapshot_state_version)
+    .bind(c.snapshot_state)
+    .fetch_all(connection)
+    .await?;
     let mut refused = BTreeMap::new();
     for row in &rows {
         let cmd: i64 = row.try_get(0)?;
