@@ -155,6 +155,15 @@ class Checker(unittest.TestCase):
         files["faults.jsonl"].append({"at": 2.0, "kind": "duplicate", "target": "nats", "detail": {}})
         self.assertEqual(verdicts(files)["O7"].status, "ok")
 
+    def test_an_event_may_come_late_only_where_a_message_of_somebody_else_took_its_place(self):
+        files = sample.files()
+        files[MESSAGES].insert(4, files[MESSAGES].pop(3))
+        self.assertEqual(verdicts(files)["O2"].status, "VIOLATION")
+        files[MESSAGES].insert(3, STRANGER | {"headers": {}})
+        self.assertEqual(verdicts(files)["O2"].status, "ok")
+        files[MESSAGES].insert(4, files[MESSAGES].pop(6))
+        self.assertEqual(verdicts(files)["O2"].status, "VIOLATION")
+
     def test_what_cannot_be_judged_is_never_called_sound(self):
         files = sample.files()
         for name in ("stream/messages.jsonl", "integrator.jsonl", "read/workflow.runs.jsonl"):
