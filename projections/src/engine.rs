@@ -1,4 +1,4 @@
-//! One batch of events into the tables of one group: load the rows, fold in memory, write, move the checkpoint; all in
+//! One batch of events into the tables of one group: move the checkpoint, load the rows, fold in memory, write; all in
 //! one transaction. Live reading, catching up, following a rebuild and retrying all come through here.
 
 use crate::group::{Group, Slot};
@@ -46,6 +46,17 @@ pub struct Kept {
 
 /// Rows kept per table at most.
 const KEPT_ROWS_MAX: usize = 50_000;
+
+/// What a batch finds when it begins.
+struct Turn {
+    /// Where the checkpoint was.
+    at: i64,
+    /// The transaction that had written it.
+    written_by: String,
+    /// Ours, if it has moved the checkpoint.
+    moved_by: Option<String>,
+    parked: HashSet<Key>,
+}
 
 /// A stream that could not be applied in this batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,52 +133,57 @@ impl Target {
         kept: &mut Kept,
     ) -> Result<Applied> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { bail!("an empty batch") };
-        let (at, written_by) = self.lock(tx).await?;
-        if at != first.position - 1 {
-            return Ok(Applied::Elsewhere(at));
-        }
         // Positions are dense, so a batch without a gap is one whose length says so.
-        if last.position - at != events.len() as i64 {
-            bail!("events {}..{} of the log are not contiguous", first.position, last.position);
+        let (after, upto) = (first.position - 1, last.position);
+        if upto - after != events.len() as i64 {
+            bail!("events {}..{upto} of the log are not contiguous", first.position);
         }
-        if kept.folds.is_empty() || kept.written_by != written_by {
+        let turn = self.advance(tx, after, upto).await?;
+        let Some(moved_by) = turn.moved_by else { return Ok(Applied::Elsewhere(turn.at)) };
+        crash_points::reach(Point::ProjectionAdvanced);
+        if kept.folds.is_empty() || kept.written_by != turn.written_by {
             kept.folds = self.group.folds();
         }
-        let mut batch = Batch::new(self, parked(tx, self).await?, std::mem::take(&mut kept.folds));
+        let mut batch = Batch::new(self, turn.parked, std::mem::take(&mut kept.folds));
         batch.fold(tx, events).await?;
         batch.write(tx, mode).await?;
         batch.note_parked(tx).await?;
         crash_points::reach(Point::ProjectionWritten);
-        let written_by = self.advance(tx, at, last.position).await?;
-        crash_points::reach(Point::ProjectionAdvanced);
         // What the tables refused stream by stream is not in them.
         if mode == Mode::Together {
-            *kept = Kept { folds: batch.settle(), written_by };
+            *kept = Kept { folds: batch.settle(), written_by: moved_by };
         }
-        Ok(Applied::At(last.position))
+        Ok(Applied::At(upto))
     }
 
-    /// Locks the checkpoint, so that batches, retries and switches of one group come one after the other.
+    /// Locks the checkpoint, so that batches, retries and switches of one group come one after the other. Answers where it is.
     ///
     /// The commit need not wait for the disk: rows and checkpoint go together, and what a crash takes is read again.
-    /// Answers where it is, and the transaction that wrote it.
-    pub(crate) async fn lock(self, tx: &mut PgConnection) -> Result<(i64, String)> {
-        let row = sqlx::query(
-            "select position, xmin::text, set_config('synchronous_commit', 'off', true)
-             from projections.checkpoints where group_name = $1 and slot = $2 for no key update",
+    pub(crate) async fn lock(self, tx: &mut PgConnection) -> Result<i64> {
+        let position = sqlx::query_scalar(
+            "select position from projections.checkpoints, set_config('synchronous_commit', 'off', true)
+             where group_name = $1 and slot = $2 for no key update of checkpoints",
         );
-        let row = row.bind(self.group.name).bind(self.slot.name()).fetch_optional(tx).await?;
-        let row = row.with_context(|| format!("group {} has no {} tables", self.group.name, self.slot.name()))?;
-        Ok((row.try_get(0)?, row.try_get(1)?))
+        let position = position.bind(self.group.name).bind(self.slot.name()).fetch_optional(tx).await?;
+        position.with_context(|| self.missing())
     }
 
-    async fn advance(self, tx: &mut PgConnection, from: i64, to: i64) -> Result<String> {
-        let moved = sqlx::query_scalar(
-            "update projections.checkpoints set position = $4, events = events + $4 - $3, updated_at = now()
-             where group_name = $1 and slot = $2 and position = $3 returning xmin::text",
+    /// Locks the checkpoint and moves it, if it is where the batch begins.
+    async fn advance(self, tx: &mut PgConnection, after: i64, upto: i64) -> Result<Turn> {
+        let row = sqlx::query(
+            "select at, written_by, moved_by, parked_tenants, parked_aggregates
+             from projections.advance($1, $2, $3, $4) where at is not null",
         );
-        let moved = moved.bind(self.group.name).bind(self.slot.name()).bind(from).bind(to).fetch_optional(tx).await?;
-        moved.with_context(|| format!("the checkpoint of {} moved while it was locked", self.group.name))
+        let row = row.bind(self.group.name).bind(self.slot.name()).bind(after).bind(upto).fetch_optional(tx).await?;
+        let row = row.with_context(|| self.missing())?;
+        let tenants: Option<Vec<Uuid>> = row.try_get(3)?;
+        let aggregates: Option<Vec<Uuid>> = row.try_get(4)?;
+        let parked = tenants.into_iter().flatten().map(TenantId).zip(aggregates.into_iter().flatten()).collect();
+        Ok(Turn { at: row.try_get(0)?, written_by: row.try_get(1)?, moved_by: row.try_get(2)?, parked })
+    }
+
+    fn missing(self) -> String {
+        format!("group {} has no {} tables", self.group.name, self.slot.name())
     }
 
     /// Moves past events that no table of the group wants, in one statement.
@@ -193,17 +209,6 @@ pub(crate) enum Mode {
     Together,
     /// A savepoint per stream; a stream that the tables refuse is parked.
     StreamByStream,
-}
-
-/// Streams of a group that are parked already.
-async fn parked(tx: &mut PgConnection, target: Target) -> Result<HashSet<Key>> {
-    let rows: Vec<(Uuid, Uuid)> =
-        sqlx::query_as("select tenant_id, aggregate_id from projections.parked where group_name = $1 and slot = $2")
-            .bind(target.group.name)
-            .bind(target.slot.name())
-            .fetch_all(tx)
-            .await?;
-    Ok(rows.into_iter().map(|(tenant, id)| (TenantId(tenant), id)).collect())
 }
 
 /// Reads a stored event.
@@ -389,10 +394,13 @@ async fn load(
     let mut keys: Vec<_> = keys.iter().collect();
     keys.sort_unstable();
     let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) = keys.into_iter().map(|(tenant, id)| (tenant.0, *id)).unzip();
+    // Each row by a subquery of its own, so that the plan, which is kept, is the same for a table of any size.
     let sql = format!(
-        "select r.tenant_id, r.id, r.position, row_to_json(r)::text
+        "select r.*
          from unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id)
-                  join {}.{table} r on r.tenant_id = k.tenant_id and r.id = k.id",
+                  cross join lateral (
+             select r.tenant_id, r.id, r.position, row_to_json(r)::text
+             from {}.{table} r where r.tenant_id = k.tenant_id and r.id = k.id limit 1) r",
         target.slot.schema(target.group)
     );
     for row in sqlx::query(&sql).bind(tenants).bind(ids).fetch_all(tx).await? {
@@ -437,9 +445,13 @@ async fn write(tx: &mut PgConnection, target: Target, folds: &[Box<dyn Fold>], s
         }
         if !deletes.is_empty() {
             let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) = deletes.iter().map(|(tenant, id)| (tenant.0, *id)).unzip();
+            // Nobody else writes while the checkpoint is locked, so a row stays where it was found.
             let sql = format!(
-                "delete from {name} r using unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id)
-                 where r.tenant_id = k.tenant_id and r.id = k.id"
+                "delete from {name} where ctid = any (array(
+                     select r.ctid
+                     from unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id)
+                              cross join lateral (
+                         select r.ctid from {name} r where r.tenant_id = k.tenant_id and r.id = k.id limit 1) r))"
             );
             let deleted = sqlx::query(&sql).bind(tenants).bind(ids).execute(&mut *tx).await;
             deleted.with_context(|| format!("deleting from {name}"))?;

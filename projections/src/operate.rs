@@ -128,7 +128,7 @@ pub async fn retry(pool: &PgPool, group: &'static Group, aggregate: Option<Uuid>
 async fn retry_stream(pool: &PgPool, group: &'static Group, stream: &ParkedStream) -> Result<Option<String>> {
     let target = Target::live(group);
     let mut tx = pool.begin().await?;
-    let (position, _) = target.lock(&mut tx).await?;
+    let position = target.lock(&mut tx).await?;
     let gone: Option<i64> = sqlx::query_scalar(
         "delete from projections.parked
          where group_name = $1 and slot = 'live' and tenant_id = $2 and aggregate_id = $3 returning first_position",

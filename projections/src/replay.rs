@@ -142,7 +142,7 @@ async fn level_and_compare(pool: &PgPool, group: &'static Group, progress: OnPro
     let (mut snapshot, position) = loop {
         let at = follow(pool, group, Slot::Next, progress).await?;
         let mut hold = pool.begin().await?;
-        let (position, _) = live.lock(&mut hold).await?;
+        let position = live.lock(&mut hold).await?;
         if position < at {
             // The new tables read as far as the log's head, and the live ones are not there yet.
             hold.rollback().await?;
@@ -235,7 +235,7 @@ async fn try_switch(pool: &PgPool, group: &'static Group, source: Slot) -> Resul
     let (live, side) = (Target::live(group), Target { group, slot: source });
     let mut tx = pool.begin().await?;
     sqlx::query(LOCK_PATIENCE).execute(&mut *tx).await?;
-    let ((position, _), (at, _)) = (live.lock(&mut tx).await?, side.lock(&mut tx).await?);
+    let (position, at) = (live.lock(&mut tx).await?, side.lock(&mut tx).await?);
     if at < position {
         side.apply_in(&mut tx, &page(&log, at, position).await?, Mode::StreamByStream, &mut Kept::default()).await?;
     } else if at > position {

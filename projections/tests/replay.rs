@@ -167,21 +167,25 @@ async fn readers_see_no_error_and_nothing_stale_while_tables_are_switched() {
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     // Every event is this client's, so its row must be at least as new as the checkpoint seen before.
-                    let at: i64 = sqlx::query_scalar("select position from projections.checkpoints where group_name = 'crm' and slot = 'live'")
-                        .fetch_one(&query)
-                        .await
-                        .unwrap();
+                    let at: i64 = sqlx::query_scalar(
+                        "select position from projections.checkpoints where group_name = 'crm' and slot = 'live'",
+                    )
+                    .fetch_one(&query)
+                    .await
+                    .unwrap();
                     let row: Option<String> = if reader % 2 == 0 {
-                        sqlx::query_scalar("select crm.clients_by_id($1, $2)").bind(tenant(1).0).bind(id).fetch_one(&query).await.unwrap()
-                    } else {
-                        let sql = "select row_to_json(r)::text from crm.clients r where r.tenant_id = $1 and r.id = ($2::text[])[1]::uuid";
-                        sqlx::query_scalar("select * from projections.read_as($1, $2, $3)")
+                        sqlx::query_scalar("select crm.clients_by_id($1, $2)")
                             .bind(tenant(1).0)
-                            .bind(sql)
-                            .bind(vec![id.to_string()])
-                            .fetch_optional(&query)
+                            .bind(id)
+                            .fetch_one(&query)
                             .await
                             .unwrap()
+                    } else {
+                        // As query-api reads lists.
+                        let sql = "select found.row from set_config('ubos.tenant_id', ($1::uuid)::text, true) t(tenant)
+                                   cross join lateral (select row_to_json(r)::text from crm.clients r
+                                                       where r.tenant_id = t.tenant::uuid and r.id = $2) found(row)";
+                        sqlx::query_scalar(sql).bind(tenant(1).0).bind(id).fetch_optional(&query).await.unwrap()
                     };
                     let row: serde_json::Value = serde_json::from_str(&row.expect("the client is there")).unwrap();
                     assert!(row["position"].as_i64().unwrap() >= at, "stale: {row} after {at}");

@@ -1,5 +1,6 @@
 //! One event of the log by its position: where a claim-check in the stream points to.
 
+use crate::parameters::as_tenant;
 use crate::routes::{Api, fault, unreadable};
 use ::web::{Caller, Problem, code};
 use actix_web::http::header::{CACHE_CONTROL, VARY};
@@ -12,7 +13,7 @@ const EVENT: &str = "
                'position', position, 'id', event_id, 'domain', domain, 'aggregate_type', aggregate_type,
                'aggregate_id', aggregate_id, 'sequence', sequence, 'event_type', event_type,
                'event_version', event_version, 'payload', payload, 'metadata', metadata, 'recorded_at', recorded_at)::text
-    from eventstore.events where position = ($2)[1]::bigint and tenant_id = $1";
+    from eventstore.events where position = $2 and tenant_id = t.tenant::uuid";
 
 /// The permission is that of the event's aggregate; what the caller may not see is not there.
 pub async fn event(
@@ -24,10 +25,9 @@ pub async fn event(
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no such event at {}", request.path()));
     let position: i64 = path.parse().map_err(|_| unknown())?;
     let _permit = api.admit(&caller).await?;
-    let row: Option<String> = sqlx::query_scalar("select * from projections.read_as($1, $2, $3)")
+    let row: Option<String> = sqlx::query_scalar(&as_tenant(EVENT))
         .bind(caller.tenant.0)
-        .bind(EVENT)
-        .bind(vec![position.to_string()])
+        .bind(position)
         .fetch_optional(api.pool())
         .await
         .map_err(|error| fault(&error))?;

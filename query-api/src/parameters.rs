@@ -106,15 +106,15 @@ impl ListQuery {
         Ok(Self { limit, filters, order, after, binding, others })
     }
 
-    /// The statement for `projections.read_as`, where $1 is the tenant and $2 the array of arguments. It asks for one row
-    /// more than the page holds, which says whether there is another page.
+    /// The statement that is read [`as_tenant`], where $2 is the array of arguments. It asks for one row more than the page
+    /// holds, which says whether there is another page.
     pub fn sql(&self, name: &str) -> (String, Vec<String>) {
         let mut arguments: Vec<String> = vec![];
         let mut argument = |value: &str, kind: Kind| {
             arguments.push(value.to_owned());
             format!("($2)[{}]::{}", arguments.len(), kind.sql())
         };
-        let mut conditions = vec!["r.tenant_id = $1".to_owned()];
+        let mut conditions = vec!["r.tenant_id = t.tenant::uuid".to_owned()];
         for (column, operator, kind, value) in &self.filters {
             conditions.push(format!("r.{column} {operator} {}", argument(value, *kind)));
         }
@@ -128,12 +128,12 @@ impl ListQuery {
             .iter()
             .map(|(c, descending, _)| format!("r.{c}{}", if *descending { " desc" } else { "" }))
             .collect();
-        let sql = format!(
+        let sql = as_tenant(&format!(
             "select row_to_json(r)::text from {name} r where {} order by {} limit {}",
             conditions.join(" and "),
             order.join(", "),
             self.limit + 1
-        );
+        ));
         (sql, arguments)
     }
 
@@ -145,6 +145,17 @@ impl ListQuery {
         });
         cursor::encode(&self.binding, values.collect())
     }
+}
+
+/// Reads as the tenant in $1, in one statement, so that nothing can run between setting the tenant and reading, and nothing
+/// outlives them. `select` names one column of text and compares with `t.tenant::uuid`; because of that it cannot run
+/// before the setting is made, and it gives its rows in its own order. A statement like any other, so that PostgreSQL keeps
+/// its plan, and takes its snapshot after its locks: a switch of tables is never half seen.
+pub(crate) fn as_tenant(select: &str) -> String {
+    format!(
+        "select found.row from pg_catalog.set_config('ubos.tenant_id', ($1::uuid)::text, true) t(tenant)
+         cross join lateral ({select}) found(row)"
+    )
 }
 
 fn after(

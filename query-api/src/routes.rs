@@ -68,9 +68,8 @@ async fn list(
     let query = ListQuery::parse(table, caller.tenant, pairs.into_inner())?;
     let _permit = api.admit(&caller).await?;
     let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()));
-    let mut rows: Vec<String> = sqlx::query_scalar("select * from projections.read_as($1, $2, $3)")
+    let mut rows: Vec<String> = sqlx::query_scalar(&sql)
         .bind(caller.tenant.0)
-        .bind(sql)
         .bind(arguments)
         .fetch_all(&api.pool)
         .await

@@ -19,10 +19,10 @@ pub enum Point {
     RelayAcknowledged,
     /// What the stream holds is known again after a loss; the cursor does not say so.
     RelayRewinding,
-    /// The rows of a batch are written, not committed; the checkpoint has not moved.
-    ProjectionWritten,
-    /// The checkpoint has moved with its rows, not committed.
+    /// The checkpoint has moved, not committed; the rows of its batch are not written.
     ProjectionAdvanced,
+    /// The rows of the batch are written too, not committed.
+    ProjectionWritten,
     /// Rows and checkpoint are committed; nobody has been told.
     ProjectionCommitted,
     /// The intake has noted what a batch of events means for runs, not committed.
@@ -51,8 +51,8 @@ pub const POINTS: [Point; 17] = [
     Point::RelaySent,
     Point::RelayAcknowledged,
     Point::RelayRewinding,
-    Point::ProjectionWritten,
     Point::ProjectionAdvanced,
+    Point::ProjectionWritten,
     Point::ProjectionCommitted,
     Point::IntakeNoted,
     Point::IntakeCommitted,

@@ -28,6 +28,8 @@ use uuid::Uuid;
 const WHAT: &str = "append to integrator, half load";
 const OURS: Series = Series::of(WHAT, "UBOS");
 const BARE: Series = Series::of(WHAT, "bare NOTIFY relay");
+const OURS_ANSWERED: Series = Series::of(WHAT, "UBOS, until answered");
+const BARE_ANSWERED: Series = Series::of(WHAT, "bare, until committed");
 
 /// Clients that are renamed.
 const CLIENTS: u64 = 1_000;
@@ -63,8 +65,11 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         ),
     );
     for _ in 0..plan.passes {
-        records.add(OURS, ours.at(half.max(1), plan.seconds).await);
-        records.add(BARE, bare.at(half.max(1), plan.seconds).await);
+        for (way, answered, arrived) in [(&ours, OURS_ANSWERED, OURS), (&bare, BARE_ANSWERED, BARE)] {
+            let (first, second) = way.at(half.max(1), plan.seconds).await;
+            records.add(answered, first);
+            records.add(arrived, second);
+        }
     }
     ours.stop.cancel();
     bare.stop.cancel();
@@ -102,8 +107,10 @@ impl Seen {
 }
 
 impl Way {
-    /// Appends and waits for the message; answers when it came.
-    fn deliver(&self) -> impl Fn(u64) -> BoxFuture<'static, Option<Instant>> + Send + Sync + Clone + 'static {
+    /// Appends and waits for the message; answers when the append was answered, and when the message came.
+    fn deliver(
+        &self,
+    ) -> impl Fn(u64) -> BoxFuture<'static, Option<(Instant, Instant)>> + Send + Sync + Clone + 'static {
         // No turn comes twice, so no name is "already so" and no late message is taken for another's.
         let first = self.runs.fetch_add(1, Ordering::Relaxed) * 10_000_000;
         let (append, seen) = (self.append.clone(), self.seen.clone());
@@ -113,7 +120,8 @@ impl Way {
                 if !sent.await {
                     return None;
                 }
-                tokio::time::timeout(GRACE, arrives).await.ok()?.ok()
+                let answered = Instant::now();
+                Some((answered, tokio::time::timeout(GRACE, arrives).await.ok()?.ok()?))
             })
         }
     }
@@ -130,13 +138,21 @@ impl Way {
         Ok(sample.value)
     }
 
-    async fn at(&self, per_second: u64, seconds: u64) -> Sample {
-        let deliver = self.deliver();
-        load::open(per_second, seconds, move |turn, due| {
-            let arrives = deliver(turn);
-            async move { Some(arrives.await?.duration_since(due)) }
+    /// How long appends took at this rate, and how long messages.
+    async fn at(&self, per_second: u64, seconds: u64) -> (Sample, Sample) {
+        let (deliver, appends) = (self.deliver(), Arc::new(Mutex::new(vec![])));
+        let noted = appends.clone();
+        let arrived = load::open(per_second, seconds, move |turn, due| {
+            let (arrives, noted) = (deliver(turn), noted.clone());
+            async move {
+                let (answered, arrived) = arrives.await?;
+                noted.lock().unwrap_or_else(PoisonError::into_inner).push(answered.duration_since(due));
+                Some(arrived.duration_since(due))
+            }
         })
-        .await
+        .await;
+        let appends = std::mem::take(&mut *appends.lock().unwrap_or_else(PoisonError::into_inner));
+        (Sample::timed(appends, Duration::from_secs(seconds), arrived.errors), arrived)
     }
 }
 
