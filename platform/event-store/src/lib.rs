@@ -3,6 +3,7 @@
 //! [`Store::execute`] is the only path a command takes; [`Log`] is the only path a reader takes.
 
 mod append;
+mod batch;
 mod bus;
 mod cache;
 mod cqrs;
