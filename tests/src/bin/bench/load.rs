@@ -81,11 +81,3 @@ where
     }
     Sample::timed(latencies, started.elapsed(), errors)
 }
-
-/// Processor time that this process has used.
-pub fn processor_time() -> Duration {
-    // Fields 14 and 15 in ticks of a hundredth of a second; the command's name in field 2 holds no space here.
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks: u64 = stat.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
-}

@@ -11,6 +11,7 @@ mod load;
 mod peers;
 mod plan;
 mod plots;
+mod processor;
 mod product;
 mod record;
 mod report;

@@ -2,7 +2,8 @@
 //!
 //! Load generators of general use take as much processor as what they measure, and here both share the cores.
 
-use crate::load::{self, processor_time};
+use crate::load;
+use crate::processor;
 use crate::record::Sample;
 use anyhow::{Context, Result, bail, ensure};
 use std::net::SocketAddr;
@@ -107,7 +108,7 @@ where
         open.push(Connection::open(servers[number % servers.len()]).await?);
     }
     let (request, turns) = (Arc::new(request), Arc::new(AtomicU64::new(0)));
-    let (started, used) = (Instant::now(), processor_time());
+    let (started, used) = (Instant::now(), processor::own_time());
     let end = started + Duration::from_secs(seconds);
     let clients = open.into_iter().map(|mut connection| {
         let (request, turns) = (request.clone(), turns.clone());
@@ -127,6 +128,6 @@ where
         })
     });
     let sample = load::gather(clients.collect(), started).await;
-    let client_cores = (processor_time() - used).as_secs_f64() / started.elapsed().as_secs_f64();
+    let client_cores = (processor::own_time() - used).as_secs_f64() / started.elapsed().as_secs_f64();
     Ok(Driven { sample, client_cores })
 }

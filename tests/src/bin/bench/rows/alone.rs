@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 const OURS: Series = Series::of("one command alone, in process", "UBOS");
 const HTTP: Series = Series::of("one command alone, over HTTP", "UBOS");
+const NOTHING: Series = Series::of("one answer with nothing behind it, over HTTP", "UBOS");
 const INSERT: Series = Series::of("one bare insert", "sqlx");
 
 /// The family.
@@ -52,12 +53,15 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         let ours = load::closed(1, seconds, turn).await;
         let pool = bare.clone();
         let limit = load::closed(1, seconds, move |turn| insert(pool.clone(), turn)).await;
+        let health = wire::get("/health", &token, "");
+        let nothing = wire::closed(&[api.address], 1, seconds, move |_| health.clone()).await?;
         let token = token.clone();
         let http = wire::closed(&[api.address], 1, seconds, move |turn| rename_request(&token, turn)).await?;
         if pass > 0 {
             records.add(OURS, ours);
             records.add(INSERT, limit);
             records.add(HTTP, http.sample);
+            records.add(NOTHING, nothing.sample);
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use super::rename_request;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::plan::Plan;
+use crate::processor::Used;
 use crate::product::Product;
 use crate::record::{Records, Series};
 use crate::seed::{SMALL, tenant};
@@ -49,11 +50,16 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
             caught_up(&superuser, roles).await?;
             let token = token.clone();
             let renames = move |turn| rename_request(&token, turn);
+            let before = Used::now(&superuser).await?;
             let driven = wire::closed(&[api.address], 64, seconds, renames).await?;
+            let used = Used::now(&superuser).await?.since(&before);
             behind = behind.max(lag(&superuser, roles).await?);
             running.into_iter().rev().try_for_each(|role| role.stop())?;
             if pass > 0 {
                 records.add(series, driven.sample);
+            }
+            if pass == plan.passes {
+                records.note(FAMILY.word, format!("Cores with {}, in the last pass: {used}.", series.who));
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::goal::Goal;
 use crate::load;
 use crate::peers;
 use crate::plan::Plan;
+use crate::processor::Used;
 use crate::product::Product;
 use crate::record::{Records, Sample, Series};
 use crate::seed::tenant;
@@ -78,11 +79,16 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         let seconds = if pass == 0 { 1 } else { plan.seconds };
         for at_once in [16, 64] {
             let (store, waiting) = (bus.store().clone(), finished.clone());
+            let before = Used::now(&limit).await?;
             let ours = load::closed(at_once, seconds, move |turn| {
                 let (store, waiting) = (store.clone(), waiting.clone());
                 async move { run(&store, &waiting, turn).await }
             });
             let ours = ours.await;
+            if pass == plan.passes {
+                let used = Used::now(&limit).await?.since(&before);
+                records.note(FAMILY.word, format!("Cores with {at_once} runs at once, in the last pass: {used}."));
+            }
             let connections = u32::try_from(at_once)?;
             let options = limit.connect_options().as_ref().clone().disable_statement_logging();
             let pool = PgPoolOptions::new().min_connections(connections).max_connections(connections);
