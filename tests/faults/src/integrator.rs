@@ -10,6 +10,7 @@ use futures::StreamExt;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -91,12 +92,18 @@ impl Integrator {
         let text = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
         let position: Option<i64> = text("ce-globalposition").and_then(|text| text.parse().ok());
         let digest = Sha256::digest(&message.payload);
+        // Whether it came before is no question of order: an event may come after one that follows it.
         let repeat = position.and_then(|position| {
             let mut short = [0; 8];
             short.copy_from_slice(&digest[..8]);
-            let known = *self.seen.entry(position).or_insert(short);
-            let newest = self.received.newest.fetch_max(position, Ordering::Relaxed);
-            (position <= newest).then_some(known == short)
+            self.received.newest.fetch_max(position, Ordering::Relaxed);
+            match self.seen.entry(position) {
+                Entry::Occupied(first) => Some(*first.get() == short),
+                Entry::Vacant(place) => {
+                    place.insert(short);
+                    None
+                }
+            }
         });
         self.received.messages.fetch_add(1, Ordering::Relaxed);
         if let Some(same) = repeat {

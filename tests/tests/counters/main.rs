@@ -12,7 +12,7 @@ use kernel::{Actor, TenantId, UserId};
 use projections::{Applied, Target, group};
 use proxy::{Counts, Proxy};
 use runtime::database::connect;
-use sqlx::PgPool;
+use sqlx::{Connection, PgPool};
 use std::sync::Arc;
 use std::time::Duration;
 use testing::TestDatabase;
@@ -154,6 +154,43 @@ async fn blocks(world: &World, store: &Store, client: Uuid) -> u64 {
         rename(store, client, number + 1).await;
     }
     (touched().await - before).unsigned_abs()
+}
+
+/// Copies of a role interleave, so what one asks of the other's events are many short ranges.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_have_written_is_read_without_the_rest_of_the_log() {
+    let world = World::new().await;
+    let store = world.store().await;
+    for page in 0..4 {
+        futures::future::join_all((0..500).map(|number| create(&store, page * 500 + number))).await;
+    }
+    let mut session = world.database.command().await.acquire().await.unwrap().detach();
+    // As if the log were so large that walking through it in its order looked better than going to each range.
+    sqlx::raw_sql("set random_page_cost = 1000; set seq_page_cost = 0; set cpu_operator_cost = 0")
+        .execute(&mut session)
+        .await
+        .unwrap();
+    let superuser = world.database.superuser().await;
+    let read = async || -> i64 {
+        let sql =
+            "select sum(seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables where relname like 'events\\_%'";
+        sqlx::query_scalar(sql).fetch_one(&superuser).await.unwrap()
+    };
+    let before = read().await;
+    let after: Vec<i64> = (0..100).map(|n| 10 * n).collect();
+    let up_to: Vec<i64> = after.iter().map(|position| position + 2).collect();
+    let found: i64 = sqlx::query_scalar("select count(*) from eventstore.written($1, $2)")
+        .bind(after)
+        .bind(up_to)
+        .fetch_one(&mut session)
+        .await
+        .unwrap();
+    assert_eq!(found, 200);
+    // A session counts for everybody when it ends.
+    session.close().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let read = read().await - before;
+    assert!((200..400).contains(&read), "{read} rows were looked at for 200 events");
 }
 
 #[tokio::test(flavor = "multi_thread")]
