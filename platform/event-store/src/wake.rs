@@ -12,7 +12,7 @@ use tokio::sync::watch;
 pub const CHANNEL: &str = "ubos_events";
 
 /// Pause between two NOTIFYs, so that a busy log costs a few hundred of them per second at most.
-const PAUSE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Waker(watch::Sender<i64>);

@@ -35,16 +35,20 @@ pub const FAMILY: Family = Family {
 };
 
 async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
-    let log = TestDatabase::create().await;
-    SMALL.log(&log.superuser().await).await?;
+    // Two logs, because what one process writes makes the other one load its streams again.
+    let (log, served) = (TestDatabase::create().await, TestDatabase::create().await);
+    for log in [&log, &served] {
+        SMALL.log(&log.superuser().await).await?;
+    }
     let bare = log.superuser().await;
     crate::limits::pgbench::prepare(&bare).await?;
     let store = Store::start(log.command().await, StoreOptions::default());
-    let product = Product::on(&log, &TestNats::new().url)?;
+    let product = Product::on(&served, &TestNats::new().url)?;
     let token = product.token(tenant(0))?;
     let api = product.start("command-api").await?;
     for pass in 0..=plan.passes {
-        let seconds = if pass == 0 { 1 } else { plan.seconds };
+        // The first pass, which does not count, gets to know the streams.
+        let seconds = plan.seconds;
         let ours = store.clone();
         let turn = move |turn| {
             let store = ours.clone();
