@@ -56,7 +56,8 @@ pub fn own_time() -> Duration {
     time_of("/proc/self/stat")
 }
 
-/// User and system time of a process; nothing of one that has ended.
+/// User and system time of a process; nothing of one that has ended since it was listed, which then counts as little as one
+/// that ended before.
 fn time_of(stat: &str) -> Duration {
     let stat = std::fs::read_to_string(stat).unwrap_or_default();
     // The command's name, in brackets, may hold spaces. After it, user and system time are fields 12 and 13.
