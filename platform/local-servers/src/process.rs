@@ -199,12 +199,18 @@ pub(crate) fn kill_all(processes: &[(u32, u64)]) -> Result<()> {
 
 /// The shell's own `kill`, because the standard library sends only SIGKILL and only to children of this very run.
 pub(crate) fn send(signal: &str, pids: &[u32]) -> Result<()> {
-    let pids = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
-    let status = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pids}")).stderr(Stdio::null()).status()?;
-    if !status.success() && pids.split(' ').any(|pid| Path::new("/proc").join(pid).exists()) {
-        bail!("signal {signal} could not be sent to {pids}");
+    let listed = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    let status = Command::new("sh").arg("-c").arg(format!("kill -{signal} {listed}")).stderr(Stdio::null()).status()?;
+    if status.success() {
+        return Ok(());
     }
-    Ok(())
+    // One that has ended meanwhile makes it fail for all that it says, though the others got theirs.
+    let left: Vec<u32> = pids.iter().copied().filter(|pid| Stat::of(*pid).is_some()).collect();
+    match left.len() {
+        0 => Ok(()),
+        some if some < pids.len() => send(signal, &left),
+        _ => bail!("signal {signal} could not be sent to {listed}"),
+    }
 }
 
 /// The last lines of a log, for an error message.
@@ -228,5 +234,19 @@ impl Stat {
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let state = fields.first()?.chars().next()?;
         Some(Self { state, parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_has_ended_keeps_no_signal_from_the_others() {
+        let mut ended = Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        let mut alive = Command::new("sleep").arg("60").spawn().unwrap();
+        send("TERM", &[ended.id(), alive.id()]).unwrap();
+        assert!(!alive.wait().unwrap().success());
     }
 }
