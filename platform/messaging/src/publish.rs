@@ -302,8 +302,10 @@ impl<'a> Publisher<'a> {
                 Some(read) = &mut reading, if is_reading => {
                     let read = read?.context("reading the log")?;
                     is_reading = false;
-                    caught_up = read.is_empty();
+                    let nothing_new = read.is_empty();
                     read_to = read.last().map_or(read_to, |event| event.position);
+                    // Whoever hears how far the log goes need not read on to find its end.
+                    caught_up = nothing_new || self.wake.newest().is_some_and(|newest| newest <= read_to);
                     page.extend(read);
                 }
                 Some((position, ack)) = flight.next(), if !flight.is_empty() => {
@@ -319,7 +321,9 @@ impl<'a> Publisher<'a> {
                     }
                     self.links.acked.send_replace((self.cursor.position, self.cursor.stream_sequence));
                 }
-                _ = self.wake.wait(POLL_EVERY), if caught_up => caught_up = false,
+                newest = self.wake.wait(POLL_EVERY), if caught_up => {
+                    caught_up = newest.is_some_and(|newest| newest <= read_to);
+                }
                 _ = verify.tick(), if flight.is_empty() && page.is_empty() => {
                     let (_, state) = stream::ensure(&self.context, &self.options.stream).await?;
                     let known = (self.cursor.stream_created, self.cursor.stream_sequence);

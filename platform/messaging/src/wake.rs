@@ -46,6 +46,11 @@ impl Wake {
             Ok(Err(_)) | Err(_) => None,
         }
     }
+
+    /// The newest position that was heard of, if any; others may have been missed.
+    pub fn newest(&self) -> Option<i64> {
+        *self.receiver.borrow()
+    }
 }
 
 async fn listen(pool: &PgPool, sender: &watch::Sender<Option<i64>>) -> Result<(), sqlx::Error> {
