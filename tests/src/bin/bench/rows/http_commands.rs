@@ -5,6 +5,7 @@ use crate::family::Family;
 use crate::goal::Goal;
 use crate::limits::postgres_es::PostgresEs;
 use crate::plan::Plan;
+use crate::processor::Used;
 use crate::product::Product;
 use crate::record::{Records, Series};
 use crate::seed::{SMALL, tenant};
@@ -43,7 +44,8 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     let nats = TestNats::new();
     // Two copies have their own log: what one copy alone wrote to it meanwhile would make the other forget its states.
     let (alone, shared) = (TestDatabase::create().await, TestDatabase::create().await);
-    SMALL.log(&alone.superuser().await).await?;
+    let superuser = alone.superuser().await;
+    SMALL.log(&superuser).await?;
     SMALL.log(&shared.superuser().await).await?;
     let (one, two) = (Product::on(&alone, &nats.url)?, Product::on(&shared, &nats.url)?);
     // The first token makes the keys that command-api reads.
@@ -58,14 +60,20 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         wire::closed(servers, 256, WARM_UP_SECONDS, move |turn| rename_request(&token, turn)).await?;
     }
     stock.run(64, 1).await;
-    for _ in 0..plan.passes {
+    for pass in 1..=plan.passes {
         for at_once in [64, 256] {
             for (series, token, servers) in &competitors {
                 let token = token.clone();
                 let request = move |turn| rename_request(&token, turn);
+                let before = Used::now(&superuser).await?;
                 let driven = wire::closed(servers, at_once, plan.seconds, request).await?;
+                let used = Used::now(&superuser).await?.since(&before);
                 client_cores = client_cores.max(driven.client_cores);
                 records.add(series.at(at_once), driven.sample);
+                if pass == plan.passes {
+                    let note = format!("Cores with {}, {at_once} at once, in the last pass: {used}.", series.who);
+                    records.note(FAMILY.word, note);
+                }
             }
             records.add(STOCK.at(at_once), stock.run(at_once, plan.seconds).await);
         }
