@@ -135,3 +135,14 @@ def integrator(evidence: Evidence, finding: Finding) -> None:
         finding.check(event.id in ids[event.position], "position", event.position, "was never received")
         if not evidence.injected(*STRANGERS):
             finding.check(len(bodies[event.position]) <= 1, "position", event.position, "came with several bodies")
+
+
+@invariant("N5", "a durable consumer received every event")
+def durable(evidence: Evidence, finding: Finding) -> None:
+    if not evidence.has("durable.json"):
+        return finding.skip("no durable consumer listened")
+    received = {position for first, last in evidence.json("durable.json")["received"] for position in range(first, last + 1)}
+    after = starts_after(evidence)
+    for event in evidence.events:
+        if event.position > after:
+            finding.check(event.position in received, "position", event.position, "was never received")

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A stream that says nothing for so long may have been replaced by another one of the same name.
-const SILENCE: Duration = Duration::from_secs(5);
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 /// Repeats that are written down in full; beyond that they are compared with what came first, and written if they differ.
 const REPEATS_WRITTEN_MAX: u64 = 200_000;
 
@@ -46,6 +46,15 @@ pub async fn follow(url: String, stream: String, evidence: Arc<Evidence>, receiv
     }
 }
 
+/// Whoever reaches one of the servers is connected.
+pub(crate) async fn connect(url: &str, name: &str) -> Result<async_nats::Client> {
+    let servers: Vec<async_nats::ServerAddr> =
+        url.split(',').map(|url| url.parse()).collect::<Result<_, _>>().context("a NATS URL")?;
+    let login = servers.first().and_then(|s| Some((s.username()?.to_owned(), s.password()?.to_owned())));
+    let (user, password) = login.context("the URL has a password")?;
+    Ok(async_nats::ConnectOptions::new().user_and_password(user, password).name(name).connect(servers).await?)
+}
+
 struct Integrator {
     evidence: Arc<Evidence>,
     received: Arc<Received>,
@@ -57,13 +66,7 @@ struct Integrator {
 
 impl Integrator {
     async fn connection(&mut self, url: &str, name: &str) -> Result<()> {
-        let servers: Vec<async_nats::ServerAddr> =
-            url.split(',').map(|url| url.parse()).collect::<Result<_, _>>().context("a NATS URL")?;
-        let login = servers.first().and_then(|s| Some((s.username()?.to_owned(), s.password()?.to_owned())));
-        let (user, password) = login.context("the URL has a password")?;
-        let options = async_nats::ConnectOptions::new().user_and_password(user, password).name("integrator");
-        let client = options.connect(servers).await?;
-        let context = jetstream::new(client);
+        let context = jetstream::new(connect(url, "integrator").await?);
         loop {
             let stream = context.get_stream(name).await?;
             let info = stream.cached_info();

@@ -6,6 +6,7 @@
 
 mod converge;
 mod copies;
+mod durable;
 mod evidence;
 mod inject;
 mod integrator;

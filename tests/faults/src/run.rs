@@ -2,6 +2,7 @@
 
 use crate::converge::converge;
 use crate::copies::{self, Copies, operate, operator};
+use crate::durable::Durable;
 use crate::evidence::{Evidence, rounded};
 use crate::inject::{self, Injector, Locks};
 use crate::integrator;
@@ -156,7 +157,9 @@ async fn attack(
     let received = Arc::new(integrator::Received::default());
     let nats_url = servers.nats_url(&servers.nats_ports);
     let follower = integrator::follow(nats_url.clone(), "EVENTS".to_owned(), evidence.clone(), received.clone());
-    let follower = tokio::spawn(follower);
+    let durable = Arc::new(Durable::default());
+    let followers =
+        [tokio::spawn(follower), tokio::spawn(durable.clone().follow(nats_url.clone(), "EVENTS".to_owned()))];
     let keeper = tokio::spawn(copies.clone().keep(evidence.clone()));
     let wire = wire(&evidence, copies.ports("command-api"), copies.ports("query-api"))?;
     let clients = clients(tokens, &wire);
@@ -198,13 +201,15 @@ async fn attack(
             (false, CONVERGE.as_secs_f64())
         }
     };
-    // What the consumer outside has not taken yet.
+    // What the consumers outside have not taken yet.
     let settled = Instant::now();
     let head: i64 = sqlx::query_scalar("select position from eventstore.head").fetch_one(&pool).await?;
-    while received.newest.load(Ordering::Relaxed) < head && settled.elapsed() < Duration::from_secs(30) {
+    let all_taken = || received.newest.load(Ordering::Relaxed).min(durable.newest()) >= head;
+    while !all_taken() && settled.elapsed() < Duration::from_secs(30) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    follower.abort();
+    followers.iter().for_each(tokio::task::JoinHandle::abort);
+    durable.write(&evidence.folder)?;
     println!("{:8.1} verifying", evidence.now());
     let (verify, verified) = operator(servers, ubos, &["verify", "--wait-seconds", "60"]).await?;
     std::fs::write(evidence.folder.join("verify.txt"), &verified)?;

@@ -125,6 +125,7 @@ def files() -> dict[str, Any]:
              "sha256": hashlib.sha256(json.dumps(row["payload"]).encode()).hexdigest()}
             for row in events
         ],
+        "durable.json": {"received": [[1, 3], [4, len(events)]]},
         "log/events.jsonl": events,
         "log/streams.jsonl": list(streams.values()),
         "log/head.jsonl": [{"shard": 0, "position": len(events)}],

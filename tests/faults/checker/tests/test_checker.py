@@ -107,6 +107,7 @@ SPOILT = [
         ack_floor={"stream_seq": 99})),
     ("N4", "an integrator missed an event", drop(INTEGRATOR, 2)),
     ("N4", "an integrator got two bodies for one event", again(INTEGRATOR, 2, sha256="other")),
+    ("N5", "a durable consumer missed an event", lambda files: files["durable.json"]["received"][1].__setitem__(0, 5)),
     ("P1", "a row shows an old name", put("read/crm.clients.jsonl", 0, name="c1/000001")),
     ("P1", "a row is missing", drop("read/crm.contacts.jsonl", 0)),
     ("P1", "a row is of nobody", again("read/crm.clients.jsonl", 0, id=sample.uid(0x999))),

@@ -1,0 +1,95 @@
+//! A consumer outside of the product that leaves it to JetStream to remember how far it is.
+
+use crate::integrator::{SILENCE, connect};
+use anyhow::Result;
+use async_nats::jetstream;
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::AckPolicy;
+use async_nats::jetstream::consumer::pull::Config;
+use futures::StreamExt;
+use parking_lot::Mutex;
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What it is called.
+const NAME: &str = "durable";
+/// Messages that are acknowledged together, at most.
+const TOGETHER: usize = 100;
+/// What came is acknowledged when nothing more has come for so long.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Which positions it has received.
+#[derive(Debug, Default)]
+pub struct Durable(Mutex<Vec<bool>>);
+
+impl Durable {
+    /// Follows the stream for ever.
+    pub async fn follow(self: Arc<Self>, url: String, stream: String) {
+        loop {
+            // Whatever ended it, the consumer remembers where to go on; the other integrator says what was wrong.
+            drop(self.connection(&url, &stream).await);
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    async fn connection(&self, url: &str, name: &str) -> Result<()> {
+        let context = jetstream::new(connect(url, NAME).await?);
+        loop {
+            let config = Config {
+                durable_name: Some(NAME.to_owned()),
+                ack_policy: AckPolicy::All,
+                ack_wait: Duration::from_secs(5),
+                ..Config::default()
+            };
+            let consumer = context.get_stream(name).await?.get_or_create_consumer(NAME, config).await?;
+            let mut messages = consumer.messages().await?;
+            let (mut pending, mut last): (usize, Option<Message>) = (0, None);
+            let mut heard = Instant::now();
+            while heard.elapsed() < SILENCE {
+                if let Ok(message) = tokio::time::timeout(PAUSE, messages.next()).await {
+                    let Some(message) = message.transpose()? else { break };
+                    self.take(&message);
+                    (pending, last, heard) = (pending + 1, Some(message), Instant::now());
+                    if pending < TOGETHER {
+                        continue;
+                    }
+                }
+                if let Some(message) = last.take() {
+                    message.ack().await.map_err(|error| anyhow::anyhow!(error))?;
+                }
+                pending = 0;
+            }
+        }
+    }
+
+    fn take(&self, message: &Message) {
+        let position = message.headers.as_ref().and_then(|headers| headers.get("ce-globalposition"));
+        let Some(position) = position.and_then(|text| text.as_str().parse::<usize>().ok()) else { return };
+        let mut taken = self.0.lock();
+        if taken.len() <= position {
+            taken.resize(position + 1, false);
+        }
+        if let Some(place) = taken.get_mut(position) {
+            *place = true;
+        }
+    }
+
+    /// The newest position that it has received.
+    pub fn newest(&self) -> i64 {
+        i64::try_from(self.0.lock().len()).unwrap_or(i64::MAX) - 1
+    }
+
+    /// Writes the positions that it has received, as ranges from first to last.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let mut ranges: Vec<(usize, usize)> = vec![];
+        for (position, _) in self.0.lock().iter().enumerate().filter(|(_, taken)| **taken) {
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == position => *last = position,
+                _ => ranges.push((position, position)),
+            }
+        }
+        Ok(std::fs::write(folder.join("durable.json"), json!({ "received": ranges }).to_string())?)
+    }
+}
