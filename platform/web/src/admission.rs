@@ -7,12 +7,14 @@
 //! in work goes first, and a full queue makes room for a firm that has little in it at the cost of the one that has most: a
 //! noisy firm sheds its own requests.
 
+mod pressure;
 mod state;
 
 use crate::problem::{Problem, code};
 use kernel::TenantId;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use parking_lot::Mutex;
+use pressure::Pressure;
 use state::{State, Turn};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +49,7 @@ struct Inside {
     state: State<oneshot::Sender<Called>>,
     /// The queue has been full, and not empty since.
     overloaded: bool,
+    pressure: Pressure,
 }
 
 /// Registered once, because a look-up by name for every request costs more than the admission itself.
@@ -86,7 +89,8 @@ impl Admission {
             shed_late: shed("waited_too_long"),
         };
         let state = State::new(settings.in_flight_max, settings.waiting_max);
-        Self(Arc::new(Shared { settings, inside: Mutex::new(Inside { state, overloaded: false }), metrics }))
+        let inside = Mutex::new(Inside { state, overloaded: false, pressure: Pressure::new() });
+        Self(Arc::new(Shared { settings, inside, metrics }))
     }
 
     /// Waits for the turn of `tenant`; the permit goes with the work, not with the connection.
@@ -96,7 +100,7 @@ impl Admission {
         let shared = &self.0;
         let (number, called, wait_max) = match shared.arrive(tenant) {
             Arrival::In(permit) => return Ok(permit),
-            Arrival::Shed => return Err(shed(&shared.metrics.shed_full)),
+            Arrival::Shed => return Err(shared.shed(&shared.metrics.shed_full)),
             Arrival::Waits { number, called, wait_max } => (number, called, wait_max),
         };
         let place = Place { shared, tenant, number };
@@ -108,8 +112,8 @@ impl Admission {
                 shared.metrics.waited.record(since.elapsed());
                 Ok(permit)
             }
-            Ok(Ok(Called::Out) | Err(_)) => Err(shed(&shared.metrics.shed_displaced)),
-            Err(_) => Err(shed(&shared.metrics.shed_late)),
+            Ok(Ok(Called::Out) | Err(_)) => Err(shared.shed(&shared.metrics.shed_displaced)),
+            Err(_) => Err(shared.shed(&shared.metrics.shed_late)),
         }
     }
 
@@ -132,6 +136,9 @@ impl Shared {
         let turn = inside.state.arrive(tenant, oneshot::channel::<Called>);
         inside.overloaded |= matches!(turn, Turn::Full | Turn::Waits { displaced: Some(_), .. });
         let overloaded = self.changed(&mut inside);
+        if matches!(turn, Turn::Now) {
+            inside.pressure.taken_in();
+        }
         drop(inside);
         match turn {
             Turn::Now => Arrival::In(self.permit(tenant)),
@@ -154,6 +161,9 @@ impl Shared {
             let mut inside = self.inside.lock();
             let next = inside.state.leave(tenant);
             self.changed(&mut inside);
+            if next.is_some() {
+                inside.pressure.taken_in();
+            }
             drop(inside);
             let Some((next, sender)) = next else { return };
             let Err(Called::In(mut permit)) = sender.send(Called::In(self.permit(next))) else { return };
@@ -165,6 +175,15 @@ impl Shared {
 
     fn permit(self: &Arc<Self>, tenant: TenantId) -> Permit {
         Permit { shared: Some(self.clone()), tenant }
+    }
+
+    /// The answer to a request that is turned away, the later the more are.
+    fn shed(&self, counter: &Counter) -> Problem {
+        counter.increment(1);
+        let after = self.inside.lock().pressure.turned_away();
+        // Spread, so that those who were turned away together do not come back together.
+        let after = rand::random_range(after..2 * after);
+        Problem::new(&code::OVERLOADED, "nothing was done; repeat after Retry-After").after(after)
     }
 
     /// Keeps what follows from who is in work and who waits; is more wanted than can be done?
@@ -204,11 +223,6 @@ impl Drop for Place<'_> {
         inside.state.give_up(self.tenant, self.number);
         self.shared.changed(&mut inside);
     }
-}
-
-fn shed(counter: &Counter) -> Problem {
-    counter.increment(1);
-    Problem::new(&code::OVERLOADED, "nothing was done; repeat in a moment")
 }
 
 #[cfg(test)]

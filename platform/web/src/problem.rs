@@ -76,13 +76,16 @@ struct Occurrence {
     detail: String,
     errors: Vec<FieldError>,
     extra: serde_json::Map<String, Value>,
+    /// Seconds after which to repeat what can be repeated.
+    after: u32,
 }
 
 impl Problem {
     /// A problem of this kind; `detail` says what happened here and what was expected.
     pub fn new(kind: &'static ProblemCode, detail: impl Into<String>) -> Self {
         let code = Cow::Borrowed(kind.code);
-        Self(Box::new(Occurrence { kind, code, detail: detail.into(), errors: vec![], extra: serde_json::Map::new() }))
+        let (detail, errors, extra) = (detail.into(), vec![], serde_json::Map::new());
+        Self(Box::new(Occurrence { kind, code, detail, errors, extra, after: 1 }))
     }
 
     /// A narrower code than the kind's: a rejection's, a claim's.
@@ -100,6 +103,12 @@ impl Problem {
     /// Another member of the problem object.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.extra.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Says to repeat no sooner than so many seconds from now, instead of one.
+    pub fn after(mut self, seconds: u32) -> Self {
+        self.0.after = seconds;
         self
     }
 
@@ -160,7 +169,7 @@ impl ResponseError for Problem {
             response.force_close();
         }
         if self.0.kind.retryable {
-            response.insert_header((RETRY_AFTER, "1"));
+            response.insert_header((RETRY_AFTER, self.0.after));
         }
         response.body(self.body().to_string())
     }

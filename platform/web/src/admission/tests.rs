@@ -167,6 +167,35 @@ async fn what_is_shed_is_told_when_to_come_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_more_are_turned_away_the_later_they_are_told_to_come() {
+    let admission = admission(1, 0);
+    let after = async || {
+        let problem = admission.admit(firm(NOISY)).await.unwrap_err();
+        let response = problem.error_response();
+        response.headers().get("retry-after").unwrap().to_str().unwrap().parse::<u32>().unwrap()
+    };
+    let held = admission.admit(firm(NOISY)).await.unwrap();
+    let mut told = vec![];
+    for _ in 0..9 {
+        told.push(after().await);
+    }
+    // For the one that was taken in, so many were turned away; and spread over as long again.
+    assert!(told.iter().zip(1..).all(|(told, away)| (away..2 * away).contains(told)), "{told:?}");
+    for _ in 0..100 {
+        assert!(after().await < 2 * pressure::SECONDS_MAX);
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(after().await >= pressure::SECONDS_MAX, "the second before counts too");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(after().await, 1, "what was longer ago does not");
+    drop(held);
+    drop(admission.admit(firm(NOISY)).await.unwrap());
+    drop(admission.admit(firm(NOISY)).await.unwrap());
+    let _held = admission.admit(firm(NOISY)).await.unwrap();
+    assert_eq!((after().await, after().await), (1, 1), "as many were taken in");
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_waits_too_long_is_shed_and_leaves_no_trace() {
     let admission = admission(1, 5);
     let held = admission.admit(firm(NOISY)).await.unwrap();

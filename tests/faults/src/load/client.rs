@@ -13,7 +13,7 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it waits for one answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
-/// No pause between two tries is longer.
+/// No pause between two tries is longer, unless the answer asks for it.
 const PAUSE_MAX: Duration = Duration::from_millis(1_500);
 
 /// What all clients share.
@@ -180,9 +180,9 @@ impl Client {
             if Instant::now() > deadline || self.wire.closing.load(Ordering::Relaxed) {
                 break;
             }
-            let wait = retry_after.unwrap_or(pause).min(PAUSE_MAX);
-            // Full jitter, so that those who were turned away together do not come back together.
-            tokio::time::sleep(wait.mul_f64(rand::random_range(0.5..1.0))).await;
+            // Jitter, so that those who were turned away together do not come back together.
+            let pause_now = pause.mul_f64(rand::random_range(0.5..1.0));
+            tokio::time::sleep(retry_after.map_or(pause_now, |after| after + pause_now)).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
         Outcome::Unknown
