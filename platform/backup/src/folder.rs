@@ -1,12 +1,13 @@
 //! A backup folder: base backups, the write-ahead log, and what is known about them.
 
-use crate::tools::{Tools, run};
+use crate::tools::{Tools, is_root, run};
 use crate::wal::{Archive, Lsn};
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
@@ -76,7 +77,7 @@ pub struct Restorable {
 impl fmt::Display for Restorable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Backup { label, end, bytes, postgres_version, .. } = &self.backup;
-        let until = self.until.unwrap_or(end.at);
+        let until = self.until.map_or(end.at, |until| until.max(end.at));
         let (from, until) = (end.at.format("%F %T%.6fZ"), until.format("%F %T%.6fZ"));
         write!(f, "{label}  {:>7.1} MB  PostgreSQL {postgres_version}  ", *bytes as f64 / 1e6)?;
         write!(f, "from position {} ({from}) to {until}", end.position)?;
@@ -103,10 +104,18 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes what is missing of it.
+    /// Makes what is missing of it. What root makes belongs to whom the folder belongs to: the server writes into it.
     pub fn make(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root).with_context(|| format!("making {}", root.display()))?;
+        let owner = fs::metadata(root)?;
         for folder in ["base", "wal"] {
-            fs::create_dir_all(root.join(folder)).with_context(|| format!("making {}", root.join(folder).display()))?;
+            let folder = root.join(folder);
+            if !folder.is_dir() {
+                fs::create_dir(&folder).with_context(|| format!("making {}", folder.display()))?;
+                if is_root() {
+                    chown(&folder, Some(owner.uid()), Some(owner.gid()))?;
+                }
+            }
         }
         Self::open(root)
     }
@@ -266,4 +275,23 @@ fn read(folder: &Path) -> Result<Backup> {
     let text = fs::read(&record)
         .with_context(|| format!("base backup {} is incomplete: {RECORD} is missing", folder.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("reading {}", record.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_may_write_into_what_root_makes() {
+        const SERVER: u32 = 65_534;
+        let root = std::env::temp_dir().join(format!("ubos-backup-folder-{}", std::process::id()));
+        fs::create_dir(&root).unwrap();
+        let owner = if is_root() { SERVER } else { fs::metadata(&root).unwrap().uid() };
+        chown(&root, Some(owner), None).unwrap();
+        let folder = Folder::make(&root).unwrap();
+        assert_eq!(fs::metadata(folder.wal()).unwrap().uid(), owner);
+        // What is there already stays whose it is.
+        Folder::make(&root).unwrap();
+        fs::remove_dir_all(root).unwrap();
+    }
 }

@@ -22,9 +22,7 @@ impl Tools {
         for program in ["pg_basebackup", "pg_verifybackup", "pg_archivecleanup"] {
             ensure!(bin.join(program).is_file(), "{program} is not in {}", bin.display());
         }
-        // The owner of our own entry in /proc is our effective user.
-        let is_root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
-        let account = if is_root { Some(ids(account)?) } else { None };
+        let account = if is_root() { Some(ids(account)?) } else { None };
         Ok(Self { bin, account })
     }
 
@@ -67,6 +65,12 @@ impl Tools {
         let number = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         Ok(number.and_then(|number| number.split('.').next()).unwrap_or_default().to_owned())
     }
+}
+
+/// Do we run as root?
+pub(crate) fn is_root() -> bool {
+    // The owner of our own entry in /proc is our effective user.
+    fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
 }
 
 /// Runs a command to its end; its complaint if it fails.
