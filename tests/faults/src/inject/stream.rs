@@ -52,14 +52,12 @@ impl Injector {
         let head = crate::converge::lag(&self.pool).await?.head;
         done.note("log_ended_at", head);
         let patience = NOTICE_PATIENCE + Duration::from_secs(u64::try_from(head / FILLED_PER_SECOND)?);
-        // The fault itself is over: what is measured from now on is not measured beside it.
-        self.active.fetch_sub(1, Ordering::SeqCst);
+        // It counts as going on until then: filling a stream again takes what processor there is.
         let mut healed = false;
         while !healed && since.elapsed() < patience {
             tokio::time::sleep(Duration::from_millis(100)).await;
             healed = self.is_in_stream(head).await.unwrap_or(false);
         }
-        self.active.fetch_add(1, Ordering::SeqCst);
         ensure!(healed, "the stream does not hold position {head} after {patience:?}");
         done.note("healed_seconds", since.elapsed().as_secs_f64());
         done.recovered = Some(self.evidence.now());
