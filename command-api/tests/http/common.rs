@@ -14,6 +14,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tempfile::NamedTempFile;
 use testing::TestDatabase;
 use uuid::Uuid;
 
@@ -68,10 +69,10 @@ impl Service {
         let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("the same key");
         let x = BASE64.encode(pair.public_key().as_ref());
         let jwks = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "test", "use": "sig", "alg": "EdDSA", "x": x }] });
-        let file = std::env::temp_dir().join(format!("ubos-jwks-{}.json", Uuid::now_v7()));
-        std::fs::write(&file, jwks.to_string()).expect("a file");
+        let file = NamedTempFile::new().expect("a file");
+        std::fs::write(&file, jwks.to_string()).expect("a file with the keys");
         let settings = VerifierSettings {
-            jwks: file.display().to_string(),
+            jwks: file.path().display().to_string(),
             refresh: Duration::from_secs(300),
             issuer: "https://id.example".into(),
             audience: "ubos".into(),

@@ -1,6 +1,6 @@
 //! A consumer outside of the product that leaves it to JetStream to remember how far it is.
 
-use crate::integrator::{SILENCE, connect};
+use crate::integrator::{SILENCE, connect, position};
 use anyhow::Result;
 use async_nats::jetstream;
 use async_nats::jetstream::Message;
@@ -65,8 +65,8 @@ impl Durable {
     }
 
     fn take(&self, message: &Message) {
-        let position = message.headers.as_ref().and_then(|headers| headers.get("ce-globalposition"));
-        let Some(position) = position.and_then(|text| text.as_str().parse::<usize>().ok()) else { return };
+        let position = message.headers.as_ref().and_then(position);
+        let Some(position) = position.and_then(|position| usize::try_from(position).ok()) else { return };
         let mut taken = self.0.lock();
         if taken.len() <= position {
             taken.resize(position + 1, false);

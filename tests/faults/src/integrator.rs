@@ -20,6 +20,14 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 /// Repeats that are written down in full; beyond that they are compared with what came first, and written if they differ.
 const REPEATS_WRITTEN_MAX: u64 = 200_000;
 
+/// The header that says which event of the log a message brings.
+pub(crate) const POSITION: &str = "ce-globalposition";
+
+/// The position that a message names, if it does.
+pub(crate) fn position(headers: &HeaderMap) -> Option<i64> {
+    headers.get(POSITION)?.as_str().parse().ok()
+}
+
 /// What it has received.
 #[derive(Debug, Default)]
 pub struct Received {
@@ -93,7 +101,7 @@ impl Integrator {
         let empty = HeaderMap::new();
         let headers = message.headers.as_ref().unwrap_or(&empty);
         let text = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
-        let position: Option<i64> = text("ce-globalposition").and_then(|text| text.parse().ok());
+        let position = position(headers);
         let digest = Sha256::digest(&message.payload);
         // Whether it came before is no question of order: an event may come after one that follows it.
         let repeat = position.and_then(|position| {

@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use tempfile::{NamedTempFile, TempPath};
 use uuid::Uuid;
 
 struct Issuer {
@@ -48,10 +49,10 @@ fn with(name: &str, value: Value) -> Value {
     claims
 }
 
-fn file(keys: &[Value]) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("ubos-jwks-{}.json", Uuid::now_v7()));
-    std::fs::write(&path, json!({ "keys": keys }).to_string()).unwrap();
-    path
+fn file(keys: &[Value]) -> TempPath {
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(&file, json!({ "keys": keys }).to_string()).unwrap();
+    file.into_temp_path()
 }
 
 async fn verifier(jwks: &Path, refresh: Duration) -> Verifier {

@@ -2,6 +2,7 @@
 
 use super::{Done, Injector, blocking};
 use crate::copies::operator;
+use crate::integrator::{self, POSITION};
 use anyhow::{Context as _, Result, ensure};
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::Stream;
@@ -73,8 +74,7 @@ impl Injector {
             return Ok(false);
         }
         let message = stream.get_raw_message(last).await?;
-        let newest = message.headers.get("ce-globalposition").and_then(|value| value.as_str().parse::<i64>().ok());
-        Ok(newest.is_some_and(|newest| newest >= position))
+        Ok(integrator::position(&message.headers).is_some_and(|newest| newest >= position))
     }
 
     /// Every node is put back to what its store was a while ago, as a disk that lost its last writes would be.
@@ -168,8 +168,8 @@ impl Injector {
         let own = without(without(model.headers, "Nats-Msg-Id"), "Nats-Expected-Last-Sequence");
         let mut stranger = without(own.clone(), "Ubos-Log");
         stranger.insert("Ubos-Log", uuid::Uuid::now_v7().to_string().as_str());
-        let mut nowhere = without(own.clone(), "ce-globalposition");
-        nowhere.insert("ce-globalposition", "not a number");
+        let mut nowhere = without(own.clone(), POSITION);
+        nowhere.insert(POSITION, "not a number");
         let mut unreadable = without(own, "ce-time");
         unreadable.insert("ce-time", "yesterday");
         let poisons = [
