@@ -28,7 +28,7 @@ async fn a_command_answers_id_version_and_position() {
     assert_eq!((added.id, added.version, added.position, added.created), (opened.id, 2, 2, false));
     let events = Log::new(database.worker().await).read(0, 10).await.unwrap();
     assert_eq!(events.iter().map(|e| e.event_type.as_str()).collect::<Vec<_>>(), ["tally.opened", "tally.added"]);
-    assert_eq!(events[1].payload.get(), r#"{"amount": 5}"#);
+    assert_eq!(events[1].payload.get(), r#"{"amount":5}"#);
     assert_sound(&database.owner().await).await;
 }
 

@@ -182,7 +182,7 @@ pub async fn append(owner: &PgPool, count: i64, payload: &str) -> i64 {
     sqlx::query(
         "insert into eventstore.events
          select $2 - $1 + n, gen_random_uuid(), '00000000-0000-0000-0000-0000007e4a47', 'crm', 'crm.client',
-                gen_random_uuid(), 1, 'client.created', 2, $3::jsonb, $4, clock_timestamp()
+                gen_random_uuid(), 1, 'client.created', 2, $3::json, $4, clock_timestamp()
          from generate_series(1, $1) n",
     )
     .bind(count)

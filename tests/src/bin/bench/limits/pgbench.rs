@@ -18,15 +18,15 @@ pub async fn prepare(superuser: &PgPool) -> Result<()> {
     for sql in [
         "create table events (position bigint generated always as identity, event_id uuid not null,
             tenant_id uuid not null, domain text not null, aggregate_type text not null, aggregate_id uuid not null,
-            sequence bigint not null, event_type text not null, event_version integer not null, payload jsonb not null,
-            metadata jsonb not null, recorded_at timestamptz not null default now(),
+            sequence bigint not null, event_type text not null, event_version integer not null, payload json not null,
+            metadata json not null, recorded_at timestamptz not null default now(),
             primary key (tenant_id, aggregate_id, sequence))",
         "create unique index on events (position)",
         "create table outbox (position bigint primary key)",
         "insert into events (event_id, tenant_id, domain, aggregate_type, aggregate_id, sequence, event_type,
             event_version, payload, metadata)
          select gen_random_uuid(), md5('t')::uuid, 'crm', 'crm.client', md5(s::text)::uuid, n, 'client.renamed', 1,
-            jsonb_build_object('name', 'Engines ' || s || ' for the ' || n || '. time'), '{}'
+            json_build_object('name', 'Engines ' || s || ' for the ' || n || '. time'), '{}'
          from generate_series(0, 19999) s, generate_series(1, 5) n",
         "vacuum analyze",
     ] {
@@ -37,7 +37,7 @@ pub async fn prepare(superuser: &PgPool) -> Result<()> {
 
 const COLUMNS: &str =
     "event_id, tenant_id, domain, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata";
-const METADATA: &str = "jsonb_build_object('actor', jsonb_build_object('kind', 'user', 'id', gen_random_uuid()), 'correlation_id', gen_random_uuid(), 'command', 'crm.client.rename')";
+const METADATA: &str = "json_build_object('actor', json_build_object('kind', 'user', 'id', gen_random_uuid()), 'correlation_id', gen_random_uuid(), 'command', 'crm.client.rename')";
 
 /// Loads a stream, then writes one event and its outbox row: two round trips.
 pub fn command() -> String {
@@ -45,7 +45,7 @@ pub fn command() -> String {
     format!(
         "\\set s random(0, 19999)
 select sequence, event_type, payload, metadata from events where {stream} order by sequence;
-with e as (insert into events ({COLUMNS}) select gen_random_uuid(), md5('t')::uuid, 'crm', 'crm.client', md5(:s::text)::uuid, coalesce(max(sequence), 0) + 1, 'client.renamed', 1, jsonb_build_object('name', 'Analytical Engines and Difference Engines, branch ' || :s || ', account ' || gen_random_uuid()), {METADATA} from events where {stream} on conflict do nothing returning position) insert into outbox select position from e;
+with e as (insert into events ({COLUMNS}) select gen_random_uuid(), md5('t')::uuid, 'crm', 'crm.client', md5(:s::text)::uuid, coalesce(max(sequence), 0) + 1, 'client.renamed', 1, json_build_object('name', 'Analytical Engines and Difference Engines, branch ' || :s || ', account ' || gen_random_uuid()), {METADATA} from events where {stream} on conflict do nothing returning position) insert into outbox select position from e;
 "
     )
 }
@@ -53,7 +53,7 @@ with e as (insert into events ({COLUMNS}) select gen_random_uuid(), md5('t')::uu
 /// Fifty events of fifty new streams in one statement.
 pub fn fifty() -> String {
     format!(
-        "insert into events ({COLUMNS}) select gen_random_uuid(), md5('t')::uuid, 'crm', 'crm.client', gen_random_uuid(), 1, 'client.created', 2, jsonb_build_object('name', 'Analytical Engines and Difference Engines, branch ' || g, 'kind', 'organisation'), {METADATA} from generate_series(1, 50) g;
+        "insert into events ({COLUMNS}) select gen_random_uuid(), md5('t')::uuid, 'crm', 'crm.client', gen_random_uuid(), 1, 'client.created', 2, json_build_object('name', 'Analytical Engines and Difference Engines, branch ' || g, 'kind', 'organisation'), {METADATA} from generate_series(1, 50) g;
 "
     )
 }
