@@ -19,6 +19,12 @@ use uuid::Uuid;
 /// How long a batch is tried again when the database is away, before its commands are answered "unavailable".
 const OUTAGE_SECONDS_MAX: u64 = 15;
 
+/// A batch that is smaller than this would hardly have grown while it waited for its turn.
+const TURN_COMMANDS_MIN: usize = 8;
+
+/// So many batches go without a turn after one that did not come.
+const TURNS_LEFT_OUT: u32 = 64;
+
 /// One decided command on its way into the log.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -88,6 +94,12 @@ pub(crate) struct Appender {
     foreign: mpsc::UnboundedSender<Foreign>,
     /// The log as this process knows it, 0 before its first append.
     seen: i64,
+    /// Whether others append at the same time, and enough comes that the next batch should wait for its turn.
+    wants_turn: bool,
+    /// Whether the connection has the turn.
+    has_turn: bool,
+    /// Batches that still go without one.
+    turns_left_out: u32,
 }
 
 impl Appender {
@@ -100,12 +112,29 @@ impl Appender {
     ) -> Self {
         let options = options.log_statements(tracing::log::LevelFilter::Off);
         let (connection, waiting, flushes) = (None, VecDeque::new(), vec![]);
-        Self { options, connection, queue, waiting, flushes, batch_max, waker, foreign, seen: 0 }
+        Self {
+            options,
+            connection,
+            queue,
+            waiting,
+            flushes,
+            batch_max,
+            waker,
+            foreign,
+            seen: 0,
+            wants_turn: false,
+            has_turn: false,
+            turns_left_out: 0,
+        }
     }
 
     /// Runs until every sender is gone and everything queued is settled.
     pub async fn run(mut self) {
         while self.collect().await {
+            if self.wants_turn && !self.waiting.is_empty() {
+                self.await_turn().await;
+                self.take_what_is_there();
+            }
             let batch = self.take_batch();
             if batch.is_empty() {
                 // Whoever asked may have given up; then nobody needs the answer.
@@ -128,13 +157,31 @@ impl Appender {
                 None => return false,
             }
         }
+        self.take_what_is_there();
+        true
+    }
+
+    fn take_what_is_there(&mut self) {
         while self.waiting.len() < 2 * self.batch_max {
             match self.queue.try_recv() {
                 Ok(message) => self.accept(message),
                 Err(_) => break,
             }
         }
-        true
+    }
+
+    /// Waits until others have written what they have put together, so that the batch grows meanwhile.
+    async fn await_turn(&mut self) {
+        self.wants_turn = false;
+        if self.turns_left_out > 0 {
+            self.turns_left_out -= 1;
+            return;
+        }
+        let Some(connection) = &mut self.connection else { return };
+        self.has_turn = batch::await_turn(connection).await;
+        if !self.has_turn {
+            self.turns_left_out = TURNS_LEFT_OUT;
+        }
     }
 
     fn accept(&mut self, message: Message) {
@@ -217,6 +264,8 @@ impl Appender {
             None => {
                 let connection = PgConnection::connect_with(&self.options).await;
                 let connection = connection.context("connecting the appender").map_err(Failure::Connection)?;
+                // A turn ends with its connection.
+                self.has_turn = false;
                 self.connection.insert(connection)
             }
         };
@@ -228,9 +277,11 @@ impl Appender {
         }
         while !batch.is_empty() {
             crash_points::reach(Point::AppendSending);
-            match batch::append(connection, batch).await? {
+            let has_turn = std::mem::take(&mut self.has_turn);
+            match batch::append(connection, batch, has_turn).await? {
                 Answer::Appended { after } => {
                     crash_points::reach(Point::AppendCommitted);
+                    let commands = batch.len();
                     let mut position = after;
                     for pending in batch.drain(..) {
                         let events = pending.events.len() as i64;
@@ -244,6 +295,7 @@ impl Appender {
                     if self.seen > 0 && after > self.seen {
                         // Nobody listens only when the store has gone.
                         self.foreign.send((self.seen, after)).ok();
+                        self.wants_turn = commands >= TURN_COMMANDS_MIN;
                     }
                     self.seen = position;
                     self.waker.wake(position);

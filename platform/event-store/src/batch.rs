@@ -36,47 +36,78 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Asks the log to take the batch.
-pub(crate) async fn append(connection: &mut PgConnection, batch: &[Pending]) -> Result<Answer, Failure> {
+/// The call, with what else is asked for in the same statement.
+macro_rules! append {
+    ($more:literal) => {
+        concat!(
+            "select cmd, outcome, aggregate_id, version, position, created, detail",
+            $more,
+            " from eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+                                     $20, $21, $22, $23, $24, $25, $26, $27, $28)"
+        )
+    };
+}
+
+const APPEND: &str = append!("");
+
+/// Gives the turn back after the function and before the commit, so that the next one puts its batch together meanwhile.
+const APPEND_IN_TURN: &str = append!(", (select pg_advisory_unlock(hashtextextended('eventstore.turn', 0)))");
+
+/// Waits for the turn to append. Without it, an append is as right.
+pub(crate) async fn await_turn(connection: &mut PgConnection) -> bool {
+    sqlx::query_scalar("select eventstore.await_turn()").fetch_one(connection).await.unwrap_or(false)
+}
+
+/// Asks the log to take the batch, and gives the turn back if there is one.
+pub(crate) async fn append(
+    connection: &mut PgConnection,
+    batch: &[Pending],
+    has_turn: bool,
+) -> Result<Answer, Failure> {
+    let asked = call(connection, batch, has_turn).await;
+    if has_turn && asked.is_err() {
+        // What was refused did not give it back. A connection that was lost has.
+        sqlx::query("select pg_advisory_unlock_all()").execute(connection).await.ok();
+    }
+    asked
+}
+
+async fn call(connection: &mut PgConnection, batch: &[Pending], has_turn: bool) -> Result<Answer, Failure> {
     let mut c = Commands::default();
     for (pending, cmd) in batch.iter().zip(1..) {
         c.push(pending, cmd);
     }
-    let rows = sqlx::query(
-        "select cmd, outcome, aggregate_id, version, position, created, detail
-         from eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                                $21, $22, $23, $24, $25, $26, $27, $28)",
-    )
-    .bind(c.tenant)
-    .bind(c.aggregate_type)
-    .bind(c.id)
-    .bind(c.expected)
-    .bind(c.version)
-    .bind(c.position)
-    .bind(c.first)
-    .bind(c.last)
-    .bind(c.scope)
-    .bind(c.key)
-    .bind(c.fingerprint)
-    .bind(c.event_tenant)
-    .bind(c.event_aggregate_type)
-    .bind(c.event_aggregate_id)
-    .bind(c.event_sequence)
-    .bind(c.event_metadata)
-    .bind(c.event_id)
-    .bind(c.event_type)
-    .bind(c.event_version)
-    .bind(c.event_payload)
-    .bind(c.claim_cmd)
-    .bind(c.claim_take)
-    .bind(c.claim_scope)
-    .bind(c.claim_value)
-    .bind(c.snapshot_cmd)
-    .bind(c.snapshot_version)
-    .bind(c.snapshot_state_version)
-    .bind(c.snapshot_state)
-    .fetch_all(connection)
-    .await?;
+    let rows = sqlx::query(if has_turn { APPEND_IN_TURN } else { APPEND })
+        .bind(c.tenant)
+        .bind(c.aggregate_type)
+        .bind(c.id)
+        .bind(c.expected)
+        .bind(c.version)
+        .bind(c.position)
+        .bind(c.first)
+        .bind(c.last)
+        .bind(c.scope)
+        .bind(c.key)
+        .bind(c.fingerprint)
+        .bind(c.event_tenant)
+        .bind(c.event_aggregate_type)
+        .bind(c.event_aggregate_id)
+        .bind(c.event_sequence)
+        .bind(c.event_metadata)
+        .bind(c.event_id)
+        .bind(c.event_type)
+        .bind(c.event_version)
+        .bind(c.event_payload)
+        .bind(c.claim_cmd)
+        .bind(c.claim_take)
+        .bind(c.claim_scope)
+        .bind(c.claim_value)
+        .bind(c.snapshot_cmd)
+        .bind(c.snapshot_version)
+        .bind(c.snapshot_state_version)
+        .bind(c.snapshot_state)
+        .fetch_all(connection)
+        .await?;
     let mut refused = BTreeMap::new();
     for row in &rows {
         let cmd: i64 = row.try_get(0)?;

@@ -87,12 +87,45 @@ async fn two_appenders_and_sixty_four_clients_keep_one_serial_history() {
     assert!(acknowledged > 100);
     assert_eq!(additions(&database).await, acknowledged);
     assert_sound(&database.owner().await).await;
+    let turns = sqlx::query_scalar::<_, i64>(&turns("granted")).fetch_one(&database.superuser().await).await.unwrap();
+    assert_eq!(turns, 0, "whatever became of a batch, its turn was given back");
     // The states agree with the log, whichever store folds them.
     for id in hot.iter() {
         let first = stores[0].load::<Tally>(tenant(), *id).await.unwrap();
         assert_eq!(first, stores[1].load::<Tally>(tenant(), *id).await.unwrap());
         assert_eq!(first.0.additions, first.1 - 1);
     }
+}
+
+/// Counts the sessions that have the turn to append, or wait for it.
+fn turns(which: &str) -> String {
+    format!(
+        "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+         where l.locktype = 'advisory' and d.datname = current_database() and {which}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_gets_no_turn_appends_all_the_same() {
+    let (database, stores, hot) = world().await;
+    // As a process that was stopped in its turn.
+    let mut stopped = database.superuser().await.acquire().await.unwrap();
+    let take = sqlx::query("select pg_advisory_lock(hashtextextended('eventstore.turn', 0))");
+    take.execute(&mut *stopped).await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = tokio::spawn(hammer(stores, hot, stop.clone()));
+    let mut waiting = 0;
+    for _ in 0..400 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        waiting += sqlx::query_scalar::<_, i64>(&turns("not granted")).fetch_one(&mut *stopped).await.unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (acknowledged, _) = load.await.unwrap();
+    println!("{acknowledged} acknowledged, seen to wait {waiting} times");
+    assert!(waiting > 0, "nobody wanted a turn");
+    assert!(acknowledged > 100);
+    assert_eq!(additions(&database).await, acknowledged);
+    assert_sound(&database.owner().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
