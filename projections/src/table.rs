@@ -105,7 +105,8 @@ impl<R: ReadModel> Table for Of<R> {
     }
 
     fn fold(&self) -> Box<dyn Fold> {
-        Box::new(Memory::<R> { columns: self.columns.clone(), cells: HashMap::new(), staged: vec![] })
+        let columns = self.columns.clone();
+        Box::new(Memory::<R> { columns, cells: HashMap::new(), staged: vec![], changed: vec![] })
     }
 }
 
@@ -162,6 +163,8 @@ struct Memory<R> {
     columns: Arc<[Column]>,
     cells: HashMap<Key, Cell<R>>,
     staged: Vec<(Uuid, Option<R>)>,
+    /// The cells that are not written yet, each once: most of what is kept was not touched by the batch at hand.
+    changed: Vec<Key>,
 }
 
 impl<R: ReadModel> Fold for Memory<R> {
@@ -193,12 +196,19 @@ impl<R: ReadModel> Fold for Memory<R> {
 
     fn accept(&mut self, event: &Event) {
         for (key, row) in self.staged.drain(..) {
+            let key = (event.tenant_id, key);
             let cell = Cell { row, position: event.position, stream: event.aggregate_id, changed: true };
-            match self.cells.entry((event.tenant_id, key)) {
-                Entry::Occupied(mut old) => drop(old.insert(cell)),
+            let was_changed = match self.cells.entry(key) {
+                Entry::Occupied(mut old) => old.insert(cell).changed,
                 // A row that never was and is not now leaves no trace.
-                Entry::Vacant(_) if cell.row.is_none() => {}
-                Entry::Vacant(place) => drop(place.insert(cell)),
+                Entry::Vacant(_) if cell.row.is_none() => continue,
+                Entry::Vacant(place) => {
+                    place.insert(cell);
+                    false
+                }
+            };
+            if !was_changed {
+                self.changed.push(key);
             }
         }
     }
@@ -209,11 +219,9 @@ impl<R: ReadModel> Fold for Memory<R> {
 
     fn changes(&self, stream: Option<Key>) -> serde_json::Result<Changes> {
         let mut changes = Changes::default();
-        let wanted = self
-            .cells
-            .iter()
-            .filter(|((tenant, _), cell)| cell.changed && stream.is_none_or(|of| of == (*tenant, cell.stream)));
-        let mut cells: Vec<_> = wanted.collect();
+        let changed = self.changed.iter().filter_map(|key| Some((key, self.cells.get(key)?)));
+        let mut cells: Vec<_> =
+            changed.filter(|((tenant, _), cell)| stream.is_none_or(|of| of == (*tenant, cell.stream))).collect();
         // In the order of the primary key, neighbours share pages.
         cells.sort_unstable_by_key(|(key, _)| **key);
         changes.upserts.columns = vec![Vec::with_capacity(cells.len()); self.columns.len()];
@@ -239,14 +247,19 @@ impl<R: ReadModel> Fold for Memory<R> {
         if self.cells.len() > rows_max {
             self.cells = HashMap::new();
         }
-        self.cells.retain(|_, cell| {
-            cell.changed = false;
-            cell.row.is_some()
-        });
+        for key in self.changed.drain(..) {
+            if let Entry::Occupied(mut cell) = self.cells.entry(key) {
+                cell.get_mut().changed = false;
+                if cell.get().row.is_none() {
+                    cell.remove();
+                }
+            }
+        }
     }
 
     fn drain(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> serde_json::Result<()> {
         let mut text = Vec::with_capacity(PIECE + PIECE / 4);
+        self.changed.clear();
         let mut cells: Vec<_> = self.cells.drain().collect();
         cells.sort_unstable_by_key(|(key, _)| *key);
         for ((tenant, _), cell) in cells {

@@ -129,7 +129,7 @@ struct Reader<'a> {
     at: Option<i64>,
     /// The events after it, if they were read already.
     ahead: Option<Vec<Arc<RawEvent>>>,
-    /// Kept while the group is behind; a group that is level finds little in memory that it needs again.
+    /// What the last batches wrote.
     kept: Kept,
     /// Events that the next batch may have.
     max: usize,
@@ -169,9 +169,6 @@ impl Reader<'_> {
             }
             // A replay was switched in, or another process led for a moment: go on from where the checkpoint is.
             Applied::Elsewhere(position) => self.at = Some(position),
-        }
-        if !behind {
-            self.kept = Kept::default();
         }
         Ok(())
     }
