@@ -19,6 +19,7 @@ use query_api::{Api, configure};
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
 use uuid::Uuid;
 use web::{Admission, AdmissionSettings, Verifier, VerifierSettings};
 
@@ -34,10 +35,10 @@ impl Issuer {
         let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
         let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k", "use": "sig", "alg": "EdDSA",
                           "x": BASE64.encode(pair.public_key().as_ref()) });
-        let path = std::env::temp_dir().join(format!("jwks-{}.json", Uuid::now_v7()));
-        std::fs::write(&path, json!({ "keys": [jwk] }).to_string()).unwrap();
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(&file, json!({ "keys": [jwk] }).to_string()).unwrap();
         let settings = VerifierSettings {
-            jwks: path.display().to_string(),
+            jwks: file.path().display().to_string(),
             refresh: Duration::from_secs(300),
             issuer: "https://id.example".into(),
             audience: "ubos".into(),
