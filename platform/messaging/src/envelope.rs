@@ -39,15 +39,15 @@ const AGGREGATE_TYPE: &str = "Ubos-Aggregate-Type";
 /// The whole event as headers and body.
 pub(crate) fn encode(event: &RawEvent, log_id: &str) -> (HeaderMap, Bytes) {
     let mut headers = names(event, log_id);
-    let mut put = |name: &'static str, value: &str| headers.insert(HeaderName::from_static(name), value);
-    put("ce-datacontenttype", "application/json");
-    put(ACTOR, &ascii(&serde_json::to_string(&event.metadata.actor).unwrap_or_default()));
-    put(COMMAND, &ascii(&event.metadata.command));
+    let mut put = |name: &'static str, value: String| headers.insert(HeaderName::from_static(name), value);
+    put("ce-datacontenttype", "application/json".to_owned());
+    put(ACTOR, ascii(&serde_json::to_string(&event.metadata.actor).unwrap_or_default()));
+    put(COMMAND, ascii(&event.metadata.command));
     if let Some(id) = event.metadata.causation_id {
-        put(CAUSATION, id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        put(CAUSATION, id.to_string());
     }
     if let Some(trace) = &event.metadata.traceparent {
-        put(TRACE, &ascii(trace));
+        put(TRACE, ascii(trace));
     }
     (headers, Bytes::copy_from_slice(event.payload.get().as_bytes()))
 }
@@ -61,27 +61,21 @@ pub(crate) fn claim_check(event: &RawEvent, log_id: &str) -> (HeaderMap, Bytes) 
 
 fn names(event: &RawEvent, log_id: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let mut put = |name: &'static str, value: &str| headers.insert(HeaderName::from_static(name), value);
-    let mut buffer = Uuid::encode_buffer();
-    let id = event.event_id.hyphenated().encode_lower(&mut buffer);
-    put(ID, id);
-    put("ce-specversion", "1.0");
-    put(TYPE, &ascii(&event.event_type));
-    put(DATA_SCHEMA, &ascii(&format!("urn:ubos:event:{}.{}:v{}", event.domain, event.event_type, event.event_version)));
-    put(TIME, &event.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true));
-    put(VERSION, &event.sequence.to_string());
-    put(POSITION, &event.position.to_string());
-    put(AGGREGATE_TYPE, &ascii(&event.aggregate_type));
-    put(LOG, log_id);
-    let mut buffer = Uuid::encode_buffer();
-    let tenant = event.tenant_id.0.hyphenated().encode_lower(&mut buffer);
-    put(TENANT, tenant);
-    put("ce-source", &ascii(&format!("/tenants/{tenant}/{}", event.domain)));
-    let mut buffer = Uuid::encode_buffer();
-    put(SUBJECT, event.aggregate_id.hyphenated().encode_lower(&mut buffer));
-    put(CORRELATION, event.metadata.correlation_id.hyphenated().encode_lower(&mut buffer));
-    let id = event.event_id.hyphenated().encode_lower(&mut buffer);
-    headers.insert(NATS_MESSAGE_ID, &*id);
+    let mut put = |name: &'static str, value: String| headers.insert(HeaderName::from_static(name), value);
+    put(ID, event.event_id.to_string());
+    put("ce-specversion", "1.0".to_owned());
+    put(TYPE, ascii(&event.event_type));
+    put(DATA_SCHEMA, ascii(&format!("urn:ubos:event:{}.{}:v{}", event.domain, event.event_type, event.event_version)));
+    put(TIME, event.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true));
+    put(VERSION, event.sequence.to_string());
+    put(POSITION, event.position.to_string());
+    put(AGGREGATE_TYPE, ascii(&event.aggregate_type));
+    put(LOG, log_id.to_owned());
+    put("ce-source", ascii(&format!("/tenants/{}/{}", event.tenant_id.0, event.domain)));
+    put(TENANT, event.tenant_id.0.to_string());
+    put(SUBJECT, event.aggregate_id.to_string());
+    put(CORRELATION, event.metadata.correlation_id.to_string());
+    headers.insert(NATS_MESSAGE_ID, event.event_id.to_string());
     headers
 }
 

@@ -23,8 +23,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use crash_points::Point;
 use event_store::{Log, RawEvent};
 use futures::FutureExt;
-use futures::future::{BoxFuture, OptionFuture};
-use futures::stream::{FuturesOrdered, StreamExt};
+use futures::future::OptionFuture;
 use metrics::counter;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::IntoFuture;
@@ -46,7 +45,46 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// The stream's answer; none for what is in it already.
 type Answer = Result<Option<PublishAck>, PublishError>;
-type Ack = BoxFuture<'static, (i64, Answer)>;
+type Sent = <PublishAckFuture as IntoFuture>::IntoFuture;
+
+/// What was sent and is not answered yet, oldest first. The stream answers in order, so only the oldest is waited for: all
+/// of them at once would each want a wake-up and a timer.
+#[derive(Default)]
+struct Flight(VecDeque<(i64, Option<Sent>)>);
+
+impl Flight {
+    /// `sent` is none for what is in the stream already.
+    fn push(&mut self, position: i64, sent: Option<Sent>) {
+        self.0.push_back((position, sent));
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The answer to the oldest; never comes if there is none. Nothing is lost if it is not waited for to the end.
+    async fn answered(&mut self) -> (i64, Answer) {
+        let Some((position, sent)) = self.0.front_mut() else { return std::future::pending().await };
+        let (position, answer) = (
+            *position,
+            match sent {
+                Some(sent) => sent.await.map(Some),
+                None => Ok(None),
+            },
+        );
+        self.0.pop_front();
+        (position, answer)
+    }
+
+    /// Waits until everything is answered, whatever the answers are.
+    async fn settle(self) {
+        futures::future::join_all(self.0.into_iter().filter_map(|(_, sent)| sent)).await;
+    }
+}
 
 pub(crate) struct Publisher<'a> {
     log: &'a Log,
@@ -264,7 +302,7 @@ impl<'a> Publisher<'a> {
     /// Reads ahead, sends, takes acknowledgements in order. An error means: ask the stream where it is.
     async fn pipeline(&mut self, stop: &CancellationToken) -> Result<()> {
         let mut page: VecDeque<RawEvent> = VecDeque::new();
-        let mut flight: FuturesOrdered<Ack> = FuturesOrdered::new();
+        let mut flight = Flight::default();
         // A task of its own, so that reading goes on while acknowledgements keep this one busy.
         let mut reading: OptionFuture<JoinHandle<Result<Vec<RawEvent>, sqlx::Error>>> = None.into();
         let mut is_reading = false;
@@ -283,11 +321,10 @@ impl<'a> Publisher<'a> {
             {
                 let position = event.position;
                 if self.ahead.contains(&position) {
-                    flight.push_back(futures::future::ready((position, Ok(None))).boxed());
+                    flight.push(position, None);
                     continue;
                 }
-                let ack = self.send(&event, sequence).await?.into_future();
-                flight.push_back(ack.map(move |ack| (position, ack.map(Some))).boxed());
+                flight.push(position, Some(self.send(&event, sequence).await?.into_future()));
                 sequence += 1;
                 crash_points::reach(Point::RelaySent);
             }
@@ -308,16 +345,16 @@ impl<'a> Publisher<'a> {
                     caught_up = nothing_new || self.wake.newest().is_some_and(|newest| newest <= read_to);
                     page.extend(read);
                 }
-                Some((position, ack)) = flight.next(), if !flight.is_empty() => {
+                (position, ack) = flight.answered(), if !flight.is_empty() => {
                     let mut answered = Some((position, ack));
                     while let Some((position, ack)) = answered {
                         if let Err(error) = self.acknowledged(position, ack) {
                             // What is behind it is answered, so that the stream stands still when it is asked.
-                            drop(tokio::time::timeout(SETTLE, flight.for_each(async |_| ())).await);
+                            drop(tokio::time::timeout(SETTLE, flight.settle()).await);
                             return Err(error);
                         }
                         published.increment(1);
-                        answered = flight.next().now_or_never().flatten();
+                        answered = flight.answered().now_or_never();
                     }
                     self.links.acked.send_replace((self.cursor.position, self.cursor.stream_sequence));
                 }
@@ -404,9 +441,11 @@ impl<'a> Publisher<'a> {
     }
 
     /// Takes the acknowledgements that still come.
-    async fn drain(&mut self, mut flight: FuturesOrdered<Ack>) -> Result<()> {
+    async fn drain(&mut self, mut flight: Flight) -> Result<()> {
         let deadline = tokio::time::Instant::now() + DRAIN;
-        while let Ok(Some((position, ack))) = tokio::time::timeout_at(deadline, flight.next()).await {
+        while !flight.is_empty()
+            && let Ok((position, ack)) = tokio::time::timeout_at(deadline, flight.answered()).await
+        {
             if self.acknowledged(position, ack).is_err() {
                 break;
             }
