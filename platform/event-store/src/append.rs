@@ -12,6 +12,7 @@ use metrics::{counter, gauge, histogram};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -100,6 +101,7 @@ pub(crate) struct Appender {
     has_turn: bool,
     /// Batches that still go without one.
     turns_left_out: u32,
+    hasher: RandomState,
 }
 
 impl Appender {
@@ -125,6 +127,7 @@ impl Appender {
             wants_turn: false,
             has_turn: false,
             turns_left_out: 0,
+            hasher: RandomState::new(),
         }
     }
 
@@ -196,19 +199,37 @@ impl Appender {
         let mut seen = HashSet::new();
         let mut batch = vec![];
         let mut later = VecDeque::new();
-        for pending in self.waiting.drain(..) {
-            let touched = touches(&pending);
-            if batch.len() < self.batch_max && touched.iter().all(|t| !seen.contains(t)) {
-                seen.extend(touched);
+        while batch.len() < self.batch_max
+            && let Some(pending) = self.waiting.pop_front()
+        {
+            let touched = self.touches(&pending);
+            let is_free = touched.iter().all(|hash| !seen.contains(hash));
+            // What waits also blocks what came after it, so that nobody is overtaken on the same stream.
+            seen.extend(touched);
+            if is_free {
                 batch.push(pending);
             } else {
-                // What waits also blocks what came after it, so that nobody is overtaken on the same stream.
-                seen.extend(touched);
                 later.push_back(pending);
             }
         }
+        later.append(&mut self.waiting);
         self.waiting = later;
         batch
+    }
+
+    /// Hashes of what must not occur twice in one batch. Two that are the same by chance wait for each other, which does no
+    /// harm.
+    fn touches(&self, pending: &Pending) -> Vec<u64> {
+        let tenant = pending.tenant;
+        let mut touched = vec![self.hasher.hash_one((tenant, "stream", pending.aggregate_type, pending.aggregate_id))];
+        if let Some(key) = &pending.key {
+            touched.push(self.hasher.hash_one((tenant, "key", &key.scope, &key.key)));
+        }
+        for change in &pending.claims {
+            let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
+            touched.push(self.hasher.hash_one((tenant, "claim", claim.scope, &claim.value)));
+        }
+        touched
     }
 
     /// Appends the batch and answers every command in it, whatever happens to the connection meanwhile.
@@ -312,19 +333,6 @@ impl Appender {
         }
         Ok(())
     }
-}
-
-/// What must not occur twice in one batch.
-fn touches(pending: &Pending) -> Vec<(Uuid, String)> {
-    let mut touched = vec![(pending.tenant, format!("stream {} {}", pending.aggregate_id, pending.aggregate_type))];
-    if let Some(key) = &pending.key {
-        touched.push((pending.tenant, format!("key {} {}", key.scope, key.key)));
-    }
-    for change in &pending.claims {
-        let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
-        touched.push((pending.tenant, format!("claim {} {}", claim.scope, claim.value)));
-    }
-    touched
 }
 
 #[cfg(test)]
