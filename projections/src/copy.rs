@@ -3,20 +3,50 @@
 use crate::model::{Column, Kind};
 use kernel::TenantId;
 use serde::Serialize;
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
 use std::io::Write;
 
 /// The row's fields in their order, which is the columns', as the texts that PostgreSQL's types are read from.
 pub(crate) fn texts<R: Serialize>(row: &R, columns: &[Column]) -> serde_json::Result<Vec<Option<String>>> {
-    let Value::Object(fields) = serde_json::to_value(row)? else { return Ok(vec![]) };
-    let texts = fields.into_iter().zip(columns).map(|((_, value), column)| match value {
-        Value::Null => None,
+    let row = serde_json::to_string(row)?;
+    let Fields(fields) = serde_json::from_str(&row)?;
+    let texts = fields.into_iter().zip(columns).map(|(field, column)| match field.get() {
+        "null" => Ok(None),
         // In a jsonb column a text is JSON too: a workflow's condition, for example.
-        Value::String(value) if column.kind != Kind::Json => Some(value),
+        text if text.starts_with('"') && column.kind != Kind::Json => serde_json::from_str(text).map(Some),
         // Numbers and booleans read the same as JSON and as PostgreSQL text; lists and objects are jsonb.
-        other => Some(other.to_string()),
+        other => Ok(Some(other.to_owned())),
     });
-    Ok(texts.collect())
+    texts.collect()
+}
+
+/// The values of an object without their names, in their order. A map of them would be made and hashed for every row.
+struct Fields<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Values;
+
+        impl<'de> Visitor<'de> for Values {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a row's fields")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut values = vec![];
+                while let Some((IgnoredAny, value)) = map.next_entry()? {
+                    values.push(value);
+                }
+                Ok(Fields(values))
+            }
+        }
+
+        deserializer.deserialize_map(Values)
+    }
 }
 
 /// Appends one line: tenant, position, then the row's fields.
@@ -71,7 +101,7 @@ mod tests {
             kind,
             nullable: true,
             values: vec![],
-            schema: Value::Null,
+            schema: serde_json::Value::Null,
         };
         let columns = [
             column("text", Kind::Text),

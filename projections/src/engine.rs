@@ -260,7 +260,8 @@ impl Batch {
             parking.count += 1;
             return;
         }
-        let seen = self.streams.entry(stream).or_insert((raw.position, 0, 0, raw.aggregate_type.clone()));
+        let seen = self.streams.entry(stream);
+        let seen = seen.or_insert_with(|| (raw.position, 0, 0, raw.aggregate_type.clone()));
         (seen.1, seen.2) = (raw.position, seen.2 + 1);
         let outcome = match event {
             Err(error) => Err((None, None, error.to_string())),
