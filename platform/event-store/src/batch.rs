@@ -66,8 +66,9 @@ pub(crate) async fn append(
 ) -> Result<Answer, Failure> {
     let asked = call(connection, batch, has_turn).await;
     if has_turn && asked.is_err() {
-        // What was refused did not give it back. A connection that was lost has.
-        sqlx::query("select pg_advisory_unlock_all()").execute(connection).await.ok();
+        // What was refused did not give it back. A connection that cannot either is let go, and its turn with it.
+        let given_back = sqlx::query("select pg_advisory_unlock_all()").execute(connection).await;
+        given_back.map_err(|error| Failure::Connection(error.into()))?;
     }
     asked
 }

@@ -18,7 +18,7 @@ pub(crate) type Foreign = (i64, i64);
 const FOREIGN_MAX: i64 = 2_000;
 
 /// How long what others write is collected before it is read. Few commands are for a stream that somebody else has just
-/// written to, and reading every batch of theirs by itself took a third of what the appends took.
+/// written to, and reading every batch of theirs by itself took two fifths of what the appends took.
 const COLLECT: Duration = Duration::from_millis(10);
 
 /// Follows until the appender has gone.
