@@ -33,28 +33,37 @@ pub enum Applied {
     Elsewhere(i64),
 }
 
-/// Rows that a reader keeps in memory from one batch to the next, so that it need not load what it has just written.
+/// What a reader keeps in memory from one batch to the next, so that it need not load what it has just written.
 ///
-/// They count only while nobody else has written: whoever changes the tables otherwise updates the checkpoint too, and
+/// It counts only while nobody else has written: whoever changes the tables otherwise updates the checkpoint too, and
 /// the transaction that wrote it last is then not ours.
 #[derive(Default)]
 pub struct Kept {
-    folds: Vec<Box<dyn Fold>>,
-    /// `xmin` of the checkpoint after our last batch.
-    written_by: String,
+    pub(crate) rows: Rows,
+    /// `xmin` of the checkpoint after our last batch; empty if nothing is kept.
+    pub(crate) written_by: String,
+}
+
+/// Rows of every table of a group, and the streams that are parked.
+#[derive(Default)]
+pub(crate) struct Rows {
+    pub folds: Vec<Box<dyn Fold>>,
+    pub parked: HashSet<Key>,
+    /// Is every row here that the last batch changed? Then the next can be folded before that one is written.
+    pub whole: bool,
 }
 
 /// Rows kept per table at most.
 const KEPT_ROWS_MAX: usize = 50_000;
 
 /// What a batch finds when it begins.
-struct Turn {
+pub(crate) struct Turn {
     /// Where the checkpoint was.
     at: i64,
     /// The transaction that had written it.
-    written_by: String,
+    pub written_by: String,
     /// Ours, if it has moved the checkpoint.
-    moved_by: Option<String>,
+    pub moved_by: Option<String>,
     parked: HashSet<Key>,
 }
 
@@ -92,9 +101,8 @@ impl Target {
 
     /// The same for a reader that keeps rows in memory.
     pub async fn apply_keeping(self, pool: &PgPool, events: &[Arc<RawEvent>], kept: &mut Kept) -> Result<Applied> {
-        let (Some(first), Some(last)) = (events.first(), events.last()) else { bail!("an empty batch") };
         let started = Instant::now();
-        let (after, upto) = (first.position - 1, last.position);
+        let (after, upto) = range(events)?;
         if !events.iter().any(|event| self.group.wants(&event.aggregate_type)) {
             return self.skip(pool, after, upto).await;
         }
@@ -106,11 +114,15 @@ impl Target {
             }
             other => other,
         }?;
+        self.observe(events, started);
+        Ok(applied)
+    }
+
+    pub(crate) fn observe(self, events: &[Arc<RawEvent>], started: Instant) {
         let labels = [("group", self.group.name)];
         histogram!("projection_batch_events", &labels).record(events.len() as f64);
         histogram!("projection_batch_seconds", &labels).record(started.elapsed().as_secs_f64());
         counter!("projection_events_total", &labels).increment(events.len() as u64);
-        Ok(applied)
     }
 
     async fn attempt(self, pool: &PgPool, events: &[Arc<RawEvent>], mode: Mode, kept: &mut Kept) -> Result<Applied> {
@@ -132,26 +144,20 @@ impl Target {
         mode: Mode,
         kept: &mut Kept,
     ) -> Result<Applied> {
-        let (Some(first), Some(last)) = (events.first(), events.last()) else { bail!("an empty batch") };
-        // Positions are dense, so a batch without a gap is one whose length says so.
-        let (after, upto) = (first.position - 1, last.position);
-        if upto - after != events.len() as i64 {
-            bail!("events {}..{upto} of the log are not contiguous", first.position);
-        }
+        let (after, upto) = range(events)?;
         let turn = self.advance(tx, after, upto).await?;
         let Some(moved_by) = turn.moved_by else { return Ok(Applied::Elsewhere(turn.at)) };
         crash_points::reach(Point::ProjectionAdvanced);
-        if kept.folds.is_empty() || kept.written_by != turn.written_by {
-            kept.folds = self.group.folds();
-        }
-        let mut batch = Batch::new(self, turn.parked, std::mem::take(&mut kept.folds));
+        let Kept { rows, written_by } = std::mem::take(kept);
+        let folds = if written_by == turn.written_by { rows.folds } else { self.group.folds() };
+        let mut batch = Batch::new(self, turn.parked, folds);
         batch.fold(tx, events).await?;
         batch.write(tx, mode).await?;
         batch.note_parked(tx).await?;
         crash_points::reach(Point::ProjectionWritten);
         // What the tables refused stream by stream is not in them.
         if mode == Mode::Together {
-            *kept = Kept { folds: batch.settle(), written_by: moved_by };
+            *kept = Kept { rows: batch.settle(), written_by: moved_by };
         }
         Ok(Applied::At(upto))
     }
@@ -169,7 +175,7 @@ impl Target {
     }
 
     /// Locks the checkpoint and moves it, if it is where the batch begins.
-    async fn advance(self, tx: &mut PgConnection, after: i64, upto: i64) -> Result<Turn> {
+    pub(crate) async fn advance(self, tx: &mut PgConnection, after: i64, upto: i64) -> Result<Turn> {
         let row = sqlx::query(
             "select at, written_by, moved_by, parked_tenants, parked_aggregates
              from projections.advance($1, $2, $3, $4) where at is not null",
@@ -274,14 +280,19 @@ impl Batch {
         }
     }
 
+    /// What changed in each table, of all streams or of one.
+    pub fn changes(&self, stream: Option<Key>) -> serde_json::Result<Vec<Changes>> {
+        self.folds.iter().map(|fold| fold.changes(stream)).collect()
+    }
+
     /// Writes what changed.
     pub async fn write(&mut self, tx: &mut PgConnection, mode: Mode) -> Result<()> {
         if mode == Mode::Together {
-            return write(tx, self.target, &self.folds, None).await;
+            return write(tx, self.target, self.changes(None)?).await;
         }
         for (stream, (first, last, count, aggregate_type)) in &self.streams {
             sqlx::query("savepoint stream").execute(&mut *tx).await?;
-            match write(tx, self.target, &self.folds, Some(*stream)).await {
+            match write(tx, self.target, self.changes(Some(*stream))?).await {
                 Ok(()) => {}
                 Err(error) if is_data_error(&error) => {
                     sqlx::query("rollback to savepoint stream").execute(&mut *tx).await?;
@@ -317,12 +328,17 @@ impl Batch {
         Ok(())
     }
 
-    /// Its rows as the tables hold them now.
-    pub fn settle(mut self) -> Vec<Box<dyn Fold>> {
-        for (table, fold) in self.target.group.tables.iter().zip(&mut self.folds) {
-            fold.settle(if table.append_only() { 0 } else { KEPT_ROWS_MAX });
+    /// Its rows, taken for written, and the streams that are parked after it.
+    pub fn settle(&mut self) -> Rows {
+        let mut rows =
+            Rows { folds: std::mem::take(&mut self.folds), parked: self.already_parked.clone(), whole: true };
+        for (table, fold) in self.target.group.tables.iter().zip(&mut rows.folds) {
+            // A row that is written once is never looked up.
+            let kept = fold.settle(if table.append_only() { 0 } else { KEPT_ROWS_MAX });
+            rows.whole &= kept || table.append_only();
         }
-        self.folds
+        rows.parked.extend(self.parking.keys().copied());
+        rows
     }
 
     /// What could not be applied.
@@ -413,10 +429,10 @@ async fn load(
     Ok(())
 }
 
-async fn write(tx: &mut PgConnection, target: Target, folds: &[Box<dyn Fold>], stream: Option<Key>) -> Result<()> {
+/// Writes what changed in each table.
+pub(crate) async fn write(tx: &mut PgConnection, target: Target, changes: Vec<Changes>) -> Result<()> {
     let schema = target.slot.schema(target.group);
-    for (table, fold) in target.group.tables.iter().zip(folds) {
-        let Changes { upserts, deletes } = fold.changes(stream)?;
+    for (table, Changes { upserts, deletes }) in target.group.tables.iter().zip(changes) {
         let name = format!("{schema}.{}", table.name());
         if !upserts.tenants.is_empty() {
             let columns = table.columns();
@@ -459,6 +475,16 @@ async fn write(tx: &mut PgConnection, target: Target, folds: &[Box<dyn Fold>], s
         }
     }
     Ok(())
+}
+
+/// The position before a batch and its last one. Positions are dense, so a batch without a gap is one whose length says so.
+pub(crate) fn range(events: &[Arc<RawEvent>]) -> Result<(i64, i64)> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { bail!("an empty batch") };
+    let (after, upto) = (first.position - 1, last.position);
+    if upto - after != events.len() as i64 {
+        bail!("events {}..{upto} of the log are not contiguous", first.position);
+    }
+    Ok((after, upto))
 }
 
 /// Was it the data that PostgreSQL refused (classes 22 and 23), rather than the connection or the server?

@@ -3,6 +3,7 @@
 //! A read model is a pure fold of the log: the same events give the same rows, always. So it can be batched, rebuilt
 //! beside the live one, and compared with it. [`groups`] lists every table.
 
+mod ahead;
 mod copy;
 mod engine;
 mod group;

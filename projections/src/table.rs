@@ -126,8 +126,8 @@ pub trait Fold: Send + Sync {
     fn reject(&mut self);
     /// Rows that changed, of all streams or of one.
     fn changes(&self, stream: Option<Key>) -> serde_json::Result<Changes>;
-    /// Takes everything for written, and forgets rows that are more than `rows_max`.
-    fn settle(&mut self, rows_max: usize);
+    /// Takes everything for written, and forgets rows that are more than `rows_max`. Is every row that changed still here?
+    fn settle(&mut self, rows_max: usize) -> bool;
     /// Hands the rows out as pieces of COPY text and forgets them; stops early when `sink` answers false.
     fn drain(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> serde_json::Result<()>;
 }
@@ -239,22 +239,22 @@ impl<R: ReadModel> Fold for Memory<R> {
         Ok(changes)
     }
 
-    fn settle(&mut self, rows_max: usize) {
+    fn settle(&mut self, rows_max: usize) -> bool {
         if self.cells.len() > rows_max {
             // The rows of the last batch are the ones that come again soonest; if they alone are too many, none is kept.
             self.cells.retain(|_, cell| cell.changed);
         }
-        if self.cells.len() > rows_max {
+        let whole = self.cells.len() <= rows_max;
+        if !whole {
             self.cells = HashMap::new();
         }
         for key in self.changed.drain(..) {
-            if let Entry::Occupied(mut cell) = self.cells.entry(key) {
-                cell.get_mut().changed = false;
-                if cell.get().row.is_none() {
-                    cell.remove();
-                }
+            // One that was removed stays as such: its table may still hold it when the next batch is folded.
+            if let Some(cell) = self.cells.get_mut(&key) {
+                cell.changed = false;
             }
         }
+        whole
     }
 
     fn drain(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> serde_json::Result<()> {

@@ -1,17 +1,19 @@
 //! The role `projections`: every group follows the feed, one process at a time per group.
 
-use crate::engine::{Applied, Kept, Target};
+use crate::ahead::Folded;
+use crate::engine::{Applied, Kept, Rows, Target};
 use crate::group::{Group, groups};
 use anyhow::{Context, Result};
 use event_store::RawEvent;
 use messaging::Feed;
 use metrics::gauge;
 use sqlx::{Connection, PgConnection, PgPool};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// Events per transaction at most; live batches hold whatever arrived while the last one was written.
 const BATCH_MAX: usize = 10_000;
@@ -105,14 +107,14 @@ async fn lead(target: Target, pool: PgPool, feed: Feed, stop: CancellationToken)
 
 /// Follows the feed until `stop`. A failure is retried for ever with a pause; nothing is skipped.
 pub(crate) async fn follow(target: Target, pool: &PgPool, feed: &Feed, stop: &CancellationToken) {
-    let mut reader = Reader { target, pool, feed, at: None, ahead: None, kept: Kept::default(), max: BATCH_FIRST };
+    let mut reader = Reader { target, pool, feed, at: None, kept: Kept::default(), max: BATCH_FIRST };
     let mut pause = Duration::from_millis(50);
     while !stop.is_cancelled() {
         match reader.step(stop).await {
             Ok(()) => pause = Duration::from_millis(50),
             Err(error) => {
                 tracing::error!(group = target.group.name, error = %format!("{error:#}"), "batch failed, trying again");
-                (reader.at, reader.ahead) = (None, None);
+                reader.at = None;
                 tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
                 pause = (pause * 2).min(Duration::from_secs(5));
             }
@@ -127,8 +129,6 @@ struct Reader<'a> {
     feed: &'a Feed,
     /// The checkpoint, if it is known.
     at: Option<i64>,
-    /// The events after it, if they were read already.
-    ahead: Option<Vec<Arc<RawEvent>>>,
     /// What the last batches wrote.
     kept: Kept,
     /// Events that the next batch may have.
@@ -136,9 +136,9 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// One batch.
+    /// One batch; as many as there are, if they can be folded ahead.
     async fn step(&mut self, stop: &CancellationToken) -> Result<()> {
-        let at = match self.at {
+        let at = match self.at.take() {
             Some(at) => at,
             None => {
                 let at = self.target.position(&mut *self.pool.acquire().await?).await?;
@@ -146,31 +146,65 @@ impl Reader<'_> {
                 at.with_context(unknown)?
             }
         };
-        self.at = Some(at);
-        let events = match self.ahead.take() {
-            Some(events) => events,
-            None => tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                events = self.gather(at) => events?,
-            },
+        if self.kept.rows.whole && self.is_behind(at) {
+            self.at = self.catch_up(at, stop).await?;
+            return Ok(());
+        }
+        let events = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            events = self.gather(at) => events?,
         };
-        let last = events.last().map_or(at, |event| event.position);
-        let bytes: usize = events.iter().map(|event| event.payload.get().len()).sum();
-        self.max = (BATCH_BYTES / (bytes / events.len().max(1)).max(1)).clamp(1, BATCH_MAX);
-        // Far behind, the next batch is read while this one is written; nothing is waited for that is not there yet.
-        let behind = self.feed.head() - last >= self.max as i64;
-        let ahead = async { if behind { self.feed.read(last, self.max).await.ok() } else { None } };
-        let (applied, ahead) = tokio::join!(self.target.apply_keeping(self.pool, &events, &mut self.kept), ahead);
-        match applied? {
+        self.max = batch_max(&events);
+        match self.target.apply_keeping(self.pool, &events, &mut self.kept).await? {
             Applied::At(position) => {
                 trail(self.target.group, &events);
-                (self.at, self.ahead) = (Some(position), ahead);
+                self.at = Some(position);
             }
             // A replay was switched in, or another process led for a moment: go on from where the checkpoint is.
             Applied::Elsewhere(position) => self.at = Some(position),
         }
         Ok(())
+    }
+
+    /// Is there a whole batch to be read?
+    fn is_behind(&self, at: i64) -> bool {
+        self.feed.head() - at >= self.max as i64
+    }
+
+    /// Folds each batch while the one before it is being written, until the log's end is near. Answers where the
+    /// checkpoint is, unless somebody else moved it.
+    async fn catch_up(&mut self, at: i64, stop: &CancellationToken) -> Result<Option<i64>> {
+        let Kept { rows, mut written_by } = std::mem::take(&mut self.kept);
+        let (mut folded, mut rows) = self.fold_next(at, rows).await?;
+        loop {
+            let (events, upto) = (folded.events.clone(), folded.upto());
+            self.max = batch_max(&events);
+            let next = if rows.whole && self.is_behind(upto) && !stop.is_cancelled() {
+                ControlFlow::Continue(self.fold_next(upto, rows))
+            } else {
+                ControlFlow::Break(rows)
+            };
+            let written = self.target.write(self.pool, folded, &written_by).await?;
+            let Some(moved_by) = written else { return Ok(None) };
+            trail(self.target.group, &events);
+            written_by = moved_by;
+            match next {
+                ControlFlow::Continue(next) => (folded, rows) = next.await?,
+                ControlFlow::Break(rows) => {
+                    self.kept = Kept { rows, written_by };
+                    return Ok(Some(upto));
+                }
+            }
+        }
+    }
+
+    /// Reads the batch after `at` and folds it, on another thread.
+    fn fold_next(&self, at: i64, rows: Rows) -> impl Future<Output = Result<(Folded, Rows)>> + use<> {
+        let (target, pool, feed, max) = (self.target, self.pool.clone(), self.feed.clone(), self.max);
+        let folding = tokio::spawn(async move { target.fold(pool, feed.read(at, max).await?, rows).await });
+        let folding = AbortOnDropHandle::new(folding);
+        async move { folding.await.context("folding a batch")? }
     }
 
     /// What follows the checkpoint: whatever is there if the group wants any of it, else what comes within [`PASSING`].
@@ -186,6 +220,12 @@ impl Reader<'_> {
         }
         Ok(events)
     }
+}
+
+/// How many events like these a batch should have.
+fn batch_max(events: &[Arc<RawEvent>]) -> usize {
+    let bytes: usize = events.iter().map(|event| event.payload.get().len()).sum();
+    (BATCH_BYTES / (bytes / events.len().max(1)).max(1)).clamp(1, BATCH_MAX)
 }
 
 /// The end of a request's trail through the logs; one line per event, so only for whoever asks for debug.

@@ -3,10 +3,11 @@
 
 mod common;
 
-use common::{World, client, renamed, tenant};
+use common::{World, client, crm, renamed, tenant};
 use event_store::Log;
 use messaging::{Feed, StreamSettings};
-use projections::status;
+use projections::{RebuildOptions, retry, status, verify};
+use serde_json::json;
 use sqlx::PgPool;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -65,4 +66,42 @@ async fn a_standby_takes_over_when_the_leader_stops() {
     assert!(status.groups.iter().all(|group| group.led), "{status}");
     stop_two.cancel();
     two.await.unwrap().unwrap();
+}
+
+/// Far behind, a batch is folded while the one before it is being written, which counts only if nobody else writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_gives_the_rows_of_a_replay_whoever_else_writes() {
+    let mut world = World::new().await;
+    let broken = Uuid::from_u128(7);
+    for turn in 0..35 {
+        for n in 0..1_000 {
+            let name = format!("Turn {turn}");
+            world.event(tenant(n % 2), Uuid::from_u128(n), if turn == 0 { client(&name) } else { renamed(&name) });
+        }
+        if turn == 17 {
+            world.stored(tenant(1), "crm.client", broken, "client.teleported", 1, json!({ "to": "the moon" }));
+        }
+    }
+    let head = world.write().await;
+    let (stop, role) = start(world.database.worker().await).await;
+    let mut retries = 0;
+    while status(&world.worker).await.unwrap().groups.iter().any(|group| group.name == "crm" && group.position < head) {
+        retries += retry(&world.worker, crm(), None).await.unwrap().parked.len();
+    }
+    until_read(&world.worker, head).await;
+    stop.cancel();
+    role.await.unwrap().unwrap();
+    assert!(retries > 0, "nobody else wrote");
+    let options = RebuildOptions::default();
+    let report = verify(&world.worker, crm(), &options, &mut |_| {}).await.unwrap();
+    assert!(report.comparison.equal(), "{report}");
+    let parked: (i64, i64, i64) = sqlx::query_as(
+        "select first_position, last_position, event_count from projections.parked where group_name = 'crm'",
+    )
+    .fetch_one(&world.worker)
+    .await
+    .unwrap();
+    assert_eq!(parked, (18_001, 34_009, 18));
+    assert_eq!(world.client_column(broken, "version").await.as_deref(), Some("18"));
+    assert_eq!(world.count("select count(*) from crm.clients where name = 'Turn 34'").await, 999);
 }

@@ -9,51 +9,43 @@ use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::Data;
 use actix_web::{App, http::StatusCode};
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use common::{World, client, crm, renamed, tagged, tenant};
 use crm_events::{ClientEvent, ClientKind, ClientStatus};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use query_api::{Api, configure};
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 use std::time::{Duration, Instant};
-use tempfile::NamedTempFile;
+use testing::key_set;
 use uuid::Uuid;
 use web::{Admission, AdmissionSettings, Verifier, VerifierSettings};
 
 /// An issuer of tokens and a verifier that trusts it.
 struct Issuer {
-    signing: EncodingKey,
+    issuer: testing::Issuer,
     verifier: Data<Verifier>,
 }
 
 impl Issuer {
     async fn new() -> Self {
-        let document = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
-        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
-        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k", "use": "sig", "alg": "EdDSA",
-                          "x": BASE64.encode(pair.public_key().as_ref()) });
-        let file = NamedTempFile::new().unwrap();
-        std::fs::write(&file, json!({ "keys": [jwk] }).to_string()).unwrap();
+        let issuer = testing::Issuer::new("k");
+        let keys = key_set(&[issuer.jwk()]);
         let settings = VerifierSettings {
-            jwks: file.path().display().to_string(),
+            jwks: keys.display().to_string(),
             refresh: Duration::from_secs(300),
             issuer: "https://id.example".into(),
             audience: "ubos".into(),
             leeway_seconds: 5,
         };
         let verifier = Data::new(Verifier::start(settings).await.unwrap());
-        Self { signing: EncodingKey::from_ed_der(document.as_ref()), verifier }
+        Self { issuer, verifier }
     }
 
     fn token(&self, firm: u128, roles: &[&str]) -> String {
         let expires = chrono::Utc::now().timestamp() + 600;
-        let claims = json!({ "iss": "https://id.example", "aud": "ubos", "sub": Uuid::from_u128(7),
-                             "tenant": tenant(firm), "roles": roles, "exp": expires });
-        let header = Header { kid: Some("k".into()), ..Header::new(Algorithm::EdDSA) };
-        jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
+        self.issuer.sign(&json!({ "iss": "https://id.example", "aud": "ubos", "sub": Uuid::from_u128(7),
+                                  "tenant": tenant(firm), "roles": roles, "exp": expires }))
     }
 }
 

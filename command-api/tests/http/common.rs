@@ -5,17 +5,12 @@ use ::web::{
 };
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer, middleware::from_fn};
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use command_api::{Api, configure};
 use event_store::{CommandBus, Store, StoreOptions};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tempfile::NamedTempFile;
-use testing::TestDatabase;
+use testing::{Issuer, TestDatabase, key_set};
 use uuid::Uuid;
 
 /// What came back.
@@ -45,7 +40,7 @@ impl Answer {
 pub struct Service {
     pub port: u16,
     pub token: String,
-    key: EncodingKey,
+    issuer: Issuer,
     http: Client,
     /// Its log.
     pub database: TestDatabase,
@@ -65,14 +60,10 @@ impl Service {
         let database = TestDatabase::create().await;
         let mut bus = CommandBus::new(Store::start(database.command().await, StoreOptions::default()));
         registry::mount_all(&mut bus);
-        let document = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).expect("a key");
-        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("the same key");
-        let x = BASE64.encode(pair.public_key().as_ref());
-        let jwks = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "test", "use": "sig", "alg": "EdDSA", "x": x }] });
-        let file = NamedTempFile::new().expect("a file");
-        std::fs::write(&file, jwks.to_string()).expect("a file with the keys");
+        let issuer = Issuer::new("test");
+        let keys = key_set(&[issuer.jwk()]);
         let settings = VerifierSettings {
-            jwks: file.path().display().to_string(),
+            jwks: keys.display().to_string(),
             refresh: Duration::from_secs(300),
             issuer: "https://id.example".into(),
             audience: "ubos".into(),
@@ -96,16 +87,15 @@ impl Service {
         let server = server.workers(1).disable_signals().bind("127.0.0.1:0").expect("a free port");
         let port = server.addrs()[0].port();
         actix_web::rt::spawn(server.run());
-        let key = EncodingKey::from_ed_der(document.as_ref());
-        let mut service = Self { port, token: String::new(), key, http: Client::new(), database, draining, admission };
+        let mut service =
+            Self { port, token: String::new(), issuer, http: Client::new(), database, draining, admission };
         service.token = service.sign(&claims(Uuid::now_v7(), "owner"));
         service
     }
 
     /// A token with these claims.
     pub fn sign(&self, claims: &Value) -> String {
-        let header = Header { kid: Some("test".into()), ..Header::new(Algorithm::EdDSA) };
-        jsonwebtoken::encode(&header, claims, &self.key).expect("a token")
+        self.issuer.sign(claims)
     }
 
     /// A request that lacks nothing but a body.

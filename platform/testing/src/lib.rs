@@ -3,9 +3,11 @@
 //! The servers are real and shared by all tests of a run; `cargo xtask test` starts them and says where they are.
 
 mod database;
+mod issuer;
 mod nats;
 
 pub use database::TestDatabase;
+pub use issuer::{Issuer, key_set};
 pub use nats::TestNats;
 
 /// The value of an environment variable that `cargo xtask test` sets.

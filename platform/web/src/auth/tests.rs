@@ -1,38 +1,13 @@
 //! Every way to come in without a right to.
 
 use super::*;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use std::path::Path;
-use tempfile::{NamedTempFile, TempPath};
+use testing::{Issuer, key_set};
 use uuid::Uuid;
-
-struct Issuer {
-    id: String,
-    signing: EncodingKey,
-    public: Vec<u8>,
-}
-
-impl Issuer {
-    fn new(id: &str) -> Self {
-        let document = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
-        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
-        let public = pair.public_key().as_ref().to_vec();
-        Self { id: id.to_owned(), signing: EncodingKey::from_ed_der(document.as_ref()), public }
-    }
-
-    fn jwk(&self) -> Value {
-        json!({ "kty": "OKP", "crv": "Ed25519", "kid": self.id, "use": "sig", "alg": "EdDSA", "x": BASE64.encode(&self.public) })
-    }
-
-    fn sign(&self, claims: &Value) -> String {
-        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::EdDSA) };
-        jsonwebtoken::encode(&header, claims, &self.signing).unwrap()
-    }
-}
 
 fn claims() -> Value {
     let now = chrono::Utc::now().timestamp();
@@ -49,12 +24,6 @@ fn with(name: &str, value: Value) -> Value {
     claims
 }
 
-fn file(keys: &[Value]) -> TempPath {
-    let file = NamedTempFile::new().unwrap();
-    std::fs::write(&file, json!({ "keys": keys }).to_string()).unwrap();
-    file.into_temp_path()
-}
-
 async fn verifier(jwks: &Path, refresh: Duration) -> Verifier {
     let settings = VerifierSettings {
         jwks: jwks.display().to_string(),
@@ -69,7 +38,7 @@ async fn verifier(jwks: &Path, refresh: Duration) -> Verifier {
 #[tokio::test]
 async fn a_good_token_says_who_for_whom_and_what() {
     let issuer = Issuer::new("k1");
-    let verifier = verifier(&file(&[issuer.jwk()]), Duration::from_secs(300)).await;
+    let verifier = verifier(&key_set(&[issuer.jwk()]), Duration::from_secs(300)).await;
     let token = issuer.sign(&claims());
     let caller = verifier.verify(&token).await.unwrap();
     assert_eq!((caller.subject.0, caller.tenant.0), (Uuid::from_u128(1), Uuid::from_u128(2)));
@@ -80,7 +49,7 @@ async fn a_good_token_says_who_for_whom_and_what() {
 #[tokio::test]
 async fn every_wrong_claim_is_refused() {
     let issuer = Issuer::new("k1");
-    let verifier = verifier(&file(&[issuer.jwk()]), Duration::from_secs(300)).await;
+    let verifier = verifier(&key_set(&[issuer.jwk()]), Duration::from_secs(300)).await;
     let now = chrono::Utc::now().timestamp();
     for (name, value) in [
         ("exp", json!(now - 60)),
@@ -111,7 +80,7 @@ async fn every_wrong_claim_is_refused() {
 #[tokio::test]
 async fn unsigned_foreign_and_confused_tokens_are_refused() {
     let (issuer, stranger) = (Issuer::new("k1"), Issuer::new("k1"));
-    let verifier = verifier(&file(&[issuer.jwk()]), Duration::from_secs(300)).await;
+    let verifier = verifier(&key_set(&[issuer.jwk()]), Duration::from_secs(300)).await;
     let part = |value: Value| BASE64.encode(value.to_string());
     let good = issuer.sign(&claims());
     let signature = good.rsplit('.').next().unwrap();
@@ -147,7 +116,7 @@ async fn unsigned_foreign_and_confused_tokens_are_refused() {
 #[tokio::test]
 async fn keys_rotate_and_withdrawn_ones_die_at_once() {
     let (old, new) = (Issuer::new("old"), Issuer::new("new"));
-    let path = file(&[old.jwk()]);
+    let path = key_set(&[old.jwk()]);
     let verifier = verifier(&path, Duration::ZERO).await;
     let (by_old, by_new) = (old.sign(&claims()), new.sign(&claims()));
     assert!(verifier.verify(&by_old).await.is_ok());
@@ -164,7 +133,7 @@ async fn keys_rotate_and_withdrawn_ones_die_at_once() {
 #[tokio::test]
 async fn a_token_that_never_expires_is_remembered_without_overflow() {
     let issuer = Issuer::new("k1");
-    let verifier = verifier(&file(&[issuer.jwk()]), Duration::from_secs(300)).await;
+    let verifier = verifier(&key_set(&[issuer.jwk()]), Duration::from_secs(300)).await;
     let token = issuer.sign(&with("exp", json!(u64::MAX)));
     let first = verifier.verify(&token).await.unwrap();
     assert_eq!(verifier.verify(&token).await.unwrap(), first);
