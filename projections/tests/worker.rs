@@ -85,7 +85,8 @@ async fn a_backlog_gives_the_rows_of_a_replay_whoever_else_writes() {
     let head = world.write().await;
     let (stop, role) = start(world.database.worker().await).await;
     let mut retries = 0;
-    while status(&world.worker).await.unwrap().groups.iter().any(|group| group.name == "crm" && group.position < head) {
+    while status(&world.worker).await.unwrap().groups.iter().any(|group| group.group == "crm" && group.position < head)
+    {
         retries += retry(&world.worker, crm(), None).await.unwrap().parked.len();
     }
     until_read(&world.worker, head).await;
