@@ -11,14 +11,10 @@ use parking_lot::Mutex;
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What it is called.
 const NAME: &str = "durable";
-/// Messages that are acknowledged together, at most.
-const TOGETHER: usize = 100;
-/// What came is acknowledged when nothing more has come for so long.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Which positions it has received.
 #[derive(Debug, Default)]
@@ -39,27 +35,17 @@ impl Durable {
         loop {
             let config = Config {
                 durable_name: Some(NAME.to_owned()),
-                ack_policy: AckPolicy::All,
+                // One by one: to acknowledge all up to the newest would also acknowledge what went to a lost connection.
+                ack_policy: AckPolicy::Explicit,
                 ack_wait: Duration::from_secs(5),
                 ..Config::default()
             };
             let consumer = context.get_stream(name).await?.get_or_create_consumer(NAME, config).await?;
             let mut messages = consumer.messages().await?;
-            let (mut pending, mut last): (usize, Option<Message>) = (0, None);
-            let mut heard = Instant::now();
-            while heard.elapsed() < SILENCE {
-                if let Ok(message) = tokio::time::timeout(PAUSE, messages.next()).await {
-                    let Some(message) = message.transpose()? else { break };
-                    self.take(&message);
-                    (pending, last, heard) = (pending + 1, Some(message), Instant::now());
-                    if pending < TOGETHER {
-                        continue;
-                    }
-                }
-                if let Some(message) = last.take() {
-                    message.ack().await.map_err(|error| anyhow::anyhow!(error))?;
-                }
-                pending = 0;
+            while let Ok(Some(message)) = tokio::time::timeout(SILENCE, messages.next()).await {
+                let message = message?;
+                self.take(&message);
+                message.ack().await.map_err(|error| anyhow::anyhow!(error))?;
             }
         }
     }
@@ -76,9 +62,9 @@ impl Durable {
         }
     }
 
-    /// The newest position that it has received.
-    pub fn newest(&self) -> i64 {
-        i64::try_from(self.0.lock().len()).unwrap_or(i64::MAX) - 1
+    /// How many positions it has received.
+    pub fn count(&self) -> i64 {
+        i64::try_from(self.0.lock().iter().filter(|taken| **taken).count()).unwrap_or(i64::MAX)
     }
 
     /// Writes the positions that it has received, as ranges from first to last.

@@ -204,8 +204,8 @@ async fn attack(
     // What the consumers outside have not taken yet. One of them reads a stream that went back from its beginning again,
     // which takes minutes after an hour; so it is given up only when it takes nothing any more.
     let head: i64 = sqlx::query_scalar("select position from eventstore.head").fetch_one(&pool).await?;
-    let all_taken = || received.newest.load(Ordering::Relaxed).min(durable.newest()) >= head;
-    let taken = || (received.messages.load(Ordering::Relaxed), durable.newest());
+    let all_taken = || received.newest.load(Ordering::Relaxed) >= head && durable.count() >= head;
+    let taken = || (received.messages.load(Ordering::Relaxed), durable.count());
     let mut last = (taken(), Instant::now());
     while !all_taken() && last.1.elapsed() < Duration::from_secs(30) {
         tokio::time::sleep(Duration::from_millis(200)).await;
