@@ -40,14 +40,14 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let plan = Plan::of(&arguments);
     let started = Instant::now();
-    let (mut records, mut measured, mut left_out, mut failed) = (Records::default(), vec![], vec![], vec![]);
+    let (mut records, mut families, mut failed) = (Records::default(), vec![], vec![]);
     for family in rows::FAMILIES {
         let chosen = match &arguments.only {
             Some(words) => words.split(',').any(|word| family.word.contains(word)),
             None => family.quick || !plan.quick,
         };
         if !chosen {
-            left_out.push(family.word);
+            families.push((family, None));
             continue;
         }
         eprintln!("{} ({:.0} s)", family.title, started.elapsed().as_secs_f64());
@@ -57,16 +57,20 @@ async fn main() -> Result<()> {
             eprintln!("{} failed: {error:?}", family.title);
             failed.push(family.word);
         }
-        measured.push((family, records.since(already)));
+        families.push((family, Some(records.since(already))));
     }
-    let circumstances = report::circumstances(started.elapsed(), plan.seconds, plan.passes).await?;
-    let command = format!("cargo xtask bench {}", words.join(" ")).trim().to_owned();
-    let report = Report { measured, left_out, failed: failed.clone(), records: &records, command, circumstances };
-    println!("{}", report.page(None)?);
+    let report = Report {
+        families,
+        failed: failed.clone(),
+        records: &records,
+        command: format!("cargo xtask bench {}", words.join(" ")).trim().to_owned(),
+        circumstances: report::circumstances(started.elapsed()).await?,
+        stamp: report::stamp(plan.seconds, plan.passes),
+    };
+    println!("{}", report.page(None, "")?);
     if let Some(file) = &arguments.json {
         std::fs::write(file, serde_json::to_vec_pretty(&records.all())?)?;
     }
-    // A short or partial run does not replace the full report unless it is asked to.
     if let Some(folder) = &arguments.write {
         report.write(folder)?;
         eprintln!("written to {}", folder.join("benchmarks.md").display());

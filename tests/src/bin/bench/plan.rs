@@ -28,7 +28,7 @@ pub struct Arguments {
     /// Growth up to a log of ten million events instead of one million; takes half an hour and 15 GB more.
     #[arg(long)]
     pub growth_max: bool,
-    /// Writes the report and its plots into this folder, also after a quick or partial run.
+    /// Writes report and plots into this folder; families that were left out stay there as they are.
     #[arg(long, value_name = "FOLDER")]
     pub write: Option<PathBuf>,
     /// Writes what was seen as JSON.

@@ -12,42 +12,49 @@ use std::process::Command;
 
 /// What a run came to.
 pub struct Report<'a> {
-    /// Every family that was measured, with its series.
-    pub measured: Vec<(&'a Family, Vec<Series>)>,
-    /// Words of those that were left out.
-    pub left_out: Vec<&'static str>,
+    /// Every family, with its series if it was measured.
+    pub families: Vec<(&'a Family, Option<Vec<Series>>)>,
     /// Words of those that could not be measured to the end.
     pub failed: Vec<&'static str>,
     /// What was seen.
     pub records: &'a Records,
     /// The command that reproduces it.
     pub command: String,
-    /// How long it ran and what it ran on.
+    /// What it ran on.
     pub circumstances: String,
+    /// Of what, when, how often.
+    pub stamp: String,
 }
 
 impl Report<'_> {
-    /// Goals that are met, and goals that were measured.
-    pub fn tally(&self) -> (usize, usize) {
-        let verdicts =
-            self.measured.iter().flat_map(|(family, _)| family.goals).filter_map(|g| g.verdict(self.records));
-        verdicts.fold((0, 0), |(met, all), verdict| (met + usize::from(verdict.met), all + 1))
-    }
-
-    /// The page; `plots` says where its pictures are, none for the terminal.
-    pub fn page(&self, plots: Option<&str>) -> Result<String> {
+    /// The page. `plots` says where its pictures are, none for the terminal; families that were not measured in this run
+    /// stay as they are in `old`.
+    pub fn page(&self, plots: Option<&str>, old: &str) -> Result<String> {
         let mut page = String::new();
-        let (met, all) = self.tally();
+        let goals = self.goals(old);
+        let met = goals.iter().filter(|line| line.ends_with("| met |")).count();
+        let missed = goals.iter().filter(|line| line.ends_with("| **missed** |")).count();
         writeln!(page, "# Benchmarks\n\n{}\n", self.circumstances)?;
-        writeln!(page, "{met} of {all} goals met. Reproduce with `{}`.", self.command)?;
-        if !self.left_out.is_empty() {
-            writeln!(page, "\nLeft out of this run: {}.", self.left_out.join(", "))?;
+        writeln!(page, "{met} of {} goals met. The last run was `{}`.", met + missed, self.command)?;
+        let nowhere = self.families.iter().filter(|(f, series)| series.is_none() && section(old, f.title).is_none());
+        let nowhere: Vec<&str> = nowhere.map(|(family, _)| family.word).collect();
+        if !nowhere.is_empty() {
+            writeln!(page, "\nNot measured: {}.", nowhere.join(", "))?;
         }
         if !self.failed.is_empty() {
             writeln!(page, "\nNot measured to the end: {}.", self.failed.join(", "))?;
         }
-        self.goals(&mut page)?;
-        for (family, series) in &self.measured {
+        writeln!(
+            page,
+            "\n## Goals\n\nRatios of medians of one run; in brackets the smallest and the greatest of the passes.\n\n\
+             | goal | wanted | seen | |\n| --- | ---: | ---: | --- |\n{}",
+            goals.join("\n")
+        )?;
+        for (family, series) in &self.families {
+            let Some(series) = series else {
+                page.push_str(section(old, family.title).unwrap_or_default());
+                continue;
+            };
             self.family(&mut page, family, series)?;
             for plot in plots::of(family, series, self.records) {
                 if let Some(folder) = plots {
@@ -58,43 +65,44 @@ impl Report<'_> {
         Ok(page)
     }
 
-    /// Writes page and plots below `folder`; what a person wrote under the last heading of the old page stays.
+    /// Writes page and plots below `folder`; families that were not measured stay, and what a person wrote under the last
+    /// heading.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let (page, pictures) = (folder.join("benchmarks.md"), folder.join("benchmarks"));
         fs::create_dir_all(&pictures)?;
-        for (family, series) in &self.measured {
+        for (family, series) in self.families.iter().filter_map(|(family, series)| Some((family, series.as_ref()?))) {
             for plot in plots::of(family, series, self.records) {
                 fs::write(pictures.join(&plot.file), plot.svg()?)?;
             }
         }
-        let kept = fs::read_to_string(&page).ok();
-        let kept = kept.as_deref().and_then(|old| old.find(FINDINGS).map(|at| old[at..].to_owned()));
-        let kept = kept.unwrap_or_else(|| format!("{FINDINGS}\n"));
-        fs::write(&page, format!("{}\n{kept}", self.page(Some("benchmarks"))?)).context("writing the report")
+        let old = fs::read_to_string(&page).unwrap_or_default();
+        let findings = section(&old, FINDINGS).map_or_else(|| format!("\n## {FINDINGS}\n"), str::to_owned);
+        fs::write(&page, self.page(Some("benchmarks"), &old)? + &findings).context("writing the report")
     }
 
-    fn goals(&self, page: &mut String) -> Result<()> {
-        writeln!(
-            page,
-            "\n## Goals\n\nRatios of medians of one run; in brackets the smallest and the greatest of the passes.\n"
-        )?;
-        writeln!(page, "| goal | wanted | seen | |\n| --- | ---: | ---: | --- |")?;
-        for goal in self.measured.iter().flat_map(|(family, _)| family.goals) {
-            let (seen, mark) = match goal.verdict(self.records) {
-                Some(verdict) => {
-                    let (low, high) = verdict.spread;
-                    let seen = format!("{} ({}–{})", short(verdict.value), short(low), short(high));
-                    (seen, if verdict.met { "met" } else { "**missed**" })
+    fn goals(&self, old: &str) -> Vec<String> {
+        let goals = self.families.iter().flat_map(|(family, series)| family.goals.iter().map(move |g| (g, series)));
+        goals
+            .filter_map(|(goal, series)| {
+                let title = goal.title();
+                if series.is_none() {
+                    return old.lines().find(|line| line.starts_with(&format!("| {title} |"))).map(str::to_owned);
                 }
-                None => ("–".to_owned(), "not measured"),
-            };
-            writeln!(page, "| {} | {} | {seen} | {mark} |", goal.title(), Goal::wanted(goal))?;
-        }
-        Ok(())
+                let (seen, mark) = match goal.verdict(self.records) {
+                    Some(verdict) => {
+                        let (low, high) = verdict.spread;
+                        let seen = format!("{} ({}–{})", short(verdict.value), short(low), short(high));
+                        (seen, if verdict.met { "met" } else { "**missed**" })
+                    }
+                    None => ("–".to_owned(), "not measured"),
+                };
+                Some(format!("| {title} | {} | {seen} | {mark} |", Goal::wanted(goal)))
+            })
+            .collect()
     }
 
     fn family(&self, page: &mut String, family: &Family, series: &[Series]) -> Result<()> {
-        writeln!(page, "\n## {}\n\n{}\n", family.title, family.about)?;
+        writeln!(page, "\n## {}\n\n{} Measured at {}.\n", family.title, family.about, self.stamp)?;
         let unit = family.unit;
         writeln!(page, "| what | {} | {unit}, median (min–max) | p50 ms | p99 ms | failed | passes |", family.load)?;
         writeln!(page, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |")?;
@@ -124,8 +132,15 @@ impl Report<'_> {
     }
 }
 
-/// Everything from here on is written by people and kept.
-const FINDINGS: &str = "## What bounds what";
+/// What stands under this heading is written by people.
+const FINDINGS: &str = "What bounds what";
+
+/// A heading of a page with what stands under it, and the empty line before it.
+fn section<'p>(page: &'p str, title: &str) -> Option<&'p str> {
+    let from = page.find(&format!("\n## {title}\n"))?;
+    let length = page[from + 1..].find("\n## ").map_or(page.len() - from, |length| length + 1);
+    Some(&page[from..from + length])
+}
 
 /// `1,234`, or `12.3` for what is small.
 pub fn thousands(number: f64) -> String {
@@ -152,8 +167,22 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Machine, versions, commit.
-pub async fn circumstances(took: std::time::Duration, seconds: u64, passes: usize) -> Result<String> {
+/// Of what, when, how often.
+pub fn stamp(seconds: u64, passes: usize) -> String {
+    let commit = said("git", &["rev-parse", "--short=12", "HEAD"]);
+    let changed =
+        if said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty() { "" } else { " with changes" };
+    let day = chrono::Utc::now().format("%-d %B %Y");
+    format!("{commit}{changed}, {day}, {passes} passes of {seconds} s, competitors in turn")
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().ok();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+/// Machine and versions.
+pub async fn circumstances(took: std::time::Duration) -> Result<String> {
     let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
@@ -167,13 +196,6 @@ pub async fn circumstances(took: std::time::Duration, seconds: u64, passes: usiz
         .find_map(|line| line.strip_prefix("PRETTY_NAME="))
         .unwrap_or_default()
         .replace('"', "");
-    let said = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().ok();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
-    };
-    let commit = said("git", &["rev-parse", "--short=12", "HEAD"]);
-    let changed =
-        if said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty() { "" } else { " with changes" };
     let rust = said("rustc", &["--version"]);
     let database = testing::TestDatabase::create().await;
     let pool = database.superuser().await;
@@ -187,14 +209,25 @@ pub async fn circumstances(took: std::time::Duration, seconds: u64, passes: usiz
     nats.flush().await?;
     let nats = nats.server_info().version;
     Ok(format!(
-        "Commit {commit}{changed}, {}, {:.0} minutes. {} cores ({cpu}), {} GiB, {system}; load {load} at the end. \
-         PostgreSQL {version} (`fsync` {fsync}, `synchronous_commit` {commits}), nats-server {nats} (every message synced \
-         unless said otherwise), {rust}, release build. Servers, roles and clients share the machine. {passes} passes of \
-         {seconds} s per measurement, competitors in turn. Absolute numbers are this machine's; the ratios are what to \
-         look at.",
-        chrono::Utc::now().format("%-d %B %Y"),
-        took.as_secs_f64() / 60.0,
+        "{} cores ({cpu}), {} GiB, {system}; load {load} at the end of the last run, which took {:.0} minutes. PostgreSQL \
+         {version} (`fsync` {fsync}, `synchronous_commit` {commits}), nats-server {nats} (every message synced unless said \
+         otherwise), {rust}, release build. Servers, roles and clients share the machine. Absolute numbers are this \
+         machine's; the ratios are what to look at.",
         cores(),
         gib.unwrap_or(0) >> 20,
+        took.as_secs_f64() / 60.0,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::section;
+
+    #[test]
+    fn a_section_ends_where_the_next_begins() {
+        let page = "# Page\n\n## One\n\nfirst\n\n## Two\n\nsecond\n";
+        assert_eq!(section(page, "One"), Some("\n## One\n\nfirst\n"));
+        assert_eq!(section(page, "Two"), Some("\n## Two\n\nsecond\n"));
+        assert_eq!(section(page, "Three"), None);
+    }
 }
