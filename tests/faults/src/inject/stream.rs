@@ -112,8 +112,7 @@ impl Injector {
 
     /// Publishes old messages again as they were, as whoever may publish could, by mistake or not.
     pub async fn publish_again(&self, shuffled: bool, done: &mut Done) -> Result<()> {
-        let context = self.jetstream().await?;
-        let Some((stream, first)) = self.old_messages(&context).await? else {
+        let Some((context, stream, first)) = self.old_messages().await else {
             done.note("left_out", "the load ended before any message was old enough");
             return Ok(());
         };
@@ -141,14 +140,16 @@ impl Injector {
     }
 
     /// The stream, and where messages begin that JetStream would not recognise any more.
-    async fn old_messages(&self, context: &Context) -> Result<Option<(Stream, u64)>> {
+    async fn old_messages(&self) -> Option<(Context, Stream, u64)> {
         loop {
-            // Another fault may have the stream just now.
-            if let Ok(Some(found)) = look_for_old_messages(context).await {
-                return Ok(Some(found));
+            // Another fault may have the server or the stream just now.
+            if let Ok(context) = self.jetstream().await
+                && let Ok(Some((stream, first))) = look_for_old_messages(&context).await
+            {
+                return Some((context, stream, first));
             }
             if self.wire.over.load(Ordering::Relaxed) {
-                return Ok(None);
+                return None;
             }
             // Waiting is no fault.
             self.active.fetch_sub(1, Ordering::SeqCst);
