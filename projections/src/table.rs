@@ -34,8 +34,6 @@ pub trait Table: Send + Sync {
     fn resource(&self) -> Resource;
     /// JSON Schema of a row as readers see it.
     fn schema(&self) -> Schema;
-    /// A row of the table, given as JSON, as readers see it: the row type's fields in its order.
-    fn present(&self, json: &str) -> serde_json::Result<String>;
     /// An empty memory of its rows.
     fn fold(&self) -> Box<dyn Fold>;
 }
@@ -98,10 +96,6 @@ impl<R: ReadModel> Table for Of<R> {
 
     fn schema(&self) -> Schema {
         kernel::schema_of::<R>()
-    }
-
-    fn present(&self, json: &str) -> serde_json::Result<String> {
-        serde_json::to_string(&serde_json::from_str::<R>(json)?)
     }
 
     fn fold(&self) -> Box<dyn Fold> {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{World, client, crm, renamed, tagged, tenant};
+use common::{World, client, crm, read_as, renamed, tagged, tenant};
 use kernel::TenantId;
 use projections::{Applied, Target};
 use serde_json::json;
@@ -211,15 +211,7 @@ async fn a_tenant_sees_its_own_rows_only() {
     let query = world.database.query().await;
     let read = |tenant: TenantId| {
         let query = query.clone();
-        async move {
-            let row: Option<String> = sqlx::query_scalar("select crm.clients_by_id($1, $2)")
-                .bind(tenant.0)
-                .bind(id)
-                .fetch_one(&query)
-                .await
-                .unwrap();
-            row
-        }
+        async move { read_as(&query, tenant, id).await }
     };
     assert!(read(tenant(A)).await.unwrap().contains("Mine"));
     assert_eq!(read(tenant(2)).await, None);

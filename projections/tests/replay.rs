@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{World, client, crm, renamed, tagged, tenant};
+use common::{World, client, crm, read_as, renamed, tagged, tenant};
 use projections::{Progress, RebuildOptions, ReplayOptions, Target, replay, retry, rollback, status, verify};
 use serde_json::json;
 use std::sync::Arc;
@@ -162,7 +162,7 @@ async fn readers_see_no_error_and_nothing_stale_while_tables_are_switched() {
     let stop = Arc::new(AtomicBool::new(false));
     let reads = Arc::new(AtomicI64::new(0));
     let readers: Vec<_> = (0..4)
-        .map(|reader| {
+        .map(|_| {
             let (query, stop, reads) = (query.clone(), stop.clone(), reads.clone());
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
@@ -173,20 +173,7 @@ async fn readers_see_no_error_and_nothing_stale_while_tables_are_switched() {
                     .fetch_one(&query)
                     .await
                     .unwrap();
-                    let row: Option<String> = if reader % 2 == 0 {
-                        sqlx::query_scalar("select crm.clients_by_id($1, $2)")
-                            .bind(tenant(1).0)
-                            .bind(id)
-                            .fetch_one(&query)
-                            .await
-                            .unwrap()
-                    } else {
-                        // As query-api reads lists.
-                        let sql = "select found.row from set_config('ubos.tenant_id', ($1::uuid)::text, true) t(tenant)
-                                   cross join lateral (select row_to_json(r)::text from crm.clients r
-                                                       where r.tenant_id = t.tenant::uuid and r.id = $2) found(row)";
-                        sqlx::query_scalar(sql).bind(tenant(1).0).bind(id).fetch_optional(&query).await.unwrap()
-                    };
+                    let row = read_as(&query, tenant(1), id).await;
                     let row: serde_json::Value = serde_json::from_str(&row.expect("the client is there")).unwrap();
                     assert!(row["position"].as_i64().unwrap() >= at, "stale: {row} after {at}");
                     reads.fetch_add(1, Ordering::Relaxed);

@@ -9,6 +9,7 @@ mod events;
 mod parameters;
 mod positions;
 mod routes;
+mod row;
 mod value;
 
 pub use document::openapi;

@@ -1,6 +1,7 @@
 //! The query string of a list: `limit`, `cursor`, `sort` and whitelisted filters; anything else is refused by name.
 
 use crate::cursor::{self, Binding};
+use crate::row;
 use crate::value::checked;
 use ::web::{Problem, code};
 use kernel::{FieldError, TenantId};
@@ -108,7 +109,7 @@ impl ListQuery {
 
     /// The statement that is read [`as_tenant`], where $2 is the array of arguments. It asks for one row more than the page
     /// holds, which says whether there is another page.
-    pub fn sql(&self, name: &str) -> (String, Vec<String>) {
+    pub fn sql(&self, name: &str, columns: &[Column]) -> (String, Vec<String>) {
         let mut arguments: Vec<String> = vec![];
         let mut argument = |value: &str, kind: Kind| {
             arguments.push(value.to_owned());
@@ -129,7 +130,8 @@ impl ListQuery {
             .map(|(c, descending, _)| format!("r.{c}{}", if *descending { " desc" } else { "" }))
             .collect();
         let sql = as_tenant(&format!(
-            "select row_to_json(r)::text from {name} r where {} order by {} limit {}",
+            "select {} from {name} r where {} order by {} limit {}",
+            row::selection(columns),
             conditions.join(" and "),
             order.join(", "),
             self.limit + 1
@@ -148,13 +150,13 @@ impl ListQuery {
 }
 
 /// Reads as the tenant in $1, in one statement, so that nothing can run between setting the tenant and reading, and nothing
-/// outlives them. `select` names one column of text and compares with `t.tenant::uuid`; because of that it cannot run
-/// before the setting is made, and it gives its rows in its own order. A statement like any other, so that PostgreSQL keeps
-/// its plan, and takes its snapshot after its locks: a switch of tables is never half seen.
+/// outlives them. `select` compares with `t.tenant::uuid`; because of that it cannot run before the setting is made, and
+/// it gives its rows in its own order. A statement like any other, so that PostgreSQL keeps its plan, and takes its
+/// snapshot after its locks: a switch of tables is never half seen.
 pub(crate) fn as_tenant(select: &str) -> String {
     format!(
-        "select found.row from pg_catalog.set_config('ubos.tenant_id', ($1::uuid)::text, true) t(tenant)
-         cross join lateral ({select}) found(row)"
+        "select found.* from pg_catalog.set_config('ubos.tenant_id', ($1::uuid)::text, true) t(tenant)
+         cross join lateral ({select}) found"
     )
 }
 

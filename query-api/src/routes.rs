@@ -1,15 +1,16 @@
 //! The two paths that every question goes through: a list, and one record.
 
-use crate::parameters::ListQuery;
+use crate::parameters::{ListQuery, as_tenant};
 use crate::positions::Positions;
+use crate::row;
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
 use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, LINK, VARY};
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use projections::{Group, Table};
 use serde_json::Value;
-use sqlx::PgPool;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
+use sqlx::{PgPool, Row as _};
 use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
@@ -67,20 +68,26 @@ async fn list(
         .map_err(|error| Problem::new(&code::INVALID_PARAMETER, format!("the query string cannot be read: {error}")))?;
     let query = ListQuery::parse(table, caller.tenant, pairs.into_inner())?;
     let _permit = api.admit(&caller).await?;
-    let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()));
-    let mut rows: Vec<String> = sqlx::query_scalar(&sql)
+    let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()), table.columns());
+    let rows = sqlx::query(&sql)
         .bind(caller.tenant.0)
         .bind(arguments)
         .fetch_all(&api.pool)
         .await
         .map_err(|error| fault(&error))?;
     let has_more = rows.len() > query.limit;
-    rows.truncate(query.limit);
-    let next = match rows.last().filter(|_| has_more) {
-        Some(row) => Some(query.cursor_after(&serde_json::from_str::<Value>(row).map_err(|e| unreadable(&e))?)),
-        None => None,
+    let (mut body, mut last) = (br#"{"data":["#.to_vec(), 0);
+    for (index, row) in rows.iter().take(query.limit).enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        last = body.len();
+        row::write(&mut body, row, table.columns()).map_err(|error| unreadable(&error))?;
+    }
+    let next = match has_more {
+        true => Some(query.cursor_after(&serde_json::from_slice::<Value>(&body[last..]).map_err(|e| unreadable(&e))?)),
+        false => None,
     };
-    let rows = rows.iter().map(|row| table.present(row)).collect::<Result<Vec<_>, _>>().map_err(|e| unreadable(&e))?;
     let mut response = HttpResponse::Ok();
     if let Some(cursor) = &next {
         let mut pairs = query.others.clone();
@@ -89,7 +96,7 @@ async fn list(
     }
     response.insert_header((CACHE_CONTROL, "private, no-cache")).insert_header((VARY, "Authorization"));
     let cursor = next.map_or(Value::Null, Value::String);
-    let body = format!(r#"{{"data":[{}],"has_more":{has_more},"next_cursor":{cursor}}}"#, rows.join(","));
+    body.extend_from_slice(format!(r#"],"has_more":{has_more},"next_cursor":{cursor}}}"#).as_bytes());
     Ok(response.content_type("application/json").body(body))
 }
 
@@ -111,15 +118,16 @@ async fn record(
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no such record at {}", request.path()));
     let id: Uuid = id.parse().map_err(|_| unknown())?;
     let _permit = api.admit(&caller).await?;
-    let sql = format!("select {}.{}_by_id($1, $2)", group.name, table.name());
-    let row: Option<String> = sqlx::query_scalar(&sql)
-        .bind(caller.tenant.0)
-        .bind(id)
-        .fetch_one(&api.pool)
-        .await
-        .map_err(|error| fault(&error))?;
-    let row = row.ok_or_else(unknown)?;
-    let version = serde_json::from_str::<Versioned>(&row).map_err(|error| unreadable(&error))?.version;
+    let columns = table.columns();
+    let sql = as_tenant(&format!(
+        "select {} from {}.{} r where r.tenant_id = t.tenant::uuid and r.id = $2",
+        row::selection(columns),
+        group.name,
+        table.name()
+    ));
+    let found = sqlx::query(&sql).bind(caller.tenant.0).bind(id).fetch_optional(&api.pool).await;
+    let found = found.map_err(|error| fault(&error))?.ok_or_else(unknown)?;
+    let version: i64 = found.try_get("version").map_err(|error| unreadable(&error))?;
     let etag = format!("\"{version}\"");
     let mut response = if is_known(&request, &etag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((ETAG, etag.clone()));
@@ -127,12 +135,9 @@ async fn record(
     if is_known(&request, &etag) {
         return Ok(response.finish());
     }
-    Ok(response.content_type("application/json").body(table.present(&row).map_err(|error| unreadable(&error))?))
-}
-
-#[derive(serde::Deserialize)]
-struct Versioned {
-    version: i64,
+    let mut body = vec![];
+    row::write(&mut body, &found, columns).map_err(|error| unreadable(&error))?;
+    Ok(response.content_type("application/json").body(body))
 }
 
 impl Api {
@@ -246,8 +251,8 @@ fn is_passing_code(code: &str) -> bool {
     ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
 }
 
-pub(crate) fn unreadable(error: &serde_json::Error) -> Problem {
-    tracing::error!(error = %error, "a row is of another shape than its type: replay its group");
+pub(crate) fn unreadable(error: &dyn std::error::Error) -> Problem {
+    tracing::error!(%error, "a row is of another shape than its type: replay its group");
     Problem::new(&code::FAULT, "the read failed on our side; the request id finds it in the logs")
 }
 

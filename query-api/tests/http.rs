@@ -16,10 +16,11 @@ use crm_events::{ClientEvent, ClientKind, ClientStatus};
 use query_api::{Api, configure};
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testing::key_set;
 use uuid::Uuid;
-use web::{Admission, AdmissionSettings, Verifier, VerifierSettings};
+use web::{Admission, AdmissionSettings, NoDirectory, Verifier, VerifierSettings};
 
 /// An issuer of tokens and a verifier that trusts it.
 struct Issuer {
@@ -38,7 +39,7 @@ impl Issuer {
             audience: "ubos".into(),
             leeway_seconds: 5,
         };
-        let verifier = Data::new(Verifier::start(settings).await.unwrap());
+        let verifier = Data::new(Verifier::start(settings, Arc::new(NoDirectory)).await.unwrap());
         Self { issuer, verifier }
     }
 
@@ -146,6 +147,48 @@ async fn a_record_has_the_fields_of_its_row_type_and_its_version_as_entity_tag()
         assert_eq!(header(&response, "etag"), "\"2\"");
         assert_eq!(read_body(response).await.is_empty(), status == 304);
     }
+}
+
+#[actix_web::test]
+async fn every_row_of_every_table_is_of_its_schema_and_the_same_alone_and_in_a_list() {
+    let (world, _) = World::of_golden_events().await;
+    for group in projections::groups() {
+        world.catch_up(group, 100).await;
+    }
+    let issuer = Issuer::new().await;
+    let app = service!(world, issuer);
+    let token = issuer.token(1, &["owner"]);
+    for (_, table, resource) in projections::resources() {
+        let schema = jsonschema::draft202012::options()
+            .should_validate_formats(true)
+            .build(&Value::from(table.schema()))
+            .unwrap();
+        let list = call_service(&app, get(&format!("/v1/{}", resource.path), &token).to_request()).await;
+        let list = String::from_utf8(read_body(list).await.to_vec()).unwrap();
+        let rows = serde_json::from_str::<Value>(&list).unwrap()["data"].as_array().unwrap().clone();
+        assert!(!rows.is_empty(), "{}: {list}", resource.path);
+        for row in rows {
+            let errors: Vec<String> = schema.iter_errors(&row).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {row}: {errors:?}", resource.path);
+            let fields: Vec<&String> = row.as_object().unwrap().keys().collect();
+            let columns: Vec<&String> = table.columns().iter().map(|column| &column.name).collect();
+            assert_eq!(fields, columns, "{}", resource.path);
+            let path = format!("/v1/{}/{}", resource.path, row["id"].as_str().unwrap());
+            let alone = read_body(call_service(&app, get(&path, &token).to_request()).await).await;
+            let alone = std::str::from_utf8(&alone).unwrap();
+            assert!(list.contains(alone), "{alone} is not in {list}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_row_reads_as_its_type_writes_it() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let app = service!(world, issuer);
+    let path = format!("/v1/crm/clients/{}", Uuid::from_u128(1_000));
+    let body = read_body(call_service(&app, get(&path, &issuer.token(1, &["viewer"])).to_request()).await).await;
+    let row: projections::crm::ClientRow = serde_json::from_slice(&body).unwrap();
+    assert_eq!(std::str::from_utf8(&body).unwrap(), serde_json::to_string(&row).unwrap());
 }
 
 #[actix_web::test]

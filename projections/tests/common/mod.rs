@@ -9,7 +9,8 @@ use kernel::{Actor, Metadata, TenantId};
 use projections::{Applied, Group, Target};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use testing::TestDatabase;
 use uuid::Uuid;
@@ -55,11 +56,63 @@ pub fn crm() -> &'static Group {
     projections::group("crm").unwrap()
 }
 
+/// The golden payload of an event, about the parts that the stream's first event made.
+fn golden(entry: &'static kernel::EventEntry, version: u32, first: &Value) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(catalogue::golden_path(entry, version));
+    let mut payload: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for (field, made_by) in [("task_id", "tasks"), ("milestone_id", "milestones"), ("folder_id", "subfolders")] {
+        if !payload[field].is_null() && !first[made_by][0]["id"].is_null() {
+            payload[field] = first[made_by][0]["id"].clone();
+        }
+    }
+    if !payload["action_index"].is_null() {
+        payload["action_index"] = 0.into();
+    }
+    payload
+}
+
+/// A client's row in the words of PostgreSQL, read as query-api reads as one firm.
+pub async fn read_as(query: &PgPool, tenant: TenantId, id: Uuid) -> Option<String> {
+    let sql = "select found.* from set_config('ubos.tenant_id', ($1::uuid)::text, true) t(tenant)
+               cross join lateral (select row_to_json(r)::text from crm.clients r
+                                   where r.tenant_id = t.tenant::uuid and r.id = $2) found";
+    sqlx::query_scalar(sql).bind(tenant.0).bind(id).fetch_optional(query).await.unwrap()
+}
+
 impl World {
     pub async fn new() -> Self {
         let database = TestDatabase::create().await;
         let (owner, worker) = (database.owner().await, database.worker().await);
         Self { log: Log::new(worker.clone()), database, owner, worker, sequences: HashMap::new(), pending: vec![] }
+    }
+
+    /// Two firms with one stream of each kind, made of every published event; and the head.
+    pub async fn of_golden_events() -> (Self, i64) {
+        let mut world = Self::new().await;
+        let mut streams: BTreeMap<&str, Vec<&'static kernel::EventEntry>> = BTreeMap::new();
+        for entry in catalogue::entries() {
+            streams.entry(entry.stream).or_default().push(entry);
+        }
+        for firm in 1..=2u128 {
+            for (number, (stream, entries)) in (1u128..).zip(&streams) {
+                let id = Uuid::from_u128(number * 1_000);
+                let first = golden(entries[0], entries[0].version, &Value::Null);
+                for entry in entries {
+                    for version in 1..=entry.version {
+                        world.stored(
+                            tenant(firm),
+                            stream,
+                            id,
+                            entry.event_type,
+                            version as i32,
+                            golden(entry, version, &first),
+                        );
+                    }
+                }
+            }
+        }
+        let head = world.write().await;
+        (world, head)
     }
 
     /// Puts an event of today's version into the next write.

@@ -1,0 +1,46 @@
+//! A row as readers see it: the row type's fields in its order, each as the row type writes it.
+//!
+//! PostgreSQL sends the columns as they are. It could make the JSON itself, but then it would be made there, read here as
+//! the row type and written again, three times the work for the same text.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use projections::{Column, Kind};
+use serde::Serialize;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use sqlx::types::{Json, JsonRawValue};
+use std::io::Write as _;
+use uuid::Uuid;
+
+/// What a statement selects from the table `r` for [`write`].
+pub(crate) fn selection(columns: &[Column]) -> String {
+    columns.iter().map(|column| format!("r.{}", column.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Appends the row as a JSON object.
+///
+/// # Errors
+/// If the table has other columns than the row type; a replay of its group makes them anew.
+pub(crate) fn write(body: &mut Vec<u8>, row: &PgRow, columns: &[Column]) -> sqlx::Result<()> {
+    body.push(b'{');
+    for (index, column) in columns.iter().enumerate() {
+        // Writing to memory cannot fail, and names of columns need no escapes.
+        drop(write!(body, "{}\"{}\":", if index == 0 { "" } else { "," }, column.name));
+        match column.kind {
+            Kind::Text => append(body, row.try_get::<Option<&str>, _>(index)?),
+            Kind::Uuid => append(body, row.try_get::<Option<Uuid>, _>(index)?),
+            Kind::Integer => append(body, row.try_get::<Option<i64>, _>(index)?),
+            Kind::Boolean => append(body, row.try_get::<Option<bool>, _>(index)?),
+            Kind::Time => append(body, row.try_get::<Option<DateTime<Utc>>, _>(index)?),
+            Kind::Date => append(body, row.try_get::<Option<NaiveDate>, _>(index)?),
+            Kind::Json => append(body, row.try_get::<Option<Json<&JsonRawValue>>, _>(index)?),
+        }
+    }
+    body.push(b'}');
+    Ok(())
+}
+
+fn append<T: Serialize>(body: &mut Vec<u8>, value: T) {
+    // None of these types can fail to be written.
+    drop(serde_json::to_writer(body, &value));
+}
