@@ -265,6 +265,7 @@ fn classify(error: ExecuteError) -> Failure {
         ExecuteError::Rejected { code, message, .. } => Failure::terminal(code, message),
         ExecuteError::Invalid(field) => Failure::terminal(field.code, format!("{}: {}", field.pointer, field.message)),
         ExecuteError::Claimed { scope, .. } => Failure::terminal("claimed", format!("{scope} is taken")),
+        ExecuteError::Denied => Failure::terminal("denied", "the run may not do this"),
         ExecuteError::NotFound => Failure::terminal("not_found", "the target does not exist"),
         ExecuteError::AlreadyExists => Failure::terminal("already_exists", "it exists already"),
         ExecuteError::VersionMismatch { .. } => Failure::terminal("version_mismatch", "another version was expected"),

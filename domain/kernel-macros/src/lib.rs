@@ -18,7 +18,7 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, expand_event)
 }
 
-/// Declares the commands of one aggregate: `#[command("crm.client")]`. Variant helper: `#[creates]`.
+/// Declares the commands of one aggregate: `#[command("crm.client")]`. Variant helpers: `#[creates]`, `#[mints("ubk")]`.
 #[proc_macro_attribute]
 pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, expand_command)
@@ -71,6 +71,7 @@ struct Entry {
     version: u32,
     name: Option<String>,
     creates: bool,
+    mints: Option<String>,
     retired: bool,
     invalid: Option<String>,
     /// Name of the hidden struct that carries the variant's fields.
@@ -80,8 +81,14 @@ struct Entry {
 }
 
 /// Which attribute's variants take which helper.
-const HELPERS: &[(&str, &str)] =
-    &[("version", "event"), ("name", "event"), ("retired", "event"), ("creates", "command"), ("invalid", "rejection")];
+const HELPERS: &[(&str, &str)] = &[
+    ("version", "event"),
+    ("name", "event"),
+    ("retired", "event"),
+    ("creates", "command"),
+    ("mints", "command"),
+    ("invalid", "rejection"),
+];
 
 fn entries(item: &mut ItemEnum, what: &str) -> Result<Vec<Entry>> {
     let outer = item.ident.clone();
@@ -103,6 +110,7 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         version: 1,
         name: None,
         creates: false,
+        mints: None,
         retired: false,
         invalid: None,
         body: format_ident!("__{}{}", outer, variant.ident),
@@ -125,6 +133,8 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
             entry.name = Some(attr.parse_args::<LitStr>()?.value());
         } else if attr.path().is_ident("creates") {
             entry.creates = true;
+        } else if attr.path().is_ident("mints") {
+            entry.mints = Some(attr.parse_args::<LitStr>()?.value());
         } else if attr.path().is_ident("retired") {
             entry.retired = true;
         } else if attr.path().is_ident("invalid") {
@@ -208,10 +218,14 @@ fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
     let bodies = entries.iter().map(|e| body(e, ident, true));
     let catalogue = entries.iter().map(|e| {
         let (action, creates, summary, body) = (&e.snake, e.creates, &e.summary, &e.body);
+        let mints = match &e.mints {
+            Some(prefix) => quote!(Some(#prefix)),
+            None => quote!(None),
+        };
         let name = format!("{}.{}", stream.value(), e.snake);
         quote!(::kernel::CommandEntry {
-            stream: #stream, name: #name, action: #action, creates: #creates, summary: #summary,
-            schema: ::kernel::schema_of::<#body>,
+            stream: #stream, name: #name, action: #action, creates: #creates, mints: #mints,
+            summary: #summary, schema: ::kernel::schema_of::<#body>,
         })
     });
     let index = index_arms(&entries);

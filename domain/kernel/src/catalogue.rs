@@ -34,6 +34,9 @@ pub struct CommandEntry {
     pub action: &'static str,
     /// Starts a new stream; every other command needs an existing one.
     pub creates: bool,
+    /// What the secret begins with that is made for it and shown once, to whoever asks; the decision sees what it hashes
+    /// to ([`crate::Context::secret`]).
+    pub mints: Option<&'static str>,
     /// The doc sentence.
     pub summary: &'static str,
     /// JSON Schema (2020-12) of the body.

@@ -1,14 +1,14 @@
 //! Everything a decision may know besides its own state: who, when, for whom, and what it asked to look at.
 
-use crate::{Aggregate, TenantId, UserId};
+use crate::{Aggregate, ApiKeyId, Permissions, SecretHash, ServiceAccountId, TenantId, UserId};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
 /// Who acts.
@@ -19,6 +19,13 @@ pub enum Actor {
     User {
         /// The token's subject.
         id: UserId,
+    },
+    /// A program, by one of its keys.
+    ServiceAccount {
+        /// Which one.
+        id: ServiceAccountId,
+        /// With which key.
+        api_key_id: ApiKeyId,
     },
     /// A run of a workflow.
     Workflow {
@@ -34,6 +41,29 @@ pub enum Actor {
     },
 }
 
+impl Actor {
+    /// Is it UBOS itself or an operator, rather than anybody of the firm?
+    pub fn is_system(&self) -> bool {
+        matches!(self, Self::System { .. })
+    }
+}
+
+/// Whom a key or a session speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Principal {
+    /// A member of staff.
+    User {
+        /// Who.
+        id: UserId,
+    },
+    /// A program.
+    ServiceAccount {
+        /// Which one.
+        id: ServiceAccountId,
+    },
+}
+
 /// Handed to every decision. Deterministic: the same context gives the same ids, so a retried decision is the same.
 #[derive(Debug)]
 pub struct Context {
@@ -45,10 +75,17 @@ pub struct Context {
     pub now: DateTime<Utc>,
     /// Id of the aggregate that decides.
     pub id: Uuid,
+    /// What whoever asks may do: a role can only be given by who holds what it grants.
+    pub permissions: Arc<Permissions>,
+    /// What the secret hashes to that was made for a command that mints one.
+    pub secret: Option<SecretHash>,
     seed: Uuid,
     drawn: AtomicU32,
     references: HashMap<ReferenceKey, Option<FoundReference>>,
 }
+
+/// So that a context costs no list of patterns of its own.
+static ALL: LazyLock<Arc<Permissions>> = LazyLock::new(|| Arc::new(Permissions::all()));
 
 /// What a reference was asked by: the kind of stream and either an id or a claimed value.
 pub(crate) type ReferenceKey = (&'static str, String);
@@ -56,9 +93,11 @@ pub(crate) type ReferenceKey = (&'static str, String);
 pub type FoundReference = (Uuid, Arc<dyn Any + Send + Sync>);
 
 impl Context {
-    /// A context without references. `seed` is unique to the command (its id), fresh ids derive from it.
+    /// A context without references, for somebody who may do everything. `seed` is unique to the command (its id), fresh
+    /// ids derive from it.
     pub fn new(tenant: TenantId, actor: Actor, now: DateTime<Utc>, id: Uuid, seed: Uuid) -> Self {
-        Self { tenant, actor, now, id, seed, drawn: AtomicU32::new(0), references: HashMap::new() }
+        let (permissions, references) = (ALL.clone(), HashMap::new());
+        Self { tenant, actor, now, id, permissions, secret: None, seed, drawn: AtomicU32::new(0), references }
     }
 
     /// A fresh UUIDv7: its time is `now`, its random part is derived from the command's id.

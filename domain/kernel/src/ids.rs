@@ -29,6 +29,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A key with which a program comes in.
+    ApiKeyId,
     /// A booked meeting.
     AppointmentId,
     /// When one person can be booked.
@@ -45,7 +47,7 @@ ids! {
     FolderId,
     /// A tree of folders to copy from.
     FolderTemplateId,
-    /// One invitation to the portal.
+    /// One invitation, into the firm or to its portal.
     InvitationId,
     /// A milestone of a project.
     MilestoneId,
@@ -57,8 +59,14 @@ ids! {
     ProjectTemplateId,
     /// One run of a workflow.
     RunId,
+    /// A program that acts in the firm's name.
+    ServiceAccountId,
+    /// The time between a person's login and its end.
+    SessionId,
     /// A task of a project.
     TaskId,
+    /// A team of the firm's staff.
+    TeamId,
     /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
     TenantId,
     /// A member of the firm's staff.

@@ -17,10 +17,12 @@ pub use catalogue::{
     Command, CommandEntry, Event, EventEntry, FieldError, Rejection, RejectionEntry, UnreadableEvent, Upcaster,
     read_event, read_fields, schema_of,
 };
-pub use context::{Actor, Context, FoundReference};
+pub use context::{Actor, Context, FoundReference, Principal};
 pub use cqrs::{Root, RootCommand, RootEvent};
 pub use envelope::{Metadata, Recorded};
 pub use ids::*;
 pub use kernel_macros::{command, event, rejection};
 pub use permission::{Permissions, Role, UnknownRole};
-pub use values::{Email, InvalidValue, Money, Name, Personal, Phone, Slug, Text, TimeZone};
+pub use values::{
+    Email, InvalidValue, Issuer, Money, Name, Pattern, Personal, Phone, SecretHash, Slug, Subject, Text, TimeZone,
+};

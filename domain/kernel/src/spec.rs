@@ -5,7 +5,9 @@
 //! given::<Client>([E::Blocked]).when(C::Rename { … }).rejected("crm.client.blocked");
 //! ```
 
-use crate::{Actor, Aggregate, ClaimChange, Context, Event, Reference, Rejection, TenantId, UserId};
+use crate::{
+    Actor, Aggregate, ClaimChange, Context, Event, Permissions, Reference, Rejection, SecretHash, TenantId, UserId,
+};
 use chrono::{DateTime, TimeZone as _, Utc};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -35,6 +37,30 @@ impl<A: Aggregate> Given<A> {
     /// The command arrives at this time.
     pub fn at(mut self, now: DateTime<Utc>) -> Self {
         self.ctx.now = now;
+        self
+    }
+
+    /// The system itself asks: an operator, the login.
+    pub fn by_system(mut self) -> Self {
+        self.ctx.actor = Actor::System { name: "spec".to_owned() };
+        self
+    }
+
+    /// This secret was made for the command.
+    pub fn minted(mut self, secret: &str) -> Self {
+        self.ctx.secret = Some(SecretHash::of(secret));
+        self
+    }
+
+    /// The aggregate has this id.
+    pub fn with_id(mut self, id: impl Into<Uuid>) -> Self {
+        self.ctx.id = id.into();
+        self
+    }
+
+    /// Whoever asks may do no more than these patterns grant.
+    pub fn asked_with<'p>(mut self, patterns: impl IntoIterator<Item = &'p str>) -> Self {
+        self.ctx.permissions = Arc::new(Permissions::patterns(patterns));
         self
     }
 

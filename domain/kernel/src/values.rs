@@ -1,7 +1,9 @@
 //! Small values that are checked once, at the edge, and trusted inside.
 
+use crate::permission::Rule;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -58,8 +60,23 @@ texts! {
     Phone = phone, { "type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$" };
     /// A key that people and definitions write: `onboarding_project`.
     Slug = slug, { "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,62}$" };
+    /// What a role grants, or with a `!` denies: `crm.contact.rename`, `crm.*`, `*.read`, or short `clients:read`.
+    Pattern = pattern, { "type": "string", "examples": ["crm.*", "*.read", "!crm.client.block", "clients:read"] };
+    /// The SHA-256 of a secret in lower-case hexadecimal.
+    SecretHash = secret_hash, { "type": "string", "pattern": "^[0-9a-f]{64}$" };
+    /// A provider's name for itself, `https://login.example.com` (OpenID Connect Core 1.0 §2, `iss`).
+    Issuer = issuer, { "type": "string", "maxLength": 255, "examples": ["https://login.example.com"] };
+    /// A provider's name for a person (OpenID Connect Core 1.0 §2, `sub`).
+    Subject = |text| line(text, 255), { "type": "string", "minLength": 1, "maxLength": 255 };
     /// An IANA time zone name: `Europe/Berlin`.
     TimeZone = time_zone, { "type": "string", "examples": ["Europe/Berlin", "America/New_York"] };
+}
+
+impl SecretHash {
+    /// Of this secret.
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 impl TimeZone {
@@ -119,6 +136,27 @@ fn slug(text: &str) -> Result<String, String> {
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'));
     if valid { Ok(text.to_owned()) } else { Err("expected a key such as onboarding_project".to_owned()) }
+}
+
+fn pattern(text: &str) -> Result<String, String> {
+    match Rule::parse(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("expected a pattern such as crm.*, *.read, !crm.client.block or clients:read".to_owned()),
+    }
+}
+
+fn secret_hash(text: &str) -> Result<String, String> {
+    let valid = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if valid { Ok(text.to_owned()) } else { Err("expected 64 hexadecimal digits in lower case".to_owned()) }
+}
+
+fn issuer(text: &str) -> Result<String, String> {
+    let text = line(text, 255)?;
+    // A provider on this machine needs no TLS.
+    let hosts = ["https://", "http://127.0.0.1", "http://localhost"];
+    let valid = hosts.iter().any(|start| text.len() > start.len() && text.starts_with(start))
+        && !text.contains(['?', '#', ' ', '@', '\\']);
+    if valid { Ok(text) } else { Err("expected an issuer such as https://login.example.com".to_owned()) }
 }
 
 fn time_zone(text: &str) -> Result<String, String> {

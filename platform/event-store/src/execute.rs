@@ -85,6 +85,9 @@ pub enum ExecuteError {
     /// The body is not what the command expects.
     #[error("invalid input: {0}")]
     Invalid(FieldError),
+    /// The actor does not hold the permission, which is the command's name.
+    #[error("not permitted")]
+    Denied,
     /// No such aggregate in this tenant.
     #[error("not found")]
     NotFound,
@@ -204,6 +207,9 @@ impl Store {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(ExecuteError::Overloaded);
         }
+        if request.permissions.as_ref().is_some_and(|held| !held.allow(command.entry().name)) {
+            return Err(ExecuteError::Denied);
+        }
         let creates = command.entry().creates;
         let id = match id {
             Some(id) => id,
@@ -266,6 +272,10 @@ impl Store {
         let references = known.state.references(&command);
         let mut ctx =
             Context::new(request.tenant, request.actor.clone(), request.now, stream.aggregate_id, request.command_id);
+        ctx.secret.clone_from(&request.secret);
+        if let Some(held) = &request.permissions {
+            ctx.permissions = held.clone();
+        }
         self.fill_references(&mut ctx, request.tenant, references).await?;
         let further = known.state.further_references(&command, &ctx);
         self.fill_references(&mut ctx, request.tenant, further).await?;
@@ -474,6 +484,7 @@ impl ExecuteError {
     fn label(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid",
+            Self::Denied => "denied",
             Self::NotFound => "not_found",
             Self::AlreadyExists => "already_exists",
             Self::Rejected { .. } => "rejected",

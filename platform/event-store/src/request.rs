@@ -1,7 +1,8 @@
 //! Who asks, on whose behalf, and how a repeat is recognised.
 
 use chrono::{DateTime, Utc};
-use kernel::{Actor, TenantId};
+use kernel::{Actor, Permissions, SecretHash, TenantId};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Everything about one command that is not the command.
@@ -11,6 +12,11 @@ pub struct Request {
     pub tenant: TenantId,
     /// Who acts.
     pub actor: Actor,
+    /// What the actor may do; a command that is not among it is refused here too, whoever let it through before. None is
+    /// UBOS itself, which may do everything.
+    pub permissions: Option<Arc<Permissions>>,
+    /// What the secret hashes to that was made for a command that mints one.
+    pub secret: Option<SecretHash>,
     /// When the command arrived.
     pub now: DateTime<Utc>,
     /// The command's own id, UUIDv7; fresh ids derive from it.
@@ -28,12 +34,14 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request of `actor` for `tenant`, now, with fresh ids and no key.
+    /// A request of `actor` for `tenant`, now, with fresh ids, no key and no limits to what the actor may do.
     pub fn new(tenant: TenantId, actor: Actor) -> Self {
         let command_id = Uuid::now_v7();
         Self {
             tenant,
             actor,
+            permissions: None,
+            secret: None,
             now: Utc::now(),
             command_id,
             correlation_id: command_id,

@@ -5,7 +5,8 @@ mod common;
 
 use common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
 use event_store::{ExecuteError, Log, Request, Store, StoreOptions};
-use kernel::TenantId;
+use kernel::{Permissions, TenantId};
+use std::sync::Arc;
 use testing::TestDatabase;
 use uuid::Uuid;
 
@@ -49,6 +50,17 @@ async fn another_tenants_aggregate_does_not_exist() {
     let stranger = Request { tenant: TenantId(Uuid::from_u128(9)), ..request() };
     let add = store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &stranger).await;
     assert!(matches!(add, Err(ExecuteError::NotFound)), "{add:?}");
+}
+
+#[tokio::test]
+async fn what_the_caller_may_not_do_is_refused_whoever_let_it_through() {
+    let (_database, store) = store().await;
+    let id = open(&store).await;
+    let holding = |pattern| Request { permissions: Some(Arc::new(Permissions::patterns([pattern]))), ..request() };
+    let denied = store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &holding("*.read")).await;
+    assert!(matches!(denied, Err(ExecuteError::Denied)), "{denied:?}");
+    let allowed = store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &holding("*.add")).await.unwrap();
+    assert_eq!(allowed.version, 2);
 }
 
 #[tokio::test]
