@@ -2,7 +2,7 @@
 
 use crate::model::ReadModel;
 use crate::table::{Fold, Of, Resource, Table};
-use crate::{crm, files, portal, projects, scheduling, timeline, workflow};
+use crate::{crm, files, identity, portal, projects, scheduling, timeline, workflow};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -59,6 +59,14 @@ pub fn groups() -> &'static [Group] {
         vec![
             Group::new("crm", 1).with::<crm::ClientRow>().with::<crm::ContactRow>(),
             Group::new("files", 1).with::<files::FolderRow>().with::<files::FolderTemplateRow>(),
+            Group::new("identity", 1)
+                .with::<identity::TenantRow>()
+                .with::<identity::UserRow>()
+                .with::<identity::RoleRow>()
+                .with::<identity::TeamRow>()
+                .with::<identity::ServiceAccountRow>()
+                .with::<identity::ApiKeyRow>()
+                .with::<identity::SessionRow>(),
             Group::new("portal", 1).with::<portal::PortalUserRow>(),
             Group::new("projects", 1)
                 .with::<projects::ProjectRow>()

@@ -17,6 +17,7 @@ mod worker;
 
 pub mod crm;
 pub mod files;
+pub mod identity;
 pub mod portal;
 pub mod projects;
 pub mod scheduling;

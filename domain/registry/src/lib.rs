@@ -9,6 +9,13 @@ use kernel::Mounts;
 pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<crm::Client>();
     mounts.mount::<crm::Contact>();
+    mounts.mount::<identity::Tenant>();
+    mounts.mount::<identity::User>();
+    mounts.mount::<identity::CustomRole>();
+    mounts.mount::<identity::Team>();
+    mounts.mount::<identity::ServiceAccount>();
+    mounts.mount::<identity::ApiKey>();
+    mounts.mount::<identity::Session>();
     mounts.mount::<portal::PortalUser>();
     mounts.mount::<files::FolderTemplate>();
     mounts.mount::<files::Folder>();

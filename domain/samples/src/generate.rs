@@ -187,7 +187,10 @@ impl Generator<'_> {
     /// Something that is there: what the field's name speaks of, what the target itself mentions, a member of staff.
     fn id(&mut self, field: &str) -> Uuid {
         let kind = field.strip_suffix("_id").unwrap_or(field);
-        let named = self.world.ids(self.target.0, kind);
+        // `to_user_id` is a user's, as `user_id` is.
+        let kinds = [Some(kind), kind.split_once('_').map(|(_, kind)| kind)];
+        let named = kinds.into_iter().flatten().map(|kind| self.world.ids(self.target.0, kind));
+        let named = named.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default();
         let staff = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)];
         let pools: [&[Uuid]; 3] = [&named, &self.own, &staff];
         let pool = match self.rng.random_range(0..20) {

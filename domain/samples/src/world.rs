@@ -5,7 +5,8 @@ use crate::subject::{Attempt, Subject, Written, subjects};
 use crate::{Script, context_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
-    Actor, Claim, CommandEntry, Context, History, Metadata, Recorded, Reference, ReferenceBy, Stored, TenantId, UserId,
+    Actor, Claim, CommandEntry, Context, History, Metadata, Recorded, Reference, ReferenceBy, SecretHash, Stored,
+    TenantId, UserId,
 };
 use rand::seq::IndexedRandom;
 use rand::{Rng, rngs::StdRng};
@@ -23,7 +24,24 @@ const STREAMS: usize = 2;
 /// Commands that are thought of until one does something.
 const GUESSES: usize = 16;
 /// What ends a thing's story is said less often, so that there is one.
-const ENDINGS: &[&str] = &["archive", "block", "cancel", "complete", "decline", "disable", "mark_no_show", "retire"];
+const ENDINGS: &[&str] = &[
+    "archive",
+    "block",
+    "cancel",
+    "close",
+    "complete",
+    "deactivate",
+    "decline",
+    "disable",
+    "disband",
+    "mark_no_show",
+    "retire",
+    "revoke",
+    "withdraw",
+];
+
+/// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.
+const BEGINNINGS: &[&str] = &["accept_invitation"];
 
 /// One aggregate.
 pub struct Stream {
@@ -155,7 +173,11 @@ impl World {
         command_id: Uuid,
     ) -> impl Fn(bool) -> Context + use<'w> {
         let (tenant, _, id) = key;
-        let context = move |seed| Context::new(tenant, actor.clone(), self.now, id, seed);
+        let context = move |seed: Uuid| {
+            let mut ctx = Context::new(tenant, actor.clone(), self.now, id, seed);
+            ctx.secret = Some(SecretHash::of(&seed.to_string()));
+            ctx
+        };
         let mut references = subject.references(stream, entry.action, body, None);
         let mut first = context(command_id);
         self.fill(&mut first, tenant, &references);
@@ -186,6 +208,13 @@ impl World {
     /// Whom the command goes to.
     fn target(&self, rng: &mut StdRng, subject: &dyn Subject) -> Key {
         let tenant = TenantId(Uuid::from_u128(rng.random_range(1..=2)));
+        match subject.stream() {
+            // The firm itself is one stream, under its own id.
+            "identity.tenant" => return (tenant, "identity.tenant", tenant.0),
+            // The users are who acts.
+            "identity.user" => return (tenant, "identity.user", Uuid::from_u128(rng.random_range(1..=3))),
+            _ => {}
+        }
         let there: Vec<Uuid> =
             self.streams.keys().filter(|k| k.0 == tenant && k.1 == subject.stream()).map(|k| k.2).collect();
         let create = if there.len() < STREAMS { 0.25 } else { 0.06 };
@@ -244,11 +273,22 @@ impl World {
 fn subject(rng: &mut StdRng, focus: Option<&str>) -> &'static dyn Subject {
     let wanted = |subject: &&dyn Subject| focus.is_none_or(|context| context_of(subject.stream()) == context);
     let all: Vec<&'static dyn Subject> = subjects().iter().map(AsRef::as_ref).filter(wanted).collect();
-    all.choose(rng).copied().unwrap_or_else(|| panic!("no aggregate belongs to {focus:?}"))
+    // Most of what happens in a firm is about who is in it.
+    let weight = |subject: &&dyn Subject| match subject.stream() {
+        "identity.tenant" | "identity.user" => 5,
+        _ if focus.is_some() => 2,
+        _ => 5,
+    };
+    let chosen = all.choose_weighted(rng, weight);
+    chosen.copied().unwrap_or_else(|e| panic!("no aggregate belongs to {focus:?}: {e}"))
 }
 
 fn choose(entries: &[&'static CommandEntry], rng: &mut StdRng) -> &'static CommandEntry {
-    let weight = |entry: &&CommandEntry| if ENDINGS.contains(&entry.action) { 1 } else { 3 };
+    let weight = |entry: &&CommandEntry| match entry.action {
+        action if ENDINGS.contains(&action) => 1,
+        action if BEGINNINGS.contains(&action) => 40,
+        _ => 3,
+    };
     entries.choose_weighted(rng, weight).unwrap_or_else(|e| panic!("no command to choose from: {e}"))
 }
 
@@ -259,9 +299,9 @@ fn pause(rng: &mut StdRng) -> TimeDelta {
 }
 
 fn actor(rng: &mut StdRng) -> Actor {
-    match rng.random_range(0..5) {
+    match rng.random_range(0..6) {
         0 => Actor::Workflow { run_id: Uuid::from_u128(rng.random()), definition: "Sample".to_owned() },
-        1 => Actor::System { name: "samples".to_owned() },
+        1 | 2 => Actor::System { name: "samples".to_owned() },
         _ => Actor::User { id: UserId(Uuid::from_u128(rng.random_range(1..=3))) },
     }
 }

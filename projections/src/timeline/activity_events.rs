@@ -18,6 +18,8 @@ use uuid::Uuid;
 pub enum ActorKind {
     /// A member of staff.
     User,
+    /// A program, by one of its API keys.
+    ServiceAccount,
     /// A run of a workflow.
     Workflow,
     /// An operator or the system itself.
@@ -47,7 +49,7 @@ pub struct ActivityEventRow {
     pub client_id: Option<ClientId>,
     /// What kind of actor.
     pub actor_kind: ActorKind,
-    /// Which one: a user's or run's id, or the name of a part of the system.
+    /// Which one: a user's, account's or run's id, or the name of a part of the system.
     pub actor: String,
     /// The request that started the whole chain.
     pub correlation_id: Uuid,
@@ -82,6 +84,7 @@ impl ReadModel for ActivityEventRow {
     fn apply(key: Uuid, _: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let (actor_kind, actor) = match &event.metadata.actor {
             Actor::User { id } => (ActorKind::User, id.to_string()),
+            Actor::ServiceAccount { id, .. } => (ActorKind::ServiceAccount, id.to_string()),
             Actor::Workflow { run_id, .. } => (ActorKind::Workflow, run_id.to_string()),
             Actor::System { name } => (ActorKind::System, name.clone()),
         };

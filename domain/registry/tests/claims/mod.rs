@@ -27,9 +27,40 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         "projects.project_template" => one("projects.project_template.key", first_text(&events, "key")),
         "scheduling.event_type" => one("scheduling.event_type.key", first_text(&events, "key")),
         "scheduling.availability" => one("scheduling.availability.host", first_text(&events, "host_id")),
+        "identity.user" => user(&events),
+        "identity.role" => match last_of(&events, &["role.withdrawn"]) {
+            Some(_) => BTreeSet::new(),
+            None => one("identity.role.name", first_text(&events, "name")),
+        },
+        "identity.team" => match last_of(&events, &["team.disbanded"]) {
+            Some(_) => BTreeSet::new(),
+            None => {
+                let named = last_of(&events, &["team.created", "team.renamed"]);
+                one("identity.team.name", named.map(|(_, event)| text(&event["name"]).to_lowercase()))
+            }
+        },
+        "identity.service_account" => {
+            one("identity.service_account.name", first_text(&events, "name").map(|name| name.to_lowercase()))
+        }
         "scheduling.appointment" => appointment(&events),
         _ => BTreeSet::new(),
     }
+}
+
+/// The address that the person was first invited at, for ever, and the logins that are the person's now.
+fn user(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
+    let mut held = BTreeSet::new();
+    for (event_type, event) in events {
+        let login = || ("identity.user.login", format!("{} {}", text(&event["issuer"]), text(&event["subject"])));
+        match *event_type {
+            "user.login_linked" => drop(held.replace(login())),
+            "user.login_unlinked" => drop(held.take(&login())),
+            "user.deactivated" | "user.left" => held.clear(),
+            _ => {}
+        }
+    }
+    held.extend(one("identity.user.email", first_text(events, "email")));
+    held
 }
 
 /// Every five minutes from the buffer before to the buffer after, of the time that it takes now, unless it is off.

@@ -1,0 +1,20 @@
+//! Who may come in and what they may do: firms, their users, roles, teams, service accounts, API keys and
+//! sessions.
+//!
+//! What all of this comes to for one caller is folded from the events by the crate `access`, which both APIs ask.
+
+pub mod api_key;
+pub mod role;
+pub mod service_account;
+pub mod session;
+pub mod team;
+pub mod tenant;
+pub mod user;
+
+pub use api_key::ApiKey;
+pub use role::CustomRole;
+pub use service_account::ServiceAccount;
+pub use session::Session;
+pub use team::Team;
+pub use tenant::Tenant;
+pub use user::User;

@@ -1,0 +1,161 @@
+//! A team: users who work together.
+
+use crate::User;
+use identity_events::TeamEvent as E;
+use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Reference, UserId, command, rejection};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use TeamCommand as C;
+use TeamRejection as R;
+
+/// Members of one team.
+const MEMBERS_MAX: usize = 1_000;
+
+/// What may be asked of a team.
+#[command("identity.team")]
+pub enum TeamCommand {
+    /// Makes a team.
+    #[creates]
+    Create {
+        /// What it is called; one team per name.
+        name: Name,
+    },
+    /// Calls the team something else.
+    Rename {
+        /// What it is called from now on.
+        name: Name,
+    },
+    /// Takes a user in.
+    AddMember {
+        /// Who.
+        user_id: UserId,
+    },
+    /// Takes a user out.
+    RemoveMember {
+        /// Who.
+        user_id: UserId,
+    },
+    /// Ends the team, and gives its name free.
+    Disband {},
+}
+
+/// Why a team's command may be refused.
+#[rejection("identity.team")]
+pub enum TeamRejection {
+    /// There is no such user in the firm.
+    #[invalid("/user_id")]
+    UserUnknown,
+    /// A team has 1,000 members at most.
+    TooManyMembers,
+    /// The team was disbanded.
+    Disbanded,
+}
+
+/// What is remembered of a team.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Team {
+    name: Option<Name>,
+    members: BTreeSet<UserId>,
+    disbanded: bool,
+}
+
+impl Aggregate for Team {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "identity/teams";
+
+    fn references(&self, command: &C) -> Vec<Reference> {
+        match command {
+            C::AddMember { user_id } => vec![Reference::id::<User>(*user_id)],
+            _ => vec![],
+        }
+    }
+
+    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+        Ok(match command {
+            C::Create { name } => vec![E::Created { name }],
+            C::Disband {} if self.disbanded => vec![],
+            C::Disband {} => vec![E::Disbanded {}],
+            _ if self.disbanded => return Err(R::Disbanded),
+            C::Rename { name } if Some(&name) == self.name.as_ref() => vec![],
+            C::Rename { name } => vec![E::Renamed { name }],
+            C::AddMember { user_id } if self.members.contains(&user_id) => vec![],
+            C::AddMember { .. } if self.members.len() == MEMBERS_MAX => return Err(R::TooManyMembers),
+            C::AddMember { user_id } if ctx.referenced::<User>(user_id).is_none() => return Err(R::UserUnknown),
+            C::AddMember { user_id } => vec![E::MemberAdded { user_id }],
+            C::RemoveMember { user_id } if self.members.contains(&user_id) => vec![E::MemberRemoved { user_id }],
+            C::RemoveMember { .. } => vec![],
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Created { name } | E::Renamed { name } => self.name = Some(name.clone()),
+            E::MemberAdded { user_id } => {
+                self.members.insert(*user_id);
+            }
+            E::MemberRemoved { user_id } => {
+                self.members.remove(user_id);
+            }
+            E::Disbanded {} => self.disbanded = true,
+        }
+    }
+
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        let released = || self.name.iter().map(|name| ClaimChange::Release(named(name)));
+        match event {
+            E::Created { name } => vec![ClaimChange::Take(named(name))],
+            // A name that differs in case only is the same claim.
+            E::Renamed { name } if self.name.as_ref().map(named) == Some(named(name)) => vec![],
+            E::Renamed { name } => released().chain([ClaimChange::Take(named(name))]).collect(),
+            E::Disbanded {} => released().collect(),
+            E::MemberAdded { .. } | E::MemberRemoved { .. } => vec![],
+        }
+    }
+}
+
+fn named(name: &Name) -> Claim {
+    Claim::new("identity.team.name", name.as_str().to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::spec::given;
+    use uuid::Uuid;
+
+    fn created() -> E {
+        E::Created { name: "Tax".parse().unwrap() }
+    }
+
+    fn ada() -> UserId {
+        UserId(Uuid::from_u128(7))
+    }
+
+    #[test]
+    fn a_name_is_one_team_whatever_its_case() {
+        let claim = |name: &str| Claim::new("identity.team.name", name);
+        let claims = given::<Team>([]).when(C::Create { name: "Tax".parse().unwrap() }).claims();
+        assert_eq!(claims, [ClaimChange::Take(claim("tax"))]);
+        let claims = given::<Team>([created()]).when(C::Rename { name: "Audit".parse().unwrap() }).claims();
+        assert_eq!(claims, [ClaimChange::Release(claim("tax")), ClaimChange::Take(claim("audit"))]);
+        assert_eq!(given::<Team>([created()]).when(C::Rename { name: "TAX".parse().unwrap() }).claims(), []);
+    }
+
+    #[test]
+    fn only_users_of_the_firm_are_members() {
+        let add = || C::AddMember { user_id: ada() };
+        given::<Team>([created()]).when(add()).rejected("identity.team.user_unknown");
+        let known = given::<Team>([created()]).knowing(Reference::id::<User>(ada()), ada(), User::default());
+        known.when(add()).then([E::MemberAdded { user_id: ada() }]);
+        given::<Team>([created(), E::MemberAdded { user_id: ada() }]).when(add()).then([]);
+    }
+
+    #[test]
+    fn a_disbanded_team_takes_nobody() {
+        let add = C::AddMember { user_id: ada() };
+        given::<Team>([created(), E::Disbanded {}]).when(add).rejected("identity.team.disbanded");
+    }
+}

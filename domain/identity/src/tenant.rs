@@ -1,0 +1,297 @@
+//! A tenant: the firm itself, whether it comes in, and who owns it.
+
+use crate::User;
+use chrono::{DateTime, TimeDelta, Utc};
+use identity_events::TenantEvent as E;
+use kernel::{Aggregate, Context, Decision, Name, Reference, UserId, command, rejection};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use TenantCommand as C;
+use TenantRejection as R;
+
+/// How long a firm tries UBOS.
+const TRIAL_DAYS: i64 = 30;
+/// How long the data of a closed firm is kept.
+const CLOSED_DAYS: i64 = 30;
+
+/// What may be asked of a tenant.
+#[command("identity.tenant")]
+pub enum TenantCommand {
+    /// Lets a firm in; its first owner is invited next.
+    #[creates]
+    Register {
+        /// What the firm is called.
+        name: Name,
+        /// Its first owner.
+        owner_id: UserId,
+    },
+    /// Gives the firm another name.
+    Rename {
+        /// What it is called from now on.
+        name: Name,
+    },
+    /// Makes the firm a customer, also one that owed a payment.
+    Activate {},
+    /// Notes that the firm owes a payment.
+    MarkPastDue {},
+    /// Keeps everybody of the firm out for the time being.
+    Suspend {
+        /// Why.
+        reason: Name,
+    },
+    /// Lets the firm in again.
+    Resume {},
+    /// Ends the firm's time with UBOS; its data is kept for 30 days.
+    Close {},
+    /// Undoes the end while the data is there.
+    Reopen {},
+    /// Makes an active user an owner.
+    AddOwner {
+        /// Who.
+        user_id: UserId,
+    },
+    /// Makes an owner an ordinary user; somebody has to stay.
+    RemoveOwner {
+        /// Who.
+        user_id: UserId,
+    },
+    /// Puts one owner in another's place.
+    TransferOwnership {
+        /// Who is an owner now.
+        from_user_id: UserId,
+        /// Who will be one.
+        to_user_id: UserId,
+    },
+}
+
+/// Why a tenant's command may be refused.
+#[rejection("identity.tenant")]
+pub enum TenantRejection {
+    /// A firm is registered under its own id.
+    IdIsNotTheTenants,
+    /// The firm is closed; reopen it first.
+    Closed,
+    /// The firm is suspended; let it in again first.
+    Suspended,
+    /// The firm's data is destroyed by now.
+    Purged,
+    /// Only an active user can be an owner.
+    #[invalid("/user_id")]
+    UserNotActive,
+    /// Only an active user can be an owner.
+    #[invalid("/to_user_id")]
+    SuccessorNotActive,
+    /// This user is no owner.
+    NotAnOwner,
+    /// A firm has an owner; make somebody else one first.
+    LastOwner,
+    /// Only operators of UBOS do this.
+    OnlyOperators,
+}
+
+/// Where a tenant stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Standing {
+    #[default]
+    Trialing,
+    Active,
+    PastDue,
+    Suspended,
+}
+
+/// What is remembered of a tenant.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tenant {
+    name: String,
+    standing: Standing,
+    purge_at: Option<DateTime<Utc>>,
+    owners: BTreeSet<UserId>,
+}
+
+impl Aggregate for Tenant {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "identity/tenants";
+
+    fn references(&self, command: &C) -> Vec<Reference> {
+        match command {
+            C::AddOwner { user_id } | C::TransferOwnership { to_user_id: user_id, .. } => {
+                vec![Reference::id::<User>(*user_id)]
+            }
+            _ => vec![],
+        }
+    }
+
+    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+        let is_active = |id: UserId| ctx.referenced::<User>(id).is_some_and(User::is_active);
+        Ok(match command {
+            C::Register { .. } | C::Activate {} | C::MarkPastDue {} | C::Suspend { .. } | C::Resume {}
+                if !ctx.actor.is_system() =>
+            {
+                return Err(R::OnlyOperators);
+            }
+            C::Register { .. } if ctx.id != ctx.tenant.0 => return Err(R::IdIsNotTheTenants),
+            C::Register { name, owner_id } => {
+                vec![E::Registered { name, owner_id, trial_ends_at: ctx.now + TimeDelta::days(TRIAL_DAYS) }]
+            }
+            C::Reopen {} => match self.purge_at {
+                Some(purge_at) if purge_at <= ctx.now => return Err(R::Purged),
+                Some(_) => vec![E::Reopened {}],
+                None => vec![],
+            },
+            C::Close {} if self.purge_at.is_some() => vec![],
+            C::Close {} => vec![E::Closed { purge_at: ctx.now + TimeDelta::days(CLOSED_DAYS) }],
+            _ if self.purge_at.is_some() => return Err(R::Closed),
+            C::Suspend { .. } if self.standing == Standing::Suspended => vec![],
+            C::Suspend { reason } => vec![E::Suspended { reason }],
+            C::Resume {} if self.standing == Standing::Suspended => vec![E::Resumed {}],
+            C::Resume {} => vec![],
+            _ if self.standing == Standing::Suspended => return Err(R::Suspended),
+            C::Rename { name } if name.as_str() == self.name => vec![],
+            C::Rename { name } => vec![E::Renamed { name }],
+            C::Activate {} if self.standing == Standing::Active => vec![],
+            C::Activate {} => vec![E::Activated {}],
+            C::MarkPastDue {} if self.standing == Standing::PastDue => vec![],
+            C::MarkPastDue {} => vec![E::PaymentOverdue {}],
+            C::AddOwner { user_id } if self.owners.contains(&user_id) => vec![],
+            C::AddOwner { user_id } if !is_active(user_id) => return Err(R::UserNotActive),
+            C::AddOwner { user_id } => vec![E::OwnerAdded { user_id }],
+            C::RemoveOwner { user_id } if !self.owners.contains(&user_id) => vec![],
+            C::RemoveOwner { .. } if self.owners.len() == 1 => return Err(R::LastOwner),
+            C::RemoveOwner { user_id } => vec![E::OwnerRemoved { user_id }],
+            C::TransferOwnership { from_user_id, to_user_id } if from_user_id == to_user_id => vec![],
+            C::TransferOwnership { from_user_id, .. } if !self.owners.contains(&from_user_id) => {
+                return Err(R::NotAnOwner);
+            }
+            C::TransferOwnership { to_user_id, .. } if !is_active(to_user_id) => return Err(R::SuccessorNotActive),
+            C::TransferOwnership { from_user_id, to_user_id } => {
+                vec![E::OwnershipTransferred { from_user_id, to_user_id }]
+            }
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Registered { name, owner_id, trial_ends_at: _ } => {
+                self.name = name.to_string();
+                self.owners.insert(*owner_id);
+            }
+            E::Renamed { name } => self.name = name.to_string(),
+            // Whoever was suspended comes in as a customer again; that a payment is owed is noted anew.
+            E::Activated {} | E::Resumed {} => self.standing = Standing::Active,
+            E::PaymentOverdue {} => self.standing = Standing::PastDue,
+            E::Suspended { reason: _ } => self.standing = Standing::Suspended,
+            E::Closed { purge_at } => self.purge_at = Some(*purge_at),
+            E::Reopened {} => self.purge_at = None,
+            E::OwnerAdded { user_id } => {
+                self.owners.insert(*user_id);
+            }
+            E::OwnerRemoved { user_id } => {
+                self.owners.remove(user_id);
+            }
+            E::OwnershipTransferred { from_user_id, to_user_id } => {
+                self.owners.remove(from_user_id);
+                self.owners.insert(*to_user_id);
+            }
+        }
+    }
+}
+
+impl Tenant {
+    /// Is this user one of the firm's owners?
+    pub fn is_owner(&self, user: UserId) -> bool {
+        self.owners.contains(&user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use identity_events::UserEvent;
+    use kernel::spec::{given, spec_time};
+    use kernel::{InvitationId, Personal};
+    use uuid::Uuid;
+
+    fn user(number: u128) -> UserId {
+        UserId(Uuid::from_u128(number))
+    }
+
+    fn registered() -> E {
+        let trial_ends_at = spec_time() + TimeDelta::days(30);
+        E::Registered { name: "Analytical Engines".parse().unwrap(), owner_id: user(2), trial_ends_at }
+    }
+
+    fn closed() -> E {
+        E::Closed { purge_at: spec_time() + TimeDelta::days(30) }
+    }
+
+    fn an_active_user() -> User {
+        let invitation_id = InvitationId(Uuid::from_u128(8));
+        let mut user = User::default();
+        user.apply(&UserEvent::Invited {
+            invitation_id,
+            email: Personal("ada@example.com".parse().unwrap()),
+            name: Personal("Ada Lovelace".parse().unwrap()),
+            roles: vec![],
+            expires_at: spec_time(),
+        });
+        user.apply(&UserEvent::Activated { invitation_id });
+        user
+    }
+
+    #[test]
+    fn a_firm_is_registered_under_its_own_id_and_tries_for_a_month() {
+        let register = || C::Register { name: "Analytical Engines".parse().unwrap(), owner_id: user(2) };
+        given::<Tenant>([]).by_system().with_id(Uuid::from_u128(1)).when(register()).then([registered()]);
+        given::<Tenant>([]).by_system().when(register()).rejected("identity.tenant.id_is_not_the_tenants");
+    }
+
+    #[test]
+    fn the_last_owner_stays() {
+        let remove = |number| C::RemoveOwner { user_id: user(number) };
+        given::<Tenant>([registered()]).when(remove(2)).rejected("identity.tenant.last_owner");
+        let two = [registered(), E::OwnerAdded { user_id: user(5) }];
+        given::<Tenant>(two.clone()).when(remove(2)).then([E::OwnerRemoved { user_id: user(2) }]);
+        given::<Tenant>(two).when(remove(7)).then([]);
+    }
+
+    #[test]
+    fn only_who_comes_in_becomes_an_owner() {
+        let add = || C::AddOwner { user_id: user(5) };
+        given::<Tenant>([registered()]).when(add()).rejected("identity.tenant.user_not_active");
+        let known = given::<Tenant>([registered()]);
+        let known = known.knowing(Reference::id::<User>(user(5)), user(5), an_active_user());
+        known.when(add()).then([E::OwnerAdded { user_id: user(5) }]);
+    }
+
+    #[test]
+    fn an_owner_hands_the_firm_over_in_one_step() {
+        let transfer = |from, to| C::TransferOwnership { from_user_id: user(from), to_user_id: user(to) };
+        let known =
+            || given::<Tenant>([registered()]).knowing(Reference::id::<User>(user(5)), user(5), an_active_user());
+        known().when(transfer(2, 5)).then([E::OwnershipTransferred { from_user_id: user(2), to_user_id: user(5) }]);
+        known().when(transfer(7, 5)).rejected("identity.tenant.not_an_owner");
+        given::<Tenant>([registered()]).when(transfer(2, 6)).rejected("identity.tenant.successor_not_active");
+    }
+
+    #[test]
+    fn a_closed_firm_comes_back_while_its_data_is_there() {
+        given::<Tenant>([registered()]).when(C::Close {}).then([closed()]);
+        let activate = given::<Tenant>([registered(), closed()]).by_system().when(C::Activate {});
+        activate.rejected("identity.tenant.closed");
+        given::<Tenant>([registered(), closed()]).when(C::Reopen {}).then([E::Reopened {}]);
+        let late = given::<Tenant>([registered(), closed()]).at(spec_time() + TimeDelta::days(30));
+        late.when(C::Reopen {}).rejected("identity.tenant.purged");
+    }
+
+    #[test]
+    fn a_suspended_firm_changes_nothing() {
+        let suspended = [registered(), E::Suspended { reason: "unpaid".parse().unwrap() }];
+        let rename = C::Rename { name: "Engines".parse().unwrap() };
+        given::<Tenant>(suspended.clone()).when(rename).rejected("identity.tenant.suspended");
+        given::<Tenant>(suspended.clone()).when(C::Resume {}).rejected("identity.tenant.only_operators");
+        given::<Tenant>(suspended).by_system().when(C::Resume {}).then([E::Resumed {}]);
+    }
+}

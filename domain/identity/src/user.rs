@@ -1,0 +1,489 @@
+//! A user: one person's membership in one firm. Whoever works for two firms is a user of each.
+
+use crate::role::{self, Giving};
+use crate::{CustomRole, Tenant};
+use chrono::{DateTime, TimeDelta, Utc};
+use identity_events::UserEvent as E;
+use kernel::{
+    Actor, Aggregate, Claim, ClaimChange, Context, Decision, Email, InvitationId, Issuer, Name, Personal, Reference,
+    Slug, Subject, UserId, command, rejection,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use UserCommand as C;
+use UserRejection as R;
+
+/// How long an invitation is open unless the command says otherwise.
+const INVITATION_DAYS: u32 = 14;
+/// How long an invitation may be open at most.
+const INVITATION_DAYS_MAX: u32 = 90;
+/// Roles of one user.
+const ROLES_MAX: usize = 20;
+/// Logins of one user.
+const LOGINS_MAX: usize = 10;
+
+/// What may be asked of a user.
+#[command("identity.user")]
+pub enum UserCommand {
+    /// Invites somebody into the firm.
+    #[creates]
+    Invite {
+        /// Where the invitation goes; one user per firm and address.
+        email: Email,
+        /// What the person is called.
+        name: Name,
+        /// The roles that the person will have, at most 20; nobody gives what they do not have.
+        roles: Vec<Slug>,
+        /// Days until the invitation expires, 14 unless given, at most 90.
+        #[serde(default)]
+        expires_in_days: Option<u32>,
+    },
+    /// Invites the person again; an earlier open invitation becomes void. Also whoever left can be invited again.
+    Reinvite {
+        /// Days until the invitation expires, 14 unless given, at most 90.
+        #[serde(default)]
+        expires_in_days: Option<u32>,
+    },
+    /// Takes the open invitation back.
+    RevokeInvitation {},
+    /// Accepts the open invitation; the login does, for whoever followed the link.
+    AcceptInvitation {
+        /// Which one; a void one is refused.
+        invitation_id: InvitationId,
+    },
+    /// Calls the person something else.
+    Rename {
+        /// What the person is called from now on.
+        name: Name,
+    },
+    /// Gives the person a role; nobody gives what they do not have.
+    AssignRole {
+        /// Which one.
+        role: Slug,
+    },
+    /// Takes a role from the person.
+    RevokeRole {
+        /// Which one.
+        role: Slug,
+    },
+    /// Takes a login at a provider for this person's; only the login does, once it has seen who it is.
+    LinkLogin {
+        /// The provider's `iss`.
+        issuer: Issuer,
+        /// The provider's `sub`.
+        subject: Subject,
+    },
+    /// Takes it for this person's no longer.
+    UnlinkLogin {
+        /// The provider's `iss`.
+        issuer: Issuer,
+        /// The provider's `sub`.
+        subject: Subject,
+    },
+    /// Keeps the person out for the time being; no owner.
+    Suspend {
+        /// Why.
+        reason: Name,
+    },
+    /// Lets the person in again.
+    Reinstate {},
+    /// Takes the person out of the firm; no owner.
+    Deactivate {
+        /// Why.
+        reason: Name,
+    },
+    /// Leaves the firm; only oneself, and no owner.
+    Leave {},
+}
+
+/// Why a user's command may be refused.
+#[rejection("identity.user")]
+pub enum UserRejection {
+    /// An invitation is open for 1 to 90 days.
+    #[invalid("/expires_in_days")]
+    InvitationPeriodOutOfRange,
+    /// A user has 20 roles at most.
+    TooManyRoles,
+    /// There is no such role.
+    RoleUnknown,
+    /// The firm's owners are made by the firm: identity.tenant.add_owner.
+    OwnerIsNoRoleToGive,
+    /// The role grants more than you have.
+    RoleBeyondYours,
+    /// The invitation is not the open one.
+    InvitationNotOpen,
+    /// The invitation has expired; ask for a new one.
+    InvitationExpired,
+    /// The person comes in already.
+    AlreadyActive,
+    /// The person does not come in yet, or not any more.
+    NotActive,
+    /// The person is out; invite them again.
+    Out,
+    /// The person is suspended; let them in again first.
+    Suspended,
+    /// An owner hands the firm over first: identity.tenant.transfer_ownership.
+    Owner,
+    /// Only the person can leave; others deactivate.
+    NotYourself,
+    /// A user has 10 logins at most.
+    TooManyLogins,
+    /// Only the login does this, for whoever has shown who they are.
+    OnlyTheLogin,
+}
+
+/// Where a user stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Standing {
+    #[default]
+    Invited,
+    Active,
+    Suspended,
+    Out,
+}
+
+/// What is remembered of a user.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    email: Option<Personal<Email>>,
+    name: Option<Personal<Name>>,
+    standing: Standing,
+    invitation: Option<(InvitationId, DateTime<Utc>)>,
+    roles: BTreeSet<Slug>,
+    logins: BTreeSet<(Issuer, String)>,
+}
+
+impl Aggregate for User {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "identity/users";
+
+    fn references(&self, command: &C) -> Vec<Reference> {
+        match command {
+            C::Invite { roles, .. } => roles.iter().filter_map(CustomRole::reference).collect(),
+            C::Reinvite { .. } => self.roles.iter().filter_map(CustomRole::reference).collect(),
+            C::AssignRole { role } => CustomRole::reference(role).into_iter().collect(),
+            _ => vec![],
+        }
+    }
+
+    fn further_references(&self, command: &C, ctx: &Context) -> Vec<Reference> {
+        match command {
+            C::Suspend { .. } | C::Deactivate { .. } | C::Leave {} => vec![Reference::id::<Tenant>(ctx.tenant.0)],
+            _ => vec![],
+        }
+    }
+
+    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+        let is_owner = || ctx.referenced::<Tenant>(ctx.tenant.0).is_some_and(|firm| firm.is_owner(UserId(ctx.id)));
+        Ok(match command {
+            C::Invite { email, name, roles, expires_in_days } => {
+                let roles: BTreeSet<Slug> = roles.into_iter().collect();
+                return self.invited(email.into(), name.into(), roles, expires_in_days, ctx);
+            }
+            C::Reinvite { .. } if self.standing == Standing::Active => return Err(R::AlreadyActive),
+            C::Reinvite { .. } if self.standing == Standing::Suspended => return Err(R::Suspended),
+            C::Reinvite { expires_in_days } => match (&self.email, &self.name) {
+                (Some(email), Some(name)) => {
+                    return self.invited(email.clone(), name.clone(), self.roles.clone(), expires_in_days, ctx);
+                }
+                _ => vec![],
+            },
+            C::RevokeInvitation {} => {
+                self.invitation.iter().map(|(id, _)| E::InvitationRevoked { invitation_id: *id }).collect()
+            }
+            C::AcceptInvitation { .. } | C::LinkLogin { .. } if !ctx.actor.is_system() => return Err(R::OnlyTheLogin),
+            C::AcceptInvitation { invitation_id } => match self.invitation {
+                Some((open, expires_at)) if open == invitation_id && ctx.now <= expires_at => {
+                    vec![E::Activated { invitation_id }]
+                }
+                Some((open, _)) if open == invitation_id => return Err(R::InvitationExpired),
+                _ => return Err(R::InvitationNotOpen),
+            },
+            C::Deactivate { .. } | C::Leave {} if self.standing == Standing::Out => vec![],
+            _ if self.standing == Standing::Out => return Err(R::Out),
+            C::Deactivate { .. } | C::Suspend { .. } | C::Leave {} if is_owner() => return Err(R::Owner),
+            C::Deactivate { reason } => vec![E::Deactivated { reason: reason.into() }],
+            C::Leave {} if ctx.actor != (Actor::User { id: UserId(ctx.id) }) => return Err(R::NotYourself),
+            C::Leave {} => vec![E::Left {}],
+            C::Suspend { .. } if self.standing == Standing::Suspended => vec![],
+            C::Suspend { .. } if self.standing != Standing::Active => return Err(R::NotActive),
+            C::Suspend { reason } => vec![E::Suspended { reason: reason.into() }],
+            C::Reinstate {} if self.standing == Standing::Suspended => vec![E::Reinstated {}],
+            C::Reinstate {} => vec![],
+            C::Rename { name } if self.name.as_ref().is_some_and(|known| *known.expose() == name) => vec![],
+            C::Rename { name } => vec![E::Renamed { name: name.into() }],
+            C::AssignRole { role } if self.roles.contains(&role) => vec![],
+            C::AssignRole { .. } if self.roles.len() == ROLES_MAX => return Err(R::TooManyRoles),
+            C::AssignRole { role } => {
+                may_give(&role, ctx)?;
+                vec![E::RoleAssigned { role }]
+            }
+            C::RevokeRole { role } if self.roles.contains(&role) => vec![E::RoleRevoked { role }],
+            C::RevokeRole { .. } => vec![],
+            C::LinkLogin { issuer, subject } if self.has_login(&issuer, &subject) => vec![],
+            C::LinkLogin { .. } if self.logins.len() == LOGINS_MAX => return Err(R::TooManyLogins),
+            C::LinkLogin { issuer, subject } => vec![E::LoginLinked { issuer, subject: subject.into() }],
+            C::UnlinkLogin { issuer, subject } if self.has_login(&issuer, &subject) => {
+                vec![E::LoginUnlinked { issuer, subject: subject.into() }]
+            }
+            C::UnlinkLogin { .. } => vec![],
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Invited { invitation_id, email, name, roles, expires_at } => {
+                (self.email, self.name) = (Some(email.clone()), Some(name.clone()));
+                self.roles = roles.iter().cloned().collect();
+                self.invitation = Some((*invitation_id, *expires_at));
+                self.standing = Standing::Invited;
+            }
+            E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
+            E::Activated { invitation_id: _ } => {
+                self.invitation = None;
+                self.standing = Standing::Active;
+            }
+            E::Renamed { name } => self.name = Some(name.clone()),
+            E::RoleAssigned { role } => {
+                self.roles.insert(role.clone());
+            }
+            E::RoleRevoked { role } => {
+                self.roles.remove(role);
+            }
+            E::LoginLinked { issuer, subject } => {
+                self.logins.insert((issuer.clone(), subject.expose().to_string()));
+            }
+            E::LoginUnlinked { issuer, subject } => {
+                self.logins.remove(&(issuer.clone(), subject.expose().to_string()));
+            }
+            E::Suspended { reason: _ } => self.standing = Standing::Suspended,
+            E::Reinstated {} => self.standing = Standing::Active,
+            E::Deactivated { reason: _ } | E::Left {} => {
+                self.invitation = None;
+                self.logins.clear();
+                self.standing = Standing::Out;
+            }
+        }
+    }
+
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        match event {
+            E::Invited { email, .. } if self.email.is_none() => {
+                vec![ClaimChange::Take(Claim::new("identity.user.email", email.expose().as_str()))]
+            }
+            E::LoginLinked { issuer, subject } => {
+                vec![ClaimChange::Take(Self::login(issuer, subject.expose().as_str()))]
+            }
+            E::LoginUnlinked { issuer, subject } => {
+                vec![ClaimChange::Release(Self::login(issuer, subject.expose().as_str()))]
+            }
+            // The address stays, so that it is the same user who is invited again; the logins may be somebody else's.
+            E::Deactivated { .. } | E::Left {} => {
+                self.logins.iter().map(|(issuer, subject)| ClaimChange::Release(Self::login(issuer, subject))).collect()
+            }
+            _ => vec![],
+        }
+    }
+}
+
+impl User {
+    /// Does the person come in?
+    pub fn is_active(&self) -> bool {
+        self.standing == Standing::Active
+    }
+
+    /// The open invitation, if there is one.
+    pub fn invitation(&self) -> Option<InvitationId> {
+        self.invitation.map(|(id, _)| id)
+    }
+
+    /// The claim that a login is one user's.
+    pub fn login(issuer: &Issuer, subject: &str) -> Claim {
+        Claim::new("identity.user.login", format!("{issuer} {subject}"))
+    }
+
+    fn has_login(&self, issuer: &Issuer, subject: &Subject) -> bool {
+        self.logins.contains(&(issuer.clone(), subject.to_string()))
+    }
+
+    fn invited(
+        &self,
+        email: Personal<Email>,
+        name: Personal<Name>,
+        roles: BTreeSet<Slug>,
+        expires_in_days: Option<u32>,
+        ctx: &Context,
+    ) -> Decision<Self> {
+        let days = expires_in_days.unwrap_or(INVITATION_DAYS);
+        if !(1..=INVITATION_DAYS_MAX).contains(&days) {
+            return Err(R::InvitationPeriodOutOfRange);
+        }
+        if roles.len() > ROLES_MAX {
+            return Err(R::TooManyRoles);
+        }
+        roles.iter().try_for_each(|role| may_give(role, ctx))?;
+        let expires_at = ctx.now + TimeDelta::days(i64::from(days));
+        let roles = roles.into_iter().collect();
+        Ok(vec![E::Invited { invitation_id: ctx.fresh(), email, name, roles, expires_at }])
+    }
+}
+
+fn may_give(role: &Slug, ctx: &Context) -> Result<(), R> {
+    role::may_give(role, ctx).map_err(|why| match why {
+        Giving::Owner => R::OwnerIsNoRoleToGive,
+        Giving::Unknown => R::RoleUnknown,
+        Giving::Beyond => R::RoleBeyondYours,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use identity_events::{RoleEvent, TenantEvent};
+    use kernel::Role;
+    use kernel::spec::{given, spec_time};
+    use uuid::Uuid;
+
+    const SELF: Uuid = Uuid::from_u128(2);
+
+    fn slug(text: &str) -> Slug {
+        text.parse().unwrap()
+    }
+
+    fn invited(roles: &[&str]) -> E {
+        E::Invited {
+            invitation_id: InvitationId(Uuid::from_u128(8)),
+            email: Personal("ada@example.com".parse().unwrap()),
+            name: Personal("Ada Lovelace".parse().unwrap()),
+            roles: roles.iter().map(|role| slug(role)).collect(),
+            expires_at: spec_time() + TimeDelta::days(14),
+        }
+    }
+
+    fn activated() -> E {
+        E::Activated { invitation_id: InvitationId(Uuid::from_u128(8)) }
+    }
+
+    fn invite(roles: &[&str]) -> C {
+        C::Invite {
+            email: "ada@example.com".parse().unwrap(),
+            name: "Ada Lovelace".parse().unwrap(),
+            roles: roles.iter().map(|role| slug(role)).collect(),
+            expires_in_days: None,
+        }
+    }
+
+    fn accept(number: u128) -> C {
+        C::AcceptInvitation { invitation_id: InvitationId(Uuid::from_u128(number)) }
+    }
+
+    fn owned_by(user: Uuid) -> Tenant {
+        let mut firm = Tenant::default();
+        let name = "Analytical Engines".parse().unwrap();
+        firm.apply(&TenantEvent::Registered { name, owner_id: UserId(user), trial_ends_at: spec_time() });
+        firm
+    }
+
+    fn login() -> (Issuer, Subject) {
+        ("https://login.example.com".parse().unwrap(), "ada".parse().unwrap())
+    }
+
+    #[test]
+    fn one_address_is_one_user_of_the_firm() {
+        let when = given::<User>([]).when(invite(&["member"]));
+        assert_eq!(when.claims(), [ClaimChange::Take(Claim::new("identity.user.email", "ada@example.com"))]);
+        match when.events() {
+            [E::Invited { roles, expires_at, .. }] => {
+                assert_eq!(
+                    (roles.as_slice(), *expires_at),
+                    ([slug("member")].as_slice(), spec_time() + TimeDelta::days(14))
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nobody_gives_what_they_do_not_have() {
+        let member = || given::<User>([]).asked_with(Role::Member.patterns().iter().copied());
+        member().when(invite(&["admin"])).rejected("identity.user.role_beyond_yours");
+        assert_eq!(member().when(invite(&["viewer"])).events().len(), 1);
+        given::<User>([]).when(invite(&["owner"])).rejected("identity.user.owner_is_no_role_to_give");
+        given::<User>([]).when(invite(&["partner"])).rejected("identity.user.role_unknown");
+    }
+
+    #[test]
+    fn a_role_of_the_firms_own_is_given_like_the_others() {
+        let mut partner = CustomRole::default();
+        partner.apply(&RoleEvent::Defined {
+            name: slug("partner"),
+            description: "Runs engagements".parse().unwrap(),
+            patterns: vec!["crm.*".parse().unwrap(), "workflow.*".parse().unwrap()],
+        });
+        let reference = CustomRole::reference(&slug("partner")).unwrap();
+        let known = || {
+            given::<User>([invited(&[]), activated()]).knowing(reference.clone(), Uuid::from_u128(9), partner.clone())
+        };
+        let assign = || C::AssignRole { role: slug("partner") };
+        known().when(assign()).then([E::RoleAssigned { role: slug("partner") }]);
+        known().asked_with(["crm.*"]).when(assign()).rejected("identity.user.role_beyond_yours");
+    }
+
+    #[test]
+    fn an_invitation_is_accepted_once_and_in_time() {
+        let user = |events: &[E]| given::<User>(events.to_vec()).by_system();
+        user(&[invited(&[])]).when(accept(8)).then([activated()]);
+        user(&[invited(&[])]).when(accept(9)).rejected("identity.user.invitation_not_open");
+        user(&[invited(&[]), activated()]).when(accept(8)).rejected("identity.user.invitation_not_open");
+        let late = user(&[invited(&[])]).at(spec_time() + TimeDelta::days(15));
+        late.when(accept(8)).rejected("identity.user.invitation_expired");
+    }
+
+    #[test]
+    fn an_owner_hands_the_firm_over_before_leaving() {
+        let known = |owner| {
+            let user = given::<User>([invited(&[]), activated()]).with_id(SELF);
+            let firm = Uuid::from_u128(1);
+            user.knowing(Reference::id::<Tenant>(firm), firm, owned_by(owner))
+        };
+        for command in [
+            C::Leave {},
+            C::Suspend { reason: "on leave".parse().unwrap() },
+            C::Deactivate { reason: "has gone".parse().unwrap() },
+        ] {
+            known(SELF).when(command).rejected("identity.user.owner");
+        }
+        known(Uuid::from_u128(7)).when(C::Leave {}).then([E::Left {}]);
+    }
+
+    #[test]
+    fn nobody_leaves_for_somebody_else() {
+        given::<User>([invited(&[]), activated()]).when(C::Leave {}).rejected("identity.user.not_yourself");
+    }
+
+    #[test]
+    fn who_goes_gives_the_logins_up_and_can_be_invited_again() {
+        let (issuer, subject) = login();
+        let linked = E::LoginLinked { issuer: issuer.clone(), subject: subject.into() };
+        let deactivate = C::Deactivate { reason: "has gone".parse().unwrap() };
+        let gone = given::<User>([invited(&[]), activated(), linked]).when(deactivate);
+        assert_eq!(gone.claims(), [ClaimChange::Release(User::login(&issuer, "ada"))]);
+        let out = [invited(&["viewer"]), activated(), E::Left {}];
+        given::<User>(out.clone()).when(C::AssignRole { role: slug("admin") }).rejected("identity.user.out");
+        let again = given::<User>(out).when(C::Reinvite { expires_in_days: None });
+        assert_eq!((again.claims(), again.events().len()), (vec![], 1), "the address is still this user's");
+    }
+
+    #[test]
+    fn a_login_is_one_persons() {
+        let (issuer, subject) = login();
+        let link = C::LinkLogin { issuer: issuer.clone(), subject };
+        let user = || given::<User>([invited(&[]), activated()]);
+        user().when(link.clone()).rejected("identity.user.only_the_login");
+        let when = user().by_system().when(link);
+        assert_eq!(when.claims(), [ClaimChange::Take(User::login(&issuer, "ada"))]);
+    }
+}

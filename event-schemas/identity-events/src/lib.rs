@@ -1,0 +1,260 @@
+//! What did happen in the identity context: the event enums other crates may read.
+
+use chrono::{DateTime, Utc};
+use kernel::{
+    Email, InvitationId, Issuer, Name, Pattern, Personal, Principal, SecretHash, Slug, Subject, Text, UserId, event,
+};
+
+/// Everything that happens to a tenant, the firm itself. Its stream's id is the tenant's.
+#[event("identity.tenant")]
+pub enum TenantEvent {
+    /// A firm began to use UBOS, with its first owner.
+    Registered {
+        /// What the firm is called.
+        name: Name,
+        /// Its first owner.
+        owner_id: UserId,
+        /// Until when it may try UBOS.
+        trial_ends_at: DateTime<Utc>,
+    },
+    /// The firm got another name.
+    Renamed {
+        /// What it is called now.
+        name: Name,
+    },
+    /// The firm became a customer, or is one again.
+    Activated {},
+    /// The firm owes a payment.
+    PaymentOverdue {},
+    /// Nobody of the firm comes in for the time being.
+    Suspended {
+        /// Why.
+        reason: Name,
+    },
+    /// The firm comes in again.
+    Resumed {},
+    /// The firm stopped; its data is kept for the time being.
+    Closed {
+        /// When its data is destroyed.
+        purge_at: DateTime<Utc>,
+    },
+    /// The firm changed its mind before its data was destroyed.
+    Reopened {},
+    /// A user became an owner of the firm.
+    OwnerAdded {
+        /// Who.
+        user_id: UserId,
+    },
+    /// A user is no owner any more.
+    OwnerRemoved {
+        /// Who.
+        user_id: UserId,
+    },
+    /// One owner stepped down for another.
+    OwnershipTransferred {
+        /// Who was an owner.
+        from_user_id: UserId,
+        /// Who is one now.
+        to_user_id: UserId,
+    },
+}
+
+/// Everything that happens to a user: one person's membership in one firm.
+#[event("identity.user")]
+pub enum UserEvent {
+    /// Somebody was invited into the firm; an earlier open invitation is void.
+    Invited {
+        /// The invitation.
+        invitation_id: InvitationId,
+        /// Where it goes; one user per address.
+        email: Personal<Email>,
+        /// What the person is called.
+        name: Personal<Name>,
+        /// The roles that the person will have.
+        roles: Vec<Slug>,
+        /// Until when it can be accepted.
+        expires_at: DateTime<Utc>,
+    },
+    /// The open invitation was taken back.
+    InvitationRevoked {
+        /// The invitation.
+        invitation_id: InvitationId,
+    },
+    /// The invitation was accepted; the person may come in.
+    Activated {
+        /// The invitation.
+        invitation_id: InvitationId,
+    },
+    /// The person is called something else.
+    Renamed {
+        /// What the person is called now.
+        name: Personal<Name>,
+    },
+    /// The person got a role.
+    RoleAssigned {
+        /// Which one.
+        role: Slug,
+    },
+    /// The person lost a role.
+    RoleRevoked {
+        /// Which one.
+        role: Slug,
+    },
+    /// A login at a provider is this person's.
+    LoginLinked {
+        /// The provider's `iss`.
+        issuer: Issuer,
+        /// The provider's `sub`.
+        subject: Personal<Subject>,
+    },
+    /// A login at a provider is not this person's any more.
+    LoginUnlinked {
+        /// The provider's `iss`.
+        issuer: Issuer,
+        /// The provider's `sub`.
+        subject: Personal<Subject>,
+    },
+    /// The person does not come in for the time being.
+    Suspended {
+        /// Why.
+        reason: Personal<Name>,
+    },
+    /// The person comes in again.
+    Reinstated {},
+    /// The person was taken out of the firm.
+    Deactivated {
+        /// Why.
+        reason: Personal<Name>,
+    },
+    /// The person left the firm.
+    Left {},
+}
+
+/// Everything that happens to a role that a firm made itself.
+#[event("identity.role")]
+pub enum RoleEvent {
+    /// A role was made.
+    Defined {
+        /// What it is called where it is assigned; one role per name.
+        name: Slug,
+        /// What it is for.
+        description: Text,
+        /// What it grants and denies.
+        patterns: Vec<Pattern>,
+    },
+    /// The role grants something else.
+    Changed {
+        /// What it is for.
+        description: Text,
+        /// What it grants and denies.
+        patterns: Vec<Pattern>,
+    },
+    /// The role grants nothing any more; its name is free again.
+    Withdrawn {},
+}
+
+/// Everything that happens to a team.
+#[event("identity.team")]
+pub enum TeamEvent {
+    /// A team was made.
+    Created {
+        /// What it is called; one team per name.
+        name: Name,
+    },
+    /// The team is called something else.
+    Renamed {
+        /// What it is called now.
+        name: Name,
+    },
+    /// A user joined.
+    MemberAdded {
+        /// Who.
+        user_id: UserId,
+    },
+    /// A user is no member any more.
+    MemberRemoved {
+        /// Who.
+        user_id: UserId,
+    },
+    /// The team ended.
+    Disbanded {},
+}
+
+/// Everything that happens to a service account: a program that acts in the firm's name.
+#[event("identity.service_account")]
+pub enum ServiceAccountEvent {
+    /// A program got an account.
+    Created {
+        /// What it is called; one account per name.
+        name: Name,
+        /// What it may do.
+        roles: Vec<Slug>,
+    },
+    /// The program got a role.
+    RoleAssigned {
+        /// Which one.
+        role: Slug,
+    },
+    /// The program lost a role.
+    RoleRevoked {
+        /// Which one.
+        role: Slug,
+    },
+    /// None of its keys opens anything.
+    Disabled {},
+    /// Its keys are good again.
+    Enabled {},
+}
+
+/// Everything that happens to an API key. The secret itself is in no event.
+#[event("identity.api_key")]
+pub enum ApiKeyEvent {
+    /// A key was issued.
+    Issued {
+        /// What it is called.
+        name: Name,
+        /// Whom it speaks for.
+        principal: Principal,
+        /// The most it may do, whatever its principal may; empty for all of that.
+        scopes: Vec<Pattern>,
+        /// What its secret hashes to.
+        secret_hash: SecretHash,
+        /// Until when it is good, if not for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// The key got another secret; the one before it is good for a while.
+    Rotated {
+        /// What its secret hashes to now.
+        secret_hash: SecretHash,
+        /// Until when the secret before it is good.
+        previous_until: DateTime<Utc>,
+    },
+    /// The key opens nothing any more.
+    Revoked {
+        /// Why.
+        reason: Name,
+    },
+}
+
+/// Everything that happens to a session: the time between a person's login and its end.
+#[event("identity.session")]
+pub enum SessionEvent {
+    /// A person logged in.
+    Started {
+        /// Who.
+        user_id: UserId,
+        /// Where the person showed who they are.
+        issuer: Issuer,
+        /// When it ends at the latest.
+        ends_at: DateTime<Utc>,
+        /// What the person's browser calls itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_agent: Option<Personal<Name>>,
+    },
+    /// The session opens nothing any more.
+    Ended {
+        /// Why.
+        reason: Name,
+    },
+}

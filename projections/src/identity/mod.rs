@@ -1,0 +1,18 @@
+//! Firms, their users, roles, teams, service accounts, API keys and sessions, as settings pages show them. What a caller may do is not
+//! read here: that must not lag.
+
+mod api_keys;
+mod roles;
+mod service_accounts;
+mod sessions;
+mod teams;
+mod tenants;
+mod users;
+
+pub use api_keys::{ApiKeyRow, PrincipalKind};
+pub use roles::RoleRow;
+pub use service_accounts::ServiceAccountRow;
+pub use sessions::SessionRow;
+pub use teams::TeamRow;
+pub use tenants::{TenantRow, TenantStatus};
+pub use users::{UserRow, UserStatus};

@@ -1,0 +1,65 @@
+//! The firm's teams.
+
+use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use catalogue::AnyEvent;
+use chrono::{DateTime, Utc};
+use identity_events::TeamEvent as E;
+use kernel::{Name, TeamId, UserId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Users who work together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TeamRow {
+    /// Its id.
+    pub id: TeamId,
+    /// How many events it has; also its ETag.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it changed last.
+    pub updated_at: DateTime<Utc>,
+    /// What it is called.
+    pub name: Name,
+    /// Who is in it.
+    pub members: Vec<UserId>,
+    /// It has ended.
+    pub disbanded: bool,
+}
+
+impl ReadModel for TeamRow {
+    const TABLE: &'static str = "identity.teams";
+    const STREAMS: &'static [&'static str] = &["identity.team"];
+    const PATH: &'static str = "identity/teams";
+    const READ: &'static str = "identity.team.read";
+    const ABOUT: &'static str = "The firm's teams.";
+    const FILTER: &'static [&'static str] = &["name", "disbanded"];
+    const SORT: &'static [&'static str] = &["name", "created_at"];
+
+    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
+        let AnyEvent::Team(change) = &event.payload else { return Ok(row) };
+        if let E::Created { name } = change {
+            return Ok(Some(Self {
+                id: TeamId(key),
+                version: event.sequence,
+                created_at: event.recorded_at,
+                updated_at: event.recorded_at,
+                name: name.clone(),
+                members: vec![],
+                disbanded: false,
+            }));
+        }
+        let mut row = existing(row, event)?;
+        match change {
+            E::Created { .. } => {}
+            E::Renamed { name } => row.name = name.clone(),
+            E::MemberAdded { user_id } => row.members.push(*user_id),
+            E::MemberRemoved { user_id } => row.members.retain(|member| member != user_id),
+            E::Disbanded {} => row.disbanded = true,
+        }
+        Ok(Some(row))
+    }
+
+    stamped!();
+}

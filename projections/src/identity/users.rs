@@ -1,0 +1,121 @@
+//! The firm's users as lists and cards show them.
+
+use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use catalogue::AnyEvent;
+use chrono::{DateTime, Utc};
+use identity_events::UserEvent as E;
+use kernel::{Email, InvitationId, Issuer, Name, Personal, Slug, UserId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Where a user stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UserStatus {
+    /// Has not come in yet; the invitation is open, has expired or was taken back.
+    Invited,
+    /// Comes in.
+    Active,
+    /// Kept out for the time being.
+    Suspended,
+    /// Taken out of the firm, or left it.
+    Deactivated,
+}
+
+/// One person's membership in the firm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UserRow {
+    /// Its id.
+    pub id: UserId,
+    /// How many events it has; also its ETag.
+    pub version: i64,
+    /// When it was invited for the first time.
+    pub created_at: DateTime<Utc>,
+    /// When it changed last.
+    pub updated_at: DateTime<Utc>,
+    /// Where invitations go.
+    pub email: Personal<Email>,
+    /// What the person is called.
+    pub name: Personal<Name>,
+    /// Where the person stands.
+    pub status: UserStatus,
+    /// The person's roles; whether it is an owner too, the tenant says.
+    pub roles: Vec<Slug>,
+    /// The open invitation.
+    pub invitation_id: Option<InvitationId>,
+    /// Until when it can be accepted.
+    pub invitation_expires_at: Option<DateTime<Utc>>,
+    /// When the person came in for the first time.
+    pub activated_at: Option<DateTime<Utc>>,
+    /// The providers at which the person logs in.
+    pub login_issuers: Vec<Issuer>,
+    /// Why the person is kept out, if so.
+    pub reason: Option<Personal<Name>>,
+}
+
+impl ReadModel for UserRow {
+    const TABLE: &'static str = "identity.users";
+    const STREAMS: &'static [&'static str] = &["identity.user"];
+    const PATH: &'static str = "identity/users";
+    const READ: &'static str = "identity.user.read";
+    const ABOUT: &'static str = "The firm's users.";
+    const FILTER: &'static [&'static str] = &["email", "status", "created_at", "updated_at"];
+    const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+
+    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
+        let AnyEvent::User(change) = &event.payload else { return Ok(row) };
+        if let E::Invited { invitation_id, email, name, roles, expires_at } = change {
+            return Ok(Some(Self {
+                id: UserId(key),
+                version: event.sequence,
+                created_at: row.as_ref().map_or(event.recorded_at, |row| row.created_at),
+                updated_at: event.recorded_at,
+                email: email.clone(),
+                name: name.clone(),
+                status: UserStatus::Invited,
+                roles: roles.clone(),
+                invitation_id: Some(*invitation_id),
+                invitation_expires_at: Some(*expires_at),
+                activated_at: row.as_ref().and_then(|row| row.activated_at),
+                login_issuers: row.map_or(vec![], |row| row.login_issuers),
+                reason: None,
+            }));
+        }
+        let mut row = existing(row, event)?;
+        match change {
+            E::Invited { .. } => {}
+            E::InvitationRevoked { .. } => (row.invitation_id, row.invitation_expires_at) = (None, None),
+            E::Activated { .. } => {
+                row.status = UserStatus::Active;
+                (row.invitation_id, row.invitation_expires_at) = (None, None);
+                row.activated_at = row.activated_at.or(Some(event.recorded_at));
+            }
+            E::Renamed { name } => row.name = name.clone(),
+            E::RoleAssigned { role } => row.roles.push(role.clone()),
+            E::RoleRevoked { role } => row.roles.retain(|r| r != role),
+            E::LoginLinked { issuer, .. } => row.login_issuers.push(issuer.clone()),
+            E::LoginUnlinked { issuer, .. } => {
+                // One person may have several logins at a provider, each with a place of its own in the list.
+                if let Some(at) = row.login_issuers.iter().position(|i| i == issuer) {
+                    row.login_issuers.remove(at);
+                }
+            }
+            E::Suspended { reason } => (row.status, row.reason) = (UserStatus::Suspended, Some(reason.clone())),
+            E::Reinstated {} => (row.status, row.reason) = (UserStatus::Active, None),
+            E::Deactivated { reason } => row.take_out(Some(reason.clone())),
+            E::Left {} => row.take_out(None),
+        }
+        Ok(Some(row))
+    }
+
+    stamped!();
+}
+
+impl UserRow {
+    fn take_out(&mut self, reason: Option<Personal<Name>>) {
+        (self.status, self.reason) = (UserStatus::Deactivated, reason);
+        (self.invitation_id, self.invitation_expires_at) = (None, None);
+        self.login_issuers.clear();
+    }
+}
