@@ -37,16 +37,21 @@ fn operation(info: &CommandInfo) -> Value {
         let about = "The version the caller has seen, as an entity tag; another one is answered 412.";
         parameters.push(openapi::header("If-Match", false, about, json!({ "type": "string", "examples": ["\"3\""] })));
     }
+    let mut properties = json!({
+        "id": { "type": "string", "format": "uuid" },
+        "version": { "type": "integer", "description": "the record's version after the command" },
+        "position": { "type": "integer", "description": "for the Min-Position header of a query" },
+    });
+    if entry.mints.is_some() {
+        let about = "shown this once; the answer to a repeat with the same Idempotency-Key has none";
+        properties["secret"] = json!({ "type": "string", "description": about });
+    }
     let answer = json!({
         "description": entry.summary,
         "headers": { "ETag": { "schema": { "type": "string" } }, "Request-Id": { "schema": { "type": "string" } } },
         "content": { "application/json": { "schema": {
             "type": "object", "required": ["id", "version", "position"],
-            "properties": {
-                "id": { "type": "string", "format": "uuid" },
-                "version": { "type": "integer", "description": "the record's version after the command" },
-                "position": { "type": "integer", "description": "for the Min-Position header of a query" },
-            },
+            "properties": properties,
         } } },
     });
     let rejections: Vec<Value> =

@@ -2,12 +2,13 @@
 
 use ::web::{Problem, code};
 use actix_web::HttpResponse;
-use actix_web::http::header::{ContentType, ETAG, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, LOCATION};
 use event_store::{CommandInfo, ExecuteError, Executed};
 use kernel::FieldError;
 
-/// 201 with `Location` for a creation, else 200.
-pub fn done(info: &CommandInfo, executed: &Executed) -> HttpResponse {
+/// 201 with `Location` for a creation, else 200. A secret that was made for the command is shown now or never: whoever
+/// repeats it learns that it was done, and can ask for another.
+pub fn done(info: &CommandInfo, executed: &Executed, secret: Option<&str>) -> HttpResponse {
     let Executed { id, version, position, created, replayed } = executed;
     let mut response = if *created { HttpResponse::Created() } else { HttpResponse::Ok() };
     if *created {
@@ -17,8 +18,13 @@ pub fn done(info: &CommandInfo, executed: &Executed) -> HttpResponse {
         response.insert_header(("Idempotency-Replayed", "true"));
     }
     response.insert_header((ETAG, format!("\"{version}\"")));
-    // Three fields that need no escaping.
-    let body = format!(r#"{{"id":"{id}","version":{version},"position":{position}}}"#);
+    // Fields that need no escaping.
+    let mut body = format!(r#"{{"id":"{id}","version":{version},"position":{position}"#);
+    if let Some(secret) = secret.filter(|_| !replayed) {
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        body.push_str(&format!(r#","secret":"{secret}""#));
+    }
+    body.push('}');
     response.content_type(ContentType::json()).body(body)
 }
 
@@ -27,6 +33,7 @@ pub fn problem(info: &CommandInfo, error: ExecuteError) -> Problem {
     let name = info.entry.name;
     match error {
         ExecuteError::Invalid(error) => Problem::new(&code::INVALID_INPUT, error.to_string()).field(error),
+        ExecuteError::Denied => Problem::new(&code::FORBIDDEN, format!("this needs the permission {name}")),
         ExecuteError::NotFound => Problem::new(&code::NOT_FOUND, format!("no such {}", info.entry.stream)),
         ExecuteError::AlreadyExists => {
             Problem::new(&code::ALREADY_EXISTS, format!("this {} exists", info.entry.stream))

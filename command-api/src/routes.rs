@@ -1,14 +1,13 @@
 //! The two paths that every command goes through, and the table that says which command is meant.
 
 use crate::respond;
-use ::web::{Admission, BodyLimits, Caller, Problem, RequestInfo, code, read_json};
+use ::web::{Admission, BodyLimits, Caller, Problem, RequestInfo, ShownKey, code, read_json};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue, IF_MATCH};
 use actix_web::web::Data;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use event_store::{CommandBus, CommandInfo, IdempotencyKey, Request};
-use kernel::Actor;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -108,18 +107,24 @@ async fn command(
     let body = read_json(&request, payload, api.limits).await?.0;
     let permit = api.admission.admit(caller.tenant).await?;
     let idempotency = key.map(|key| IdempotencyKey {
-        scope: format!("user {}", caller.subject),
+        scope: caller.scope(),
         key,
         fingerprint: fingerprint(info.entry.name, id, &body),
     });
     let about = request.extensions().get::<RequestInfo>().cloned();
-    let command = Request {
+    let mut command = Request {
         idempotency,
         expected_version,
         correlation_id: about.as_ref().map_or_else(Uuid::now_v7, |a| a.id),
         traceparent: about.and_then(|a| a.traceparent),
-        ..Request::new(caller.tenant, Actor::User { id: caller.subject })
+        permissions: Some(caller.permissions.clone()),
+        ..Request::new(caller.tenant, caller.actor())
     };
+    let mut shown = None;
+    if let Some(prefix) = info.entry.mints {
+        let (text, secret) = ShownKey::mint(prefix, caller.tenant, id.unwrap_or(command.command_id));
+        (shown, command.secret) = (Some(text), Some(secret));
+    }
     // Detached, so that a client that hangs up cannot leave a command half-way; the permit goes with the work.
     let span = tracing::Span::current();
     let work = async move {
@@ -129,7 +134,7 @@ async fn command(
     };
     let done = tokio::spawn(tracing::Instrument::instrument(work, span)).await;
     match done {
-        Ok(Ok(executed)) => Ok(respond::done(&info, &executed)),
+        Ok(Ok(executed)) => Ok(respond::done(&info, &executed, shown.as_deref())),
         Ok(Err(error)) => Err(respond::problem(&info, error)),
         Err(panic) => {
             tracing::error!(error = %panic, command = info.entry.name, "a command panicked");

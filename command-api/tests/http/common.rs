@@ -1,7 +1,8 @@
 //! Command-api on a real log, with a key that signs tokens.
 
 use ::web::{
-    Admission, AdmissionSettings, BodyLimits, Draining, Verifier, VerifierSettings, not_found_handler, observe,
+    Admission, AdmissionSettings, BodyLimits, Draining, NoDirectory, Verifier, VerifierSettings, not_found_handler,
+    observe,
 };
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer, middleware::from_fn};
@@ -9,6 +10,7 @@ use command_api::{Api, configure};
 use event_store::{CommandBus, Store, StoreOptions};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use testing::{Issuer, TestDatabase, key_set};
 use uuid::Uuid;
@@ -69,7 +71,7 @@ impl Service {
             audience: "ubos".into(),
             leeway_seconds: 5,
         };
-        let verifier = Data::new(Verifier::start(settings).await.expect("the keys are read"));
+        let verifier = Data::new(Verifier::start(settings, Arc::new(NoDirectory)).await.expect("the keys are read"));
         let limits = BodyLimits { bytes_max: 1_048_576, time_max: Duration::from_millis(500) };
         let admission = Admission::new("command-api", bounds);
         let api = Data::new(Api::new(bus, limits, admission.clone()));

@@ -1,9 +1,14 @@
-//! Bearer tokens: who calls, for which firm, and what they may do.
+//! Bearer tokens and API keys: who calls, for which firm, and what they may do.
+//!
+//! Whoever a token or a key speaks for, the [`Directory`] has the last word, for every request.
 //!
 //! A token is verified against a JWKS (file or URL). The algorithm is the key's, never the token's (RFC 8725 §3.1);
 //! every claim that is relied on must be there with the right type.
 
+use crate::api_key::ShownKey;
+use crate::directory::{Credential, Directory, Standing};
 use crate::problem::{Problem, code};
+use crate::session::{self, Sessions};
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, web};
@@ -11,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use futures::future::{Either, LocalBoxFuture, Ready, ready};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use kernel::{Permissions, Role, TenantId, UserId};
+use kernel::{Actor, ApiKeyId, Permissions, Principal, Role, TenantId, UserId};
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
@@ -26,6 +31,8 @@ use tokio::sync::Mutex;
 const REMEMBERED_TOKENS_MAX: usize = 10_000;
 /// How long a token is remembered at most; then its signature and claims are looked at again.
 const REMEMBERED_SECONDS_MAX: u64 = 60;
+/// What API keys begin with.
+const API_KEY_PREFIX: &str = "ubk";
 /// A token longer than this is not looked at.
 const TOKEN_BYTES_MAX: usize = 8_192;
 /// Unknown key ids make us read the keys again at most this often.
@@ -39,19 +46,39 @@ const ACCESS_TOKEN_TYPES: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];
 pub struct Caller {
     /// The firm; nothing outside it exists for this caller.
     pub tenant: TenantId,
-    /// The member of staff.
-    pub subject: UserId,
+    /// The member of staff or the program.
+    pub principal: Principal,
+    /// The key that was shown, if not a token.
+    pub api_key: Option<ApiKeyId>,
     /// What the caller may do.
     pub permissions: Arc<Permissions>,
 }
 
 impl Caller {
+    /// Who acts when this caller asks for something.
+    pub fn actor(&self) -> Actor {
+        match (self.principal, self.api_key) {
+            (Principal::User { id }, _) => Actor::User { id },
+            (Principal::ServiceAccount { id }, api_key) => {
+                Actor::ServiceAccount { id, api_key_id: api_key.unwrap_or_default() }
+            }
+        }
+    }
+
+    /// Whose idempotency keys this caller's are.
+    pub fn scope(&self) -> String {
+        match self.principal {
+            Principal::User { id } => format!("user {id}"),
+            Principal::ServiceAccount { id } => format!("service_account {id}"),
+        }
+    }
+
     /// Refuses with 403 unless the caller holds `permission`.
     pub fn require(&self, permission: &str) -> Result<(), Problem> {
         if self.permissions.allow(permission) {
             return Ok(());
         }
-        tracing::warn!(tenant = %self.tenant, subject = %self.subject, permission, "denied");
+        tracing::warn!(tenant = %self.tenant, principal = ?self.principal, permission, "denied");
         Err(Problem::new(&code::FORBIDDEN, format!("this needs the permission {permission}")))
     }
 }
@@ -75,13 +102,19 @@ pub struct VerifierSettings {
 pub struct Keys(HashMap<String, (DecodingKey, Algorithm)>);
 
 impl Keys {
-    /// Takes the signature keys whose algorithm we accept: Ed25519 and RSA of at least 2048 bits.
+    /// Takes the signature keys whose algorithm we accept: Ed25519, P-256, and RSA of at least 2048 bits.
     pub fn read(jwks: &str) -> Result<Self> {
         let set: JwkSet = serde_json::from_str(jwks).context("not a JWKS")?;
         let mut keys = HashMap::new();
         for jwk in &set.keys {
             let algorithm = match &jwk.algorithm {
                 AlgorithmParameters::OctetKeyPair(p) if p.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
+                // 43 characters of base64url are the 256 bits of a coordinate.
+                AlgorithmParameters::EllipticCurve(p)
+                    if p.curve == EllipticCurve::P256 && p.x.len() == 43 && p.y.len() == 43 =>
+                {
+                    Algorithm::ES256
+                }
                 // 342 characters of base64url are 2048 bits.
                 AlgorithmParameters::RSA(p) if p.n.len() >= 342 => Algorithm::RS256,
                 _ => continue,
@@ -92,7 +125,7 @@ impl Keys {
             }
         }
         if keys.is_empty() {
-            bail!("the JWKS holds no Ed25519 or RSA signature key with a key id");
+            bail!("the JWKS holds no Ed25519, P-256 or RSA signature key with a key id");
         }
         Ok(Self(keys))
     }
@@ -107,19 +140,37 @@ struct Claims {
     iat: Option<u64>,
 }
 
+/// Whom a request has shown itself to be, before anybody was asked whether that one still comes in.
+struct Shown {
+    tenant: TenantId,
+    credential: Credential,
+    /// What whoever issued the token says its subject may do.
+    vouched: Option<Arc<Permissions>>,
+}
+
 /// A token whose signature and claims were found good.
 #[derive(Clone)]
 struct Verified {
-    caller: Caller,
+    tenant: TenantId,
+    subject: UserId,
+    vouched: Arc<Permissions>,
     /// The token's own end, in seconds since 1970, forgiveness included.
     expires: u64,
     /// When it is to be verified again, in seconds since 1970.
     stale: u64,
 }
 
-/// Verifies tokens; one per process, shared.
+impl From<Verified> for Shown {
+    fn from(token: Verified) -> Self {
+        let credential = Credential::User(token.subject);
+        Self { tenant: token.tenant, credential, vouched: Some(token.vouched) }
+    }
+}
+
+/// Verifies tokens and keys; one per process, shared.
 pub struct Verifier {
     settings: VerifierSettings,
+    directory: Arc<dyn Directory>,
     keys: RwLock<Arc<Keys>>,
     started: Instant,
     /// When the keys were read, in milliseconds after `started`, so that a request finds out without a lock.
@@ -131,7 +182,7 @@ pub struct Verifier {
 
 impl Verifier {
     /// Reads the keys for the first time; fails if there are none.
-    pub async fn start(settings: VerifierSettings) -> Result<Self> {
+    pub async fn start(settings: VerifierSettings, directory: Arc<dyn Directory>) -> Result<Self> {
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(5))
             .redirect(reqwest::redirect::Policy::none())
@@ -140,6 +191,7 @@ impl Verifier {
             fetch(&http, &settings.jwks).await.with_context(|| format!("reading keys from {}", settings.jwks))?;
         Ok(Self {
             settings,
+            directory,
             keys: RwLock::new(Arc::new(keys)),
             started: Instant::now(),
             loaded: AtomicU64::new(0),
@@ -149,40 +201,75 @@ impl Verifier {
         })
     }
 
-    /// Who a token speaks for. The reason of a refusal is logged and not told.
+    /// Whom a token or a key speaks for. The reason of a refusal is logged and not told.
     pub async fn verify(&self, token: &str) -> Result<Caller, Problem> {
+        let shown = match self.shown_at_once(token)? {
+            Some(shown) => shown,
+            None => {
+                self.refresh(self.settings.refresh).await;
+                let digest: [u8; 32] = Sha256::digest(token).into();
+                let now = seconds_now();
+                match self.recall(&digest, now) {
+                    Some(verified) => verified.into(),
+                    None => self.verify_anew(token, digest, now).await?.into(),
+                }
+            }
+        };
+        self.settle(shown).await
+    }
+
+    /// Whom a browser's cookie speaks for.
+    async fn by_session(&self, sessions: &Sessions, cookie: &str, request: &HttpRequest) -> Result<Caller, Problem> {
+        let found = sessions.find(cookie).await.map_err(|error| {
+            tracing::error!(error = format!("{error:#}"), "sessions cannot be read");
+            Problem::new(&code::UNAVAILABLE, "sessions cannot be read; repeat in a moment")
+        })?;
+        let session = found.ok_or_else(|| refused("no such session"))?;
+        sessions.guard(request, &session)?;
+        let credential = Credential::Session { user: session.user, id: session.id };
+        self.settle(Shown { tenant: session.tenant, credential, vouched: None }).await
+    }
+
+    async fn settle(&self, shown: Shown) -> Result<Caller, Problem> {
+        let standing = match self.directory.recall(shown.tenant, &shown.credential) {
+            Some(standing) => standing,
+            None => self.directory.look_up(shown.tenant, &shown.credential).await.map_err(|error| {
+                tracing::error!(error = format!("{error:#}"), "who may come in cannot be found out");
+                Problem::new(&code::UNAVAILABLE, "who may come in cannot be found out; repeat in a moment")
+            })?,
+        };
+        settle(shown, standing)
+    }
+
+    /// The same without waiting, for a key, or a token that is remembered while the keys are fresh, of a firm that is known;
+    /// `None` asks for [`Verifier::verify`].
+    fn verify_at_once(&self, token: &str) -> Option<Result<Caller, Problem>> {
+        let shown = match self.shown_at_once(token) {
+            Ok(shown) => shown?,
+            Err(problem) => return Some(Err(problem)),
+        };
+        let standing = self.directory.recall(shown.tenant, &shown.credential)?;
+        Some(settle(shown, standing))
+    }
+
+    fn shown_at_once(&self, token: &str) -> Result<Option<Shown>, Problem> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(refused("longer than any token of ours"));
         }
-        self.refresh(self.settings.refresh).await;
-        let digest: [u8; 32] = Sha256::digest(token).into();
-        let now = seconds_now();
-        let verified = match self.recall(&digest, now) {
-            Some(verified) => verified,
-            None => self.verify_anew(token, digest, now).await?,
-        };
-        Self::admit(verified)
-    }
-
-    /// The same without waiting, for a token that is remembered while the keys are fresh; `None` asks for
-    /// [`Verifier::verify`].
-    fn verify_at_once(&self, token: &str) -> Option<Result<Caller, Problem>> {
-        if token.len() > TOKEN_BYTES_MAX || self.is_due(self.settings.refresh) {
-            return None;
+        if token.starts_with(API_KEY_PREFIX) {
+            let key = ShownKey::read(API_KEY_PREFIX, token).ok_or_else(|| refused("no API key, or mistyped"))?;
+            let credential = Credential::ApiKey { id: ApiKeyId(key.id), secret_hash: key.secret_hash };
+            return Ok(Some(Shown { tenant: key.tenant, credential, vouched: None }));
         }
-        let verified = self.recall(&Sha256::digest(token).into(), seconds_now())?;
-        Some(Self::admit(verified))
+        if self.is_due(self.settings.refresh) {
+            return Ok(None);
+        }
+        Ok(self.recall(&Sha256::digest(token).into(), seconds_now()).map(Shown::from))
     }
 
     /// The whole token is the key, so that nothing about a remembered token has to be looked at again but the clock.
     fn recall(&self, digest: &[u8; 32], now: u64) -> Option<Verified> {
         self.verified.get(digest).filter(|verified| now < verified.expires && now < verified.stale)
-    }
-
-    /// The last step for every token, remembered or not: what can change while a token is good belongs here, because
-    /// nothing from here on is remembered.
-    fn admit(verified: Verified) -> Result<Caller, Problem> {
-        Ok(verified.caller)
     }
 
     /// Looks at signature and claims, and remembers the token if they are good.
@@ -212,9 +299,10 @@ impl Verifier {
             return Err(refused("issued in the future"));
         }
         let roles = claims.roles.iter().map(|role| role.parse::<Role>()).collect::<Result<Vec<_>, _>>();
-        let permissions = Arc::new(Permissions::of(&roles.map_err(refused)?));
         let verified = Verified {
-            caller: Caller { tenant: claims.tenant, subject: claims.sub, permissions },
+            tenant: claims.tenant,
+            subject: claims.sub,
+            vouched: Arc::new(Permissions::of(&roles.map_err(refused)?)),
             expires: claims.exp.saturating_add(self.settings.leeway_seconds),
             stale: now + REMEMBERED_SECONDS_MAX,
         };
@@ -251,6 +339,28 @@ impl Verifier {
     }
 }
 
+/// The last step for every request: what can change while a token is good is decided here, and nothing of it is remembered
+/// with the token.
+fn settle(shown: Shown, standing: Standing) -> Result<Caller, Problem> {
+    let api_key = match &shown.credential {
+        Credential::ApiKey { id, .. } => Some(*id),
+        Credential::User(_) | Credential::Session { .. } => None,
+    };
+    let tenant = shown.tenant;
+    match (standing, shown.credential, shown.vouched) {
+        (Standing::In(principal, permissions), ..) => Ok(Caller { tenant, principal, api_key, permissions }),
+        (Standing::Unregistered, Credential::User(id), Some(permissions)) => {
+            Ok(Caller { tenant, principal: Principal::User { id }, api_key, permissions })
+        }
+        (Standing::Unregistered, ..) => Err(refused("a key or session of a firm that is not registered")),
+        (Standing::Out(why), Credential::User(_), _) => {
+            tracing::info!(%tenant, why, "kept out");
+            Err(Problem::new(&code::FORBIDDEN, why))
+        }
+        (Standing::Out(why), ..) => Err(refused(why)),
+    }
+}
+
 async fn fetch(http: &reqwest::Client, jwks: &str) -> Result<Keys> {
     let text = if jwks.starts_with("http://") || jwks.starts_with("https://") {
         http.get(jwks).send().await?.error_for_status()?.text().await?
@@ -266,7 +376,7 @@ fn seconds_now() -> u64 {
 
 fn refused(reason: impl std::fmt::Display) -> Problem {
     tracing::debug!(reason = %reason, "token refused");
-    Problem::new(&code::UNAUTHENTICATED, "expected a valid bearer token")
+    Problem::new(&code::UNAUTHENTICATED, "expected a valid bearer token, API key or session")
 }
 
 impl FromRequest for Caller {
@@ -277,6 +387,14 @@ impl FromRequest for Caller {
         let Some(verifier) = request.app_data::<web::Data<Verifier>>() else {
             return Either::Left(ready(Err(Problem::new(&code::FAULT, "no verifier is mounted"))));
         };
+        // Whoever sends the header means it, even if a browser adds a cookie.
+        if !request.headers().contains_key(AUTHORIZATION)
+            && let Some(sessions) = request.app_data::<web::Data<Sessions>>()
+            && let Some(shown) = session::shown(request)
+        {
+            let (verifier, sessions, request) = (verifier.clone(), sessions.clone(), request.clone());
+            return Either::Right(Box::pin(async move { verifier.by_session(&sessions, &shown, &request).await }));
+        }
         let Some(token) = bearer(request) else { return Either::Left(ready(Err(refused("no bearer token")))) };
         match verifier.verify_at_once(token) {
             Some(known) => Either::Left(ready(known)),

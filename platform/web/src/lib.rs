@@ -1,16 +1,22 @@
 //! What the two APIs do the same way: problems, tokens, permissions, bodies, admission, request ids, OpenAPI.
 
 mod admission;
+mod api_key;
 mod auth;
 mod body;
+mod directory;
 mod draining;
 mod observe;
 pub mod openapi;
 mod problem;
+pub mod session;
 
 pub use admission::{Admission, AdmissionSettings, Permit};
+pub use api_key::ShownKey;
 pub use auth::{Caller, Keys, Verifier, VerifierSettings};
 pub use body::{BodyLimits, JsonBody, read_json};
+pub use directory::{Credential, Directory, NoDirectory, Standing};
 pub use draining::Draining;
 pub use observe::{RequestInfo, observe};
 pub use problem::{CODES, Problem, ProblemCode, code, not_found_handler};
+pub use session::{Session, SessionSettings, Sessions};

@@ -43,8 +43,10 @@ codes! {
     INVALID_PARAMETER = "invalid-parameter", 400, false, "A query parameter is unknown or has a value that means nothing.";
     INVALID_CURSOR = "invalid-cursor", 400, false, "The cursor belongs to another list, filter, order or tenant.";
     IDEMPOTENCY_KEY_REQUIRED = "idempotency-key-required", 400, false, "A creation needs an Idempotency-Key header.";
+    LOGIN_REFUSED = "login-refused", 400, false, "What came back from the provider is of no use.";
     UNAUTHENTICATED = "unauthenticated", 401, false, "The request carries no valid bearer token.";
     FORBIDDEN = "forbidden", 403, false, "The caller's roles do not hold this permission.";
+    CSRF_REFUSED = "csrf-refused", 403, false, "A change that no page of the session asked for.";
     NOT_FOUND = "not-found", 404, false, "There is no such thing, or not for this caller.";
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, false, "This path does not take this method.";
     REQUEST_TIMEOUT = "request-timeout", 408, true, "The request did not arrive in time; nothing was done.";

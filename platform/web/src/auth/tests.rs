@@ -1,6 +1,7 @@
 //! Every way to come in without a right to.
 
 use super::*;
+use crate::directory::NoDirectory;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jsonwebtoken::{EncodingKey, Header};
@@ -32,7 +33,7 @@ async fn verifier(jwks: &Path, refresh: Duration) -> Verifier {
         audience: "ubos".into(),
         leeway_seconds: 5,
     };
-    Verifier::start(settings).await.unwrap()
+    Verifier::start(settings, Arc::new(NoDirectory)).await.unwrap()
 }
 
 #[tokio::test]
@@ -41,7 +42,10 @@ async fn a_good_token_says_who_for_whom_and_what() {
     let verifier = verifier(&key_set(&[issuer.jwk()]), Duration::from_secs(300)).await;
     let token = issuer.sign(&claims());
     let caller = verifier.verify(&token).await.unwrap();
-    assert_eq!((caller.subject.0, caller.tenant.0), (Uuid::from_u128(1), Uuid::from_u128(2)));
+    assert_eq!(
+        (caller.principal, caller.tenant.0),
+        (Principal::User { id: UserId(Uuid::from_u128(1)) }, Uuid::from_u128(2))
+    );
     assert!(caller.permissions.allow("crm.client.create"));
     assert_eq!(verifier.verify(&token).await.unwrap(), caller, "remembered");
 }
@@ -139,12 +143,36 @@ async fn a_token_that_never_expires_is_remembered_without_overflow() {
     assert_eq!(verifier.verify(&token).await.unwrap(), first);
 }
 
+#[tokio::test]
+async fn a_token_of_a_p256_key_is_good_with_its_own_algorithm_only() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+    let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_ref()).unwrap();
+    // An uncompressed point: 4, then both coordinates.
+    let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+    let jwk = json!({ "kty": "EC", "crv": "P-256", "kid": "p", "x": BASE64.encode(x), "y": BASE64.encode(y) });
+    let verifier = verifier(&key_set(&[jwk]), Duration::from_secs(300)).await;
+    let sign = |algorithm| {
+        let header = Header { kid: Some("p".to_owned()), ..Header::new(algorithm) };
+        jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_ec_der(key.as_ref())).unwrap()
+    };
+    assert!(verifier.verify(&sign(Algorithm::ES256)).await.is_ok());
+    let other = sign(Algorithm::ES256).replacen(
+        &BASE64.encode(r#"{"typ":"JWT","alg":"ES256","kid":"p"}"#),
+        &BASE64.encode(r#"{"typ":"JWT","alg":"EdDSA","kid":"p"}"#),
+        1,
+    );
+    assert!(verifier.verify(&other).await.is_err());
+}
+
 #[test]
 fn weak_and_foreign_keys_are_not_taken() {
     for jwk in [
         json!({ "kty": "oct", "kid": "k", "k": "c2VjcmV0" }),
         json!({ "kty": "RSA", "kid": "k", "n": "AQAB", "e": "AQAB" }),
         json!({ "kty": "EC", "crv": "P-256", "kid": "k", "x": "AA", "y": "AA" }),
+        json!({ "kty": "EC", "crv": "P-384", "kid": "k", "x": "A".repeat(64), "y": "A".repeat(64) }),
     ] {
         assert!(Keys::read(&json!({ "keys": [jwk] }).to_string()).is_err());
     }

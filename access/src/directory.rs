@@ -1,0 +1,142 @@
+//! Firms as this process knows them, and the task that forgets those that changed.
+
+use crate::firm::{Firm, Stored};
+use anyhow::{Context, Result};
+use chrono::Utc;
+use futures::future::BoxFuture;
+use kernel::TenantId;
+use metrics::{counter, gauge};
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use sqlx::PgPool;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use uuid::Uuid;
+use web::{Credential, Directory, Standing};
+
+/// Firms kept in memory.
+const FIRMS_MAX: usize = 20_000;
+/// How often the log is asked whether anything changed.
+const FOLLOW_EVERY: Duration = Duration::from_millis(150);
+/// For how long what is in memory is good when the log does not answer; with the pause and the question itself it stays
+/// within a second.
+const STALE_AFTER: Duration = Duration::from_millis(750);
+
+/// Firms, folded from the log when they are first asked for. Cheap to clone.
+#[derive(Clone)]
+pub struct LogDirectory(Arc<Shared>);
+
+struct Shared {
+    pool: PgPool,
+    firms: Cache<TenantId, Arc<Firm>>,
+    /// Goes up whenever firms are forgotten; a firm that was read before that is not kept.
+    forgotten: Mutex<u64>,
+    /// When the log was last asked what had changed, and answered.
+    looked: watch::Sender<Option<Instant>>,
+}
+
+impl std::fmt::Debug for LogDirectory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogDirectory").field("firms", &self.0.firms.len()).finish_non_exhaustive()
+    }
+}
+
+impl LogDirectory {
+    /// Starts following the log. `pool` connects as any of the services.
+    pub fn start(pool: PgPool) -> Self {
+        let directory = Self(Arc::new(Shared {
+            pool,
+            firms: Cache::new(FIRMS_MAX),
+            forgotten: Mutex::new(0),
+            // Nothing in memory is good before the log was looked at.
+            looked: watch::Sender::new(None),
+        }));
+        let shared = Arc::downgrade(&directory.0);
+        tokio::spawn(async move {
+            let mut at = None;
+            while let Some(shared) = shared.upgrade() {
+                let asked = Instant::now();
+                match shared.follow(at).await {
+                    Ok(position) => {
+                        at = Some(position);
+                        shared.looked.send_replace(Some(asked));
+                    }
+                    Err(error) => tracing::warn!(error = format!("{error:#}"), "changes of rights cannot be read"),
+                }
+                drop(shared);
+                tokio::time::sleep(FOLLOW_EVERY).await;
+            }
+        });
+        directory
+    }
+}
+
+impl Shared {
+    /// Forgets the firms that changed after `at`, and all of them the first time. Answers how far the log was looked at.
+    async fn follow(&self, at: Option<i64>) -> Result<i64> {
+        let sql = "select head, tenants from eventstore.identity_changes($1)";
+        let (head, tenants): (i64, Vec<Uuid>) = sqlx::query_as(sql).bind(at).fetch_one(&self.pool).await?;
+        let mut forgotten = self.forgotten.lock();
+        // A log that ends earlier than it did is another one, restored from a backup.
+        if at.is_none_or(|at| head < at) {
+            *forgotten += 1;
+            self.firms.clear();
+        } else if !tenants.is_empty() {
+            *forgotten += 1;
+            for tenant in &tenants {
+                self.firms.remove(&TenantId(*tenant));
+            }
+            counter!("access_firms_changed_total").increment(tenants.len() as u64);
+        }
+        gauge!("access_firms").set(self.firms.len() as f64);
+        Ok(head)
+    }
+
+    fn recall(&self, tenant: TenantId) -> Option<Arc<Firm>> {
+        let fresh = self.looked.borrow().is_some_and(|at| at.elapsed() < STALE_AFTER);
+        fresh.then(|| self.firms.get(&tenant)).flatten()
+    }
+
+    async fn read(&self, tenant: TenantId) -> Result<Arc<Firm>> {
+        let before = *self.forgotten.lock();
+        let sql = "select aggregate_type, aggregate_id, event_type, event_version, payload from eventstore.identity_events($1)";
+        let events: Vec<Stored> =
+            sqlx::query_as(sql).bind(tenant.0).fetch_all(&self.pool).await.context("reading the firm's rights")?;
+        let firm = Arc::new(Firm::fold(&events).context("folding the firm's rights")?);
+        counter!("access_firms_read_total").increment(1);
+        // What was read may be older than a change that has been followed since.
+        let forgotten = self.forgotten.lock();
+        if *forgotten == before {
+            self.firms.insert(tenant, firm.clone());
+        }
+        Ok(firm)
+    }
+}
+
+impl Directory for LogDirectory {
+    fn recall(&self, tenant: TenantId, credential: &Credential) -> Option<Standing> {
+        let standing = self.0.recall(tenant)?.standing(credential, Utc::now());
+        // Whoever was let in a moment ago is not refused because this process has not heard of it yet.
+        (!standing.refuses(credential)).then_some(standing)
+    }
+
+    fn look_up<'d>(&'d self, tenant: TenantId, credential: &'d Credential) -> BoxFuture<'d, Result<Standing>> {
+        let asked = Instant::now();
+        Box::pin(async move {
+            if self.0.recall(tenant).is_some() {
+                // It refuses, which is believed once the log was looked at after the question. Whoever is refused waits for
+                // that instead of making us read, so that trying keys costs the one who tries. If the log does not answer
+                // the firm is not recalled below.
+                let mut looked = self.0.looked.subscribe();
+                let seen = looked.wait_for(|at| at.is_some_and(|at| at > asked));
+                drop(tokio::time::timeout(STALE_AFTER, seen).await);
+            }
+            let firm = match self.0.recall(tenant) {
+                Some(firm) => firm,
+                None => self.0.read(tenant).await?,
+            };
+            Ok(firm.standing(credential, Utc::now()))
+        })
+    }
+}

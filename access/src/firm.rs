@@ -1,0 +1,318 @@
+//! One firm, folded from its events: a pure function of the log.
+
+use chrono::{DateTime, Utc};
+use identity_events::{ApiKeyEvent, RoleEvent, ServiceAccountEvent, SessionEvent, TenantEvent, UserEvent};
+use kernel::{
+    ApiKeyId, Event, Pattern, Permissions, Principal, Role, SecretHash, ServiceAccountId, SessionId, Slug,
+    UnreadableEvent, UserId, read_event,
+};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use uuid::Uuid;
+use web::{Credential, Standing};
+
+/// An event of identity as the log holds it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Stored {
+    /// `identity.user`.
+    pub aggregate_type: String,
+    /// The stream.
+    pub aggregate_id: Uuid,
+    /// `user.invited`.
+    pub event_type: String,
+    /// Version of the payload.
+    pub event_version: i32,
+    /// The payload as JSON text.
+    pub payload: String,
+}
+
+/// Who of one firm comes in, and what they may do.
+#[derive(Debug, Default)]
+pub struct Firm {
+    registered: bool,
+    suspended: bool,
+    closed: bool,
+    owners: BTreeSet<UserId>,
+    users: HashMap<UserId, User>,
+    roles: HashMap<Uuid, CustomRole>,
+    accounts: HashMap<ServiceAccountId, Account>,
+    keys: HashMap<ApiKeyId, Key>,
+    ended: HashSet<SessionId>,
+}
+
+#[derive(Debug)]
+struct User {
+    standing: UserStanding,
+    roles: BTreeSet<Slug>,
+    permissions: Arc<Permissions>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum UserStanding {
+    Invited,
+    Active,
+    Suspended,
+    Out,
+}
+
+#[derive(Debug)]
+struct CustomRole {
+    name: Slug,
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    disabled: bool,
+    roles: BTreeSet<Slug>,
+    permissions: Arc<Permissions>,
+}
+
+#[derive(Debug)]
+struct Key {
+    principal: Principal,
+    scopes: Vec<Pattern>,
+    secret_hash: SecretHash,
+    previous: Option<(SecretHash, DateTime<Utc>)>,
+    expires_at: Option<DateTime<Utc>>,
+    revoked: bool,
+    permissions: Arc<Permissions>,
+}
+
+impl Firm {
+    /// Folds the firm's events, in their order.
+    ///
+    /// # Errors
+    /// If one of them cannot be read: nobody of the firm comes in then, because it may have been the one that took a right
+    /// away.
+    pub fn fold<'e>(events: impl IntoIterator<Item = &'e Stored>) -> Result<Self, UnreadableEvent> {
+        let mut firm = Self::default();
+        for event in events {
+            firm.apply(event)?;
+        }
+        firm.settle();
+        Ok(firm)
+    }
+
+    /// What is so for a credential at a moment.
+    pub fn standing(&self, credential: &Credential, now: DateTime<Utc>) -> Standing {
+        if !self.registered {
+            return Standing::Unregistered;
+        }
+        if self.closed {
+            return Standing::Out("the firm is closed");
+        }
+        if self.suspended {
+            return Standing::Out("the firm is suspended");
+        }
+        match credential {
+            Credential::User(id) => self.user(*id),
+            Credential::Session { id, .. } if self.ended.contains(id) => Standing::Out("the session was ended"),
+            Credential::Session { user, .. } => self.user(*user),
+            Credential::ApiKey { id, secret_hash } => self.key(*id, secret_hash, now),
+        }
+    }
+
+    fn user(&self, id: UserId) -> Standing {
+        let Some(user) = self.users.get(&id) else { return Standing::Out("this is no user of the firm") };
+        match user.standing {
+            UserStanding::Active => Standing::In(Principal::User { id }, user.permissions.clone()),
+            // Who was made an owner at the same moment stays one, so that the firm is never without.
+            UserStanding::Suspended if self.owners.contains(&id) => {
+                Standing::In(Principal::User { id }, user.permissions.clone())
+            }
+            UserStanding::Suspended => Standing::Out("this user is suspended"),
+            UserStanding::Invited => Standing::Out("this user has not accepted the invitation"),
+            UserStanding::Out => Standing::Out("this user has left the firm"),
+        }
+    }
+
+    fn key(&self, id: ApiKeyId, secret_hash: &SecretHash, now: DateTime<Utc>) -> Standing {
+        let Some(key) = self.keys.get(&id) else { return Standing::Out("no such key") };
+        let previous = key.previous.as_ref().is_some_and(|(hash, until)| hash == secret_hash && now < *until);
+        if key.secret_hash != *secret_hash && !previous {
+            return Standing::Out("the key's secret is another");
+        }
+        if key.revoked {
+            return Standing::Out("the key was revoked");
+        }
+        if key.expires_at.is_some_and(|end| end <= now) {
+            return Standing::Out("the key has expired");
+        }
+        match key.principal {
+            Principal::User { id } => match self.user(id) {
+                Standing::In(principal, _) => Standing::In(principal, key.permissions.clone()),
+                out => out,
+            },
+            Principal::ServiceAccount { id } => match self.accounts.get(&id) {
+                Some(account) if !account.disabled => Standing::In(key.principal, key.permissions.clone()),
+                _ => Standing::Out("the service account is disabled"),
+            },
+        }
+    }
+
+    fn apply(&mut self, event: &Stored) -> Result<(), UnreadableEvent> {
+        let id = event.aggregate_id;
+        match event.aggregate_type.as_str() {
+            TenantEvent::STREAM => self.tenant(read(event)?),
+            UserEvent::STREAM => self.apply_user(UserId(id), read(event)?),
+            RoleEvent::STREAM => self.role(id, read(event)?),
+            ServiceAccountEvent::STREAM => self.account(ServiceAccountId(id), read(event)?),
+            ApiKeyEvent::STREAM => self.api_key(ApiKeyId(id), read(event)?),
+            SessionEvent::STREAM => {
+                if let SessionEvent::Ended { .. } = read(event)? {
+                    self.ended.insert(SessionId(id));
+                }
+            }
+            // Teams and the like grant nothing.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn tenant(&mut self, event: TenantEvent) {
+        match event {
+            TenantEvent::Registered { owner_id, .. } => {
+                self.registered = true;
+                self.owners.insert(owner_id);
+            }
+            TenantEvent::Suspended { .. } => self.suspended = true,
+            TenantEvent::Resumed {} => self.suspended = false,
+            TenantEvent::Closed { .. } => self.closed = true,
+            TenantEvent::Reopened {} => self.closed = false,
+            TenantEvent::OwnerAdded { user_id } => {
+                self.owners.insert(user_id);
+            }
+            TenantEvent::OwnerRemoved { user_id } => {
+                self.owners.remove(&user_id);
+            }
+            TenantEvent::OwnershipTransferred { from_user_id, to_user_id } => {
+                self.owners.remove(&from_user_id);
+                self.owners.insert(to_user_id);
+            }
+            TenantEvent::Renamed { .. } | TenantEvent::Activated {} | TenantEvent::PaymentOverdue {} => {}
+        }
+    }
+
+    fn apply_user(&mut self, id: UserId, event: UserEvent) {
+        if let UserEvent::Invited { roles, .. } = event {
+            let roles = roles.into_iter().collect();
+            self.users.insert(id, User { standing: UserStanding::Invited, roles, permissions: Arc::default() });
+            return;
+        }
+        let Some(user) = self.users.get_mut(&id) else { return };
+        match event {
+            UserEvent::Activated { .. } | UserEvent::Reinstated {} => user.standing = UserStanding::Active,
+            UserEvent::Suspended { .. } => user.standing = UserStanding::Suspended,
+            UserEvent::Deactivated { .. } | UserEvent::Left {} => user.standing = UserStanding::Out,
+            UserEvent::RoleAssigned { role } => {
+                user.roles.insert(role);
+            }
+            UserEvent::RoleRevoked { role } => {
+                user.roles.remove(&role);
+            }
+            UserEvent::Invited { .. }
+            | UserEvent::InvitationRevoked { .. }
+            | UserEvent::Renamed { .. }
+            | UserEvent::LoginLinked { .. }
+            | UserEvent::LoginUnlinked { .. } => {}
+        }
+    }
+
+    fn role(&mut self, id: Uuid, event: RoleEvent) {
+        match event {
+            RoleEvent::Defined { name, patterns, .. } => {
+                self.roles.insert(id, CustomRole { name, patterns });
+            }
+            RoleEvent::Changed { patterns, .. } => {
+                if let Some(role) = self.roles.get_mut(&id) {
+                    role.patterns = patterns;
+                }
+            }
+            RoleEvent::Withdrawn {} => {
+                self.roles.remove(&id);
+            }
+        }
+    }
+
+    fn account(&mut self, id: ServiceAccountId, event: ServiceAccountEvent) {
+        let account = self.accounts.entry(id).or_default();
+        match event {
+            ServiceAccountEvent::Created { roles, .. } => account.roles = roles.into_iter().collect(),
+            ServiceAccountEvent::RoleAssigned { role } => {
+                account.roles.insert(role);
+            }
+            ServiceAccountEvent::RoleRevoked { role } => {
+                account.roles.remove(&role);
+            }
+            ServiceAccountEvent::Disabled {} => account.disabled = true,
+            ServiceAccountEvent::Enabled {} => account.disabled = false,
+        }
+    }
+
+    fn api_key(&mut self, id: ApiKeyId, event: ApiKeyEvent) {
+        if let ApiKeyEvent::Issued { principal, scopes, secret_hash, expires_at, .. } = event {
+            let permissions = Arc::default();
+            let key = Key { principal, scopes, secret_hash, previous: None, expires_at, revoked: false, permissions };
+            self.keys.insert(id, key);
+            return;
+        }
+        let Some(key) = self.keys.get_mut(&id) else { return };
+        match event {
+            ApiKeyEvent::Issued { .. } => {}
+            ApiKeyEvent::Rotated { secret_hash, previous_until } => {
+                let previous = std::mem::replace(&mut key.secret_hash, secret_hash);
+                key.previous = Some((previous, previous_until));
+            }
+            ApiKeyEvent::Revoked { .. } => key.revoked = true,
+        }
+    }
+
+    /// Computes what everybody may do, so that a request only looks it up.
+    fn settle(&mut self) {
+        let (owners, roles) = (&self.owners, &self.roles);
+        for (id, user) in &mut self.users {
+            // An owner may do everything, whatever another role denies.
+            let permissions = match owners.contains(id) {
+                true => Permissions::of(&[Role::Owner]),
+                false => Permissions::patterns(granted(&user.roles, roles)),
+            };
+            user.permissions = Arc::new(permissions);
+        }
+        for account in self.accounts.values_mut() {
+            account.permissions = Arc::new(Permissions::patterns(granted(&account.roles, roles)));
+        }
+        for key in self.keys.values_mut() {
+            let held = match key.principal {
+                Principal::User { id } => self.users.get(&id).map(|user| &user.permissions),
+                Principal::ServiceAccount { id } => self.accounts.get(&id).map(|account| &account.permissions),
+            };
+            let held = held.cloned().unwrap_or_default();
+            key.permissions = match key.scopes.as_slice() {
+                [] => held,
+                scopes => Arc::new(Arc::unwrap_or_clone(held).within(scopes.iter().map(Pattern::as_str))),
+            };
+        }
+    }
+}
+
+fn read<E: Event>(event: &Stored) -> Result<E, UnreadableEvent> {
+    let version = u32::try_from(event.event_version).unwrap_or(u32::MAX);
+    read_event(&event.event_type, version, &event.payload)
+}
+
+/// The patterns of roles; one that does not exist grants nothing, and owner is none to have.
+fn granted<'r>(names: &'r BTreeSet<Slug>, custom: &'r HashMap<Uuid, CustomRole>) -> Vec<&'r str> {
+    let patterns = |name: &'r Slug| match name.as_str().parse::<Role>() {
+        Ok(Role::Owner) => vec![],
+        Ok(role) => role.patterns().to_vec(),
+        Err(_) => {
+            let role = custom.values().find(|role| role.name == *name);
+            role.map_or(vec![], |role| role.patterns.iter().map(Pattern::as_str).collect())
+        }
+    };
+    names.iter().flat_map(patterns).collect()
+}
+
+#[cfg(test)]
+mod tests;
