@@ -5,8 +5,11 @@
 
 mod dirs;
 mod install;
+mod maildev;
 mod nats;
 mod net;
+mod npm;
+mod oidc;
 mod postgres;
 mod process;
 mod redis;
@@ -15,8 +18,10 @@ mod user;
 
 pub use dirs::{Dirs, sweep_leftovers};
 pub use install::{Programs, cache_folder, ensure_faketime, ensure_installed};
+pub use maildev::Maildev;
 pub use nats::{ClusterNode, Nats, NatsOptions};
 pub use net::{free_port, free_ports, http_get, port_holder};
+pub use oidc::Oidc;
 pub use postgres::{Postgres, PostgresMode};
 pub use process::{Gone, Launch, Process};
 pub use redis::Redis;

@@ -10,6 +10,16 @@ pub use database::TestDatabase;
 pub use issuer::{Issuer, key_set};
 pub use nats::TestNats;
 
+/// The OpenID provider of this run, at which anybody may register a client.
+pub fn oidc_url() -> String {
+    from_xtask("UBOS_TEST_OIDC_URL")
+}
+
+/// The Redis of this run; keys are the tests' own to keep apart.
+pub fn redis_url() -> String {
+    from_xtask("UBOS_TEST_REDIS_URL")
+}
+
 /// The value of an environment variable that `cargo xtask test` sets.
 fn from_xtask(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run these tests with `cargo xtask test`"))

@@ -1,0 +1,12 @@
+//! People come in: an OpenID provider says who somebody is, the log says whether that is a user of the firm, and the browser
+//! gets a session.
+//!
+//! Authorization code flow with PKCE, state and nonce (OpenID Connect Core 1.0, RFC 7636, RFC 9700). An account is found by
+//! its linked login, or by an address that the provider has verified, and by nothing else.
+
+mod provider;
+mod routes;
+mod user;
+
+pub use provider::{Provider, ProviderSettings};
+pub use routes::{Login, configure, openapi};

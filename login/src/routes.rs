@@ -1,0 +1,321 @@
+//! The pages of a login: to the provider, back from it, who I am, and out.
+
+use crate::provider::{Begun, Provider};
+use crate::user::{self, Refused};
+use ::web::session;
+use ::web::{Caller, Problem, Sessions, code, openapi as web_openapi};
+use actix_web::cookie::Cookie;
+use actix_web::http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, USER_AGENT};
+use actix_web::web::{self, Data, Query, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
+use event_store::CommandBus;
+use identity::session::SessionCommand;
+use kernel::{Principal, SecretHash, SessionId, TenantId};
+use metrics::counter;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long somebody may take at the provider.
+const AWAY: Duration = Duration::from_secs(600);
+/// Ties a login to the browser that began it.
+const LOGIN_COOKIE: &str = "__Host-ubos_login";
+
+/// Everything a login needs.
+pub struct Login {
+    bus: CommandBus,
+    sessions: Sessions,
+    providers: Vec<Provider>,
+    public_url: String,
+    app_url: String,
+}
+
+impl Login {
+    /// Lets people in through `providers`. `public_url` is where browsers find this service, `app_url` where they go when
+    /// they are in.
+    pub fn new(
+        bus: CommandBus,
+        sessions: Sessions,
+        providers: Vec<Provider>,
+        public_url: String,
+        app_url: String,
+    ) -> Self {
+        Self { bus, sessions, providers, public_url, app_url }
+    }
+
+    fn provider(&self, name: &str) -> Result<&Provider, Problem> {
+        let known = self.providers.iter().find(|provider| provider.name() == name);
+        known.ok_or_else(|| {
+            let names: Vec<&str> = self.providers.iter().map(Provider::name).collect();
+            invalid("provider", &format!("expected one of {}", names.join(", ")))
+        })
+    }
+
+    fn callback(&self) -> String {
+        format!("{}/v1/login/callback", self.public_url)
+    }
+}
+
+/// What is put aside while somebody is at the provider.
+#[derive(Debug, Serialize, Deserialize)]
+struct Away {
+    provider: String,
+    tenant: TenantId,
+    redirect_to: String,
+    /// What the browser's cookie hashes to.
+    browser: SecretHash,
+    begun: Begun,
+}
+
+/// Adds the routes to a service.
+pub fn configure(config: &mut ServiceConfig, login: Data<Login>) {
+    config.app_data(Data::new(login.sessions.clone()));
+    config.app_data(login);
+    config.route("/v1/login/start", web::get().to(start));
+    config.route("/v1/login/callback", web::get().to(callback));
+    config.route("/v1/login/session", web::get().to(current));
+    config.route("/v1/login/logout", web::post().to(logout));
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Start {
+    tenant: Uuid,
+    provider: String,
+    #[serde(default)]
+    redirect_to: String,
+}
+
+async fn start(login: Data<Login>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let Query(asked) = Query::<Start>::from_query(request.query_string())
+        .map_err(|error| Problem::new(&code::INVALID_PARAMETER, format!("expected tenant and provider: {error}")))?;
+    let provider = login.provider(&asked.provider)?;
+    let (url, begun) = provider.begin(&login.callback()).await.map_err(|error| unreachable(&error))?;
+    let (browser, state) = (session::random(), begun.state.clone());
+    let away = Away {
+        provider: asked.provider,
+        tenant: TenantId(asked.tenant),
+        redirect_to: within(&asked.redirect_to),
+        browser: SecretHash::of(&browser),
+        begun,
+    };
+    let text = serde_json::to_string(&away).map_err(|error| unavailable(&error.into()))?;
+    login.sessions.put_aside(&state, &text, AWAY).await.map_err(|error| unavailable(&error))?;
+    let cookie = session::private_cookie(LOGIN_COOKIE, browser, Some(AWAY));
+    Ok(HttpResponse::SeeOther()
+        .insert_header((LOCATION, url.as_str()))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .cookie(cookie)
+        .finish())
+}
+
+#[derive(Debug, Deserialize)]
+struct Callback {
+    state: Option<String>,
+    code: Option<String>,
+    iss: Option<String>,
+    error: Option<String>,
+}
+
+async fn callback(login: Data<Login>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let Query(back) = Query::<Callback>::from_query(request.query_string())
+        .map_err(|_| refused("what the provider sent cannot be read"))?;
+    let state = back.state.ok_or_else(|| refused("no state"))?;
+    let away = login.sessions.take_back(&state).await.map_err(|error| unavailable(&error))?;
+    let away: Away = away
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .ok_or_else(|| refused("the state is unknown, used or too old"))?;
+    let browser = cookie(&request, LOGIN_COOKIE).ok_or_else(|| refused("not the browser that began"))?;
+    if SecretHash::of(&browser) != away.browser {
+        return Err(refused("not the browser that began"));
+    }
+    let provider = login.provider(&away.provider)?;
+    // RFC 9207: another provider's answer is not taken for this one's.
+    if back.iss.as_deref().is_some_and(|issuer| issuer != provider.issuer()) {
+        return Err(refused("another provider's answer"));
+    }
+    if let Some(error) = &back.error {
+        tracing::info!(error, "the provider did not let somebody in");
+        return Err(refused("the provider said no"));
+    }
+    let shown = back.code.ok_or_else(|| refused("no code"))?;
+    let person = provider.finish(&login.callback(), shown, away.begun).await.map_err(|error| {
+        tracing::warn!(error = format!("{error:#}"), provider = away.provider, "a login failed");
+        refused("the provider's answer is not good")
+    })?;
+    let store = login.bus.store();
+    let user = user::find(store, away.tenant, &person).await.map_err(|why| not_in(away.tenant, &why))?;
+
+    // Whatever session the browser had before is over, so that nobody can have planted it.
+    if let Some(old) = session::shown(&request) {
+        login.sessions.forget(&old).await.map_err(|error| unavailable(&error))?;
+    }
+    let id = SessionId(Uuid::now_v7());
+    let absolute = login.sessions.settings().absolute;
+    let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let started = SessionCommand::Start {
+        user_id: user,
+        issuer: person.issuer,
+        ends_at: Utc::now() + absolute,
+        user_agent: agent.and_then(|agent| agent.chars().take(200).collect::<String>().parse().ok()),
+    };
+    let asked = user::request(away.tenant);
+    let done = store.execute::<identity::Session>(Some(id.0), started, &asked).await;
+    done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;
+    let cookie = login.sessions.start(id, away.tenant, user).await.map_err(|error| unavailable(&error))?;
+    counter!("logins_total", "outcome" => "in").increment(1);
+    tracing::info!(tenant = %away.tenant, %user, session = %id, "logged in");
+    Ok(HttpResponse::SeeOther()
+        .insert_header((LOCATION, format!("{}{}", login.app_url, away.redirect_to)))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((REFERRER_POLICY, "no-referrer"))
+        .cookie(cookie)
+        .cookie(session::private_cookie(LOGIN_COOKIE, String::new(), Some(Duration::ZERO)))
+        .finish())
+}
+
+/// Who the browser's session speaks for, and what its pages show when they ask for a change.
+async fn current(login: Data<Login>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let shown = session::shown(&request).ok_or_else(none)?;
+    let found = login.sessions.find(&shown).await.map_err(|error| unavailable(&error))?.ok_or_else(none)?;
+    let Principal::User { id: user } = caller.principal else { return Err(none()) };
+    let ends_at = DateTime::from_timestamp(found.ends_at, 0);
+    let body = json!({ "id": found.id, "tenant_id": caller.tenant, "user_id": user, "ends_at": ends_at,
+                       "csrf_token": found.csrf_token });
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
+}
+
+async fn logout(login: Data<Login>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let shown = session::shown(&request).ok_or_else(none)?;
+    let found = login.sessions.find(&shown).await.map_err(|error| unavailable(&error))?.ok_or_else(none)?;
+    let end = SessionCommand::End { reason: "logged out".parse().map_err(|_| none())? };
+    let asked = event_store::Request::new(caller.tenant, caller.actor());
+    let done = login.bus.store().execute::<identity::Session>(Some(found.id.0), end, &asked).await;
+    done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;
+    let cookie: Cookie<'static> = login.sessions.forget(&shown).await.map_err(|error| unavailable(&error))?;
+    Ok(HttpResponse::NoContent().cookie(cookie).finish())
+}
+
+/// The routes for the OpenAPI document.
+pub fn openapi() -> Map<String, Value> {
+    let parameter = |name: &str, required: bool, about: &str| json!({ "name": name, "in": "query", "required": required, "description": about, "schema": { "type": "string" } });
+    let problem = json!({ "$ref": "#/components/responses/Problem" });
+    let operation = |id: &str, summary: &str, parameters: Value, status: &str, answer: &str| {
+        json!({
+            "operationId": id, "summary": summary, "tags": ["login"], "parameters": parameters,
+            "responses": { status: { "description": answer }, "default": problem },
+        })
+    };
+    let start = operation(
+        "login.start",
+        "Sends a browser to a provider.",
+        json!([
+            parameter("tenant", true, "the firm's id"),
+            parameter("provider", true, "its name in the settings"),
+            parameter("redirect_to", false, "a path of the app to come back to"),
+        ]),
+        "303",
+        "To the provider.",
+    );
+    let callback = operation(
+        "login.callback",
+        "Where a provider sends the browser back to.",
+        json!([
+            parameter("state", false, "what the provider was given"),
+            parameter("code", false, "what the provider gave"),
+            parameter("iss", false, "which provider it was"),
+            parameter("error", false, "why there is no code"),
+        ]),
+        "303",
+        "To the app, with a session.",
+    );
+    let current =
+        operation("login.session", "Whom the browser's session speaks for.", json!([]), "200", "The session.");
+    let csrf = web_openapi::header(session::CSRF_HEADER, true, "the session's csrf_token", json!({ "type": "string" }));
+    let logout = operation("login.logout", "Ends the browser's session.", json!([csrf]), "204", "It is over.");
+    Map::from_iter([
+        ("/v1/login/start".to_owned(), json!({ "get": start })),
+        ("/v1/login/callback".to_owned(), json!({ "get": callback })),
+        ("/v1/login/session".to_owned(), json!({ "get": current })),
+        ("/v1/login/logout".to_owned(), json!({ "post": logout })),
+    ])
+}
+
+/// A path of the app itself, and never another site's address.
+fn within(path: &str) -> String {
+    let own = path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+        && !path.to_ascii_lowercase().starts_with("/%2f")
+        && !path.to_ascii_lowercase().starts_with("/%5c");
+    if own { path.to_owned() } else { "/".to_owned() }
+}
+
+fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
+    Some(request.cookie(name)?.value().to_owned())
+}
+
+fn none() -> Problem {
+    Problem::new(&code::UNAUTHENTICATED, "expected a session")
+}
+
+fn invalid(parameter: &str, expected: &str) -> Problem {
+    Problem::new(&code::INVALID_PARAMETER, format!("{parameter}: {expected}")).with("parameter", parameter)
+}
+
+/// What came back from a provider is of no use. Which part, the log says.
+fn refused(why: &str) -> Problem {
+    counter!("logins_total", "outcome" => "refused").increment(1);
+    tracing::info!(why, "a login was refused");
+    Problem::new(&code::LOGIN_REFUSED, "the login cannot be finished; begin again")
+}
+
+/// The same words for everybody who is not let in, so that nobody learns who has an account.
+fn not_in(tenant: TenantId, why: &Refused) -> Problem {
+    if let Refused::Unavailable(error) = why {
+        return unavailable(&anyhow::anyhow!("{error}"));
+    }
+    counter!("logins_total", "outcome" => "not_in").increment(1);
+    tracing::info!(%tenant, why = %why, "not let in");
+    Problem::new(&code::FORBIDDEN, "this firm knows no active user with this login; ask for an invitation")
+}
+
+fn unreachable(error: &anyhow::Error) -> Problem {
+    tracing::error!(error = format!("{error:#}"), "a provider cannot be reached");
+    Problem::new(&code::UNAVAILABLE, "the provider cannot be reached; repeat in a moment")
+}
+
+fn unavailable(error: &anyhow::Error) -> Problem {
+    tracing::error!(error = format!("{error:#}"), "a login cannot be kept");
+    Problem::new(&code::UNAVAILABLE, "logins are not possible at the moment; repeat in a moment")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+
+    #[test]
+    fn nobody_is_sent_to_another_site() {
+        for own in ["/", "/clients", "/clients?sort=name#top"] {
+            assert_eq!(within(own), own);
+        }
+        for other in [
+            "",
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "/%2f%2fevil.example",
+            "/%2F/evil.example",
+            "/%5cevil.example",
+            "javascript:alert(1)",
+            "/a\r\nset-cookie: x=y",
+            "/\tevil",
+            "evil@example.com",
+            "/ü",
+        ] {
+            assert_eq!(within(other), "/", "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Logging in through a certified provider, as a browser does.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use ::web::session::{CSRF_HEADER, SESSION_COOKIE};
+use ::web::{Caller, SessionSettings, Sessions, Verifier, VerifierSettings};
+use access::LogDirectory;
+use actix_web::App;
+use actix_web::cookie::Cookie;
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header::{LOCATION, ORIGIN};
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::web::{self, Data};
+use event_store::{CommandBus, Request, Store, StoreOptions};
+use kernel::{Actor, TenantId};
+use login::{Login, Provider, ProviderSettings};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use testing::{Issuer, TestDatabase, key_set, oidc_url, redis_url};
+use url::Url;
+use uuid::Uuid;
+
+const APP: &str = "https://app.example.com";
+const CALLBACK: &str = "http://127.0.0.1:9/v1/login/callback";
+
+/// A firm that Ada is invited to, and a service that she can log in to.
+struct World {
+    bus: CommandBus,
+    tenant: Uuid,
+    ada: Uuid,
+    verifier: Data<Verifier>,
+    login: Data<Login>,
+    _database: TestDatabase,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with_sessions_of(Duration::from_secs(3_600)).await
+    }
+
+    async fn with_sessions_of(absolute: Duration) -> Self {
+        let database = TestDatabase::create().await;
+        let mut bus = CommandBus::new(Store::start(database.command().await, StoreOptions::default()));
+        registry::mount_all(&mut bus);
+        let keys = key_set(&[Issuer::new("k").jwk()]);
+        let settings = VerifierSettings {
+            jwks: keys.display().to_string(),
+            refresh: Duration::from_secs(300),
+            issuer: "https://id.example".into(),
+            audience: "ubos".into(),
+            leeway_seconds: 5,
+        };
+        let directory = Arc::new(LogDirectory::start(database.query().await));
+        let settings_of_sessions =
+            SessionSettings { idle: Duration::from_secs(600), absolute, origins: vec![APP.to_owned()] };
+        let sessions = Sessions::connect(&redis_url(), settings_of_sessions).await.unwrap();
+        let (client_id, client_secret) = registered().await;
+        let provider = Provider::new(ProviderSettings {
+            name: "certified".to_owned(),
+            issuer: oidc_url(),
+            client_id,
+            client_secret: client_secret.into(),
+        });
+        let here = CALLBACK.strip_suffix("/v1/login/callback").unwrap().to_owned();
+        let login = Login::new(bus.clone(), sessions, vec![provider.unwrap()], here, APP.to_owned());
+        let world = Self {
+            bus,
+            tenant: Uuid::now_v7(),
+            ada: Uuid::now_v7(),
+            verifier: Data::new(Verifier::start(settings, directory).await.unwrap()),
+            login: Data::new(login),
+            _database: database,
+        };
+        world.command("identity.user.invite", world.ada, &invitation("ada@example.com")).await;
+        let register = json!({ "name": "Engines", "owner_id": world.ada });
+        world.command("identity.tenant.register", world.tenant, &register).await;
+        world
+    }
+
+    /// Done by the system.
+    async fn command(&self, name: &str, id: Uuid, body: &Value) {
+        let info = *self.bus.command(name).unwrap();
+        let request = Request::new(TenantId(self.tenant), Actor::System { name: "test".to_owned() });
+        self.bus.execute(&info, Some(id), body.to_string(), request).await.unwrap();
+    }
+}
+
+fn invitation(email: &str) -> Value {
+    json!({ "email": email, "name": "Ada Lovelace", "roles": ["viewer"] })
+}
+
+/// A client of the provider that may send browsers to our callback (OpenID Connect Dynamic Client Registration 1.0).
+async fn registered() -> (String, String) {
+    let body =
+        json!({ "redirect_uris": [CALLBACK], "response_types": ["code"], "grant_types": ["authorization_code"] });
+    let answer = reqwest::Client::new().post(format!("{}/reg", oidc_url())).json(&body).send().await.unwrap();
+    let client: Value = answer.json().await.unwrap();
+    (client["client_id"].as_str().unwrap().to_owned(), client["client_secret"].as_str().unwrap().to_owned())
+}
+
+/// What a browser does at the provider: follows redirects, fills in who it is, agrees. Answers where it is sent back to.
+async fn at_the_provider(start: &str, who: &str) -> Url {
+    let browser =
+        reqwest::Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let mut at = Url::parse(start).unwrap();
+    for _ in 0..20 {
+        if at.as_str().starts_with(CALLBACK) {
+            return at;
+        }
+        let mut answer = browser.get(at.clone()).send().await.unwrap();
+        if answer.status() == 200 {
+            let page = answer.text().await.unwrap();
+            let form = if page.contains(r#"value="login""#) {
+                vec![("prompt", "login"), ("login", who), ("password", "any")]
+            } else {
+                vec![("prompt", "consent")]
+            };
+            answer = browser.post(at.clone()).form(&form).send().await.unwrap();
+        }
+        let location = answer.headers().get("location").and_then(|location| location.to_str().ok());
+        at = at.join(location.unwrap_or_else(|| panic!("no way on from {at}: {}", answer.status()))).unwrap();
+    }
+    panic!("went round in circles, last at {at}");
+}
+
+/// The service as `server` mounts it, with one route that changes something.
+macro_rules! service {
+    ($world:expr) => {{
+        let (verifier, login) = ($world.verifier.clone(), $world.login.clone());
+        let change = async |caller: Caller| format!("{:?}", caller.principal);
+        init_service(
+            App::new()
+                .app_data(verifier)
+                .configure(|config| login::configure(config, login))
+                .route("/change", web::post().to(change)),
+        )
+        .await
+    }};
+}
+
+macro_rules! ask {
+    ($service:expr, $request:expr) => {
+        call_service(&$service, $request.to_request()).await
+    };
+}
+
+fn set(response: &ServiceResponse<impl actix_web::body::MessageBody>, name: &str) -> Option<Cookie<'static>> {
+    response.response().cookies().find(|cookie| cookie.name() == name).map(Cookie::into_owned)
+}
+
+fn location<B>(response: &ServiceResponse<B>) -> &str {
+    response.headers().get(LOCATION).unwrap().to_str().unwrap()
+}
+
+/// Begins a login; answers where the browser is sent and the cookie that ties it.
+macro_rules! begin {
+    ($service:expr, $world:expr, $redirect_to:expr) => {{
+        let path = format!("/v1/login/start?tenant={}&provider=certified&redirect_to={}", $world.tenant, $redirect_to);
+        let response = ask!($service, TestRequest::get().uri(&path));
+        assert_eq!(response.status(), 303);
+        (location(&response).to_owned(), set(&response, "__Host-ubos_login").unwrap())
+    }};
+}
+
+/// A whole login; answers the last response.
+macro_rules! log_in {
+    ($service:expr, $world:expr, $who:expr) => {{
+        let (start, tie) = begin!($service, $world, "/clients");
+        let back = at_the_provider(&start, $who).await;
+        let path = format!("{}?{}", back.path(), back.query().unwrap());
+        (ask!($service, TestRequest::get().uri(&path).cookie(tie.clone())), path, tie)
+    }};
+}
+
+#[actix_web::test]
+async fn who_is_invited_comes_in_and_stays_until_logging_out() {
+    let world = World::new().await;
+    let service = service!(world);
+    let (response, _, _) = log_in!(service, world, "ada@example.com");
+    assert_eq!((response.status().as_u16(), location(&response)), (303, "https://app.example.com/clients"));
+    let cookie = set(&response, SESSION_COOKIE).unwrap();
+    assert!(cookie.http_only() == Some(true) && cookie.secure() == Some(true) && cookie.path() == Some("/"));
+    assert_eq!(cookie.same_site(), Some(actix_web::cookie::SameSite::Lax));
+
+    let current = ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie.clone()));
+    let current: Value = serde_json::from_slice(&read_body(current).await).unwrap();
+    assert_eq!((&current["user_id"], &current["tenant_id"]), (&json!(world.ada), &json!(world.tenant)));
+    let token = current["csrf_token"].as_str().unwrap();
+
+    // A change needs the page's origin and the session's token.
+    let change = || TestRequest::post().uri("/change").cookie(cookie.clone());
+    for (refused, request) in [
+        ("without either", change()),
+        ("without a token", change().insert_header((ORIGIN, APP))),
+        ("without an origin", change().insert_header((CSRF_HEADER, token))),
+        ("from nowhere", change().insert_header((ORIGIN, "null")).insert_header((CSRF_HEADER, token))),
+        ("a twin", change().insert_header((ORIGIN, format!("{APP}.evil.example"))).insert_header((CSRF_HEADER, token))),
+        ("an empty token", change().insert_header((ORIGIN, APP)).insert_header((CSRF_HEADER, ""))),
+        ("another token", change().insert_header((ORIGIN, APP)).insert_header((CSRF_HEADER, "other"))),
+    ] {
+        assert_eq!(ask!(service, request).status(), 403, "{refused}");
+    }
+    let own = || change().insert_header((ORIGIN, APP)).insert_header((CSRF_HEADER, token));
+    assert_eq!(ask!(service, own()).status(), 200);
+    // A header that is meant is not made good by a cookie.
+    assert_eq!(ask!(service, own().insert_header(("authorization", "Bearer none"))).status(), 401);
+    // Of two cookies one is not ours.
+    let twins = format!("{SESSION_COOKIE}=other; {SESSION_COOKIE}={}", cookie.value());
+    assert_eq!(
+        ask!(service, TestRequest::get().uri("/v1/login/session").insert_header(("cookie", twins))).status(),
+        401
+    );
+
+    let out = TestRequest::post().uri("/v1/login/logout").cookie(cookie.clone());
+    let out = ask!(service, out.insert_header((ORIGIN, APP)).insert_header((CSRF_HEADER, token)));
+    assert_eq!(out.status(), 204);
+    assert_eq!(set(&out, SESSION_COOKIE).unwrap().value(), "", "taken from the browser");
+    assert_eq!(ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie)).status(), 401);
+}
+
+#[actix_web::test]
+async fn a_session_is_out_when_it_is_ended_or_its_person_is() {
+    let world = World::new().await;
+    let service = service!(world);
+    let eve = Uuid::now_v7();
+    world.command("identity.user.invite", eve, &invitation("eve@example.com")).await;
+    let cookies = [
+        set(&log_in!(service, world, "eve@example.com").0, SESSION_COOKIE).unwrap(),
+        set(&log_in!(service, world, "eve@example.com").0, SESSION_COOKIE).unwrap(),
+    ];
+    let mut ids = vec![];
+    for cookie in &cookies {
+        let current = ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie.clone()));
+        let current: Value = serde_json::from_slice(&read_body(current).await).unwrap();
+        ids.push(current["id"].as_str().unwrap().parse::<Uuid>().unwrap());
+    }
+    let status = async |cookie: &Cookie<'static>| {
+        ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie.clone())).status().as_u16()
+    };
+    let until_out = async |cookie: &Cookie<'static>| {
+        let begun = std::time::Instant::now();
+        while status(cookie).await != 401 {
+            assert!(begun.elapsed() < Duration::from_secs(10), "still in");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    world.command("identity.session.end", ids[0], &json!({ "reason": "lost laptop" })).await;
+    until_out(&cookies[0]).await;
+    assert_eq!(status(&cookies[1]).await, 200, "only that one");
+    world.command("identity.user.suspend", eve, &json!({ "reason": "on leave" })).await;
+    until_out(&cookies[1]).await;
+    let (response, ..) = log_in!(service, world, "eve@example.com");
+    assert_eq!(response.status(), 403, "and no new one");
+}
+
+#[actix_web::test]
+async fn a_session_ends_however_much_it_is_used() {
+    let world = World::with_sessions_of(Duration::from_secs(1)).await;
+    let service = service!(world);
+    let (response, ..) = log_in!(service, world, "ada@example.com");
+    let cookie = set(&response, SESSION_COOKIE).unwrap();
+    let begun = std::time::Instant::now();
+    while ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie.clone())).status() != 401 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "still in");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[actix_web::test]
+async fn nobody_else_comes_in_and_nobody_learns_why() {
+    let world = World::new().await;
+    let service = service!(world);
+    let unverified = Uuid::now_v7();
+    world.command("identity.user.invite", unverified, &invitation("unverified@example.com")).await;
+    let revoked = Uuid::now_v7();
+    world.command("identity.user.invite", revoked, &invitation("revoked@example.com")).await;
+    world.command("identity.user.revoke_invitation", revoked, &json!({})).await;
+    let mut answers = vec![];
+    for who in ["stranger@example.com", "unverified@example.com", "revoked@example.com"] {
+        let (response, ..) = log_in!(service, world, who);
+        assert_eq!(response.status(), 403, "{who}");
+        assert!(set(&response, SESSION_COOKIE).is_none());
+        let problem: Value = serde_json::from_slice(&read_body(response).await).unwrap();
+        answers.push((problem["code"].clone(), problem["detail"].clone()));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[actix_web::test]
+async fn a_login_is_finished_once_by_the_browser_that_began_it() {
+    let world = World::new().await;
+    let service = service!(world);
+    let (response, path, tie) = log_in!(service, world, "ada@example.com");
+    assert_eq!(response.status(), 303);
+    let refused = async |path: &str, tie: Option<&Cookie<'static>>, what: &str| {
+        let request = TestRequest::get().uri(path);
+        let request = tie.iter().fold(request, |request, tie| request.cookie((**tie).clone()));
+        let response = ask!(service, request);
+        assert!(set(&response, SESSION_COOKIE).is_none(), "{what}");
+        let status = response.status().as_u16();
+        let problem: Value = serde_json::from_slice(&read_body(response).await).unwrap();
+        assert_eq!((status, &problem["code"]), (400, &json!("login-refused")), "{what}");
+    };
+    refused(&path, Some(&tie), "the same once more").await;
+    for wrong in ["", "?code=x", "?state=x&code=x", "?state=%00&code=x", "?state=", "?state=a&state=b"] {
+        refused(&format!("/v1/login/callback{wrong}"), Some(&tie), wrong).await;
+    }
+    // Another browser gets the victim's link.
+    let (start, _) = begin!(service, world, "/");
+    let back = at_the_provider(&start, "ada@example.com").await;
+    let path = format!("{}?{}", back.path(), back.query().unwrap());
+    refused(&path, None, "without the cookie").await;
+    let (start, mine) = begin!(service, world, "/");
+    let back = at_the_provider(&start, "ada@example.com").await;
+    let path = format!("{}?{}", back.path(), back.query().unwrap());
+    let (_, other) = begin!(service, world, "/");
+    refused(&path, Some(&other), "with another login's cookie").await;
+    refused(&path, Some(&mine), "taken back already").await;
+    // The provider's code with another login's state: the verifier and the nonce are others.
+    let (start, _) = begin!(service, world, "/");
+    let code = at_the_provider(&start, "ada@example.com").await;
+    let code = code.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let (start, tie) = begin!(service, world, "/");
+    let state = Url::parse(&start).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    refused(&format!("/v1/login/callback?state={state}&code={code}"), Some(&tie), "another login's code").await;
+    // An answer of another provider (RFC 9207), and one that says no.
+    for (more, what) in [("code=x&iss=https%3A%2F%2Fevil.example", "another issuer"), ("error=access_denied", "a no")] {
+        let (start, tie) = begin!(service, world, "/");
+        let state = Url::parse(&start).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        refused(&format!("/v1/login/callback?state={state}&{more}"), Some(&tie), what).await;
+    }
+}
+
+#[actix_web::test]
+async fn whoever_begins_badly_is_told_what_is_expected() {
+    let world = World::new().await;
+    let service = service!(world);
+    let tenant = world.tenant;
+    for wrong in [
+        "".to_owned(),
+        "?provider=certified".to_owned(),
+        "?provider=certified&tenant=no-id".to_owned(),
+        format!("?provider=none&tenant={tenant}"),
+        format!("?provider=certified&tenant={tenant}&more=1"),
+    ] {
+        let response = ask!(service, TestRequest::get().uri(&format!("/v1/login/start{wrong}")));
+        let status = response.status().as_u16();
+        let problem: Value = serde_json::from_slice(&read_body(response).await).unwrap();
+        assert_eq!((status, &problem["code"]), (400, &json!("invalid-parameter")), "{wrong}");
+    }
+    // Wherever a link wants to send people, they end up in the app.
+    let (start, tie) = begin!(service, world, "https%3A%2F%2Fevil.example");
+    let back = at_the_provider(&start, "ada@example.com").await;
+    let path = format!("{}?{}", back.path(), back.query().unwrap());
+    let response = ask!(service, TestRequest::get().uri(&path).cookie(tie));
+    assert_eq!(location(&response), "https://app.example.com/");
+}

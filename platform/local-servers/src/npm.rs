@@ -1,0 +1,27 @@
+//! Programs from npm, each installed into a folder of its own in the cache, once per version.
+
+use crate::install::cache_folder;
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The folder with these files and the packages that `package.json`, the first of them, asks for.
+pub(crate) fn installed(name: &str, files: &[(&str, &str)]) -> Result<PathBuf> {
+    let folder = cache_folder()?.join(name);
+    fs::create_dir_all(&folder)?;
+    for (name, text) in files {
+        fs::write(folder.join(name), text)?;
+    }
+    let (done, wanted) = (folder.join("node_modules/.installed"), files[0].1);
+    if fs::read_to_string(&done).ok().as_deref() != Some(wanted) {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder).stdin(Stdio::null());
+        ensure!(
+            npm.status().with_context(|| format!("{name} needs Node.js 20 with npm"))?.success(),
+            "npm install failed"
+        );
+        fs::write(&done, wanted)?;
+    }
+    Ok(folder)
+}
