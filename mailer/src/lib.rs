@@ -1,0 +1,99 @@
+//! Sends the letters that events ask for: an invitation is an event, and the letter about it goes out at least once.
+//!
+//! Intake looks through identity's events and notes which ask for a letter; sending takes what is due under a lease. Any
+//! number of mailers may run. A letter that the server refuses for good is set aside for an operator, one that it
+//! cannot take now is tried again for two days.
+
+mod letter;
+mod queue;
+
+pub use letter::Links;
+pub use queue::{Failed, failed, retry};
+
+use anyhow::{Context, Result};
+use lettre::message::Mailbox;
+use lettre::transport::smtp::Error;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use metrics::{counter, gauge};
+use queue::Queue;
+use sqlx::PgPool;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often the log and the letters are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Sends letters.
+pub struct Mailer {
+    queue: Queue,
+    smtp: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    links: Links,
+}
+
+impl Mailer {
+    /// `pool` connects as `ubos_worker`; `smtp_url` is `smtp://user:password@host:587?tls=required` or `smtps://…`.
+    ///
+    /// # Errors
+    /// If the URL or the sender's address cannot be read; nothing is connected yet.
+    pub fn new(pool: PgPool, smtp_url: &str, from: &str, links: Links) -> Result<Self> {
+        let smtp = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp_url).context("settings: mail.smtp_url")?;
+        let smtp = smtp.timeout(Some(Duration::from_secs(20))).build();
+        let from = from.parse().context("settings: mail.from")?;
+        Ok(Self { queue: Queue::new(pool), smtp, from, links })
+    }
+
+    /// Works until asked to stop; what it has begun to send it finishes.
+    pub async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.round().await {
+                tracing::error!(error = format!("{error:#}"), "letters cannot be looked at");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Takes in what the log has, and sends everything that is due.
+    pub async fn round(&self) -> Result<()> {
+        self.queue.take_in().await?;
+        while let Some(due) = self.queue.take().await? {
+            let position = due.position;
+            let letter = match letter::write(&self.queue, &due, &self.from, &self.links).await {
+                Ok(letter) => letter,
+                Err(error) => {
+                    // Nothing is sent that cannot be written, and trying again changes nothing until we are corrected.
+                    self.queue.set_aside(position, &format!("{error:#}")).await?;
+                    continue;
+                }
+            };
+            match self.smtp.send(letter).await {
+                Ok(_) => {
+                    self.queue.sent(position).await?;
+                    counter!("mail_letters_total", "outcome" => "sent").increment(1);
+                }
+                Err(error) if is_final(&error) => {
+                    tracing::warn!(position, error = %error, "a letter was refused");
+                    self.queue.set_aside(position, &error.to_string()).await?;
+                    counter!("mail_letters_total", "outcome" => "refused").increment(1);
+                }
+                Err(error) => {
+                    tracing::warn!(position, error = %error, "a letter cannot be sent now");
+                    self.queue.put_off(&due, &error.to_string()).await?;
+                    counter!("mail_letters_total", "outcome" => "put_off").increment(1);
+                }
+            }
+        }
+        let (waiting, failed) = self.queue.counts().await?;
+        gauge!("mail_letters", "state" => "due").set(waiting as f64);
+        gauge!("mail_letters", "state" => "failed").set(failed as f64);
+        Ok(())
+    }
+}
+
+/// A reply of the form 5yz says not to come again (RFC 5321 §4.2.1).
+fn is_final(error: &Error) -> bool {
+    error.is_permanent()
+}

@@ -1,0 +1,131 @@
+//! The letters that are to be sent, in PostgreSQL.
+
+use anyhow::{Context, Result};
+use event_store::{Log, RawEvent};
+use kernel::TenantId;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// Seconds for which a mailer has a letter to itself.
+const LEASE_SECONDS: i32 = 60;
+/// Tries of one letter; the last come two hours apart.
+const ATTEMPTS_MAX: i32 = 30;
+/// Events that ask for a letter.
+const ASKING: [&str; 1] = ["user.invited"];
+
+/// A letter that this mailer has taken.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Due {
+    /// The event that asks for it.
+    pub position: i64,
+    /// How often it was tried, this time included.
+    pub attempts: i32,
+}
+
+/// A letter that was set aside.
+#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow)]
+pub struct Failed {
+    /// The firm.
+    pub tenant_id: Uuid,
+    /// The event that asks for it.
+    pub position: i64,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// Why it was not sent.
+    pub error: String,
+}
+
+/// The letters.
+pub struct Queue {
+    pool: PgPool,
+    log: Log,
+}
+
+impl Queue {
+    pub fn new(pool: PgPool) -> Self {
+        Self { log: Log::new(pool.clone()), pool }
+    }
+
+    /// Notes the letters that events since the last time ask for. Once for each, however many do it at the same time,
+    /// because whoever comes second waits for the first and begins where that one ended.
+    pub async fn take_in(&self) -> Result<()> {
+        let mut tx = self.pool.begin().await?;
+        let after: i64 = sqlx::query_scalar("select position from mail.intake for update").fetch_one(&mut *tx).await?;
+        let upto: i64 = sqlx::query_scalar("select position from eventstore.head").fetch_one(&mut *tx).await?;
+        if upto > after {
+            let sql = "insert into mail.letters (tenant_id, position)
+                       select e.tenant_id, e.position from eventstore.events e
+                       where e.domain = 'identity' and e.event_type = any ($3) and e.position > $1 and e.position <= $2";
+            sqlx::query(sql).bind(after).bind(upto).bind(ASKING.as_slice()).execute(&mut *tx).await?;
+            sqlx::query("update mail.intake set position = $1").bind(upto).execute(&mut *tx).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes the letter that is due for longest, if one is.
+    pub async fn take(&self) -> Result<Option<Due>> {
+        let sql = "update mail.letters set due_at = now() + make_interval(secs => $1), attempts = attempts + 1
+                   where position = (select position from mail.letters where state = 'due' and due_at <= now()
+                                     order by due_at limit 1 for update skip locked)
+                   returning position, attempts";
+        Ok(sqlx::query_as(sql).bind(f64::from(LEASE_SECONDS)).fetch_optional(&self.pool).await?)
+    }
+
+    /// The event that asks for a letter.
+    pub async fn event(&self, position: i64) -> Result<RawEvent> {
+        self.log.find(position).await?.with_context(|| format!("the log has no event at {position}"))
+    }
+
+    /// What the firm is called.
+    pub async fn firm(&self, tenant: TenantId) -> Result<Option<String>> {
+        let sql = "select payload::json ->> 'name' from eventstore.identity_events($1)
+                   where event_type in ('tenant.registered', 'tenant.renamed')";
+        let names: Vec<Option<String>> = sqlx::query_scalar(sql).bind(tenant.0).fetch_all(&self.pool).await?;
+        Ok(names.into_iter().flatten().last())
+    }
+
+    /// It was sent.
+    pub async fn sent(&self, position: i64) -> Result<()> {
+        let sql = "update mail.letters set state = 'sent', sent_at = now(), error = null where position = $1";
+        sqlx::query(sql).bind(position).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// It is tried again later, and set aside after the last time.
+    pub async fn put_off(&self, due: &Due, why: &str) -> Result<()> {
+        if due.attempts >= ATTEMPTS_MAX {
+            return self.set_aside(due.position, why).await;
+        }
+        let minutes = 1 << due.attempts.clamp(0, 7);
+        let sql = "update mail.letters set due_at = now() + make_interval(mins => $2), error = $3 where position = $1";
+        sqlx::query(sql).bind(due.position).bind(minutes.min(120)).bind(why).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// It is for an operator to look at.
+    pub async fn set_aside(&self, position: i64, why: &str) -> Result<()> {
+        let sql = "update mail.letters set state = 'failed', error = $2 where position = $1";
+        sqlx::query(sql).bind(position).bind(why).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// How many are to be sent, and how many were set aside.
+    pub async fn counts(&self) -> Result<(i64, i64)> {
+        let sql = "select count(*) filter (where state = 'due'), count(*) filter (where state = 'failed')
+                   from mail.letters where state <> 'sent'";
+        Ok(sqlx::query_as(sql).fetch_one(&self.pool).await?)
+    }
+}
+
+/// The letters that were set aside.
+pub async fn failed(pool: &PgPool) -> Result<Vec<Failed>> {
+    let sql = "select tenant_id, position, attempts, error from mail.letters where state = 'failed' order by position";
+    Ok(sqlx::query_as(sql).fetch_all(pool).await?)
+}
+
+/// Sends letters again that were set aside, all or the one that the event at `position` asked for. Answers how many.
+pub async fn retry(pool: &PgPool, position: Option<i64>) -> Result<u64> {
+    let sql = "update mail.letters set state = 'due', due_at = now(), attempts = 0
+               where state = 'failed' and ($1::bigint is null or position = $1)";
+    Ok(sqlx::query(sql).bind(position).execute(pool).await?.rows_affected())
+}
