@@ -2,6 +2,7 @@
 
 use crate::operate;
 use crate::roles::bus;
+use crate::tenants::{Operator, RegisterArguments};
 use crate::token::{self, TokenArguments};
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{Datelike, Days, Utc, Weekday};
@@ -98,7 +99,23 @@ impl Visitor {
     }
 }
 
+/// The firm and its owner, who has accepted.
+async fn register(settings: &Settings) -> Result<()> {
+    let operator = Operator::connect(settings).await?;
+    let arguments = RegisterArguments {
+        name: "Analytical Advisors".parse()?,
+        owner_email: "grace@advisors.example".parse()?,
+        owner_name: "Grace Hopper".parse()?,
+        tenant: Some(TENANT),
+        owner: Some(OWNER),
+    };
+    operator.register(arguments).await?;
+    operator.accept(TENANT, OWNER).await?;
+    operator.drained().await
+}
+
 async fn seed(settings: &Settings) -> Result<()> {
+    register(settings).await?;
     let visitor = Visitor::new(settings)?;
     let week = |days: &[&str], from: &str, to: &str| -> Vec<Value> {
         days.iter().map(|day| json!({ "weekday": day, "periods": [{ "from": from, "to": to }] })).collect()

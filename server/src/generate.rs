@@ -11,7 +11,7 @@ pub fn write(root: &Path) -> Result<()> {
     catalogue::write(root).context("event-schemas")?;
     let mut files = vec![
         ("docs/openapi/query.json", pretty(&query_api::openapi())?),
-        ("docs/openapi/command.json", pretty(&command_api::openapi(&commands()))?),
+        ("docs/openapi/command.json", pretty(&crate::roles::command_document(&commands()))?),
         ("deploy/config.default.toml", runtime::settings::documented_defaults()),
         ("workflow/definition.schema.json", pretty(&workflow::definition_schema())?),
     ];

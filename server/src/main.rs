@@ -5,6 +5,7 @@ mod demo;
 mod generate;
 mod operate;
 mod roles;
+mod tenants;
 mod token;
 mod verify;
 
@@ -52,7 +53,12 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<operate::WorkflowVerb>,
     },
-    /// Runs every role in one process, for small installs.
+    /// Runs the role that sends letters, or operates it.
+    Mailer {
+        #[command(subcommand)]
+        verb: Option<operate::MailerVerb>,
+    },
+    /// Runs every role in one process, for small installs; the mailer if there is a server for letters.
     All,
     /// Makes roles and database if it may, then brings the schemas up to date.
     Migrate,
@@ -62,6 +68,16 @@ enum Verb {
     Demo {
         #[command(subcommand)]
         verb: demo::DemoVerb,
+    },
+    /// Firms, as operators see them.
+    Tenants {
+        #[command(subcommand)]
+        verb: tenants::TenantsVerb,
+    },
+    /// Users of firms, as operators see them.
+    Users {
+        #[command(subcommand)]
+        verb: tenants::UsersVerb,
     },
     /// The event log.
     Log {
@@ -115,6 +131,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Relay { verb: None } => Some(vec![Role::Relay]),
         Verb::Projections { verb: None } => Some(vec![Role::Projections]),
         Verb::Workflow { verb: None } => Some(vec![Role::Workflow]),
+        Verb::Mailer { verb: None } => Some(vec![Role::Mailer]),
         Verb::All => Some(vec![Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow]),
         _ => None,
     };
@@ -132,7 +149,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings::load(cli.config.as_deref())?;
-    if let Some(roles) = role {
+    if let Some(mut roles) = role {
+        if matches!(cli.verb, Verb::All) && settings.mail.smtp_url.is_some() {
+            roles.push(Role::Mailer);
+        }
         return roles::run(&settings, &roles).await;
     }
     operate::log_to_stderr();
@@ -144,9 +164,12 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Token(arguments) => println!("{}", token::mint(&settings, &arguments)?),
         Verb::Demo { verb } => demo::run(&settings, verb).await?,
         Verb::Backup { verb } => backup::backup(&settings, verb).await?,
+        Verb::Tenants { verb } => tenants::tenants(&settings, verb).await?,
+        Verb::Users { verb } => tenants::users(&settings, verb).await?,
         Verb::Log { verb } => operate::log(&settings, verb).await?,
         Verb::Relay { verb: Some(verb) } => operate::relay(&settings, verb).await?,
         Verb::Projections { verb: Some(verb) } => return operate::projections(&settings, verb).await,
+        Verb::Mailer { verb: Some(verb) } => operate::mailer(&settings, verb).await?,
         Verb::Workflow { verb: Some(verb) } => operate::workflow(&settings, verb).await?,
         Verb::Verify { wait_seconds } => return verify::run(&settings, wait_seconds).await,
         _ => {}

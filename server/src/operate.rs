@@ -118,6 +118,23 @@ pub struct RunArguments {
     reason: Name,
 }
 
+/// What can be asked of the mailer.
+#[derive(Debug, Subcommand)]
+pub enum MailerVerb {
+    /// Letters that were refused or given up, and why.
+    Failed {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sends them again, after whatever refused them was changed.
+    Retry {
+        /// Only the one that the event at this position asked for.
+        #[arg(long)]
+        position: Option<i64>,
+    },
+}
+
 /// What can be asked of the workflow engine.
 #[derive(Debug, Subcommand)]
 pub enum WorkflowVerb {
@@ -256,6 +273,28 @@ pub async fn projections(settings: &Settings, verb: ProjectionsVerb) -> Result<E
     }
     bar.finish_and_clear();
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `ubos mailer …`
+pub async fn mailer(settings: &Settings, verb: MailerVerb) -> Result<()> {
+    let pool = worker_pool(settings).await?;
+    match verb {
+        MailerVerb::Failed { json } => {
+            let failed = ::mailer::failed(&pool).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&failed)?);
+            } else {
+                for letter in &failed {
+                    println!("{} at {}: {}", letter.tenant_id, letter.position, letter.error);
+                }
+                println!("{} letters", failed.len());
+            }
+        }
+        MailerVerb::Retry { position } => {
+            println!("{} letters are sent again", ::mailer::retry(&pool, position).await?)
+        }
+    }
+    Ok(())
 }
 
 /// `ubos workflow …`

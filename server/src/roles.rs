@@ -1,13 +1,17 @@
 //! Starting, serving and stopping the roles.
 
+use ::login::{Login, Provider, ProviderSettings};
 use ::web::{
-    Admission, AdmissionSettings, BodyLimits, Draining, Verifier, VerifierSettings, not_found_handler, observe,
+    Admission, AdmissionSettings, BodyLimits, Draining, SessionSettings, Sessions, Verifier, VerifierSettings,
+    not_found_handler, observe,
 };
+use access::LogDirectory;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use anyhow::{Context, Result};
-use event_store::{CommandBus, Log, Store, StoreOptions};
+use event_store::{CommandBus, CommandInfo, Log, Store, StoreOptions};
+use mailer::{Links, Mailer};
 use messaging::{Feed, Relay, RelayOptions, StreamSettings};
 use runtime::health::Health;
 use runtime::settings::Settings;
@@ -38,6 +42,8 @@ pub enum Role {
     Projections,
     /// Runs the workflows.
     Workflow,
+    /// Sends letters.
+    Mailer,
 }
 
 impl Role {
@@ -48,6 +54,7 @@ impl Role {
             Role::Relay => "relay",
             Role::Projections => "projections",
             Role::Workflow => "workflow",
+            Role::Mailer => "mailer",
         }
     }
 }
@@ -106,6 +113,7 @@ async fn one(role: Role, settings: &Settings, health: Health, stop: Cancellation
         Role::Relay => relay(settings, health, stop).await,
         Role::Projections => projections(settings, health, stop).await,
         Role::Workflow => workflow(settings, health, stop).await,
+        Role::Mailer => mailer(settings, health, stop).await,
     }
 }
 
@@ -136,16 +144,46 @@ pub fn stream(settings: &Settings) -> StreamSettings {
     }
 }
 
-async fn verifier(settings: &Settings) -> Result<Data<Verifier>> {
+async fn verifier(settings: &Settings, pool: PgPool) -> Result<Data<Verifier>> {
     let auth = &settings.auth;
-    let verifier = Verifier::start(VerifierSettings {
+    let settings = VerifierSettings {
         jwks: auth.jwks.clone(),
         refresh: Duration::from_secs(auth.jwks_refresh_seconds),
         issuer: auth.issuer.clone(),
         audience: auth.audience.clone(),
         leeway_seconds: auth.leeway_seconds,
-    });
-    Ok(Data::new(verifier.await?))
+    };
+    Ok(Data::new(Verifier::start(settings, Arc::new(LogDirectory::start(pool))).await?))
+}
+
+/// Where sessions are kept, if people log in here.
+async fn sessions(settings: &Settings) -> Result<Option<Sessions>> {
+    let Some(url) = settings.redis.url.as_ref().filter(|_| !settings.login.providers.is_empty()) else {
+        return Ok(None);
+    };
+    let login = &settings.login;
+    let settings = SessionSettings {
+        idle: Duration::from_secs(login.idle_minutes * 60),
+        absolute: Duration::from_secs(login.absolute_hours * 3600),
+        origins: login.origins.clone(),
+    };
+    Ok(Some(Sessions::connect(url.expose_secret(), settings).await?))
+}
+
+/// The pages of a login, if people log in here.
+async fn login(settings: &Settings, bus: &CommandBus) -> Result<Option<Data<Login>>> {
+    let Some(sessions) = sessions(settings).await? else { return Ok(None) };
+    let login = &settings.login;
+    let provider = |p: &runtime::settings::ProviderSettings| {
+        Provider::new(ProviderSettings {
+            name: p.name.clone(),
+            issuer: p.issuer.clone(),
+            client_id: p.client_id.clone(),
+            client_secret: p.client_secret.clone(),
+        })
+    };
+    let providers = login.providers.iter().map(provider).collect::<Result<Vec<_>>>()?;
+    Ok(Some(Data::new(Login::new(bus.clone(), sessions, providers, login.public_url.clone(), login.app_url.clone()))))
 }
 
 async fn command_api(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
@@ -153,17 +191,22 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
     let bus = bus(settings, pool.clone());
     let store = bus.store().clone();
     let commands: Vec<_> = bus.commands().copied().collect();
-    let document = leak(&command_api::openapi(&commands))?;
+    let document = leak(&command_document(&commands))?;
     let http = &settings.http;
     let limits = BodyLimits { bytes_max: http.max_body_bytes, time_max: Duration::from_millis(http.body_timeout_ms) };
     let admission = admission(settings, "command-api", http.commands_in_flight_max);
+    let login = login(settings, &bus).await?;
     let api = Data::new(command_api::Api::new(bus, limits, admission));
     let routes = move |config: &mut ServiceConfig| {
         ::web::openapi::serve(config, document);
+        // First, because commands take every path that is left.
+        if let Some(login) = &login {
+            ::login::configure(config, login.clone());
+        }
         command_api::configure(config, api.clone());
     };
-    let health = health.database(pool);
-    serve(settings, settings.http.command_bind, health, verifier(settings).await?, stop, routes).await?;
+    let verifier = verifier(settings, pool.clone()).await?;
+    serve(settings, settings.http.command_bind, health.database(pool), verifier, stop, routes).await?;
     store.drain().await;
     Ok(())
 }
@@ -174,17 +217,31 @@ async fn query_api(settings: &Settings, health: Health, stop: CancellationToken)
     let admission = admission(settings, "query-api", settings.http.reads_in_flight_max);
     let api = Data::new(query_api::Api::new(pool.clone(), patience, admission));
     let document = leak(&query_api::openapi())?;
+    let sessions = sessions(settings).await?.map(Data::new);
     let routes = move |config: &mut ServiceConfig| {
+        if let Some(sessions) = &sessions {
+            config.app_data(sessions.clone());
+        }
         ::web::openapi::serve(config, document);
         query_api::configure(config, api.clone());
     };
-    serve(settings, settings.http.query_bind, health.database(pool), verifier(settings).await?, stop, routes).await
+    let verifier = verifier(settings, pool.clone()).await?;
+    serve(settings, settings.http.query_bind, health.database(pool), verifier, stop, routes).await
 }
 
 fn admission(settings: &Settings, service: &'static str, in_flight_max: usize) -> Admission {
     let http = &settings.http;
     let wait_max = Duration::from_millis(http.waiting_ms_max);
     Admission::new(service, AdmissionSettings { in_flight_max, waiting_max: http.waiting_max, wait_max })
+}
+
+/// What command-api describes: commands, and the pages of a login.
+pub fn command_document(commands: &[CommandInfo]) -> serde_json::Value {
+    let mut document = command_api::openapi(commands);
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.extend(::login::openapi());
+    }
+    document
 }
 
 /// A document that lives as long as the process, in one piece.
@@ -277,6 +334,24 @@ async fn workflow(settings: &Settings, health: Health, stop: CancellationToken) 
         Ok(())
     };
     until_stopped(work, health.database(pool), settings.admin.workflow_bind, stop).await
+}
+
+async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
+    let url =
+        settings.mail.smtp_url.as_ref().context("settings: mail.smtp_url is not set, so no letters can be sent")?;
+    let pool = pool(settings, &settings.database.worker_url, "mailer").await?;
+    let links = Links {
+        public_url: settings.login.public_url.clone(),
+        provider: settings.login.providers.first().map(|provider| provider.name.clone()),
+        app_url: settings.login.app_url.clone(),
+    };
+    let mailer = Mailer::new(pool.clone(), url.expose_secret(), &settings.mail.from, links)?;
+    let stopping = stop.clone();
+    let work = async move {
+        mailer.run(stopping).await;
+        Ok(())
+    };
+    until_stopped(work, health.database(pool), settings.admin.mailer_bind, stop).await
 }
 
 async fn feed(settings: &Settings, pool: &PgPool, name: &str) -> Result<Feed> {

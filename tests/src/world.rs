@@ -109,10 +109,7 @@ impl World {
         world.expect(&["migrate"])?;
         let seeded = world.expect(&["demo", "tenant"])?;
         world.tenant = seeded.trim().parse().context("`ubos demo tenant` prints the demo tenant's id")?;
-        let subject = Uuid::now_v7().to_string();
-        let tenant = world.tenant.to_string();
-        let token = ["token", "--tenant", &tenant, "--subject", &subject, "--roles", "owner", "--ttl-seconds", "7200"];
-        world.token = world.expect(&token)?.trim().to_owned();
+        world.token = world.expect(&["demo", "token"])?.trim().to_owned();
         for role in ROLES {
             world.spawn(role)?;
         }

@@ -23,6 +23,9 @@ enum Part {
     Events,
     Catalogue,
     Platform,
+    Access,
+    Login,
+    Mailer,
     CommandApi,
     QueryApi,
     Projections,
@@ -39,6 +42,9 @@ fn part(folder: &str) -> Option<Part> {
         "domain/registry" => Part::Registry,
         "domain/samples" => Part::Samples,
         "event-schemas/catalogue" => Part::Catalogue,
+        "access" => Part::Access,
+        "login" => Part::Login,
+        "mailer" => Part::Mailer,
         "command-api" => Part::CommandApi,
         "query-api" => Part::QueryApi,
         "projections" => Part::Projections,
@@ -80,8 +86,11 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
         Samples => matches!(target, Kernel | Registry),
         Catalogue => matches!(target, Kernel | Events),
         Platform => matches!(target, Kernel | Platform),
+        Access => matches!(target, Kernel | Platform) || target == Events && context(to) == "identity",
+        // People come in as users of the context that knows them.
+        Login => matches!(target, Kernel | Platform) || target == Context && context(to) == "identity",
         CommandApi => matches!(target, Kernel | Registry | Platform),
-        Projections | Integrations => matches!(target, Kernel | Events | Catalogue | Platform),
+        Projections | Integrations | Mailer => matches!(target, Kernel | Events | Catalogue | Platform),
         QueryApi => matches!(target, Kernel | Events | Catalogue | Platform | Projections),
         // The process manager calls every context through the registry and owns the context of its runs.
         Workflow => {
@@ -90,10 +99,10 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
         }
         Server | Chores => true,
     };
-    let roles = [CommandApi, QueryApi, Projections, Workflow, Integrations];
+    let roles = [Access, Login, Mailer, CommandApi, QueryApi, Projections, Workflow, Integrations];
     match source {
         _ if allowed => Ok(()),
-        Projections | QueryApi | Integrations if matches!(target, Context | Registry) => Err(TWO_SIDES),
+        Access | Projections | QueryApi | Integrations if matches!(target, Context | Registry) => Err(TWO_SIDES),
         Context | Registry | Samples if roles.contains(&target) || target == Catalogue => Err(TWO_SIDES),
         Context if matches!(target, Context | Events) => Err(TWO_SIDES),
         Macros | Kernel | Context | Registry => Err(PURE),
@@ -248,6 +257,9 @@ fn a_forbidden_edge_is_found_and_quotes_its_invariant() {
         ("workflow", "event-schemas/crm-events", ONE_LIST),
         ("command-api", "query-api", ROLES),
         ("workflow", "projections", ROLES),
+        ("access", "domain/identity", TWO_SIDES),
+        ("access", "event-schemas/crm-events", ONE_LIST),
+        ("query-api", "access", ROLES),
         ("workflow", "server", LEAF),
         ("projections", "domain/samples", LEAF),
         ("domain/samples", "domain/crm", ONE_LIST),
@@ -269,6 +281,7 @@ fn the_edges_that_the_design_needs_are_allowed() {
         ("workflow", "event-schemas/workflow-events"),
         ("query-api", "projections"),
         ("projections", "event-schemas/crm-events"),
+        ("access", "event-schemas/identity-events"),
         ("server", "workflow"),
         ("tests", "server"),
     ] {
@@ -363,6 +376,9 @@ fn paths(text: &str) -> Vec<&str> {
         "domain/",
         "event-schemas/",
         "platform/",
+        "access/",
+        "login/",
+        "mailer/",
         "command-api/",
         "query-api/",
         "projections/",

@@ -16,6 +16,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("projections.groups", "which groups there are"),
     ("projections.rebuilds", "replays under way"),
     ("engine.checkpoint", "how far the workflow engine has read"),
+    ("mail.intake", "how far the mailer has read"),
     ("public._sqlx_migrations", "which migrations have run"),
 ];
 

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Schemas that belong to one domain each.
-const DOMAINS: &[&str] = &["crm", "scheduling", "portal", "files", "projects", "timeline", "workflow"];
+const DOMAINS: &[&str] = &["crm", "identity", "scheduling", "portal", "files", "projects", "timeline", "workflow"];
 
 /// The domain a schema belongs to; a replay builds `crm_next` and leaves `crm_previous`.
 fn domain(schema: &str) -> Option<&'static str> {

@@ -28,6 +28,9 @@ struct Ban {
     #[serde(rename = "crate")]
     name: String,
     reason: String,
+    /// Packages that may depend on it all the same.
+    #[serde(default)]
+    wrappers: Vec<String>,
 }
 
 /// Fails with every package that deny.toml does not allow.
@@ -51,7 +54,9 @@ pub fn check(workspace: &Workspace) -> Result<()> {
             Some(licence) if !permits(licence, &allowed)? => problems.push(format!("{title} is under {licence}")),
             Some(_) => {}
         }
-        if let Some(ban) = policy.bans.deny.iter().find(|ban| ban.name == name) {
+        if let Some(ban) = policy.bans.deny.iter().find(|ban| ban.name == name)
+            && !dependents(workspace, &title)?.iter().all(|dependent| ban.wrappers.contains(dependent))
+        {
             problems.push(format!("{title} is banned: {}", ban.reason));
         }
         match package["source"].as_str() {
@@ -68,6 +73,28 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     }
     println!("{count} packages, every licence allowed, none banned, one source");
     Ok(())
+}
+
+/// Who depends on a package, written `name version`, directly and on some platform.
+fn dependents(workspace: &Workspace, package: &str) -> Result<Vec<String>> {
+    let package = package.replace(' ', "@");
+    let tree = [
+        "tree",
+        "--workspace",
+        "--target",
+        "all",
+        "--invert",
+        &package,
+        "--depth",
+        "1",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
+    let listing = capture(workspace.cargo(&tree))?;
+    // The first line is the package itself.
+    Ok(listing.lines().skip(1).filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect())
 }
 
 /// Name and version of everything that is compiled on some platform.

@@ -9,7 +9,8 @@ use crate::steps::{heading, seconds, step};
 use anyhow::{Result, bail};
 use clap::Args;
 use local_servers::{
-    Dirs, Gone, Nats, NatsOptions, Postgres, PostgresMode, Process, Programs, Redis, S3, ensure_installed, port_holder,
+    Dirs, Gone, Maildev, Nats, NatsOptions, Oidc, Postgres, PostgresMode, Process, Programs, Redis, S3,
+    ensure_installed, port_holder,
 };
 use plan::{Ports, ROLES, SERVERS};
 use std::fs::{self, File};
@@ -32,6 +33,10 @@ pub struct UpArguments {
     /// Only the servers; for work on the roles themselves.
     #[arg(long)]
     servers_only: bool,
+    /// Also starts an OpenID provider, through which the demo tenant's people log in, and a mail server that shows their
+    /// letters.
+    #[arg(long)]
+    login: bool,
     /// Ends when every role is ready, without driving the flagship.
     #[arg(long)]
     no_flagship: bool,
@@ -61,7 +66,7 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
     let programs = step("server programs are installed", |spinner| {
         ensure_installed(&mut |message| spinner.println(format!("    {message}")))
     })?;
-    let servers = Servers::start(&programs, &dirs, &ports)?;
+    let servers = Servers::start(&programs, &dirs, &ports, arguments.login)?;
     let config = settings::write(&dirs, &ports, &servers)?;
     if arguments.servers_only {
         println!("\nsettings are in {}; stop with: {}", config.display(), stop_command(arguments));
@@ -78,7 +83,7 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
         command
     };
     step("the database is migrated", |_| capture(verb(&["migrate"])))?;
-    for role in &ROLES {
+    for role in ROLES.iter().filter(|role| arguments.login || !role.with_login) {
         roles::ensure(role, &dirs, &ports, &fingerprint, verb(&[role.name]))?;
     }
     // Through the front door, like anybody else, so the roles must be up.
@@ -86,6 +91,12 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
     if !arguments.no_flagship {
         heading("flagship 1: a booking becomes a running onboarding project");
         run_ok(verb(&["demo", "flagship"]))?;
+    }
+    if arguments.login {
+        let tenant = capture(verb(&["demo", "tenant"]))?;
+        let start = format!("http://127.0.0.1:{}/v1/login/start", ports.command_api);
+        println!("\n  letters are at http://127.0.0.1:{}", ports.mail);
+        println!("  log in as grace@advisors.example:\n  {start}?provider=development&tenant={}", tenant.trim());
     }
     let what = Summary { workspace, ubos: &ubos, config: &config, ports: &ports, dirs: &dirs };
     what.print();
@@ -138,16 +149,18 @@ fn stop(process: &mut Process, signal: &str) -> Result<()> {
     })
 }
 
-/// The four servers of a stack.
+/// The servers of a stack.
 struct Servers {
     postgres: Postgres,
     nats: Nats,
     redis: Redis,
     s3: S3,
+    oidc: Option<Oidc>,
+    maildev: Option<Maildev>,
 }
 
 impl Servers {
-    fn start(programs: &Programs, dirs: &Dirs, ports: &Ports) -> Result<Self> {
+    fn start(programs: &Programs, dirs: &Dirs, ports: &Ports, login: bool) -> Result<Self> {
         let options = NatsOptions { sync_always: true };
         Ok(Self {
             postgres: step(&format!("PostgreSQL on 127.0.0.1:{}", ports.postgres), |_| {
@@ -158,6 +171,22 @@ impl Servers {
             })?,
             redis: step(&format!("Redis on 127.0.0.1:{}", ports.redis), |_| Redis::start(programs, dirs, ports.redis))?,
             s3: step(&format!("S3 on 127.0.0.1:{}", ports.s3[0]), |_| S3::start(programs, dirs, ports.s3))?,
+            oidc: match login {
+                true => Some(step(&format!("the OpenID provider on 127.0.0.1:{}", ports.oidc), |_| {
+                    Oidc::start(
+                        dirs,
+                        ports.oidc,
+                        &[format!("http://127.0.0.1:{}/v1/login/callback", ports.command_api)],
+                    )
+                })?),
+                false => None,
+            },
+            maildev: match login {
+                true => Some(step(&format!("the mail server on 127.0.0.1:{}", ports.smtp), |_| {
+                    Maildev::start(dirs, ports.smtp, ports.mail)
+                })?),
+                false => None,
+            },
         })
     }
 }

@@ -33,8 +33,14 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Health and metrics of the roles that serve nothing else.
     pub admin: AdminSettings,
+    /// Redis, for sessions.
+    pub redis: RedisSettings,
     /// Who may come in.
     pub auth: AuthSettings,
+    /// How people log in.
+    pub login: LoginSettings,
+    /// How letters are sent.
+    pub mail: MailSettings,
     /// The write path.
     pub append: AppendSettings,
     /// Logs and traces.
@@ -129,6 +135,50 @@ pub struct AdminSettings {
     pub projections_bind: SocketAddr,
     /// Where the workflow engine answers.
     pub workflow_bind: SocketAddr,
+    /// Where the mailer answers.
+    pub mailer_bind: SocketAddr,
+}
+
+/// Redis, for sessions. Only needed where people log in here.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedisSettings {
+    /// Where the server is: `redis://:password@host:6379/0`.
+    #[schemars(with = "Option<String>")]
+    pub url: Option<SecretString>,
+}
+
+/// How people log in.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoginSettings {
+    /// Where browsers find command-api, without a slash at the end.
+    pub public_url: String,
+    /// Where browsers go when they are in, without a slash at the end.
+    pub app_url: String,
+    /// Origins whose pages may ask for changes with a session: `https://app.example.com`.
+    pub origins: Vec<String>,
+    /// Minutes after which a session is over that is not used.
+    pub idle_minutes: u64,
+    /// Hours after which a session is over however much it is used, 1,440 at most.
+    pub absolute_hours: u64,
+    /// OpenID providers, each as `[[login.providers]]`; nobody logs in here if there are none.
+    pub providers: Vec<ProviderSettings>,
+}
+
+/// One OpenID provider.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderSettings {
+    /// What it is called in links: `google`.
+    pub name: String,
+    /// Its `iss`, below which it describes itself.
+    pub issuer: String,
+    /// Who we are to it.
+    pub client_id: String,
+    /// How we show that.
+    #[schemars(with = "String")]
+    pub client_secret: SecretString,
 }
 
 /// Who may come in.
@@ -147,6 +197,17 @@ pub struct AuthSettings {
     pub leeway_seconds: u64,
     /// PKCS#8 Ed25519 key with which `ubos token` signs; refused in production.
     pub dev_signing_key: Option<PathBuf>,
+}
+
+/// How letters are sent.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MailSettings {
+    /// Where letters are handed in: `smtp://user:password@host:587?tls=required` or `smtps://user:password@host`. Without it no letters are sent.
+    #[schemars(with = "Option<String>")]
+    pub smtp_url: Option<SecretString>,
+    /// Whom letters are from: `UBOS <no-reply@ubos.example>`.
+    pub from: String,
 }
 
 /// The write path.
@@ -195,8 +256,14 @@ fn defaults() -> serde_json::Value {
             "workers": 0, "connections_max": 10_000, "header_timeout_ms": 5_000, "body_timeout_ms": 10_000,
             "commands_in_flight_max": 128, "reads_in_flight_max": 32, "waiting_max": 256, "waiting_ms_max": 40
         },
-        "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404" },
+        "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405" },
         "auth": { "jwks_refresh_seconds": 300, "leeway_seconds": 30 },
+        "redis": {},
+        "login": {
+            "public_url": "http://127.0.0.1:21400", "app_url": "http://127.0.0.1:21400", "origins": [],
+            "idle_minutes": 720, "absolute_hours": 336, "providers": []
+        },
+        "mail": { "from": "UBOS <no-reply@ubos.example>" },
         "append": { "batch_commands_max": 128, "queue_commands_max": 4_096, "cached_streams_max": 20_000 },
         "telemetry": { "log_format": "json", "log_filter": "info" },
     })
@@ -228,6 +295,13 @@ impl Settings {
         })?;
         if settings.environment == Environment::Production && settings.auth.dev_signing_key.is_some() {
             bail!("settings: auth.dev_signing_key must not be set in production");
+        }
+        if !settings.login.providers.is_empty() && settings.redis.url.is_none() {
+            bail!("settings: redis.url must be set where people log in, because sessions are kept there");
+        }
+        // The log tells for 90 days which sessions were ended.
+        if !(1..=1_440).contains(&settings.login.absolute_hours) {
+            bail!("settings: login.absolute_hours must be 1 to 1440");
         }
         Ok(settings)
     }

@@ -4,22 +4,26 @@ use anyhow::{Context, Result};
 use local_servers::S3_PORTS;
 
 /// The name of each server's record, in the order of stopping, with the signal that ends it properly.
-pub const SERVERS: [(&str, &str); 4] = [("s3", "TERM"), ("nats", "TERM"), ("redis", "TERM"), ("postgres", "INT")];
+pub const SERVERS: [(&str, &str); 6] =
+    [("maildev", "TERM"), ("oidc", "TERM"), ("s3", "TERM"), ("nats", "TERM"), ("redis", "TERM"), ("postgres", "INT")];
 
 /// A process of ours.
 pub struct Role {
+    /// Only started with `--login`.
+    pub with_login: bool,
     /// The subcommand of `ubos`, and its name everywhere else.
     pub name: &'static str,
     offset: u16,
 }
 
 /// Readers before writers, so that the first event already finds everybody.
-pub const ROLES: [Role; 5] = [
-    Role { name: "relay", offset: 2 },
-    Role { name: "projections", offset: 3 },
-    Role { name: "workflow", offset: 4 },
-    Role { name: "query-api", offset: 1 },
-    Role { name: "command-api", offset: 0 },
+pub const ROLES: [Role; 6] = [
+    Role { name: "relay", offset: 2, with_login: false },
+    Role { name: "projections", offset: 3, with_login: false },
+    Role { name: "workflow", offset: 4, with_login: false },
+    Role { name: "mailer", offset: 5, with_login: true },
+    Role { name: "query-api", offset: 1, with_login: false },
+    Role { name: "command-api", offset: 0, with_login: false },
 ];
 
 /// Every port of a stack.
@@ -30,10 +34,14 @@ pub struct Ports {
     pub relay: u16,
     pub projections: u16,
     pub workflow: u16,
+    pub mailer: u16,
     pub nats: u16,
     pub nats_monitor: u16,
     pub postgres: u16,
     pub redis: u16,
+    pub oidc: u16,
+    pub smtp: u16,
+    pub mail: u16,
     pub s3: [u16; S3_PORTS],
 }
 
@@ -52,10 +60,14 @@ impl Ports {
             relay: base + 2,
             projections: base + 3,
             workflow: base + 4,
+            mailer: base + 5,
             nats: base + 22,
             nats_monitor: base + 23,
             postgres: base + 32,
             redis: base + 79,
+            oidc: base + 43,
+            smtp: base + 25,
+            mail: base + 80,
             s3,
         })
     }
@@ -72,6 +84,9 @@ impl Ports {
         all.push(("nats", "NATS".to_owned(), self.nats));
         all.push(("nats", "NATS (monitoring)".to_owned(), self.nats_monitor));
         all.push(("redis", "Redis".to_owned(), self.redis));
+        all.push(("maildev", "the mail server".to_owned(), self.smtp));
+        all.push(("maildev", "the mail server (letters)".to_owned(), self.mail));
+        all.push(("oidc", "the OpenID provider".to_owned(), self.oidc));
         all.extend(self.s3.iter().map(|port| ("s3", "S3".to_owned(), *port)));
         all
     }

@@ -51,6 +51,7 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
             ("relay_bind", bind(ports.relay).into()),
             ("projections_bind", bind(ports.projections).into()),
             ("workflow_bind", bind(ports.workflow).into()),
+            ("mailer_bind", bind(ports.mailer).into()),
         ],
     );
     set(
@@ -62,6 +63,28 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
             ("dev_signing_key", key.display().to_string().into()),
         ],
     );
+    set("redis", vec![("url", servers.redis.url.clone().into())]);
+    if let Some(oidc) = &servers.oidc {
+        let here = format!("http://127.0.0.1:{}", ports.command_api);
+        let provider = toml::Table::from_iter([
+            ("name".to_owned(), "development".into()),
+            ("issuer".to_owned(), oidc.url.clone().into()),
+            ("client_id".to_owned(), "ubos".into()),
+            ("client_secret".to_owned(), oidc.client_secret.clone().into()),
+        ]);
+        set(
+            "login",
+            vec![
+                ("public_url", here.clone().into()),
+                ("app_url", here.clone().into()),
+                ("origins", vec![here].into()),
+                ("providers", toml::Value::Array(vec![provider.into()])),
+            ],
+        );
+    }
+    if let Some(maildev) = &servers.maildev {
+        set("mail", vec![("smtp_url", maildev.smtp_url.clone().into())]);
+    }
     set("telemetry", vec![("log_format", "json".into())]);
 
     let config = dirs.root().join("config.toml");
@@ -76,7 +99,7 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
 
 /// What is not in the settings yet but good to know: `set -a; . .ubos/servers.env`.
 fn write_environment(dirs: &Dirs, servers: &Servers) -> Result<()> {
-    let Servers { postgres, redis, s3, nats } = servers;
+    let Servers { postgres, redis, s3, nats, .. } = servers;
     let text = format!(
         "POSTGRES_URL={}\nNATS_URL={}\nREDIS_URL={}\nS3_URL={}\nAWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}\nS3_BUCKET={}\n",
         postgres.url, nats.url, redis.url, s3.url, s3.access_key, s3.secret_key, s3.bucket
