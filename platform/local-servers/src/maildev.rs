@@ -44,7 +44,7 @@ impl Maildev {
 fn launch(dirs: &Dirs, smtp: u16, web: u16, fingerprint: String) -> Result<Process> {
     let folder = npm::installed(NAME, &FILES)?;
     let mut command = Command::new("node");
-    command.arg("node_modules/maildev/bin/maildev").current_dir(folder);
+    command.arg("node_modules/.bin/maildev").current_dir(folder);
     // It would listen on every address otherwise.
     command.args([
         "--ip",
