@@ -14,7 +14,7 @@ pub struct ThrowawayServers {
     nats: Nats,
     redis: Redis,
     s3: S3,
-    oidc: Oidc,
+    oidc: Option<Oidc>,
 }
 
 impl ThrowawayServers {
@@ -24,7 +24,7 @@ impl ThrowawayServers {
         let programs = step("server programs are installed", |spinner| {
             ensure_installed(&mut |message| spinner.println(format!("    {message}")))
         })?;
-        step("throw-away PostgreSQL, NATS, Redis, S3 and an OpenID provider run", |_| {
+        step("throw-away servers run", |_| {
             let dirs = Dirs::throwaway()?;
             let options = NatsOptions { sync_always: mode == PostgresMode::Durable };
             Ok(Self {
@@ -32,8 +32,13 @@ impl ThrowawayServers {
                 nats: Nats::start(&programs, &dirs, free_port()?, free_port()?, options)?,
                 redis: Redis::start(&programs, &dirs, free_port()?)?,
                 s3: S3::start(&programs, &dirs, free_ports::<S3_PORTS>()?)?,
-                // Tests register clients of their own.
-                oidc: Oidc::start(&dirs, free_port()?, &["http://127.0.0.1:1/none".to_owned()])?,
+                oidc: match mode {
+                    // Tests register clients of their own; nobody logs in while something is measured.
+                    PostgresMode::Throwaway => {
+                        Some(Oidc::start(&dirs, free_port()?, &["http://127.0.0.1:1/none".to_owned()])?)
+                    }
+                    PostgresMode::Durable => None,
+                },
             })
         })
     }
@@ -46,10 +51,12 @@ impl ThrowawayServers {
             .env("UBOS_TEST_NATS_URL", &self.nats.url)
             .env("UBOS_TEST_NATS_MONITOR_URL", format!("http://127.0.0.1:{}", self.nats.monitor_port))
             .env("UBOS_TEST_REDIS_URL", &self.redis.url)
-            .env("UBOS_TEST_OIDC_URL", &self.oidc.url)
             .env("UBOS_TEST_S3_URL", &self.s3.url)
             .env("UBOS_TEST_S3_ACCESS_KEY", &self.s3.access_key)
             .env("UBOS_TEST_S3_SECRET_KEY", &self.s3.secret_key)
             .env("UBOS_TEST_S3_BUCKET", self.s3.bucket);
+        if let Some(oidc) = &self.oidc {
+            command.env("UBOS_TEST_OIDC_URL", &oidc.url);
+        }
     }
 }
