@@ -287,6 +287,7 @@ impl Firm {
                 Principal::User { id } => self.users.get(&id).map(|user| &user.permissions),
                 Principal::ServiceAccount { id } => self.accounts.get(&id).map(|account| &account.permissions),
             };
+            // A key of somebody who is not there opens nothing.
             let held = held.cloned().unwrap_or_default();
             key.permissions = match key.scopes.as_slice() {
                 [] => held,

@@ -3,11 +3,11 @@
 use crate::provider::{Begun, Provider};
 use crate::user::{self, Refused};
 use ::web::session;
-use ::web::{Caller, Problem, Sessions, code, openapi as web_openapi};
+use ::web::{Caller, Problem, Session, Sessions, code, openapi as web_openapi};
 use actix_web::cookie::Cookie;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, USER_AGENT};
 use actix_web::web::{self, Data, Query, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use event_store::CommandBus;
 use identity::session::SessionCommand;
@@ -177,9 +177,8 @@ async fn callback(login: Data<Login>, request: HttpRequest) -> Result<HttpRespon
 }
 
 /// Who the browser's session speaks for, and what its pages show when they ask for a change.
-async fn current(login: Data<Login>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let shown = session::shown(&request).ok_or_else(none)?;
-    let found = login.sessions.find(&shown).await.map_err(|error| unavailable(&error))?.ok_or_else(none)?;
+async fn current(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let found = request.extensions().get::<Session>().cloned().ok_or_else(none)?;
     let Principal::User { id: user } = caller.principal else { return Err(none()) };
     let ends_at = DateTime::from_timestamp(found.ends_at, 0);
     let body = json!({ "id": found.id, "tenant_id": caller.tenant, "user_id": user, "ends_at": ends_at,
@@ -189,8 +188,9 @@ async fn current(login: Data<Login>, caller: Caller, request: HttpRequest) -> Re
 
 async fn logout(login: Data<Login>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let shown = session::shown(&request).ok_or_else(none)?;
-    let found = login.sessions.find(&shown).await.map_err(|error| unavailable(&error))?.ok_or_else(none)?;
+    let found = request.extensions().get::<Session>().cloned().ok_or_else(none)?;
     let end = SessionCommand::End { reason: "logged out".parse().map_err(|_| none())? };
+    // Whoever is in may go, whatever else they may do, so no permission is asked for.
     let asked = event_store::Request::new(caller.tenant, caller.actor());
     let done = login.bus.store().execute::<identity::Session>(Some(found.id.0), end, &asked).await;
     done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;

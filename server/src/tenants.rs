@@ -1,5 +1,6 @@
 //! `ubos tenants …` and `ubos users …`: what operators of UBOS do for firms.
 
+use crate::operate::PATIENCE;
 use crate::roles::bus;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -9,11 +10,7 @@ use kernel::{Actor, Email, Name, TenantId};
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use std::time::Duration;
 use uuid::Uuid;
-
-/// Operators at a prompt do not want to wait long for a database that is away.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What operators do for a firm.
 #[derive(Debug, Subcommand)]

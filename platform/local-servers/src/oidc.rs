@@ -3,7 +3,7 @@
 use crate::dirs::Dirs;
 use crate::net::http_get;
 use crate::npm;
-use crate::process::{Gone, Launch, Process};
+use crate::process::{Launch, Process};
 use anyhow::Result;
 use std::process::Command;
 use std::time::Duration;
@@ -42,11 +42,6 @@ impl Oidc {
             }
         };
         Ok(Self { url, client_secret, dirs: dirs.clone(), process })
-    }
-
-    /// Stops it.
-    pub fn stop(&mut self) -> Result<Gone> {
-        self.process.stop("TERM", STOP_PATIENCE)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::problem::{Problem, code};
 use crate::session::{self, Sessions};
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use anyhow::{Context, Result, bail};
 use futures::future::{Either, LocalBoxFuture, Ready, ready};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet, PublicKeyUse};
@@ -227,7 +227,10 @@ impl Verifier {
         let session = found.ok_or_else(|| refused("no such session"))?;
         sessions.guard(request, &session)?;
         let credential = Credential::Session { user: session.user, id: session.id };
-        self.settle(Shown { tenant: session.tenant, credential, vouched: None }).await
+        let tenant = session.tenant;
+        // A handler that is about the session itself finds it here, instead of asking Redis again.
+        request.extensions_mut().insert(session);
+        self.settle(Shown { tenant, credential, vouched: None }).await
     }
 
     async fn settle(&self, shown: Shown) -> Result<Caller, Problem> {
