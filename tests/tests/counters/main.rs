@@ -126,7 +126,11 @@ async fn a_command_on_an_unknown_stream_loads_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_touches_no_more_of_the_log_when_it_has_grown() {
     let world = World::new().await;
-    sqlx::query("analyze").execute(&world.database.superuser().await).await.unwrap();
+    // Autovacuum reads whole tables when it comes by, and what it touches is counted in the same place.
+    let quiet = "analyze;
+                 alter table eventstore.streams set (autovacuum_enabled = false);
+                 alter table eventstore.idempotency set (autovacuum_enabled = false)";
+    sqlx::raw_sql(quiet).execute(&world.database.superuser().await).await.unwrap();
     let store = world.store().await;
     let client = create(&store, 0).await;
     let in_a_small_one = blocks(&world, &store, client).await;

@@ -13,6 +13,7 @@ pub mod queries;
 pub mod readers_on;
 pub mod relay;
 pub mod replay;
+pub mod rights;
 pub mod workflows;
 
 use crate::family::Family;
@@ -37,6 +38,7 @@ pub const FAMILIES: &[Family] = &[
     replay::LIVE_FAMILY,
     queries::FAMILY,
     workflows::FAMILY,
+    rights::FAMILY,
     memory::FAMILY,
     growth::FAMILY,
 ];
