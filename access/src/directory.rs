@@ -1,10 +1,11 @@
 //! Firms as this process knows them, and the task that forgets those that changed.
 
 use crate::firm::{Firm, Stored};
+use crate::portal::Person;
 use anyhow::{Context, Result};
 use chrono::Utc;
 use futures::future::BoxFuture;
-use kernel::TenantId;
+use kernel::{PortalUserId, SessionId, TenantId};
 use metrics::{counter, gauge};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
@@ -17,6 +18,8 @@ use web::{Credential, Directory, Standing};
 
 /// Firms kept in memory.
 const FIRMS_MAX: usize = 20_000;
+/// Portal users and their sessions kept in memory.
+const PORTAL_MAX: usize = 100_000;
 /// How often the log is asked whether anything changed.
 const FOLLOW_EVERY: Duration = Duration::from_millis(150);
 /// For how long what is in memory is good when the log does not answer; with the pause and the question itself it stays
@@ -30,7 +33,9 @@ pub struct LogDirectory(Arc<Shared>);
 struct Shared {
     pool: PgPool,
     firms: Cache<TenantId, Arc<Firm>>,
-    /// Goes up whenever firms are forgotten; a firm that was read before that is not kept.
+    /// Portal users and their sessions, by their stream, with their firm.
+    portal: Cache<Uuid, (TenantId, Arc<Person>)>,
+    /// Goes up whenever something is forgotten; what was read before that is not kept.
     forgotten: Mutex<u64>,
     /// When the log was last asked what had changed, and answered.
     looked: watch::Sender<Option<Instant>>,
@@ -48,6 +53,7 @@ impl LogDirectory {
         let directory = Self(Arc::new(Shared {
             pool,
             firms: Cache::new(FIRMS_MAX),
+            portal: Cache::new(PORTAL_MAX),
             forgotten: Mutex::new(0),
             // Nothing in memory is good before the log was looked at.
             looked: watch::Sender::new(None),
@@ -73,17 +79,22 @@ impl LogDirectory {
 }
 
 impl Shared {
-    /// Forgets the firms that changed after `at`, and all of them the first time. Answers how far the log was looked at.
+    /// Forgets what changed after `at`, and everything the first time. Answers how far the log was looked at.
     async fn follow(&self, at: Option<i64>) -> Result<i64> {
-        let sql = "select head, tenants from eventstore.identity_changes($1)";
-        let (head, tenants): (i64, Vec<Uuid>) = sqlx::query_as(sql).bind(at).fetch_one(&self.pool).await?;
+        let sql = "select head, tenants, streams from eventstore.access_changes($1)";
+        let (head, tenants, streams): (i64, Vec<Uuid>, Vec<Uuid>) =
+            sqlx::query_as(sql).bind(at).fetch_one(&self.pool).await?;
         let mut forgotten = self.forgotten.lock();
         // A log that ends earlier than it did is another one, restored from a backup.
         if at.is_none_or(|at| head < at) {
             *forgotten += 1;
             self.firms.clear();
-        } else if !tenants.is_empty() {
+            self.portal.clear();
+        } else if !tenants.is_empty() || !streams.is_empty() {
             *forgotten += 1;
+            for stream in &streams {
+                self.portal.remove(stream);
+            }
             for tenant in &tenants {
                 self.firms.remove(&TenantId(*tenant));
             }
@@ -93,9 +104,53 @@ impl Shared {
         Ok(head)
     }
 
-    fn recall(&self, tenant: TenantId) -> Option<Arc<Firm>> {
-        let fresh = self.looked.borrow().is_some_and(|at| at.elapsed() < STALE_AFTER);
-        fresh.then(|| self.firms.get(&tenant)).flatten()
+    fn is_fresh(&self) -> bool {
+        self.looked.borrow().is_some_and(|at| at.elapsed() < STALE_AFTER)
+    }
+
+    /// What is so for a credential, as far as it is in memory and memory counts.
+    fn recall(&self, tenant: TenantId, credential: &Credential) -> Option<Standing> {
+        if !self.is_fresh() {
+            return None;
+        }
+        let standing = self.firms.get(&tenant)?.standing(credential, Utc::now());
+        match credential {
+            Credential::Portal { user, id } if standing.is_none() => {
+                let find = |stream| self.portal.get(&stream).filter(|(of, _)| *of == tenant).map(|(_, found)| found);
+                Some(Person::standing(&*find(user.0)?, &*find(id.0)?))
+            }
+            _ => standing,
+        }
+    }
+
+    /// What is so for a credential, as far as it has to be with the log.
+    async fn find_out(&self, tenant: TenantId, credential: &Credential) -> Result<Standing> {
+        let firm = match self.firms.get(&tenant).filter(|_| self.is_fresh()) {
+            Some(firm) => firm,
+            None => self.read(tenant).await?,
+        };
+        match (firm.standing(credential, Utc::now()), credential) {
+            (Some(standing), _) => Ok(standing),
+            (None, Credential::Portal { user, id }) => self.read_portal(tenant, *user, *id).await,
+            (None, _) => Ok(Standing::Out("nothing is known")),
+        }
+    }
+
+    async fn read_portal(&self, tenant: TenantId, user: PortalUserId, session: SessionId) -> Result<Standing> {
+        let before = *self.forgotten.lock();
+        let sql = "select aggregate_type, aggregate_id, event_type, event_version, payload from eventstore.portal_events($1, $2)";
+        let read = sqlx::query_as(sql).bind(tenant.0).bind(vec![user.0, session.0]).fetch_all(&self.pool);
+        let events: Vec<Stored> = read.await.context("reading a portal user's rights")?;
+        let of = |stream: Uuid| events.iter().filter(move |event| event.aggregate_id == stream);
+        let person = Arc::new(Person::user(user, of(user.0)).context("folding a portal user's rights")?);
+        let begun = Arc::new(Person::session(of(session.0)).context("folding a portal session")?);
+        let standing = Person::standing(&person, &begun);
+        let forgotten = self.forgotten.lock();
+        if *forgotten == before {
+            self.portal.insert(user.0, (tenant, person));
+            self.portal.insert(session.0, (tenant, begun));
+        }
+        Ok(standing)
     }
 
     async fn read(&self, tenant: TenantId) -> Result<Arc<Firm>> {
@@ -116,7 +171,7 @@ impl Shared {
 
 impl Directory for LogDirectory {
     fn recall(&self, tenant: TenantId, credential: &Credential) -> Option<Standing> {
-        let standing = self.0.recall(tenant)?.standing(credential, Utc::now());
+        let standing = self.0.recall(tenant, credential)?;
         // Whoever was let in a moment ago is not refused because this process has not heard of it yet.
         (!standing.refuses(credential)).then_some(standing)
     }
@@ -124,7 +179,7 @@ impl Directory for LogDirectory {
     fn look_up<'d>(&'d self, tenant: TenantId, credential: &'d Credential) -> BoxFuture<'d, Result<Standing>> {
         let asked = Instant::now();
         Box::pin(async move {
-            if self.0.recall(tenant).is_some() {
+            if self.0.recall(tenant, credential).is_some() {
                 // It refuses, which is believed once the log was looked at after the question. Whoever is refused waits for
                 // that instead of making us read, so that trying keys costs the one who tries. If the log does not answer
                 // the firm is not recalled below.
@@ -132,11 +187,10 @@ impl Directory for LogDirectory {
                 let seen = looked.wait_for(|at| at.is_some_and(|at| at > asked));
                 drop(tokio::time::timeout(STALE_AFTER, seen).await);
             }
-            let firm = match self.0.recall(tenant) {
-                Some(firm) => firm,
-                None => self.0.read(tenant).await?,
-            };
-            Ok(firm.standing(credential, Utc::now()))
+            match self.0.recall(tenant, credential) {
+                Some(standing) => Ok(standing),
+                None => self.0.find_out(tenant, credential).await,
+            }
         })
     }
 }

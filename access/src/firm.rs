@@ -1,10 +1,10 @@
 //! One firm, folded from its events: a pure function of the log.
 
 use chrono::{DateTime, Utc};
-use identity_events::{ApiKeyEvent, RoleEvent, ServiceAccountEvent, SessionEvent, TenantEvent, UserEvent};
+use identity_events::{ApiKeyEvent, RoleEvent, ServiceAccountEvent, SessionEvent, TeamEvent, TenantEvent, UserEvent};
 use kernel::{
-    ApiKeyId, Event, Pattern, Permissions, Principal, Role, SecretHash, ServiceAccountId, SessionId, Slug,
-    UnreadableEvent, UserId, read_event,
+    ApiKeyId, Event, Grant, Grants, OF_EVERY_USER, Pattern, Permissions, Principal, Role, SecretHash, ServiceAccountId,
+    SessionId, Slug, UnreadableEvent, UserId, read_event,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -35,20 +35,23 @@ pub struct Firm {
     owners: BTreeSet<UserId>,
     users: HashMap<UserId, User>,
     roles: HashMap<Uuid, CustomRole>,
+    teams: HashMap<Uuid, Team>,
     accounts: HashMap<ServiceAccountId, Account>,
     keys: HashMap<ApiKeyId, Key>,
     ended: HashSet<SessionId>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct User {
     standing: UserStanding,
     roles: BTreeSet<Slug>,
+    grants: Grants,
     permissions: Arc<Permissions>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 enum UserStanding {
+    #[default]
     Invited,
     Active,
     Suspended,
@@ -59,6 +62,13 @@ enum UserStanding {
 struct CustomRole {
     name: Slug,
     patterns: Vec<Pattern>,
+    grants: Grants,
+}
+
+#[derive(Debug, Default)]
+struct Team {
+    members: BTreeSet<UserId>,
+    grants: Grants,
 }
 
 #[derive(Debug, Default)]
@@ -95,22 +105,25 @@ impl Firm {
     }
 
     /// What is so for a credential at a moment.
-    pub fn standing(&self, credential: &Credential, now: DateTime<Utc>) -> Standing {
+    ///
+    /// Of a portal user only the firm's own standing is known here: none if that keeps nobody out.
+    pub fn standing(&self, credential: &Credential, now: DateTime<Utc>) -> Option<Standing> {
         if !self.registered {
-            return Standing::Unregistered;
+            return Some(Standing::Unregistered);
         }
         if self.closed {
-            return Standing::Out("the firm is closed");
+            return Some(Standing::Out("the firm is closed"));
         }
         if self.suspended {
-            return Standing::Out("the firm is suspended");
+            return Some(Standing::Out("the firm is suspended"));
         }
-        match credential {
+        Some(match credential {
             Credential::User(id) => self.user(*id),
             Credential::Session { id, .. } if self.ended.contains(id) => Standing::Out("the session was ended"),
             Credential::Session { user, .. } => self.user(*user),
             Credential::ApiKey { id, secret_hash } => self.key(*id, secret_hash, now),
-        }
+            Credential::Portal { .. } => return None,
+        })
     }
 
     fn user(&self, id: UserId) -> Standing {
@@ -148,6 +161,7 @@ impl Firm {
                 Some(account) if !account.disabled => Standing::In(key.principal, key.permissions.clone()),
                 _ => Standing::Out("the service account is disabled"),
             },
+            Principal::PortalUser { .. } => Standing::Out("no such key"),
         }
     }
 
@@ -157,6 +171,7 @@ impl Firm {
             TenantEvent::STREAM => self.tenant(read(event)?),
             UserEvent::STREAM => self.apply_user(UserId(id), read(event)?),
             RoleEvent::STREAM => self.role(id, read(event)?),
+            TeamEvent::STREAM => self.team(id, read(event)?),
             ServiceAccountEvent::STREAM => self.account(ServiceAccountId(id), read(event)?),
             ApiKeyEvent::STREAM => self.api_key(ApiKeyId(id), read(event)?),
             SessionEvent::STREAM => {
@@ -164,7 +179,7 @@ impl Firm {
                     self.ended.insert(SessionId(id));
                 }
             }
-            // Teams and the like grant nothing.
+            // Whatever else there is grants nothing.
             _ => {}
         }
         Ok(())
@@ -197,14 +212,22 @@ impl Firm {
     fn apply_user(&mut self, id: UserId, event: UserEvent) {
         if let UserEvent::Invited { roles, .. } = event {
             let roles = roles.into_iter().collect();
-            self.users.insert(id, User { standing: UserStanding::Invited, roles, permissions: Arc::default() });
+            let user = self.users.entry(id).or_default();
+            (user.standing, user.roles) = (UserStanding::Invited, roles);
             return;
         }
         let Some(user) = self.users.get_mut(&id) else { return };
         match event {
             UserEvent::Activated { .. } | UserEvent::Reinstated {} => user.standing = UserStanding::Active,
             UserEvent::Suspended { .. } => user.standing = UserStanding::Suspended,
-            UserEvent::Deactivated { .. } | UserEvent::Left {} => user.standing = UserStanding::Out,
+            UserEvent::Deactivated { .. } | UserEvent::Left {} => {
+                user.standing = UserStanding::Out;
+                user.grants.clear();
+            }
+            UserEvent::Granted { pattern, resource } => user.grants.insert(Grant { pattern, resource }),
+            UserEvent::GrantRevoked { pattern, resource } => {
+                user.grants.remove(&Grant { pattern, resource });
+            }
             UserEvent::RoleAssigned { role } => {
                 user.roles.insert(role);
             }
@@ -222,7 +245,17 @@ impl Firm {
     fn role(&mut self, id: Uuid, event: RoleEvent) {
         match event {
             RoleEvent::Defined { name, patterns, .. } => {
-                self.roles.insert(id, CustomRole { name, patterns });
+                self.roles.insert(id, CustomRole { name, patterns, grants: Grants::default() });
+            }
+            RoleEvent::Granted { pattern, resource } => {
+                if let Some(role) = self.roles.get_mut(&id) {
+                    role.grants.insert(Grant { pattern, resource });
+                }
+            }
+            RoleEvent::GrantRevoked { pattern, resource } => {
+                if let Some(role) = self.roles.get_mut(&id) {
+                    role.grants.remove(&Grant { pattern, resource });
+                }
             }
             RoleEvent::Changed { patterns, .. } => {
                 if let Some(role) = self.roles.get_mut(&id) {
@@ -232,6 +265,26 @@ impl Firm {
             RoleEvent::Withdrawn {} => {
                 self.roles.remove(&id);
             }
+        }
+    }
+
+    fn team(&mut self, id: Uuid, event: TeamEvent) {
+        let team = self.teams.entry(id).or_default();
+        match event {
+            TeamEvent::MemberAdded { user_id } => {
+                team.members.insert(user_id);
+            }
+            TeamEvent::MemberRemoved { user_id } => {
+                team.members.remove(&user_id);
+            }
+            TeamEvent::Granted { pattern, resource } => team.grants.insert(Grant { pattern, resource }),
+            TeamEvent::GrantRevoked { pattern, resource } => {
+                team.grants.remove(&Grant { pattern, resource });
+            }
+            TeamEvent::Disbanded {} => {
+                self.teams.remove(&id);
+            }
+            TeamEvent::Created { .. } | TeamEvent::Renamed { .. } => {}
         }
     }
 
@@ -270,22 +323,29 @@ impl Firm {
 
     /// Computes what everybody may do, so that a request only looks it up.
     fn settle(&mut self) {
-        let (owners, roles) = (&self.owners, &self.roles);
+        let (owners, roles, teams) = (&self.owners, &self.roles, &self.teams);
         for (id, user) in &mut self.users {
             // An owner may do everything, whatever another role denies.
             let permissions = match owners.contains(id) {
                 true => Permissions::of(&[Role::Owner]),
-                false => Permissions::patterns(granted(&user.roles, roles)),
+                false => {
+                    let teams = teams.values().filter(|team| team.members.contains(id)).map(|team| &team.grants);
+                    let grants = teams.chain([&user.grants]).chain(granting(&user.roles, roles)).flat_map(Grants::iter);
+                    let patterns = granted(&user.roles, roles).into_iter().chain(OF_EVERY_USER);
+                    Permissions::patterns(patterns).granted(grants)
+                }
             };
             user.permissions = Arc::new(permissions);
         }
         for account in self.accounts.values_mut() {
-            account.permissions = Arc::new(Permissions::patterns(granted(&account.roles, roles)));
+            let grants = granting(&account.roles, roles).flat_map(Grants::iter);
+            account.permissions = Arc::new(Permissions::patterns(granted(&account.roles, roles)).granted(grants));
         }
         for key in self.keys.values_mut() {
             let held = match key.principal {
                 Principal::User { id } => self.users.get(&id).map(|user| &user.permissions),
                 Principal::ServiceAccount { id } => self.accounts.get(&id).map(|account| &account.permissions),
+                Principal::PortalUser { .. } => None,
             };
             // A key of somebody who is not there opens nothing.
             let held = held.cloned().unwrap_or_default();
@@ -297,7 +357,7 @@ impl Firm {
     }
 }
 
-fn read<E: Event>(event: &Stored) -> Result<E, UnreadableEvent> {
+pub(crate) fn read<E: Event>(event: &Stored) -> Result<E, UnreadableEvent> {
     let version = u32::try_from(event.event_version).unwrap_or(u32::MAX);
     read_event(&event.event_type, version, &event.payload)
 }
@@ -315,5 +375,13 @@ fn granted<'r>(names: &'r BTreeSet<Slug>, custom: &'r HashMap<Uuid, CustomRole>)
     names.iter().flat_map(patterns).collect()
 }
 
+/// The rights for single resources that roles of the firm's own give.
+fn granting<'r>(
+    names: &'r BTreeSet<Slug>,
+    custom: &'r HashMap<Uuid, CustomRole>,
+) -> impl Iterator<Item = &'r Grants> + use<'r> {
+    custom.values().filter(|role| names.contains(&role.name)).map(|role| &role.grants)
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,6 +6,7 @@
 
 mod directory;
 mod firm;
+mod portal;
 
 pub use directory::LogDirectory;
 pub use firm::Firm;

@@ -4,7 +4,7 @@ use ::web::{Problem, code};
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, LOCATION};
 use event_store::{CommandInfo, ExecuteError, Executed};
-use kernel::FieldError;
+use kernel::{FieldError, Reach};
 
 /// 201 with `Location` for a creation, else 200. A secret that was made for the command is shown now or never: whoever
 /// repeats it learns that it was done, and can ask for another.
@@ -28,8 +28,8 @@ pub fn done(info: &CommandInfo, executed: &Executed, secret: Option<&str>) -> Ht
     response.content_type(ContentType::json()).body(body)
 }
 
-/// The problem that stands for an error.
-pub fn problem(info: &CommandInfo, error: ExecuteError) -> Problem {
+/// The problem that stands for an error, for a caller whose permission reaches so far.
+pub fn problem(info: &CommandInfo, error: ExecuteError, reach: &Reach) -> Problem {
     let name = info.entry.name;
     match error {
         ExecuteError::Invalid(error) => Problem::new(&code::INVALID_INPUT, error.to_string()).field(error),
@@ -47,7 +47,9 @@ pub fn problem(info: &CommandInfo, error: ExecuteError) -> Problem {
         ExecuteError::Claimed { scope, holder } => {
             let what = scope.rsplit('.').next().unwrap_or_default();
             let detail = format!("another record of the firm holds this {what}");
-            Problem::new(&code::TAKEN, detail).coded(format!("{scope}.taken")).with("holder", holder.to_string())
+            let problem = Problem::new(&code::TAKEN, detail).coded(format!("{scope}.taken"));
+            // Which record it is, is only for whoever may see all of them.
+            if *reach == Reach::Everything { problem.with("holder", holder.to_string()) } else { problem }
         }
         ExecuteError::VersionMismatch { expected, actual } => {
             let detail = format!("expected version {expected}, the record has {actual}");

@@ -92,7 +92,8 @@ async fn command(
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no command at {}", request.path()));
     let (info, id, template) = api.route(request.match_info().query("path")).ok_or_else(unknown)?;
     RequestInfo::set_route(&request, template);
-    caller.require(info.entry.name)?;
+    // Whether it reaches this very record, the store says, which knows what the record belongs to.
+    let reach = caller.reach(info.entry.name)?;
     // An id that is none cannot belong to anything.
     let id = match id {
         Some(id) => Some(id.parse::<Uuid>().map_err(|_| unknown())?),
@@ -135,7 +136,7 @@ async fn command(
     let done = tokio::spawn(tracing::Instrument::instrument(work, span)).await;
     match done {
         Ok(Ok(executed)) => Ok(respond::done(&info, &executed, shown.as_deref())),
-        Ok(Err(error)) => Err(respond::problem(&info, error)),
+        Ok(Err(error)) => Err(respond::problem(&info, error, &reach)),
         Err(panic) => {
             tracing::error!(error = %panic, command = info.entry.name, "a command panicked");
             Err(Problem::new(&code::FAULT, "the command failed on our side"))

@@ -1,9 +1,12 @@
 //! The pages of a login: to the provider, back from it, who I am, and out.
 
+use crate::portal;
 use crate::provider::{Begun, Provider};
 use crate::user::{self, Refused};
+use ::portal::PortalSession;
+use ::portal::portal_session::PortalSessionCommand;
 use ::web::session;
-use ::web::{Caller, Problem, Session, Sessions, code, openapi as web_openapi};
+use ::web::{BodyLimits, Caller, Problem, Session, Sessions, code, openapi as web_openapi};
 use actix_web::cookie::Cookie;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, USER_AGENT};
 use actix_web::web::{self, Data, Query, ServiceConfig};
@@ -11,13 +14,19 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use event_store::CommandBus;
 use identity::session::SessionCommand;
-use kernel::{Principal, SecretHash, SessionId, TenantId};
+use kernel::{Name, Principal, SecretHash, SessionId, TenantId};
 use metrics::counter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sqlx::PgPool;
 use std::time::Duration;
+use url::Url;
 use uuid::Uuid;
 
+/// Bytes of what is asked for in a body here.
+const BODY_BYTES_MAX: usize = 4_096;
+/// How long it may take to arrive.
+const BODY_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long somebody may take at the provider.
 const AWAY: Duration = Duration::from_secs(600);
 /// Ties a login to the browser that began it.
@@ -25,24 +34,44 @@ const LOGIN_COOKIE: &str = "__Host-ubos_login";
 
 /// Everything a login needs.
 pub struct Login {
-    bus: CommandBus,
-    sessions: Sessions,
+    pub(crate) bus: CommandBus,
+    pub(crate) pool: PgPool,
+    pub(crate) sessions: Sessions,
+    pub(crate) limits: BodyLimits,
     providers: Vec<Provider>,
     public_url: String,
     app_url: String,
+    pub(crate) portal_url: String,
+}
+
+/// Where things are, each without a slash at the end.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// Where browsers find this service.
+    pub public_url: String,
+    /// Where users go when they are in.
+    pub app_url: String,
+    /// Where portal users go when they are in.
+    pub portal_url: String,
 }
 
 impl Login {
-    /// Lets people in through `providers`. `public_url` is where browsers find this service, `app_url` where they go when
-    /// they are in.
+    /// Lets people in through `providers`, and portal users by links. `pool` connects as `ubos_command`.
     pub fn new(
         bus: CommandBus,
+        pool: PgPool,
         sessions: Sessions,
         providers: Vec<Provider>,
-        public_url: String,
-        app_url: String,
+        addresses: Addresses,
     ) -> Self {
-        Self { bus, sessions, providers, public_url, app_url }
+        let Addresses { public_url, app_url, portal_url } = addresses;
+        let limits = BodyLimits { bytes_max: BODY_BYTES_MAX, time_max: BODY_TIME_MAX };
+        Self { bus, pool, sessions, limits, providers, public_url, app_url, portal_url }
+    }
+
+    /// The portal's origin, for a browser that asks where a form may lead.
+    pub(crate) fn portal_origin(&self) -> String {
+        Url::parse(&self.portal_url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
     }
 
     fn provider(&self, name: &str) -> Result<&Provider, Problem> {
@@ -77,6 +106,16 @@ pub fn configure(config: &mut ServiceConfig, login: Data<Login>) {
     config.route("/v1/login/callback", web::get().to(callback));
     config.route("/v1/login/session", web::get().to(current));
     config.route("/v1/login/logout", web::post().to(logout));
+    config.route("/v1/login/portal/link", web::post().to(portal::ask));
+    config.service(
+        web::resource("/v1/login/portal")
+            .app_data(web::FormConfig::default().limit(BODY_BYTES_MAX).error_handler(|error, _| {
+                Problem::new(&code::INVALID_INPUT, format!("expected the page's form: {error}")).into()
+            }))
+            .route(web::get().to(portal::open))
+            .route(web::head().to(portal::open))
+            .route(web::post().to(portal::press)),
+    );
 }
 
 #[derive(Debug, Deserialize)]
@@ -148,12 +187,9 @@ async fn callback(login: Data<Login>, request: HttpRequest) -> Result<HttpRespon
     let store = login.bus.store();
     let user = user::find(store, away.tenant, &person).await.map_err(|why| not_in(away.tenant, &why))?;
 
-    // Whatever session the browser had before is over, so that nobody can have planted it.
-    if let Some(old) = session::shown(&request) {
-        login.sessions.forget(&old).await.map_err(|error| unavailable(&error))?;
-    }
-    let id = SessionId(Uuid::now_v7());
-    let absolute = login.sessions.settings().absolute;
+    let mut cookies = login.sessions.forget_all(&request).await.map_err(|error| unavailable(&error))?;
+    let (id, principal) = (SessionId(Uuid::now_v7()), Principal::User { id: user });
+    let absolute = login.sessions.absolute(principal);
     let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
     let started = SessionCommand::Start {
         user_id: user,
@@ -164,35 +200,58 @@ async fn callback(login: Data<Login>, request: HttpRequest) -> Result<HttpRespon
     let asked = user::request(away.tenant);
     let done = store.execute::<identity::Session>(Some(id.0), started, &asked).await;
     done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;
-    let cookie = login.sessions.start(id, away.tenant, user).await.map_err(|error| unavailable(&error))?;
+    let kept = login.sessions.start(id, away.tenant, principal).await;
+    let (cookie, too_many) = kept.map_err(|error| unavailable(&error))?;
+    for old in too_many {
+        let end = SessionCommand::End { reason: user::too_many() };
+        let done = store.execute::<identity::Session>(Some(old.0), end, &asked).await;
+        done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;
+    }
     counter!("logins_total", "outcome" => "in").increment(1);
     tracing::info!(tenant = %away.tenant, %user, session = %id, "logged in");
-    Ok(HttpResponse::SeeOther()
+    cookies.push(session::private_cookie(LOGIN_COOKIE, String::new(), Some(Duration::ZERO)));
+    // Last, because a browser takes the last word about a cookie.
+    cookies.push(cookie);
+    let mut response = HttpResponse::SeeOther();
+    response
         .insert_header((LOCATION, format!("{}{}", login.app_url, away.redirect_to)))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((REFERRER_POLICY, "no-referrer"))
-        .cookie(cookie)
-        .cookie(session::private_cookie(LOGIN_COOKIE, String::new(), Some(Duration::ZERO)))
-        .finish())
+        .insert_header((REFERRER_POLICY, "no-referrer"));
+    cookies.into_iter().for_each(|cookie| {
+        response.cookie(cookie);
+    });
+    Ok(response.finish())
 }
 
 /// Who the browser's session speaks for, and what its pages show when they ask for a change.
 async fn current(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let found = request.extensions().get::<Session>().cloned().ok_or_else(none)?;
-    let Principal::User { id: user } = caller.principal else { return Err(none()) };
     let ends_at = DateTime::from_timestamp(found.ends_at, 0);
-    let body = json!({ "id": found.id, "tenant_id": caller.tenant, "user_id": user, "ends_at": ends_at,
-                       "csrf_token": found.csrf_token });
+    let mut body = json!({ "id": found.id, "tenant_id": caller.tenant, "ends_at": ends_at,
+                           "csrf_token": found.csrf_token });
+    match caller.principal {
+        Principal::User { id } => body["user_id"] = json!(id),
+        Principal::PortalUser { id } => body["portal_user_id"] = json!(id),
+        Principal::ServiceAccount { .. } => return Err(none()),
+    }
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
 }
 
 async fn logout(login: Data<Login>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let shown = session::shown(&request).ok_or_else(none)?;
     let found = request.extensions().get::<Session>().cloned().ok_or_else(none)?;
-    let end = SessionCommand::End { reason: "logged out".parse().map_err(|_| none())? };
+    let reason: Name = "logged out".parse().map_err(|_| none())?;
     // Whoever is in may go, whatever else they may do, so no permission is asked for.
     let asked = event_store::Request::new(caller.tenant, caller.actor());
-    let done = login.bus.store().execute::<identity::Session>(Some(found.id.0), end, &asked).await;
+    let (store, id) = (login.bus.store(), Some(found.id.0));
+    let done = match caller.principal {
+        Principal::PortalUser { .. } => {
+            store.execute::<PortalSession>(id, PortalSessionCommand::End { reason }, &asked).await
+        }
+        Principal::User { .. } | Principal::ServiceAccount { .. } => {
+            store.execute::<identity::Session>(id, SessionCommand::End { reason }, &asked).await
+        }
+    };
     done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;
     let cookie: Cookie<'static> = login.sessions.forget(&shown).await.map_err(|error| unavailable(&error))?;
     Ok(HttpResponse::NoContent().cookie(cookie).finish())
@@ -235,12 +294,14 @@ pub fn openapi() -> Map<String, Value> {
         operation("login.session", "Whom the browser's session speaks for.", json!([]), "200", "The session.");
     let csrf = web_openapi::header(session::CSRF_HEADER, true, "the session's csrf_token", json!({ "type": "string" }));
     let logout = operation("login.logout", "Ends the browser's session.", json!([csrf]), "204", "It is over.");
-    Map::from_iter([
+    let mut paths = Map::from_iter([
         ("/v1/login/start".to_owned(), json!({ "get": start })),
         ("/v1/login/callback".to_owned(), json!({ "get": callback })),
         ("/v1/login/session".to_owned(), json!({ "get": current })),
         ("/v1/login/logout".to_owned(), json!({ "post": logout })),
-    ])
+    ]);
+    paths.extend(portal::openapi());
+    paths
 }
 
 /// A path of the app itself, and never another site's address.
@@ -287,7 +348,7 @@ fn unreachable(error: &anyhow::Error) -> Problem {
     Problem::new(&code::UNAVAILABLE, "the provider cannot be reached; repeat in a moment")
 }
 
-fn unavailable(error: &anyhow::Error) -> Problem {
+pub(crate) fn unavailable(error: &anyhow::Error) -> Problem {
     tracing::error!(error = format!("{error:#}"), "a login cannot be kept");
     Problem::new(&code::UNAVAILABLE, "logins are not possible at the moment; repeat in a moment")
 }

@@ -4,7 +4,7 @@ use crate::provider::Person;
 use event_store::{ExecuteError, Request, Store};
 use identity::User;
 use identity::user::UserCommand;
-use kernel::{Actor, Claim, TenantId, UserId};
+use kernel::{Actor, Claim, Name, TenantId, UserId};
 
 /// Why somebody is not let in. They are told the same, whichever it is.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,11 @@ async fn command(store: &Store, tenant: TenantId, id: uuid::Uuid, command: UserC
         }
         Err(error) => Err(Refused::Unavailable(error)),
     }
+}
+
+/// Why a session is ended when its person has started one more than there may be.
+pub fn too_many() -> Name {
+    "too many sessions".parse().unwrap_or_else(|_| unreachable!("it is a name"))
 }
 
 /// The login acts for whoever has shown who they are.

@@ -12,7 +12,7 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::{self, Data};
 use event_store::{CommandBus, Request, Store, StoreOptions};
 use kernel::{Actor, TenantId};
-use login::{Login, Provider, ProviderSettings};
+use login::{Addresses, Login, Provider, ProviderSettings};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use url::Url;
 use uuid::Uuid;
 
 const APP: &str = "https://app.example.com";
+const SESSIONS_MAX: usize = 3;
 const CALLBACK: &str = "http://127.0.0.1:9/v1/login/callback";
 
 /// A firm that Ada is invited to, and a service that she can log in to.
@@ -30,7 +31,7 @@ struct World {
     ada: Uuid,
     verifier: Data<Verifier>,
     login: Data<Login>,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl World {
@@ -51,8 +52,14 @@ impl World {
             leeway_seconds: 5,
         };
         let directory = Arc::new(LogDirectory::start(database.query().await));
-        let settings_of_sessions =
-            SessionSettings { idle: Duration::from_secs(600), absolute, origins: vec![APP.to_owned()] };
+        let settings_of_sessions = SessionSettings {
+            idle: Duration::from_secs(600),
+            absolute,
+            portal_idle: Duration::from_secs(600),
+            portal_absolute: absolute,
+            per_person_max: SESSIONS_MAX,
+            origins: vec![APP.to_owned()],
+        };
         let sessions = Sessions::connect(&redis_url(), settings_of_sessions).await.unwrap();
         let (client_id, client_secret) = registered().await;
         let provider = Provider::new(ProviderSettings {
@@ -62,14 +69,16 @@ impl World {
             client_secret: client_secret.into(),
         });
         let here = CALLBACK.strip_suffix("/v1/login/callback").unwrap().to_owned();
-        let login = Login::new(bus.clone(), sessions, vec![provider.unwrap()], here, APP.to_owned());
+        let addresses = Addresses { public_url: here, app_url: APP.to_owned(), portal_url: APP.to_owned() };
+        let pool = database.command().await;
+        let login = Login::new(bus.clone(), pool, sessions, vec![provider.unwrap()], addresses);
         let world = Self {
             bus,
             tenant: Uuid::now_v7(),
             ada: Uuid::now_v7(),
             verifier: Data::new(Verifier::start(settings, directory).await.unwrap()),
             login: Data::new(login),
-            _database: database,
+            database,
         };
         world.command("identity.user.invite", world.ada, &invitation("ada@example.com")).await;
         let register = json!({ "name": "Engines", "owner_id": world.ada });
@@ -251,6 +260,36 @@ async fn a_session_is_out_when_it_is_ended_or_its_person_is() {
     until_out(&cookies[1]).await;
     let (response, ..) = log_in!(service, world, "eve@example.com");
     assert_eq!(response.status(), 403, "and no new one");
+}
+
+#[actix_web::test]
+async fn s_06_one_session_too_many_ends_the_oldest() {
+    let world = World::new().await;
+    let service = service!(world);
+    let mut cookies = vec![];
+    for _ in 0..=SESSIONS_MAX {
+        cookies.push(set(&log_in!(service, world, "ada@example.com").0, SESSION_COOKIE).unwrap());
+    }
+    let status = async |cookie: &Cookie<'static>| {
+        ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie.clone())).status().as_u16()
+    };
+    let mut left = vec![];
+    for cookie in &cookies {
+        left.push(status(cookie).await);
+    }
+    assert_eq!(left, [401, 200, 200, 200]);
+    // Whoever has logged out makes room, so that nobody else has to go.
+    let current = ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookies[3].clone()));
+    let current: Value = serde_json::from_slice(&read_body(current).await).unwrap();
+    let out = TestRequest::post().uri("/v1/login/logout").cookie(cookies[3].clone()).insert_header((ORIGIN, APP));
+    let token = current["csrf_token"].as_str().unwrap();
+    assert_eq!(ask!(service, out.insert_header((CSRF_HEADER, token))).status(), 204);
+    log_in!(service, world, "ada@example.com");
+    assert_eq!((status(&cookies[1]).await, status(&cookies[2]).await), (200, 200));
+    // The log says so too, whatever becomes of Redis.
+    let ended = "select count(*) from eventstore.events where event_type = 'session.ended' and payload ->> 'reason' = 'too many sessions'";
+    let count: i64 = sqlx::query_scalar(ended).fetch_one(&world.database.superuser().await).await.unwrap();
+    assert_eq!(count, 1);
 }
 
 #[actix_web::test]

@@ -1,12 +1,18 @@
 //! What letters say.
 
+use crate::portal::{LINK_MINUTES, Person};
 use crate::queue::{Due, Queue};
 use anyhow::{Context, Result, bail};
 use catalogue::AnyEvent;
+use chrono::{DateTime, Utc};
 use identity_events::UserEvent;
+use kernel::PortalUserId;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
+use portal_events::PortalUserEvent;
 use url::Url;
+use uuid::Uuid;
+use web::portal_link::PortalLink;
 
 /// Where the links of letters lead.
 #[derive(Debug, Clone)]
@@ -17,6 +23,8 @@ pub struct Links {
     pub provider: Option<String>,
     /// Where the app is.
     pub app_url: String,
+    /// Where the portal is.
+    pub portal_url: String,
 }
 
 /// Writes the letter that an event asks for.
@@ -24,10 +32,16 @@ pub async fn write(queue: &Queue, due: &Due, from: &Mailbox, links: &Links) -> R
     let event = queue.event(due.position).await?;
     let (tenant, event_id) = (event.tenant_id, event.event_id);
     let event = catalogue::decode(event)?;
-    let AnyEvent::User(UserEvent::Invited { email, name, expires_at, .. }) = &event.payload else {
-        bail!("{} asks for no letter", event.event_type)
-    };
     let firm = queue.firm(tenant).await?.unwrap_or_else(|| "A firm".to_owned());
+    let (email, name, expires_at) = match &event.payload {
+        AnyEvent::User(UserEvent::Invited { email, name, expires_at, .. }) => (email, name, expires_at),
+        AnyEvent::PortalUser(PortalUserEvent::Invited { expires_at, .. }) => {
+            let person =
+                queue.portal_user(tenant, PortalUserId(event.aggregate_id)).await?.context("whom it is for")?;
+            return invitation_to_the_portal(&person, *expires_at, &firm, from, links, event_id);
+        }
+        _ => bail!("{} asks for no letter", event.event_type),
+    };
     let (email, name) = (email.expose().as_str(), name.expose().as_str());
     let link = match &links.provider {
         Some(provider) => {
@@ -41,13 +55,47 @@ pub async fn write(queue: &Queue, due: &Due, from: &Mailbox, links: &Links) -> R
          The invitation is open until {}. If you do not know {firm}, do nothing: without you logging in nothing happens.\n",
         expires_at.format("%-d %B %Y, %H:%M UTC"),
     );
-    let letter = Message::builder()
+    // The same id for every try, so that a mailbox recognises a repeat.
+    letter(from, (email, name), format!("{firm} invites you"), event_id, text)
+}
+
+fn invitation_to_the_portal(
+    person: &Person,
+    expires_at: DateTime<Utc>,
+    firm: &str,
+    from: &Mailbox,
+    links: &Links,
+    event_id: Uuid,
+) -> Result<Message> {
+    let (email, name) = (person.email.expose().as_str(), person.name.expose().as_str());
+    let text = format!(
+        "Hello {name},\n\n{firm} invites you to their client portal:\n\n  {}\n\nGive your address there, {email}, and you get a \
+         letter with a link that lets you in. The invitation is open until {}.\n",
+        links.portal_url,
+        expires_at.format("%-d %B %Y, %H:%M UTC"),
+    );
+    letter(from, (email, name), format!("{firm} invites you to their client portal"), event_id, text)
+}
+
+/// Writes the letter that lets somebody in to the portal. Every link is a letter of its own.
+pub fn way_in(person: &Person, firm: &str, link: &PortalLink, from: &Mailbox, links: &Links) -> Result<Message> {
+    let (email, name) = (person.email.expose().as_str(), person.name.expose().as_str());
+    let url = Url::parse_with_params(&format!("{}/v1/login/portal", links.public_url), [("link", link.text())])?;
+    let text = format!(
+        "Hello {name},\n\nthis link lets you in to the client portal of {firm}, once, for the next {LINK_MINUTES} minutes:\n\n  {url}\n\n\
+         If you have not asked for it, do nothing: without you opening it nothing happens.\n"
+    );
+    letter(from, (email, name), format!("Your link to the client portal of {firm}"), Uuid::now_v7(), text)
+}
+
+fn letter(from: &Mailbox, to: (&str, &str), subject: String, id: Uuid, text: String) -> Result<Message> {
+    let (email, name) = to;
+    let message = Message::builder()
         .from(from.clone())
         .to(Mailbox::new(Some(name.to_owned()), email.parse().context("the address")?))
-        .subject(format!("{firm} invites you"))
-        // The same for every try, so that a mailbox recognises a repeat.
-        .message_id(Some(format!("<{event_id}@{}>", from.email.domain())))
+        .subject(subject)
+        .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         .header(ContentType::TEXT_PLAIN)
         .body(text)?;
-    Ok(letter)
+    Ok(message)
 }

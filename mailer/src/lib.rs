@@ -5,6 +5,7 @@
 //! cannot take now is tried again for two days.
 
 mod letter;
+mod portal;
 mod queue;
 
 pub use letter::Links;
@@ -19,6 +20,7 @@ use queue::Queue;
 use sqlx::PgPool;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use web::portal_link::PortalLink;
 
 /// How often the log and the letters are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -86,9 +88,45 @@ impl Mailer {
                 }
             }
         }
+        self.send_ways_in().await?;
         let (waiting, failed) = self.queue.counts().await?;
         gauge!("mail_letters", "state" => "due").set(waiting as f64);
         gauge!("mail_letters", "state" => "failed").set(failed as f64);
+        Ok(())
+    }
+}
+
+impl Mailer {
+    /// Makes and sends the links that portal users asked for. Each is made when its letter is written, so that it stands
+    /// nowhere else; a letter that is tried again has another one.
+    async fn send_ways_in(&self) -> Result<()> {
+        self.queue.take_in_addresses().await?;
+        while let Some(asked) = self.queue.take_request().await? {
+            let mut put_off = false;
+            for person in self.queue.portal_users_at(&asked).await? {
+                let link = PortalLink::make(person.tenant, person.id);
+                let firm = self.queue.firm(person.tenant).await?.unwrap_or_else(|| "a firm".to_owned());
+                let letter = match letter::way_in(&person, &firm, &link, &self.from, &self.links) {
+                    Ok(letter) => letter,
+                    Err(error) => {
+                        tracing::error!(tenant = %person.tenant, portal_user = %person.id, error = format!("{error:#}"), "a link cannot be written");
+                        continue;
+                    }
+                };
+                self.queue.keep_link(&link).await?;
+                let outcome = match self.smtp.send(letter).await {
+                    Ok(_) => "sent",
+                    Err(error) if is_final(&error) => "refused",
+                    Err(error) => {
+                        tracing::warn!(portal_user = %person.id, error = %error, "a link cannot be sent now");
+                        put_off = true;
+                        "put_off"
+                    }
+                };
+                counter!("mail_portal_links_total", "outcome" => outcome).increment(1);
+            }
+            self.queue.request_done(&asked, put_off).await?;
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ const LEASE_SECONDS: i32 = 60;
 /// Tries of one letter; the last come two hours apart.
 const ATTEMPTS_MAX: i32 = 30;
 /// Events that ask for a letter.
-const ASKING: [&str; 1] = ["user.invited"];
+const ASKING: [&str; 2] = ["user.invited", "portal_user.invited"];
 
 /// A letter that this mailer has taken.
 #[derive(Debug, sqlx::FromRow)]
@@ -37,8 +37,8 @@ pub struct Failed {
 
 /// The letters.
 pub struct Queue {
-    pool: PgPool,
-    log: Log,
+    pub(crate) pool: PgPool,
+    pub(crate) log: Log,
 }
 
 impl Queue {
@@ -55,7 +55,7 @@ impl Queue {
         if upto > after {
             let sql = "insert into mail.letters (tenant_id, position)
                        select e.tenant_id, e.position from eventstore.events e
-                       where e.domain = 'identity' and e.event_type = any ($3) and e.position > $1 and e.position <= $2";
+                       where e.domain in ('identity', 'portal') and e.event_type = any ($3) and e.position > $1 and e.position <= $2";
             sqlx::query(sql).bind(after).bind(upto).bind(ASKING.as_slice()).execute(&mut *tx).await?;
             sqlx::query("update mail.intake set position = $1").bind(upto).execute(&mut *tx).await?;
         }

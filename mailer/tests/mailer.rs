@@ -8,73 +8,14 @@ use identity::{Tenant, User};
 use kernel::{Actor, TenantId, UserId};
 use mailer::{Links, Mailer, failed, retry};
 use sqlx::PgPool;
-use std::sync::{Arc, Mutex};
-use testing::TestDatabase;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use testing::{SmtpSink, TestDatabase};
 use uuid::Uuid;
-
-/// Takes letters as RFC 5321 has it, or answers DATA as it was told to.
-struct Sink {
-    port: u16,
-    letters: Arc<Mutex<Vec<String>>>,
-    answer: Arc<Mutex<&'static str>>,
-}
-
-impl Sink {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let sink = Self { port, letters: Arc::default(), answer: Arc::new(Mutex::new("250 taken")) };
-        let (letters, answer) = (sink.letters.clone(), sink.answer.clone());
-        tokio::spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(converse(connection, letters.clone(), answer.clone()));
-            }
-        });
-        sink
-    }
-
-    fn url(&self) -> String {
-        format!("smtp://127.0.0.1:{}", self.port)
-    }
-
-    fn letters(&self) -> Vec<String> {
-        self.letters.lock().unwrap().clone()
-    }
-}
-
-async fn converse(connection: TcpStream, letters: Arc<Mutex<Vec<String>>>, answer: Arc<Mutex<&'static str>>) {
-    let (reader, mut writer) = connection.into_split();
-    let mut lines = BufReader::new(reader).lines();
-    writer.write_all(b"220 sink\r\n").await.unwrap();
-    while let Ok(Some(line)) = lines.next_line().await {
-        let reply = match line.split(' ').next().unwrap_or_default() {
-            "DATA" => {
-                writer.write_all(b"354 go on\r\n").await.unwrap();
-                let mut letter = String::new();
-                while let Some(line) = lines.next_line().await.unwrap().filter(|line| line != ".") {
-                    letter.push_str(&line);
-                    letter.push('\n');
-                }
-                let answer = *answer.lock().unwrap();
-                if answer.starts_with('2') {
-                    letters.lock().unwrap().push(letter);
-                }
-                answer
-            }
-            "QUIT" => "221 bye",
-            _ => "250 ok",
-        };
-        writer.write_all(format!("{reply}\r\n").as_bytes()).await.unwrap();
-    }
-}
 
 struct World {
     store: Store,
     tenant: TenantId,
     worker: PgPool,
-    sink: Sink,
+    sink: SmtpSink,
     _database: TestDatabase,
 }
 
@@ -82,7 +23,7 @@ impl World {
     async fn new() -> Self {
         let database = TestDatabase::create().await;
         let store = Store::start(database.command().await, StoreOptions::default());
-        let (worker, sink) = (database.worker().await, Sink::start().await);
+        let (worker, sink) = (database.worker().await, SmtpSink::start().await);
         let world = Self { store, tenant: TenantId(Uuid::now_v7()), worker, sink, _database: database };
         let register =
             TenantCommand::Register { name: "Analytical Engines".parse().unwrap(), owner_id: UserId::default() };
@@ -99,6 +40,7 @@ impl World {
             public_url: "https://ubos.example".to_owned(),
             provider: Some("certified".to_owned()),
             app_url: "https://app.example".to_owned(),
+            portal_url: "https://portal.example".to_owned(),
         };
         Mailer::new(self.worker.clone(), &self.sink.url(), "UBOS <no-reply@ubos.example>", links).unwrap()
     }
@@ -148,10 +90,10 @@ async fn whoever_is_invited_gets_one_letter_with_the_way_in() {
 async fn a_letter_that_cannot_be_sent_now_is_sent_later() {
     let world = World::new().await;
     world.invite("ada@example.com", "Ada").await;
-    *world.sink.answer.lock().unwrap() = "451 not now";
+    world.sink.answer("451 not now");
     world.mailer().round().await.unwrap();
     assert!(failed(&world.worker).await.unwrap().is_empty(), "it is not given up");
-    *world.sink.answer.lock().unwrap() = "250 taken";
+    world.sink.answer("250 taken");
     world.mailer().round().await.unwrap();
     assert_eq!(world.sink.letters().len(), 0, "not at once");
     world.make_due().await;
@@ -165,14 +107,14 @@ async fn a_letter_that_cannot_be_sent_now_is_sent_later() {
 async fn a_letter_that_is_refused_is_for_an_operator() {
     let world = World::new().await;
     world.invite("nobody@example.com", "Nobody").await;
-    *world.sink.answer.lock().unwrap() = "550 no such mailbox";
+    world.sink.answer("550 no such mailbox");
     world.mailer().round().await.unwrap();
     world.make_due().await;
     world.mailer().round().await.unwrap();
     let aside = failed(&world.worker).await.unwrap();
     assert_eq!((aside.len(), aside[0].attempts), (1, 1), "{aside:?}");
     assert!(aside[0].error.contains("no such mailbox"), "{aside:?}");
-    *world.sink.answer.lock().unwrap() = "250 taken";
+    world.sink.answer("250 taken");
     assert_eq!(retry(&world.worker, None).await.unwrap(), 1);
     world.mailer().round().await.unwrap();
     assert_eq!(world.sink.letters().len(), 1);
@@ -182,7 +124,12 @@ async fn a_letter_that_is_refused_is_for_an_operator() {
 async fn nothing_is_lost_while_no_server_answers() {
     let world = World::new().await;
     world.invite("ada@example.com", "Ada").await;
-    let links = Links { public_url: String::new(), provider: None, app_url: "https://app.example".to_owned() };
+    let links = Links {
+        public_url: String::new(),
+        provider: None,
+        app_url: "https://app.example".to_owned(),
+        portal_url: "https://portal.example".to_owned(),
+    };
     let nowhere = Mailer::new(world.worker.clone(), "smtp://127.0.0.1:9", "no-reply@ubos.example", links).unwrap();
     nowhere.round().await.unwrap();
     world.make_due().await;

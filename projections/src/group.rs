@@ -67,7 +67,7 @@ pub fn groups() -> &'static [Group] {
                 .with::<identity::ServiceAccountRow>()
                 .with::<identity::ApiKeyRow>()
                 .with::<identity::SessionRow>(),
-            Group::new("portal", 1).with::<portal::PortalUserRow>(),
+            Group::new("portal", 1).with::<portal::PortalUserRow>().with::<portal::PortalSessionRow>(),
             Group::new("projects", 1)
                 .with::<projects::ProjectRow>()
                 .with::<projects::TaskRow>()

@@ -27,6 +27,8 @@ pub trait ReadModel: Serialize + DeserializeOwned + JsonSchema + Clone + Partial
     const FILTER: &'static [&'static str];
     /// Columns that lists can be sorted by; none of them may be null.
     const SORT: &'static [&'static str];
+    /// How a row says what it belongs to. Without any only whoever may read everything reads it.
+    const TIES: &'static [Tie] = &[];
     /// Rows are written once and never read back: a rebuild need not keep them in memory.
     const APPEND_ONLY: bool = false;
 
@@ -40,6 +42,42 @@ pub trait ReadModel: Serialize + DeserializeOwned + JsonSchema + Clone + Partial
 
     /// Notes which event touched the row last.
     fn stamp(&mut self, event: &Event);
+}
+
+/// How a row says what it belongs to, for readers whose rights are for single resources or for what is their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// The column holds the client's id.
+    Client(&'static str),
+    /// The column is a list of objects; each `client_id` in it is a client's.
+    Clients(&'static str),
+    /// The column holds the project's id.
+    Project(&'static str),
+    /// The column holds the id of a row of this table of the same group, whose `client_id` is the client's.
+    ClientOf {
+        /// The column.
+        column: &'static str,
+        /// The table: `projects.projects`.
+        table: &'static str,
+    },
+    /// The column holds the id of the user whose own it is.
+    User(&'static str),
+    /// The column holds the id of the portal user whose own it is.
+    PortalUser(&'static str),
+}
+
+impl Tie {
+    /// The column of the row that it is about.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Client(column)
+            | Self::Clients(column)
+            | Self::Project(column)
+            | Self::ClientOf { column, .. }
+            | Self::User(column)
+            | Self::PortalUser(column) => column,
+        }
+    }
 }
 
 /// Implements [`ReadModel::stamp`] for a row with the columns `version` and `updated_at`.

@@ -1,7 +1,7 @@
 //! A read table as the engine sees it: rows in memory, folded by event, written column by column or as COPY text.
 
 use crate::copy;
-use crate::model::{Column, Event, FoldError, ReadModel, columns};
+use crate::model::{Column, Event, FoldError, ReadModel, Tie, columns};
 use kernel::TenantId;
 use schemars::Schema;
 use std::collections::HashMap;
@@ -51,6 +51,8 @@ pub struct Resource {
     pub filter: &'static [&'static str],
     /// Columns to sort by.
     pub sort: &'static [&'static str],
+    /// How a row says what it belongs to.
+    pub ties: &'static [Tie],
 }
 
 /// The table of one row type.
@@ -91,7 +93,7 @@ impl<R: ReadModel> Table for Of<R> {
     }
 
     fn resource(&self) -> Resource {
-        Resource { path: R::PATH, read: R::READ, about: R::ABOUT, filter: R::FILTER, sort: R::SORT }
+        Resource { path: R::PATH, read: R::READ, about: R::ABOUT, filter: R::FILTER, sort: R::SORT, ties: R::TIES }
     }
 
     fn schema(&self) -> Schema {

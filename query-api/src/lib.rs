@@ -6,6 +6,7 @@
 mod cursor;
 mod document;
 mod events;
+mod only;
 mod parameters;
 mod positions;
 mod routes;

@@ -1,6 +1,7 @@
 //! The query string of a list: `limit`, `cursor`, `sort` and whitelisted filters; anything else is refused by name.
 
 use crate::cursor::{self, Binding};
+use crate::only::Rows;
 use crate::row;
 use crate::value::checked;
 use ::web::{Problem, code};
@@ -109,13 +110,15 @@ impl ListQuery {
 
     /// The statement that is read [`as_tenant`], where $2 is the array of arguments. It asks for one row more than the page
     /// holds, which says whether there is another page.
-    pub fn sql(&self, name: &str, columns: &[Column]) -> (String, Vec<String>) {
+    pub fn sql(&self, name: &str, columns: &[Column], rows: &Rows) -> (String, Vec<String>) {
         let mut arguments: Vec<String> = vec![];
-        let mut argument = |value: &str, kind: Kind| {
+        let mut bare = |value: &str| {
             arguments.push(value.to_owned());
-            format!("($2)[{}]::{}", arguments.len(), kind.sql())
+            format!("($2)[{}]", arguments.len())
         };
         let mut conditions = vec!["r.tenant_id = t.tenant::uuid".to_owned()];
+        conditions.extend(rows.sql(&mut bare));
+        let mut argument = |value: &str, kind: Kind| format!("{}::{}", bare(value), kind.sql());
         for (column, operator, kind, value) in &self.filters {
             conditions.push(format!("r.{column} {operator} {}", argument(value, *kind)));
         }

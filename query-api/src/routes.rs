@@ -1,5 +1,6 @@
 //! The two paths that every question goes through: a list, and one record.
 
+use crate::only::Rows;
 use crate::parameters::{ListQuery, as_tenant};
 use crate::positions::Positions;
 use crate::row;
@@ -63,12 +64,12 @@ async fn list(
 ) -> Result<HttpResponse, Problem> {
     RequestInfo::set_route(&request, "/v1/{context}/{collection}");
     let (context, collection) = path.into_inner();
-    let (group, table) = api.table(&context, &collection, &caller, &request).await?;
+    let (group, table, rows) = api.table(&context, &collection, &caller, &request).await?;
     let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
         .map_err(|error| Problem::new(&code::INVALID_PARAMETER, format!("the query string cannot be read: {error}")))?;
     let query = ListQuery::parse(table, caller.tenant, pairs.into_inner())?;
     let _permit = api.admit(&caller).await?;
-    let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()), table.columns());
+    let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()), table.columns(), &rows);
     let rows = sqlx::query(&sql)
         .bind(caller.tenant.0)
         .bind(arguments)
@@ -108,7 +109,7 @@ async fn record(
 ) -> Result<HttpResponse, Problem> {
     RequestInfo::set_route(&request, "/v1/{context}/{collection}/{id}");
     let (context, collection, id) = path.into_inner();
-    let (group, table) = api.table(&context, &collection, &caller, &request).await?;
+    let (group, table, rows) = api.table(&context, &collection, &caller, &request).await?;
     if let Some((name, _)) =
         request.query_string().split('&').find_map(|p| p.split_once('=').or((!p.is_empty()).then_some((p, ""))))
     {
@@ -119,13 +120,23 @@ async fn record(
     let id: Uuid = id.parse().map_err(|_| unknown())?;
     let _permit = api.admit(&caller).await?;
     let columns = table.columns();
+    let mut arguments: Vec<String> = vec![];
+    let only = rows.sql(|ids| {
+        arguments.push(ids.to_owned());
+        format!("($3)[{}]", arguments.len())
+    });
     let sql = as_tenant(&format!(
-        "select {} from {}.{} r where r.tenant_id = t.tenant::uuid and r.id = $2",
+        "select {} from {}.{} r where r.tenant_id = t.tenant::uuid and r.id = $2{}",
         row::selection(columns),
         group.name,
-        table.name()
+        table.name(),
+        only.map_or(String::new(), |only| format!(" and {only}")),
     ));
-    let found = sqlx::query(&sql).bind(caller.tenant.0).bind(id).fetch_optional(&api.pool).await;
+    let mut asked = sqlx::query(&sql).bind(caller.tenant.0).bind(id);
+    if !arguments.is_empty() {
+        asked = asked.bind(arguments);
+    }
+    let found = asked.fetch_optional(&api.pool).await;
     let found = found.map_err(|error| fault(&error))?.ok_or_else(unknown)?;
     let version: i64 = found.try_get("version").map_err(|error| unreadable(&error))?;
     let etag = format!("\"{version}\"");
@@ -152,24 +163,26 @@ impl Api {
         self.admission.admit(caller.tenant).await
     }
 
-    /// The table behind a path, once the caller may read it and it has seen `Min-Position`.
+    /// The table behind a path and which of its rows the caller sees, once it has seen `Min-Position`.
     async fn table(
         &self,
         context: &str,
         collection: &str,
         caller: &Caller,
         request: &HttpRequest,
-    ) -> Result<(&'static Group, &'static dyn Table), Problem> {
+    ) -> Result<(&'static Group, &'static dyn Table, Rows), Problem> {
         let found = self.tables.get(format!("{context}/{collection}").as_str()).copied();
         let (group, table) =
             found.ok_or_else(|| Problem::new(&code::NOT_FOUND, format!("nothing answers GET {}", request.path())))?;
-        caller.require(table.resource().read)?;
+        let resource = table.resource();
+        let rows = Rows::of(resource.ties, &caller.reach(resource.read)?, caller.principal);
+        let rows = rows.ok_or_else(|| caller.denied(resource.read))?;
         if let Some(position) = min_position(request)?
             && let Err(at) = self.positions.reached(group.name, position, self.patience).await
         {
             return Err(self.unknown(position).await.unwrap_or_else(|| behind(group, position, at)));
         }
-        Ok((group, table))
+        Ok((group, table, rows))
     }
 
     /// A position that no event has, although whoever was answered it has seen it committed: the log was restored to an

@@ -1,6 +1,6 @@
 //! Starting, serving and stopping the roles.
 
-use ::login::{Login, Provider, ProviderSettings};
+use ::login::{Addresses, Login, Provider, ProviderSettings};
 use ::web::{
     Admission, AdmissionSettings, BodyLimits, Draining, SessionSettings, Sessions, Verifier, VerifierSettings,
     not_found_handler, observe,
@@ -158,20 +158,21 @@ async fn verifier(settings: &Settings, pool: PgPool) -> Result<Data<Verifier>> {
 
 /// Where sessions are kept, if people log in here.
 async fn sessions(settings: &Settings) -> Result<Option<Sessions>> {
-    let Some(url) = settings.redis.url.as_ref().filter(|_| !settings.login.providers.is_empty()) else {
-        return Ok(None);
-    };
+    let Some(url) = settings.redis.url.as_ref() else { return Ok(None) };
     let login = &settings.login;
     let settings = SessionSettings {
         idle: Duration::from_secs(login.idle_minutes * 60),
         absolute: Duration::from_secs(login.absolute_hours * 3600),
+        portal_idle: Duration::from_secs(login.portal_idle_minutes * 60),
+        portal_absolute: Duration::from_secs(login.portal_absolute_hours * 3600),
+        per_person_max: login.sessions_per_person_max,
         origins: login.origins.clone(),
     };
     Ok(Some(Sessions::connect(url.expose_secret(), settings).await?))
 }
 
 /// The pages of a login, if people log in here.
-async fn login(settings: &Settings, bus: &CommandBus) -> Result<Option<Data<Login>>> {
+async fn login(settings: &Settings, bus: &CommandBus, pool: PgPool) -> Result<Option<Data<Login>>> {
     let Some(sessions) = sessions(settings).await? else { return Ok(None) };
     let login = &settings.login;
     let provider = |p: &runtime::settings::ProviderSettings| {
@@ -183,7 +184,12 @@ async fn login(settings: &Settings, bus: &CommandBus) -> Result<Option<Data<Logi
         })
     };
     let providers = login.providers.iter().map(provider).collect::<Result<Vec<_>>>()?;
-    Ok(Some(Data::new(Login::new(bus.clone(), sessions, providers, login.public_url.clone(), login.app_url.clone()))))
+    let addresses = Addresses {
+        public_url: login.public_url.clone(),
+        app_url: login.app_url.clone(),
+        portal_url: login.portal_url.clone(),
+    };
+    Ok(Some(Data::new(Login::new(bus.clone(), pool, sessions, providers, addresses))))
 }
 
 async fn command_api(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
@@ -195,7 +201,7 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
     let http = &settings.http;
     let limits = BodyLimits { bytes_max: http.max_body_bytes, time_max: Duration::from_millis(http.body_timeout_ms) };
     let admission = admission(settings, "command-api", http.commands_in_flight_max);
-    let login = login(settings, &bus).await?;
+    let login = login(settings, &bus, pool.clone()).await?;
     let api = Data::new(command_api::Api::new(bus, limits, admission));
     let routes = move |config: &mut ServiceConfig| {
         ::web::openapi::serve(config, document);
@@ -344,6 +350,7 @@ async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) ->
         public_url: settings.login.public_url.clone(),
         provider: settings.login.providers.first().map(|provider| provider.name.clone()),
         app_url: settings.login.app_url.clone(),
+        portal_url: settings.login.portal_url.clone(),
     };
     let mailer = Mailer::new(pool.clone(), url.expose_secret(), &settings.mail.from, links)?;
     let stopping = stop.clone();

@@ -9,13 +9,18 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::Data;
 use event_store::{CommandBus, Request, Store, StoreOptions};
 use futures::future::join_all;
-use kernel::{Actor, Permissions, Role, TenantId};
+use kernel::{Actor, OF_EVERY_USER, Permissions, Role, TenantId};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use testing::{Issuer, TestDatabase, key_set};
+use testing::{Issuer, TestDatabase, key_set, redis_url};
 use uuid::Uuid;
-use web::{Admission, AdmissionSettings, BodyLimits, ShownKey, Verifier, VerifierSettings};
+use web::{
+    Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions, ShownKey, Verifier, VerifierSettings, session,
+};
+
+/// Whose pages may ask for changes with a session.
+const PORTAL: &str = "https://portal.example.com";
 
 /// A firm, what signs tokens for its users, and both services.
 struct World {
@@ -26,7 +31,8 @@ struct World {
     verifier: Data<Verifier>,
     commands: Data<command_api::Api>,
     queries: Data<query_api::Api>,
-    _database: TestDatabase,
+    sessions: Sessions,
+    database: TestDatabase,
 }
 
 impl World {
@@ -47,7 +53,16 @@ impl World {
         let bounds = AdmissionSettings { in_flight_max: 8, waiting_max: 64, wait_max: Duration::from_secs(5) };
         let limits = BodyLimits { bytes_max: 1_048_576, time_max: Duration::from_secs(5) };
         let admission = |name| Admission::new(name, bounds.clone());
+        let of_sessions = SessionSettings {
+            idle: Duration::from_secs(600),
+            absolute: Duration::from_secs(600),
+            portal_idle: Duration::from_secs(600),
+            portal_absolute: Duration::from_secs(600),
+            per_person_max: 3,
+            origins: vec![PORTAL.to_owned()],
+        };
         let world = Self {
+            sessions: Sessions::connect(&redis_url(), of_sessions).await.unwrap(),
             tenant: Uuid::now_v7(),
             owner: Uuid::now_v7(),
             verifier: Data::new(Verifier::start(settings, directory).await.unwrap()),
@@ -59,7 +74,7 @@ impl World {
             )),
             bus,
             issuer,
-            _database: database,
+            database,
         };
         world.join(world.owner, &[]).await;
         let register = json!({ "name": "Engines", "owner_id": world.owner });
@@ -69,8 +84,13 @@ impl World {
 
     /// Done by the system.
     async fn command(&self, name: &str, id: Uuid, body: &Value) {
+        self.command_of(self.tenant, name, id, body).await;
+    }
+
+    /// Done by the system, in any firm.
+    async fn command_of(&self, tenant: Uuid, name: &str, id: Uuid, body: &Value) {
         let info = *self.bus.command(name).unwrap();
-        let request = Request::new(TenantId(self.tenant), Actor::System { name: "test".to_owned() });
+        let request = Request::new(TenantId(tenant), Actor::System { name: "test".to_owned() });
         self.bus.execute(&info, Some(id), body.to_string(), request).await.unwrap();
     }
 
@@ -102,8 +122,13 @@ impl World {
 /// An operation of one of the two APIs.
 struct Operation {
     method: Method,
+    /// With an id that nothing has.
     path: String,
+    /// With `{id}` where one goes.
+    template: String,
     permission: String,
+    /// A body as the document has it.
+    body: Value,
 }
 
 /// Every operation that needs a permission, as the documents say.
@@ -113,9 +138,13 @@ fn operations(bus: &CommandBus) -> (Vec<Operation>, Vec<Operation>) {
         let each = paths.into_iter().flat_map(|(path, methods)| {
             let methods = methods.as_object().unwrap().clone();
             methods.into_iter().filter_map(move |(method, operation)| {
+                let template = path.clone();
                 let path = path.replace("{id}", &Uuid::now_v7().to_string());
                 let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-                Some(Operation { method, path, permission: operation["x-permission"].as_str()?.to_owned() })
+                let permission = operation["x-permission"].as_str()?.to_owned();
+                let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+                let body = if body.is_null() { json!({}) } else { catalogue::example(body, &permission) };
+                Some(Operation { method, path, template, permission, body })
             })
         });
         each.collect()
@@ -129,6 +158,7 @@ macro_rules! service {
     ($world:expr, $api:ident, $data:expr) => {{
         let data = $data.clone();
         let app = App::new().wrap(from_fn(web::observe)).app_data($world.verifier.clone());
+        let app = app.app_data(Data::new($world.sessions.clone()));
         init_service(app.configure(|config| $api::configure(config, data))).await
     }};
 }
@@ -138,8 +168,13 @@ macro_rules! ask {
     ($service:expr, $method:expr, $path:expr, $bearer:expr, $body:expr) => {{
         let request = TestRequest::with_uri($path).method($method.clone()).set_json($body);
         let request = request.insert_header(("idempotency-key", Uuid::now_v7().to_string()));
-        let request = match $bearer {
-            Some(bearer) => request.insert_header(("authorization", format!("Bearer {bearer}"))),
+        let request = match $bearer.map(|bearer| (bearer, bearer.split_once(' '))) {
+            // A session: its cookie, and what its pages show.
+            Some((_, Some((cookie, csrf)))) => request
+                .insert_header(("cookie", cookie))
+                .insert_header(("origin", PORTAL))
+                .insert_header((web::session::CSRF_HEADER, csrf)),
+            Some((bearer, None)) => request.insert_header(("authorization", format!("Bearer {bearer}"))),
             None => request,
         };
         let response = call_service(&$service, request.to_request()).await;
@@ -148,6 +183,9 @@ macro_rules! ask {
         (status, body)
     }};
 }
+
+#[path = "access/resources.rs"]
+mod resources;
 
 const ROLES: [Role; 4] = [Role::Owner, Role::Admin, Role::Member, Role::Viewer];
 
@@ -191,18 +229,20 @@ async fn every_operation_is_for_who_may_and_for_nobody_else() {
             wrong.push(format!("{permission} asked by {who}: {status} instead of {expected:?}: {body}"));
         }
     };
-    for Operation { method, path, permission } in &to_command {
+    for Operation { method, path, permission, .. } in &to_command {
         for (who, bearer, role) in &callers {
             let may = role.is_some_and(|role| Permissions::of(&[role]).allow(permission));
             let answer = ask!(commands, method, path, Some(bearer), json!({}));
-            asked(who, permission, answer, if may { &[] } else { &[403] });
+            let own = who.starts_with("a user") && OF_EVERY_USER.contains(&format!("{permission}:own").as_str());
+            asked(who, permission, answer, if may || own { &[] } else { &[403] });
         }
     }
-    for Operation { method, path, permission } in &to_query {
+    for Operation { method, path, permission, .. } in &to_query {
         for (who, bearer, role) in &callers {
             let may = role.is_some_and(|role| Permissions::of(&[role]).allow(permission));
             let answer = ask!(queries, method, path, Some(bearer), json!({}));
-            asked(who, permission, answer, if may { &[] } else { &[403] });
+            let own = who.starts_with("a user") && OF_EVERY_USER.contains(&format!("{permission}:own").as_str());
+            asked(who, permission, answer, if may || own { &[] } else { &[403] });
         }
     }
     // Whoever does not come in waits for a fresh look at the log, so all of them ask at once.

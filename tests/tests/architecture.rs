@@ -86,9 +86,13 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
         Samples => matches!(target, Kernel | Registry),
         Catalogue => matches!(target, Kernel | Events),
         Platform => matches!(target, Kernel | Platform),
-        Access => matches!(target, Kernel | Platform) || target == Events && context(to) == "identity",
-        // People come in as users of the context that knows them.
-        Login => matches!(target, Kernel | Platform) || target == Context && context(to) == "identity",
+        // People come in as users or portal users, of the contexts that know them.
+        Access => {
+            matches!(target, Kernel | Platform) || target == Events && ["identity", "portal"].contains(&context(to))
+        }
+        Login => {
+            matches!(target, Kernel | Platform) || target == Context && ["identity", "portal"].contains(&context(to))
+        }
         CommandApi => matches!(target, Kernel | Registry | Platform),
         Projections | Integrations | Mailer => matches!(target, Kernel | Events | Catalogue | Platform),
         QueryApi => matches!(target, Kernel | Events | Catalogue | Platform | Projections),

@@ -17,6 +17,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("projections.rebuilds", "replays under way"),
     ("engine.checkpoint", "how far the workflow engine has read"),
     ("mail.intake", "how far the mailer has read"),
+    ("login.intake", "how far portal users' addresses were taken in"),
     ("public._sqlx_migrations", "which migrations have run"),
 ];
 

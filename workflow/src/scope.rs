@@ -176,6 +176,6 @@ fn known_fields(event_type: &str, schema: fn() -> schemars::Schema) -> Arc<[Stri
 pub(crate) fn causing_run(event: &RawEvent) -> Option<Uuid> {
     match &event.metadata.actor {
         Actor::Workflow { run_id, .. } => Some(*run_id),
-        Actor::User { .. } | Actor::ServiceAccount { .. } | Actor::System { .. } => None,
+        Actor::User { .. } | Actor::ServiceAccount { .. } | Actor::PortalUser { .. } | Actor::System { .. } => None,
     }
 }

@@ -1,14 +1,14 @@
 //! What a firm's events come to.
 
 use super::*;
-use kernel::{InvitationId, Personal};
+use kernel::{ClientId, InvitationId, Personal, Resource, Scope};
 
 const ADA: UserId = UserId(Uuid::from_u128(10));
 const EVE: UserId = UserId(Uuid::from_u128(11));
 const PROGRAM: ServiceAccountId = ServiceAccountId(Uuid::from_u128(20));
 const KEY: ApiKeyId = ApiKeyId(Uuid::from_u128(30));
 
-fn stored<E: Event>(id: impl Into<Uuid>, event: E) -> Stored {
+pub(crate) fn stored<E: Event>(id: impl Into<Uuid>, event: E) -> Stored {
     let entry = event.entry();
     Stored {
         aggregate_type: entry.stream.to_owned(),
@@ -71,7 +71,7 @@ fn with_program(scopes: &[&str], expires_at: Option<DateTime<Utc>>) -> Vec<Store
 }
 
 fn standing(events: &[Stored], credential: &Credential, now: DateTime<Utc>) -> Standing {
-    Firm::fold(events).unwrap().standing(credential, now)
+    Firm::fold(events).unwrap().standing(credential, now).unwrap()
 }
 
 fn may(events: &[Stored], id: UserId, permission: &str) -> bool {
@@ -223,4 +223,58 @@ fn with_an_event_that_cannot_be_read_nobody_comes_in() {
     let mut unreadable = user(EVE, UserEvent::Left {});
     unreadable.event_version = 99;
     assert!(Firm::fold(&[with_eve(&["admin"]), vec![unreadable]].concat()).is_err());
+}
+
+#[test]
+fn rights_for_a_resource_come_from_the_user_their_roles_and_their_teams() {
+    let client = |number| Resource::from(ClientId(Uuid::from_u128(number)));
+    let (role, team) = (Uuid::from_u128(40), Uuid::from_u128(41));
+    let pattern = || "projects.*".parse().unwrap();
+    let defined = RoleEvent::Defined {
+        name: "partner".parse().unwrap(),
+        description: "Runs engagements".parse().unwrap(),
+        patterns: vec![],
+    };
+    let mut events = with_eve(&["partner"]);
+    events.extend([
+        stored(role, defined),
+        stored(role, RoleEvent::Granted { pattern: pattern(), resource: client(1) }),
+        stored(team, TeamEvent::Created { name: "Tax".parse().unwrap() }),
+        stored(team, TeamEvent::MemberAdded { user_id: EVE }),
+        stored(team, TeamEvent::Granted { pattern: pattern(), resource: client(2) }),
+        user(EVE, UserEvent::Granted { pattern: pattern(), resource: client(3) }),
+    ]);
+    let reaches = |events: &[Stored], number| match standing(events, &Credential::User(EVE), now()) {
+        Standing::In(principal, permissions) => {
+            permissions.reach("projects.project.read").covers(&Scope::of([client(number)]), Some(principal))
+        }
+        _ => false,
+    };
+    let reached = |events: &[Stored]| [1, 2, 3, 4].map(|number| reaches(events, number));
+    assert_eq!(reached(&events), [true, true, true, false]);
+    let and = |event: Stored| [events.clone(), vec![event]].concat();
+    for (event, left) in [
+        (stored(role, RoleEvent::GrantRevoked { pattern: pattern(), resource: client(1) }), [false, true, true, false]),
+        (user(EVE, UserEvent::RoleRevoked { role: "partner".parse().unwrap() }), [false, true, true, false]),
+        (stored(role, RoleEvent::Withdrawn {}), [false, true, true, false]),
+        (stored(team, TeamEvent::GrantRevoked { pattern: pattern(), resource: client(2) }), [true, false, true, false]),
+        (stored(team, TeamEvent::MemberRemoved { user_id: EVE }), [true, false, true, false]),
+        (stored(team, TeamEvent::Disbanded {}), [true, false, true, false]),
+        (user(EVE, UserEvent::GrantRevoked { pattern: pattern(), resource: client(3) }), [true, true, false, false]),
+    ] {
+        assert_eq!(reached(&and(event.clone())), left, "{}", event.event_type);
+    }
+    let back = [events.clone(), vec![user(EVE, UserEvent::Left {})], joined(EVE, &["partner"])].concat();
+    assert_eq!(reached(&back), [true, true, false, false], "whoever leaves comes back without their own");
+}
+
+#[test]
+fn every_user_sees_and_ends_their_own_sessions_and_nobody_elses() {
+    let events = with_eve(&[]);
+    let Standing::In(principal, permissions) = standing(&events, &Credential::User(EVE), now()) else { panic!() };
+    for permission in ["identity.session.audit", "identity.session.end", "identity.user.read"] {
+        let reach = permissions.reach(permission);
+        assert!(reach.covers(&Scope::default().owned_by([EVE]), Some(principal)), "{permission}");
+        assert!(!reach.covers(&Scope::default().owned_by([ADA]), Some(principal)), "{permission}");
+    }
 }

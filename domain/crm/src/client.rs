@@ -2,10 +2,12 @@
 
 use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Decision, Email, Name, Personal, Phone, Slug, UserId, command, rejection,
+    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Name, Personal, Phone, Scope, Slug, UserId,
+    command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use uuid::Uuid;
 
 use ClientCommand as C;
 use ClientRejection as R;
@@ -103,6 +105,10 @@ impl Aggregate for Client {
     type Rejection = R;
     const PATH: &'static str = "crm/clients";
 
+    fn scope(&self, id: Uuid, _command: &C) -> Scope {
+        Scope::of([ClientId(id).into()]).owned_by(self.owner_id)
+    }
+
     fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
         Ok(match command {
             C::Create { name, kind, email, phone } => {
@@ -197,7 +203,6 @@ mod tests {
     use kernel::spec::given;
     use kernel::{Actor, TenantId};
     use proptest::prelude::*;
-    use uuid::Uuid;
 
     fn created() -> E {
         E::Created {

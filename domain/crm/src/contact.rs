@@ -2,10 +2,11 @@
 
 use crm_events::ContactEvent as E;
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Name, Personal, Phone, command, rejection,
+    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Name, Personal, Phone, Scope, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 use ContactCommand as C;
 use ContactRejection as R;
@@ -82,6 +83,16 @@ impl Aggregate for Contact {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "crm/contacts";
+
+    fn scope(&self, _id: Uuid, command: &C) -> Scope {
+        let scope = Scope::of(self.clients.keys().map(|client| (*client).into()));
+        match command {
+            C::LinkToClient { client_id, .. } | C::UnlinkFromClient { client_id } => {
+                scope.naming([(*client_id).into()])
+            }
+            _ => scope,
+        }
+    }
 
     fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
         Ok(match command {

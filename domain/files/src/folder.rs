@@ -2,9 +2,13 @@
 
 use crate::FolderTemplate;
 use files_events::{FolderEvent as E, Subfolder, TemplatePath};
-use kernel::{Aggregate, ClientId, Context, Decision, FolderId, Name, ProjectId, Reference, Slug, command, rejection};
+use kernel::{
+    Aggregate, ClientId, Context, Decision, FolderId, Name, ProjectId, Reference, Resource, Scope, Slug, command,
+    rejection,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 use FolderCommand as C;
 use FolderRejection as R;
@@ -100,6 +104,8 @@ pub enum FolderRejection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Folder {
     name: String,
+    client_id: Option<ClientId>,
+    project_id: Option<ProjectId>,
     /// Every subfolder: its parent and its name. The root is not among them.
     subfolders: BTreeMap<FolderId, (FolderId, String)>,
     archived: bool,
@@ -110,6 +116,19 @@ impl Aggregate for Folder {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "files/folders";
+    const STATE_VERSION: i32 = 2;
+
+    fn scope(&self, _id: Uuid, command: &C) -> Scope {
+        let of = |client: Option<ClientId>, project: Option<ProjectId>| {
+            client.map(Resource::from).into_iter().chain(project.map(Resource::from))
+        };
+        match command {
+            C::Create { client_id, project_id, .. } | C::CreateFromTemplate { client_id, project_id, .. } => {
+                Scope::begins_in(of(*client_id, *project_id))
+            }
+            _ => Scope::of(of(self.client_id, self.project_id)),
+        }
+    }
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
@@ -159,8 +178,9 @@ impl Aggregate for Folder {
 
     fn apply(&mut self, event: &E) {
         match event {
-            E::Created { name, subfolders, .. } => {
+            E::Created { name, client_id, project_id, subfolders, template: _ } => {
                 self.name = name.as_str().to_owned();
+                (self.client_id, self.project_id) = (*client_id, *project_id);
                 let planted = subfolders.iter().map(|f| (f.id, (f.parent_id, f.name.as_str().to_owned())));
                 self.subfolders = planted.collect();
             }
@@ -244,7 +264,6 @@ mod tests {
     use super::*;
     use files_events::FolderTemplateEvent;
     use kernel::spec::given;
-    use uuid::Uuid;
 
     fn id(n: u128) -> FolderId {
         FolderId(Uuid::from_u128(n))

@@ -4,8 +4,9 @@
 use crate::{CustomRole, ServiceAccount};
 use chrono::{DateTime, TimeDelta, Utc};
 use identity_events::ApiKeyEvent as E;
-use kernel::{Actor, Aggregate, Context, Decision, Name, Pattern, Principal, Reference, command, rejection};
+use kernel::{Actor, Aggregate, Context, Decision, Name, Pattern, Principal, Reference, Scope, command, rejection};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use ApiKeyCommand as C;
 use ApiKeyRejection as R;
@@ -67,6 +68,9 @@ pub enum ApiKeyRejection {
     /// The service account may do more than you.
     #[invalid("/principal")]
     PrincipalBeyondYou,
+    /// A portal user comes in by a link; keys are for users and programs.
+    #[invalid("/principal")]
+    PortalUsersHaveNone,
     /// The secret before a rotation stays good for 168 hours at most.
     #[invalid("/overlap_hours")]
     OverlapTooLong,
@@ -88,6 +92,10 @@ impl Aggregate for ApiKey {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/api-keys";
+
+    fn scope(&self, _id: Uuid, command: &C) -> Scope {
+        Scope::default().owned_by(self.principal.or(self.speaks_for(command)))
+    }
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match self.speaks_for(command) {
@@ -155,10 +163,10 @@ fn may_hand_out(principal: Principal, ctx: &Context) -> Result<(), R> {
         Principal::ServiceAccount { id } => {
             let account = ctx.referenced::<ServiceAccount>(id).ok_or(R::ServiceAccountUnknown)?;
             // A role that was withdrawn grants nothing.
-            let granted = account.roles().filter_map(|role| CustomRole::patterns_of(role, ctx));
-            let covered = granted.into_iter().all(|patterns| ctx.permissions.cover(patterns));
+            let covered = account.roles().filter_map(|role| CustomRole::is_held(role, ctx)).all(|held| held);
             if covered { Ok(()) } else { Err(R::PrincipalBeyondYou) }
         }
+        Principal::PortalUser { .. } => Err(R::PortalUsersHaveNone),
     }
 }
 
@@ -168,7 +176,6 @@ mod tests {
     use identity_events::ServiceAccountEvent;
     use kernel::spec::{given, spec_time};
     use kernel::{Role, SecretHash, ServiceAccountId, UserId};
-    use uuid::Uuid;
 
     const PROGRAM: ServiceAccountId = ServiceAccountId(Uuid::from_u128(9));
 

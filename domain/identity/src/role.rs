@@ -2,7 +2,8 @@
 
 use identity_events::RoleEvent as E;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Decision, Pattern, Reference, Role, Slug, Text, command, rejection,
+    Aggregate, Claim, ClaimChange, Context, Decision, Grant, GrantRefused, Grants, Pattern, Reference, Resource, Role,
+    Slug, Text, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,20 @@ pub enum RoleCommand {
         /// What it grants and denies, at most 100; nobody grants what they do not have.
         patterns: Vec<Pattern>,
     },
+    /// Gives whoever has the role a right for one resource; nobody gives what they do not have.
+    Grant {
+        /// What may be done: `projects.*`.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
+    /// Takes a right for one resource from whoever has the role.
+    RevokeGrant {
+        /// What may not be done any more.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
     /// Lets the role grant nothing any more, and gives its name free.
     Withdraw {},
 }
@@ -47,6 +62,13 @@ pub enum RoleRejection {
     TooManyPatterns,
     /// The patterns grant more than you have.
     PatternsBeyondYours,
+    /// A role has 200 rights for single resources at most.
+    TooManyGrants,
+    /// A right for a resource gives: no `!` in front and no `:own` behind.
+    #[invalid("/pattern")]
+    NotPlain,
+    /// The right is more than you have.
+    GrantBeyondYours,
     /// The role was withdrawn.
     Withdrawn,
 }
@@ -57,6 +79,7 @@ pub struct CustomRole {
     name: Option<Slug>,
     description: Option<Text>,
     patterns: Vec<Pattern>,
+    grants: Grants,
     withdrawn: bool,
 }
 
@@ -65,6 +88,7 @@ impl Aggregate for CustomRole {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/roles";
+    const STATE_VERSION: i32 = 2;
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
@@ -74,7 +98,17 @@ impl Aggregate for CustomRole {
             }
             C::Withdraw {} if self.withdrawn => vec![],
             C::Withdraw {} => vec![E::Withdrawn {}],
-            C::Change { .. } if self.withdrawn => return Err(R::Withdrawn),
+            _ if self.withdrawn => return Err(R::Withdrawn),
+            C::Grant { pattern, resource } => {
+                let grant = Grant { pattern, resource };
+                let new = self.grants.may_get(&grant, &ctx.permissions)?;
+                let Grant { pattern, resource } = grant;
+                new.then_some(E::Granted { pattern, resource }).into_iter().collect()
+            }
+            C::RevokeGrant { pattern, resource } => {
+                let held = self.grants.contains(&Grant { pattern: pattern.clone(), resource });
+                held.then_some(E::GrantRevoked { pattern, resource }).into_iter().collect()
+            }
             C::Change { description, patterns }
                 if patterns == self.patterns && Some(&description) == self.description.as_ref() =>
             {
@@ -93,6 +127,12 @@ impl Aggregate for CustomRole {
             E::Changed { description, patterns } => {
                 (self.description, self.patterns) = (Some(description.clone()), patterns.clone());
             }
+            E::Granted { pattern, resource } => {
+                self.grants.insert(Grant { pattern: pattern.clone(), resource: *resource });
+            }
+            E::GrantRevoked { pattern, resource } => {
+                self.grants.remove(&Grant { pattern: pattern.clone(), resource: *resource });
+            }
             E::Withdrawn {} => self.withdrawn = true,
         }
     }
@@ -101,7 +141,17 @@ impl Aggregate for CustomRole {
         match event {
             E::Defined { name, .. } => vec![ClaimChange::Take(Self::named(name))],
             E::Withdrawn {} => self.name.iter().map(|name| ClaimChange::Release(Self::named(name))).collect(),
-            E::Changed { .. } => vec![],
+            E::Changed { .. } | E::Granted { .. } | E::GrantRevoked { .. } => vec![],
+        }
+    }
+}
+
+impl From<GrantRefused> for R {
+    fn from(why: GrantRefused) -> Self {
+        match why {
+            GrantRefused::TooMany => R::TooManyGrants,
+            GrantRefused::NotPlain => R::NotPlain,
+            GrantRefused::Beyond => R::GrantBeyondYours,
         }
     }
 }
@@ -112,14 +162,16 @@ impl CustomRole {
         name.as_str().parse::<Role>().is_err().then(|| Reference::claim::<Self>(Self::named(name)))
     }
 
-    /// What a role grants, built in or asked for by [`CustomRole::reference`]; none if there is no such role.
-    pub fn patterns_of<'c>(name: &Slug, ctx: &'c Context) -> Option<Vec<&'c str>> {
+    /// Is all that a role grants, built in or asked for by [`CustomRole::reference`], among what whoever asks may do? None
+    /// if there is no such role.
+    pub fn is_held(name: &Slug, ctx: &Context) -> Option<bool> {
         if let Ok(role) = name.as_str().parse::<Role>() {
-            return Some(role.patterns().to_vec());
+            return Some(ctx.permissions.cover(role.patterns().iter().copied()));
         }
         let claim = Self::named(name);
         let (_, role) = ctx.holder::<Self>(claim.scope, &claim.value)?;
-        Some(role.patterns.iter().map(Pattern::as_str).collect())
+        let patterns = ctx.permissions.cover(role.patterns.iter().map(Pattern::as_str));
+        Some(patterns && role.grants.iter().all(|grant| ctx.permissions.cover_grant(grant)))
     }
 
     fn named(name: &Slug) -> Claim {
@@ -150,11 +202,11 @@ pub(crate) enum Giving {
 
 /// Is there such a role, and does whoever gives it hold what it grants?
 pub(crate) fn may_give(name: &Slug, ctx: &Context) -> Result<(), Giving> {
-    match CustomRole::patterns_of(name, ctx) {
+    match CustomRole::is_held(name, ctx) {
         _ if name.as_str() == Role::Owner.name() => Err(Giving::Owner),
         None => Err(Giving::Unknown),
-        Some(patterns) if !ctx.permissions.cover(patterns.iter().copied()) => Err(Giving::Beyond),
-        Some(_) => Ok(()),
+        Some(false) => Err(Giving::Beyond),
+        Some(true) => Ok(()),
     }
 }
 
@@ -202,6 +254,26 @@ mod tests {
         admin().when(define("all", &["*"])).rejected("identity.role.patterns_beyond_yours");
         admin().when(define("firm", &["identity.*"])).rejected("identity.role.patterns_beyond_yours");
         assert_eq!(admin().when(define("people", &["identity.user.*"])).events().len(), 1);
+    }
+
+    #[test]
+    fn a_role_with_a_right_for_a_resource_is_given_by_who_has_that_too() {
+        let resource = Resource::from(kernel::ClientId(uuid::Uuid::from_u128(5)));
+        let granted = E::Granted { pattern: "workflow.*".parse().unwrap(), resource };
+        let grant = C::Grant { pattern: "workflow.*".parse().unwrap(), resource };
+        let role = || given::<CustomRole>([defined()]);
+        role().asked_with(["crm.*"]).when(grant.clone()).rejected("identity.role.grant_beyond_yours");
+        role().when(grant).then([granted.clone()]);
+        let mut partner = CustomRole::default();
+        [defined(), granted].iter().for_each(|event| partner.apply(event));
+        let name: Slug = "partner".parse().unwrap();
+        let assign = crate::user::UserCommand::AssignRole { role: name.clone() };
+        let known = || {
+            let id = uuid::Uuid::from_u128(9);
+            given::<crate::User>([]).knowing(CustomRole::reference(&name).unwrap(), id, partner.clone())
+        };
+        known().asked_with(["crm.*"]).when(assign.clone()).rejected("identity.user.role_beyond_yours");
+        assert_eq!(known().asked_with(["crm.*", "workflow.*"]).when(assign).events().len(), 1);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use identity_events::SessionEvent as E;
-use kernel::{Actor, Aggregate, Context, Decision, Issuer, Name, UserId, command, rejection};
+use kernel::{Actor, Aggregate, Context, Decision, Issuer, Name, Scope, UserId, command, rejection};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use SessionCommand as C;
 use SessionRejection as R;
@@ -59,6 +60,10 @@ impl Aggregate for Session {
     type Rejection = R;
     const PATH: &'static str = "identity/sessions";
 
+    fn scope(&self, _id: Uuid, _command: &C) -> Scope {
+        Scope::default().owned_by([self.user_id])
+    }
+
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
             C::Start { .. } if !ctx.actor.is_system() => return Err(R::OnlyTheLogin),
@@ -92,7 +97,6 @@ mod tests {
     use chrono::TimeDelta;
     use kernel::Role;
     use kernel::spec::{given, spec_time};
-    use uuid::Uuid;
 
     fn started(user: u128) -> E {
         E::Started {

@@ -2,7 +2,10 @@
 
 use crate::User;
 use identity_events::TeamEvent as E;
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Reference, UserId, command, rejection};
+use kernel::{
+    Aggregate, Claim, ClaimChange, Context, Decision, Grant, GrantRefused, Grants, Name, Pattern, Reference, Resource,
+    UserId, command, rejection,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -36,6 +39,20 @@ pub enum TeamCommand {
         /// Who.
         user_id: UserId,
     },
+    /// Gives its members a right for one resource; nobody gives what they do not have.
+    Grant {
+        /// What may be done: `projects.*`.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
+    /// Takes a right for one resource from its members.
+    RevokeGrant {
+        /// What may not be done any more.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
     /// Ends the team, and gives its name free.
     Disband {},
 }
@@ -48,6 +65,15 @@ pub enum TeamRejection {
     UserUnknown,
     /// A team has 1,000 members at most.
     TooManyMembers,
+    /// A team has 200 rights for single resources at most.
+    TooManyGrants,
+    /// A right for a resource gives: no `!` in front and no `:own` behind.
+    #[invalid("/pattern")]
+    NotPlain,
+    /// The right is more than you have.
+    GrantBeyondYours,
+    /// The team's rights are more than you have, so you cannot give them by taking somebody in.
+    MembershipBeyondYours,
     /// The team was disbanded.
     Disbanded,
 }
@@ -57,6 +83,7 @@ pub enum TeamRejection {
 pub struct Team {
     name: Option<Name>,
     members: BTreeSet<UserId>,
+    grants: Grants,
     disbanded: bool,
 }
 
@@ -65,6 +92,7 @@ impl Aggregate for Team {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/teams";
+    const STATE_VERSION: i32 = 2;
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
@@ -84,9 +112,22 @@ impl Aggregate for Team {
             C::AddMember { user_id } if self.members.contains(&user_id) => vec![],
             C::AddMember { .. } if self.members.len() == MEMBERS_MAX => return Err(R::TooManyMembers),
             C::AddMember { user_id } if ctx.referenced::<User>(user_id).is_none() => return Err(R::UserUnknown),
+            C::AddMember { .. } if !self.grants.iter().all(|grant| ctx.permissions.cover_grant(grant)) => {
+                return Err(R::MembershipBeyondYours);
+            }
             C::AddMember { user_id } => vec![E::MemberAdded { user_id }],
             C::RemoveMember { user_id } if self.members.contains(&user_id) => vec![E::MemberRemoved { user_id }],
             C::RemoveMember { .. } => vec![],
+            C::Grant { pattern, resource } => {
+                let grant = Grant { pattern, resource };
+                let new = self.grants.may_get(&grant, &ctx.permissions)?;
+                let Grant { pattern, resource } = grant;
+                new.then_some(E::Granted { pattern, resource }).into_iter().collect()
+            }
+            C::RevokeGrant { pattern, resource } => {
+                let held = self.grants.contains(&Grant { pattern: pattern.clone(), resource });
+                held.then_some(E::GrantRevoked { pattern, resource }).into_iter().collect()
+            }
         })
     }
 
@@ -98,6 +139,12 @@ impl Aggregate for Team {
             }
             E::MemberRemoved { user_id } => {
                 self.members.remove(user_id);
+            }
+            E::Granted { pattern, resource } => {
+                self.grants.insert(Grant { pattern: pattern.clone(), resource: *resource });
+            }
+            E::GrantRevoked { pattern, resource } => {
+                self.grants.remove(&Grant { pattern: pattern.clone(), resource: *resource });
             }
             E::Disbanded {} => self.disbanded = true,
         }
@@ -111,7 +158,17 @@ impl Aggregate for Team {
             E::Renamed { name } if self.name.as_ref().map(named) == Some(named(name)) => vec![],
             E::Renamed { name } => released().chain([ClaimChange::Take(named(name))]).collect(),
             E::Disbanded {} => released().collect(),
-            E::MemberAdded { .. } | E::MemberRemoved { .. } => vec![],
+            E::MemberAdded { .. } | E::MemberRemoved { .. } | E::Granted { .. } | E::GrantRevoked { .. } => vec![],
+        }
+    }
+}
+
+impl From<GrantRefused> for R {
+    fn from(why: GrantRefused) -> Self {
+        match why {
+            GrantRefused::TooMany => R::TooManyGrants,
+            GrantRefused::NotPlain => R::NotPlain,
+            GrantRefused::Beyond => R::GrantBeyondYours,
         }
     }
 }
@@ -151,6 +208,19 @@ mod tests {
         let known = given::<Team>([created()]).knowing(Reference::id::<User>(ada()), ada(), User::default());
         known.when(add()).then([E::MemberAdded { user_id: ada() }]);
         given::<Team>([created(), E::MemberAdded { user_id: ada() }]).when(add()).then([]);
+    }
+
+    #[test]
+    fn nobody_comes_to_a_teams_rights_by_taking_themselves_in() {
+        let resource = Resource::from(kernel::ClientId(Uuid::from_u128(5)));
+        let granted = E::Granted { pattern: "projects.*".parse().unwrap(), resource };
+        let add = || C::AddMember { user_id: ada() };
+        let known = || {
+            let team = given::<Team>([created(), granted.clone()]);
+            team.knowing(Reference::id::<User>(ada()), ada(), User::default())
+        };
+        known().asked_with(["identity.team.*"]).when(add()).rejected("identity.team.membership_beyond_yours");
+        known().asked_with(["identity.team.*", "projects.*"]).when(add()).then([E::MemberAdded { user_id: ada() }]);
     }
 
     #[test]

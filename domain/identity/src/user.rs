@@ -5,11 +5,12 @@ use crate::{CustomRole, Tenant};
 use chrono::{DateTime, TimeDelta, Utc};
 use identity_events::UserEvent as E;
 use kernel::{
-    Actor, Aggregate, Claim, ClaimChange, Context, Decision, Email, InvitationId, Issuer, Name, Personal, Reference,
-    Slug, Subject, UserId, command, rejection,
+    Actor, Aggregate, Claim, ClaimChange, Context, Decision, Email, Grant, GrantRefused, Grants, InvitationId, Issuer,
+    Name, Pattern, Personal, Reference, Resource, Scope, Slug, Subject, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use uuid::Uuid;
 
 use UserCommand as C;
 use UserRejection as R;
@@ -67,6 +68,20 @@ pub enum UserCommand {
         /// Which one.
         role: Slug,
     },
+    /// Gives the person a right for one resource; nobody gives what they do not have.
+    Grant {
+        /// What may be done: `projects.*`.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
+    /// Takes a right for one resource from the person.
+    RevokeGrant {
+        /// What may not be done any more.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
     /// Takes a login at a provider for this person's; only the login does, once it has seen who it is.
     LinkLogin {
         /// The provider's `iss`.
@@ -111,6 +126,13 @@ pub enum UserRejection {
     OwnerIsNoRoleToGive,
     /// The role grants more than you have.
     RoleBeyondYours,
+    /// A user has 200 rights for single resources at most.
+    TooManyGrants,
+    /// A right for a resource gives: no `!` in front and no `:own` behind.
+    #[invalid("/pattern")]
+    NotPlain,
+    /// The right is more than you have.
+    GrantBeyondYours,
     /// The invitation is not the open one.
     InvitationNotOpen,
     /// The invitation has expired; ask for a new one.
@@ -151,6 +173,7 @@ pub struct User {
     standing: Standing,
     invitation: Option<(InvitationId, DateTime<Utc>)>,
     roles: BTreeSet<Slug>,
+    grants: Grants,
     logins: BTreeSet<(Issuer, String)>,
 }
 
@@ -159,6 +182,11 @@ impl Aggregate for User {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/users";
+    const STATE_VERSION: i32 = 2;
+
+    fn scope(&self, id: Uuid, _command: &C) -> Scope {
+        Scope::default().owned_by([UserId(id)])
+    }
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
@@ -223,6 +251,16 @@ impl Aggregate for User {
             }
             C::RevokeRole { role } if self.roles.contains(&role) => vec![E::RoleRevoked { role }],
             C::RevokeRole { .. } => vec![],
+            C::Grant { pattern, resource } => {
+                let grant = Grant { pattern, resource };
+                let new = self.grants.may_get(&grant, &ctx.permissions)?;
+                let Grant { pattern, resource } = grant;
+                new.then_some(E::Granted { pattern, resource }).into_iter().collect()
+            }
+            C::RevokeGrant { pattern, resource } => {
+                let held = self.grants.contains(&Grant { pattern: pattern.clone(), resource });
+                held.then_some(E::GrantRevoked { pattern, resource }).into_iter().collect()
+            }
             C::LinkLogin { issuer, subject } if self.has_login(&issuer, &subject) => vec![],
             C::LinkLogin { .. } if self.logins.len() == LOGINS_MAX => return Err(R::TooManyLogins),
             C::LinkLogin { issuer, subject } => vec![E::LoginLinked { issuer, subject: subject.into() }],
@@ -253,6 +291,12 @@ impl Aggregate for User {
             E::RoleRevoked { role } => {
                 self.roles.remove(role);
             }
+            E::Granted { pattern, resource } => {
+                self.grants.insert(Grant { pattern: pattern.clone(), resource: *resource });
+            }
+            E::GrantRevoked { pattern, resource } => {
+                self.grants.remove(&Grant { pattern: pattern.clone(), resource: *resource });
+            }
             E::LoginLinked { issuer, subject } => {
                 self.logins.insert((issuer.clone(), subject.expose().to_string()));
             }
@@ -264,6 +308,7 @@ impl Aggregate for User {
             E::Deactivated { reason: _ } | E::Left {} => {
                 self.invitation = None;
                 self.logins.clear();
+                self.grants.clear();
                 self.standing = Standing::Out;
             }
         }
@@ -285,6 +330,16 @@ impl Aggregate for User {
                 self.logins.iter().map(|(issuer, subject)| ClaimChange::Release(Self::login(issuer, subject))).collect()
             }
             _ => vec![],
+        }
+    }
+}
+
+impl From<GrantRefused> for R {
+    fn from(why: GrantRefused) -> Self {
+        match why {
+            GrantRefused::TooMany => R::TooManyGrants,
+            GrantRefused::NotPlain => R::NotPlain,
+            GrantRefused::Beyond => R::GrantBeyondYours,
         }
     }
 }
@@ -343,9 +398,8 @@ fn may_give(role: &Slug, ctx: &Context) -> Result<(), R> {
 mod tests {
     use super::*;
     use identity_events::{RoleEvent, TenantEvent};
-    use kernel::Role;
     use kernel::spec::{given, spec_time};
-    use uuid::Uuid;
+    use kernel::{ClientId, Role};
 
     const SELF: Uuid = Uuid::from_u128(2);
 
@@ -430,6 +484,25 @@ mod tests {
         let assign = || C::AssignRole { role: slug("partner") };
         known().when(assign()).then([E::RoleAssigned { role: slug("partner") }]);
         known().asked_with(["crm.*"]).when(assign()).rejected("identity.user.role_beyond_yours");
+    }
+
+    #[test]
+    fn a_right_for_a_resource_is_given_by_who_has_it() {
+        let acme = Resource::from(ClientId(Uuid::from_u128(5)));
+        let grant = |pattern: &str| C::Grant { pattern: pattern.parse().unwrap(), resource: acme };
+        let granted = E::Granted { pattern: "projects.*".parse().unwrap(), resource: acme };
+        let user = || given::<User>([invited(&[]), activated()]);
+        user().when(grant("projects.*")).then([granted.clone()]);
+        user().asked_with(["crm.*"]).when(grant("projects.*")).rejected("identity.user.grant_beyond_yours");
+        user().when(grant("!projects.*")).rejected("identity.user.not_plain");
+        user().when(grant("projects.*:own")).rejected("identity.user.not_plain");
+        let has = || given::<User>([invited(&[]), activated(), granted.clone()]);
+        has().when(grant("projects.*")).then([]);
+        let revoke = || C::RevokeGrant { pattern: "projects.*".parse().unwrap(), resource: acme };
+        let revoked = E::GrantRevoked { pattern: "projects.*".parse().unwrap(), resource: acme };
+        has().asked_with(["crm.*"]).when(revoke()).then([revoked]);
+        let gone = given::<User>([invited(&[]), activated(), granted.clone(), E::Left {}, invited(&[]), activated()]);
+        gone.when(revoke()).then([]);
     }
 
     #[test]

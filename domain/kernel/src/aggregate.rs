@@ -1,6 +1,6 @@
 //! The trait a decision is written against.
 
-use crate::{Command, Context, Event, Rejection, UnreadableEvent};
+use crate::{Command, Context, Event, Rejection, Scope, UnreadableEvent};
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
 use std::fmt::Debug;
@@ -33,6 +33,12 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
 
     /// Remembers one event. Never fails: what is in the log has happened.
     fn apply(&mut self, event: &Self::Event);
+
+    /// What a command to the aggregate `id` touches, for callers whose rights are for single resources or for their own;
+    /// `self` is the state before it. Nothing unless said otherwise, so that only rights for everything count.
+    fn scope(&self, _id: Uuid, _command: &Self::Command) -> Scope {
+        Scope::default()
+    }
 
     /// What the event takes or releases for this aggregate alone, across the tenant; `self` is the state before it.
     fn claims(&self, _event: &Self::Event) -> Vec<ClaimChange> {

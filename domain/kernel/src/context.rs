@@ -1,6 +1,6 @@
 //! Everything a decision may know besides its own state: who, when, for whom, and what it asked to look at.
 
-use crate::{Aggregate, ApiKeyId, Permissions, SecretHash, ServiceAccountId, TenantId, UserId};
+use crate::{Aggregate, ApiKeyId, Permissions, PortalUserId, SecretHash, ServiceAccountId, TenantId, UserId};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,11 @@ pub enum Actor {
         /// With which key.
         api_key_id: ApiKeyId,
     },
+    /// A person at a client, in the portal.
+    PortalUser {
+        /// Who.
+        id: PortalUserId,
+    },
     /// A run of a workflow.
     Workflow {
         /// The run.
@@ -46,6 +51,16 @@ impl Actor {
     pub fn is_system(&self) -> bool {
         matches!(self, Self::System { .. })
     }
+
+    /// Whom a key or a session would speak for; none for UBOS itself.
+    pub fn principal(&self) -> Option<Principal> {
+        match *self {
+            Self::User { id } => Some(Principal::User { id }),
+            Self::ServiceAccount { id, .. } => Some(Principal::ServiceAccount { id }),
+            Self::PortalUser { id } => Some(Principal::PortalUser { id }),
+            Self::Workflow { .. } | Self::System { .. } => None,
+        }
+    }
 }
 
 /// Whom a key or a session speaks for.
@@ -62,6 +77,23 @@ pub enum Principal {
         /// Which one.
         id: ServiceAccountId,
     },
+    /// A person at a client, in the portal.
+    PortalUser {
+        /// Who.
+        id: PortalUserId,
+    },
+}
+
+impl From<UserId> for Principal {
+    fn from(id: UserId) -> Self {
+        Self::User { id }
+    }
+}
+
+impl From<PortalUserId> for Principal {
+    fn from(id: PortalUserId) -> Self {
+        Self::PortalUser { id }
+    }
 }
 
 /// Handed to every decision. Deterministic: the same context gives the same ids, so a retried decision is the same.

@@ -1,5 +1,6 @@
 //! Roles and the permission patterns they hold. A permission is a command's dotted name, or `context.aggregate.read`.
 
+use crate::grant::{Grant, Limits, Reach, Resource};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -62,18 +63,22 @@ impl Role {
                 "portal.*",
                 "files.folder.*",
                 "projects.project.*",
-                "identity.user.leave",
-                "identity.session.end",
             ],
-            Role::Viewer => &["*.read", "identity.user.leave", "identity.session.end"],
+            Role::Viewer => &["*.read"],
         }
     }
 }
+
+/// What every user of a firm may do, whatever their roles: see who they are, see and end their own sessions, and leave.
+pub const OF_EVERY_USER: [&str; 4] =
+    ["identity.user.read:own", "identity.user.leave:own", "identity.session.audit:own", "identity.session.end:own"];
 
 /// What one caller may do. Cheap to ask, because patterns are taken apart once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Permissions {
     rules: Vec<Rule>,
+    /// Rights for single resources.
+    grants: Vec<(Resource, Rule)>,
     /// Further lists that must allow it too: an API key's scopes.
     within: Vec<Vec<Rule>>,
 }
@@ -91,7 +96,14 @@ impl Permissions {
 
     /// From patterns; see [`crate::Pattern`]. What is none grants nothing.
     pub fn patterns<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { rules: patterns.into_iter().filter_map(Rule::parse).collect(), within: vec![] }
+        Self { rules: patterns.into_iter().filter_map(Rule::parse).collect(), ..Self::default() }
+    }
+
+    /// The same, and these rights for single resources besides.
+    pub fn granted<'g>(mut self, grants: impl IntoIterator<Item = &'g Grant>) -> Self {
+        let rule = |grant: &Grant| Rule::parse(grant.pattern.as_str()).filter(Rule::only_gives);
+        self.grants.extend(grants.into_iter().filter_map(|grant| Some((grant.resource, rule(grant)?))));
+        self
     }
 
     /// The same, but no more than these patterns grant.
@@ -100,46 +112,108 @@ impl Permissions {
         self
     }
 
-    /// May the caller do this? `permission` is a full dotted name.
+    /// May the caller do this, to whatever it is? `permission` is a full dotted name.
     pub fn allow(&self, permission: &str) -> bool {
-        let mut parts = permission.splitn(3, '.');
-        let parts = [(); 3].map(|()| parts.next().unwrap_or_default());
-        let allows = |rules: &[Rule]| {
-            let touching = || rules.iter().filter(|rule| rule.matches(parts));
-            touching().next().is_some() && touching().all(|rule| !rule.denies)
-        };
+        let parts = parts_of(permission);
+        let allows = |rules: &[Rule]| extent(rules, parts) == Extent::Everything;
         allows(&self.rules) && self.within.iter().all(|rules| allows(rules))
+    }
+
+    /// To what may the caller do this? Where a key's scopes say `:own`, grants for single resources count for nothing: it
+    /// errs on the side of no.
+    pub fn reach(&self, permission: &str) -> Reach {
+        let parts = parts_of(permission);
+        let held = extent(&self.rules, parts);
+        if held == Extent::Denied {
+            return Reach::Nothing;
+        }
+        let limit = self.within.iter().map(|rules| extent(rules, parts)).min().unwrap_or(Extent::Everything);
+        let resources = match limit {
+            Extent::Everything if held == Extent::Everything => return Reach::Everything,
+            Extent::Everything => {
+                self.grants.iter().filter(|(_, rule)| rule.matches(parts)).map(|(resource, _)| *resource).collect()
+            }
+            Extent::Own => vec![],
+            Extent::Nothing | Extent::Denied => return Reach::Nothing,
+        };
+        let own = held >= Extent::Own;
+        if own || !resources.is_empty() { Reach::Only(Limits { resources, own }) } else { Reach::Nothing }
     }
 
     /// Does whoever has these hold everything that `patterns` grant? Errs on the side of no. Nobody can give what they
     /// do not have.
     pub fn cover<'a>(&self, patterns: impl IntoIterator<Item = &'a str>) -> bool {
         let given = Self::patterns(patterns).rules;
-        let covers = |rules: &[Rule]| {
-            given.iter().filter(|rule| !rule.denies).all(|rule| {
-                rules.iter().any(|own| !own.denies && own.contains(rule))
-                    && rules
-                        .iter()
-                        .filter(|own| own.denies && own.overlaps(rule))
-                        .all(|denial| given.iter().any(|other| other.denies && other.contains(denial)))
-            })
-        };
-        covers(&self.rules) && self.within.iter().all(|rules| covers(rules))
+        covers(&self.rules, &given) && self.within.iter().all(|rules| covers(rules, &given))
     }
+
+    /// The same for a right for one resource.
+    pub fn cover_grant(&self, grant: &Grant) -> bool {
+        let Some(given) = Rule::parse(grant.pattern.as_str()) else { return false };
+        if !given.only_gives() || self.rules.iter().any(|own| own.denies && own.overlaps(&given)) {
+            return false;
+        }
+        let for_it = self.grants.iter().filter(|(resource, _)| *resource == grant.resource);
+        let for_it = for_it.map(|(_, rule)| rule).any(|rule| rule.contains(&given));
+        let given = [given];
+        (for_it || covers(&self.rules, &given)) && self.within.iter().all(|rules| covers(rules, &given))
+    }
+}
+
+fn parts_of(permission: &str) -> [&str; 3] {
+    let mut parts = permission.splitn(3, '.');
+    [(); 3].map(|()| parts.next().unwrap_or_default())
+}
+
+/// How far a list of rules lets somebody go, from nowhere on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Extent {
+    Denied,
+    Nothing,
+    Own,
+    Everything,
+}
+
+fn extent(rules: &[Rule], parts: [&str; 3]) -> Extent {
+    let mut extent = Extent::Nothing;
+    for rule in rules.iter().filter(|rule| rule.matches(parts)) {
+        if rule.denies {
+            return Extent::Denied;
+        }
+        extent = extent.max(if rule.own { Extent::Own } else { Extent::Everything });
+    }
+    extent
+}
+
+fn covers(rules: &[Rule], given: &[Rule]) -> bool {
+    given.iter().filter(|rule| !rule.denies).all(|rule| {
+        rules.iter().any(|own| !own.denies && own.contains(rule))
+            && rules
+                .iter()
+                .filter(|own| own.denies && own.overlaps(rule))
+                .all(|denial| given.iter().any(|other| other.denies && other.contains(denial)))
+    })
 }
 
 /// A pattern taken apart: context, aggregate and verb; none stands for any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
     denies: bool,
+    /// Only for what is the caller's own.
+    own: bool,
     parts: [Option<String>; 3],
 }
 
 impl Rule {
     /// `*` at either end stands for all the parts that are missing there, `clients:read` for `*.client.read`, the founding
-    /// document's spelling; `clients:write` grants all commands of a client.
+    /// document's spelling; `clients:write` grants all commands of a client. `:own` at the end limits it to what is the
+    /// caller's own.
     pub fn parse(pattern: &str) -> Option<Self> {
         let (denies, pattern) = pattern.strip_prefix('!').map_or((false, pattern), |rest| (true, rest));
+        let (own, pattern) = pattern.strip_suffix(":own").map_or((false, pattern), |rest| (true, rest));
+        if denies && own {
+            return None;
+        }
         let word = |text: &str| match text {
             "*" => Some(None),
             text if is_word(text) => Some(Some(text.to_owned())),
@@ -151,7 +225,7 @@ impl Rule {
                 None => resource.strip_suffix('s')?.to_owned(),
             };
             let verb = if verb == "write" { None } else { word(verb)? };
-            return Some(Self { denies, parts: [None, word(&singular.replace('-', "_"))?, verb] });
+            return Some(Self { denies, own, parts: [None, word(&singular.replace('-', "_"))?, verb] });
         }
         let mut parts = pattern.split('.').map(word).collect::<Option<Vec<_>>>()?;
         match parts.as_slice() {
@@ -159,16 +233,21 @@ impl Rule {
             [None, ..] => parts.splice(..1, vec![None; 4_usize.saturating_sub(parts.len())]).for_each(drop),
             _ => {}
         }
-        Some(Self { denies, parts: parts.try_into().ok()? })
+        Some(Self { denies, own, parts: parts.try_into().ok()? })
     }
 
     fn matches(&self, parts: [&str; 3]) -> bool {
         self.parts.iter().zip(parts).all(|(own, part)| own.as_deref().is_none_or(|own| own == part))
     }
 
+    /// Does it give, without limits of its own?
+    pub fn only_gives(&self) -> bool {
+        !self.denies && !self.own
+    }
+
     /// Everything that the other matches is matched by this one too.
     fn contains(&self, other: &Self) -> bool {
-        self.parts.iter().zip(&other.parts).all(|(own, part)| own.is_none() || own == part)
+        (other.own || !self.own) && self.parts.iter().zip(&other.parts).all(|(own, part)| own.is_none() || own == part)
     }
 
     /// Something is matched by both.
@@ -233,6 +312,7 @@ mod tests {
             ("crm.client", false),
             ("crm.Client.read", false),
             ("", false),
+            ("crm.client.read:own", false),
         ] {
             assert_eq!(Permissions::patterns([pattern]).allow("crm.client.read"), grants, "{pattern:?}");
         }

@@ -60,7 +60,8 @@ texts! {
     Phone = phone, { "type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$" };
     /// A key that people and definitions write: `onboarding_project`.
     Slug = slug, { "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,62}$" };
-    /// What a role grants, or with a `!` denies: `crm.contact.rename`, `crm.*`, `*.read`, or short `clients:read`.
+    /// What a role grants, or with a `!` denies: `crm.contact.rename`, `crm.*`, `*.read`, or short `clients:read`; with
+    /// `:own` at the end only for what is the caller's own.
     Pattern = pattern, { "type": "string", "examples": ["crm.*", "*.read", "!crm.client.block", "clients:read"] };
     /// The SHA-256 of a secret in lower-case hexadecimal.
     SecretHash = secret_hash, { "type": "string", "pattern": "^[0-9a-f]{64}$" };
@@ -70,6 +71,13 @@ texts! {
     Subject = |text| line(text, 255), { "type": "string", "minLength": 1, "maxLength": 255 };
     /// An IANA time zone name: `Europe/Berlin`.
     TimeZone = time_zone, { "type": "string", "examples": ["Europe/Berlin", "America/New_York"] };
+}
+
+impl Pattern {
+    /// Does it give, without a `!` in front or `:own` behind?
+    pub fn only_gives(&self) -> bool {
+        Rule::parse(&self.0).is_some_and(|rule| rule.only_gives())
+    }
 }
 
 impl SecretHash {

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, InvitationId, Name, Personal, Slug,
-    command, rejection,
+    Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, Grant, GrantRefused, Grants,
+    InvitationId, Name, Pattern, Personal, PortalUserId, Scope, Slug, command, rejection,
 };
-use portal_events::PortalUserEvent as E;
+use portal_events::{PortalUserEvent as E, patterns_of_part};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use uuid::Uuid;
 
 use PortalUserCommand as C;
 use PortalUserRejection as R;
@@ -46,15 +47,25 @@ pub enum PortalUserCommand {
         /// Which one; a void one is refused.
         invitation_id: InvitationId,
     },
-    /// Lets the person see a part of the portal.
+    /// Lets the person see a part of the portal; nobody gives what they do not have.
     GrantAccess {
-        /// Which part.
+        /// Which part: `projects`, `approvals`, `files`, or one of the frontend's own.
         scope: Slug,
     },
     /// Hides a part of the portal from the person.
     RevokeAccess {
         /// Which part.
         scope: Slug,
+    },
+    /// Lets the person do something more of what concerns the client; nobody gives what they do not have.
+    Grant {
+        /// What: `projects.project.accept_milestone`, `projects.*`.
+        pattern: Pattern,
+    },
+    /// Lets the person do it no longer.
+    RevokeGrant {
+        /// What.
+        pattern: Pattern,
     },
     /// Keeps the person out for the time being.
     Lock {
@@ -85,6 +96,13 @@ pub enum PortalUserRejection {
     InvitationPeriodOutOfRange,
     /// Only an active portal user can be locked.
     NotActive,
+    /// A portal user has 200 rights at most.
+    TooManyGrants,
+    /// A right of a portal user gives: no `!` in front and no `:own` behind.
+    #[invalid("/pattern")]
+    NotPlain,
+    /// It is more than you may do for this client.
+    GrantBeyondYours,
 }
 
 /// Where a portal user stands.
@@ -100,10 +118,12 @@ enum Standing {
 /// What is remembered of a portal user.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PortalUser {
+    client_id: ClientId,
     email: Option<Personal<Email>>,
     standing: Standing,
     invitation: Option<(InvitationId, DateTime<Utc>)>,
     scopes: BTreeSet<Slug>,
+    grants: Grants,
 }
 
 impl Aggregate for PortalUser {
@@ -111,6 +131,14 @@ impl Aggregate for PortalUser {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "portal/portal-users";
+    const STATE_VERSION: i32 = 2;
+
+    fn scope(&self, id: Uuid, command: &C) -> Scope {
+        match command {
+            C::Create { client_id, .. } => Scope::begins_in([(*client_id).into()]),
+            _ => Scope::of([self.client_id.into()]).owned_by([PortalUserId(id)]),
+        }
+    }
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
@@ -140,15 +168,29 @@ impl Aggregate for PortalUser {
                 _ => return Err(R::InvitationNotOpen),
             },
             C::GrantAccess { scope } if self.scopes.contains(&scope) => vec![],
-            C::GrantAccess { scope } => vec![E::AccessGranted { scope }],
+            C::GrantAccess { scope } => {
+                self.may_open(&scope, ctx)?;
+                vec![E::AccessGranted { scope }]
+            }
             C::RevokeAccess { scope } if self.scopes.contains(&scope) => vec![E::AccessRevoked { scope }],
             C::RevokeAccess { .. } => vec![],
+            C::Grant { pattern } => {
+                let grant = self.of_client(pattern);
+                let new = self.grants.may_get(&grant, &ctx.permissions)?;
+                new.then_some(E::Granted { pattern: grant.pattern }).into_iter().collect()
+            }
+            C::RevokeGrant { pattern } => {
+                let held = self.grants.contains(&self.of_client(pattern.clone()));
+                held.then_some(E::GrantRevoked { pattern }).into_iter().collect()
+            }
         })
     }
 
     fn apply(&mut self, event: &E) {
         match event {
-            E::Created { email, .. } => self.email = Some(email.clone()),
+            E::Created { client_id, email, .. } => {
+                (self.client_id, self.email) = (*client_id, Some(email.clone()));
+            }
             E::Invited { invitation_id, expires_at } => self.invitation = Some((*invitation_id, *expires_at)),
             E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
             E::Activated { invitation_id: _ } => {
@@ -160,6 +202,14 @@ impl Aggregate for PortalUser {
             }
             E::AccessRevoked { scope } => {
                 self.scopes.remove(scope);
+            }
+            E::Granted { pattern } => {
+                let grant = self.of_client(pattern.clone());
+                self.grants.insert(grant);
+            }
+            E::GrantRevoked { pattern } => {
+                let grant = self.of_client(pattern.clone());
+                self.grants.remove(&grant);
             }
             E::Locked { reason: _ } => self.standing = Standing::Locked,
             E::Unlocked {} => self.standing = Standing::Active,
@@ -183,7 +233,43 @@ impl Aggregate for PortalUser {
     }
 }
 
+impl From<GrantRefused> for R {
+    fn from(why: GrantRefused) -> Self {
+        match why {
+            GrantRefused::TooMany => R::TooManyGrants,
+            GrantRefused::NotPlain => R::NotPlain,
+            GrantRefused::Beyond => R::GrantBeyondYours,
+        }
+    }
+}
+
 impl PortalUser {
+    /// The client whose things the person sees.
+    pub fn client_id(&self) -> ClientId {
+        self.client_id
+    }
+
+    /// Does the person come in?
+    pub fn is_active(&self) -> bool {
+        self.standing == Standing::Active
+    }
+
+    /// The open invitation, if there is one.
+    pub fn invitation(&self) -> Option<InvitationId> {
+        self.invitation.map(|(id, _)| id)
+    }
+
+    /// A right of a portal user is always for the person's client.
+    fn of_client(&self, pattern: Pattern) -> Grant {
+        Grant { pattern, resource: self.client_id.into() }
+    }
+
+    fn may_open(&self, part: &Slug, ctx: &Context) -> Result<(), R> {
+        let patterns = patterns_of_part(part).iter().filter_map(|pattern| pattern.parse().ok());
+        let held = patterns.map(|pattern| self.of_client(pattern)).all(|grant| ctx.permissions.cover_grant(&grant));
+        if held { Ok(()) } else { Err(R::GrantBeyondYours) }
+    }
+
     fn invite(&self, expires_in_days: Option<u32>, ctx: &Context) -> Decision<Self> {
         let days = expires_in_days.unwrap_or(INVITATION_DAYS);
         if !(1..=INVITATION_DAYS_MAX).contains(&days) {
@@ -201,7 +287,6 @@ impl PortalUser {
 mod tests {
     use super::*;
     use kernel::spec::{given, spec_time};
-    use uuid::Uuid;
 
     fn created() -> E {
         E::Created {
@@ -255,6 +340,25 @@ mod tests {
         given::<PortalUser>([created(), invited()]).when(accept(9)).rejected("portal.portal_user.invitation_not_open");
         let late = given::<PortalUser>([created(), invited()]).at(spec_time() + TimeDelta::days(15)).when(accept(8));
         late.rejected("portal.portal_user.invitation_expired");
+    }
+
+    #[test]
+    fn nobody_opens_more_of_a_client_than_they_may_see() {
+        let slug = |text: &str| text.parse::<Slug>().unwrap();
+        let grant = |pattern: &str| C::Grant { pattern: pattern.parse().unwrap() };
+        let asked = || given::<PortalUser>([created()]).asked_with(["portal.*", "projects.*"]);
+        asked().when(C::GrantAccess { scope: slug("files") }).rejected("portal.portal_user.grant_beyond_yours");
+        asked().when(grant("*")).rejected("portal.portal_user.grant_beyond_yours");
+        asked().when(grant("!crm.*")).rejected("portal.portal_user.not_plain");
+        let part = E::AccessGranted { scope: slug("projects") };
+        asked().when(C::GrantAccess { scope: slug("projects") }).then([part]);
+        asked().when(C::GrantAccess { scope: slug("news") }).then([E::AccessGranted { scope: slug("news") }]);
+        let granted = E::Granted { pattern: "projects.*".parse().unwrap() };
+        asked().when(grant("projects.*")).then([granted.clone()]);
+        let has = || given::<PortalUser>([created(), granted.clone()]);
+        has().when(grant("projects.*")).then([]);
+        let revoke = C::RevokeGrant { pattern: "projects.*".parse().unwrap() };
+        has().when(revoke).then([E::GrantRevoked { pattern: "projects.*".parse().unwrap() }]);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use crate::ProjectTemplate;
 use chrono::{Days, NaiveDate};
 use kernel::{
-    Aggregate, ClientId, Context, Decision, MilestoneId, Name, Reference, Slug, TaskId, Text, UserId, command,
-    rejection,
+    Aggregate, ClientId, Context, Decision, MilestoneId, Name, ProjectId, Reference, Resource, Scope, Slug, TaskId,
+    Text, UserId, command, rejection,
 };
 use projects_events::{NewMilestone, NewTask, ProjectEvent as E};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 use ProjectCommand as C;
 use ProjectRejection as R;
@@ -223,6 +224,7 @@ struct Milestone {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Project {
     name: String,
+    client_id: Option<ClientId>,
     standing: Standing,
     milestones: BTreeMap<MilestoneId, Milestone>,
     tasks: BTreeMap<TaskId, Task>,
@@ -233,6 +235,20 @@ impl Aggregate for Project {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "projects/projects";
+    const STATE_VERSION: i32 = 2;
+
+    fn scope(&self, id: Uuid, command: &C) -> Scope {
+        match command {
+            C::Create { client_id, .. } | C::CreateFromTemplate { client_id, .. } => {
+                Scope::begins_in(client_id.map(Resource::from))
+            }
+            _ => {
+                let of = self.client_id.map(Resource::from).into_iter().chain([ProjectId(id).into()]);
+                let task = task_of(command).and_then(|task_id| self.tasks.get(&task_id));
+                Scope::of(of).owned_by(task.and_then(|task| task.assignee_id))
+            }
+        }
+    }
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
@@ -330,8 +346,9 @@ impl Aggregate for Project {
 
     fn apply(&mut self, event: &E) {
         match event {
-            E::Created { name, milestones, tasks, .. } => {
+            E::Created { name, client_id, milestones, tasks, .. } => {
                 self.name = name.as_str().to_owned();
+                self.client_id = *client_id;
                 milestones.iter().for_each(|milestone| self.add_milestone(milestone));
                 tasks.iter().for_each(|task| self.add_task(task));
             }
@@ -402,6 +419,19 @@ impl Project {
             return Err(R::MilestoneHasOpenTasks);
         }
         Ok(vec![E::MilestoneCompleted { milestone_id, name: milestone.name.clone() }])
+    }
+}
+
+/// The task that a command is about, whose assignee's own it is.
+fn task_of(command: &C) -> Option<TaskId> {
+    match command {
+        C::AssignTask { task_id, .. }
+        | C::StartTask { task_id }
+        | C::BlockTask { task_id, .. }
+        | C::CompleteTask { task_id }
+        | C::ReopenTask { task_id }
+        | C::CancelTask { task_id } => Some(*task_id),
+        _ => None,
     }
 }
 

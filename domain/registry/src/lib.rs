@@ -17,6 +17,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<identity::ApiKey>();
     mounts.mount::<identity::Session>();
     mounts.mount::<portal::PortalUser>();
+    mounts.mount::<portal::PortalSession>();
     mounts.mount::<files::FolderTemplate>();
     mounts.mount::<files::Folder>();
     mounts.mount::<scheduling::EventType>();

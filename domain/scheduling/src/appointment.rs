@@ -5,11 +5,12 @@ use crate::{Availability, EventType, GRANULE_MINUTES};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use kernel::{
     Aggregate, Claim, ClaimChange, Context, Decision, Email, EventTypeId, Name, Personal, Phone, Reference,
-    ReferenceBy, Slug, Text, TimeZone, UserId, command, rejection,
+    ReferenceBy, Scope, Slug, Text, TimeZone, UserId, command, rejection,
 };
 use scheduling_events::{AppointmentDetails, AppointmentEvent as E, CancelledBy, EventTypeRules, Slot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use AppointmentCommand as C;
 use AppointmentRejection as R;
@@ -130,6 +131,10 @@ impl Aggregate for Appointment {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "scheduling/appointments";
+
+    fn scope(&self, _id: Uuid, _command: &C) -> Scope {
+        Scope::default().owned_by(self.details.as_ref().map(|details| details.host_id))
+    }
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match (command, &self.details) {
@@ -322,7 +327,6 @@ mod tests {
     use kernel::spec::{Given, When, given, spec_time};
     use proptest::prelude::*;
     use scheduling_events::{EventTypeEvent, Weekday};
-    use uuid::Uuid;
 
     fn at(hour: u32, minute: u32) -> DateTime<Utc> {
         spec_time().date_naive().and_hms_opt(hour, minute, 0).unwrap().and_utc()

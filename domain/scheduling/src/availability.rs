@@ -1,10 +1,11 @@
 //! Availability: the hours in which one host can be met.
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, TimeZone, UserId, command, rejection};
+use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Scope, TimeZone, UserId, command, rejection};
 use scheduling_events::{AvailabilityEvent as E, DateOverride, Period, Weekday, WeeklyHours};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 use AvailabilityCommand as C;
 use AvailabilityRejection as R;
@@ -60,6 +61,7 @@ pub enum AvailabilityRejection {
 /// What is remembered of somebody's hours.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Availability {
+    host_id: Option<UserId>,
     time_zone: Option<TimeZone>,
     weekly: BTreeMap<Weekday, Vec<Period>>,
     overrides: BTreeMap<NaiveDate, Vec<Period>>,
@@ -116,6 +118,11 @@ impl Aggregate for Availability {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "scheduling/availabilities";
+    const STATE_VERSION: i32 = 2;
+
+    fn scope(&self, _id: Uuid, _command: &C) -> Scope {
+        Scope::default().owned_by(self.host_id)
+    }
 
     fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
         Ok(match command {
@@ -142,7 +149,11 @@ impl Aggregate for Availability {
 
     fn apply(&mut self, event: &E) {
         match event {
-            E::Set { host_id: _, time_zone, weekly } | E::Changed { time_zone, weekly } => {
+            E::Set { host_id, time_zone, weekly } => {
+                self.host_id = Some(*host_id);
+                (self.time_zone, self.weekly) = (Some(time_zone.clone()), by_day(weekly));
+            }
+            E::Changed { time_zone, weekly } => {
                 self.time_zone = Some(time_zone.clone());
                 self.weekly = by_day(weekly);
             }
@@ -192,7 +203,6 @@ fn weekday(date: NaiveDate) -> Weekday {
 pub(crate) mod tests {
     use super::*;
     use kernel::spec::given;
-    use uuid::Uuid;
 
     fn period(from: &str, to: &str) -> Period {
         Period { from: from.parse().unwrap(), to: to.parse().unwrap() }

@@ -77,6 +77,7 @@ any_event! {
     ApiKey = identity_events::ApiKeyEvent,
     Session = identity_events::SessionEvent,
     PortalUser = portal_events::PortalUserEvent,
+    PortalSession = portal_events::PortalSessionEvent,
     FolderTemplate = files_events::FolderTemplateEvent,
     Folder = files_events::FolderEvent,
     ProjectTemplate = projects_events::ProjectTemplateEvent,

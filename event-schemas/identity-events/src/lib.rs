@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use kernel::{
-    Email, InvitationId, Issuer, Name, Pattern, Personal, Principal, SecretHash, Slug, Subject, Text, UserId, event,
+    Email, InvitationId, Issuer, Name, Pattern, Personal, Principal, Resource, SecretHash, Slug, Subject, Text, UserId,
+    event,
 };
 
 /// Everything that happens to a tenant, the firm itself. Its stream's id is the tenant's.
@@ -100,6 +101,20 @@ pub enum UserEvent {
         /// Which one.
         role: Slug,
     },
+    /// The person got a right for one resource.
+    Granted {
+        /// What may be done.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
+    /// The person lost a right for one resource.
+    GrantRevoked {
+        /// What may not be done any more.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
     /// A login at a provider is this person's.
     LoginLinked {
         /// The provider's `iss`.
@@ -149,6 +164,20 @@ pub enum RoleEvent {
         /// What it grants and denies.
         patterns: Vec<Pattern>,
     },
+    /// Whoever has the role got a right for one resource.
+    Granted {
+        /// What may be done.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
+    /// Whoever has the role lost a right for one resource.
+    GrantRevoked {
+        /// What may not be done any more.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
     /// The role grants nothing any more; its name is free again.
     Withdrawn {},
 }
@@ -175,6 +204,20 @@ pub enum TeamEvent {
     MemberRemoved {
         /// Who.
         user_id: UserId,
+    },
+    /// Its members got a right for one resource.
+    Granted {
+        /// What may be done.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
+    },
+    /// Its members lost a right for one resource.
+    GrantRevoked {
+        /// What may not be done any more.
+        pattern: Pattern,
+        /// To what.
+        resource: Resource,
     },
     /// The team ended.
     Disbanded {},

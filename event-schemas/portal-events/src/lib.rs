@@ -1,59 +1,7 @@
 //! What did happen in the portal context: the event enums other crates may read.
 
-use chrono::{DateTime, Utc};
-use kernel::{ClientId, ContactId, Email, InvitationId, Name, Personal, Slug, event};
+mod portal_session;
+mod portal_user;
 
-/// Everything that happens to a portal user.
-#[event("portal.portal_user")]
-pub enum PortalUserEvent {
-    /// Somebody at a client got a place in the portal.
-    Created {
-        /// The client.
-        client_id: ClientId,
-        /// The person in the golden record, if known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        contact_id: Option<ContactId>,
-        /// What the person is called.
-        name: Personal<Name>,
-        /// Where the invitation goes; one portal user per address.
-        email: Personal<Email>,
-    },
-    /// An invitation was issued; an earlier open one is void.
-    Invited {
-        /// The invitation.
-        invitation_id: InvitationId,
-        /// Until when it can be accepted.
-        expires_at: DateTime<Utc>,
-    },
-    /// The open invitation was taken back.
-    InvitationRevoked {
-        /// The invitation.
-        invitation_id: InvitationId,
-    },
-    /// The invitation was accepted; the person may come in.
-    Activated {
-        /// The invitation.
-        invitation_id: InvitationId,
-    },
-    /// The person may see a part of the portal.
-    AccessGranted {
-        /// Which part.
-        scope: Slug,
-    },
-    /// The person may no longer see a part of the portal.
-    AccessRevoked {
-        /// Which part.
-        scope: Slug,
-    },
-    /// The person may not come in for the time being.
-    Locked {
-        /// Why.
-        reason: Personal<Name>,
-    },
-    /// The person may come in again.
-    Unlocked {},
-    /// The person's place in the portal was closed.
-    Disabled {},
-    /// The person's place in the portal was opened again; a new invitation is needed.
-    Enabled {},
-}
+pub use portal_session::PortalSessionEvent;
+pub use portal_user::{PortalUserEvent, patterns_of_part};

@@ -6,8 +6,8 @@ use crate::load::{Loader, StreamKey};
 use crate::{IdempotencyKey, Request, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldError, History, Metadata, Reference, ReferenceBy,
-    Rejection, TenantId,
+    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldError, History, Metadata, Reach, Reference,
+    ReferenceBy, Rejection, TenantId,
 };
 use metrics::{counter, histogram};
 use sqlx::PgPool;
@@ -207,7 +207,9 @@ impl Store {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(ExecuteError::Overloaded);
         }
-        if request.permissions.as_ref().is_some_and(|held| !held.allow(command.entry().name)) {
+        // None is UBOS itself.
+        let reach = request.permissions.as_ref().map_or(Reach::Everything, |held| held.reach(command.entry().name));
+        if reach == Reach::Nothing {
             return Err(ExecuteError::Denied);
         }
         let creates = command.entry().creates;
@@ -222,7 +224,7 @@ impl Store {
         let mut known = if fresh_id { Known::nothing() } else { self.load_cached::<A>(stream).await? };
         let mut conflicts = 0;
         loop {
-            let error = match self.attempt(&known, stream, command.clone(), request).await {
+            let error = match self.attempt(&known, stream, command.clone(), request, &reach).await {
                 Ok(Some(executed)) => return Ok(executed),
                 Ok(None) => {
                     counter!("append_conflicts_total").increment(1);
@@ -257,8 +259,15 @@ impl Store {
         stream: StreamKey,
         command: A::Command,
         request: &Request,
+        reach: &Reach,
     ) -> Result<Option<Executed>, ExecuteError> {
         let entry = command.entry();
+        // Before anything else that tells what is there. What is decided on is what is asked, so nothing can change between.
+        if *reach != Reach::Everything
+            && !reach.covers(&known.state.scope(stream.aggregate_id, &command), request.actor.principal())
+        {
+            return Err(if entry.creates { ExecuteError::Denied } else { ExecuteError::NotFound });
+        }
         match (entry.creates, known.version) {
             (false, 0) => return Err(ExecuteError::NotFound),
             (true, version) if version > 0 => return Err(ExecuteError::AlreadyExists),

@@ -12,8 +12,9 @@ pub struct Request {
     pub tenant: TenantId,
     /// Who acts.
     pub actor: Actor,
-    /// What the actor may do; a command that is not among it is refused here too, whoever let it through before. None is
-    /// UBOS itself, which may do everything.
+    /// What the actor may do; a command that is not among it is refused here too, whoever let it through before, and one
+    /// that is only allowed for some resources is looked at with the aggregate in hand. None is UBOS itself, which may do
+    /// everything.
     pub permissions: Option<Arc<Permissions>>,
     /// What the secret hashes to that was made for a command that mints one.
     pub secret: Option<SecretHash>,

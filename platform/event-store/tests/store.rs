@@ -5,7 +5,7 @@ mod common;
 
 use common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
 use event_store::{ExecuteError, Log, Request, Store, StoreOptions};
-use kernel::{Permissions, TenantId};
+use kernel::{ClientId, Grant, Permissions, TenantId};
 use std::sync::Arc;
 use testing::TestDatabase;
 use uuid::Uuid;
@@ -61,6 +61,36 @@ async fn what_the_caller_may_not_do_is_refused_whoever_let_it_through() {
     assert!(matches!(denied, Err(ExecuteError::Denied)), "{denied:?}");
     let allowed = store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &holding("*.add")).await.unwrap();
     assert_eq!(allowed.version, 2);
+}
+
+#[tokio::test]
+async fn a_right_for_one_resource_opens_what_belongs_to_it_and_hides_the_rest() {
+    let (_database, store) = store().await;
+    let [mine, other] = [(); 2].map(|()| Uuid::now_v7());
+    let open = |label: Option<Uuid>| C::Open { label: label.map(|id| id.to_string()) };
+    let grant = Grant { pattern: "*".parse().unwrap(), resource: ClientId(mine).into() };
+    let held = Arc::new(Permissions::default().granted([&grant]));
+    let granted = Request { permissions: Some(held), ..request() };
+    let asked = || Request { command_id: Uuid::now_v7(), ..granted.clone() };
+
+    let id = store.execute::<Tally>(None, open(Some(mine)), &asked()).await.unwrap().id;
+    let added = store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &asked()).await.unwrap();
+    assert_eq!(added.version, 2);
+    for label in [Some(other), None] {
+        let denied = store.execute::<Tally>(None, open(label), &asked()).await;
+        assert!(matches!(denied, Err(ExecuteError::Denied)), "{denied:?}");
+        let theirs = store.execute::<Tally>(None, open(label), &request()).await.unwrap().id;
+        // Whatever else would be wrong with it, it is as if it were not there.
+        for expected_version in [None, Some(7)] {
+            let asked = Request { expected_version, ..asked() };
+            let hidden = store.execute::<Tally>(Some(theirs), C::Add { amount: -1 }, &asked).await;
+            assert!(matches!(hidden, Err(ExecuteError::NotFound)), "{hidden:?}");
+        }
+    }
+    // What stops to belong to it is gone with the command that does it.
+    store.execute::<Tally>(Some(id), C::Unlabel {}, &asked()).await.unwrap();
+    let gone = store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &asked()).await;
+    assert!(matches!(gone, Err(ExecuteError::NotFound)), "{gone:?}");
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ pub struct AdminSettings {
     pub mailer_bind: SocketAddr,
 }
 
-/// Redis, for sessions. Only needed where people log in here.
+/// Redis, for sessions. Only needed where people log in here; without it nobody does.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedisSettings {
@@ -156,13 +156,21 @@ pub struct LoginSettings {
     pub public_url: String,
     /// Where browsers go when they are in, without a slash at the end.
     pub app_url: String,
+    /// Where portal users go when they are in, and where their invitations lead, without a slash at the end.
+    pub portal_url: String,
     /// Origins whose pages may ask for changes with a session: `https://app.example.com`.
     pub origins: Vec<String>,
     /// Minutes after which a session is over that is not used.
     pub idle_minutes: u64,
     /// Hours after which a session is over however much it is used, 1,440 at most.
     pub absolute_hours: u64,
-    /// OpenID providers, each as `[[login.providers]]`; nobody logs in here if there are none.
+    /// Minutes after which a portal user's session is over that is not used.
+    pub portal_idle_minutes: u64,
+    /// Hours after which a portal user's session is over however much it is used, 1,440 at most.
+    pub portal_absolute_hours: u64,
+    /// Sessions of one person at the same time; the oldest ends when there is one more.
+    pub sessions_per_person_max: usize,
+    /// OpenID providers, each as `[[login.providers]]`; without any only portal users come in here.
     pub providers: Vec<ProviderSettings>,
 }
 
@@ -261,7 +269,8 @@ fn defaults() -> serde_json::Value {
         "redis": {},
         "login": {
             "public_url": "http://127.0.0.1:21400", "app_url": "http://127.0.0.1:21400", "origins": [],
-            "idle_minutes": 720, "absolute_hours": 336, "providers": []
+            "portal_url": "http://127.0.0.1:21400", "idle_minutes": 720, "absolute_hours": 336, "portal_idle_minutes": 60,
+            "portal_absolute_hours": 12, "sessions_per_person_max": 20, "providers": []
         },
         "mail": { "from": "UBOS <no-reply@ubos.example>" },
         "append": { "batch_commands_max": 128, "queue_commands_max": 4_096, "cached_streams_max": 20_000 },
@@ -300,8 +309,16 @@ impl Settings {
             bail!("settings: redis.url must be set where people log in, because sessions are kept there");
         }
         // The log tells for 90 days which sessions were ended.
-        if !(1..=1_440).contains(&settings.login.absolute_hours) {
-            bail!("settings: login.absolute_hours must be 1 to 1440");
+        let login = &settings.login;
+        for (name, hours) in
+            [("absolute_hours", login.absolute_hours), ("portal_absolute_hours", login.portal_absolute_hours)]
+        {
+            if !(1..=1_440).contains(&hours) {
+                bail!("settings: login.{name} must be 1 to 1440");
+            }
+        }
+        if login.sessions_per_person_max == 0 {
+            bail!("settings: login.sessions_per_person_max must be 1 or more");
         }
         Ok(settings)
     }

@@ -5,10 +5,12 @@
 mod database;
 mod issuer;
 mod nats;
+mod smtp;
 
 pub use database::TestDatabase;
 pub use issuer::{Issuer, key_set};
 pub use nats::TestNats;
+pub use smtp::SmtpSink;
 
 /// The OpenID provider of this run, at which anybody may register a client.
 pub fn oidc_url() -> String {

@@ -8,7 +8,7 @@
 use crate::api_key::ShownKey;
 use crate::directory::{Credential, Directory, Standing};
 use crate::problem::{Problem, code};
-use crate::session::{self, Sessions};
+use crate::session::{self, Sessions, Shown as ShownCookie};
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use futures::future::{Either, LocalBoxFuture, Ready, ready};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use kernel::{Actor, ApiKeyId, Permissions, Principal, Role, TenantId, UserId};
+use kernel::{Actor, ApiKeyId, Permissions, Principal, Reach, Role, TenantId, UserId};
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
@@ -62,6 +62,7 @@ impl Caller {
             (Principal::ServiceAccount { id }, api_key) => {
                 Actor::ServiceAccount { id, api_key_id: api_key.unwrap_or_default() }
             }
+            (Principal::PortalUser { id }, _) => Actor::PortalUser { id },
         }
     }
 
@@ -70,16 +71,20 @@ impl Caller {
         match self.principal {
             Principal::User { id } => format!("user {id}"),
             Principal::ServiceAccount { id } => format!("service_account {id}"),
+            Principal::PortalUser { id } => format!("portal_user {id}"),
         }
     }
 
-    /// Refuses with 403 unless the caller holds `permission`.
-    pub fn require(&self, permission: &str) -> Result<(), Problem> {
-        if self.permissions.allow(permission) {
-            return Ok(());
-        }
+    /// How far `permission` reaches for the caller; refuses with 403 if it reaches nothing.
+    pub fn reach(&self, permission: &str) -> Result<Reach, Problem> {
+        let reach = self.permissions.reach(permission);
+        if reach == Reach::Nothing { Err(self.denied(permission)) } else { Ok(reach) }
+    }
+
+    /// What whoever lacks `permission` is answered; logged, because it may be the beginning of something.
+    pub fn denied(&self, permission: &str) -> Problem {
         tracing::warn!(tenant = %self.tenant, principal = ?self.principal, permission, "denied");
-        Err(Problem::new(&code::FORBIDDEN, format!("this needs the permission {permission}")))
+        Problem::new(&code::FORBIDDEN, format!("this needs the permission {permission}"))
     }
 }
 
@@ -219,14 +224,23 @@ impl Verifier {
     }
 
     /// Whom a browser's cookie speaks for.
-    async fn by_session(&self, sessions: &Sessions, cookie: &str, request: &HttpRequest) -> Result<Caller, Problem> {
+    async fn by_session(
+        &self,
+        sessions: &Sessions,
+        cookie: &ShownCookie,
+        request: &HttpRequest,
+    ) -> Result<Caller, Problem> {
         let found = sessions.find(cookie).await.map_err(|error| {
             tracing::error!(error = format!("{error:#}"), "sessions cannot be read");
             Problem::new(&code::UNAVAILABLE, "sessions cannot be read; repeat in a moment")
         })?;
         let session = found.ok_or_else(|| refused("no such session"))?;
         sessions.guard(request, &session)?;
-        let credential = Credential::Session { user: session.user, id: session.id };
+        let credential = match session.principal {
+            Principal::User { id: user } => Credential::Session { user, id: session.id },
+            Principal::PortalUser { id: user } => Credential::Portal { user, id: session.id },
+            Principal::ServiceAccount { .. } => return Err(refused("a program has no session")),
+        };
         let tenant = session.tenant;
         // A handler that is about the session itself finds it here, instead of asking Redis again.
         request.extensions_mut().insert(session);
@@ -347,7 +361,7 @@ impl Verifier {
 fn settle(shown: Shown, standing: Standing) -> Result<Caller, Problem> {
     let api_key = match &shown.credential {
         Credential::ApiKey { id, .. } => Some(*id),
-        Credential::User(_) | Credential::Session { .. } => None,
+        Credential::User(_) | Credential::Session { .. } | Credential::Portal { .. } => None,
     };
     let tenant = shown.tenant;
     match (standing, shown.credential, shown.vouched) {

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use futures::future::BoxFuture;
-use kernel::{ApiKeyId, Permissions, Principal, SecretHash, SessionId, TenantId, UserId};
+use kernel::{ApiKeyId, Permissions, PortalUserId, Principal, SecretHash, SessionId, TenantId, UserId};
 use std::sync::Arc;
 
 /// Whom a request shows itself to be.
@@ -15,6 +15,13 @@ pub enum Credential {
     Session {
         /// Whose it is.
         user: UserId,
+        /// Which one.
+        id: SessionId,
+    },
+    /// A browser that was given a session for the portal.
+    Portal {
+        /// Whose it is.
+        user: PortalUserId,
         /// Which one.
         id: SessionId,
     },

@@ -8,6 +8,7 @@ mod directory;
 mod draining;
 mod observe;
 pub mod openapi;
+pub mod portal_link;
 mod problem;
 pub mod session;
 

@@ -1,6 +1,6 @@
 //! Clients as the lists and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
@@ -47,6 +47,7 @@ impl ReadModel for ClientRow {
     const FILTER: &'static [&'static str] =
         &["name", "kind", "email", "status", "owner_id", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+    const TIES: &'static [Tie] = &[Tie::Client("id"), Tie::User("owner_id")];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Client(change) = &event.payload else { return Ok(row) };

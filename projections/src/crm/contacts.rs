@@ -1,6 +1,6 @@
 //! Contacts as the lists and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use crm_events::ContactEvent as E;
@@ -53,6 +53,7 @@ impl ReadModel for ContactRow {
     const ABOUT: &'static str = "Persons at clients.";
     const FILTER: &'static [&'static str] = &["name", "email", "client_id", "archived", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+    const TIES: &'static [Tie] = &[Tie::Clients("clients")];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Contact(change) = &event.payload else { return Ok(row) };

@@ -1,6 +1,6 @@
 //! Folder trees: one row per root, with its subfolders.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use files_events::{FolderEvent as E, Subfolder};
@@ -60,6 +60,7 @@ impl ReadModel for FolderRow {
     const FILTER: &'static [&'static str] =
         &["name", "client_id", "project_id", "template", "archived", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+    const TIES: &'static [Tie] = &[Tie::Client("client_id"), Tie::Project("project_id")];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Folder(change) = &event.payload else { return Ok(row) };

@@ -1,6 +1,6 @@
 //! API keys; neither the secrets nor what they hash to.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::ApiKeyEvent as E;
@@ -17,6 +17,8 @@ pub enum PrincipalKind {
     User,
     /// A program.
     ServiceAccount,
+    /// A person at a client, in the portal; none has a key yet.
+    PortalUser,
 }
 
 /// A secret with which a program comes in.
@@ -58,6 +60,7 @@ impl ReadModel for ApiKeyRow {
     const ABOUT: &'static str = "API keys, without their secrets.";
     const FILTER: &'static [&'static str] = &["principal_kind", "principal_id", "expires_at"];
     const SORT: &'static [&'static str] = &["name", "created_at"];
+    const TIES: &'static [Tie] = &[Tie::User("principal_id")];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::ApiKey(change) = &event.payload else { return Ok(row) };
@@ -65,6 +68,8 @@ impl ReadModel for ApiKeyRow {
             let (principal_kind, principal_id) = match principal {
                 Principal::User { id } => (PrincipalKind::User, id.0),
                 Principal::ServiceAccount { id } => (PrincipalKind::ServiceAccount, id.0),
+                // None is issued to a portal user.
+                Principal::PortalUser { id } => (PrincipalKind::PortalUser, id.0),
             };
             return Ok(Some(Self {
                 id: ApiKeyId(key),

@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::RoleEvent as E;
-use kernel::{Pattern, Slug, Text};
+use kernel::{Grant, Pattern, Slug, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -28,6 +28,8 @@ pub struct RoleRow {
     pub patterns: Vec<Pattern>,
     /// It grants nothing any more.
     pub withdrawn: bool,
+    /// What it grants for single resources.
+    pub grants: Vec<Grant>,
 }
 
 impl ReadModel for RoleRow {
@@ -51,6 +53,7 @@ impl ReadModel for RoleRow {
                 description: description.clone(),
                 patterns: patterns.clone(),
                 withdrawn: false,
+                grants: vec![],
             }));
         }
         let mut row = existing(row, event)?;
@@ -58,6 +61,12 @@ impl ReadModel for RoleRow {
             E::Defined { .. } => {}
             E::Changed { description, patterns } => {
                 (row.description, row.patterns) = (description.clone(), patterns.clone());
+            }
+            E::Granted { pattern, resource } => {
+                row.grants.push(Grant { pattern: pattern.clone(), resource: *resource });
+            }
+            E::GrantRevoked { pattern, resource } => {
+                row.grants.retain(|grant| (&grant.pattern, &grant.resource) != (pattern, resource));
             }
             E::Withdrawn {} => row.withdrawn = true,
         }

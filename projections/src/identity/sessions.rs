@@ -1,6 +1,6 @@
-//! Sessions, for whoever may keep people out; everybody sees their own elsewhere.
+//! Sessions: everybody sees their own, and whoever may keep people out sees all.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::SessionEvent as E;
@@ -43,6 +43,7 @@ impl ReadModel for SessionRow {
     const ABOUT: &'static str = "The sessions of the firm's users.";
     const FILTER: &'static [&'static str] = &["user_id", "created_at", "ends_at"];
     const SORT: &'static [&'static str] = &["created_at"];
+    const TIES: &'static [Tie] = &[Tie::User("user_id")];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Session(change) = &event.payload else { return Ok(row) };

@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::TeamEvent as E;
-use kernel::{Name, TeamId, UserId};
+use kernel::{Grant, Name, TeamId, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -26,6 +26,8 @@ pub struct TeamRow {
     pub members: Vec<UserId>,
     /// It has ended.
     pub disbanded: bool,
+    /// Its members' rights for single resources.
+    pub grants: Vec<Grant>,
 }
 
 impl ReadModel for TeamRow {
@@ -48,6 +50,7 @@ impl ReadModel for TeamRow {
                 name: name.clone(),
                 members: vec![],
                 disbanded: false,
+                grants: vec![],
             }));
         }
         let mut row = existing(row, event)?;
@@ -56,6 +59,12 @@ impl ReadModel for TeamRow {
             E::Renamed { name } => row.name = name.clone(),
             E::MemberAdded { user_id } => row.members.push(*user_id),
             E::MemberRemoved { user_id } => row.members.retain(|member| member != user_id),
+            E::Granted { pattern, resource } => {
+                row.grants.push(Grant { pattern: pattern.clone(), resource: *resource });
+            }
+            E::GrantRevoked { pattern, resource } => {
+                row.grants.retain(|grant| (&grant.pattern, &grant.resource) != (pattern, resource));
+            }
             E::Disbanded {} => row.disbanded = true,
         }
         Ok(Some(row))

@@ -1,10 +1,10 @@
 //! The firm's users as lists and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::UserEvent as E;
-use kernel::{Email, InvitationId, Issuer, Name, Personal, Slug, UserId};
+use kernel::{Email, Grant, InvitationId, Issuer, Name, Personal, Slug, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -52,6 +52,8 @@ pub struct UserRow {
     pub login_issuers: Vec<Issuer>,
     /// Why the person is kept out, if so.
     pub reason: Option<Personal<Name>>,
+    /// The person's rights for single resources, beside those of roles and teams.
+    pub grants: Vec<Grant>,
 }
 
 impl ReadModel for UserRow {
@@ -62,10 +64,12 @@ impl ReadModel for UserRow {
     const ABOUT: &'static str = "The firm's users.";
     const FILTER: &'static [&'static str] = &["email", "status", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+    const TIES: &'static [Tie] = &[Tie::User("id")];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::User(change) = &event.payload else { return Ok(row) };
         if let E::Invited { invitation_id, email, name, roles, expires_at } = change {
+            let grants = row.as_ref().map_or(vec![], |row| row.grants.clone());
             return Ok(Some(Self {
                 id: UserId(key),
                 version: event.sequence,
@@ -80,6 +84,7 @@ impl ReadModel for UserRow {
                 activated_at: row.as_ref().and_then(|row| row.activated_at),
                 login_issuers: row.map_or(vec![], |row| row.login_issuers),
                 reason: None,
+                grants,
             }));
         }
         let mut row = existing(row, event)?;
@@ -94,6 +99,12 @@ impl ReadModel for UserRow {
             E::Renamed { name } => row.name = name.clone(),
             E::RoleAssigned { role } => row.roles.push(role.clone()),
             E::RoleRevoked { role } => row.roles.retain(|r| r != role),
+            E::Granted { pattern, resource } => {
+                row.grants.push(Grant { pattern: pattern.clone(), resource: *resource });
+            }
+            E::GrantRevoked { pattern, resource } => {
+                row.grants.retain(|grant| (&grant.pattern, &grant.resource) != (pattern, resource));
+            }
             E::LoginLinked { issuer, .. } => row.login_issuers.push(issuer.clone()),
             E::LoginUnlinked { issuer, .. } => {
                 // One person may have several logins at a provider, each with a place of its own in the list.
@@ -117,5 +128,6 @@ impl UserRow {
         (self.status, self.reason) = (UserStatus::Deactivated, reason);
         (self.invitation_id, self.invitation_expires_at) = (None, None);
         self.login_issuers.clear();
+        self.grants.clear();
     }
 }

@@ -1,9 +1,9 @@
 //! Portal users as the lists and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{ClientId, ContactId, Email, InvitationId, Name, Personal, PortalUserId, Slug};
+use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, PortalUserId, Slug};
 use portal_events::PortalUserEvent as E;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,8 @@ pub struct PortalUserRow {
     pub scopes: Vec<Slug>,
     /// Why the person is kept out, if so.
     pub locked_reason: Option<Personal<Name>>,
+    /// What the person may do of what concerns the client, beside what the parts open.
+    pub grants: Vec<Pattern>,
 }
 
 impl ReadModel for PortalUserRow {
@@ -66,6 +68,7 @@ impl ReadModel for PortalUserRow {
     const ABOUT: &'static str = "Persons at clients with a place in the portal.";
     const FILTER: &'static [&'static str] = &["client_id", "contact_id", "email", "status", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+    const TIES: &'static [Tie] = &[Tie::Client("client_id"), Tie::PortalUser("id")];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::PortalUser(change) = &event.payload else { return Ok(row) };
@@ -85,6 +88,7 @@ impl ReadModel for PortalUserRow {
                 activated_at: None,
                 scopes: vec![],
                 locked_reason: None,
+                grants: vec![],
             }));
         }
         let mut row = existing(row, event)?;
@@ -108,6 +112,8 @@ impl ReadModel for PortalUserRow {
                 row.scopes.push(scope.clone());
             }
             E::AccessRevoked { scope } => row.scopes.retain(|s| s != scope),
+            E::Granted { pattern } => row.grants.push(pattern.clone()),
+            E::GrantRevoked { pattern } => row.grants.retain(|granted| granted != pattern),
             E::Locked { reason } => {
                 row.status = PortalUserStatus::Locked;
                 row.locked_reason = Some(reason.clone());

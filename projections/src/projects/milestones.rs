@@ -1,6 +1,6 @@
 //! Milestones of projects.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, NaiveDate, Utc};
 use kernel::{MilestoneId, Name, ProjectId};
@@ -52,6 +52,8 @@ impl ReadModel for MilestoneRow {
     const ABOUT: &'static str = "Milestones of projects.";
     const FILTER: &'static [&'static str] = &["project_id", "status", "due_on", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
+    const TIES: &'static [Tie] =
+        &[Tie::Project("project_id"), Tie::ClientOf { column: "project_id", table: "projects.projects" }];
 
     fn keys(event: &Event) -> Vec<Uuid> {
         let AnyEvent::Project(change) = &event.payload else { return vec![] };

@@ -1,6 +1,6 @@
 //! Projects as boards and lists show them.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, NaiveDate, Utc};
 use kernel::{ClientId, Name, ProjectId, Slug, Text};
@@ -67,6 +67,7 @@ impl ReadModel for ProjectRow {
     const FILTER: &'static [&'static str] =
         &["name", "client_id", "template", "status", "starts_on", "archived", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "starts_on", "created_at", "updated_at"];
+    const TIES: &'static [Tie] = &[Tie::Client("client_id"), Tie::Project("id")];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Project(change) = &event.payload else { return Ok(row) };

@@ -1,6 +1,6 @@
 //! Tasks of projects as boards and lists show them.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, NaiveDate, Utc};
 use kernel::{MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId};
@@ -67,6 +67,11 @@ impl ReadModel for TaskRow {
     const FILTER: &'static [&'static str] =
         &["project_id", "milestone_id", "status", "role", "assignee_id", "due_on", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["title", "created_at", "updated_at"];
+    const TIES: &'static [Tie] = &[
+        Tie::Project("project_id"),
+        Tie::ClientOf { column: "project_id", table: "projects.projects" },
+        Tie::User("assignee_id"),
+    ];
 
     fn keys(event: &Event) -> Vec<Uuid> {
         let AnyEvent::Project(change) = &event.payload else { return vec![] };

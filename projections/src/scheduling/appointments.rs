@@ -1,6 +1,6 @@
 //! Appointments as calendars and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{AppointmentId, Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, UserId};
@@ -95,6 +95,7 @@ impl ReadModel for AppointmentRow {
         "updated_at",
     ];
     const SORT: &'static [&'static str] = &["starts_at", "created_at", "updated_at"];
+    const TIES: &'static [Tie] = &[Tie::User("host_id")];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Appointment(change) = &event.payload else { return Ok(row) };

@@ -1,6 +1,6 @@
 //! The hours in which somebody can be met.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{AvailabilityId, TimeZone, UserId};
@@ -38,6 +38,7 @@ impl ReadModel for AvailabilityRow {
     const ABOUT: &'static str = "The hours in which somebody can be met.";
     const FILTER: &'static [&'static str] = &["host_id"];
     const SORT: &'static [&'static str] = &["created_at", "updated_at"];
+    const TIES: &'static [Tie] = &[Tie::User("host_id")];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Availability(change) = &event.payload else { return Ok(row) };

@@ -1,12 +1,12 @@
 //! One row per event of the log, as activity lists show it.
 
-use crate::model::{Event, FoldError, ReadModel, stamped};
+use crate::model::{Event, FoldError, ReadModel, Tie, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use crm_events::ContactEvent;
 use files_events::FolderEvent;
 use kernel::{Actor, ClientId};
-use portal_events::PortalUserEvent;
+use portal_events::{PortalSessionEvent, PortalUserEvent};
 use projects_events::ProjectEvent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub enum ActorKind {
     User,
     /// A program, by one of its API keys.
     ServiceAccount,
+    /// A person at a client, in the portal.
+    PortalUser,
     /// A run of a workflow.
     Workflow,
     /// An operator or the system itself.
@@ -49,7 +51,7 @@ pub struct ActivityEventRow {
     pub client_id: Option<ClientId>,
     /// What kind of actor.
     pub actor_kind: ActorKind,
-    /// Which one: a user's, account's or run's id, or the name of a part of the system.
+    /// Which one: a user's, account's, portal user's or run's id, or the name of a part of the system.
     pub actor: String,
     /// The request that started the whole chain.
     pub correlation_id: Uuid,
@@ -75,6 +77,7 @@ impl ReadModel for ActivityEventRow {
         "created_at",
     ];
     const SORT: &'static [&'static str] = &["created_at"];
+    const TIES: &'static [Tie] = &[Tie::Client("client_id")];
     const APPEND_ONLY: bool = true;
 
     fn keys(event: &Event) -> Vec<Uuid> {
@@ -85,6 +88,7 @@ impl ReadModel for ActivityEventRow {
         let (actor_kind, actor) = match &event.metadata.actor {
             Actor::User { id } => (ActorKind::User, id.to_string()),
             Actor::ServiceAccount { id, .. } => (ActorKind::ServiceAccount, id.to_string()),
+            Actor::PortalUser { id } => (ActorKind::PortalUser, id.to_string()),
             Actor::Workflow { run_id, .. } => (ActorKind::Workflow, run_id.to_string()),
             Actor::System { name } => (ActorKind::System, name.clone()),
         };
@@ -114,7 +118,8 @@ fn client_of(event: &Event) -> Option<ClientId> {
         AnyEvent::Client(_) => Some(ClientId(event.aggregate_id)),
         AnyEvent::Contact(ContactEvent::LinkedToClient { client_id, .. })
         | AnyEvent::Contact(ContactEvent::UnlinkedFromClient { client_id })
-        | AnyEvent::PortalUser(PortalUserEvent::Created { client_id, .. }) => Some(*client_id),
+        | AnyEvent::PortalUser(PortalUserEvent::Created { client_id, .. })
+        | AnyEvent::PortalSession(PortalSessionEvent::Started { client_id, .. }) => Some(*client_id),
         AnyEvent::Folder(FolderEvent::Created { client_id, .. })
         | AnyEvent::Project(ProjectEvent::Created { client_id, .. }) => *client_id,
         _ => None,

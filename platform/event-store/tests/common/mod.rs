@@ -3,7 +3,10 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use event_store::Request;
-use kernel::{Actor, Aggregate, Claim, ClaimChange, Context, Decision, TenantId, UserId, command, event, rejection};
+use kernel::{
+    Actor, Aggregate, Claim, ClaimChange, Context, Decision, Resource, Scope, TenantId, UserId, command, event,
+    rejection,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -66,6 +69,15 @@ impl Aggregate for Tally {
     type Rejection = TallyRejection;
     const PATH: &'static str = "test/tallies";
     const SNAPSHOT_EVERY: i64 = 10;
+
+    /// A tally belongs to the client whose id is its label.
+    fn scope(&self, _id: Uuid, command: &TallyCommand) -> Scope {
+        let client = |label: &Option<String>| label.as_ref()?.parse().ok().map(|id| Resource::Client { id });
+        match command {
+            TallyCommand::Open { label } => Scope::begins_in(client(label)),
+            _ => Scope::of(client(&self.label)),
+        }
+    }
 
     fn decide(&self, command: TallyCommand, _ctx: &Context) -> Decision<Self> {
         Ok(match command {

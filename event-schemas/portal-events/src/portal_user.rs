@@ -1,0 +1,80 @@
+//! What happens to a portal user.
+
+use chrono::{DateTime, Utc};
+use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, Slug, event};
+
+/// What a part of the portal opens, of the person's client and of nothing else. Parts with other names are the frontend's
+/// own and open nothing.
+pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
+    match part.as_str() {
+        "projects" => &["projects.project.read", "projects.milestone.read", "projects.task.read"],
+        "approvals" => &["projects.project.accept_milestone"],
+        "files" => &["files.folder.read"],
+        _ => &[],
+    }
+}
+
+/// Everything that happens to a portal user.
+#[event("portal.portal_user")]
+pub enum PortalUserEvent {
+    /// Somebody at a client got a place in the portal.
+    Created {
+        /// The client.
+        client_id: ClientId,
+        /// The person in the golden record, if known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contact_id: Option<ContactId>,
+        /// What the person is called.
+        name: Personal<Name>,
+        /// Where the invitation goes; one portal user per address.
+        email: Personal<Email>,
+    },
+    /// An invitation was issued; an earlier open one is void.
+    Invited {
+        /// The invitation.
+        invitation_id: InvitationId,
+        /// Until when it can be accepted.
+        expires_at: DateTime<Utc>,
+    },
+    /// The open invitation was taken back.
+    InvitationRevoked {
+        /// The invitation.
+        invitation_id: InvitationId,
+    },
+    /// The invitation was accepted; the person may come in.
+    Activated {
+        /// The invitation.
+        invitation_id: InvitationId,
+    },
+    /// The person may see a part of the portal.
+    AccessGranted {
+        /// Which part.
+        scope: Slug,
+    },
+    /// The person may no longer see a part of the portal.
+    AccessRevoked {
+        /// Which part.
+        scope: Slug,
+    },
+    /// The person may do something more of what concerns the client.
+    Granted {
+        /// What.
+        pattern: Pattern,
+    },
+    /// The person may not do it any more.
+    GrantRevoked {
+        /// What.
+        pattern: Pattern,
+    },
+    /// The person may not come in for the time being.
+    Locked {
+        /// Why.
+        reason: Personal<Name>,
+    },
+    /// The person may come in again.
+    Unlocked {},
+    /// The person's place in the portal was closed.
+    Disabled {},
+    /// The person's place in the portal was opened again; a new invitation is needed.
+    Enabled {},
+}

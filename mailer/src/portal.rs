@@ -1,0 +1,147 @@
+//! The links that portal users asked for. Addresses are compared by what they hash to; the letter's own address is read from
+//! the log when it is written.
+
+use crate::queue::Queue;
+use anyhow::Result;
+use catalogue::AnyEvent;
+use kernel::{Email, Name, Personal, PortalUserId, TenantId};
+use portal_events::PortalUserEvent;
+use uuid::Uuid;
+use web::portal_link::{PortalLink, address_hash};
+
+/// How long a link is good.
+pub const LINK_MINUTES: u32 = 15;
+/// How long a letter is tried to be sent; after that whoever asked has asked again or gone.
+const TRIED_MINUTES: u32 = 10;
+/// Seconds for which a mailer has a request to itself, and after which a letter is tried again.
+const LEASE_SECONDS: u32 = 20;
+/// Hours for which it is known that an address has asked.
+const KEPT_HOURS: u32 = 1;
+/// Events of the log that are looked through at once.
+const PIECE: i64 = 100_000;
+
+/// An address that asks for a link.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Asked {
+    tenant_id: Uuid,
+    address_hash: Vec<u8>,
+}
+
+/// Somebody with a place in a portal, as the log says.
+#[derive(Debug)]
+pub struct Person {
+    /// The firm.
+    pub tenant: TenantId,
+    /// Who.
+    pub id: PortalUserId,
+    /// What the person is called.
+    pub name: Personal<Name>,
+    /// Where letters go.
+    pub email: Personal<Email>,
+    /// Does the person come in, or would with the open invitation?
+    comes_in: bool,
+}
+
+impl Queue {
+    /// Notes the addresses of portal users that the log has since the last time.
+    pub async fn take_in_addresses(&self) -> Result<()> {
+        loop {
+            let mut tx = self.pool.begin().await?;
+            let sql = "select i.position, h.position from login.intake i, eventstore.head h for update of i";
+            let (after, head): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut *tx).await?;
+            let upto = head.min(after + PIECE);
+            if upto == after {
+                return Ok(());
+            }
+            let sql = "select e.position from eventstore.events e
+                       where e.domain = 'portal' and e.event_type = 'portal_user.created' and e.position > $1 and e.position <= $2";
+            let created: Vec<i64> = sqlx::query_scalar(sql).bind(after).bind(upto).fetch_all(&mut *tx).await?;
+            for position in created {
+                let event = catalogue::decode(self.event(position).await?)?;
+                if let AnyEvent::PortalUser(PortalUserEvent::Created { email, .. }) = &event.payload {
+                    sqlx::query("insert into login.portal_addresses values ($1, $2, $3) on conflict do nothing")
+                        .bind(event.tenant_id.0)
+                        .bind(address_hash(event.tenant_id, email.expose()))
+                        .bind(event.aggregate_id)
+                        .execute(&mut *tx)
+                        .await?;
+                }
+            }
+            sqlx::query("update login.intake set position = $1").bind(upto).execute(&mut *tx).await?;
+            tx.commit().await?;
+        }
+    }
+
+    /// Takes the request that is due for longest, if one is; forgets those that are over.
+    pub async fn take_request(&self) -> Result<Option<Asked>> {
+        let sql = "delete from login.portal_requests where asked_at < now() - make_interval(hours => $1)";
+        sqlx::query(sql).bind(KEPT_HOURS as i32).execute(&self.pool).await?;
+        let sql = "update login.portal_requests set due_at = now() + make_interval(secs => $1)
+                   where (tenant_id, address_hash) = (
+                       select tenant_id, address_hash from login.portal_requests
+                       where due_at <= now() and asked_at > now() - make_interval(mins => $2)
+                       order by due_at limit 1 for update skip locked)
+                   returning tenant_id, address_hash";
+        let taken = sqlx::query_as(sql).bind(f64::from(LEASE_SECONDS)).bind(TRIED_MINUTES as i32);
+        Ok(taken.fetch_optional(&self.pool).await?)
+    }
+
+    /// There is nothing to do for it any more, unless a letter is to be tried again.
+    pub async fn request_done(&self, asked: &Asked, put_off: bool) -> Result<()> {
+        let sql = "update login.portal_requests
+                   set due_at = case when $3 then now() + make_interval(secs => $4) end
+                   where tenant_id = $1 and address_hash = $2";
+        let done = sqlx::query(sql).bind(asked.tenant_id).bind(&asked.address_hash).bind(put_off);
+        done.bind(f64::from(LEASE_SECONDS)).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Who has a place in the firm's portal at this address and comes in, at every client.
+    pub async fn portal_users_at(&self, asked: &Asked) -> Result<Vec<Person>> {
+        let sql = "select portal_user_id from login.portal_addresses where tenant_id = $1 and address_hash = $2";
+        let found = sqlx::query_scalar(sql).bind(asked.tenant_id).bind(&asked.address_hash);
+        let ids: Vec<Uuid> = found.fetch_all(&self.pool).await?;
+        let mut people = vec![];
+        for id in ids {
+            let person = self.portal_user(TenantId(asked.tenant_id), PortalUserId(id)).await?;
+            people.extend(person.filter(|person| person.comes_in));
+        }
+        Ok(people)
+    }
+
+    /// A portal user as the log has it.
+    pub async fn portal_user(&self, tenant: TenantId, id: PortalUserId) -> Result<Option<Person>> {
+        let mut found = None;
+        for event in self.log.read_stream(tenant, id.0, 0, i64::MAX).await? {
+            let AnyEvent::PortalUser(event) = catalogue::decode(event)?.payload else { continue };
+            match (event, &mut found) {
+                (PortalUserEvent::Created { name, email, .. }, _) => {
+                    found = Some(Person { tenant, id, name, email, comes_in: false });
+                }
+                (
+                    PortalUserEvent::Invited { .. } | PortalUserEvent::Activated { .. } | PortalUserEvent::Unlocked {},
+                    Some(person),
+                ) => person.comes_in = true,
+                (
+                    PortalUserEvent::InvitationRevoked { .. }
+                    | PortalUserEvent::Locked { .. }
+                    | PortalUserEvent::Disabled {},
+                    Some(person),
+                ) => person.comes_in = false,
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Keeps what a link hashes to; the person's older one is void from now on.
+    pub async fn keep_link(&self, link: &PortalLink) -> Result<()> {
+        let sql = "insert into login.portal_links as l (tenant_id, portal_user_id, purpose, secret_hash, expires_at)
+                   values ($1, $2, 'login', $3, now() + make_interval(mins => $4))
+                   on conflict (tenant_id, portal_user_id, purpose) do update
+                   set secret_hash = excluded.secret_hash, made_at = now(), expires_at = excluded.expires_at, used_at = null";
+        let kept = sqlx::query(sql).bind(link.tenant.0).bind(link.portal_user.0).bind(link.hash());
+        kept.bind(LINK_MINUTES as i32).execute(&self.pool).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! Which rows a reader sees whose permission does not reach everything: a part of the statement, so that pages, orders and
+//! counts know nothing of the others.
+
+use kernel::{Limits, Principal, Reach, Resource};
+use projections::Tie;
+use uuid::Uuid;
+
+/// The rows that a reader sees.
+#[derive(Debug)]
+pub(crate) enum Rows {
+    /// All of the firm's.
+    All,
+    /// Those of which one of these is so.
+    Only(Vec<Term>),
+}
+
+/// A condition about ids.
+#[derive(Debug)]
+pub(crate) struct Term {
+    /// What comes before the ids, and after them.
+    sql: (String, &'static str),
+    /// The ids as PostgreSQL writes an array.
+    ids: String,
+}
+
+impl Rows {
+    /// None if there can be no such row: nothing in the table says that it belongs to what the permission is limited to.
+    pub fn of(ties: &[Tie], reach: &Reach, reader: Principal) -> Option<Self> {
+        let limits = match reach {
+            Reach::Everything => return Some(Self::All),
+            Reach::Nothing => return None,
+            Reach::Only(limits) => limits,
+        };
+        let terms: Vec<Term> = ties.iter().filter_map(|tie| term(*tie, limits, reader)).collect();
+        (!terms.is_empty()).then_some(Self::Only(terms))
+    }
+
+    /// The condition on the row `r`; `argument` takes ids in and answers how they are called.
+    pub fn sql(&self, mut argument: impl FnMut(&str) -> String) -> Option<String> {
+        let Self::Only(terms) = self else { return None };
+        let terms = terms
+            .iter()
+            .map(|Term { sql: (before, after), ids }| format!("{before} = any ({}::uuid[]){after}", argument(ids)));
+        Some(format!("({})", terms.collect::<Vec<_>>().join(" or ")))
+    }
+}
+
+fn term(tie: Tie, limits: &Limits, reader: Principal) -> Option<Term> {
+    let clients = || {
+        limits.resources.iter().filter_map(|resource| match resource {
+            Resource::Client { id } => Some(id.0),
+            Resource::Project { .. } => None,
+        })
+    };
+    let projects = || {
+        limits.resources.iter().filter_map(|resource| match resource {
+            Resource::Project { id } => Some(id.0),
+            Resource::Client { .. } => None,
+        })
+    };
+    let own = |id: Uuid| limits.own.then_some(id).into_iter().collect();
+    let (sql, ids): (_, Vec<Uuid>) = match (tie, reader) {
+        (Tie::Client(column), _) => ((format!("r.{column}"), ""), clients().collect()),
+        (Tie::Project(column), _) => ((format!("r.{column}"), ""), projects().collect()),
+        (Tie::Clients(column), _) => {
+            let before =
+                format!("exists (select from jsonb_array_elements(r.{column}) e where (e ->> 'client_id')::uuid");
+            ((before, ")"), clients().collect())
+        }
+        (Tie::ClientOf { column, table }, _) => {
+            let from = format!("select p.id from {table} p where p.tenant_id = t.tenant::uuid and p.client_id");
+            ((format!("r.{column} in ({from}"), ")"), clients().collect())
+        }
+        (Tie::User(column), Principal::User { id }) => ((format!("r.{column}"), ""), own(id.0)),
+        (Tie::PortalUser(column), Principal::PortalUser { id }) => ((format!("r.{column}"), ""), own(id.0)),
+        (Tie::User(_) | Tie::PortalUser(_), _) => return None,
+    };
+    let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+    (!ids.is_empty()).then(|| Term { sql, ids: format!("{{{}}}", ids.join(",")) })
+}
