@@ -205,7 +205,10 @@ impl Firm {
                 self.owners.remove(&from_user_id);
                 self.owners.insert(to_user_id);
             }
-            TenantEvent::Renamed { .. } | TenantEvent::Activated {} | TenantEvent::PaymentOverdue {} => {}
+            TenantEvent::Renamed { .. }
+            | TenantEvent::Activated {}
+            | TenantEvent::PaymentOverdue {}
+            | TenantEvent::LoginsLimited { .. } => {}
         }
     }
 

@@ -4,6 +4,7 @@
 //! Authorization code flow with PKCE, state and nonce (OpenID Connect Core 1.0, RFC 7636, RFC 9700). An account is found by
 //! its linked login, or by an address that the provider has verified, and by nothing else.
 
+mod firms;
 mod portal;
 mod provider;
 mod routes;

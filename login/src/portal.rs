@@ -155,9 +155,14 @@ fn gone() -> HttpResponse {
     page(HttpResponse::Gone(), "Client portal", text, "")
 }
 
-/// A page that runs nothing, loads nothing and is shown in no frame; its form leads to us and on to the portal.
-fn page(mut response: actix_web::HttpResponseBuilder, title: &str, body: &str, portal: &str) -> HttpResponse {
-    let policy = format!("default-src 'none'; form-action 'self' {portal}; frame-ancestors 'none'; base-uri 'none'");
+/// A page that runs nothing, loads nothing and is shown in no frame; its form leads to us and on to this origin.
+pub(crate) fn page(
+    mut response: actix_web::HttpResponseBuilder,
+    title: &str,
+    body: &str,
+    onward: &str,
+) -> HttpResponse {
+    let policy = format!("default-src 'none'; form-action 'self' {onward}; frame-ancestors 'none'; base-uri 'none'");
     response
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((CONTENT_SECURITY_POLICY, policy.trim().to_owned()));

@@ -56,7 +56,7 @@ pub struct Begun {
 }
 
 /// Who somebody is, as the provider says.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Person {
     /// The provider.
     pub issuer: Issuer,

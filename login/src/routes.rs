@@ -1,8 +1,8 @@
 //! The pages of a login: to the provider, back from it, who I am, and out.
 
-use crate::portal;
-use crate::provider::{Begun, Provider};
+use crate::provider::{Begun, Person, Provider};
 use crate::user::{self, Refused};
+use crate::{firms, portal};
 use ::portal::PortalSession;
 use ::portal::portal_session::PortalSessionCommand;
 use ::web::session;
@@ -28,9 +28,9 @@ const BODY_BYTES_MAX: usize = 4_096;
 /// How long it may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long somebody may take at the provider.
-const AWAY: Duration = Duration::from_secs(600);
+pub(crate) const AWAY: Duration = Duration::from_secs(600);
 /// Ties a login to the browser that began it.
-const LOGIN_COOKIE: &str = "__Host-ubos_login";
+pub(crate) const LOGIN_COOKIE: &str = "__Host-ubos_login";
 
 /// Everything a login needs.
 pub struct Login {
@@ -71,7 +71,12 @@ impl Login {
 
     /// The portal's origin, for a browser that asks where a form may lead.
     pub(crate) fn portal_origin(&self) -> String {
-        Url::parse(&self.portal_url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
+        origin(&self.portal_url)
+    }
+
+    /// The app's.
+    pub(crate) fn app_origin(&self) -> String {
+        origin(&self.app_url)
     }
 
     fn provider(&self, name: &str) -> Result<&Provider, Problem> {
@@ -87,11 +92,16 @@ impl Login {
     }
 }
 
+fn origin(url: &str) -> String {
+    Url::parse(url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
+}
+
 /// What is put aside while somebody is at the provider.
 #[derive(Debug, Serialize, Deserialize)]
 struct Away {
     provider: String,
-    tenant: TenantId,
+    /// The firm; none if it is to be found out.
+    tenant: Option<TenantId>,
     redirect_to: String,
     /// What the browser's cookie hashes to.
     browser: SecretHash,
@@ -106,36 +116,44 @@ pub fn configure(config: &mut ServiceConfig, login: Data<Login>) {
     config.route("/v1/login/callback", web::get().to(callback));
     config.route("/v1/login/session", web::get().to(current));
     config.route("/v1/login/logout", web::post().to(logout));
+    config.service(web::resource("/v1/login/choice").app_data(forms()).route(web::post().to(firms::choose)));
     config.route("/v1/login/portal/link", web::post().to(portal::ask));
     config.service(
         web::resource("/v1/login/portal")
-            .app_data(web::FormConfig::default().limit(BODY_BYTES_MAX).error_handler(|error, _| {
-                Problem::new(&code::INVALID_INPUT, format!("expected the page's form: {error}")).into()
-            }))
+            .app_data(forms())
             .route(web::get().to(portal::open))
             .route(web::head().to(portal::open))
             .route(web::post().to(portal::press)),
     );
 }
 
+/// What our own pages send.
+fn forms() -> web::FormConfig {
+    web::FormConfig::default().limit(BODY_BYTES_MAX).error_handler(|error, _| {
+        Problem::new(&code::INVALID_INPUT, format!("expected the page's form: {error}")).into()
+    })
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Start {
-    tenant: Uuid,
+    #[serde(default)]
+    tenant: Option<Uuid>,
     provider: String,
     #[serde(default)]
     redirect_to: String,
 }
 
 async fn start(login: Data<Login>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let Query(asked) = Query::<Start>::from_query(request.query_string())
-        .map_err(|error| Problem::new(&code::INVALID_PARAMETER, format!("expected tenant and provider: {error}")))?;
+    let Query(asked) = Query::<Start>::from_query(request.query_string()).map_err(|error| {
+        Problem::new(&code::INVALID_PARAMETER, format!("expected provider, and a tenant if one is meant: {error}"))
+    })?;
     let provider = login.provider(&asked.provider)?;
     let (url, begun) = provider.begin(&login.callback()).await.map_err(|error| unreachable(&error))?;
     let (browser, state) = (session::random(), begun.state.clone());
     let away = Away {
         provider: asked.provider,
-        tenant: TenantId(asked.tenant),
+        tenant: asked.tenant.map(TenantId),
         redirect_to: within(&asked.redirect_to),
         browser: SecretHash::of(&browser),
         begun,
@@ -184,10 +202,32 @@ async fn callback(login: Data<Login>, request: HttpRequest) -> Result<HttpRespon
         tracing::warn!(error = format!("{error:#}"), provider = away.provider, "a login failed");
         refused("the provider's answer is not good")
     })?;
-    let store = login.bus.store();
-    let user = user::find(store, away.tenant, &person).await.map_err(|why| not_in(away.tenant, &why))?;
+    let tenant = match away.tenant {
+        Some(tenant) => tenant,
+        None => {
+            let firms = firms::of(&login, &person).await?;
+            match firms.as_slice() {
+                [] => return Err(not_in(None, &Refused::Nobody)),
+                [(only, _)] => *only,
+                _ => return firms::ask(&login, person, firms, away.redirect_to, away.browser).await,
+            }
+        }
+    };
+    finish(&login, tenant, person, &away.redirect_to, &request).await
+}
 
-    let mut cookies = login.sessions.forget_all(&request).await.map_err(|error| unavailable(&error))?;
+/// Lets somebody in to a firm who has shown who they are.
+pub(crate) async fn finish(
+    login: &Login,
+    tenant: TenantId,
+    person: Person,
+    redirect_to: &str,
+    request: &HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let store = login.bus.store();
+    let user = user::find(store, tenant, &person).await.map_err(|why| not_in(Some(tenant), &why))?;
+
+    let mut cookies = login.sessions.forget_all(request).await.map_err(|error| unavailable(&error))?;
     let (id, principal) = (SessionId(Uuid::now_v7()), Principal::User { id: user });
     let absolute = login.sessions.absolute(principal);
     let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
@@ -197,10 +237,10 @@ async fn callback(login: Data<Login>, request: HttpRequest) -> Result<HttpRespon
         ends_at: Utc::now() + absolute,
         user_agent: agent.and_then(|agent| agent.chars().take(200).collect::<String>().parse().ok()),
     };
-    let asked = user::request(away.tenant);
+    let asked = user::request(tenant);
     let done = store.execute::<identity::Session>(Some(id.0), started, &asked).await;
     done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;
-    let kept = login.sessions.start(id, away.tenant, principal).await;
+    let kept = login.sessions.start(id, tenant, principal).await;
     let (cookie, too_many) = kept.map_err(|error| unavailable(&error))?;
     for old in too_many {
         let end = SessionCommand::End { reason: user::too_many() };
@@ -208,13 +248,13 @@ async fn callback(login: Data<Login>, request: HttpRequest) -> Result<HttpRespon
         done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;
     }
     counter!("logins_total", "outcome" => "in").increment(1);
-    tracing::info!(tenant = %away.tenant, %user, session = %id, "logged in");
+    tracing::info!(%tenant, %user, session = %id, "logged in");
     cookies.push(session::private_cookie(LOGIN_COOKIE, String::new(), Some(Duration::ZERO)));
     // Last, because a browser takes the last word about a cookie.
     cookies.push(cookie);
     let mut response = HttpResponse::SeeOther();
     response
-        .insert_header((LOCATION, format!("{}{}", login.app_url, away.redirect_to)))
+        .insert_header((LOCATION, format!("{}{redirect_to}", login.app_url)))
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((REFERRER_POLICY, "no-referrer"));
     cookies.into_iter().for_each(|cookie| {
@@ -271,7 +311,7 @@ pub fn openapi() -> Map<String, Value> {
         "login.start",
         "Sends a browser to a provider.",
         json!([
-            parameter("tenant", true, "the firm's id"),
+            parameter("tenant", false, "the firm's id; without it the one that knows the person, or a choice"),
             parameter("provider", true, "its name in the settings"),
             parameter("redirect_to", false, "a path of the app to come back to"),
         ]),
@@ -300,6 +340,16 @@ pub fn openapi() -> Map<String, Value> {
         ("/v1/login/session".to_owned(), json!({ "get": current })),
         ("/v1/login/logout".to_owned(), json!({ "post": logout })),
     ]);
+    let text = json!({ "type": "string" });
+    let choice = json!({
+        "operationId": "login.choice", "tags": ["login"],
+        "summary": "What the page does that asks which firm somebody wants to go to who is known to several.",
+        "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": { "schema": {
+            "type": "object", "required": ["choice", "tenant"], "properties": { "choice": text, "tenant": text },
+        } } } },
+        "responses": { "303": { "description": "To the app, with a session." }, "default": problem },
+    });
+    paths.insert("/v1/login/choice".to_owned(), json!({ "post": choice }));
     paths.extend(portal::openapi());
     paths
 }
@@ -314,7 +364,7 @@ fn within(path: &str) -> String {
     if own { path.to_owned() } else { "/".to_owned() }
 }
 
-fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
+pub(crate) fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
     Some(request.cookie(name)?.value().to_owned())
 }
 
@@ -327,20 +377,20 @@ fn invalid(parameter: &str, expected: &str) -> Problem {
 }
 
 /// What came back from a provider is of no use. Which part, the log says.
-fn refused(why: &str) -> Problem {
+pub(crate) fn refused(why: &str) -> Problem {
     counter!("logins_total", "outcome" => "refused").increment(1);
     tracing::info!(why, "a login was refused");
     Problem::new(&code::LOGIN_REFUSED, "the login cannot be finished; begin again")
 }
 
 /// The same words for everybody who is not let in, so that nobody learns who has an account.
-fn not_in(tenant: TenantId, why: &Refused) -> Problem {
+fn not_in(tenant: Option<TenantId>, why: &Refused) -> Problem {
     if let Refused::Unavailable(error) = why {
         return unavailable(&anyhow::anyhow!("{error}"));
     }
     counter!("logins_total", "outcome" => "not_in").increment(1);
-    tracing::info!(%tenant, why = %why, "not let in");
-    Problem::new(&code::FORBIDDEN, "this firm knows no active user with this login; ask for an invitation")
+    tracing::info!(tenant = tenant.map(tracing::field::display), why = %why, "not let in");
+    Problem::new(&code::FORBIDDEN, "no firm that was asked knows an active user with this login; ask for an invitation")
 }
 
 fn unreachable(error: &anyhow::Error) -> Problem {

@@ -2,8 +2,8 @@
 
 use crate::provider::Person;
 use event_store::{ExecuteError, Request, Store};
-use identity::User;
 use identity::user::UserCommand;
+use identity::{Tenant, User};
 use kernel::{Actor, Claim, Name, TenantId, UserId};
 
 /// Why somebody is not let in. They are told the same, whichever it is.
@@ -15,6 +15,9 @@ pub enum Refused {
     /// The provider has not verified the address, and no login is linked.
     #[error("no linked login, and no verified address")]
     NotVerified,
+    /// The firm's people do not log in at this provider.
+    #[error("the firm takes no login of this provider")]
+    Provider,
     /// The user is suspended or out, or the invitation is void.
     #[error("the user does not come in")]
     NotIn,
@@ -26,6 +29,10 @@ pub enum Refused {
 /// The user of a firm that somebody is: the one whose login it is, or whose address the provider has verified. An open
 /// invitation to that address is accepted, because whoever has the mailbox has the invitation.
 pub async fn find(store: &Store, tenant: TenantId, person: &Person) -> Result<UserId, Refused> {
+    let (firm, _) = store.load::<Tenant>(tenant, tenant.0).await.map_err(Refused::Unavailable)?;
+    if !firm.admits(&person.issuer) {
+        return Err(Refused::Provider);
+    }
     let login = User::login(&person.issuer, person.subject.as_str());
     if let Some(id) = store.holder(tenant, &login).await.map_err(Refused::Unavailable)? {
         let (user, _) = store.load::<User>(tenant, id).await.map_err(Refused::Unavailable)?;

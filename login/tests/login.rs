@@ -306,6 +306,90 @@ async fn a_session_ends_however_much_it_is_used() {
 }
 
 #[actix_web::test]
+async fn a_firm_that_names_its_providers_lets_nobody_in_through_another() {
+    let world = World::new().await;
+    let service = service!(world);
+    let limit = async |issuer: &str| {
+        world.command("identity.tenant.limit_logins", world.tenant, &json!({ "issuers": [issuer] })).await;
+    };
+    limit("https://another.example.com").await;
+    let (response, ..) = log_in!(service, world, "ada@example.com");
+    assert!(response.status() == 403 && set(&response, SESSION_COOKIE).is_none());
+    limit(&oidc_url()).await;
+    let (response, ..) = log_in!(service, world, "ada@example.com");
+    assert_eq!(response.status(), 303);
+}
+
+#[actix_web::test]
+async fn whoever_names_no_firm_comes_to_the_one_that_knows_them_or_chooses() {
+    let world = World::new().await;
+    let service = service!(world);
+    // Nobody but this test knows this address, whose firms are found across all of them.
+    let address = format!("{}@example.com", Uuid::now_v7());
+    let start = || TestRequest::get().uri("/v1/login/start?provider=certified&redirect_to=/clients");
+    let back = async || {
+        let response = ask!(service, start());
+        let tie = set(&response, "__Host-ubos_login").unwrap();
+        let back = at_the_provider(location(&response), &address).await;
+        let path = format!("{}?{}", back.path(), back.query().unwrap());
+        (ask!(service, TestRequest::get().uri(&path).cookie(tie.clone())), tie)
+    };
+    let links = mailer::Links {
+        public_url: APP.to_owned(),
+        provider: None,
+        app_url: APP.to_owned(),
+        portal_url: APP.to_owned(),
+    };
+    let worker = world.database.worker().await;
+    let mailer = mailer::Mailer::new(worker, "smtp://127.0.0.1:9", "no-reply@ubos.example", links).unwrap();
+    assert_eq!(back().await.0.status(), 403, "no firm knows them");
+
+    world.command("identity.user.invite", Uuid::now_v7(), &invitation(&address)).await;
+    mailer.round().await.unwrap();
+    let (response, _) = back().await;
+    assert_eq!((response.status().as_u16(), location(&response)), (303, "https://app.example.com/clients"));
+    assert!(set(&response, SESSION_COOKIE).is_some());
+
+    // A second firm, whose name means something in HTML.
+    let (other, user) = (Uuid::now_v7(), Uuid::now_v7());
+    for (name, id, body) in [
+        ("identity.user.invite", user, invitation(&address)),
+        ("identity.tenant.register", other, json!({ "name": "<b>Other</b>", "owner_id": user })),
+    ] {
+        let info = *world.bus.command(name).unwrap();
+        let request = Request::new(TenantId(other), Actor::System { name: "test".to_owned() });
+        world.bus.execute(&info, Some(id), body.to_string(), request).await.unwrap();
+    }
+    mailer.round().await.unwrap();
+    let (response, tie) = back().await;
+    assert!(response.status() == 200 && set(&response, SESSION_COOKIE).is_none());
+    let page = String::from_utf8(read_body(response).await.to_vec()).unwrap();
+    assert!(page.contains("Engines") && page.contains("&lt;b&gt;Other&lt;/b&gt;") && !page.contains("<b>"), "{page}");
+    let choice = page.split("name=\"choice\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let choose = |choice: &str, tenant: Uuid| {
+        let form = [("choice", choice.to_owned()), ("tenant", tenant.to_string())];
+        TestRequest::post().uri("/v1/login/choice").set_form(form)
+    };
+    assert_eq!(ask!(service, choose("other", other).cookie(tie.clone())).status(), 400);
+    let response = ask!(service, choose(&choice, other).cookie(tie.clone()));
+    assert_eq!((response.status().as_u16(), location(&response)), (303, "https://app.example.com/clients"));
+    let cookie = set(&response, SESSION_COOKIE).unwrap();
+    let current = ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie));
+    let current: Value = serde_json::from_slice(&read_body(current).await).unwrap();
+    assert_eq!(current["tenant_id"], json!(other));
+    assert_eq!(ask!(service, choose(&choice, other).cookie(tie)).status(), 400, "once");
+    // Not by another browser, and not to a firm that was not asked.
+    for (tie, tenant) in [(None, other), (Some(()), Uuid::now_v7())] {
+        let (response, own) = back().await;
+        let page = String::from_utf8(read_body(response).await.to_vec()).unwrap();
+        let choice = page.split("name=\"choice\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let request = choose(&choice, tenant);
+        let request = if tie.is_some() { request.cookie(own) } else { request };
+        assert_eq!(ask!(service, request).status(), 400);
+    }
+}
+
+#[actix_web::test]
 async fn nobody_else_comes_in_and_nobody_learns_why() {
     let world = World::new().await;
     let service = service!(world);
@@ -377,8 +461,8 @@ async fn whoever_begins_badly_is_told_what_is_expected() {
     let tenant = world.tenant;
     for wrong in [
         "".to_owned(),
-        "?provider=certified".to_owned(),
         "?provider=certified&tenant=no-id".to_owned(),
+        "?provider=certified&tenant=".to_owned(),
         format!("?provider=none&tenant={tenant}"),
         format!("?provider=certified&tenant={tenant}&more=1"),
     ] {

@@ -4,10 +4,11 @@
 use crate::queue::Queue;
 use anyhow::Result;
 use catalogue::AnyEvent;
+use identity_events::UserEvent;
 use kernel::{Email, Name, Personal, PortalUserId, TenantId};
 use portal_events::PortalUserEvent;
 use uuid::Uuid;
-use web::portal_link::{PortalLink, address_hash};
+use web::portal_link::{PortalLink, address_hash, login_hash};
 
 /// How long a link is good.
 pub const LINK_MINUTES: u32 = 15;
@@ -43,7 +44,7 @@ pub struct Person {
 }
 
 impl Queue {
-    /// Notes the addresses of portal users that the log has since the last time.
+    /// Notes the addresses of users and portal users that the log has since the last time.
     pub async fn take_in_addresses(&self) -> Result<()> {
         loop {
             let mut tx = self.pool.begin().await?;
@@ -54,18 +55,27 @@ impl Queue {
                 return Ok(());
             }
             let sql = "select e.position from eventstore.events e
-                       where e.domain = 'portal' and e.event_type = 'portal_user.created' and e.position > $1 and e.position <= $2";
+                       where (e.domain = 'portal' and e.event_type = 'portal_user.created'
+                              or e.domain = 'identity' and e.event_type = 'user.invited')
+                         and e.position > $1 and e.position <= $2";
             let created: Vec<i64> = sqlx::query_scalar(sql).bind(after).bind(upto).fetch_all(&mut *tx).await?;
             for position in created {
                 let event = catalogue::decode(self.event(position).await?)?;
-                if let AnyEvent::PortalUser(PortalUserEvent::Created { email, .. }) = &event.payload {
-                    sqlx::query("insert into login.portal_addresses values ($1, $2, $3) on conflict do nothing")
-                        .bind(event.tenant_id.0)
-                        .bind(address_hash(event.tenant_id, email.expose()))
-                        .bind(event.aggregate_id)
-                        .execute(&mut *tx)
-                        .await?;
-                }
+                let (sql, hash) = match &event.payload {
+                    AnyEvent::PortalUser(PortalUserEvent::Created { email, .. }) => (
+                        "insert into login.portal_addresses (tenant_id, address_hash, portal_user_id) values ($1, $2, $3)
+                         on conflict do nothing",
+                        address_hash(event.tenant_id, email.expose()),
+                    ),
+                    AnyEvent::User(UserEvent::Invited { email, .. }) => (
+                        "insert into login.addresses (tenant_id, address_hash, user_id) values ($1, $2, $3)
+                         on conflict do nothing",
+                        login_hash(email.expose()),
+                    ),
+                    _ => continue,
+                };
+                let insert = sqlx::query(sql).bind(event.tenant_id.0).bind(hash).bind(event.aggregate_id);
+                insert.execute(&mut *tx).await?;
             }
             sqlx::query("update login.intake set position = $1").bind(upto).execute(&mut *tx).await?;
             tx.commit().await?;

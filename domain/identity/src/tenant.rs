@@ -3,7 +3,7 @@
 use crate::User;
 use chrono::{DateTime, TimeDelta, Utc};
 use identity_events::TenantEvent as E;
-use kernel::{Aggregate, Context, Decision, Name, Reference, UserId, command, rejection};
+use kernel::{Aggregate, Context, Decision, Issuer, Name, Reference, UserId, command, rejection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -14,6 +14,8 @@ use TenantRejection as R;
 const TRIAL_DAYS: i64 = 30;
 /// How long the data of a closed firm is kept.
 const CLOSED_DAYS: i64 = 30;
+/// Providers that one firm names.
+const PROVIDERS_MAX: usize = 20;
 
 /// What may be asked of a tenant.
 #[command("identity.tenant")]
@@ -46,6 +48,11 @@ pub enum TenantCommand {
     Close {},
     /// Undoes the end while the data is there.
     Reopen {},
+    /// Lets people in through these providers only, or through any that there are.
+    LimitLogins {
+        /// Each provider's `iss`, at most 20; any of the installation's if there are none.
+        issuers: Vec<Issuer>,
+    },
     /// Makes an active user an owner.
     AddOwner {
         /// Who.
@@ -86,6 +93,9 @@ pub enum TenantRejection {
     NotAnOwner,
     /// A firm has an owner; make somebody else one first.
     LastOwner,
+    /// A firm names 20 providers at most.
+    #[invalid("/issuers")]
+    TooManyProviders,
     /// Only operators of UBOS do this.
     OnlyOperators,
 }
@@ -107,6 +117,7 @@ pub struct Tenant {
     standing: Standing,
     purge_at: Option<DateTime<Utc>>,
     owners: BTreeSet<UserId>,
+    issuers: BTreeSet<Issuer>,
 }
 
 impl Aggregate for Tenant {
@@ -114,6 +125,7 @@ impl Aggregate for Tenant {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/tenants";
+    const STATE_VERSION: i32 = 2;
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
@@ -155,6 +167,12 @@ impl Aggregate for Tenant {
             C::Activate {} => vec![E::Activated {}],
             C::MarkPastDue {} if self.standing == Standing::PastDue => vec![],
             C::MarkPastDue {} => vec![E::PaymentOverdue {}],
+            C::LimitLogins { issuers } if issuers.len() > PROVIDERS_MAX => return Err(R::TooManyProviders),
+            C::LimitLogins { issuers } => {
+                let issuers: BTreeSet<Issuer> = issuers.into_iter().collect();
+                let new = issuers != self.issuers;
+                new.then_some(E::LoginsLimited { issuers: issuers.into_iter().collect() }).into_iter().collect()
+            }
             C::AddOwner { user_id } if self.owners.contains(&user_id) => vec![],
             C::AddOwner { user_id } if !is_active(user_id) => return Err(R::UserNotActive),
             C::AddOwner { user_id } => vec![E::OwnerAdded { user_id }],
@@ -185,6 +203,7 @@ impl Aggregate for Tenant {
             E::Suspended { reason: _ } => self.standing = Standing::Suspended,
             E::Closed { purge_at } => self.purge_at = Some(*purge_at),
             E::Reopened {} => self.purge_at = None,
+            E::LoginsLimited { issuers } => self.issuers = issuers.iter().cloned().collect(),
             E::OwnerAdded { user_id } => {
                 self.owners.insert(*user_id);
             }
@@ -200,6 +219,16 @@ impl Aggregate for Tenant {
 }
 
 impl Tenant {
+    /// Do its people log in at this provider?
+    pub fn admits(&self, issuer: &Issuer) -> bool {
+        self.issuers.is_empty() || self.issuers.contains(issuer)
+    }
+
+    /// What the firm is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Is this user one of the firm's owners?
     pub fn is_owner(&self, user: UserId) -> bool {
         self.owners.contains(&user)
@@ -221,6 +250,20 @@ mod tests {
     fn registered() -> E {
         let trial_ends_at = spec_time() + TimeDelta::days(30);
         E::Registered { name: "Analytical Engines".parse().unwrap(), owner_id: user(2), trial_ends_at }
+    }
+
+    #[test]
+    fn a_firm_says_which_providers_its_people_log_in_at() {
+        let issuer = |name: &str| format!("https://{name}.example.com").parse::<Issuer>().unwrap();
+        let limit = |names: &[&str]| C::LimitLogins { issuers: names.iter().map(|name| issuer(name)).collect() };
+        let limited = E::LoginsLimited { issuers: vec![issuer("a"), issuer("b")] };
+        given::<Tenant>([registered()]).when(limit(&["b", "a", "b"])).then([limited.clone()]);
+        given::<Tenant>([registered(), limited.clone()]).when(limit(&["a", "b"])).then([]);
+        given::<Tenant>([registered()]).when(limit(&["a"; 21])).rejected("identity.tenant.too_many_providers");
+        let mut firm = Tenant::default();
+        assert!(firm.admits(&issuer("c")), "any, unless it says which");
+        firm.apply(&limited);
+        assert!(firm.admits(&issuer("a")) && !firm.admits(&issuer("c")));
     }
 
     fn closed() -> E {

@@ -41,6 +41,11 @@ pub enum TenantEvent {
     },
     /// The firm changed its mind before its data was destroyed.
     Reopened {},
+    /// The firm said which providers its people log in at.
+    LoginsLimited {
+        /// Each provider's `iss`; any of the installation's if there are none.
+        issuers: Vec<Issuer>,
+    },
     /// A user became an owner of the firm.
     OwnerAdded {
         /// Who.

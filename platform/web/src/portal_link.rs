@@ -56,6 +56,11 @@ pub fn address_hash(tenant: TenantId, address: &Email) -> Vec<u8> {
     Sha256::new().chain_update(format!("ubos portal address {tenant} {address}")).finalize().to_vec()
 }
 
+/// How the firms are found that know a person by an address.
+pub fn login_hash(address: &Email) -> Vec<u8> {
+    Sha256::new().chain_update(format!("ubos login address {address}")).finalize().to_vec()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::TenantEvent as E;
-use kernel::{Name, TenantId, UserId};
+use kernel::{Issuer, Name, TenantId, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -46,6 +46,8 @@ pub struct TenantRow {
     pub suspended_reason: Option<Name>,
     /// When its data is destroyed, if it is closed.
     pub purge_at: Option<DateTime<Utc>>,
+    /// The providers that its people log in at; any of the installation's if there are none.
+    pub login_issuers: Vec<Issuer>,
 }
 
 impl ReadModel for TenantRow {
@@ -71,6 +73,7 @@ impl ReadModel for TenantRow {
                 owners: vec![*owner_id],
                 suspended_reason: None,
                 purge_at: None,
+                login_issuers: vec![],
             }));
         }
         let mut row = existing(row, event)?;
@@ -84,6 +87,7 @@ impl ReadModel for TenantRow {
             }
             E::Closed { purge_at } => row.purge_at = Some(*purge_at),
             E::Reopened {} => row.purge_at = None,
+            E::LoginsLimited { issuers } => row.login_issuers = issuers.clone(),
             E::OwnerAdded { user_id } => row.owners.push(*user_id),
             E::OwnerRemoved { user_id } => row.owners.retain(|owner| owner != user_id),
             E::OwnershipTransferred { from_user_id, to_user_id } => {
