@@ -14,8 +14,10 @@ use web::portal_link::{PortalLink, address_hash, login_hash};
 pub const LINK_MINUTES: u32 = 15;
 /// How long a letter is tried to be sent; after that whoever asked has asked again or gone.
 const TRIED_MINUTES: u32 = 10;
-/// Seconds for which a mailer has a request to itself, and after which a letter is tried again.
-const LEASE_SECONDS: u32 = 20;
+/// Seconds for which a mailer has a request to itself; a mail server may take 20 of them for each letter.
+const LEASE_SECONDS: u32 = 120;
+/// Seconds after which a letter is tried again that could not be sent.
+const AGAIN_SECONDS: u32 = 20;
 /// Hours for which it is known that an address has asked.
 const KEPT_HOURS: u32 = 1;
 /// Events of the log that are looked through at once.
@@ -102,7 +104,7 @@ impl Queue {
                    set due_at = case when $3 then now() + make_interval(secs => $4) end
                    where tenant_id = $1 and address_hash = $2";
         let done = sqlx::query(sql).bind(asked.tenant_id).bind(&asked.address_hash).bind(put_off);
-        done.bind(f64::from(LEASE_SECONDS)).execute(&self.pool).await?;
+        done.bind(f64::from(AGAIN_SECONDS)).execute(&self.pool).await?;
         Ok(())
     }
 
