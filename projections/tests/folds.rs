@@ -9,7 +9,7 @@ use projections::files::FolderRow;
 use projections::projects::{TaskRow, TaskStatus};
 use projections::scheduling::{AppointmentRow, AppointmentStatus};
 use projections::workflow::{RunRow, RunStatus, RunStepRow, StepStatus, step_row_id};
-use projections::{Event, ReadModel};
+use projections::{Event, Kind, ReadModel, Tie};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -222,4 +222,25 @@ fn a_resumed_run_forgets_its_error_and_completes() {
     let steps: BTreeMap<Uuid, RunStepRow> = rows(&history);
     let step = &steps[&step_row_id(RunId(STREAM), 1)];
     assert_eq!((step.status, step.attempts, step.error.clone()), (StepStatus::Completed, 2, None));
+}
+
+#[test]
+fn what_a_row_belongs_to_stands_in_its_columns() {
+    let mut tied = 0;
+    for (_, table, resource) in projections::resources() {
+        for tie in resource.ties {
+            let column = table.columns().iter().find(|column| column.name == tie.column());
+            let kind = if matches!(tie, Tie::Clients(_)) { Kind::Json } else { Kind::Uuid };
+            assert_eq!(column.map(|column| column.kind), Some(kind), "{}: {tie:?}", resource.path);
+            if let Tie::ClientOf { table: other, .. } = tie {
+                let (group, name) = other.split_once('.').unwrap();
+                let other =
+                    projections::resources().find(|(_, other, _)| (other.group(), other.name()) == (group, name));
+                let columns = other.unwrap().1.columns();
+                assert!(group == table.group() && columns.iter().any(|column| column.name == "client_id"), "{tie:?}");
+            }
+            tied += 1;
+        }
+    }
+    assert!(tied > 15, "{tied}");
 }
