@@ -6,6 +6,8 @@
 
 mod directory;
 mod firm;
+mod witness;
 
 pub use directory::LogDirectory;
 pub use firm::Firm;
+pub use witness::Witness;

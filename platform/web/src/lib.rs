@@ -10,6 +10,7 @@ mod observe;
 pub mod openapi;
 mod problem;
 pub mod session;
+mod trail;
 
 pub use admission::{Admission, AdmissionSettings, Permit};
 pub use api_key::ShownKey;
@@ -20,3 +21,4 @@ pub use draining::Draining;
 pub use observe::{RequestInfo, observe};
 pub use problem::{CODES, Problem, ProblemCode, code, not_found_handler};
 pub use session::{Session, SessionSettings, Sessions};
+pub use trail::{KeysInUse, Noted, Refusal, Refusals, Who};
