@@ -132,7 +132,7 @@ impl Shared {
         match (firm.standing(credential, Utc::now()), credential) {
             (Some(standing), _) => Ok(standing),
             (None, Credential::Portal { user, id }) => self.read_portal(tenant, *user, *id).await,
-            (None, _) => Ok(Standing::Out("nothing is known")),
+            (None, _) => Ok(Standing::Out("nothing is known", None)),
         }
     }
 

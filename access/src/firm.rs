@@ -112,14 +112,16 @@ impl Firm {
             return Some(Standing::Unregistered);
         }
         if self.closed {
-            return Some(Standing::Out("the firm is closed"));
+            return Some(Standing::Out("the firm is closed", None));
         }
         if self.suspended {
-            return Some(Standing::Out("the firm is suspended"));
+            return Some(Standing::Out("the firm is suspended", None));
         }
         Some(match credential {
             Credential::User(id) => self.user(*id),
-            Credential::Session { id, .. } if self.ended.contains(id) => Standing::Out("the session was ended"),
+            Credential::Session { id, user } if self.ended.contains(id) => {
+                Standing::Out("the session was ended", Some(Principal::User { id: *user }))
+            }
             Credential::Session { user, .. } => self.user(*user),
             Credential::ApiKey { id, secret_hash } => self.key(*id, secret_hash, now),
             Credential::Portal { .. } => return None,
@@ -127,30 +129,32 @@ impl Firm {
     }
 
     fn user(&self, id: UserId) -> Standing {
-        let Some(user) = self.users.get(&id) else { return Standing::Out("this is no user of the firm") };
+        let who = Some(Principal::User { id });
+        let Some(user) = self.users.get(&id) else { return Standing::Out("this is no user of the firm", who) };
         match user.standing {
             UserStanding::Active => Standing::In(Principal::User { id }, user.permissions.clone()),
             // Who was made an owner at the same moment stays one, so that the firm is never without.
             UserStanding::Suspended if self.owners.contains(&id) => {
                 Standing::In(Principal::User { id }, user.permissions.clone())
             }
-            UserStanding::Suspended => Standing::Out("this user is suspended"),
-            UserStanding::Invited => Standing::Out("this user has not accepted the invitation"),
-            UserStanding::Out => Standing::Out("this user has left the firm"),
+            UserStanding::Suspended => Standing::Out("this user is suspended", who),
+            UserStanding::Invited => Standing::Out("this user has not accepted the invitation", who),
+            UserStanding::Out => Standing::Out("this user has left the firm", who),
         }
     }
 
     fn key(&self, id: ApiKeyId, secret_hash: &SecretHash, now: DateTime<Utc>) -> Standing {
-        let Some(key) = self.keys.get(&id) else { return Standing::Out("no such key") };
+        let Some(key) = self.keys.get(&id) else { return Standing::Out("no such key", None) };
         let previous = key.previous.as_ref().is_some_and(|(hash, until)| hash == secret_hash && now < *until);
         if key.secret_hash != *secret_hash && !previous {
-            return Standing::Out("the key's secret is another");
+            return Standing::Out("the key's secret is another", None);
         }
+        let who = Some(key.principal);
         if key.revoked {
-            return Standing::Out("the key was revoked");
+            return Standing::Out("the key was revoked", who);
         }
         if key.expires_at.is_some_and(|end| end <= now) {
-            return Standing::Out("the key has expired");
+            return Standing::Out("the key has expired", who);
         }
         match key.principal {
             Principal::User { id } => match self.user(id) {
@@ -159,9 +163,9 @@ impl Firm {
             },
             Principal::ServiceAccount { id } => match self.accounts.get(&id) {
                 Some(account) if !account.disabled => Standing::In(key.principal, key.permissions.clone()),
-                _ => Standing::Out("the service account is disabled"),
+                _ => Standing::Out("the service account is disabled", who),
             },
-            Principal::PortalUser { .. } => Standing::Out("no such key"),
+            Principal::PortalUser { .. } => Standing::Out("no such key", None),
         }
     }
 

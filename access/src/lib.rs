@@ -7,6 +7,8 @@
 mod directory;
 mod firm;
 mod portal;
+mod witness;
 
 pub use directory::LogDirectory;
 pub use firm::Firm;
+pub use witness::Witness;

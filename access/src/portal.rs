@@ -51,11 +51,14 @@ impl Person {
     /// What is so for this portal user in this session.
     pub fn standing(user: &Self, session: &Self) -> Standing {
         match (user, session) {
-            (_, Self::Ended) => Standing::Out("the session was ended"),
+            (Self::User(id, ..), Self::Ended) => {
+                Standing::Out("the session was ended", Some(Principal::PortalUser { id: *id }))
+            }
+            (_, Self::Ended) => Standing::Out("the session was ended", None),
             (Self::User(id, true, permissions), _) => {
                 Standing::In(Principal::PortalUser { id: *id }, permissions.clone())
             }
-            _ => Standing::Out("this portal user does not come in"),
+            _ => Standing::Out("this portal user does not come in", None),
         }
     }
 }
@@ -167,6 +170,6 @@ mod tests {
         let user = Person::user(ADA, &history([activated()])).unwrap();
         let ended = PortalSessionEvent::Ended { reason: "logged out".parse().unwrap() };
         let session = Person::session(&[stored(Uuid::from_u128(30), ended)]).unwrap();
-        assert!(matches!(Person::standing(&user, &session), Standing::Out(_)));
+        assert!(matches!(Person::standing(&user, &session), Standing::Out(..)));
     }
 }

@@ -1,7 +1,7 @@
 //! The two paths that every command goes through, and the table that says which command is meant.
 
 use crate::respond;
-use ::web::{Admission, BodyLimits, Caller, Problem, RequestInfo, ShownKey, code, read_json};
+use ::web::{Admission, BodyLimits, Caller, Problem, Refusal, Refusals, RequestInfo, ShownKey, Who, code, read_json};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue, IF_MATCH};
 use actix_web::web::Data;
@@ -20,7 +20,17 @@ pub struct Api {
     commands: HashMap<&'static str, HashMap<String, CommandInfo>>,
     limits: BodyLimits,
     admission: Admission,
+    refusals: Refusals,
 }
+
+/// Rejections that are about what whoever asks may do, and so refusals like any other: nobody gives what they do not have.
+const ABOUT_RIGHTS: [&str; 5] = [
+    "identity.api_key.another_users",
+    "identity.api_key.principal_beyond_you",
+    "identity.role.patterns_beyond_yours",
+    "identity.service_account.role_beyond_yours",
+    "identity.user.role_beyond_yours",
+];
 
 impl Api {
     /// Routes every command that is mounted on `bus`; `admission` says how many are in work at once.
@@ -30,7 +40,38 @@ impl Api {
         for info in &all {
             commands.entry(info.path).or_default().insert(action_of(&all, info), *info);
         }
-        Self { bus, commands, limits, admission }
+        Self { bus, commands, limits, admission, refusals: Refusals::default() }
+    }
+
+    /// Who was refused what, for whoever writes that down.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    /// Notes for the audit trail that somebody was refused a change, if that is what the problem says. What the record's state
+    /// forbids, what does not exist and what nobody can be blamed for are none of that.
+    fn note(&self, request: &HttpRequest, who: Option<Who>, problem: &Problem) {
+        let about_rights =
+            matches!(problem.code(), "forbidden" | "csrf-refused") || ABOUT_RIGHTS.contains(&problem.code());
+        let (who, detail) = match problem.kept_out() {
+            Some(kept_out) => kept_out,
+            None if about_rights => match who {
+                Some(who) => (who, problem.detail()),
+                None => return,
+            },
+            None => return,
+        };
+        let Some((info, id, _)) = self.route(request.match_info().query("path")) else { return };
+        self.refusals.note(Refusal {
+            who,
+            permission: info.entry.name,
+            aggregate_type: info.entry.stream,
+            aggregate_id: id.and_then(|id| id.parse().ok()),
+            reason: problem.code().to_owned(),
+            detail: detail.to_owned(),
+            correlation_id: request.extensions().get::<RequestInfo>().map_or_else(Uuid::now_v7, |about| about.id),
+            client_address: request.peer_addr().map(|address| address.ip()),
+        });
     }
 
     /// The command at a path below `/v1/`, with the id that the path names.
@@ -81,17 +122,34 @@ async fn wrong_method(request: HttpRequest) -> HttpResponse {
     response
 }
 
-/// What costs little comes first: token, permission, headers and size are looked at before a place in work is asked for,
-/// and nobody holds one whose body is still on its way.
 async fn command(
     api: Data<Api>,
-    caller: Caller,
+    caller: Result<Caller, Problem>,
     request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.as_ref().ok().map(Caller::who);
+    let answer = match caller {
+        Ok(caller) => perform(api.clone(), caller, &request, payload).await,
+        Err(problem) => Err(problem),
+    };
+    if let Err(problem) = &answer {
+        api.note(&request, who, problem);
+    }
+    answer
+}
+
+/// What costs little comes first: token, permission, headers and size are looked at before a place in work is asked for,
+/// and nobody holds one whose body is still on its way.
+async fn perform(
+    api: Data<Api>,
+    caller: Caller,
+    request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no command at {}", request.path()));
     let (info, id, template) = api.route(request.match_info().query("path")).ok_or_else(unknown)?;
-    RequestInfo::set_route(&request, template);
+    RequestInfo::set_route(request, template);
     // Whether it reaches this very record, the store says, which knows what the record belongs to.
     let reach = caller.reach(info.entry.name)?;
     // An id that is none cannot belong to anything.
@@ -105,7 +163,7 @@ async fn command(
         return Err(Problem::new(&code::IDEMPOTENCY_KEY_REQUIRED, detail));
     }
     let expected_version = expected_version(request.headers())?;
-    let body = read_json(&request, payload, api.limits).await?.0;
+    let body = read_json(request, payload, api.limits).await?.0;
     let permit = api.admission.admit(caller.tenant).await?;
     let idempotency = key.map(|key| IdempotencyKey {
         scope: caller.scope(),
@@ -203,6 +261,25 @@ fn canonical(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kernel::{Aggregate, Mounts};
+
+    #[test]
+    fn what_is_about_rights_is_still_rejected_under_these_codes() {
+        struct Codes(Vec<&'static str>);
+        impl Mounts for Codes {
+            fn mount<A: Aggregate>(&mut self) {
+                self.0.extend(CommandBus::commands_of::<A>().flat_map(|info| info.rejections).map(|entry| entry.code));
+            }
+        }
+        let mut codes = Codes(vec![]);
+        registry::mount_all(&mut codes);
+        for code in ABOUT_RIGHTS {
+            assert!(codes.0.contains(&code), "{code}");
+        }
+        // Whoever adds a rejection of this kind adds it to the list.
+        let others = codes.0.iter().filter(|code| code.contains("beyond_you") && !ABOUT_RIGHTS.contains(code));
+        assert_eq!(others.count(), 0);
+    }
 
     #[test]
     fn the_order_of_keys_does_not_make_another_request() {

@@ -77,7 +77,7 @@ pub fn groups() -> &'static [Group] {
                 .with::<scheduling::AppointmentRow>()
                 .with::<scheduling::AvailabilityRow>()
                 .with::<scheduling::EventTypeRow>(),
-            Group::new("timeline", 1).with::<timeline::ActivityEventRow>(),
+            Group::new("timeline", 2).with::<timeline::ActivityEventRow>(),
             Group::new("workflow", 1)
                 .with::<workflow::WorkflowRow>()
                 .with::<workflow::RunRow>()

@@ -26,7 +26,7 @@ pub mod workflow;
 
 pub use engine::{Applied, Kept, Target};
 pub use group::{Group, Slot, group, groups, resources};
-pub use model::{Column, Event, FoldError, Kind, ReadModel, Tie};
+pub use model::{Beside, Column, Event, FoldError, Kind, ReadModel, Tie};
 pub use operate::{parked, plan, retry, status};
 pub use rebuild::{Built, OnProgress, Progress, RebuildOptions, Stage};
 pub use replay::{ReplayOptions, replay, rollback, verify};

@@ -32,6 +32,9 @@ pub trait ReadModel: Serialize + DeserializeOwned + JsonSchema + Clone + Partial
     /// Rows are written once and never read back: a rebuild need not keep them in memory.
     const APPEND_ONLY: bool = false;
 
+    /// What readers see besides, that no event says.
+    const BESIDE: &'static [Beside] = &[];
+
     /// Ids of the rows that an event touches: the aggregate's own, unless the stream holds several.
     fn keys(event: &Event) -> Vec<Uuid> {
         vec![event.aggregate_id]
@@ -42,6 +45,19 @@ pub trait ReadModel: Serialize + DeserializeOwned + JsonSchema + Clone + Partial
 
     /// Notes which event touched the row last.
     fn stamp(&mut self, event: &Event);
+}
+
+/// A value that is no fold of the log and stands in another table; null where that has none. Nothing is filtered or sorted by it.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside {
+    /// Its name in JSON.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// In one sentence.
+    pub about: &'static str,
+    /// The SQL that finds it for the row `r`.
+    pub sql: &'static str,
 }
 
 /// How a row says what it belongs to, for readers whose rights are for single resources or for what is their own.

@@ -1,9 +1,10 @@
 //! A read table as the engine sees it: rows in memory, folded by event, written column by column or as COPY text.
 
 use crate::copy;
-use crate::model::{Column, Event, FoldError, ReadModel, Tie, columns};
+use crate::model::{Beside, Column, Event, FoldError, Kind, ReadModel, Tie, columns};
 use kernel::TenantId;
 use schemars::Schema;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::marker::PhantomData;
@@ -28,6 +29,8 @@ pub trait Table: Send + Sync {
     fn streams(&self) -> &'static [&'static str];
     /// The row type's columns in order.
     fn columns(&self) -> &[Column];
+    /// What readers see besides its columns.
+    fn beside(&self) -> &'static [Beside];
     /// Rows are written once.
     fn append_only(&self) -> bool;
     /// Path, permission, sentence, filters and sorts of its API.
@@ -88,6 +91,10 @@ impl<R: ReadModel> Table for Of<R> {
         &self.columns
     }
 
+    fn beside(&self) -> &'static [Beside] {
+        R::BESIDE
+    }
+
     fn append_only(&self) -> bool {
         R::APPEND_ONLY
     }
@@ -97,7 +104,17 @@ impl<R: ReadModel> Table for Of<R> {
     }
 
     fn schema(&self) -> Schema {
-        kernel::schema_of::<R>()
+        let mut schema = kernel::schema_of::<R>();
+        for beside in R::BESIDE {
+            let mut value = json!({ "description": beside.about, "type": ["string", "null"] });
+            if beside.kind == Kind::Time {
+                value["format"] = json!("date-time");
+            }
+            if let Some(properties) = schema.ensure_object().get_mut("properties").and_then(Value::as_object_mut) {
+                properties.insert(beside.name.to_owned(), value);
+            }
+        }
+        schema
     }
 
     fn fold(&self) -> Box<dyn Fold> {

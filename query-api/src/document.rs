@@ -13,6 +13,7 @@ pub fn openapi() -> Value {
         paths.insert(format!("/v1/{}/{{id}}", resource.path), json!({ "get": record(table) }));
     }
     paths.insert("/v1/events/{position}".to_owned(), json!({ "get": crate::events::operation() }));
+    paths.extend(crate::timeline::operations());
     let description = "Every way to look at something. `Min-Position` makes a read see what a command has written.";
     openapi::document("UBOS queries", description, paths)
 }
@@ -21,7 +22,7 @@ fn parameter(name: &str, about: &str, schema: Value) -> Value {
     json!({ "name": name, "in": "query", "required": false, "description": about, "schema": schema })
 }
 
-fn min_position() -> Value {
+pub(crate) fn min_position() -> Value {
     let about = "Waits until the read model has seen this position of the log: the `position` that a command answered.";
     openapi::header("Min-Position", false, about, json!({ "type": "integer", "minimum": 0 }))
 }
@@ -52,16 +53,8 @@ fn list(table: &dyn Table) -> Value {
     let keys = resource.sort.join(", ");
     let about = format!("Keys out of {keys}, separated by commas; a minus in front descends.");
     parameters.push(parameter("sort", &about, json!({ "type": "string", "default": "-created_at" })));
-    for column in table.columns().iter().filter(|column| resource.filter.contains(&column.name.as_str())) {
-        for (name, operator) in filters_of(column) {
-            let about = match operator {
-                "<" => format!("Rows whose `{}` is earlier.", column.name),
-                ">" => format!("Rows whose `{}` is later.", column.name),
-                _ => format!("Rows with this `{}`.", column.name),
-            };
-            parameters.push(parameter(&name, &about, filter_schema(column)));
-        }
-    }
+    let filters = table.columns().iter().filter(|column| resource.filter.contains(&column.name.as_str()));
+    parameters.extend(filter_parameters(filters));
     parameters.push(min_position());
     let page = json!({
         "type": "object",
@@ -80,6 +73,22 @@ fn list(table: &dyn Table) -> Value {
     });
     let responses = json!({ "200": ok, "default": { "$ref": "#/components/responses/Problem" } });
     shared(table, "list", resource.about.to_owned(), parameters, responses)
+}
+
+/// The parameters that select rows by these columns.
+pub(crate) fn filter_parameters<'c>(columns: impl Iterator<Item = &'c Column>) -> Vec<Value> {
+    let mut parameters = vec![];
+    for column in columns {
+        for (name, operator) in filters_of(column) {
+            let about = match operator {
+                "<" => format!("Rows whose `{}` is earlier.", column.name),
+                ">" => format!("Rows whose `{}` is later.", column.name),
+                _ => format!("Rows with this `{}`.", column.name),
+            };
+            parameters.push(parameter(&name, &about, filter_schema(column)));
+        }
+    }
+    parameters
 }
 
 /// What a filter takes: the column's own type, never null.

@@ -11,8 +11,10 @@ mod parameters;
 mod positions;
 mod routes;
 mod row;
+mod timeline;
 mod value;
 
 pub use document::openapi;
 pub use positions::Positions;
 pub use routes::{Api, configure};
+pub use timeline::{AuditEntry, AuditFilter, Format, Outcome, export};

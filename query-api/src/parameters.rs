@@ -28,10 +28,28 @@ pub(crate) struct ListQuery {
     pub others: Vec<(String, String)>,
 }
 
-fn refuse(parameter: &str, message: impl Into<String>) -> Problem {
+pub(crate) fn refuse(parameter: &str, message: impl Into<String>) -> Problem {
     let message = message.into();
     let error = FieldError::new("", "invalid", message.clone());
     Problem::new(&code::INVALID_PARAMETER, format!("{parameter}: {message}")).with("parameter", parameter).field(error)
+}
+
+/// The parameters by name, each once.
+pub(crate) fn once(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Problem> {
+    let mut seen = BTreeMap::new();
+    for (name, value) in pairs {
+        if seen.insert(name.clone(), value.clone()).is_some() {
+            return Err(refuse(name, "expected once"));
+        }
+    }
+    Ok(seen)
+}
+
+/// How many rows a page holds, taken out of the parameters.
+pub(crate) fn limit(seen: &mut BTreeMap<String, String>) -> Result<usize, Problem> {
+    let Some(text) = seen.remove("limit") else { return Ok(LIMIT_DEFAULT) };
+    let limit = text.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n));
+    limit.ok_or_else(|| refuse("limit", format!("expected a number from 1 to {LIMIT_MAX}")))
 }
 
 /// What a filter parameter of a column is called, and how it compares.
@@ -48,20 +66,8 @@ impl ListQuery {
     pub fn parse(table: &dyn Table, tenant: TenantId, pairs: Vec<(String, String)>) -> Result<Self, Problem> {
         let resource = table.resource();
         let column = |name: &str| table.columns().iter().find(|column| column.name == name);
-        let mut seen = BTreeMap::new();
-        for (name, value) in &pairs {
-            if seen.insert(name.clone(), value.clone()).is_some() {
-                return Err(refuse(name, "expected once"));
-            }
-        }
-        let limit = match seen.remove("limit") {
-            None => LIMIT_DEFAULT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|n| (1..=LIMIT_MAX).contains(n))
-                .ok_or_else(|| refuse("limit", format!("expected a number from 1 to {LIMIT_MAX}")))?,
-        };
+        let mut seen = once(&pairs)?;
+        let limit = limit(&mut seen)?;
         let cursor = seen.remove("cursor");
         let sort = seen.remove("sort");
         let default = if resource.sort.contains(&"created_at") { "-created_at" } else { "" };
@@ -110,7 +116,7 @@ impl ListQuery {
 
     /// The statement that is read [`as_tenant`], where $2 is the array of arguments. It asks for one row more than the page
     /// holds, which says whether there is another page.
-    pub fn sql(&self, name: &str, columns: &[Column], rows: &Rows) -> (String, Vec<String>) {
+    pub fn sql(&self, name: &str, table: &dyn Table, rows: &Rows) -> (String, Vec<String>) {
         let mut arguments: Vec<String> = vec![];
         let mut bare = |value: &str| {
             arguments.push(value.to_owned());
@@ -134,7 +140,7 @@ impl ListQuery {
             .collect();
         let sql = as_tenant(&format!(
             "select {} from {name} r where {} order by {} limit {}",
-            row::selection(columns),
+            row::selection(table),
             conditions.join(" and "),
             order.join(", "),
             self.limit + 1
@@ -163,20 +169,22 @@ pub(crate) fn as_tenant(select: &str) -> String {
     )
 }
 
+pub(crate) fn foreign_cursor() -> Problem {
+    let detail = "expected the next_cursor of a page of this list, with the same filters and order";
+    Problem::new(&code::INVALID_CURSOR, detail).with("parameter", "cursor")
+}
+
 fn after(
     table: &dyn Table,
     order: &[(String, bool, Kind)],
     binding: &Binding,
     text: &str,
 ) -> Result<Vec<String>, Problem> {
-    let foreign = || {
-        let detail = "expected the next_cursor of a page of this list, with the same filters and order";
-        Problem::new(&code::INVALID_CURSOR, detail).with("parameter", "cursor")
-    };
-    let values = cursor::decode(binding, text).filter(|values| values.len() == order.len()).ok_or_else(foreign)?;
+    let values = cursor::decode(binding, text).filter(|values| values.len() == order.len());
+    let values = values.ok_or_else(foreign_cursor)?;
     let columns = order.iter().map(|(name, ..)| table.columns().iter().find(|column| column.name == *name));
     let values = columns.zip(values).map(|(column, value)| checked(column?, &value).ok());
-    values.collect::<Option<_>>().ok_or_else(foreign)
+    values.collect::<Option<_>>().ok_or_else(foreign_cursor)
 }
 
 /// Rows that come after these values in the order.

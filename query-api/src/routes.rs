@@ -5,7 +5,7 @@ use crate::parameters::{ListQuery, as_tenant};
 use crate::positions::Positions;
 use crate::row;
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
-use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, LINK, VARY};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, LINK, VARY};
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use projections::{Group, Table};
@@ -37,6 +37,7 @@ impl Api {
 /// Adds the routes to a service.
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
+    crate::timeline::configure(config);
     config.route("/v1/events/{position}", web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")
@@ -52,8 +53,10 @@ async fn nothing(request: HttpRequest) -> HttpResponse {
     if request.method() == actix_web::http::Method::GET {
         return Problem::new(&code::NOT_FOUND, format!("nothing answers GET {path}")).error_response();
     }
-    Problem::new(&code::METHOD_NOT_ALLOWED, format!("{path} takes GET only; commands go to command-api"))
-        .error_response()
+    let detail = format!("{path} takes GET only; commands go to command-api");
+    let mut response = Problem::new(&code::METHOD_NOT_ALLOWED, detail).error_response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+    response
 }
 
 async fn list(
@@ -69,7 +72,7 @@ async fn list(
         .map_err(|error| Problem::new(&code::INVALID_PARAMETER, format!("the query string cannot be read: {error}")))?;
     let query = ListQuery::parse(table, caller.tenant, pairs.into_inner())?;
     let _permit = api.admit(&caller).await?;
-    let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()), table.columns(), &rows);
+    let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()), table, &rows);
     let rows = sqlx::query(&sql)
         .bind(caller.tenant.0)
         .bind(arguments)
@@ -83,7 +86,7 @@ async fn list(
             body.push(b',');
         }
         last = body.len();
-        row::write(&mut body, row, table.columns()).map_err(|error| unreadable(&error))?;
+        row::write(&mut body, row, table).map_err(|error| unreadable(&error))?;
     }
     let next = match has_more {
         true => Some(query.cursor_after(&serde_json::from_slice::<Value>(&body[last..]).map_err(|e| unreadable(&e))?)),
@@ -119,7 +122,6 @@ async fn record(
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no such record at {}", request.path()));
     let id: Uuid = id.parse().map_err(|_| unknown())?;
     let _permit = api.admit(&caller).await?;
-    let columns = table.columns();
     let mut arguments: Vec<String> = vec![];
     let only = rows.sql(|ids| {
         arguments.push(ids.to_owned());
@@ -127,7 +129,7 @@ async fn record(
     });
     let sql = as_tenant(&format!(
         "select {} from {}.{} r where r.tenant_id = t.tenant::uuid and r.id = $2{}",
-        row::selection(columns),
+        row::selection(table),
         group.name,
         table.name(),
         only.map_or(String::new(), |only| format!(" and {only}")),
@@ -147,7 +149,7 @@ async fn record(
         return Ok(response.finish());
     }
     let mut body = vec![];
-    row::write(&mut body, &found, columns).map_err(|error| unreadable(&error))?;
+    row::write(&mut body, &found, table).map_err(|error| unreadable(&error))?;
     Ok(response.content_type("application/json").body(body))
 }
 
@@ -177,12 +179,22 @@ impl Api {
         let resource = table.resource();
         let rows = Rows::of(resource.ties, &caller.reach(resource.read)?, caller.principal);
         let rows = rows.ok_or_else(|| caller.denied(resource.read))?;
+        self.has_seen(group.name, request).await?;
+        Ok((group, table, rows))
+    }
+
+    /// Waits until a group has seen `Min-Position`, if the request names one.
+    pub(crate) async fn has_seen(&self, group: &str, request: &HttpRequest) -> Result<(), Problem> {
         if let Some(position) = min_position(request)?
-            && let Err(at) = self.positions.reached(group.name, position, self.patience).await
+            && let Err(at) = self.positions.reached(group, position, self.patience).await
         {
             return Err(self.unknown(position).await.unwrap_or_else(|| behind(group, position, at)));
         }
-        Ok((group, table, rows))
+        Ok(())
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     /// A position that no event has, although whoever was answered it has seen it committed: the log was restored to an
@@ -210,11 +222,11 @@ fn min_position(request: &HttpRequest) -> Result<Option<i64>, Problem> {
     }
 }
 
-fn behind(group: &Group, position: i64, at: Option<i64>) -> Problem {
+fn behind(group: &str, position: i64, at: Option<i64>) -> Problem {
     let Some(at) = at else {
         return Problem::new(&code::UNAVAILABLE, "the read models cannot be reached");
     };
-    let detail = format!("{} has read up to position {at}, {} short of {position}", group.name, position - at);
+    let detail = format!("{group} has read up to position {at}, {} short of {position}", position - at);
     Problem::new(&code::PROJECTION_BEHIND, detail).with("position", at).with("behind", position - at)
 }
 
@@ -226,7 +238,7 @@ fn is_known(request: &HttpRequest, etag: &str) -> bool {
 }
 
 /// Percent-encodes what is not unreserved (RFC 3986 §2.3).
-fn encoded(pairs: &[(String, String)]) -> String {
+pub(crate) fn encoded(pairs: &[(String, String)]) -> String {
     let encode = |text: &str| {
         let mut out = String::new();
         for byte in text.bytes() {

@@ -4,7 +4,7 @@
 //! the row type and written again, three times the work for the same text.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use projections::{Column, Kind};
+use projections::{Kind, Table};
 use serde::Serialize;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -13,20 +13,23 @@ use std::io::Write as _;
 use uuid::Uuid;
 
 /// What a statement selects from the table `r` for [`write`].
-pub(crate) fn selection(columns: &[Column]) -> String {
-    columns.iter().map(|column| format!("r.{}", column.name)).collect::<Vec<_>>().join(", ")
+pub(crate) fn selection(table: &dyn Table) -> String {
+    let columns = table.columns().iter().map(|column| format!("r.{}", column.name));
+    columns.chain(table.beside().iter().map(|beside| beside.sql.to_owned())).collect::<Vec<_>>().join(", ")
 }
 
 /// Appends the row as a JSON object.
 ///
 /// # Errors
 /// If the table has other columns than the row type; a replay of its group makes them anew.
-pub(crate) fn write(body: &mut Vec<u8>, row: &PgRow, columns: &[Column]) -> sqlx::Result<()> {
+pub(crate) fn write(body: &mut Vec<u8>, row: &PgRow, table: &dyn Table) -> sqlx::Result<()> {
     body.push(b'{');
-    for (index, column) in columns.iter().enumerate() {
+    let columns = table.columns().iter().map(|column| (column.name.as_str(), column.kind));
+    let beside = table.beside().iter().map(|beside| (beside.name, beside.kind));
+    for (index, (name, kind)) in columns.chain(beside).enumerate() {
         // Writing to memory cannot fail, and names of columns need no escapes.
-        drop(write!(body, "{}\"{}\":", if index == 0 { "" } else { "," }, column.name));
-        match column.kind {
+        drop(write!(body, "{}\"{}\":", if index == 0 { "" } else { "," }, name));
+        match kind {
             Kind::Text => append(body, row.try_get::<Option<&str>, _>(index)?),
             Kind::Uuid => append(body, row.try_get::<Option<Uuid>, _>(index)?),
             Kind::Integer => append(body, row.try_get::<Option<i64>, _>(index)?),

@@ -170,8 +170,9 @@ async fn every_row_of_every_table_is_of_its_schema_and_the_same_alone_and_in_a_l
         for row in rows {
             let errors: Vec<String> = schema.iter_errors(&row).map(|error| error.to_string()).collect();
             assert!(errors.is_empty(), "{}: {row}: {errors:?}", resource.path);
-            let fields: Vec<&String> = row.as_object().unwrap().keys().collect();
-            let columns: Vec<&String> = table.columns().iter().map(|column| &column.name).collect();
+            let fields: Vec<&str> = row.as_object().unwrap().keys().map(String::as_str).collect();
+            let columns = table.columns().iter().map(|column| column.name.as_str());
+            let columns: Vec<&str> = columns.chain(table.beside().iter().map(|beside| beside.name)).collect();
             assert_eq!(fields, columns, "{}", resource.path);
             let path = format!("/v1/{}/{}", resource.path, row["id"].as_str().unwrap());
             let alone = read_body(call_service(&app, get(&path, &token).to_request()).await).await;
@@ -243,7 +244,8 @@ async fn without_token_permission_or_path_there_is_a_problem() {
     }
     let request =
         TestRequest::post().uri("/v1/crm/clients").insert_header(("authorization", format!("Bearer {token}")));
-    assert_eq!(call_service(&app, request.to_request()).await.status(), 405);
+    let response = call_service(&app, request.to_request()).await;
+    assert_eq!((response.status().as_u16(), header(&response, "allow")), (405, "GET"));
 }
 
 #[actix_web::test]
@@ -311,7 +313,7 @@ async fn filters_select_and_only_within_the_firm() {
 }
 
 #[actix_web::test]
-async fn a_parameter_that_means_nothing_is_refused_by_name() {
+async fn t_04_a_parameter_that_means_nothing_is_refused_by_name() {
     let (world, issuer) = (world().await, Issuer::new().await);
     let app = service!(world, issuer);
     let token = issuer.token(1, &["viewer"]);
@@ -416,7 +418,7 @@ async fn min_position_waits_for_the_read_model_and_says_how_far_it_is_behind() {
 }
 
 #[actix_web::test]
-async fn on_one_connection_under_churn_no_firm_sees_another_firms_rows() {
+async fn t_06_on_one_connection_under_churn_no_firm_sees_another_firms_rows() {
     let (world, issuer) = (world().await, Issuer::new().await);
     let pool = PgPoolOptions::new().max_connections(1).connect(&world.database.url("ubos_query")).await.unwrap();
     let api = Data::new(Api::new(pool.clone(), Duration::from_millis(300), admission()));
@@ -470,8 +472,8 @@ fn the_document_describes_every_read_table() {
     let status = list["parameters"].as_array().unwrap().iter().find(|p| p["name"] == "status").unwrap();
     assert_eq!(status["schema"]["enum"], json!(["prospect", "onboarding", "active", "dormant", "former"]));
     let paths = document["paths"].as_object().unwrap().len();
-    // A list and a record for every table, and one event of the log.
-    assert_eq!(paths, projections::resources().count() * 2 + 1);
+    // A list and a record for every table, one event of the log, and the audit trail as a list and as a file.
+    assert_eq!(paths, projections::resources().count() * 2 + 3);
     let mut ids: Vec<&str> = document["paths"]
         .as_object()
         .unwrap()

@@ -1,5 +1,6 @@
 //! The one binary `ubos`: every role and every operator verb is a subcommand.
 
+mod audit;
 mod backup;
 mod demo;
 mod generate;
@@ -78,6 +79,11 @@ enum Verb {
     Users {
         #[command(subcommand)]
         verb: tenants::UsersVerb,
+    },
+    /// The audit trail.
+    Audit {
+        #[command(subcommand)]
+        verb: audit::AuditVerb,
     },
     /// The event log.
     Log {
@@ -166,6 +172,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Backup { verb } => backup::backup(&settings, verb).await?,
         Verb::Tenants { verb } => tenants::tenants(&settings, verb).await?,
         Verb::Users { verb } => tenants::users(&settings, verb).await?,
+        Verb::Audit { verb } => audit::audit(&settings, verb).await?,
         Verb::Log { verb } => operate::log(&settings, verb).await?,
         Verb::Relay { verb: Some(verb) } => operate::relay(&settings, verb).await?,
         Verb::Projections { verb: Some(verb) } => return operate::projections(&settings, verb).await,

@@ -5,7 +5,7 @@ use ::web::{
     Admission, AdmissionSettings, BodyLimits, Draining, SessionSettings, Sessions, Verifier, VerifierSettings,
     not_found_handler, observe,
 };
-use access::LogDirectory;
+use access::{LogDirectory, Witness};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
@@ -203,6 +203,7 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
     let admission = admission(settings, "command-api", http.commands_in_flight_max);
     let login = login(settings, &bus, pool.clone()).await?;
     let api = Data::new(command_api::Api::new(bus, limits, admission));
+    let refusals = api.refusals().clone();
     let routes = move |config: &mut ServiceConfig| {
         ::web::openapi::serve(config, document);
         // First, because commands take every path that is left.
@@ -212,8 +213,10 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
         command_api::configure(config, api.clone());
     };
     let verifier = verifier(settings, pool.clone()).await?;
+    let witness = Witness::start(pool.clone(), Some(refusals), verifier.keys_in_use().clone());
     serve(settings, settings.http.command_bind, health.database(pool), verifier, stop, routes).await?;
     store.drain().await;
+    witness.stop().await;
     Ok(())
 }
 
@@ -232,7 +235,10 @@ async fn query_api(settings: &Settings, health: Health, stop: CancellationToken)
         query_api::configure(config, api.clone());
     };
     let verifier = verifier(settings, pool.clone()).await?;
-    serve(settings, settings.http.query_bind, health.database(pool), verifier, stop, routes).await
+    let witness = Witness::start(pool.clone(), None, verifier.keys_in_use().clone());
+    serve(settings, settings.http.query_bind, health.database(pool), verifier, stop, routes).await?;
+    witness.stop().await;
+    Ok(())
 }
 
 fn admission(settings: &Settings, service: &'static str, in_flight_max: usize) -> Admission {

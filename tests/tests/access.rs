@@ -190,7 +190,7 @@ mod resources;
 const ROLES: [Role; 4] = [Role::Owner, Role::Admin, Role::Member, Role::Viewer];
 
 #[actix_web::test]
-async fn every_operation_is_for_who_may_and_for_nobody_else() {
+async fn t_14_every_operation_is_for_who_may_and_for_nobody_else() {
     let world = World::new().await;
     let (commands, queries) = (service!(world, command_api, world.commands), service!(world, query_api, world.queries));
     let (to_command, to_query) = operations(&world.bus);

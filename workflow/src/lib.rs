@@ -29,6 +29,7 @@ pub use expression::{EXPRESSION_CHARS_MAX, ExpressionError};
 pub use operate::{RunFilter, RunLine, RunsError, cancel, retry, runs, show, skip};
 pub use publish::{PublishError, Published, definition_id, publish, shipped};
 pub use schema::definition_schema;
+pub use template::fill_in;
 
 #[cfg(test)]
 extern crate self as workflow;

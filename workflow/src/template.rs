@@ -78,6 +78,15 @@ pub(crate) fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
+/// A value whose texts hold `{{ expressions }}`, filled in as a step of a run that was started by `event` would be: for trying
+/// a definition out before there is a run.
+///
+/// # Errors
+/// What a run would be parked with.
+pub fn fill_in(value: &Value, event: &Value) -> Result<Value, ExpressionError> {
+    render(value, &Scope::of([("event", event.clone()), ("trigger", event.clone())]))
+}
+
 /// Fills in every text of `value`. A text that is one expression and nothing else keeps the expression's type.
 pub(crate) fn render(value: &Value, scope: &Scope) -> Result<Value, ExpressionError> {
     Ok(match value {
@@ -149,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_wrote_is_never_evaluated() {
+    fn x_04_what_a_user_wrote_is_never_evaluated() {
         let once = render(&json!("{{ event.payload.evil }}"), &scope()).unwrap();
         assert_eq!(once, json!("{{ event.payload.count }}"));
         let inside = render(&json!("Dear {{ event.payload.evil }}"), &scope()).unwrap();

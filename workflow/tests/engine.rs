@@ -184,7 +184,7 @@ async fn a_paused_definition_starts_nothing_until_it_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn definitions_that_start_each_other_end_in_an_incident() {
+async fn x_07_definitions_that_start_each_other_end_in_an_incident() {
     let world = World::new().await;
     let more =
         json!({ "type": "create_entity", "domain": "crm", "entity": "client", "parameters": { "name": "More" } });
@@ -200,7 +200,7 @@ async fn definitions_that_start_each_other_end_in_an_incident() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_but_the_engine_starts_or_records_a_run() {
+async fn t_17_nobody_but_the_engine_starts_or_records_a_run() {
     let world = World::new().await;
     world.publish(&on_client("Own", json!([tag("a")]))).await;
     let engine = world.engine();

@@ -2,7 +2,7 @@
 
 use crate::command::{Profile, Workspace, run_ok};
 use crate::steps::{heading, seconds};
-use crate::{deny, generate};
+use crate::{attacks, deny, generate, secrets};
 use anyhow::{Result, bail};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
@@ -10,8 +10,10 @@ use std::time::Instant;
 type Check = (&'static str, fn(&Workspace) -> Result<()>);
 
 /// From the quickest answer to the slowest.
-const CHECKS: [Check; 5] = [
+const CHECKS: [Check; 7] = [
     ("format", |workspace| run_ok(workspace.cargo(&["fmt", "--all", "--check"]))),
+    ("secrets", secrets::check),
+    ("attack list", attacks::check),
     ("licences, bans and sources", licences),
     ("lints", |workspace| run_ok(workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     ("generated files", |workspace| generate::compare(workspace, &workspace.build("ubos", Profile::Debug)?)),

@@ -1,11 +1,11 @@
 //! `cargo xtask faults`
 
 use crate::command::{self, Profile, Workspace, exit_code};
-use crate::steps::{heading, step};
+use crate::python;
+use crate::steps::heading;
 use anyhow::Result;
 use clap::Args;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 /// Named places in `ubos` where it ends itself on demand; compiled in for this alone.
@@ -37,7 +37,7 @@ pub struct FaultsArguments {
 /// Tests the checker, builds, attacks and has the evidence judged; fails on a violation.
 pub fn run(workspace: &Workspace, arguments: &FaultsArguments) -> Result<ExitCode> {
     let checker = workspace.root.join("tests/faults");
-    let python = python(&checker)?;
+    let python = python::environment("faults-checker", &checker.join("checker/requirements.txt"))?;
     heading("testing the checker");
     let mut test = Command::new(&python);
     test.args(["-m", "unittest", "checker.tests.test_checker"]).current_dir(&checker);
@@ -72,28 +72,4 @@ fn commit(workspace: &Workspace) -> String {
     let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
     let is_clean = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| changes.is_empty());
     if is_clean { commit } else { format!("{commit} with changes") }
-}
-
-/// A Python with what the checker asks for in its `requirements.txt`.
-fn python(checker: &Path) -> Result<PathBuf> {
-    let requirements = checker.join("checker/requirements.txt");
-    let cache = local_servers::cache_folder()?;
-    let environment = cache.join("faults-checker");
-    let (python, installed) = (environment.join("bin/python"), environment.join("installed.txt"));
-    let wanted = fs::read(&requirements)?;
-    // Written last: without it an earlier installation was cut off.
-    if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    step("what the checker needs is installed", |_| {
-        let mut venv = Command::new("python3");
-        venv.args(["-m", "venv", "--clear"]).arg(&environment);
-        command::run_ok(venv)?;
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-            .arg(&requirements);
-        command::run_ok(pip)
-    })?;
-    fs::write(&installed, wanted)?;
-    Ok(python)
 }

@@ -1,11 +1,16 @@
 //! Chores: bring the stack up, run the tests, rewrite what is generated.
 
+mod api_fuzz;
+mod attacks;
 mod bench;
 mod check;
 mod command;
 mod deny;
 mod faults;
 mod generate;
+mod python;
+mod sbom;
+mod secrets;
 mod stack;
 mod steps;
 mod tests;
@@ -41,6 +46,10 @@ enum Verb {
     Check,
     /// Measures the release build on durable throw-away servers.
     Bench(bench::BenchArguments),
+    /// Asks both APIs for everything that their descriptions allow, and much that they do not (schemathesis).
+    ApiFuzz(api_fuzz::ApiFuzzArguments),
+    /// Writes what the product is made of: a CycloneDX bill of materials.
+    Sbom(sbom::SbomArguments),
     /// Attacks two copies of every role under load, and has what everybody saw judged by an independent checker.
     Faults(faults::FaultsArguments),
 }
@@ -67,6 +76,8 @@ fn run(verb: Verb, workspace: &Workspace) -> Result<ExitCode> {
         Verb::Gen { check: true } => generate::check(workspace),
         Verb::Check => check::run(workspace),
         Verb::Bench(arguments) => bench::measure(workspace, &arguments),
+        Verb::ApiFuzz(arguments) => api_fuzz::run(workspace, &arguments),
+        Verb::Sbom(arguments) => sbom::write(workspace, &arguments),
         Verb::Faults(arguments) => faults::run(workspace, &arguments),
     }
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask test`
 
+use crate::api_fuzz;
 use crate::command::{self, Profile, Workspace, exit_code};
 use crate::steps::{heading, seconds};
 use crate::throwaway::ThrowawayServers;
@@ -28,7 +29,7 @@ pub struct TestArguments {
 /// Runs the tests; the exit code is the runner's own.
 pub fn run(workspace: &Workspace, arguments: &TestArguments) -> Result<ExitCode> {
     let begun = Instant::now();
-    let code = if arguments.fast { fast(workspace, &arguments.rest) } else { full(workspace, &arguments.rest) };
+    let code = if arguments.fast { fast(workspace, &arguments.rest) } else { full(workspace, &arguments.rest, &[]) };
     println!("\ntests took {}", seconds(begun.elapsed()));
     code
 }
@@ -44,7 +45,8 @@ fn fast(workspace: &Workspace, rest: &[String]) -> Result<ExitCode> {
     Ok(exit_code(command::run(cargo)?))
 }
 
-fn full(workspace: &Workspace, rest: &[String]) -> Result<ExitCode> {
+/// Runs the tests that `rest` chooses, all of them if it chooses none, with more of the environment set.
+pub fn full(workspace: &Workspace, rest: &[String], environment: &[(&str, String)]) -> Result<ExitCode> {
     heading("building ubos");
     let binary = workspace.build("ubos", Profile::Debug)?;
     heading("servers");
@@ -56,7 +58,10 @@ fn full(workspace: &Workspace, rest: &[String]) -> Result<ExitCode> {
     if !chosen {
         cargo.arg("--workspace");
     }
-    cargo.args(rest).env("UBOS_BIN", binary);
+    if !chosen || rest.iter().any(|word| word == "e2e" || word == "-pe2e") {
+        cargo.env("UBOS_TEST_API_FUZZ_PYTHON", api_fuzz::environment(workspace)?);
+    }
+    cargo.args(rest).env("UBOS_BIN", binary).envs(environment.iter().map(|(name, value)| (name, value)));
     servers.tell(&mut cargo);
     // The servers end with their value, whether the tests passed, failed or were interrupted.
     Ok(exit_code(command::run(cargo)?))

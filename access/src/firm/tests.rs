@@ -80,7 +80,7 @@ fn may(events: &[Stored], id: UserId, permission: &str) -> bool {
             assert_eq!(principal, Principal::User { id });
             permissions.allow(permission)
         }
-        Standing::Out(_) => false,
+        Standing::Out(..) => false,
         Standing::Unregistered => panic!("the firm is registered"),
     }
 }
@@ -214,7 +214,10 @@ fn a_session_opens_until_it_is_ended() {
     let mut events = with_eve(&["viewer"]);
     assert!(matches!(standing(&events, &credential, now()), Standing::In(..)));
     events.push(stored(session, SessionEvent::Ended { reason: "logged out".parse().unwrap() }));
-    assert_eq!(standing(&events, &credential, now()), Standing::Out("the session was ended"));
+    assert_eq!(
+        standing(&events, &credential, now()),
+        Standing::Out("the session was ended", Some(Principal::User { id: EVE }))
+    );
     assert!(may(&events, EVE, "crm.client.read"), "only that session");
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 const NAME: &str = r#"{"name":"Ada"}"#;
 
 #[actix_web::test]
-async fn bodies_that_cannot_be_right_are_refused_with_the_place_at_fault() {
+async fn h_08_x_14_bodies_that_cannot_be_right_are_refused_with_the_place_at_fault() {
     let service = Service::start().await;
     let rename = format!("/v1/crm/clients/{}/rename", service.client("Ada").await);
     for (body, status, code, pointer) in [
@@ -121,7 +121,7 @@ async fn another_firms_records_do_not_exist_and_a_viewer_may_change_nothing() {
 }
 
 #[actix_web::test]
-async fn nobody_comes_in_without_one_good_token() {
+async fn a_22_nobody_comes_in_without_one_good_token() {
     let service = Service::start().await;
     let rename = format!("/v1/crm/clients/{}/rename", service.client("Ada").await);
     let mut expired = claims(Uuid::now_v7(), "owner");

@@ -72,7 +72,7 @@ async fn a_body_that_does_not_come_is_given_up_and_holds_nobody_up() {
 }
 
 #[actix_web::test]
-async fn a_storm_of_clients_that_hang_up_leaves_every_place_free_and_every_command_whole() {
+async fn c_05_a_storm_of_clients_that_hang_up_leaves_every_place_free_and_every_command_whole() {
     let service =
         Service::bounded(AdmissionSettings { in_flight_max: 4, waiting_max: 8, wait_max: Duration::from_millis(40) })
             .await;

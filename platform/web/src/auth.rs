@@ -9,6 +9,7 @@ use crate::api_key::ShownKey;
 use crate::directory::{Credential, Directory, Standing};
 use crate::problem::{Problem, code};
 use crate::session::{self, Sessions, Shown as ShownCookie};
+use crate::trail::{KeysInUse, Who};
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
@@ -66,6 +67,11 @@ impl Caller {
         }
     }
 
+    /// Who that is, for the audit trail.
+    pub fn who(&self) -> Who {
+        Who { tenant: self.tenant, principal: self.principal, api_key: self.api_key }
+    }
+
     /// Whose idempotency keys this caller's are.
     pub fn scope(&self) -> String {
         match self.principal {
@@ -79,6 +85,11 @@ impl Caller {
     pub fn reach(&self, permission: &str) -> Result<Reach, Problem> {
         let reach = self.permissions.reach(permission);
         if reach == Reach::Nothing { Err(self.denied(permission)) } else { Ok(reach) }
+    }
+
+    /// Refuses with 403 whoever has a permission not at all, or only for single resources: for what belongs to none.
+    pub fn require(&self, permission: &str) -> Result<(), Problem> {
+        if self.reach(permission)? == Reach::Everything { Ok(()) } else { Err(self.denied(permission)) }
     }
 
     /// What whoever lacks `permission` is answered; logged, because it may be the beginning of something.
@@ -182,6 +193,7 @@ pub struct Verifier {
     loaded: AtomicU64,
     loading: Mutex<()>,
     verified: Cache<[u8; 32], Verified>,
+    keys_in_use: KeysInUse,
     http: reqwest::Client,
 }
 
@@ -202,8 +214,14 @@ impl Verifier {
             loaded: AtomicU64::new(0),
             loading: Mutex::new(()),
             verified: Cache::new(REMEMBERED_TOKENS_MAX),
+            keys_in_use: KeysInUse::default(),
             http,
         })
+    }
+
+    /// The API keys that have let somebody in, for whoever writes that down.
+    pub fn keys_in_use(&self) -> &KeysInUse {
+        &self.keys_in_use
     }
 
     /// Whom a token or a key speaks for. The reason of a refusal is logged and not told.
@@ -235,7 +253,10 @@ impl Verifier {
             Problem::new(&code::UNAVAILABLE, "sessions cannot be read; repeat in a moment")
         })?;
         let session = found.ok_or_else(|| refused("no such session"))?;
-        sessions.guard(request, &session)?;
+        let who = Who { tenant: session.tenant, principal: session.principal, api_key: None };
+        sessions
+            .guard(request, &session)
+            .map_err(|problem| problem.about(Some(who), "no page of the session asked for it"))?;
         let credential = match session.principal {
             Principal::User { id: user } => Credential::Session { user, id: session.id },
             Principal::PortalUser { id: user } => Credential::Portal { user, id: session.id },
@@ -255,7 +276,15 @@ impl Verifier {
                 Problem::new(&code::UNAVAILABLE, "who may come in cannot be found out; repeat in a moment")
             })?,
         };
-        settle(shown, standing)
+        self.let_in(shown, standing)
+    }
+
+    fn let_in(&self, shown: Shown, standing: Standing) -> Result<Caller, Problem> {
+        let caller = settle(shown, standing)?;
+        if let Some(key) = caller.api_key {
+            self.keys_in_use.note(caller.tenant, key);
+        }
+        Ok(caller)
     }
 
     /// The same without waiting, for a key, or a token that is remembered while the keys are fresh, of a firm that is known;
@@ -266,7 +295,7 @@ impl Verifier {
             Err(problem) => return Some(Err(problem)),
         };
         let standing = self.directory.recall(shown.tenant, &shown.credential)?;
-        Some(settle(shown, standing))
+        Some(self.let_in(shown, standing))
     }
 
     fn shown_at_once(&self, token: &str) -> Result<Option<Shown>, Problem> {
@@ -370,11 +399,14 @@ fn settle(shown: Shown, standing: Standing) -> Result<Caller, Problem> {
             Ok(Caller { tenant, principal: Principal::User { id }, api_key, permissions })
         }
         (Standing::Unregistered, ..) => Err(refused("a key or session of a firm that is not registered")),
-        (Standing::Out(why), Credential::User(_), _) => {
+        (Standing::Out(why, _), Credential::User(id), _) => {
             tracing::info!(%tenant, why, "kept out");
-            Err(Problem::new(&code::FORBIDDEN, why))
+            let who = Who { tenant, principal: Principal::User { id }, api_key };
+            Err(Problem::new(&code::FORBIDDEN, why).about(Some(who), why))
         }
-        (Standing::Out(why), ..) => Err(refused(why)),
+        (Standing::Out(why, who), ..) => {
+            Err(refused(why).about(who.map(|principal| Who { tenant, principal, api_key }), why))
+        }
     }
 }
 
@@ -431,5 +463,7 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod tests;

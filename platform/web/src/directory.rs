@@ -41,8 +41,8 @@ pub enum Standing {
     Unregistered,
     /// Comes in, as this one, and may do this.
     In(Principal, Arc<Permissions>),
-    /// Does not come in, and why.
-    Out(&'static str),
+    /// Does not come in, and why; and who that is, if the credential was found to be that one's.
+    Out(&'static str, Option<Principal>),
 }
 
 impl Standing {
@@ -50,7 +50,7 @@ impl Standing {
     pub fn refuses(&self, credential: &Credential) -> bool {
         match self {
             Self::In(..) => false,
-            Self::Out(_) => true,
+            Self::Out(..) => true,
             Self::Unregistered => !matches!(credential, Credential::User(_)),
         }
     }

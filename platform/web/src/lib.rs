@@ -11,6 +11,7 @@ pub mod openapi;
 pub mod portal_link;
 mod problem;
 pub mod session;
+mod trail;
 
 pub use admission::{Admission, AdmissionSettings, Permit};
 pub use api_key::ShownKey;
@@ -21,3 +22,4 @@ pub use draining::Draining;
 pub use observe::{RequestInfo, observe};
 pub use problem::{CODES, Problem, ProblemCode, code, not_found_handler};
 pub use session::{Session, SessionSettings, Sessions};
+pub use trail::{KeysInUse, Noted, Refusal, Refusals, Who};

@@ -1,5 +1,6 @@
 //! One error shape: RFC 9457 `application/problem+json`, with a stable code and the fields at fault.
 
+use crate::trail::Who;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
@@ -80,6 +81,7 @@ struct Occurrence {
     extra: serde_json::Map<String, Value>,
     /// Seconds after which to repeat what can be repeated.
     after: u32,
+    kept_out: Option<(Who, &'static str)>,
 }
 
 impl Problem {
@@ -87,7 +89,7 @@ impl Problem {
     pub fn new(kind: &'static ProblemCode, detail: impl Into<String>) -> Self {
         let code = Cow::Borrowed(kind.code);
         let (detail, errors, extra) = (detail.into(), vec![], serde_json::Map::new());
-        Self(Box::new(Occurrence { kind, code, detail, errors, extra, after: 1 }))
+        Self(Box::new(Occurrence { kind, code, detail, errors, extra, after: 1, kept_out: None }))
     }
 
     /// A narrower code than the kind's: a rejection's, a claim's.
@@ -112,6 +114,22 @@ impl Problem {
     pub fn after(mut self, seconds: u32) -> Self {
         self.0.after = seconds;
         self
+    }
+
+    /// Who is kept out by it and why, if we know who that is; for the audit trail, and not told.
+    pub fn about(mut self, who: Option<Who>, why: &'static str) -> Self {
+        self.0.kept_out = who.map(|who| (who, why));
+        self
+    }
+
+    /// Who is kept out by it, and why, if it is about that.
+    pub fn kept_out(&self) -> Option<(Who, &'static str)> {
+        self.0.kept_out
+    }
+
+    /// What happened here and what was expected.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
     }
 
     /// HTTP status.

@@ -1,6 +1,6 @@
 //! API keys; neither the secrets nor what they hash to.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Beside, Event, FoldError, Kind, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::ApiKeyEvent as E;
@@ -61,6 +61,13 @@ impl ReadModel for ApiKeyRow {
     const FILTER: &'static [&'static str] = &["principal_kind", "principal_id", "expires_at"];
     const SORT: &'static [&'static str] = &["name", "created_at"];
     const TIES: &'static [Tie] = &[Tie::User("principal_id")];
+
+    const BESIDE: &'static [Beside] = &[Beside {
+        name: "last_used_at",
+        kind: Kind::Time,
+        about: "When it let somebody in last, to the minute.",
+        sql: "(select u.last_used_at from audit.api_key_uses u where u.tenant_id = r.tenant_id and u.api_key_id = r.id)",
+    }];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::ApiKey(change) = &event.payload else { return Ok(row) };

@@ -5,7 +5,7 @@ use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use crm_events::ContactEvent;
 use files_events::FolderEvent;
-use kernel::{Actor, ClientId};
+use kernel::{Actor, ApiKeyId, ClientId};
 use portal_events::{PortalSessionEvent, PortalUserEvent};
 use projects_events::ProjectEvent;
 use schemars::JsonSchema;
@@ -57,6 +57,10 @@ pub struct ActivityEventRow {
     pub correlation_id: Uuid,
     /// In one sentence.
     pub summary: String,
+    /// The command, which is also the permission that it needs.
+    pub permission: String,
+    /// By which key, if the actor is a program.
+    pub api_key_id: Option<ApiKeyId>,
 }
 
 impl ReadModel for ActivityEventRow {
@@ -74,6 +78,8 @@ impl ReadModel for ActivityEventRow {
         "actor_kind",
         "actor",
         "correlation_id",
+        "permission",
+        "api_key_id",
         "created_at",
     ];
     const SORT: &'static [&'static str] = &["created_at"];
@@ -85,12 +91,12 @@ impl ReadModel for ActivityEventRow {
     }
 
     fn apply(key: Uuid, _: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let (actor_kind, actor) = match &event.metadata.actor {
-            Actor::User { id } => (ActorKind::User, id.to_string()),
-            Actor::ServiceAccount { id, .. } => (ActorKind::ServiceAccount, id.to_string()),
-            Actor::PortalUser { id } => (ActorKind::PortalUser, id.to_string()),
-            Actor::Workflow { run_id, .. } => (ActorKind::Workflow, run_id.to_string()),
-            Actor::System { name } => (ActorKind::System, name.clone()),
+        let (actor_kind, actor, api_key_id) = match &event.metadata.actor {
+            Actor::User { id } => (ActorKind::User, id.to_string(), None),
+            Actor::ServiceAccount { id, api_key_id } => (ActorKind::ServiceAccount, id.to_string(), Some(*api_key_id)),
+            Actor::PortalUser { id } => (ActorKind::PortalUser, id.to_string(), None),
+            Actor::Workflow { run_id, .. } => (ActorKind::Workflow, run_id.to_string(), None),
+            Actor::System { name } => (ActorKind::System, name.clone(), None),
         };
         Ok(Some(Self {
             id: key,
@@ -106,6 +112,8 @@ impl ReadModel for ActivityEventRow {
             actor,
             correlation_id: event.metadata.correlation_id,
             summary: event.payload.entry().summary.to_owned(),
+            permission: event.metadata.command.clone(),
+            api_key_id,
         }))
     }
 

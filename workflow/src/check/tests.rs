@@ -142,7 +142,7 @@ async fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn what_is_not_yaml_says_so() {
+fn x_08_what_is_not_yaml_says_so() {
     for wrong in ["{", "a: [", "a: b: c", "\0", "- a\nb: c", "&a [*a]"] {
         assert!(read(wrong).is_err(), "{wrong:?}");
     }
@@ -155,7 +155,7 @@ fn what_is_not_yaml_says_so() {
 }
 
 #[tokio::test]
-async fn hostile_documents_are_problems_and_never_a_panic() {
+async fn x_08_hostile_documents_are_problems_and_never_a_panic() {
     let deep = (0..200).fold(json!("x"), |inner, _| json!({ "a": inner }));
     for hostile in
         [json!(null), json!([]), json!("text"), json!(7), json!({}), deep, json!({ "actions": [null, 7, []] })]

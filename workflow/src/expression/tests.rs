@@ -28,7 +28,7 @@ fn a_condition_is_true_or_false() {
 }
 
 #[test]
-fn nothing_of_the_host_is_in_reach() {
+fn x_03_x_05_nothing_of_the_host_is_in_reach() {
     for hostile in [
         "constructor.constructor('return process')()",
         "process.env",
@@ -47,7 +47,7 @@ fn nothing_of_the_host_is_in_reach() {
 }
 
 #[test]
-fn what_is_not_an_expression_says_so() {
+fn x_06_what_is_not_an_expression_says_so() {
     assert_eq!(code("event.payload."), "expression_invalid");
     assert_eq!(code("a b"), "expression_invalid");
     assert_eq!(code(""), "expression_invalid");
@@ -57,7 +57,7 @@ fn what_is_not_an_expression_says_so() {
 }
 
 #[test]
-fn deep_nesting_ends_in_an_error_and_not_in_an_overflow() {
+fn x_01_deep_nesting_ends_in_an_error_and_not_in_an_overflow() {
     for hostile in [
         "(".repeat(EXPRESSION_CHARS_MAX),
         format!("{}1{}", "(".repeat(480), ")".repeat(480)),
@@ -78,7 +78,7 @@ fn deep_nesting_ends_in_an_error_and_not_in_an_overflow() {
 }
 
 #[test]
-fn loops_are_bounded_by_what_they_run_over() {
+fn x_01_loops_are_bounded_by_what_they_run_over() {
     assert_eq!(code("[1].map(a, [1].map(b, [1].map(c, 1)))"), "expression_too_costly");
     let long = Scope::of([("event", json!({ "list": vec![1; 1_000] }))]);
     let nested = "event.list.map(a, event.list.map(b, a + b))";
@@ -181,4 +181,16 @@ fn whatever_is_written_has_a_value_or_an_error() {
         }
     }
     assert!(values > 20 && errors > 1_000, "{values} values, {errors} errors");
+}
+
+#[test]
+fn x_02_a_regular_expression_takes_linear_time_and_bounded_room() {
+    let scope = Scope::of([("event", json!({ "text": format!("{}!", "a".repeat(20_000)) }))]);
+    for pattern in ["(a+)+$", "(a|aa)+$", "^(a|a?)+$", "(.*a){20}$", "^(([a-z])+.)+[A-Z]([a-z])+$"] {
+        assert_eq!(evaluate(&format!("event.text.matches('{pattern}')"), &scope), Ok(json!(false)), "{pattern}");
+    }
+    for pattern in ["a{1000}{1000}{1000}", "(((a{99}){99}){99}){99}", "(?<name>a)\\\\k<name>"] {
+        let error = evaluate(&format!("event.text.matches('{pattern}')"), &scope).unwrap_err();
+        assert_eq!(error.code, "expression_failed", "{pattern}");
+    }
 }

@@ -118,7 +118,7 @@ async fn unsigned_foreign_and_confused_tokens_are_refused() {
 }
 
 #[tokio::test]
-async fn keys_rotate_and_withdrawn_ones_die_at_once() {
+async fn a_14_keys_rotate_and_withdrawn_ones_die_at_once() {
     let (old, new) = (Issuer::new("old"), Issuer::new("new"));
     let path = key_set(&[old.jwk()]);
     let verifier = verifier(&path, Duration::ZERO).await;

@@ -1,0 +1,170 @@
+//! Which entries are asked for, and the statement that finds them.
+
+use super::entry::{ACCEPTED, AuditEntry, DENIED, Outcome};
+use crate::cursor::{self, Binding};
+use crate::parameters::{as_tenant, filters_of, foreign_cursor, limit, once, refuse};
+use crate::value::checked;
+use ::web::Problem;
+use chrono::{DateTime, SecondsFormat, Utc};
+use kernel::TenantId;
+use projections::{Column, Kind};
+use serde_json::json;
+use sqlx::PgPool;
+use std::sync::LazyLock;
+use uuid::Uuid;
+
+/// What entries can be selected by.
+pub(super) static COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
+    let column = |name: &str, kind, values: &[&str]| Column {
+        name: name.to_owned(),
+        kind,
+        nullable: false,
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+        schema: json!({}),
+    };
+    vec![
+        column("outcome", Kind::Text, &Outcome::NAMES),
+        column("permission", Kind::Text, &[]),
+        column("actor", Kind::Text, &[]),
+        column("api_key_id", Kind::Uuid, &[]),
+        column("aggregate_type", Kind::Text, &[]),
+        column("aggregate_id", Kind::Uuid, &[]),
+        column("correlation_id", Kind::Uuid, &[]),
+        column("at", Kind::Time, &[]),
+    ]
+});
+
+/// Where a page ended: `at` and id of its last entry.
+pub(super) type After = (DateTime<Utc>, Uuid);
+
+/// Entries of one firm as they were asked for.
+#[derive(Debug, Clone)]
+pub struct AuditFilter {
+    tenant: TenantId,
+    /// Column, operator, kind, value.
+    conditions: Vec<(String, &'static str, Kind, String)>,
+    pub(super) limit: usize,
+    pub(super) after: Option<After>,
+    binding: Binding,
+    /// What the same list without its cursor is called, for links.
+    pub(super) others: Vec<(String, String)>,
+}
+
+/// Which way a list runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+impl AuditFilter {
+    /// Reads the parameters of a query string.
+    ///
+    /// # Errors
+    /// A problem that names the first parameter that is unknown, comes twice or means nothing.
+    pub fn parse(tenant: TenantId, pairs: Vec<(String, String)>) -> Result<Self, Problem> {
+        let mut seen = once(&pairs)?;
+        let limit = limit(&mut seen)?;
+        let cursor = seen.remove("cursor");
+        let mut conditions = vec![];
+        for column in COLUMNS.iter() {
+            for (parameter, operator) in filters_of(column) {
+                if let Some(text) = seen.remove(&parameter) {
+                    let value = checked(column, &text).map_err(|expected| refuse(&parameter, expected))?;
+                    conditions.push((column.name.clone(), operator, column.kind, value));
+                }
+            }
+        }
+        if let Some(unknown) = seen.keys().next() {
+            return Err(refuse(unknown, "this list has no such parameter"));
+        }
+        let said = conditions.iter().map(|(name, operator, _, value)| format!("{name}{operator}{value}"));
+        let mut parts = vec![tenant.to_string(), "timeline/audit-entries".to_owned()];
+        parts.extend(said);
+        let binding = Binding::new(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+        let after = match cursor {
+            None => None,
+            Some(text) => Some(after(&binding, &text).ok_or_else(foreign_cursor)?),
+        };
+        let others = pairs.into_iter().filter(|(name, _)| name != "cursor").collect();
+        Ok(Self { tenant, conditions, limit, after, binding, others })
+    }
+
+    /// The cursor after this entry.
+    pub(super) fn cursor_after(&self, entry: &AuditEntry) -> String {
+        let at = entry.at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        cursor::encode(&self.binding, vec![at, entry.id.to_string()])
+    }
+
+    /// Reads at most so many entries, the ones after `after`.
+    pub(super) async fn read(
+        &self,
+        pool: &PgPool,
+        order: Order,
+        after: Option<After>,
+        max: usize,
+    ) -> sqlx::Result<Vec<AuditEntry>> {
+        let (sql, arguments) = self.sql(order, after, max);
+        sqlx::query_as(&sql).bind(self.tenant.0).bind(arguments).fetch_all(pool).await
+    }
+
+    /// The statement, where $1 is the tenant and $2 the array of arguments. Each half finds its own first `max`, so that an
+    /// index can.
+    fn sql(&self, order: Order, after: Option<After>, max: usize) -> (String, Vec<String>) {
+        let mut arguments: Vec<String> = vec![];
+        let mut argument = |value: &str, kind: Kind| {
+            arguments.push(value.to_owned());
+            format!("($2)[{}]::{}", arguments.len(), kind.sql())
+        };
+        let (mut accepted, mut denied) = (vec![], vec![]);
+        let mut outcome = None;
+        for (name, operator, kind, value) in &self.conditions {
+            let argument = argument(value, *kind);
+            match name.as_str() {
+                "outcome" => outcome = Some(value.as_str()),
+                "aggregate_id" => {
+                    accepted.push(format!("r.aggregate_id = {argument}"));
+                    denied.push(format!("{argument} = any(r.aggregate_ids)"));
+                }
+                "at" => {
+                    accepted.push(format!("r.created_at {operator} {argument}"));
+                    denied.push(format!("r.at {operator} {argument}"));
+                }
+                _ => [&mut accepted, &mut denied].into_iter().for_each(|c| c.push(format!("r.{name} = {argument}"))),
+            }
+        }
+        let (direction, beyond) = match order {
+            Order::NewestFirst => ("desc", "<"),
+            Order::OldestFirst => ("asc", ">"),
+        };
+        if let Some((at, id)) = after {
+            let at = argument(&at.to_rfc3339_opts(SecondsFormat::Micros, true), Kind::Time);
+            let id = argument(&id.to_string(), Kind::Uuid);
+            accepted.push(format!("(r.created_at, r.id) {beyond} ({at}, {id})"));
+            denied.push(format!("(r.at, r.id) {beyond} ({at}, {id})"));
+        }
+        let half = |columns: &str, conditions: Vec<String>, at: &str| {
+            let conditions: String = conditions.iter().map(|condition| format!(" and {condition}")).collect();
+            format!(
+                "(select {columns} where r.tenant_id = t.tenant::uuid{conditions}
+                  order by {at} {direction}, r.id {direction} limit {max})"
+            )
+        };
+        let mut halves = vec![];
+        if outcome != Some("denied") {
+            halves.push(half(ACCEPTED, accepted, "r.created_at"));
+        }
+        if outcome != Some("accepted") {
+            halves.push(half(DENIED, denied, "r.at"));
+        }
+        let halves = halves.join(" union all ");
+        let sql = format!("select e.* from ({halves}) e order by e.at {direction}, e.id {direction} limit {max}");
+        (as_tenant(&sql), arguments)
+    }
+}
+
+fn after(binding: &Binding, text: &str) -> Option<After> {
+    let values = cursor::decode(binding, text)?;
+    let [at, id] = values.as_slice() else { return None };
+    Some((DateTime::parse_from_rfc3339(at).ok()?.with_timezone(&Utc), id.parse().ok()?))
+}

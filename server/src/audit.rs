@@ -1,0 +1,90 @@
+//! `ubos audit …`: what was changed and what was refused, for whoever has to show it.
+
+use crate::operate::PATIENCE;
+use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
+use clap::{Subcommand, ValueEnum};
+use futures::TryStreamExt;
+use kernel::TenantId;
+use query_api::AuditFilter;
+use runtime::settings::Settings;
+use secrecy::ExposeSecret;
+use std::io::Write as _;
+use std::pin::pin;
+use uuid::Uuid;
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// A JSON object per line.
+    Ndjson,
+    /// RFC 4180.
+    Csv,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Outcome {
+    /// It was made.
+    Accepted,
+    /// It was refused.
+    Denied,
+}
+
+/// What can be asked of the audit trail.
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    /// Prints a firm's changes and refusals, oldest first.
+    Export {
+        /// The firm.
+        #[arg(long)]
+        tenant: Uuid,
+        /// How it is written.
+        #[arg(long, value_enum, default_value = "ndjson")]
+        format: Format,
+        /// Only those that were made, or only those that were refused.
+        #[arg(long, value_enum)]
+        outcome: Option<Outcome>,
+        /// Only what came after: 2026-12-01T00:00:00Z.
+        #[arg(long)]
+        after: Option<DateTime<Utc>>,
+        /// Only what came before.
+        #[arg(long)]
+        before: Option<DateTime<Utc>>,
+    },
+}
+
+/// `ubos audit …`
+pub async fn audit(settings: &Settings, verb: AuditVerb) -> Result<()> {
+    let AuditVerb::Export { tenant, format, outcome, after, before } = verb;
+    let outcome = outcome.map(|outcome| match outcome {
+        Outcome::Accepted => "accepted".to_owned(),
+        Outcome::Denied => "denied".to_owned(),
+    });
+    let pairs = [
+        ("outcome", outcome),
+        ("at_after", after.map(|at| at.to_rfc3339())),
+        ("at_before", before.map(|at| at.to_rfc3339())),
+    ];
+    let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    let filter = AuditFilter::parse(TenantId(tenant), pairs)?;
+    let format = match format {
+        Format::Ndjson => query_api::Format::Ndjson,
+        Format::Csv => query_api::Format::Csv,
+    };
+    let url = settings.database.query_url.expose_secret();
+    let pool = runtime::database::connect(url, "operator", 1, PATIENCE).await?;
+    let mut pieces = pin!(query_api::export(pool, None, filter, format));
+    let mut out = std::io::stdout().lock();
+    while let Some(piece) = pieces.try_next().await? {
+        if let Err(error) = out.write_all(&piece) {
+            // Whoever reads has seen enough.
+            if error.kind() == std::io::ErrorKind::BrokenPipe {
+                return Ok(());
+            }
+            bail!("the file cannot be written: {error}");
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
