@@ -6,6 +6,7 @@ use ::web::{
 };
 use access::{LogDirectory, Witness};
 use actix_web::middleware::from_fn;
+use actix_web::test::TestRequest;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use event_store::{CommandBus, Executed, Log, Request, Store, StoreOptions};
@@ -160,7 +161,9 @@ impl Firms {
         let id = SessionId(Uuid::now_v7());
         let person = Principal::User { id: UserId(user) };
         let (cookie, _) = self.sessions.start(id, TenantId(firm.tenant), person).await.unwrap();
-        let session = self.sessions.find(cookie.value()).await.unwrap().unwrap();
+        let request = TestRequest::default().cookie(cookie.clone()).to_http_request();
+        let shown = ::web::session::shown(&request).unwrap();
+        let session = self.sessions.find(&shown).await.unwrap().unwrap();
         (format!("{}={}", cookie.name(), cookie.value()), session.csrf_token)
     }
 
