@@ -2,6 +2,7 @@
 
 mod backup;
 mod demo;
+mod front;
 mod generate;
 mod operate;
 mod roles;

@@ -1,14 +1,10 @@
 //! Starting, serving and stopping the roles.
 
+use crate::front;
 use ::login::{Login, Provider, ProviderSettings};
-use ::web::{
-    Admission, AdmissionSettings, BodyLimits, Draining, SessionSettings, Sessions, Verifier, VerifierSettings,
-    not_found_handler, observe,
-};
+use ::web::{Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions, Verifier, VerifierSettings, listen};
 use access::LogDirectory;
-use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpServer};
+use actix_web::web::{Data, ServiceConfig};
 use anyhow::{Context, Result};
 use event_store::{CommandBus, CommandInfo, Log, Store, StoreOptions};
 use mailer::{Links, Mailer};
@@ -19,7 +15,6 @@ use runtime::telemetry::{self, Telemetry};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -261,39 +256,20 @@ async fn serve(
 ) -> Result<()> {
     let http = &settings.http;
     health.watch();
-    let draining = Draining::default();
-    let seen = Data::new(draining.clone());
-    let server = HttpServer::new(move || {
-        let (health, routes) = (health.clone(), routes.clone());
-        App::new()
-            .app_data(verifier.clone())
-            .app_data(seen.clone())
-            .wrap(from_fn(observe))
-            .configure(move |config| health.configure(config))
-            .configure(move |config| routes(config))
-            .default_service(web::to(not_found_handler))
-    });
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = if http.workers == 0 { cores } else { http.workers };
-    let server = server
-        .workers(workers)
-        .max_connections(http.connections_max.div_ceil(workers))
-        .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
-        .client_disconnect_timeout(Duration::from_secs(1))
-        // A client that hangs up wants no answer, and what was done for it alone stops.
-        .h1_allow_half_closed(false)
-        .tcp_nodelay(true)
-        .disable_signals()
-        .shutdown_timeout(http.drain_timeout_ms.div_ceil(1000))
-        .bind(bind);
-    let server = server.with_context(|| format!("listening on {bind}"))?.run();
-    let handle = server.handle();
+    let front = Data::new(front::build(settings)?);
+    let draining = front.draining.clone();
+    let all_routes = move |config: &mut ServiceConfig| {
+        config.app_data(verifier.clone());
+        health.configure(config);
+        routes(config);
+    };
+    let (server, stopper) = listen(bind, &front::server(http), front, all_routes)?;
     let delay = Duration::from_millis(http.drain_delay_ms);
     tokio::spawn(async move {
         stop.cancelled().await;
         draining.begin();
         tokio::time::sleep(delay).await;
-        handle.stop(true).await;
+        stopper.stop().await;
     });
     tracing::info!(%bind, "listening");
     Ok(server.await?)
