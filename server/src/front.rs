@@ -5,7 +5,7 @@ use ::web::{
 };
 use anyhow::{Context, Result, ensure};
 use runtime::settings::{self, HttpSettings, RateLimitSettings, Settings};
-use secrecy::ExposeSecret;
+use runtime::tls;
 use std::time::Duration;
 use url::Url;
 
@@ -57,8 +57,7 @@ fn limits(settings: &Settings) -> Result<Option<Limits>> {
         key: quota(limits.key_requests, *window_seconds),
         tenant: quota(limits.tenant_requests, *window_seconds),
     };
-    let Some(url) = &settings.redis.url else { return Ok(Some(Limits::local(quotas))) };
-    let redis = redis::Client::open(url.expose_secret()).context("settings: redis.url")?;
+    let Some(redis) = tls::redis_client(&settings.redis)? else { return Ok(Some(Limits::local(quotas))) };
     Ok(Some(Limits::shared(quotas, redis, Duration::from_millis(limits.redis_timeout_ms))?))
 }
 

@@ -12,6 +12,7 @@ use messaging::{Feed, Relay, RelayOptions, StreamSettings};
 use runtime::health::Health;
 use runtime::settings::Settings;
 use runtime::telemetry::{self, Telemetry};
+use runtime::tls::{self, TlsFiles};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use std::net::SocketAddr;
@@ -117,6 +118,12 @@ async fn pool(settings: &Settings, url: &SecretString, service: &str) -> Result<
     runtime::database::connect(url.expose_secret(), service, connections, DATABASE_PATIENCE).await
 }
 
+/// A client of NATS as the settings have it.
+pub async fn nats(settings: &Settings, name: &str) -> Result<async_nats::Client> {
+    let tls = TlsFiles::of_nats(&settings.nats)?;
+    messaging::connect_with(settings.nats.url.expose_secret(), name, &tls).await
+}
+
 /// Every command over a store on `pool`.
 pub fn bus(settings: &Settings, pool: PgPool) -> CommandBus {
     let options = StoreOptions {
@@ -153,16 +160,15 @@ async fn verifier(settings: &Settings, pool: PgPool) -> Result<Data<Verifier>> {
 
 /// Where sessions are kept, if people log in here.
 async fn sessions(settings: &Settings) -> Result<Option<Sessions>> {
-    let Some(url) = settings.redis.url.as_ref().filter(|_| !settings.login.providers.is_empty()) else {
-        return Ok(None);
-    };
+    let redis = tls::redis_client(&settings.redis)?.filter(|_| !settings.login.providers.is_empty());
+    let Some(redis) = redis else { return Ok(None) };
     let login = &settings.login;
     let settings = SessionSettings {
         idle: Duration::from_secs(login.idle_minutes * 60),
         absolute: Duration::from_secs(login.absolute_hours * 3600),
         origins: login.origins.clone(),
     };
-    Ok(Some(Sessions::connect(url.expose_secret(), settings).await?))
+    Ok(Some(Sessions::connect_with(redis, settings).await?))
 }
 
 /// The pages of a login, if people log in here.
@@ -277,7 +283,7 @@ async fn serve(
 
 async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.worker_url, "relay").await?;
-    let nats = messaging::connect(settings.nats.url.expose_secret(), "ubos relay").await?;
+    let nats = nats(settings, "ubos relay").await?;
     let connected = nats.clone();
     let health = health.database(pool.clone()).check("nats", move || {
         let state = connected.connection_state();
@@ -331,7 +337,7 @@ async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) ->
 }
 
 async fn feed(settings: &Settings, pool: &PgPool, name: &str) -> Result<Feed> {
-    let nats = messaging::connect(settings.nats.url.expose_secret(), name).await?;
+    let nats = nats(settings, name).await?;
     Feed::start(Log::new(pool.clone()), Some(nats), stream(settings)).await
 }
 

@@ -1,5 +1,6 @@
 //! One typed settings struct: defaults, then a TOML file, then the environment (`UBOS__DATABASE__COMMAND_URL`).
 
+use crate::tls;
 use anyhow::{Result, bail};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -25,6 +26,8 @@ pub enum Environment {
 pub struct Settings {
     /// "development" or "production".
     pub environment: Environment,
+    /// Whether production may talk to servers on other machines without TLS, because the network itself protects what it carries.
+    pub allow_plaintext: bool,
     /// PostgreSQL.
     pub database: DatabaseSettings,
     /// NATS JetStream.
@@ -73,13 +76,19 @@ pub struct DatabaseSettings {
     pub worker_url: SecretString,
     /// Connections per process at most.
     pub connections_max: u32,
+    /// PEM file of the authorities whose certificates PostgreSQL shows; with it nothing is said to a server that shows another, or another host's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the certificate that we show, if PostgreSQL wants one.
+    pub client_certificate_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub client_key_file: Option<PathBuf>,
 }
 
 /// NATS JetStream.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NatsSettings {
-    /// Where the server is: `nats://user:password@host:4222`; several of a cluster separated by commas.
+    /// Where the server is: `nats://user:password@host:4222`, with TLS `tls://`; several of a cluster separated by commas.
     #[schemars(with = "String")]
     pub url: SecretString,
     /// Name of the stream.
@@ -90,6 +99,12 @@ pub struct NatsSettings {
     pub replicas: usize,
     /// Days that events stay in the stream; older ones are read from the log.
     pub max_age_days: u64,
+    /// PEM file of the authorities whose certificates NATS shows; with it nothing is said to a server that shows another, or another host's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the certificate that we show, if NATS wants one.
+    pub client_certificate_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub client_key_file: Option<PathBuf>,
 }
 
 /// The two HTTP services.
@@ -195,9 +210,15 @@ pub struct AdminSettings {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedisSettings {
-    /// Where the server is: `redis://:password@host:6379/0`.
+    /// Where the server is: `redis://:password@host:6379/0`, with TLS `rediss://`.
     #[schemars(with = "Option<String>")]
     pub url: Option<SecretString>,
+    /// PEM file of the authorities whose certificates Redis shows; with it nothing is said to a server that shows another, or another host's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the certificate that we show, if Redis wants one.
+    pub client_certificate_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub client_key_file: Option<PathBuf>,
 }
 
 /// How people log in.
@@ -299,7 +320,7 @@ pub struct TelemetrySettings {
 /// What is so unless set; everything that is not here must be set.
 fn defaults() -> serde_json::Value {
     serde_json::json!({
-        "environment": "production",
+        "environment": "production", "allow_plaintext": false,
         "database": { "connections_max": 16 },
         "nats": { "url": "nats://127.0.0.1:21422", "stream": "EVENTS", "subject_prefix": "ubos.events", "replicas": 1, "max_age_days": 30 },
         "http": {
@@ -343,7 +364,7 @@ impl Settings {
     }
 
     fn extract(figment: Figment) -> Result<Self> {
-        let settings: Settings = figment.extract().map_err(|error| {
+        let mut settings: Settings = figment.extract().map_err(|error| {
             let mut reasons = error.into_iter().map(|e| {
                 let path = e.path.join(".");
                 let place = if path.is_empty() { String::new() } else { format!(" (in {path})") };
@@ -357,6 +378,7 @@ impl Settings {
         if !settings.login.providers.is_empty() && settings.redis.url.is_none() {
             bail!("settings: redis.url must be set where people log in, because sessions are kept there");
         }
+        tls::apply(&mut settings)?;
         if !(1..=3_600).contains(&settings.rate_limits.window_seconds) {
             bail!("settings: rate_limits.window_seconds must be 1 to 3600");
         }
