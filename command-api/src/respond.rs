@@ -2,7 +2,7 @@
 
 use ::web::{Problem, code};
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, LOCATION};
+use actix_web::http::header::{ContentType, ETAG, LOCATION};
 use event_store::{CommandInfo, ExecuteError, Executed};
 use kernel::{FieldError, Reach};
 
@@ -21,7 +21,6 @@ pub fn done(info: &CommandInfo, executed: &Executed, secret: Option<&str>) -> Ht
     // Fields that need no escaping.
     let mut body = format!(r#"{{"id":"{id}","version":{version},"position":{position}"#);
     if let Some(secret) = secret.filter(|_| !replayed) {
-        response.insert_header((CACHE_CONTROL, "no-store"));
         body.push_str(&format!(r#","secret":"{secret}""#));
     }
     body.push('}');

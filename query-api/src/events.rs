@@ -3,7 +3,6 @@
 use crate::parameters::as_tenant;
 use crate::routes::{Api, fault, unreadable};
 use ::web::{Caller, Problem, code};
-use actix_web::http::header::{CACHE_CONTROL, VARY};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -37,10 +36,7 @@ pub async fn event(
     if !caller.permissions.allow(&format!("{aggregate}.read")) {
         return Err(unknown());
     }
-    let mut response = HttpResponse::Ok();
-    // What has happened does not change.
-    response.insert_header((CACHE_CONTROL, "private, max-age=86400, immutable")).insert_header((VARY, "Authorization"));
-    Ok(response.content_type("application/json").body(row))
+    Ok(HttpResponse::Ok().content_type("application/json").body(row))
 }
 
 /// The operation for the OpenAPI document.

@@ -5,7 +5,7 @@ use crate::parameters::{ListQuery, as_tenant};
 use crate::positions::Positions;
 use crate::row;
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, LINK, VARY};
+use actix_web::http::header::{ALLOW, ETAG, HeaderValue, IF_NONE_MATCH, LINK};
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use projections::{Group, Table};
@@ -98,7 +98,6 @@ async fn list(
         pairs.push(("cursor".to_owned(), cursor.clone()));
         response.insert_header((LINK, format!("<{}?{}>; rel=\"next\"", request.path(), encoded(&pairs))));
     }
-    response.insert_header((CACHE_CONTROL, "private, no-cache")).insert_header((VARY, "Authorization"));
     let cursor = next.map_or(Value::Null, Value::String);
     body.extend_from_slice(format!(r#"],"has_more":{has_more},"next_cursor":{cursor}}}"#).as_bytes());
     Ok(response.content_type("application/json").body(body))
@@ -144,7 +143,6 @@ async fn record(
     let etag = format!("\"{version}\"");
     let mut response = if is_known(&request, &etag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((ETAG, etag.clone()));
-    response.insert_header((CACHE_CONTROL, "private, no-cache")).insert_header((VARY, "Authorization"));
     if is_known(&request, &etag) {
         return Ok(response.finish());
     }

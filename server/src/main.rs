@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod demo;
+mod front;
 mod generate;
 mod operate;
 mod roles;

@@ -1,14 +1,10 @@
 //! Starting, serving and stopping the roles.
 
+use crate::front;
 use ::login::{Addresses, Login, Provider, ProviderSettings};
-use ::web::{
-    Admission, AdmissionSettings, BodyLimits, Draining, SessionSettings, Sessions, Verifier, VerifierSettings,
-    not_found_handler, observe,
-};
+use ::web::{Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions, Verifier, VerifierSettings, listen};
 use access::{LogDirectory, Witness};
-use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpServer};
+use actix_web::web::{Data, ServiceConfig};
 use anyhow::{Context, Result};
 use event_store::{CommandBus, CommandInfo, Log, Store, StoreOptions};
 use mailer::{Links, Mailer};
@@ -16,10 +12,10 @@ use messaging::{Feed, Relay, RelayOptions, StreamSettings};
 use runtime::health::Health;
 use runtime::settings::Settings;
 use runtime::telemetry::{self, Telemetry};
+use runtime::tls::{self, TlsFiles};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,6 +118,12 @@ async fn pool(settings: &Settings, url: &SecretString, service: &str) -> Result<
     runtime::database::connect(url.expose_secret(), service, connections, DATABASE_PATIENCE).await
 }
 
+/// A client of NATS as the settings have it.
+pub async fn nats(settings: &Settings, name: &str) -> Result<async_nats::Client> {
+    let tls = TlsFiles::of_nats(&settings.nats)?;
+    messaging::connect_with(settings.nats.url.expose_secret(), name, &tls).await
+}
+
 /// Every command over a store on `pool`.
 pub fn bus(settings: &Settings, pool: PgPool) -> CommandBus {
     let options = StoreOptions {
@@ -158,7 +160,7 @@ async fn verifier(settings: &Settings, pool: PgPool) -> Result<Data<Verifier>> {
 
 /// Where sessions are kept, if people log in here.
 async fn sessions(settings: &Settings) -> Result<Option<Sessions>> {
-    let Some(url) = settings.redis.url.as_ref() else { return Ok(None) };
+    let Some(redis) = tls::redis_client(&settings.redis)? else { return Ok(None) };
     let login = &settings.login;
     let settings = SessionSettings {
         idle: Duration::from_secs(login.idle_minutes * 60),
@@ -168,7 +170,7 @@ async fn sessions(settings: &Settings) -> Result<Option<Sessions>> {
         per_person_max: login.sessions_per_person_max,
         origins: login.origins.clone(),
     };
-    Ok(Some(Sessions::connect(url.expose_secret(), settings).await?))
+    Ok(Some(Sessions::connect_with(redis, settings).await?))
 }
 
 /// The pages of a login, if people log in here.
@@ -273,39 +275,20 @@ async fn serve(
 ) -> Result<()> {
     let http = &settings.http;
     health.watch();
-    let draining = Draining::default();
-    let seen = Data::new(draining.clone());
-    let server = HttpServer::new(move || {
-        let (health, routes) = (health.clone(), routes.clone());
-        App::new()
-            .app_data(verifier.clone())
-            .app_data(seen.clone())
-            .wrap(from_fn(observe))
-            .configure(move |config| health.configure(config))
-            .configure(move |config| routes(config))
-            .default_service(web::to(not_found_handler))
-    });
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = if http.workers == 0 { cores } else { http.workers };
-    let server = server
-        .workers(workers)
-        .max_connections(http.connections_max.div_ceil(workers))
-        .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
-        .client_disconnect_timeout(Duration::from_secs(1))
-        // A client that hangs up wants no answer, and what was done for it alone stops.
-        .h1_allow_half_closed(false)
-        .tcp_nodelay(true)
-        .disable_signals()
-        .shutdown_timeout(http.drain_timeout_ms.div_ceil(1000))
-        .bind(bind);
-    let server = server.with_context(|| format!("listening on {bind}"))?.run();
-    let handle = server.handle();
+    let front = Data::new(front::build(settings)?);
+    let draining = front.draining.clone();
+    let all_routes = move |config: &mut ServiceConfig| {
+        config.app_data(verifier.clone());
+        health.configure(config);
+        routes(config);
+    };
+    let (server, stopper) = listen(bind, &front::server(http), front, all_routes)?;
     let delay = Duration::from_millis(http.drain_delay_ms);
     tokio::spawn(async move {
         stop.cancelled().await;
         draining.begin();
         tokio::time::sleep(delay).await;
-        handle.stop(true).await;
+        stopper.stop().await;
     });
     tracing::info!(%bind, "listening");
     Ok(server.await?)
@@ -313,7 +296,7 @@ async fn serve(
 
 async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.worker_url, "relay").await?;
-    let nats = messaging::connect(settings.nats.url.expose_secret(), "ubos relay").await?;
+    let nats = nats(settings, "ubos relay").await?;
     let connected = nats.clone();
     let health = health.database(pool.clone()).check("nats", move || {
         let state = connected.connection_state();
@@ -368,7 +351,7 @@ async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) ->
 }
 
 async fn feed(settings: &Settings, pool: &PgPool, name: &str) -> Result<Feed> {
-    let nats = messaging::connect(settings.nats.url.expose_secret(), name).await?;
+    let nats = nats(settings, name).await?;
     Feed::start(Log::new(pool.clone()), Some(nats), stream(settings)).await
 }
 

@@ -8,6 +8,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
+/// Settings of rate limits that are counted and never met: one client sends everything here.
+pub const MET_BY_NOBODY: &str = "[rate_limits]\naddress_requests = 1000000000\ncaller_requests = 1000000000\n\
+                                 key_requests = 1000000000\ntenant_requests = 1000000000\naddress_failures = 1000000000\n";
+
 /// A process of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -124,7 +128,7 @@ impl World {
         let [command, query, relay, projections, workflow] = self.ports;
         let (state, database) = (self.dirs.root().display(), self.postgres.port);
         let role = |name: &str| format!("postgres://ubos_{name}:world@127.0.0.1:{database}/ubos");
-        let (admin, nats) = (&self.postgres.url, &self.nats.url);
+        let (admin, nats, redis) = (&self.postgres.url, &self.nats.url, &self.redis.url);
         let toml = format!(
             r#"environment = "development"
 [database]
@@ -135,7 +139,9 @@ query_url = "{}"
 worker_url = "{}"
 [nats]
 url = "{nats}"
-[http]
+[redis]
+url = "{redis}"
+{MET_BY_NOBODY}[http]
 command_bind = "127.0.0.1:{command}"
 query_bind = "127.0.0.1:{query}"
 drain_delay_ms = 0
@@ -199,6 +205,23 @@ dev_signing_key = "{state}/dev-key.pk8"
         let child = self.command().arg(role.name()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.roles[role as usize] = Some(child);
         Ok(())
+    }
+
+    /// Starts another copy of a role that serves HTTP, with these variables in its environment besides ours; ready when it
+    /// is answered.
+    pub async fn copy(&self, role: Role, environment: &[(&str, &str)]) -> Result<Copy> {
+        let port = free_port()?;
+        let bind = format!("UBOS__HTTP__{}_BIND", if role == Role::CommandApi { "COMMAND" } else { "QUERY" });
+        let log = std::fs::File::create(self.dirs.log(&format!("{}-{port}", role.name())))?;
+        let mut command = self.command();
+        command.arg(role.name()).envs(environment.iter().copied()).env(bind, format!("127.0.0.1:{port}"));
+        let copy = Copy { port, child: command.stdout(log.try_clone()?).stderr(log).spawn()? };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.http.get(copy.url("/ready")).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            ensure!(Instant::now() < deadline, "a copy of {} is not ready", role.name());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(copy)
     }
 
     /// Where a role's output goes.
@@ -322,6 +345,28 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
     let status = response.status().as_u16();
     let text = response.text().await?;
     Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
+}
+
+/// Another copy of a role; killed when dropped.
+pub struct Copy {
+    /// Where it answers.
+    pub port: u16,
+    child: Child,
+}
+
+impl Copy {
+    /// A page of it.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // Ending is all that is left to do; a process that has ended already is fine too.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }
 
 impl Drop for World {

@@ -1,8 +1,8 @@
 //! Command-api on a real log, with a key that signs tokens.
 
 use ::web::{
-    Admission, AdmissionSettings, BodyLimits, Draining, NoDirectory, Verifier, VerifierSettings, not_found_handler,
-    observe,
+    Admission, AdmissionSettings, BodyLimits, Draining, Front, NoDirectory, Verifier, VerifierSettings,
+    not_found_handler, observe,
 };
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer, middleware::from_fn};
@@ -75,14 +75,14 @@ impl Service {
         let limits = BodyLimits { bytes_max: 1_048_576, time_max: Duration::from_millis(500) };
         let admission = Admission::new("command-api", bounds);
         let api = Data::new(Api::new(bus, limits, admission.clone()));
-        let draining = Draining::default();
-        let seen = Data::new(draining.clone());
+        let front = Data::new(Front::default());
+        let draining = front.draining.clone();
         let server = HttpServer::new(move || {
             let api = api.clone();
             App::new()
                 .wrap(from_fn(observe))
                 .app_data(verifier.clone())
-                .app_data(seen.clone())
+                .app_data(front.clone())
                 .configure(|config| configure(config, api))
                 .default_service(web::route().to(not_found_handler))
         });

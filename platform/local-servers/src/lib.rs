@@ -3,6 +3,7 @@
 //! Every server is a child process on 127.0.0.1 with its data, log and process record under one folder. Only processes
 //! that the record proves to be ours are ever stopped.
 
+mod certificate;
 mod dirs;
 mod install;
 mod maildev;
@@ -16,6 +17,7 @@ mod redis;
 mod s3;
 mod user;
 
+pub use certificate::Certificate;
 pub use dirs::{Dirs, sweep_leftovers};
 pub use install::{Programs, cache_folder, ensure_faketime, ensure_installed};
 pub use maildev::Maildev;

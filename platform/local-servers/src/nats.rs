@@ -1,5 +1,6 @@
 //! NATS with JetStream on files.
 
+use crate::certificate::Certificate;
 use crate::dirs::Dirs;
 use crate::install::Programs;
 use crate::net::http_get;
@@ -65,7 +66,19 @@ pub struct Nats {
 impl Nats {
     /// Starts it, or takes over the one that an earlier run started in the same folder.
     pub fn start(programs: &Programs, dirs: &Dirs, port: u16, monitor_port: u16, options: NatsOptions) -> Result<Self> {
-        Self::start_node(programs, dirs, port, monitor_port, options, None)
+        Self::start_with(programs, dirs, port, monitor_port, options, None, None)
+    }
+
+    /// The same, speaking nothing but TLS.
+    pub fn start_tls(
+        programs: &Programs,
+        dirs: &Dirs,
+        port: u16,
+        monitor_port: u16,
+        options: NatsOptions,
+        certificate: &Certificate,
+    ) -> Result<Self> {
+        Self::start_with(programs, dirs, port, monitor_port, options, None, Some(certificate))
     }
 
     /// The same as one node of a cluster; each node needs a folder of its own.
@@ -77,20 +90,42 @@ impl Nats {
         options: NatsOptions,
         node: Option<&ClusterNode>,
     ) -> Result<Self> {
+        Self::start_with(programs, dirs, port, monitor_port, options, node, None)
+    }
+
+    fn start_with(
+        programs: &Programs,
+        dirs: &Dirs,
+        port: u16,
+        monitor_port: u16,
+        options: NatsOptions,
+        node: Option<&ClusterNode>,
+        certificate: Option<&Certificate>,
+    ) -> Result<Self> {
         let store = dirs.data(NAME)?;
         let password = match node {
             Some(node) => node.password.clone(),
             None => dirs.password(NAME)?,
         };
         let (name, cluster) = node.map_or(("ubos", String::new()), |node| (&node.name, node.config()));
-        let url = format!("nats://ubos:{password}@127.0.0.1:{port}");
+        let (scheme, tls) = match certificate {
+            None => ("nats", String::new()),
+            Some(Certificate { certificate, key, authorities }) => {
+                let (certificate, key, ca) = (certificate.display(), key.display(), authorities.display());
+                (
+                    "tls",
+                    format!("tls {{\n  cert_file: \"{certificate}\"\n  key_file: \"{key}\"\n  ca_file: \"{ca}\"\n}}\n"),
+                )
+            }
+        };
+        let url = format!("{scheme}://ubos:{password}@127.0.0.1:{port}");
         let config = dirs.root().join("nats.conf");
         let sync = if options.sync_always { "\n  sync_interval: always" } else { "" };
         let store_dir = store.display();
         let text = format!(
             "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n\
              authorization {{\n  user: ubos\n  password: \"{password}\"\n}}\n\
-             jetstream {{\n  store_dir: \"{store_dir}\"\n  max_mem: 64M\n  max_file: 16G{sync}\n}}\n{cluster}"
+             jetstream {{\n  store_dir: \"{store_dir}\"\n  max_mem: 64M\n  max_file: 16G{sync}\n}}\n{cluster}{tls}"
         );
         let fingerprint = format!("{:016x}", crate::dirs::fnv1a(text.as_bytes()));
         fs::write(&config, text)?;

@@ -1,5 +1,6 @@
 //! PostgreSQL from the distribution's package.
 
+use crate::certificate::Certificate;
 use crate::dirs::Dirs;
 use crate::install::Programs;
 use crate::process::{Gone, Launch, Process, children, kill_all, send};
@@ -98,6 +99,31 @@ impl Postgres {
             }
         };
         Ok(Self { port, url, bin, dirs: dirs.clone(), data, user, mode, settings, process })
+    }
+
+    /// The same, also speaking TLS.
+    pub fn start_tls(
+        programs: &Programs,
+        dirs: &Dirs,
+        port: u16,
+        mode: PostgresMode,
+        certificate: &Certificate,
+    ) -> Result<Self> {
+        // It reads no key that others could read too, nor one in a folder that it may not enter.
+        let keys = dirs.data_of("postgres-tls", User::for_postgres()?.as_ref())?;
+        let copy = |file: &Path, name: &str| -> Result<String> {
+            let to = keys.join(name);
+            fs::copy(file, &to)?;
+            User::for_postgres()?.map_or_else(|| crate::install::private(&to), |user| user.own(&to))?;
+            Ok(to.display().to_string())
+        };
+        let settings = vec![
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", copy(&certificate.certificate, "server.pem")?),
+            format!("ssl_key_file={}", copy(&certificate.key, "server.key")?),
+            format!("ssl_ca_file={}", copy(&certificate.authorities, "ca.pem")?),
+        ];
+        Self::start_with(programs, dirs, port, mode, settings)
     }
 
     /// Copies this server and starts the copy as a standby that follows it; `dirs` must be a folder of its own.

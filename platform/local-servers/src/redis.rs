@@ -1,5 +1,6 @@
 //! Redis from the distribution's package.
 
+use crate::certificate::Certificate;
 use crate::dirs::Dirs;
 use crate::install::{Programs, private};
 use crate::process::{Gone, Launch, Process};
@@ -7,7 +8,7 @@ use anyhow::Result;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -31,13 +32,33 @@ pub struct Redis {
 impl Redis {
     /// Starts it, or takes over the one that an earlier run started in the same folder.
     pub fn start(programs: &Programs, dirs: &Dirs, port: u16) -> Result<Self> {
+        Self::start_with(programs, dirs, port, None)
+    }
+
+    /// The same, speaking nothing but TLS.
+    pub fn start_tls(programs: &Programs, dirs: &Dirs, port: u16, certificate: &Certificate) -> Result<Self> {
+        Self::start_with(programs, dirs, port, Some(certificate))
+    }
+
+    fn start_with(programs: &Programs, dirs: &Dirs, port: u16, certificate: Option<&Certificate>) -> Result<Self> {
         let data = dirs.data(NAME)?;
         let password = dirs.password(NAME)?;
-        let url = format!("redis://:{password}@127.0.0.1:{port}/0");
+        let scheme = if certificate.is_some() { "rediss" } else { "redis" };
+        let url = format!("{scheme}://:{password}@127.0.0.1:{port}/0");
+        let listen = match certificate {
+            None => format!("port {port}"),
+            Some(Certificate { certificate, key, authorities }) => format!(
+                "port 0\ntls-port {port}\ntls-auth-clients optional\ntls-cert-file \"{}\"\ntls-key-file \"{}\"\n\
+                 tls-ca-cert-file \"{}\"",
+                certificate.display(),
+                key.display(),
+                authorities.display()
+            ),
+        };
         // A file and not arguments, because every user of the machine can read arguments.
         let config = dirs.root().join("redis.conf");
         let text = format!(
-            "bind 127.0.0.1\nport {port}\ndir \"{}\"\nsave \"\"\nappendonly yes\nappendfsync everysec\nrequirepass {password}\n",
+            "bind 127.0.0.1\n{listen}\ndir \"{}\"\nsave \"\"\nappendonly yes\nappendfsync everysec\nrequirepass {password}\n",
             data.display()
         );
         let fingerprint = format!("{:016x}", crate::dirs::fnv1a(text.as_bytes()));
@@ -99,13 +120,21 @@ impl Drop for Redis {
 }
 
 fn launch(program: PathBuf, dirs: &Dirs, port: u16, password: &str, fingerprint: String) -> Result<Process> {
+    let speaks_tls = fs::read_to_string(dirs.root().join("redis.conf"))?.contains("tls-port");
     let mut command = Command::new(program);
     command.arg(dirs.root().join("redis.conf"));
     let log = dirs.log(NAME);
     let launch = Launch { name: "Redis".to_owned(), log: log.clone(), record: dirs.record(NAME), fingerprint };
     let mut process = Process::start(&launch, command)?;
-    process.wait_until(START_PATIENCE, &log, || ping(port, password).unwrap_or(false))?;
+    process.wait_until(START_PATIENCE, &log, || {
+        // What it says in TLS is for those who have a library for it.
+        if speaks_tls { said_ready(&log) } else { ping(port, password).unwrap_or(false) }
+    })?;
     Ok(process)
+}
+
+fn said_ready(log: &Path) -> bool {
+    fs::read_to_string(log).is_ok_and(|log| log.contains("Ready to accept connections"))
 }
 
 /// Whether it answers; while it reads its file after a start it answers LOADING instead.

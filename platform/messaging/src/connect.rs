@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use async_nats::{Client, ConnectOptions, ServerAddr};
+use runtime::tls::TlsFiles;
 use std::time::Duration;
 
 /// A client that waits for NATS in the background, now and whenever it goes away. Fails only for a URL that is none.
@@ -9,6 +10,11 @@ use std::time::Duration;
 /// User and password come from the URL, which the client library leaves unread; several servers of a cluster are
 /// separated by commas.
 pub async fn connect(url: &str, name: &str) -> Result<Client> {
+    connect_with(url, name, &TlsFiles::default()).await
+}
+
+/// The same with files for TLS; with authorities a server without TLS is told nothing.
+pub async fn connect_with(url: &str, name: &str, tls: &TlsFiles) -> Result<Client> {
     let mut servers = vec![];
     for url in url.split(',') {
         // The error must not show the password.
@@ -22,6 +28,12 @@ pub async fn connect(url: &str, name: &str) -> Result<Client> {
         .reconnect_delay_callback(|attempts| Duration::from_millis(50 * attempts.min(20) as u64));
     if let Some((user, password)) = servers.iter().find_map(|s| Some((s.username()?, s.password()?))) {
         options = options.user_and_password(user.to_owned(), password.to_owned());
+    }
+    if let Some(authorities) = &tls.authorities {
+        options = options.add_root_certificates(authorities.clone()).require_tls(true);
+    }
+    if let Some((certificate, key)) = &tls.identity {
+        options = options.add_client_certificate(certificate.clone(), key.clone()).require_tls(true);
     }
     options.connect(servers).await.context("connecting to NATS")
 }

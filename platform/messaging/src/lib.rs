@@ -19,7 +19,7 @@ mod taken_back;
 mod wake;
 
 pub use audit::{Audit, audit};
-pub use connect::connect;
+pub use connect::{connect, connect_with};
 pub use envelope::{CLAIM_CHECK, Decoded, POSITION, decode};
 pub use feed::Feed;
 pub use operate::{DeadLetter, Progress, Retried, Status, dead_letters, request_reseed, reseed, retry, status};

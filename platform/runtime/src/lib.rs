@@ -5,6 +5,7 @@ pub mod health;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 
 /// Picks the process-wide TLS implementation; first thing in `main`, because two are linked in and rustls will not choose.
 pub fn install_crypto() {

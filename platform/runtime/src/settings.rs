@@ -1,5 +1,6 @@
 //! One typed settings struct: defaults, then a TOML file, then the environment (`UBOS__DATABASE__COMMAND_URL`).
 
+use crate::tls;
 use anyhow::{Result, bail};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -25,15 +26,19 @@ pub enum Environment {
 pub struct Settings {
     /// "development" or "production".
     pub environment: Environment,
+    /// Whether production may talk to servers on other machines without TLS, because the network itself protects what it carries.
+    pub allow_plaintext: bool,
     /// PostgreSQL.
     pub database: DatabaseSettings,
     /// NATS JetStream.
     pub nats: NatsSettings,
     /// The two HTTP services.
     pub http: HttpSettings,
+    /// How often one may ask; each number may be used up at once and comes back evenly within the window. 0 is no limit.
+    pub rate_limits: RateLimitSettings,
     /// Health and metrics of the roles that serve nothing else.
     pub admin: AdminSettings,
-    /// Redis, for sessions.
+    /// Redis, for sessions and rate limits.
     pub redis: RedisSettings,
     /// Who may come in.
     pub auth: AuthSettings,
@@ -71,13 +76,19 @@ pub struct DatabaseSettings {
     pub worker_url: SecretString,
     /// Connections per process at most.
     pub connections_max: u32,
+    /// PEM file of the authorities whose certificates PostgreSQL shows; with it nothing is said to a server that shows another, or another host's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the certificate that we show, if PostgreSQL wants one.
+    pub client_certificate_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub client_key_file: Option<PathBuf>,
 }
 
 /// NATS JetStream.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NatsSettings {
-    /// Where the server is: `nats://user:password@host:4222`; several of a cluster separated by commas.
+    /// Where the server is: `nats://user:password@host:4222`, with TLS `tls://`; several of a cluster separated by commas.
     #[schemars(with = "String")]
     pub url: SecretString,
     /// Name of the stream.
@@ -88,6 +99,12 @@ pub struct NatsSettings {
     pub replicas: usize,
     /// Days that events stay in the stream; older ones are read from the log.
     pub max_age_days: u64,
+    /// PEM file of the authorities whose certificates NATS shows; with it nothing is said to a server that shows another, or another host's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the certificate that we show, if NATS wants one.
+    pub client_certificate_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub client_key_file: Option<PathBuf>,
 }
 
 /// The two HTTP services.
@@ -123,6 +140,56 @@ pub struct HttpSettings {
     /// How long a request waits to be worked on once the queue was full, milliseconds; then the answer is 503.
     /// Until then, a second.
     pub waiting_ms_max: u64,
+    /// How long a connection stays open without a request, milliseconds; 0 ends it with each answer.
+    pub keep_alive_ms: u64,
+    /// How long a client may take no byte of an answer, milliseconds; then the connection ends.
+    pub answer_timeout_ms: u64,
+    /// Bytes of path and query at most; beyond it the answer is 414.
+    pub uri_bytes_max: usize,
+    /// Headers of a request at most; beyond it the answer is 431. More than 96 never come through.
+    pub headers_max: usize,
+    /// Bytes of the headers of a request at most; beyond it the answer is 431. More than 131,072 never come through.
+    pub header_bytes_max: usize,
+    /// Networks that proxies of yours stand in, `10.0.0.0/8`. Only what they say about where a request comes from is believed.
+    pub trusted_proxies: Vec<String>,
+    /// The header in which they say it: "x-forwarded-for" or "forwarded". The other one is not looked at.
+    pub forwarded_header: ForwardedHeader,
+    /// Origins of other hosts whose pages may read answers, `https://app.example.com`, also with a session.
+    pub cors_origins: Vec<String>,
+    /// How long browsers are to come through TLS only, seconds; 31536000 where TLS ends before this service. 0 says nothing.
+    pub hsts_seconds: u64,
+}
+
+/// A header that names where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// A list of addresses.
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
+
+/// How often one may ask.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitSettings {
+    /// Whether there are any limits. With `redis.url` all copies share them; else, and while Redis is away, each copy counts alone.
+    pub enabled: bool,
+    /// Seconds in which a quota that is used up comes back.
+    pub window_seconds: u64,
+    /// Requests of one address, or one network of 64 bits in IPv6, in a window.
+    pub address_requests: u32,
+    /// Requests of one user or service account in a window.
+    pub caller_requests: u32,
+    /// Requests with one API key in a window.
+    pub key_requests: u32,
+    /// Requests of one firm in a window.
+    pub tenant_requests: u32,
+    /// Tokens, keys and sessions from one address that are not good, in a minute. Beyond it only those known to be good come in from there.
+    pub address_failures: u32,
+    /// How long a request waits for Redis, milliseconds; then this copy counts alone until Redis answers.
+    pub redis_timeout_ms: u64,
 }
 
 /// Health and metrics of the roles that serve nothing else.
@@ -139,13 +206,20 @@ pub struct AdminSettings {
     pub mailer_bind: SocketAddr,
 }
 
-/// Redis, for sessions. Only needed where people log in here; without it nobody does.
+/// Redis, for sessions and rate limits. Needed where people log in here, without it nobody does, and where several copies
+/// share their limits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedisSettings {
-    /// Where the server is: `redis://:password@host:6379/0`.
+    /// Where the server is: `redis://:password@host:6379/0`, with TLS `rediss://`.
     #[schemars(with = "Option<String>")]
     pub url: Option<SecretString>,
+    /// PEM file of the authorities whose certificates Redis shows; with it nothing is said to a server that shows another, or another host's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the certificate that we show, if Redis wants one.
+    pub client_certificate_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub client_key_file: Option<PathBuf>,
 }
 
 /// How people log in.
@@ -255,14 +329,20 @@ pub struct TelemetrySettings {
 /// What is so unless set; everything that is not here must be set.
 fn defaults() -> serde_json::Value {
     serde_json::json!({
-        "environment": "production",
+        "environment": "production", "allow_plaintext": false,
         "database": { "connections_max": 16 },
         "nats": { "url": "nats://127.0.0.1:21422", "stream": "EVENTS", "subject_prefix": "ubos.events", "replicas": 1, "max_age_days": 30 },
         "http": {
             "command_bind": "127.0.0.1:21400", "query_bind": "127.0.0.1:21401", "max_body_bytes": 1_048_576,
             "drain_delay_ms": 3_000, "drain_timeout_ms": 20_000, "min_position_wait_ms": 2_000,
             "workers": 0, "connections_max": 10_000, "header_timeout_ms": 5_000, "body_timeout_ms": 10_000,
-            "commands_in_flight_max": 128, "reads_in_flight_max": 32, "waiting_max": 256, "waiting_ms_max": 40
+            "commands_in_flight_max": 128, "reads_in_flight_max": 32, "waiting_max": 256, "waiting_ms_max": 40,
+            "keep_alive_ms": 5_000, "answer_timeout_ms": 30_000, "uri_bytes_max": 8_192, "headers_max": 64, "header_bytes_max": 32_768,
+            "trusted_proxies": [], "forwarded_header": "x-forwarded-for", "cors_origins": [], "hsts_seconds": 0
+        },
+        "rate_limits": {
+            "enabled": true, "window_seconds": 10, "address_requests": 5_000, "caller_requests": 2_000,
+            "key_requests": 1_000, "tenant_requests": 10_000, "address_failures": 60, "redis_timeout_ms": 50
         },
         "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405" },
         "auth": { "jwks_refresh_seconds": 300, "leeway_seconds": 30 },
@@ -294,7 +374,7 @@ impl Settings {
     }
 
     fn extract(figment: Figment) -> Result<Self> {
-        let settings: Settings = figment.extract().map_err(|error| {
+        let mut settings: Settings = figment.extract().map_err(|error| {
             let mut reasons = error.into_iter().map(|e| {
                 let path = e.path.join(".");
                 let place = if path.is_empty() { String::new() } else { format!(" (in {path})") };
@@ -307,6 +387,10 @@ impl Settings {
         }
         if !settings.login.providers.is_empty() && settings.redis.url.is_none() {
             bail!("settings: redis.url must be set where people log in, because sessions are kept there");
+        }
+        tls::apply(&mut settings)?;
+        if !(1..=3_600).contains(&settings.rate_limits.window_seconds) {
+            bail!("settings: rate_limits.window_seconds must be 1 to 3600");
         }
         // The log tells for 90 days which sessions were ended.
         let login = &settings.login;
@@ -390,6 +474,7 @@ mod tests {
     fn the_documented_defaults_are_the_defaults() {
         let shown: serde_json::Value = Figment::from(Toml::string(&documented_defaults())).extract().unwrap();
         assert_eq!(shown["http"], defaults()["http"]);
+        assert_eq!(shown["rate_limits"], defaults()["rate_limits"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use crate::api_key::ShownKey;
 use crate::directory::{Credential, Directory, Standing};
+use crate::front::Front;
 use crate::problem::{Problem, code};
 use crate::session::{self, Sessions, Shown as ShownCookie};
 use crate::trail::{KeysInUse, Who};
@@ -436,23 +437,52 @@ impl FromRequest for Caller {
         let Some(verifier) = request.app_data::<web::Data<Verifier>>() else {
             return Either::Left(ready(Err(Problem::new(&code::FAULT, "no verifier is mounted"))));
         };
+        let front = request.app_data::<web::Data<Front>>();
         // Whoever sends the header means it, even if a browser adds a cookie.
         if !request.headers().contains_key(AUTHORIZATION)
             && let Some(sessions) = request.app_data::<web::Data<Sessions>>()
             && let Some(shown) = session::shown(request)
         {
             let (verifier, sessions, request) = (verifier.clone(), sessions.clone(), request.clone());
-            return Either::Right(Box::pin(async move { verifier.by_session(&sessions, &shown, &request).await }));
+            return later(
+                front,
+                request.clone(),
+                async move { verifier.by_session(&sessions, &shown, &request).await },
+            );
         }
         let Some(token) = bearer(request) else { return Either::Left(ready(Err(refused("no bearer token")))) };
         match verifier.verify_at_once(token) {
-            Some(known) => Either::Left(ready(known)),
+            Some(Err(problem)) => Either::Left(ready(Err(problem))),
+            Some(Ok(caller)) => match front.map_or(Some(Ok(())), |front| front.caller_at_once(request, &caller)) {
+                Some(may) => Either::Left(ready(may.map(|()| caller))),
+                None => later(front, request.clone(), ready(Ok(caller))),
+            },
             None => {
+                // Whoever guesses is stopped before a signature is verified or the log is asked.
+                if let Some(Err(problem)) = front.map(|front| front.may_try(request)) {
+                    return Either::Left(ready(Err(problem)));
+                }
                 let (verifier, token) = (verifier.clone(), token.to_owned());
-                Either::Right(Box::pin(async move { verifier.verify(&token).await }))
+                later(front, request.clone(), async move { verifier.verify(&token).await })
             }
         }
     }
+}
+
+/// Finds out who calls, and whether that one may call again so soon.
+fn later(
+    front: Option<&web::Data<Front>>,
+    request: HttpRequest,
+    verified: impl Future<Output = Result<Caller, Problem>> + 'static,
+) -> <Caller as FromRequest>::Future {
+    let front = front.cloned();
+    Either::Right(Box::pin(async move {
+        let caller = verified.await?;
+        if let Some(front) = front {
+            front.caller(&request, &caller).await?;
+        }
+        Ok(caller)
+    }))
 }
 
 /// The token of the only `Authorization` header: of two headers a proxy may have looked at the other one.

@@ -2,7 +2,7 @@
 
 use crate::problem::{Problem, code};
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{BytesMut, Payload};
 use futures::StreamExt;
 use kernel::FieldError;
@@ -26,6 +26,11 @@ pub struct BodyLimits {
 
 /// Reads and checks a body. An empty one stands for `{}`.
 pub async fn read_json(request: &HttpRequest, payload: Payload, limits: BodyLimits) -> Result<JsonBody, Problem> {
+    let encoding = request.headers().get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        // What is small on the wire may be anything when it is unpacked.
+        return Err(Problem::new(&code::UNSUPPORTED_MEDIA_TYPE, "expected a body without Content-Encoding"));
+    }
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > limits.bytes_max) {
         return Err(too_large(limits));

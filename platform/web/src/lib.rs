@@ -1,15 +1,20 @@
-//! What the two APIs do the same way: problems, tokens, permissions, bodies, admission, request ids, OpenAPI.
+//! What the two APIs do the same way: problems, tokens, permissions, bodies, limits, admission, request ids, OpenAPI.
 
 mod admission;
 mod api_key;
 mod auth;
 mod body;
+mod client_address;
 mod directory;
 mod draining;
+mod front;
+mod limits;
 mod observe;
 pub mod openapi;
 pub mod portal_link;
 mod problem;
+mod security_headers;
+mod server;
 pub mod session;
 mod trail;
 
@@ -17,9 +22,14 @@ pub use admission::{Admission, AdmissionSettings, Permit};
 pub use api_key::ShownKey;
 pub use auth::{Caller, Keys, Verifier, VerifierSettings};
 pub use body::{BodyLimits, JsonBody, read_json};
+pub use client_address::{ForwardedHeader, TrustedProxies};
 pub use directory::{Credential, Directory, NoDirectory, Standing};
 pub use draining::Draining;
+pub use front::{Front, HeadLimits};
+pub use limits::{Limits, Quota, Quotas};
 pub use observe::{RequestInfo, observe};
 pub use problem::{CODES, Problem, ProblemCode, code, not_found_handler};
+pub use security_headers::strict_transport;
+pub use server::{ServerSettings, Stopper, Working, listen};
 pub use session::{Session, SessionSettings, Sessions};
 pub use trail::{KeysInUse, Noted, Refusal, Refusals, Who};

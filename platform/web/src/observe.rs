@@ -1,16 +1,19 @@
 //! Around every request: an id, a span, a log line if there is something to say, metrics, security headers.
 
-use crate::Draining;
-use actix_web::body::MessageBody;
+use crate::Front;
+use crate::limits::{Left, Who};
+use crate::server::{Work, Working};
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, web};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
 use metrics::{Counter, Histogram, counter, histogram};
 use opentelemetry::trace::TraceContextExt;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -23,7 +26,13 @@ pub struct RequestInfo {
     pub id: Uuid,
     /// The caller's W3C trace context, if it is well-formed.
     pub traceparent: Option<String>,
+    /// Where it comes from, as far as that can be believed.
+    pub client: IpAddr,
     route: Cell<Option<&'static str>>,
+    /// What is left of the quota that is nearest to its end.
+    pub(crate) left: Cell<Option<Left>>,
+    /// Whose it is, once that is known.
+    pub(crate) who: Cell<Option<Who>>,
 }
 
 impl RequestInfo {
@@ -51,49 +60,68 @@ pub(crate) fn current_request_id() -> Option<Uuid> {
     REQUEST.try_with(|id| *id).ok()
 }
 
-/// Middleware for `actix_web::middleware::from_fn`.
+/// The route of what was turned away before any was looked for.
+const NO_ROUTE: &str = "front";
+
+/// Middleware for `actix_web::middleware::from_fn`, around everything else.
 pub async fn observe<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+) -> Result<ServiceResponse<Working<EitherBody<B>>>, Error> {
     let id = Uuid::now_v7();
+    let at_work = request.conn_data::<Work>().map(Work::begin);
+    let front = request.app_data::<web::Data<Front>>().cloned().unwrap_or_default();
+    let client = front.proxies.client(request.request());
     let traceparent = request.headers().get(TRACEPARENT).and_then(|v| v.to_str().ok()).filter(|v| well_formed(v));
     let traceparent = traceparent.map(str::to_owned);
     let method = label_of(request.method());
     let span = tracing::info_span!("request", correlation_id = %id, method);
     let traceparent = continue_trace(&span, traceparent);
-    request.extensions_mut().insert(RequestInfo { id, traceparent, route: Cell::new(None) });
+    let info =
+        RequestInfo { id, traceparent, client, route: Cell::default(), left: Cell::default(), who: Cell::default() };
+    request.extensions_mut().insert(info);
     let started = Instant::now();
     REQUEST
         .scope(id, async move {
-            let mut response = next.call(request).await?;
-            let elapsed = started.elapsed();
-            account(response.request(), method, response.status(), elapsed);
-            if is_draining(response.request()) {
+            let mut response = match front.let_in(request.request(), client).await {
+                Ok(()) => next.call(request).await?.map_into_left_body(),
+                Err(problem) => {
+                    RequestInfo::set_route(request.request(), NO_ROUTE);
+                    request.into_response(problem.error_response()).map_into_right_body()
+                }
+            };
+            if response.status() == StatusCode::UNAUTHORIZED
+                && [AUTHORIZATION, COOKIE].iter().any(|shown| response.request().headers().contains_key(shown))
+                && let Some(limits) = &front.limits
+            {
+                limits.failed(client).await;
+            }
+            account(response.request(), method, response.status(), started.elapsed());
+            if front.draining.has_begun() {
                 // The client's next request belongs to another process.
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
-            let headers = response.headers_mut();
+            let (request, mut answer) = response.into_parts();
+            let headers = answer.headers_mut();
             if let Ok(value) = HeaderValue::from_str(id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
                 headers.insert(REQUEST_ID, value);
             }
-            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-            Ok(response)
+            front.finish(request.extensions().get::<RequestInfo>(), request.path(), headers);
+            let answer = answer.map_body(|_, body| Working { body, at_work });
+            Ok(ServiceResponse::new(request, answer))
         })
         .instrument(span)
         .await
 }
 
-fn is_draining(request: &HttpRequest) -> bool {
-    request.app_data::<web::Data<Draining>>().is_some_and(|draining| draining.has_begun())
-}
-
 /// Counts an answer, and logs it if there is something to say: what went well is only logged at `debug`, because a line
-/// costs more than the rest of the front, and what was shed is counted alone, because a flood must not become a flood of
-/// lines.
+/// costs more than the rest of the front, and what was shed or came too soon is counted alone, because a flood must not
+/// become a flood of lines.
 fn account(request: &HttpRequest, method: &'static str, status: StatusCode, elapsed: Duration) {
-    let known = request.extensions().get::<RequestInfo>().and_then(|info| info.route.get());
+    let (known, client) = match request.extensions().get::<RequestInfo>() {
+        Some(info) => (info.route.get(), Some(info.client)),
+        None => (None, None),
+    };
     let looked_up;
     let route = match known {
         Some(route) => route,
@@ -107,10 +135,11 @@ fn account(request: &HttpRequest, method: &'static str, status: StatusCode, elap
         return;
     }
     let (path, status, milliseconds) = (request.path(), status.as_u16(), elapsed.as_secs_f64() * 1000.0);
-    if (status >= 400 && status != 503) || elapsed > SLOW {
-        tracing::info!(route, path, status, milliseconds, "answered");
+    let client = client.map(tracing::field::display);
+    if (status >= 400 && !matches!(status, 429 | 503)) || elapsed > SLOW {
+        tracing::info!(client, route, path, status, milliseconds, "answered");
     } else {
-        tracing::debug!(route, path, status, milliseconds, "answered");
+        tracing::debug!(client, route, path, status, milliseconds, "answered");
     }
 }
 

@@ -39,6 +39,7 @@ macro_rules! codes {
 }
 
 codes! {
+    INVALID_REQUEST = "invalid-request", 400, false, "The request is not HTTP as RFC 9112 has it.";
     INVALID_JSON = "invalid-json", 400, false, "The body is not JSON as RFC 8259 has it.";
     INVALID_HEADER = "invalid-header", 400, false, "A header has a value that means nothing.";
     INVALID_PARAMETER = "invalid-parameter", 400, false, "A query parameter is unknown or has a value that means nothing.";
@@ -57,9 +58,12 @@ codes! {
     CONFLICT = "conflict", 409, true, "Others changed the record at the same time, again and again.";
     VERSION_MISMATCH = "version-mismatch", 412, false, "If-Match names another version than the record has.";
     BODY_TOO_LARGE = "body-too-large", 413, false, "The body is larger than this service takes.";
+    URI_TOO_LONG = "uri-too-long", 414, false, "The path with its query is longer than this service takes.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, false, "The body must be application/json in UTF-8.";
     INVALID_INPUT = "invalid-input", 422, false, "A field is missing, unknown or wrong.";
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused", 422, false, "The idempotency key was used for another request.";
+    RATE_LIMITED = "rate-limited", 429, true, "More requests than the quota of an address, a caller or a firm; nothing was done.";
+    HEADERS_TOO_LARGE = "headers-too-large", 431, false, "The headers are more or longer than this service takes.";
     FAULT = "fault", 500, true, "Something is broken on our side; the request id finds it in the logs.";
     OVERLOADED = "overloaded", 503, true, "The service has more to do than it can; nothing was done.";
     UNAVAILABLE = "unavailable", 503, true, "The log cannot be reached; repeat with the same idempotency key.";

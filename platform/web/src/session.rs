@@ -114,7 +114,11 @@ impl std::fmt::Debug for Sessions {
 impl Sessions {
     /// Connects to Redis, now and again whenever the connection is lost.
     pub async fn connect(url: &str, settings: SessionSettings) -> Result<Self> {
-        let client = redis::Client::open(url).context("settings: redis.url")?;
+        Self::connect_with(redis::Client::open(url).context("settings: redis.url")?, settings).await
+    }
+
+    /// The same with a client that knows more than a URL: files for TLS.
+    pub async fn connect_with(client: redis::Client, settings: SessionSettings) -> Result<Self> {
         let config =
             ConnectionManagerConfig::new().set_response_timeout(Some(PATIENCE)).set_connection_timeout(Some(PATIENCE));
         let redis = ConnectionManager::new_with_config(client, config).await.context("connecting to Redis")?;

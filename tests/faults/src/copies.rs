@@ -281,6 +281,12 @@ worker_url = "{worker}"
 [nats]
 url = "{nats_url}"
 replicas = {replicas}
+[rate_limits]
+address_requests = 1000000000
+caller_requests = 1000000000
+key_requests = 1000000000
+tenant_requests = 1000000000
+address_failures = 1000000000
 [http]
 drain_delay_ms = 0
 {http}

@@ -2,6 +2,7 @@
 
 use crate::seed::user;
 use anyhow::{Context, Result, bail, ensure};
+use e2e::MET_BY_NOBODY;
 use kernel::TenantId;
 use local_servers::free_port;
 use std::net::SocketAddr;
@@ -117,7 +118,7 @@ impl Product {
         let toml = format!(
             "environment = \"development\"\n[database]\n{database}\
              [nats]\nurl = \"{}\"\nstream = \"{}\"\nsubject_prefix = \"{}\"\n\
-             [http]\ncommand_bind = \"{}\"\nquery_bind = \"{}\"\ndrain_delay_ms = 0\n\
+             {MET_BY_NOBODY}[http]\ncommand_bind = \"{}\"\nquery_bind = \"{}\"\ndrain_delay_ms = 0\n\
              [admin]\nrelay_bind = \"{}\"\nprojections_bind = \"{}\"\nworkflow_bind = \"{}\"\n\
              [auth]\njwks = \"{folder}/jwks.json\"\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\n\
              dev_signing_key = \"{folder}/dev-key.pk8\"\n",

@@ -1,0 +1,78 @@
+//! What quotas are counted for, and what it is called.
+
+use kernel::{ApiKeyId, Principal, TenantId};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// What every key in Redis begins with.
+pub(super) const PREFIX: &str = "ubos:limit:";
+
+/// What a quota is counted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    Address(IpAddr),
+    Failures(IpAddr),
+    /// With the firm, because a firm that is not registered may call its users what it likes.
+    Caller(TenantId, Principal),
+    ApiKey(TenantId, ApiKeyId),
+    Tenant(TenantId),
+}
+
+impl Subject {
+    /// Which kind of quota it has.
+    pub fn policy(self) -> Policy {
+        match self {
+            Subject::Address(_) => Policy::Address,
+            Subject::Failures(_) => Policy::Failures,
+            Subject::Caller(..) => Policy::Caller,
+            Subject::ApiKey(..) => Policy::Key,
+            Subject::Tenant(_) => Policy::Tenant,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    /// Ids, which are of one length, and addresses, which come last: no key can be mistaken for another.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.policy().name();
+        match self {
+            Subject::Address(address) | Subject::Failures(address) => write!(f, "{PREFIX}{name}:{address}"),
+            Subject::Caller(tenant, Principal::User { id }) => write!(f, "{PREFIX}{name}:{tenant}:user:{id}"),
+            Subject::Caller(tenant, Principal::ServiceAccount { id }) => {
+                write!(f, "{PREFIX}{name}:{tenant}:service_account:{id}")
+            }
+            Subject::Caller(tenant, Principal::PortalUser { id }) => {
+                write!(f, "{PREFIX}{name}:{tenant}:portal_user:{id}")
+            }
+            Subject::ApiKey(tenant, id) => write!(f, "{PREFIX}{name}:{tenant}:{id}"),
+            Subject::Tenant(tenant) => write!(f, "{PREFIX}{name}:{tenant}"),
+        }
+    }
+}
+
+/// The kinds of quotas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Policy {
+    Address,
+    Failures,
+    Caller,
+    Key,
+    Tenant,
+}
+
+impl Policy {
+    pub const ALL: [Policy; 5] = [Policy::Address, Policy::Failures, Policy::Caller, Policy::Key, Policy::Tenant];
+
+    /// The name in headers, metrics and keys.
+    pub fn name(self) -> &'static str {
+        ["address", "failures", "caller", "key", "tenant"][self as usize]
+    }
+}
+
+/// Whom an address stands for: one of IPv6 for the network of 64 bits that its holder picks addresses from.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}

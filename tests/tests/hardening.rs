@@ -1,0 +1,169 @@
+//! What the two services promise to whoever finds their addresses, as processes with settings of their own.
+
+use anyhow::{Result, ensure};
+use e2e::{Copy, Role, World};
+use reqwest::{Client, Response};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const CLIENTS: &str = "/v1/crm/clients";
+/// Quotas that do not come back while a test runs.
+const WINDOW: (&str, &str) = ("UBOS__RATE_LIMITS__WINDOW_SECONDS", "3600");
+/// A busy machine is no Redis that is away.
+const PATIENT: (&str, &str) = ("UBOS__RATE_LIMITS__REDIS_TIMEOUT_MS", "10000");
+
+/// One world for all of them, because starting it is what takes the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_services_keep_what_security_md_says() -> Result<()> {
+    let mut world = World::start().await?;
+    s_12_every_answer_of_both_services_says_what_browsers_must_not_do(&world).await?;
+    d_05_copies_of_both_services_share_the_quotas_of_two_firms(&world).await?;
+    h_07_addresses_are_counted_as_proxies_say(&world).await?;
+    limits_hold_without_redis_and_are_shared_again(&mut world).await?;
+    Ok(())
+}
+
+async fn get(http: &Client, url: String, token: &str) -> Result<Response> {
+    Ok(http.get(url).bearer_auth(token).send().await?)
+}
+
+fn header<'r>(answer: &'r Response, name: &str) -> &'r str {
+    answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Asks until a request is refused; answers how many were not.
+async fn until_refused(http: &Client, copies: &[&Copy], token: &str) -> Result<usize> {
+    for count in 0..1_000 {
+        let answer = get(http, copies[count % copies.len()].url(CLIENTS), token).await?;
+        match answer.status().as_u16() {
+            200 => {}
+            429 => return Ok(count),
+            other => anyhow::bail!("answered {other}"),
+        }
+    }
+    anyhow::bail!("1,000 requests and none refused")
+}
+
+async fn s_12_every_answer_of_both_services_says_what_browsers_must_not_do(world: &World) -> Result<()> {
+    let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let mut seen = vec![];
+    for role in [Role::CommandApi, Role::QueryApi] {
+        for path in ["/health", "/ready", "/openapi.json", "/docs", "/docs/index.html", CLIENTS, "/nothing", "/.env"] {
+            let answer = http.get(world.url(role) + path).send().await?;
+            seen.push(answer.status().as_u16());
+            let what = format!("{} {path}: {answer:?}", role.name());
+            for (name, value) in [
+                ("x-content-type-options", "nosniff"),
+                ("referrer-policy", "no-referrer"),
+                ("cache-control", "no-store"),
+                ("cross-origin-resource-policy", "same-origin"),
+                ("cross-origin-opener-policy", "same-origin"),
+                ("strict-transport-security", ""),
+                ("server", ""),
+            ] {
+                ensure!(header(&answer, name) == value, "{name} of {what}");
+            }
+            let policy = header(&answer, "content-security-policy");
+            ensure!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{what}");
+            ensure!(!policy.contains("unsafe-inline") || path.starts_with("/docs/"), "{what}");
+            ensure!(!header(&answer, "request-id").is_empty(), "{what}");
+        }
+        let stranger = http.get(world.url(role) + "/nothing").send().await?;
+        ensure!(header(&stranger, "ratelimit-policy") == "\"address\";q=1000000000;w=10", "{stranger:?}");
+    }
+    let known = get(&http, world.url(Role::QueryApi) + CLIENTS, world.token()).await?;
+    ensure!(header(&known, "ratelimit").starts_with('"'), "{known:?}");
+    ensure!(header(&known, "ratelimit-policy").contains("\"tenant\";q=1000000000;w=10"), "{known:?}");
+    ensure!([200, 302, 401, 404, 405].iter().all(|status| seen.contains(status)), "{seen:?}");
+    Ok(())
+}
+
+async fn d_05_copies_of_both_services_share_the_quotas_of_two_firms(world: &World) -> Result<()> {
+    let http = Client::new();
+    let tight = [("UBOS__RATE_LIMITS__TENANT_REQUESTS", "30"), WINDOW, PATIENT];
+    let first = world.copy(Role::QueryApi, &tight).await?;
+    let second = world.copy(Role::QueryApi, &tight).await?;
+    let commands = world.copy(Role::CommandApi, &tight).await?;
+    let firm = |tenant: &str| -> Result<String> {
+        let token = world.expect(&["token", "--tenant", tenant, "--subject", tenant, "--roles", "owner"])?;
+        Ok(token.trim().to_owned())
+    };
+    let busy = firm("00000000-0000-7000-8000-0000000000b1")?;
+    let quiet = firm("00000000-0000-7000-8000-0000000000b2")?;
+    let asked = until_refused(&http, &[&first, &second], &busy).await?;
+    ensure!(asked == 30, "two copies together let {asked} of 30 through");
+    let refused = http.post(commands.url(CLIENTS)).bearer_auth(&busy).send().await?;
+    ensure!(refused.status() == 429, "the third one too: {refused:?}");
+    ensure!(header(&refused, "ratelimit") == "\"tenant\";r=0;t=3600", "{refused:?}");
+    ensure!(
+        header(&refused, "retry-after").parse::<u32>().is_ok_and(|seconds| (1..=120).contains(&seconds)),
+        "{refused:?}"
+    );
+    let body: serde_json::Value = refused.json().await?;
+    ensure!(body["code"] == "rate-limited" && body["violated-policies"][0] == "tenant", "{body}");
+    let asked = until_refused(&http, &[&second, &first], &quiet).await?;
+    ensure!(asked == 30, "the other firm had {asked} of 30");
+    Ok(())
+}
+
+async fn h_07_addresses_are_counted_as_proxies_say(world: &World) -> Result<()> {
+    let tight = [("UBOS__RATE_LIMITS__ADDRESS_REQUESTS", "3"), WINDOW];
+    let direct = world.copy(Role::QueryApi, &tight).await?;
+    let trusting = [tight[0], WINDOW, ("UBOS__HTTP__TRUSTED_PROXIES", "[\"127.0.0.0/8\", \"10.0.0.0/8\"]")];
+    let behind = world.copy(Role::QueryApi, &trusting).await?;
+    let http = Client::new();
+    let mut refused = 0;
+    for n in 0..9 {
+        let made_up = format!("203.0.113.{n}");
+        let answer = http.get(direct.url("/nothing")).header("x-forwarded-for", made_up).send().await?;
+        refused += usize::from(answer.status() == 429);
+    }
+    ensure!(refused == 6, "whoever comes directly makes up no address: {refused} of 9 refused");
+    for n in 0..9 {
+        let passed_on = format!("1.2.3.4, 198.51.100.{}, 10.0.0.1", n % 3);
+        let answer = http.get(behind.url("/nothing")).header("x-forwarded-for", passed_on).send().await?;
+        ensure!(answer.status() == 404, "each address has its own: {answer:?}");
+    }
+    Ok(())
+}
+
+async fn limits_hold_without_redis_and_are_shared_again(world: &mut World) -> Result<()> {
+    let http = Client::new();
+    let tight = [("UBOS__RATE_LIMITS__CALLER_REQUESTS", "20"), WINDOW, PATIENT];
+    let first = world.copy(Role::QueryApi, &tight).await?;
+    let second = world.copy(Role::QueryApi, &tight).await?;
+    let caller = |subject: u32| -> Result<String> {
+        // Of a firm that is not registered, whose users need not be either.
+        let tenant = "00000000-0000-7000-8000-0000000000b3";
+        let subject = format!("00000000-0000-7000-8000-{subject:012}");
+        let token = world.expect(&["token", "--tenant", tenant, "--subject", &subject, "--roles", "owner"])?;
+        Ok(token.trim().to_owned())
+    };
+    let (one, two, three) = (caller(1)?, caller(2)?, caller(3)?);
+    ensure!(until_refused(&http, &[&first, &second], &one).await? == 20, "shared");
+    world.redis.kill()?;
+    ensure!(until_refused(&http, &[&first], &two).await? == 20, "the first copy alone");
+    ensure!(until_refused(&http, &[&second], &two).await? == 20, "and the second");
+    counts_alone(&http, &first, true).await?;
+    world.redis.restart()?;
+    for copy in [&first, &second] {
+        counts_alone(&http, copy, false).await?;
+    }
+    ensure!(until_refused(&http, &[&first, &second], &three).await? == 20, "shared again");
+    Ok(())
+}
+
+/// Waits until a copy's metrics say that it counts alone, or that it does not.
+async fn counts_alone(http: &Client, copy: &Copy, alone: bool) -> Result<()> {
+    let line = format!("rate_limit_local {}", u8::from(alone));
+    let begun = Instant::now();
+    loop {
+        let metrics = http.get(copy.url("/metrics")).send().await?.text().await?;
+        if metrics.lines().any(|shown| shown == line) {
+            return Ok(());
+        }
+        let shown = metrics.lines().find(|shown| shown.starts_with("rate_limit_local"));
+        ensure!(begun.elapsed() < PATIENCE, "{line} is not so: {shown:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
