@@ -205,7 +205,7 @@ pub async fn log(settings: &Settings, verb: LogVerb) -> Result<()> {
 /// `ubos relay …`
 pub async fn relay(settings: &Settings, verb: RelayVerb) -> Result<()> {
     let log = Log::new(worker_pool(settings).await?);
-    let nats = messaging::connect(settings.nats.url.expose_secret(), "ubos operator").await?;
+    let nats = messaging::connect(settings.nats.relay().expose_secret(), "ubos operator").await?;
     let options = RelayOptions::new(stream(settings));
     match verb {
         RelayVerb::Status { json } => print(&messaging::status(&log, Some(&nats), &options).await?, json)?,

@@ -1,5 +1,6 @@
 //! Starting, serving and stopping the roles.
 
+use ::integrators::{Gate, Seal};
 use ::login::{Login, Provider, ProviderSettings};
 use ::web::{
     Admission, AdmissionSettings, BodyLimits, Draining, SessionSettings, Sessions, Verifier, VerifierSettings,
@@ -12,9 +13,9 @@ use actix_web::{App, HttpServer};
 use anyhow::{Context, Result};
 use event_store::{CommandBus, CommandInfo, Log, Store, StoreOptions};
 use mailer::{Links, Mailer};
-use messaging::{Feed, Relay, RelayOptions, StreamSettings};
+use messaging::{Feed, ReaderConsumers, Relay, RelayOptions, StreamSettings};
 use runtime::health::Health;
-use runtime::settings::Settings;
+use runtime::settings::{NatsSettings, Settings};
 use runtime::telemetry::{self, Telemetry};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
@@ -44,6 +45,8 @@ pub enum Role {
     Workflow,
     /// Sends letters.
     Mailer,
+    /// Lets integrators read the stream.
+    Integrators,
 }
 
 impl Role {
@@ -55,6 +58,7 @@ impl Role {
             Role::Projections => "projections",
             Role::Workflow => "workflow",
             Role::Mailer => "mailer",
+            Role::Integrators => "integrators",
         }
     }
 }
@@ -114,6 +118,7 @@ async fn one(role: Role, settings: &Settings, health: Health, stop: Cancellation
         Role::Projections => projections(settings, health, stop).await,
         Role::Workflow => workflow(settings, health, stop).await,
         Role::Mailer => mailer(settings, health, stop).await,
+        Role::Integrators => integrators(settings, health, stop).await,
     }
 }
 
@@ -301,16 +306,21 @@ async fn serve(
 
 async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.worker_url, "relay").await?;
-    let nats = messaging::connect(settings.nats.url.expose_secret(), "ubos relay").await?;
-    let connected = nats.clone();
-    let health = health.database(pool.clone()).check("nats", move || {
-        let state = connected.connection_state();
+    let nats = messaging::connect(settings.nats.relay().expose_secret(), "ubos relay").await?;
+    let health = check_nats(health.database(pool.clone()), "nats", &nats);
+    let relay = Relay::new(Log::new(pool), nats, RelayOptions::new(stream(settings)));
+    until_stopped(relay.run(stop.clone()), health, settings.admin.relay_bind, stop).await
+}
+
+/// Not ready while NATS is away.
+fn check_nats(health: Health, name: &'static str, nats: &async_nats::Client) -> Health {
+    let nats = nats.clone();
+    health.check(name, move || {
+        let state = nats.connection_state();
         Box::pin(async move {
             if state == async_nats::connection::State::Connected { Ok(()) } else { Err("not connected".to_owned()) }
         })
-    });
-    let relay = Relay::new(Log::new(pool), nats, RelayOptions::new(stream(settings)));
-    until_stopped(relay.run(stop.clone()), health, settings.admin.relay_bind, stop).await
+    })
 }
 
 async fn projections(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
@@ -352,6 +362,23 @@ async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) ->
         Ok(())
     };
     until_stopped(work, health.database(pool), settings.admin.mailer_bind, stop).await
+}
+
+async fn integrators(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
+    let NatsSettings { url, system_url, issuer_seed, stream: name, .. } = &settings.nats;
+    let needed = "settings: nats.system_url and nats.issuer_seed are needed where integrators are let in";
+    let (system_url, seed) = system_url.as_ref().zip(issuer_seed.as_ref()).context(needed)?;
+    let seal = Seal::from_seed(seed).context("settings: nats.issuer_seed")?;
+    let pool = pool(settings, &settings.database.worker_url, "integrators").await?;
+    let system = messaging::connect(system_url.expose_secret(), "ubos integrators").await?;
+    let nats = messaging::connect(url.expose_secret(), "ubos integrators").await?;
+    let health = check_nats(health.database(pool.clone()), "nats", &nats);
+    let health = check_nats(health, "nats system account", &system);
+    let directory = Arc::new(LogDirectory::start(pool.clone()));
+    let consumers = ReaderConsumers::new(pool, nats, stream(settings));
+    let gate = Gate::new(system, directory, consumers, seal, name.clone());
+    let work = Box::pin(gate.run(stop.clone()));
+    until_stopped(work, health, settings.admin.integrators_bind, stop).await
 }
 
 async fn feed(settings: &Settings, pool: &PgPool, name: &str) -> Result<Feed> {

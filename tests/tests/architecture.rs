@@ -26,6 +26,7 @@ enum Part {
     Access,
     Login,
     Mailer,
+    Integrators,
     CommandApi,
     QueryApi,
     Projections,
@@ -45,6 +46,7 @@ fn part(folder: &str) -> Option<Part> {
         "access" => Part::Access,
         "login" => Part::Login,
         "mailer" => Part::Mailer,
+        "integrators" => Part::Integrators,
         "command-api" => Part::CommandApi,
         "query-api" => Part::QueryApi,
         "projections" => Part::Projections,
@@ -89,6 +91,8 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
         Access => matches!(target, Kernel | Platform) || target == Events && context(to) == "identity",
         // People come in as users of the context that knows them.
         Login => matches!(target, Kernel | Platform) || target == Context && context(to) == "identity",
+        // Who may read is asked of whoever the server brings along.
+        Integrators => matches!(target, Kernel | Platform),
         CommandApi => matches!(target, Kernel | Registry | Platform),
         Projections | Integrations | Mailer => matches!(target, Kernel | Events | Catalogue | Platform),
         QueryApi => matches!(target, Kernel | Events | Catalogue | Platform | Projections),
@@ -99,7 +103,7 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
         }
         Server | Chores => true,
     };
-    let roles = [Access, Login, Mailer, CommandApi, QueryApi, Projections, Workflow, Integrations];
+    let roles = [Access, Login, Mailer, Integrators, CommandApi, QueryApi, Projections, Workflow, Integrations];
     match source {
         _ if allowed => Ok(()),
         Access | Projections | QueryApi | Integrations if matches!(target, Context | Registry) => Err(TWO_SIDES),
@@ -379,6 +383,7 @@ fn paths(text: &str) -> Vec<&str> {
         "access/",
         "login/",
         "mailer/",
+        "integrators/",
         "command-api/",
         "query-api/",
         "projections/",

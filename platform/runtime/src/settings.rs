@@ -77,9 +77,19 @@ pub struct DatabaseSettings {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NatsSettings {
-    /// Where the server is: `nats://user:password@host:4222`; several of a cluster separated by commas.
+    /// Where the server is, for a user who may read the stream and make consumers: `nats://user:password@host:4222`; several of a
+    /// cluster separated by commas.
     #[schemars(with = "String")]
     pub url: SecretString,
+    /// The same for a user who may fill the stream, for the relay and operators; `url` unless set.
+    #[schemars(with = "Option<String>")]
+    pub relay_url: Option<SecretString>,
+    /// The same for a user of NATS' system account, for the role that lets integrators in.
+    #[schemars(with = "Option<String>")]
+    pub system_url: Option<SecretString>,
+    /// Seed of the key that signs what NATS is told about integrators, `SA…`; `ubos integrators key` makes one.
+    #[schemars(with = "Option<String>")]
+    pub issuer_seed: Option<SecretString>,
     /// Name of the stream.
     pub stream: String,
     /// What every subject begins with.
@@ -88,6 +98,13 @@ pub struct NatsSettings {
     pub replicas: usize,
     /// Days that events stay in the stream; older ones are read from the log.
     pub max_age_days: u64,
+}
+
+impl NatsSettings {
+    /// Where whoever may fill the stream finds NATS.
+    pub fn relay(&self) -> &SecretString {
+        self.relay_url.as_ref().unwrap_or(&self.url)
+    }
 }
 
 /// The two HTTP services.
@@ -137,6 +154,8 @@ pub struct AdminSettings {
     pub workflow_bind: SocketAddr,
     /// Where the mailer answers.
     pub mailer_bind: SocketAddr,
+    /// Where the role that lets integrators in answers.
+    pub integrators_bind: SocketAddr,
 }
 
 /// Redis, for sessions. Only needed where people log in here.
@@ -256,7 +275,7 @@ fn defaults() -> serde_json::Value {
             "workers": 0, "connections_max": 10_000, "header_timeout_ms": 5_000, "body_timeout_ms": 10_000,
             "commands_in_flight_max": 128, "reads_in_flight_max": 32, "waiting_max": 256, "waiting_ms_max": 40
         },
-        "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405" },
+        "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405", "integrators_bind": "127.0.0.1:21406" },
         "auth": { "jwks_refresh_seconds": 300, "leeway_seconds": 30 },
         "redis": {},
         "login": {
