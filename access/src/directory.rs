@@ -78,6 +78,16 @@ impl LogDirectory {
     }
 }
 
+impl LogDirectory {
+    /// A firm as the log has it now.
+    ///
+    /// # Errors
+    /// If the log does not answer.
+    pub async fn firm(&self, tenant: TenantId) -> Result<Arc<Firm>> {
+        self.0.read(tenant).await
+    }
+}
+
 impl Shared {
     /// Forgets what changed after `at`, and everything the first time. Answers how far the log was looked at.
     async fn follow(&self, at: Option<i64>) -> Result<i64> {

@@ -1,12 +1,14 @@
 //! One firm, folded from its events: a pure function of the log.
 
 use chrono::{DateTime, Utc};
-use identity_events::{ApiKeyEvent, RoleEvent, ServiceAccountEvent, SessionEvent, TeamEvent, TenantEvent, UserEvent};
-use kernel::{
-    ApiKeyId, Event, Grant, Grants, OF_EVERY_USER, Pattern, Permissions, Principal, Role, SecretHash, ServiceAccountId,
-    SessionId, Slug, UnreadableEvent, UserId, read_event,
+use identity_events::{
+    ApiKeyEvent, IntegratorEvent, RoleEvent, ServiceAccountEvent, SessionEvent, TeamEvent, TenantEvent, UserEvent,
 };
-use std::collections::{BTreeSet, HashMap, HashSet};
+use kernel::{
+    ApiKeyId, Event, Grant, Grants, IntegratorId, Name, OF_EVERY_USER, Pattern, Permissions, Principal, Role,
+    SecretHash, ServiceAccountId, SessionId, Slug, UnreadableEvent, UserId, read_event,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 use web::{Credential, Standing};
@@ -38,6 +40,7 @@ pub struct Firm {
     teams: HashMap<Uuid, Team>,
     accounts: HashMap<ServiceAccountId, Account>,
     keys: HashMap<ApiKeyId, Key>,
+    integrators: BTreeMap<IntegratorId, (Name, Secret)>,
     ended: HashSet<SessionId>,
 }
 
@@ -82,11 +85,49 @@ struct Account {
 struct Key {
     principal: Principal,
     scopes: Vec<Pattern>,
-    secret_hash: SecretHash,
+    secret: Secret,
+    permissions: Arc<Permissions>,
+}
+
+/// What a secret hashes to that may be rotated, expire and be revoked.
+#[derive(Debug)]
+struct Secret {
+    hash: SecretHash,
     previous: Option<(SecretHash, DateTime<Utc>)>,
     expires_at: Option<DateTime<Utc>>,
     revoked: bool,
-    permissions: Arc<Permissions>,
+}
+
+impl Secret {
+    fn new(hash: SecretHash, expires_at: Option<DateTime<Utc>>) -> Self {
+        Self { hash, previous: None, expires_at, revoked: false }
+    }
+
+    fn rotate(&mut self, hash: SecretHash, previous_until: DateTime<Utc>) {
+        let previous = std::mem::replace(&mut self.hash, hash);
+        self.previous = Some((previous, previous_until));
+    }
+
+    /// Is it what was shown, or was it until a while ago?
+    fn is(&self, shown: &SecretHash, now: DateTime<Utc>) -> bool {
+        self.hash == *shown || self.previous.as_ref().is_some_and(|(hash, until)| hash == shown && now < *until)
+    }
+
+    /// Until when the secret that was shown is good, if it is now; else why it is not.
+    fn good_until(&self, shown: &SecretHash, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, &'static str> {
+        if !self.is(shown, now) {
+            return Err("the secret is another");
+        }
+        if self.revoked {
+            return Err("it was revoked");
+        }
+        let previous_until = self.previous.as_ref().filter(|_| self.hash != *shown).map(|(_, until)| *until);
+        let ends = [self.expires_at, previous_until];
+        match ends.into_iter().flatten().min() {
+            Some(end) if end <= now => Err("it has expired"),
+            end => Ok(end),
+        }
+    }
 }
 
 impl Firm {
@@ -124,7 +165,26 @@ impl Firm {
             }
             Credential::Session { user, .. } => self.user(*user),
             Credential::ApiKey { id, secret_hash } => self.key(*id, secret_hash, now),
+            Credential::Integrator { id, secret_hash } => match self.integrators.get(id) {
+                Some((_, secret)) => {
+                    secret.good_until(secret_hash, now).map_or_else(|why| Standing::Out(why, None), Standing::Reads)
+                }
+                None => Standing::Out("no such integrator", None),
+            },
             Credential::Portal { .. } => return None,
+        })
+    }
+
+    /// Whether the firm was let in here.
+    pub fn is_registered(&self) -> bool {
+        self.registered
+    }
+
+    /// Every integrator there ever was, with what is so for its newest secret.
+    pub fn integrators(&self, now: DateTime<Utc>) -> impl Iterator<Item = (IntegratorId, &Name, Standing)> {
+        self.integrators.iter().map(move |(id, (name, secret))| {
+            let credential = Credential::Integrator { id: *id, secret_hash: secret.hash.clone() };
+            (*id, name, self.standing(&credential, now).unwrap_or(Standing::Unregistered))
         })
     }
 
@@ -145,16 +205,9 @@ impl Firm {
 
     fn key(&self, id: ApiKeyId, secret_hash: &SecretHash, now: DateTime<Utc>) -> Standing {
         let Some(key) = self.keys.get(&id) else { return Standing::Out("no such key", None) };
-        let previous = key.previous.as_ref().is_some_and(|(hash, until)| hash == secret_hash && now < *until);
-        if key.secret_hash != *secret_hash && !previous {
-            return Standing::Out("the key's secret is another", None);
-        }
-        let who = Some(key.principal);
-        if key.revoked {
-            return Standing::Out("the key was revoked", who);
-        }
-        if key.expires_at.is_some_and(|end| end <= now) {
-            return Standing::Out("the key has expired", who);
+        let who = key.secret.is(secret_hash, now).then_some(key.principal);
+        if let Err(why) = key.secret.good_until(secret_hash, now) {
+            return Standing::Out(why, who);
         }
         match key.principal {
             Principal::User { id } => match self.user(id) {
@@ -178,6 +231,7 @@ impl Firm {
             TeamEvent::STREAM => self.team(id, read(event)?),
             ServiceAccountEvent::STREAM => self.account(ServiceAccountId(id), read(event)?),
             ApiKeyEvent::STREAM => self.api_key(ApiKeyId(id), read(event)?),
+            IntegratorEvent::STREAM => self.integrator(IntegratorId(id), read(event)?),
             SessionEvent::STREAM => {
                 if let SessionEvent::Ended { .. } = read(event)? {
                     self.ended.insert(SessionId(id));
@@ -312,19 +366,28 @@ impl Firm {
 
     fn api_key(&mut self, id: ApiKeyId, event: ApiKeyEvent) {
         if let ApiKeyEvent::Issued { principal, scopes, secret_hash, expires_at, .. } = event {
-            let permissions = Arc::default();
-            let key = Key { principal, scopes, secret_hash, previous: None, expires_at, revoked: false, permissions };
-            self.keys.insert(id, key);
+            let secret = Secret::new(secret_hash, expires_at);
+            self.keys.insert(id, Key { principal, scopes, secret, permissions: Arc::default() });
             return;
         }
         let Some(key) = self.keys.get_mut(&id) else { return };
         match event {
             ApiKeyEvent::Issued { .. } => {}
-            ApiKeyEvent::Rotated { secret_hash, previous_until } => {
-                let previous = std::mem::replace(&mut key.secret_hash, secret_hash);
-                key.previous = Some((previous, previous_until));
-            }
-            ApiKeyEvent::Revoked { .. } => key.revoked = true,
+            ApiKeyEvent::Rotated { secret_hash, previous_until } => key.secret.rotate(secret_hash, previous_until),
+            ApiKeyEvent::Revoked { .. } => key.secret.revoked = true,
+        }
+    }
+
+    fn integrator(&mut self, id: IntegratorId, event: IntegratorEvent) {
+        if let IntegratorEvent::Added { name, secret_hash, expires_at } = event {
+            self.integrators.insert(id, (name, Secret::new(secret_hash, expires_at)));
+            return;
+        }
+        let Some((_, secret)) = self.integrators.get_mut(&id) else { return };
+        match event {
+            IntegratorEvent::Added { .. } => {}
+            IntegratorEvent::Rotated { secret_hash, previous_until } => secret.rotate(secret_hash, previous_until),
+            IntegratorEvent::Revoked { .. } => secret.revoked = true,
         }
     }
 

@@ -203,7 +203,7 @@ pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: Res
 
 async fn report(settings: &Settings, to: Option<PathBuf>) -> Result<()> {
     let log = Log::new(worker_pool(settings).await?);
-    let nats = crate::roles::nats(settings, "ubos operator").await?;
+    let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos operator").await?;
     let options = RelayOptions::new(stream(settings));
     let mut file = match &to {
         Some(path) => Some(BufWriter::new(File::create(path).with_context(|| format!("making {}", path.display()))?)),
@@ -244,7 +244,7 @@ async fn heal(settings: &Settings, after: Option<i64>) -> Result<()> {
     let after = match after {
         Some(after) => after,
         None => {
-            let nats = crate::roles::nats(settings, "ubos operator").await?;
+            let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos operator").await?;
             let mut first = None::<i64>;
             let options = RelayOptions::new(stream(settings));
             let evidence = messaging::taken_back(&log, &nats, &options, |event| {

@@ -5,6 +5,7 @@ mod backup;
 mod demo;
 mod front;
 mod generate;
+mod integrators;
 mod operate;
 mod roles;
 mod tenants;
@@ -60,7 +61,12 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<operate::MailerVerb>,
     },
-    /// Runs every role in one process, for small installs; the mailer if there is a server for letters.
+    /// Runs the role that lets integrators read their firm's events from NATS, or operates them.
+    Integrators {
+        #[command(subcommand)]
+        verb: Option<integrators::IntegratorsVerb>,
+    },
+    /// Runs every role in one process, for small installs; the mailer and integrators where they are set up.
     All,
     /// Makes roles and database if it may, then brings the schemas up to date.
     Migrate,
@@ -139,11 +145,16 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Projections { verb: None } => Some(vec![Role::Projections]),
         Verb::Workflow { verb: None } => Some(vec![Role::Workflow]),
         Verb::Mailer { verb: None } => Some(vec![Role::Mailer]),
+        Verb::Integrators { verb: None } => Some(vec![Role::Integrators]),
         Verb::All => Some(vec![Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow]),
         _ => None,
     };
     if matches!(cli.verb, Verb::CrashPoints) {
         crash_points::POINTS.iter().filter(|_| crash_points::ARMED).for_each(|point| println!("{}", point.name()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Verb::Integrators { verb: Some(integrators::IntegratorsVerb::Key) } = cli.verb {
+        integrators::key()?;
         return Ok(ExitCode::SUCCESS);
     }
     if matches!(cli.verb, Verb::Gen) {
@@ -159,6 +170,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     if let Some(mut roles) = role {
         if matches!(cli.verb, Verb::All) && settings.mail.smtp_url.is_some() {
             roles.push(Role::Mailer);
+        }
+        if matches!(cli.verb, Verb::All) && settings.nats.system_url.is_some() {
+            roles.push(Role::Integrators);
         }
         return roles::run(&settings, &roles).await;
     }
@@ -178,6 +192,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Relay { verb: Some(verb) } => operate::relay(&settings, verb).await?,
         Verb::Projections { verb: Some(verb) } => return operate::projections(&settings, verb).await,
         Verb::Mailer { verb: Some(verb) } => operate::mailer(&settings, verb).await?,
+        Verb::Integrators { verb: Some(verb) } => integrators::run(&settings, verb).await?,
         Verb::Workflow { verb: Some(verb) } => operate::workflow(&settings, verb).await?,
         Verb::Verify { wait_seconds } => return verify::run(&settings, wait_seconds).await,
         _ => {}

@@ -205,7 +205,7 @@ pub async fn log(settings: &Settings, verb: LogVerb) -> Result<()> {
 /// `ubos relay …`
 pub async fn relay(settings: &Settings, verb: RelayVerb) -> Result<()> {
     let log = Log::new(worker_pool(settings).await?);
-    let nats = crate::roles::nats(settings, "ubos operator").await?;
+    let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos operator").await?;
     let options = RelayOptions::new(stream(settings));
     match verb {
         RelayVerb::Status { json } => print(&messaging::status(&log, Some(&nats), &options).await?, json)?,

@@ -1,6 +1,7 @@
 //! Starting, serving and stopping the roles.
 
 use crate::front;
+use ::integrators::{Gate, Seal};
 use ::login::{Addresses, Login, Provider, ProviderSettings};
 use ::web::{Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions, Verifier, VerifierSettings, listen};
 use access::{LogDirectory, Witness};
@@ -8,9 +9,9 @@ use actix_web::web::{Data, ServiceConfig};
 use anyhow::{Context, Result};
 use event_store::{CommandBus, CommandInfo, Log, Store, StoreOptions};
 use mailer::{Links, Mailer};
-use messaging::{Feed, Relay, RelayOptions, StreamSettings};
+use messaging::{Feed, ReaderConsumers, Relay, RelayOptions, StreamSettings};
 use runtime::health::Health;
-use runtime::settings::Settings;
+use runtime::settings::{NatsSettings, Settings};
 use runtime::telemetry::{self, Telemetry};
 use runtime::tls::{self, TlsFiles};
 use secrecy::{ExposeSecret, SecretString};
@@ -40,6 +41,8 @@ pub enum Role {
     Workflow,
     /// Sends letters.
     Mailer,
+    /// Lets integrators read the stream.
+    Integrators,
 }
 
 impl Role {
@@ -51,6 +54,7 @@ impl Role {
             Role::Projections => "projections",
             Role::Workflow => "workflow",
             Role::Mailer => "mailer",
+            Role::Integrators => "integrators",
         }
     }
 }
@@ -110,6 +114,7 @@ async fn one(role: Role, settings: &Settings, health: Health, stop: Cancellation
         Role::Projections => projections(settings, health, stop).await,
         Role::Workflow => workflow(settings, health, stop).await,
         Role::Mailer => mailer(settings, health, stop).await,
+        Role::Integrators => integrators(settings, health, stop).await,
     }
 }
 
@@ -119,9 +124,9 @@ async fn pool(settings: &Settings, url: &SecretString, service: &str) -> Result<
 }
 
 /// A client of NATS as the settings have it.
-pub async fn nats(settings: &Settings, name: &str) -> Result<async_nats::Client> {
+pub async fn nats(settings: &Settings, url: &SecretString, name: &str) -> Result<async_nats::Client> {
     let tls = TlsFiles::of_nats(&settings.nats)?;
-    messaging::connect_with(settings.nats.url.expose_secret(), name, &tls).await
+    messaging::connect_with(url.expose_secret(), name, &tls).await
 }
 
 /// Every command over a store on `pool`.
@@ -296,16 +301,21 @@ async fn serve(
 
 async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.worker_url, "relay").await?;
-    let nats = nats(settings, "ubos relay").await?;
-    let connected = nats.clone();
-    let health = health.database(pool.clone()).check("nats", move || {
-        let state = connected.connection_state();
+    let nats = nats(settings, settings.nats.relay(), "ubos relay").await?;
+    let health = check_nats(health.database(pool.clone()), "nats", &nats);
+    let relay = Relay::new(Log::new(pool), nats, RelayOptions::new(stream(settings)));
+    until_stopped(relay.run(stop.clone()), health, settings.admin.relay_bind, stop).await
+}
+
+/// Not ready while NATS is away.
+fn check_nats(health: Health, name: &'static str, nats: &async_nats::Client) -> Health {
+    let nats = nats.clone();
+    health.check(name, move || {
+        let state = nats.connection_state();
         Box::pin(async move {
             if state == async_nats::connection::State::Connected { Ok(()) } else { Err("not connected".to_owned()) }
         })
-    });
-    let relay = Relay::new(Log::new(pool), nats, RelayOptions::new(stream(settings)));
-    until_stopped(relay.run(stop.clone()), health, settings.admin.relay_bind, stop).await
+    })
 }
 
 async fn projections(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
@@ -350,8 +360,25 @@ async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) ->
     until_stopped(work, health.database(pool), settings.admin.mailer_bind, stop).await
 }
 
+async fn integrators(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
+    let NatsSettings { url, system_url, issuer_seed, stream: name, .. } = &settings.nats;
+    let needed = "settings: nats.system_url and nats.issuer_seed are needed where integrators are let in";
+    let (system_url, seed) = system_url.as_ref().zip(issuer_seed.as_ref()).context(needed)?;
+    let seal = Seal::from_seed(seed).context("settings: nats.issuer_seed")?;
+    let pool = pool(settings, &settings.database.worker_url, "integrators").await?;
+    let system = self::nats(settings, system_url, "ubos integrators").await?;
+    let nats = self::nats(settings, url, "ubos integrators").await?;
+    let health = check_nats(health.database(pool.clone()), "nats", &nats);
+    let health = check_nats(health, "nats system account", &system);
+    let directory = Arc::new(LogDirectory::start(pool.clone()));
+    let consumers = ReaderConsumers::new(pool, nats, stream(settings));
+    let gate = Gate::new(system, directory, consumers, seal, name.clone());
+    let work = Box::pin(gate.run(stop.clone()));
+    until_stopped(work, health, settings.admin.integrators_bind, stop).await
+}
+
 async fn feed(settings: &Settings, pool: &PgPool, name: &str) -> Result<Feed> {
-    let nats = nats(settings, name).await?;
+    let nats = nats(settings, &settings.nats.url, name).await?;
     Feed::start(Log::new(pool.clone()), Some(nats), stream(settings)).await
 }
 

@@ -6,11 +6,12 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use event_store::{CommandBus, ExecuteError, Request};
 use identity::User;
-use kernel::{Actor, Email, Name, TenantId};
+use kernel::{Actor, Email, Name, SecretHash, TenantId};
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use uuid::Uuid;
+use web::ShownKey;
 
 /// What operators do for a firm.
 #[derive(Debug, Subcommand)]
@@ -155,12 +156,32 @@ impl Operator {
     }
 
     /// Does one command as an operator; one that creates what is there already is done.
-    async fn command(&self, name: &str, tenant: Uuid, id: Uuid, body: &Value) -> Result<()> {
+    pub async fn command(&self, name: &str, tenant: Uuid, id: Uuid, body: &Value) -> Result<()> {
+        self.with_secret(name, tenant, id, body, None).await
+    }
+
+    /// Does a command for which a secret is made, and answers that.
+    pub async fn mint(&self, name: &str, tenant: Uuid, id: Uuid, body: &Value) -> Result<String> {
+        let prefix = self.0.command(name).and_then(|info| info.entry.mints).context("no command with a secret")?;
+        let (shown, secret) = ShownKey::mint(prefix, TenantId(tenant), id);
+        self.with_secret(name, tenant, id, body, Some(secret)).await?;
+        Ok(shown)
+    }
+
+    async fn with_secret(
+        &self,
+        name: &str,
+        tenant: Uuid,
+        id: Uuid,
+        body: &Value,
+        secret: Option<SecretHash>,
+    ) -> Result<()> {
         let info = *self.0.command(name).with_context(|| format!("no command {name}"))?;
-        let request = Request::new(TenantId(tenant), Actor::System { name: "operator".to_owned() });
+        let actor = Actor::System { name: "operator".to_owned() };
+        let request = Request { secret, ..Request::new(TenantId(tenant), actor) };
         match self.0.execute(&info, Some(id), body.to_string(), request).await {
             Ok(_) => Ok(()),
-            Err(ExecuteError::AlreadyExists) if info.entry.creates => Ok(()),
+            Err(ExecuteError::AlreadyExists) if info.entry.creates && info.entry.mints.is_none() => Ok(()),
             Err(ExecuteError::Unavailable(error)) => Err(error.context("the log cannot be reached")),
             Err(error) => bail!("{name}: {error}"),
         }

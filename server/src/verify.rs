@@ -40,7 +40,7 @@ pub async fn run(settings: &Settings, wait_seconds: u64) -> Result<ExitCode> {
     let url = settings.database.worker_url.expose_secret();
     let pool = runtime::database::connect(url, "verify", 8, Duration::from_secs(10)).await?;
     let log = Log::new(pool.clone());
-    let nats = crate::roles::nats(settings, "ubos verify").await?;
+    let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos verify").await?;
     let options = RelayOptions::new(stream(settings));
     wait(&pool, &log, Duration::from_secs(wait_seconds)).await?;
 

@@ -1,7 +1,9 @@
 //! The whole product on servers of its own, every process of which can be killed.
 
 use anyhow::{Context, Result, bail, ensure};
-use local_servers::{Dirs, Nats, NatsOptions, Postgres, PostgresMode, Programs, Redis, ensure_installed, free_port};
+use local_servers::{
+    Dirs, Nats, NatsOptions, NatsUser, Postgres, PostgresMode, Programs, Redis, ensure_installed, free_port,
+};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -25,15 +27,18 @@ pub enum Role {
     Projections,
     /// Runs the workflows.
     Workflow,
+    /// Lets integrators in.
+    Integrators,
 }
 
 /// Every role, in the order in which they are started.
-pub const ROLES: [Role; 5] = [Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow];
+pub const ROLES: [Role; 6] =
+    [Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow, Role::Integrators];
 
 impl Role {
     /// The subcommand of `ubos`.
     pub fn name(self) -> &'static str {
-        ["command-api", "query-api", "relay", "projections", "workflow"][self as usize]
+        ["command-api", "query-api", "relay", "projections", "workflow", "integrators"][self as usize]
     }
 }
 
@@ -58,7 +63,7 @@ pub struct World {
     pub tenant: Uuid,
     dirs: Dirs,
     ubos: PathBuf,
-    ports: [u16; 5],
+    ports: [u16; ROLES.len()],
     roles: Vec<Option<Child>>,
     token: String,
     http: reqwest::Client,
@@ -92,7 +97,7 @@ impl World {
         postgres.give(&folder.wal())?;
         let nats = Nats::start(&programs, &dirs, free_port()?, free_port()?, NatsOptions { sync_always: false })?;
         let redis = Redis::start(&programs, &dirs, free_port()?)?;
-        let mut ports = [0; 5];
+        let mut ports = [0; ROLES.len()];
         for port in &mut ports {
             *port = free_port()?;
         }
@@ -125,10 +130,12 @@ impl World {
     }
 
     fn configure(&self) -> Result<()> {
-        let [command, query, relay, projections, workflow] = self.ports;
+        let [command, query, relay, projections, workflow, integrators] = self.ports;
         let (state, database) = (self.dirs.root().display(), self.postgres.port);
         let role = |name: &str| format!("postgres://ubos_{name}:world@127.0.0.1:{database}/ubos");
-        let (admin, nats, redis) = (&self.postgres.url, &self.nats.url, &self.redis.url);
+        let (admin, redis, seed) = (&self.postgres.url, &self.redis.url, &self.nats.logins.issuer_seed);
+        let nats = |user| self.nats.logins.url(user, self.nats.port);
+        let (reader, filler, gate) = (nats(NatsUser::Reader), nats(NatsUser::Relay), nats(NatsUser::Gate));
         let toml = format!(
             r#"environment = "development"
 [database]
@@ -138,7 +145,10 @@ command_url = "{}"
 query_url = "{}"
 worker_url = "{}"
 [nats]
-url = "{nats}"
+url = "{reader}"
+relay_url = "{filler}"
+system_url = "{gate}"
+issuer_seed = "{seed}"
 [redis]
 url = "{redis}"
 {MET_BY_NOBODY}[http]
@@ -149,6 +159,7 @@ drain_delay_ms = 0
 relay_bind = "127.0.0.1:{relay}"
 projections_bind = "127.0.0.1:{projections}"
 workflow_bind = "127.0.0.1:{workflow}"
+integrators_bind = "127.0.0.1:{integrators}"
 [auth]
 jwks = "{state}/jwks.json"
 issuer = "https://ubos.localhost"

@@ -26,6 +26,7 @@ enum Part {
     Access,
     Login,
     Mailer,
+    Integrators,
     CommandApi,
     QueryApi,
     Projections,
@@ -45,6 +46,7 @@ fn part(folder: &str) -> Option<Part> {
         "access" => Part::Access,
         "login" => Part::Login,
         "mailer" => Part::Mailer,
+        "integrators" => Part::Integrators,
         "command-api" => Part::CommandApi,
         "query-api" => Part::QueryApi,
         "projections" => Part::Projections,
@@ -93,6 +95,8 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
         Login => {
             matches!(target, Kernel | Platform) || target == Context && ["identity", "portal"].contains(&context(to))
         }
+        // Who may read is asked of whoever the server brings along.
+        Integrators => matches!(target, Kernel | Platform),
         CommandApi => matches!(target, Kernel | Registry | Platform),
         Projections | Integrations | Mailer => matches!(target, Kernel | Events | Catalogue | Platform),
         QueryApi => matches!(target, Kernel | Events | Catalogue | Platform | Projections),
@@ -103,7 +107,7 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
         }
         Server | Chores => true,
     };
-    let roles = [Access, Login, Mailer, CommandApi, QueryApi, Projections, Workflow, Integrations];
+    let roles = [Access, Login, Mailer, Integrators, CommandApi, QueryApi, Projections, Workflow, Integrations];
     match source {
         _ if allowed => Ok(()),
         Access | Projections | QueryApi | Integrations if matches!(target, Context | Registry) => Err(TWO_SIDES),
@@ -383,6 +387,7 @@ fn paths(text: &str) -> Vec<&str> {
         "access/",
         "login/",
         "mailer/",
+        "integrators/",
         "command-api/",
         "query-api/",
         "projections/",

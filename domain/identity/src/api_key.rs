@@ -1,8 +1,8 @@
 //! An API key: a secret with which a program comes in, for a service account or for a user. Only what it hashes to is known
 //! here; the key itself is shown once, to whoever asked for it.
 
-use crate::{CustomRole, ServiceAccount};
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::{CustomRole, ServiceAccount, rotation};
+use chrono::{DateTime, Utc};
 use identity_events::ApiKeyEvent as E;
 use kernel::{Actor, Aggregate, Context, Decision, Name, Pattern, Principal, Reference, Scope, command, rejection};
 use serde::{Deserialize, Serialize};
@@ -13,10 +13,6 @@ use ApiKeyRejection as R;
 
 /// Patterns of one key.
 const SCOPES_MAX: usize = 100;
-/// How long the secret before a rotation is good unless the command says otherwise.
-const OVERLAP_HOURS: u32 = 24;
-/// How long it is good at most.
-const OVERLAP_HOURS_MAX: u32 = 168;
 
 /// What may be asked of an API key.
 #[command("identity.api_key")]
@@ -125,12 +121,9 @@ impl Aggregate for ApiKey {
             C::Revoke { reason } => vec![E::Revoked { reason }],
             C::Rotate { .. } if self.revoked => return Err(R::Revoked),
             C::Rotate { overlap_hours } => {
-                let hours = overlap_hours.unwrap_or(OVERLAP_HOURS);
-                if hours > OVERLAP_HOURS_MAX {
-                    return Err(R::OverlapTooLong);
-                }
+                let previous_until = rotation::previous_until(overlap_hours, ctx.now).ok_or(R::OverlapTooLong)?;
                 let secret_hash = ctx.secret.clone().ok_or(R::NobodyWouldSeeIt)?;
-                vec![E::Rotated { secret_hash, previous_until: ctx.now + TimeDelta::hours(i64::from(hours)) }]
+                vec![E::Rotated { secret_hash, previous_until }]
             }
         })
     }
@@ -173,6 +166,7 @@ fn may_hand_out(principal: Principal, ctx: &Context) -> Result<(), R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::TimeDelta;
     use identity_events::ServiceAccountEvent;
     use kernel::spec::{given, spec_time};
     use kernel::{Role, SecretHash, ServiceAccountId, UserId};

@@ -1,10 +1,12 @@
-//! Who may come in and what they may do: firms, their users, roles, teams, service accounts, API keys and
+//! Who may come in and what they may do: firms, their users, roles, teams, service accounts, API keys, integrators and
 //! sessions.
 //!
 //! What all of this comes to for one caller is folded from the events by the crate `access`, which both APIs ask.
 
 pub mod api_key;
+pub mod integrator;
 pub mod role;
+mod rotation;
 pub mod service_account;
 pub mod session;
 pub mod team;
@@ -12,6 +14,7 @@ pub mod tenant;
 pub mod user;
 
 pub use api_key::ApiKey;
+pub use integrator::Integrator;
 pub use role::CustomRole;
 pub use service_account::ServiceAccount;
 pub use session::Session;

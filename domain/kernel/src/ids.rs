@@ -47,6 +47,8 @@ ids! {
     FolderId,
     /// A tree of folders to copy from.
     FolderTemplateId,
+    /// A program of somebody else's that reads the firm's events.
+    IntegratorId,
     /// One invitation, into the firm or to its portal.
     InvitationId,
     /// A milestone of a project.

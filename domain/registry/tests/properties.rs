@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// same idempotency key, and the store answers for them.
 const AGAIN: &[(&str, &str)] = &[
     ("identity.api_key.rotate", "every rotation makes another secret"),
+    ("identity.integrator.rotate", "every rotation makes another secret"),
     ("identity.user.reinvite", "a new invitation takes the place of the open one"),
     ("portal.portal_user.invite", "a new invitation takes the place of the open one"),
     ("projects.project.add_milestone", "two milestones may have one name"),

@@ -75,6 +75,7 @@ any_event! {
     Team = identity_events::TeamEvent,
     ServiceAccount = identity_events::ServiceAccountEvent,
     ApiKey = identity_events::ApiKeyEvent,
+    Integrator = identity_events::IntegratorEvent,
     Session = identity_events::SessionEvent,
     PortalUser = portal_events::PortalUserEvent,
     PortalSession = portal_events::PortalSessionEvent,

@@ -285,6 +285,34 @@ pub enum ApiKeyEvent {
     },
 }
 
+/// Everything that happens to an integrator: a program that reads the firm's events from NATS and does nothing else. The
+/// secret itself is in no event.
+#[event("identity.integrator")]
+pub enum IntegratorEvent {
+    /// A program may read the firm's events.
+    Added {
+        /// What it is called.
+        name: Name,
+        /// What its secret hashes to.
+        secret_hash: SecretHash,
+        /// Until when it may, if not for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// It got another secret; the one before it is good for a while.
+    Rotated {
+        /// What its secret hashes to now.
+        secret_hash: SecretHash,
+        /// Until when the secret before it is good.
+        previous_until: DateTime<Utc>,
+    },
+    /// It reads nothing any more.
+    Revoked {
+        /// Why.
+        reason: Name,
+    },
+}
+
 /// Everything that happens to a session: the time between a person's login and its end.
 #[event("identity.session")]
 pub enum SessionEvent {

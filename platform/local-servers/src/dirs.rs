@@ -105,15 +105,22 @@ impl Dirs {
 
     /// A password that stays the same as long as this folder; random, because other users of the machine reach the ports too.
     pub fn password(&self, name: &str) -> Result<String> {
+        self.secret(name, || {
+            let mut random = [0u8; 16];
+            std::io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut random)?;
+            Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+        })
+    }
+
+    /// What was made the first time that a secret of this name was asked for.
+    pub(crate) fn secret(&self, name: &str, make: impl FnOnce() -> Result<String>) -> Result<String> {
         let file = self.data("secrets")?.join(name);
-        if let Ok(password) = fs::read_to_string(&file) {
-            return Ok(password);
+        if let Ok(secret) = fs::read_to_string(&file) {
+            return Ok(secret);
         }
-        let mut random = [0u8; 16];
-        std::io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut random)?;
-        let password: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::write(&file, &password)?;
-        Ok(password)
+        let secret = make()?;
+        fs::write(&file, &secret)?;
+        Ok(secret)
     }
 
     /// Removes the folder with everything that its links point to. Stop the servers first.

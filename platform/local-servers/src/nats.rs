@@ -2,16 +2,20 @@
 
 use crate::certificate::Certificate;
 use crate::dirs::Dirs;
-use crate::install::Programs;
+use crate::install::{Programs, python_with};
 use crate::net::http_get;
+use crate::npm;
 use crate::process::{Gone, Launch, Process};
-use anyhow::Result;
+use anyhow::{Context, Result};
+use nkeys::KeyPair;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 const NAME: &str = "nats";
+/// Who may do what, as in production.
+const ACCOUNTS: &str = include_str!("../../../deploy/nats-accounts.conf");
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -22,7 +26,84 @@ pub struct NatsOptions {
     pub sync_always: bool,
 }
 
-/// A node's place in a cluster. All nodes know the same password, because clients go to any of them.
+/// With what NATS is logged in to, the same on every node of a cluster.
+#[derive(Debug, Clone)]
+pub struct NatsLogins {
+    operator: String,
+    relay: String,
+    reader: String,
+    gate: String,
+    /// The seed of the key that signs tickets for integrators.
+    pub issuer_seed: String,
+}
+
+/// Whom NATS knows by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NatsUser {
+    /// May do everything with streams.
+    Operator,
+    /// Fills the stream.
+    Relay,
+    /// Reads it, and makes consumers.
+    Reader,
+    /// Says who else comes in.
+    Gate,
+}
+
+impl NatsLogins {
+    /// Those of this folder; fresh ones at the first time.
+    pub fn of(dirs: &Dirs) -> Result<Self> {
+        Ok(Self {
+            operator: dirs.password(NAME)?,
+            relay: dirs.password("nats_relay")?,
+            reader: dirs.password("nats_reader")?,
+            gate: dirs.password("nats_gate")?,
+            issuer_seed: dirs.secret("nats_issuer", || Ok(KeyPair::new_account().seed()?))?,
+        })
+    }
+
+    /// The URL for one user at one port on 127.0.0.1.
+    pub fn url(&self, user: NatsUser, port: u16) -> String {
+        let (name, password) = match user {
+            NatsUser::Operator => ("ubos", &self.operator),
+            NatsUser::Relay => ("relay", &self.relay),
+            NatsUser::Reader => ("reader", &self.reader),
+            NatsUser::Gate => ("gate", &self.gate),
+        };
+        format!("nats://{name}:{password}@127.0.0.1:{port}")
+    }
+
+    /// The public half of the key that signs tickets.
+    pub fn issuer(&self) -> Result<String> {
+        Ok(KeyPair::from_seed(&self.issuer_seed).ok().context("the seed of NATS' issuer")?.public_key())
+    }
+
+    /// What the settings of the accounts leave open.
+    fn variables(&self) -> Result<String> {
+        let issuer = self.issuer()?;
+        let values = [
+            ("OPERATOR_PASSWORD", &self.operator),
+            ("RELAY_PASSWORD", &self.relay),
+            ("READER_PASSWORD", &self.reader),
+            ("GATE_PASSWORD", &self.gate),
+            ("ISSUER", &issuer),
+        ];
+        Ok(values.map(|(name, value)| format!("UBOS_NATS_{name}: \"{value}\"\n")).concat())
+    }
+}
+
+/// A Python that has NATS' official client.
+pub fn nats_python() -> Result<PathBuf> {
+    python_with(include_str!("nats/requirements.txt"), "NATS' client")
+}
+
+/// A folder with these scripts, which node finds NATS' official client from.
+pub fn nats_node(scripts: &[(&str, &str)]) -> Result<PathBuf> {
+    let package = [("package.json", include_str!("nats/package.json"))];
+    npm::installed("nats-clients", &[&package, scripts].concat())
+}
+
+/// A node's place in a cluster. All nodes know the same logins, because clients go to any of them.
 #[derive(Debug, Clone)]
 pub struct ClusterNode {
     /// The node's own name.
@@ -32,7 +113,7 @@ pub struct ClusterNode {
     /// Where every node listens for the others.
     pub routes: Vec<u16>,
     /// What clients log in with.
-    pub password: String,
+    pub logins: NatsLogins,
 }
 
 impl ClusterNode {
@@ -54,8 +135,10 @@ pub struct Nats {
     pub port: u16,
     /// Where its monitoring pages are.
     pub monitor_port: u16,
-    /// The clients' URL, with user and password.
+    /// The URL of who may do everything with streams.
     pub url: String,
+    /// What clients log in with.
+    pub logins: NatsLogins,
     dirs: Dirs,
     store: PathBuf,
     options: NatsOptions,
@@ -103,9 +186,9 @@ impl Nats {
         certificate: Option<&Certificate>,
     ) -> Result<Self> {
         let store = dirs.data(NAME)?;
-        let password = match node {
-            Some(node) => node.password.clone(),
-            None => dirs.password(NAME)?,
+        let logins = match node {
+            Some(node) => node.logins.clone(),
+            None => NatsLogins::of(dirs)?,
         };
         let (name, cluster) = node.map_or(("ubos", String::new()), |node| (&node.name, node.config()));
         let (scheme, tls) = match certificate {
@@ -118,14 +201,14 @@ impl Nats {
                 )
             }
         };
-        let url = format!("{scheme}://ubos:{password}@127.0.0.1:{port}");
+        let url = logins.url(NatsUser::Operator, port).replacen("nats", scheme, 1);
         let config = dirs.root().join("nats.conf");
         let sync = if options.sync_always { "\n  sync_interval: always" } else { "" };
         let store_dir = store.display();
+        let variables = logins.variables()?;
         let text = format!(
-            "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n\
-             authorization {{\n  user: ubos\n  password: \"{password}\"\n}}\n\
-             jetstream {{\n  store_dir: \"{store_dir}\"\n  max_mem: 64M\n  max_file: 16G{sync}\n}}\n{cluster}{tls}"
+            "{variables}server_name: {name}\nlisten: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor_port}\"\n\
+             jetstream {{\n  store_dir: \"{store_dir}\"\n  max_mem: 64M\n  max_file: 16G{sync}\n}}\n{cluster}{tls}{ACCOUNTS}"
         );
         let fingerprint = format!("{:016x}", crate::dirs::fnv1a(text.as_bytes()));
         fs::write(&config, text)?;
@@ -140,7 +223,7 @@ impl Nats {
             }
         };
         let program = programs.nats_server.clone();
-        Ok(Self { port, monitor_port, url, dirs: dirs.clone(), store, options, program, process })
+        Ok(Self { port, monitor_port, url, logins, dirs: dirs.clone(), store, options, program, process })
     }
 
     /// Its process number.

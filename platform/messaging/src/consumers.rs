@@ -1,17 +1,21 @@
-//! Others' durable consumers, carried over when the stream is rebuilt.
+//! Durable consumers of readers outside, made for them, and carried over when the stream is rebuilt.
 //!
 //! Deleting a stream deletes its consumers. Before that, each one's settings and how far it had acknowledged go into the
 //! database; when the stream is filled that far again, it is made anew under the same name and goes on there.
 
 use crate::histories::Histories;
-use crate::stream;
+use crate::stream::{self, StreamSettings};
 use anyhow::{Context as _, Result};
+use async_nats::Client;
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::{Config, DeliverPolicy};
+use async_nats::jetstream::consumer::{AckPolicy, Config, DeliverPolicy, pull};
 use async_nats::jetstream::stream::Stream;
 use futures::TryStreamExt;
 use sqlx::PgPool;
 use sqlx::types::Json;
+use std::collections::HashSet;
+use std::time::Duration;
+use uuid::Uuid;
 
 /// Remembers the durable consumers of a stream that is about to be deleted. One that has read what was taken back goes on
 /// with what came in its place.
@@ -68,4 +72,56 @@ pub(crate) async fn bring_back(pool: &PgPool, found: &Stream, from: i64) -> Resu
         sqlx::query("delete from eventstore.relay_consumers where name = $1").bind(&name).execute(pool).await?;
     }
     Ok(())
+}
+
+/// A consumer that nobody has asked for so long is given up, where the stream keeps events for ever.
+const UNUSED_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The consumers of readers outside, each of which sees one tenant's events. They are made here, because whoever makes a
+/// consumer says where its messages go, and NATS asks nobody's permission for that.
+#[derive(Debug, Clone)]
+pub struct ReaderConsumers {
+    pool: PgPool,
+    context: Context,
+    settings: StreamSettings,
+}
+
+impl ReaderConsumers {
+    /// `pool` connects as `ubos_worker`, `nats` as who may make consumers.
+    pub fn new(pool: PgPool, nats: Client, settings: StreamSettings) -> Self {
+        Self { pool, context: stream::context(nats), settings }
+    }
+
+    /// The names of all durable consumers there are; none while there is no stream.
+    pub async fn names(&self) -> Result<HashSet<String>> {
+        let Some((found, _)) = stream::look(&self.context, &self.settings.name).await? else {
+            return Ok(HashSet::new());
+        };
+        found.consumer_names().try_collect().await.context("asking for the stream's consumers")
+    }
+
+    /// Makes the consumer `name`, which begins with the stream and sees the events of `tenant`; one that is there stays as it
+    /// is. None is made while the stream is away or being rebuilt: the relay brings those back that were there.
+    pub async fn ensure(&self, name: &str, tenant: Uuid) -> Result<()> {
+        let Some((found, _)) = stream::look(&self.context, &self.settings.name).await? else { return Ok(()) };
+        if found.consumer_info(name).await.is_ok() {
+            return Ok(());
+        }
+        // In this order: the relay notes a consumer before it goes, and forgets the note after it is there again.
+        let sql = "select exists (select from eventstore.relay_consumers where name = $1)";
+        if sqlx::query_scalar(sql).bind(name).fetch_one(&self.pool).await? {
+            return Ok(());
+        }
+        let config = pull::Config {
+            durable_name: Some(name.to_owned()),
+            description: Some("Made for an integrator.".to_owned()),
+            filter_subject: self.settings.subjects_of(tenant),
+            ack_policy: AckPolicy::Explicit,
+            inactive_threshold: if self.settings.max_age.is_zero() { UNUSED_MAX } else { self.settings.max_age },
+            ..pull::Config::default()
+        };
+        found.create_consumer_strict(config).await.with_context(|| format!("making consumer {name}"))?;
+        tracing::info!(consumer = name, %tenant, "made a consumer");
+        Ok(())
+    }
 }

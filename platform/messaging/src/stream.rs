@@ -33,6 +33,11 @@ pub struct StreamSettings {
 }
 
 impl StreamSettings {
+    /// Where all events of one tenant are.
+    pub fn subjects_of(&self, tenant: Uuid) -> String {
+        format!("{}.{tenant}.>", self.prefix)
+    }
+
     /// Where what a history took back is kept.
     pub(crate) fn aside(&self, history: i32) -> String {
         format!("{}_TAKEN_BACK_{history}", self.name)

@@ -88,9 +88,19 @@ pub struct DatabaseSettings {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NatsSettings {
-    /// Where the server is: `nats://user:password@host:4222`, with TLS `tls://`; several of a cluster separated by commas.
+    /// Where the server is, for a user who may read the stream and make consumers: `nats://user:password@host:4222`, with TLS
+    /// `tls://`; several of a cluster separated by commas.
     #[schemars(with = "String")]
     pub url: SecretString,
+    /// The same for a user who may fill the stream, for the relay and operators; `url` unless set.
+    #[schemars(with = "Option<String>")]
+    pub relay_url: Option<SecretString>,
+    /// The same for a user of NATS' system account, for the role that lets integrators in.
+    #[schemars(with = "Option<String>")]
+    pub system_url: Option<SecretString>,
+    /// Seed of the key that signs what NATS is told about integrators, `SA…`; `ubos integrators key` makes one.
+    #[schemars(with = "Option<String>")]
+    pub issuer_seed: Option<SecretString>,
     /// Name of the stream.
     pub stream: String,
     /// What every subject begins with.
@@ -105,6 +115,13 @@ pub struct NatsSettings {
     pub client_certificate_file: Option<PathBuf>,
     /// PEM file of its key.
     pub client_key_file: Option<PathBuf>,
+}
+
+impl NatsSettings {
+    /// Where whoever may fill the stream finds NATS.
+    pub fn relay(&self) -> &SecretString {
+        self.relay_url.as_ref().unwrap_or(&self.url)
+    }
 }
 
 /// The two HTTP services.
@@ -204,6 +221,8 @@ pub struct AdminSettings {
     pub workflow_bind: SocketAddr,
     /// Where the mailer answers.
     pub mailer_bind: SocketAddr,
+    /// Where the role that lets integrators in answers.
+    pub integrators_bind: SocketAddr,
 }
 
 /// Redis, for sessions and rate limits. Needed where people log in here, without it nobody does, and where several copies
@@ -344,7 +363,7 @@ fn defaults() -> serde_json::Value {
             "enabled": true, "window_seconds": 10, "address_requests": 5_000, "caller_requests": 2_000,
             "key_requests": 1_000, "tenant_requests": 10_000, "address_failures": 60, "redis_timeout_ms": 50
         },
-        "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405" },
+        "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405", "integrators_bind": "127.0.0.1:21406" },
         "auth": { "jwks_refresh_seconds": 300, "leeway_seconds": 30 },
         "redis": {},
         "login": {

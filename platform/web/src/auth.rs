@@ -391,7 +391,10 @@ impl Verifier {
 fn settle(shown: Shown, standing: Standing) -> Result<Caller, Problem> {
     let api_key = match &shown.credential {
         Credential::ApiKey { id, .. } => Some(*id),
-        Credential::User(_) | Credential::Session { .. } | Credential::Portal { .. } => None,
+        Credential::User(_)
+        | Credential::Session { .. }
+        | Credential::Portal { .. }
+        | Credential::Integrator { .. } => None,
     };
     let tenant = shown.tenant;
     match (standing, shown.credential, shown.vouched) {
@@ -399,6 +402,7 @@ fn settle(shown: Shown, standing: Standing) -> Result<Caller, Problem> {
         (Standing::Unregistered, Credential::User(id), Some(permissions)) => {
             Ok(Caller { tenant, principal: Principal::User { id }, api_key, permissions })
         }
+        (Standing::Reads(_), ..) => Err(refused("opens the stream of events, and nothing else")),
         (Standing::Unregistered, ..) => Err(refused("a key or session of a firm that is not registered")),
         (Standing::Out(why, _), Credential::User(id), _) => {
             tracing::info!(%tenant, why, "kept out");

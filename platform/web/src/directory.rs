@@ -2,8 +2,9 @@
 //! here is only how they are asked for.
 
 use anyhow::Result;
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
-use kernel::{ApiKeyId, Permissions, PortalUserId, Principal, SecretHash, SessionId, TenantId, UserId};
+use kernel::{ApiKeyId, IntegratorId, Permissions, PortalUserId, Principal, SecretHash, SessionId, TenantId, UserId};
 use std::sync::Arc;
 
 /// Whom a request shows itself to be.
@@ -32,6 +33,13 @@ pub enum Credential {
         /// What it hashes to.
         secret_hash: SecretHash,
     },
+    /// The secret of a program that reads the firm's events.
+    Integrator {
+        /// Which one it says it is.
+        id: IntegratorId,
+        /// What the secret hashes to.
+        secret_hash: SecretHash,
+    },
 }
 
 /// What is so for a credential.
@@ -41,6 +49,8 @@ pub enum Standing {
     Unregistered,
     /// Comes in, as this one, and may do this.
     In(Principal, Arc<Permissions>),
+    /// Reads the firm's events until then, if not for ever, and does nothing else.
+    Reads(Option<DateTime<Utc>>),
     /// Does not come in, and why; and who that is, if the credential was found to be that one's.
     Out(&'static str, Option<Principal>),
 }
@@ -49,7 +59,7 @@ impl Standing {
     /// Is whoever shows this credential refused?
     pub fn refuses(&self, credential: &Credential) -> bool {
         match self {
-            Self::In(..) => false,
+            Self::In(..) | Self::Reads(_) => false,
             Self::Out(..) => true,
             Self::Unregistered => !matches!(credential, Credential::User(_)),
         }

@@ -1,7 +1,8 @@
-//! Firms, their users, roles, teams, service accounts, API keys and sessions, as settings pages show them. What a caller may do is not
-//! read here: that must not lag.
+//! Firms, their users, roles, teams, service accounts, API keys, integrators and sessions, as settings pages show them. What
+//! a caller may do is not read here: that must not lag.
 
 mod api_keys;
+mod integrators;
 mod roles;
 mod service_accounts;
 mod sessions;
@@ -10,6 +11,7 @@ mod tenants;
 mod users;
 
 pub use api_keys::{ApiKeyRow, PrincipalKind};
+pub use integrators::IntegratorRow;
 pub use roles::RoleRow;
 pub use service_accounts::ServiceAccountRow;
 pub use sessions::SessionRow;

@@ -4,7 +4,7 @@ use crate::evidence::Evidence;
 use crate::proxy::Proxies;
 use crate::servers::Servers;
 use anyhow::{Context, Result, ensure};
-use local_servers::{Dirs, Gone, Launch, Process, free_port};
+use local_servers::{Dirs, Gone, Launch, NatsUser, Process, free_port};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -266,7 +266,8 @@ pub fn write_operator_settings(servers: &Servers) -> Result<()> {
 }
 
 fn settings(servers: &Servers, postgres: u16, nats: &[u16], http: &str, admin: &str) -> String {
-    let (state, superuser, nats_url) = (servers.dirs.root().display(), &servers.postgres_url, servers.nats_url(nats));
+    let (state, superuser) = (servers.dirs.root().display(), &servers.postgres_url);
+    let (reader, filler) = (servers.nats_url(NatsUser::Reader, nats), servers.nats_url(NatsUser::Relay, nats));
     let url = |role: &str| format!("postgres://ubos_{role}:faults@127.0.0.1:{postgres}/ubos");
     let (owner, command, query, worker) = (url("owner"), url("command"), url("query"), url("worker"));
     let replicas = nats.len();
@@ -279,7 +280,8 @@ command_url = "{command}"
 query_url = "{query}"
 worker_url = "{worker}"
 [nats]
-url = "{nats_url}"
+url = "{reader}"
+relay_url = "{filler}"
 replicas = {replicas}
 [rate_limits]
 address_requests = 1000000000

@@ -12,6 +12,7 @@ use crate::schedule::{Battlefield, Kind, plan};
 use crate::servers::Servers;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
+use local_servers::NatsUser;
 use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
 use std::path::{Path, PathBuf};
@@ -155,7 +156,7 @@ async fn attack(
     let pool = pool.connect(&servers.database_url()).await?;
     let demo_until: i64 = sqlx::query_scalar("select position from eventstore.head").fetch_one(&pool).await?;
     let received = Arc::new(integrator::Received::default());
-    let nats_url = servers.nats_url(&servers.nats_ports);
+    let nats_url = servers.nats_url(NatsUser::Operator, &servers.nats_ports);
     let follower = integrator::follow(nats_url.clone(), "EVENTS".to_owned(), evidence.clone(), received.clone());
     let durable = Arc::new(Durable::default());
     let followers =

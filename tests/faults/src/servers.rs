@@ -3,8 +3,8 @@
 use crate::volume::{self, Volume};
 use anyhow::{Context, Result};
 use local_servers::{
-    ClusterNode, Dirs, Nats, NatsOptions, Postgres, PostgresMode, Programs, Redis, ensure_installed, free_port,
-    sweep_leftovers,
+    ClusterNode, Dirs, Nats, NatsLogins, NatsOptions, NatsUser, Postgres, PostgresMode, Programs, Redis,
+    ensure_installed, free_port, sweep_leftovers,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -40,8 +40,8 @@ pub struct Servers {
     pub postgres_port: u16,
     /// Where each node of NATS listens.
     pub nats_ports: Vec<u16>,
-    /// NATS' password.
-    pub nats_password: String,
+    /// What NATS is logged in to with.
+    pub nats_logins: NatsLogins,
     /// Where the roles and the settings live.
     pub dirs: Dirs,
     /// The disk below PostgreSQL, if it may be filled.
@@ -62,18 +62,16 @@ impl Servers {
         let postgres = Postgres::start_with(&programs, &dirs, free_port()?, PostgresMode::Durable, settings)?;
         let replica = postgres.start_standby(&Dirs::throwaway()?, free_port()?).context("starting the replica")?;
         let redis = Redis::start(&programs, &dirs, free_port()?)?;
-        let (nats, nats_volumes) = start_nats(&programs, nats_nodes, &dirs.password("nats")?)?;
-        let login = nats[0].url.split(['@', '/']).nth(2).and_then(|login| login.split_once(':'));
-        let nats_password = login.context("the URL of NATS has a password")?.1.to_owned();
+        let (nats, nats_volumes) = start_nats(&programs, nats_nodes, &NatsLogins::of(&dirs)?)?;
         Ok(Self {
             postgres_url: postgres.url.clone(),
             postgres_port: postgres.port,
             nats_ports: nats.iter().map(|node| node.port).collect(),
             postgres: Arc::new(Mutex::new(postgres)),
             replica: Arc::new(Mutex::new(replica)),
+            nats_logins: nats[0].logins.clone(),
             nats: nats.into_iter().map(|node| Arc::new(Mutex::new(node))).collect(),
             redis: Arc::new(Mutex::new(redis)),
-            nats_password,
             dirs,
             postgres_volume,
             nats_volumes,
@@ -85,15 +83,14 @@ impl Servers {
         self.postgres_url.trim_end_matches("postgres").to_owned() + "ubos"
     }
 
-    /// Where clients find NATS, through these ports.
-    pub fn nats_url(&self, ports: &[u16]) -> String {
-        let node = |port| format!("nats://ubos:{}@127.0.0.1:{port}", self.nats_password);
-        ports.iter().map(node).collect::<Vec<_>>().join(",")
+    /// Where a client finds NATS, through these ports.
+    pub fn nats_url(&self, user: NatsUser, ports: &[u16]) -> String {
+        ports.iter().map(|port| self.nats_logins.url(user, *port)).collect::<Vec<_>>().join(",")
     }
 }
 
 /// Each in a folder of its own. A cluster's nodes find each other while they start.
-fn start_nats(programs: &Programs, count: usize, password: &str) -> Result<(Vec<Nats>, Vec<Option<Volume>>)> {
+fn start_nats(programs: &Programs, count: usize, logins: &NatsLogins) -> Result<(Vec<Nats>, Vec<Option<Volume>>)> {
     let routes = (0..count).map(|_| free_port()).collect::<Result<Vec<u16>>>()?;
     let (mut nodes, mut volumes) = (vec![], vec![]);
     for (number, route) in routes.iter().enumerate() {
@@ -103,7 +100,7 @@ fn start_nats(programs: &Programs, count: usize, password: &str) -> Result<(Vec<
             name: format!("ubos-{}", number + 1),
             port: *route,
             routes: routes.clone(),
-            password: password.to_owned(),
+            logins: logins.clone(),
         };
         // Quick, and the harsher of the two: what NATS has acknowledged may not be on its disk.
         let options = NatsOptions { sync_always: false };

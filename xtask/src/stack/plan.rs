@@ -17,11 +17,12 @@ pub struct Role {
 }
 
 /// Readers before writers, so that the first event already finds everybody.
-pub const ROLES: [Role; 6] = [
+pub const ROLES: [Role; 7] = [
     Role { name: "relay", offset: 2, with_login: false },
     Role { name: "projections", offset: 3, with_login: false },
     Role { name: "workflow", offset: 4, with_login: false },
     Role { name: "mailer", offset: 5, with_login: true },
+    Role { name: "integrators", offset: 6, with_login: false },
     Role { name: "query-api", offset: 1, with_login: false },
     Role { name: "command-api", offset: 0, with_login: false },
 ];
@@ -35,6 +36,7 @@ pub struct Ports {
     pub projections: u16,
     pub workflow: u16,
     pub mailer: u16,
+    pub integrators: u16,
     pub nats: u16,
     pub nats_monitor: u16,
     pub postgres: u16,
@@ -61,6 +63,7 @@ impl Ports {
             projections: base + 3,
             workflow: base + 4,
             mailer: base + 5,
+            integrators: base + 6,
             nats: base + 22,
             nats_monitor: base + 23,
             postgres: base + 32,

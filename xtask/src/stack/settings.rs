@@ -5,7 +5,7 @@ use super::plan::Ports;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use local_servers::Dirs;
+use local_servers::{Dirs, NatsUser};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,16 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
             ("worker_url", url("ubos_worker")?.into()),
         ],
     );
-    set("nats", vec![("url", servers.nats.url.clone().into())]);
+    let nats = |user| toml::Value::from(servers.nats.logins.url(user, ports.nats));
+    set(
+        "nats",
+        vec![
+            ("url", nats(NatsUser::Reader)),
+            ("relay_url", nats(NatsUser::Relay)),
+            ("system_url", nats(NatsUser::Gate)),
+            ("issuer_seed", servers.nats.logins.issuer_seed.clone().into()),
+        ],
+    );
     set(
         "http",
         vec![
@@ -52,6 +61,7 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
             ("projections_bind", bind(ports.projections).into()),
             ("workflow_bind", bind(ports.workflow).into()),
             ("mailer_bind", bind(ports.mailer).into()),
+            ("integrators_bind", bind(ports.integrators).into()),
         ],
     );
     set(
@@ -106,6 +116,11 @@ fn write_environment(dirs: &Dirs, servers: &Servers) -> Result<()> {
     );
     let file = dirs.root().join("servers.env");
     fs::write(&file, text)?;
+    private(&file)?;
+    // The containers have passwords of their own, but no key is the same twice.
+    let key = (nats.logins.issuer()?, &nats.logins.issuer_seed);
+    let file = dirs.root().join("compose.env");
+    fs::write(&file, format!("UBOS_NATS_ISSUER={}\nUBOS_NATS_ISSUER_SEED={}\n", key.0, key.1))?;
     private(&file)
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, Context};
+use local_servers::NatsUser;
 use rand::seq::SliceRandom;
 use std::path::Path;
 use std::process::Command;
@@ -29,13 +30,9 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(125);
 impl Injector {
     /// A client of our own, past all proxies.
     pub async fn jetstream(&self) -> Result<Context> {
-        let ports = &self.servers.nats_ports;
-        let servers: Vec<async_nats::ServerAddr> =
-            self.servers.nats_url(ports).split(',').map(str::parse).collect::<Result<_, _>>()?;
-        let options = async_nats::ConnectOptions::new()
-            .user_and_password("ubos".to_owned(), self.servers.nats_password.clone())
-            .name("attacker");
-        let connected = tokio::time::timeout(Duration::from_secs(10), options.connect(servers)).await;
+        let url = self.servers.nats_url(NatsUser::Operator, &self.servers.nats_ports);
+        let connecting = crate::integrator::connect(&url, "attacker");
+        let connected = tokio::time::timeout(Duration::from_secs(10), connecting).await;
         Ok(jetstream::new(connected.context("NATS does not answer")??))
     }
 

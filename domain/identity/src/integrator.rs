@@ -1,0 +1,159 @@
+//! An integrator: a program that reads the firm's events from NATS, and can do nothing else. It shows a secret, of which only
+//! the hash is known here; the secret itself is shown once, to whoever asked for it.
+
+use crate::rotation;
+use chrono::{DateTime, Utc};
+use identity_events::IntegratorEvent as E;
+use kernel::{Aggregate, Context, Decision, Name, command, rejection};
+use serde::{Deserialize, Serialize};
+
+use IntegratorCommand as C;
+use IntegratorRejection as R;
+
+/// What an integrator comes to see: everything of the firm.
+const READS: &str = "*.read";
+
+/// What may be asked of an integrator.
+#[command("identity.integrator")]
+pub enum IntegratorCommand {
+    /// Lets a program read all the firm's events; whoever does that may read all records themselves.
+    #[creates]
+    #[mints("ubi")]
+    Add {
+        /// What it is called.
+        name: Name,
+        /// Until when it may, if not for ever.
+        #[serde(default)]
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// Gives the program another secret; whoever may add one may do that.
+    #[mints("ubi")]
+    Rotate {
+        /// Hours for which the secret before it stays good, 24 unless given, at most 168.
+        #[serde(default)]
+        overlap_hours: Option<u32>,
+    },
+    /// Lets the program read nothing any more, and ends its connections.
+    Revoke {
+        /// Why.
+        reason: Name,
+    },
+}
+
+/// Why an integrator's command may be refused.
+#[rejection("identity.integrator")]
+pub enum IntegratorRejection {
+    /// An integrator that has expired already reads nothing.
+    #[invalid("/expires_at")]
+    ExpiresInThePast,
+    /// An integrator reads all the firm's events, and you may not read everything.
+    BeyondYou,
+    /// The secret before a rotation stays good for 168 hours at most.
+    #[invalid("/overlap_hours")]
+    OverlapTooLong,
+    /// The integrator was revoked; add another.
+    Revoked,
+    /// A secret is shown once, to whoever asks for it; nobody would see this one.
+    NobodyWouldSeeIt,
+}
+
+/// What is remembered of an integrator.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Integrator {
+    revoked: bool,
+}
+
+impl Aggregate for Integrator {
+    type Command = C;
+    type Event = E;
+    type Rejection = R;
+    const PATH: &'static str = "identity/integrators";
+
+    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+        // Whoever learns a secret sees what it opens.
+        if !matches!(command, C::Revoke { .. }) && !ctx.permissions.cover([READS]) {
+            return Err(R::BeyondYou);
+        }
+        Ok(match command {
+            C::Add { expires_at: Some(end), .. } if end <= ctx.now => return Err(R::ExpiresInThePast),
+            C::Add { name, expires_at } => {
+                let secret_hash = ctx.secret.clone().ok_or(R::NobodyWouldSeeIt)?;
+                vec![E::Added { name, secret_hash, expires_at }]
+            }
+            C::Rotate { .. } if self.revoked => return Err(R::Revoked),
+            C::Rotate { overlap_hours } => {
+                let previous_until = rotation::previous_until(overlap_hours, ctx.now).ok_or(R::OverlapTooLong)?;
+                let secret_hash = ctx.secret.clone().ok_or(R::NobodyWouldSeeIt)?;
+                vec![E::Rotated { secret_hash, previous_until }]
+            }
+            C::Revoke { .. } if self.revoked => vec![],
+            C::Revoke { reason } => vec![E::Revoked { reason }],
+        })
+    }
+
+    fn apply(&mut self, event: &E) {
+        match event {
+            E::Added { .. } | E::Rotated { .. } => {}
+            E::Revoked { reason: _ } => self.revoked = true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+    use kernel::spec::{given, spec_time};
+    use kernel::{Role, SecretHash};
+
+    fn add(expires_at: Option<DateTime<Utc>>) -> C {
+        C::Add { name: "Ledger".parse().unwrap(), expires_at }
+    }
+
+    fn added() -> E {
+        E::Added { name: "Ledger".parse().unwrap(), secret_hash: SecretHash::of("secret"), expires_at: None }
+    }
+
+    #[test]
+    fn only_who_reads_everything_lets_a_program_do_that() {
+        let asked_by = |role: Role| {
+            given::<Integrator>([]).minted("secret").asked_with(role.patterns().iter().copied()).when(add(None))
+        };
+        asked_by(Role::Admin).then([added()]);
+        asked_by(Role::Viewer).then([added()]);
+        let few = given::<Integrator>([]).minted("secret").asked_with(["crm.*", "identity.integrator.add"]);
+        few.when(add(None)).rejected("identity.integrator.beyond_you");
+        let rotate = C::Rotate { overlap_hours: None };
+        let few = given::<Integrator>([added()]).minted("next").asked_with(["identity.integrator.*"]);
+        few.when(rotate).rejected("identity.integrator.beyond_you");
+        let revoke = C::Revoke { reason: "leaked".parse().unwrap() };
+        let few = given::<Integrator>([added()]).asked_with(["identity.integrator.*"]);
+        few.when(revoke).then([E::Revoked { reason: "leaked".parse().unwrap() }]);
+    }
+
+    #[test]
+    fn a_rotated_secret_is_good_for_a_day_more() {
+        let rotate = |overlap_hours| given::<Integrator>([added()]).minted("next").when(C::Rotate { overlap_hours });
+        let rotated = |hours| E::Rotated {
+            secret_hash: SecretHash::of("next"),
+            previous_until: spec_time() + TimeDelta::hours(hours),
+        };
+        rotate(None).then([rotated(24)]);
+        rotate(Some(0)).then([rotated(0)]);
+        rotate(Some(169)).rejected("identity.integrator.overlap_too_long");
+    }
+
+    #[test]
+    fn an_integrator_expires_in_the_future_and_a_revoked_one_is_over() {
+        let late = given::<Integrator>([]).minted("secret").when(add(Some(spec_time())));
+        late.rejected("identity.integrator.expires_in_the_past");
+        let revoked = || given::<Integrator>([added(), E::Revoked { reason: "leaked".parse().unwrap() }]);
+        revoked().minted("next").when(C::Rotate { overlap_hours: None }).rejected("identity.integrator.revoked");
+        revoked().when(C::Revoke { reason: "again".parse().unwrap() }).then([]);
+    }
+
+    #[test]
+    fn a_secret_that_nobody_would_see_is_not_made() {
+        given::<Integrator>([]).when(add(None)).rejected("identity.integrator.nobody_would_see_it");
+    }
+}
