@@ -28,7 +28,8 @@ pub async fn write(queue: &Queue, due: &Due, from: &Mailbox, links: &Links) -> R
         bail!("{} asks for no letter", event.event_type)
     };
     let firm = queue.firm(tenant).await?.unwrap_or_else(|| "A firm".to_owned());
-    let (email, name) = (email.expose().as_str(), name.expose().as_str());
+    let Some((email, name)) = email.expose().zip(name.expose()) else { bail!("the person was erased") };
+    let (email, name) = (email.as_str(), name.as_str());
     let link = match &links.provider {
         Some(provider) => {
             let pairs = [("tenant", tenant.to_string()), ("provider", provider.clone())];

@@ -66,7 +66,8 @@ pub fn groups() -> &'static [Group] {
                 .with::<identity::TeamRow>()
                 .with::<identity::ServiceAccountRow>()
                 .with::<identity::ApiKeyRow>()
-                .with::<identity::SessionRow>(),
+                .with::<identity::SessionRow>()
+                .with::<identity::ErasureRow>(),
             Group::new("portal", 1).with::<portal::PortalUserRow>(),
             Group::new("projects", 1)
                 .with::<projects::ProjectRow>()

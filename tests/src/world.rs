@@ -23,6 +23,9 @@ pub enum Role {
     Workflow,
 }
 
+/// The vault's key of every world.
+pub const VAULT_KEY: &str = "dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw=";
+
 /// Every role, in the order in which they are started.
 pub const ROLES: [Role; 5] = [Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow];
 
@@ -148,6 +151,8 @@ jwks = "{state}/jwks.json"
 issuer = "https://ubos.localhost"
 audience = "ubos"
 dev_signing_key = "{state}/dev-key.pk8"
+[vault]
+key = "{VAULT_KEY}"
 "#,
             role("owner"),
             role("command"),

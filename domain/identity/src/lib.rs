@@ -1,9 +1,10 @@
-//! Who may come in and what they may do: firms, their users, roles, teams, service accounts, API keys and
-//! sessions.
+//! Who may come in and what they may do: firms, their users, roles, teams, service accounts, API keys,
+//! sessions and erasures.
 //!
 //! What all of this comes to for one caller is folded from the events by the crate `access`, which both APIs ask.
 
 pub mod api_key;
+pub mod erasure;
 pub mod role;
 pub mod service_account;
 pub mod session;
@@ -12,6 +13,7 @@ pub mod tenant;
 pub mod user;
 
 pub use api_key::ApiKey;
+pub use erasure::Erasure;
 pub use role::CustomRole;
 pub use service_account::ServiceAccount;
 pub use session::Session;

@@ -76,6 +76,7 @@ any_event! {
     ServiceAccount = identity_events::ServiceAccountEvent,
     ApiKey = identity_events::ApiKeyEvent,
     Session = identity_events::SessionEvent,
+    Erasure = identity_events::ErasureEvent,
     PortalUser = portal_events::PortalUserEvent,
     FolderTemplate = files_events::FolderTemplateEvent,
     Folder = files_events::FolderEvent,

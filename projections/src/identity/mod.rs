@@ -2,6 +2,7 @@
 //! read here: that must not lag.
 
 mod api_keys;
+mod erasures;
 mod roles;
 mod service_accounts;
 mod sessions;
@@ -10,6 +11,7 @@ mod tenants;
 mod users;
 
 pub use api_keys::{ApiKeyRow, PrincipalKind};
+pub use erasures::ErasureRow;
 pub use roles::RoleRow;
 pub use service_accounts::ServiceAccountRow;
 pub use sessions::SessionRow;
