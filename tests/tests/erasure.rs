@@ -5,8 +5,8 @@ use anyhow::{Context, Result, ensure};
 use e2e::{Answer, ROLES, World};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,6 +75,29 @@ async fn whoever_is_erased_is_nowhere_any_more() -> Result<()> {
     nowhere(&world)?;
     let list = world.expect(&["subjects", "destroyed"])?;
     ensure!(list.contains(created.body["id"].as_str().context("an id")?), "{list}");
+    what_is_interrupted_is_finished(&world).await
+}
+
+/// An operator's erasure dies when keys are destroyed and nothing else is done; the projections finish it.
+async fn what_is_interrupted_is_finished(world: &World) -> Result<()> {
+    let invite = json!({ "email": "user@quillfeather.example", "name": "Grace Quillfeather", "roles": ["viewer"] });
+    let invited = world.post("/v1/identity/users", Some(&key()), &invite).await?;
+    ensure!(invited.status == 201, "{invited:?}");
+    let user = invited.body["id"].as_str().context("an id")?.to_owned();
+    world.get("/v1/identity/users", invited.body["position"].as_i64()).await?;
+    let mut erasing = world.command().args(erase(world, &user, &[])).stdout(Stdio::null()).spawn()?;
+    let deadline = Instant::now() + PATIENCE;
+    while !world.expect(&["subjects", "destroyed"])?.contains(&user) {
+        ensure!(Instant::now() < deadline, "no key was destroyed");
+    }
+    erasing.kill()?;
+    erasing.wait()?;
+    let erasures = format!("/v1/identity/erasures?subject_id={user}");
+    let done = |list: &Value| list["data"][0]["completed_at"].is_string();
+    world.eventually(&erasures, PATIENCE, done).await?;
+    nowhere(world)?;
+    let shown = world.get(&format!("/v1/identity/users/{user}"), None).await?;
+    ensure!((shown.status, &shown.body["name"]) == (200, &json!("")), "{shown:?}");
     Ok(())
 }
 
