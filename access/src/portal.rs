@@ -121,8 +121,8 @@ mod tests {
         let created = PortalUserEvent::Created {
             client_id: CLIENT,
             contact_id: None,
-            name: Personal("Ada".parse().unwrap()),
-            email: Personal("ada@example.com".parse().unwrap()),
+            name: Personal::new("Ada".parse().unwrap()),
+            email: Personal::new("ada@example.com".parse().unwrap()),
         };
         [created].into_iter().chain(more).map(|event| stored(ADA, event)).collect()
     }
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn only_who_is_active_comes_in() {
-        let locked = || PortalUserEvent::Locked { reason: Personal("lost".parse().unwrap()) };
+        let locked = || PortalUserEvent::Locked { reason: Personal::new("lost".parse().unwrap()) };
         for (more, comes_in) in [
             (vec![], false),
             (vec![activated()], true),

@@ -39,7 +39,7 @@ pub async fn find(store: &Store, tenant: TenantId, person: &Person) -> Result<Us
         return if user.is_active() { Ok(UserId(id)) } else { Err(Refused::NotIn) };
     }
     let email = person.email.as_ref().ok_or(Refused::NotVerified)?;
-    let address = Claim::new("identity.user.email", email.as_str());
+    let address = Claim::personal("identity.user.email", email.as_str());
     let id = store.holder(tenant, &address).await.map_err(Refused::Unavailable)?.ok_or(Refused::Nobody)?;
     let (user, _) = store.load::<User>(tenant, id).await.map_err(Refused::Unavailable)?;
     if !user.is_active() {

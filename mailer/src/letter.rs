@@ -42,7 +42,8 @@ pub async fn write(queue: &Queue, due: &Due, from: &Mailbox, links: &Links) -> R
         }
         _ => bail!("{} asks for no letter", event.event_type),
     };
-    let (email, name) = (email.expose().as_str(), name.expose().as_str());
+    let Some((email, name)) = email.expose().zip(name.expose()) else { bail!("the person was erased") };
+    let (email, name) = (email.as_str(), name.as_str());
     let link = match &links.provider {
         Some(provider) => {
             let pairs = [("tenant", tenant.to_string()), ("provider", provider.clone())];
@@ -67,7 +68,7 @@ fn invitation_to_the_portal(
     links: &Links,
     event_id: Uuid,
 ) -> Result<Message> {
-    let (email, name) = (person.email.expose().as_str(), person.name.expose().as_str());
+    let (email, name) = (person.email.as_str(), person.name.as_str());
     let text = format!(
         "Hello {name},\n\n{firm} invites you to their client portal:\n\n  {}\n\nGive your address there, {email}, and you get a \
          letter with a link that lets you in. The invitation is open until {}.\n",
@@ -79,7 +80,7 @@ fn invitation_to_the_portal(
 
 /// Writes the letter that lets somebody in to the portal. Every link is a letter of its own.
 pub fn way_in(person: &Person, firm: &str, link: &PortalLink, from: &Mailbox, links: &Links) -> Result<Message> {
-    let (email, name) = (person.email.expose().as_str(), person.name.expose().as_str());
+    let (email, name) = (person.email.as_str(), person.name.as_str());
     let url = Url::parse_with_params(&format!("{}/v1/login/portal", links.public_url), [("link", link.text())])?;
     let text = format!(
         "Hello {name},\n\nthis link lets you in to the client portal of {firm}, once, for the next {LINK_MINUTES} minutes:\n\n  {url}\n\n\

@@ -9,15 +9,15 @@ mod portal;
 mod queue;
 
 pub use letter::Links;
-pub use queue::{Failed, failed, retry};
+pub use queue::{Failed, failed, forget, retry};
 
 use anyhow::{Context, Result};
+use event_store::Log;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use metrics::{counter, gauge};
 use queue::Queue;
-use sqlx::PgPool;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use web::portal_link::PortalLink;
@@ -34,15 +34,15 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// `pool` connects as `ubos_worker`; `smtp_url` is `smtp://user:password@host:587?tls=required` or `smtps://…`.
+    /// `log` connects as `ubos_worker`; `smtp_url` is `smtp://user:password@host:587?tls=required` or `smtps://…`.
     ///
     /// # Errors
     /// If the URL or the sender's address cannot be read; nothing is connected yet.
-    pub fn new(pool: PgPool, smtp_url: &str, from: &str, links: Links) -> Result<Self> {
+    pub fn new(log: Log, smtp_url: &str, from: &str, links: Links) -> Result<Self> {
         let smtp = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp_url).context("settings: mail.smtp_url")?;
         let smtp = smtp.timeout(Some(Duration::from_secs(20))).build();
         let from = from.parse().context("settings: mail.from")?;
-        Ok(Self { queue: Queue::new(pool), smtp, from, links })
+        Ok(Self { queue: Queue::new(log), smtp, from, links })
     }
 
     /// Works until asked to stop; what it has begun to send it finishes.
@@ -77,7 +77,8 @@ impl Mailer {
                     counter!("mail_letters_total", "outcome" => "sent").increment(1);
                 }
                 Err(error) if is_final(&error) => {
-                    tracing::warn!(position, error = %error, "a letter was refused");
+                    // What the server says may name the person.
+                    tracing::warn!(position, "a letter was refused, `ubos mailer failed` says why");
                     self.queue.set_aside(position, &error.to_string()).await?;
                     counter!("mail_letters_total", "outcome" => "refused").increment(1);
                 }

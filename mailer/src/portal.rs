@@ -5,7 +5,7 @@ use crate::queue::Queue;
 use anyhow::Result;
 use catalogue::AnyEvent;
 use identity_events::UserEvent;
-use kernel::{Email, Name, Personal, PortalUserId, TenantId};
+use kernel::{Email, Name, PortalUserId, TenantId};
 use portal_events::PortalUserEvent;
 use uuid::Uuid;
 use web::portal_link::{PortalLink, address_hash, login_hash};
@@ -38,9 +38,9 @@ pub struct Person {
     /// Who.
     pub id: PortalUserId,
     /// What the person is called.
-    pub name: Personal<Name>,
+    pub name: Name,
     /// Where letters go.
-    pub email: Personal<Email>,
+    pub email: Email,
     /// Does the person come in, or would with the open invitation?
     comes_in: bool,
 }
@@ -67,15 +67,17 @@ impl Queue {
                     AnyEvent::PortalUser(PortalUserEvent::Created { email, .. }) => (
                         "insert into login.portal_addresses (tenant_id, address_hash, portal_user_id) values ($1, $2, $3)
                          on conflict do nothing",
-                        address_hash(event.tenant_id, email.expose()),
+                        email.expose().map(|email| address_hash(event.tenant_id, email)),
                     ),
                     AnyEvent::User(UserEvent::Invited { email, .. }) => (
                         "insert into login.addresses (tenant_id, address_hash, user_id) values ($1, $2, $3)
                          on conflict do nothing",
-                        login_hash(email.expose()),
+                        email.expose().map(login_hash),
                     ),
                     _ => continue,
                 };
+                // Whoever was erased is found by no address.
+                let Some(hash) = hash else { continue };
                 let insert = sqlx::query(sql).bind(event.tenant_id.0).bind(hash).bind(event.aggregate_id);
                 insert.execute(&mut *tx).await?;
             }
@@ -128,6 +130,8 @@ impl Queue {
             let AnyEvent::PortalUser(event) = catalogue::decode(event)?.payload else { continue };
             match (event, &mut found) {
                 (PortalUserEvent::Created { name, email, .. }, _) => {
+                    // Nobody writes to whoever was erased.
+                    let Some((name, email)) = name.expose().cloned().zip(email.expose().cloned()) else { return Ok(None) };
                     found = Some(Person { tenant, id, name, email, comes_in: false });
                 }
                 (

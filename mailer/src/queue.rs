@@ -42,8 +42,8 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub fn new(pool: PgPool) -> Self {
-        Self { log: Log::new(pool.clone()), pool }
+    pub fn new(log: Log) -> Self {
+        Self { pool: log.pool().clone(), log }
     }
 
     /// Notes the letters that events since the last time ask for. Once for each, however many do it at the same time,
@@ -128,4 +128,13 @@ pub async fn retry(pool: &PgPool, position: Option<i64>) -> Result<u64> {
     let sql = "update mail.letters set state = 'due', due_at = now(), attempts = 0
                where state = 'failed' and ($1::bigint is null or position = $1)";
     Ok(sqlx::query(sql).bind(position).execute(pool).await?.rows_affected())
+}
+
+/// Forgets what was said about the letters that events of these streams ask for: a mail server's refusal names the address.
+/// Answers how many there were.
+pub async fn forget(pool: &PgPool, tenant: TenantId, streams: &[Uuid]) -> Result<u64> {
+    let sql = "update mail.letters l set error = null
+               from eventstore.events e
+               where e.tenant_id = $1 and e.aggregate_id = any($2) and e.position = l.position and l.error is not null";
+    Ok(sqlx::query(sql).bind(tenant.0).bind(streams).execute(pool).await?.rows_affected())
 }

@@ -1,7 +1,7 @@
 //! Letters on a real log, to a server that speaks SMTP.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use event_store::{Request, Store, StoreOptions};
+use event_store::{Log, Request, Store, StoreOptions};
 use identity::tenant::TenantCommand;
 use identity::user::UserCommand;
 use identity::{Tenant, User};
@@ -42,7 +42,7 @@ impl World {
             app_url: "https://app.example".to_owned(),
             portal_url: "https://portal.example".to_owned(),
         };
-        Mailer::new(self.worker.clone(), &self.sink.url(), "UBOS <no-reply@ubos.example>", links).unwrap()
+        Mailer::new(Log::new(self.worker.clone()), &self.sink.url(), "UBOS <no-reply@ubos.example>", links).unwrap()
     }
 
     async fn invite(&self, email: &str, name: &str) {
@@ -130,7 +130,8 @@ async fn nothing_is_lost_while_no_server_answers() {
         app_url: "https://app.example".to_owned(),
         portal_url: "https://portal.example".to_owned(),
     };
-    let nowhere = Mailer::new(world.worker.clone(), "smtp://127.0.0.1:9", "no-reply@ubos.example", links).unwrap();
+    let nowhere =
+        Mailer::new(Log::new(world.worker.clone()), "smtp://127.0.0.1:9", "no-reply@ubos.example", links).unwrap();
     nowhere.round().await.unwrap();
     world.make_due().await;
     world.mailer().round().await.unwrap();

@@ -258,6 +258,13 @@ impl Batch {
         Ok(())
     }
 
+    /// Folds whole streams from their beginning, whatever their rows are now.
+    pub fn fold_anew(&mut self, events: &[Arc<RawEvent>]) {
+        for raw in events.iter().filter(|event| self.target.group.wants(&event.aggregate_type)) {
+            self.apply(raw, &decode(raw));
+        }
+    }
+
     fn apply(&mut self, raw: &RawEvent, event: &Result<Event, kernel::UnreadableEvent>) {
         let stream = (raw.tenant_id, raw.aggregate_id);
         if self.already_parked.contains(&stream) || self.parking.contains_key(&stream) {

@@ -67,7 +67,8 @@ pub fn groups() -> &'static [Group] {
                 .with::<identity::ServiceAccountRow>()
                 .with::<identity::ApiKeyRow>()
                 .with::<identity::IntegratorRow>()
-                .with::<identity::SessionRow>(),
+                .with::<identity::SessionRow>()
+                .with::<identity::ErasureRow>(),
             Group::new("portal", 1).with::<portal::PortalUserRow>().with::<portal::PortalSessionRow>(),
             Group::new("projects", 1)
                 .with::<projects::ProjectRow>()

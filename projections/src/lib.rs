@@ -10,6 +10,7 @@ mod group;
 mod model;
 mod operate;
 mod rebuild;
+mod refold;
 mod replay;
 mod report;
 mod table;
@@ -26,9 +27,10 @@ pub mod workflow;
 
 pub use engine::{Applied, Kept, Target};
 pub use group::{Group, Slot, group, groups, resources};
-pub use model::{Beside, Column, Event, FoldError, Kind, ReadModel, Tie};
+pub use model::{Beside, Column, Event, FoldError, Kind, ReadModel, Shown, Tie};
 pub use operate::{parked, plan, retry, status};
 pub use rebuild::{Built, OnProgress, Progress, RebuildOptions, Stage};
+pub use refold::{Refolded, refold};
 pub use replay::{ReplayOptions, replay, rollback, verify};
 pub use report::{
     Comparison, GroupStatus, ParkedStream, Plan, ReplayReport, RetryReport, Status, TableComparison, VerifyReport,

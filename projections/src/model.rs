@@ -1,10 +1,11 @@
 //! What one read table is: its row, its names, and the pure fold that makes the row.
 
 use catalogue::AnyEvent;
-use kernel::Recorded;
-use schemars::JsonSchema;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use kernel::{Personal, Recorded};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// An event of any aggregate, with its envelope.
@@ -106,6 +107,65 @@ macro_rules! stamped {
     };
 }
 pub(crate) use stamped;
+
+/// A personal value as a column shows it that cannot be null because lists are sorted by it: empty once the person was
+/// erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown<T>(Personal<T>);
+
+impl<T> Shown<T> {
+    /// A value that is known.
+    pub fn of(value: T) -> Self {
+        Self(Personal::new(value))
+    }
+}
+
+impl<T: AsRef<str>> Shown<T> {
+    /// The text, empty if it was erased.
+    pub fn text(&self) -> &str {
+        self.0.text()
+    }
+}
+
+impl<T: Clone> From<&Personal<T>> for Shown<T> {
+    fn from(value: &Personal<T>) -> Self {
+        Self(value.clone())
+    }
+}
+
+impl<T: AsRef<str>> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}
+
+impl<'de, T: std::str::FromStr<Err: std::fmt::Display>> Deserialize<'de> for Shown<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Cow::<'de, str>::deserialize(deserializer)?.as_ref() {
+            "" => Ok(Self(Personal::erased())),
+            text => text.parse().map(Self::of).map_err(D::Error::custom),
+        }
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Shown<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Shown{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = T::json_schema(generator);
+        for narrower in ["minLength", "format"] {
+            schema.remove(narrower);
+        }
+        schema.insert("x-personal".to_owned(), true.into());
+        schema
+    }
+}
 
 /// Why an event cannot be applied to a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -60,8 +60,8 @@ fn table_names(group: &Group) -> Vec<String> {
 }
 
 /// What a replay of a group would do, with a rate that is measured on the newest events, in memory.
-pub async fn plan(pool: &PgPool, group: &'static Group, options: &RebuildOptions) -> Result<Plan> {
-    let log = Log::new(pool.clone());
+pub async fn plan(log: &Log, group: &'static Group, options: &RebuildOptions) -> Result<Plan> {
+    let pool = log.pool();
     let head = log.head().await?;
     let types = group.streams();
     let (events, streams) = log.count(head, types.as_deref()).await?;
@@ -112,11 +112,11 @@ pub async fn parked(pool: &PgPool, group: Option<&Group>) -> Result<Vec<ParkedSt
 }
 
 /// Applies the events of parked streams again, from the first that failed: of one stream, or of all of the group.
-pub async fn retry(pool: &PgPool, group: &'static Group, aggregate: Option<Uuid>) -> Result<RetryReport> {
+pub async fn retry(log: &Log, group: &'static Group, aggregate: Option<Uuid>) -> Result<RetryReport> {
     let mut report = RetryReport::default();
-    for stream in parked(pool, Some(group)).await? {
+    for stream in parked(log.pool(), Some(group)).await? {
         if aggregate.is_none_or(|only| only == stream.aggregate_id) {
-            match retry_stream(pool, group, &stream).await? {
+            match retry_stream(log, group, &stream).await? {
                 None => report.cleared.push(stream.aggregate_id),
                 Some(error) => report.parked.push((stream.aggregate_id, error)),
             }
@@ -125,9 +125,9 @@ pub async fn retry(pool: &PgPool, group: &'static Group, aggregate: Option<Uuid>
     Ok(report)
 }
 
-async fn retry_stream(pool: &PgPool, group: &'static Group, stream: &ParkedStream) -> Result<Option<String>> {
+async fn retry_stream(log: &Log, group: &'static Group, stream: &ParkedStream) -> Result<Option<String>> {
     let target = Target::live(group);
-    let mut tx = pool.begin().await?;
+    let mut tx = log.pool().begin().await?;
     let position = target.lock(&mut tx).await?;
     let gone: Option<i64> = sqlx::query_scalar(
         "delete from projections.parked
@@ -140,7 +140,6 @@ async fn retry_stream(pool: &PgPool, group: &'static Group, stream: &ParkedStrea
     .await?;
     // Somebody else was quicker.
     let Some(first) = gone else { return Ok(None) };
-    let log = Log::new(pool.clone());
     let events = log.read_stream(TenantId(stream.tenant_id), stream.aggregate_id, first - 1, position).await?;
     let events: Vec<_> = events.into_iter().map(Arc::new).collect();
     let mut batch = Batch::new(target, HashSet::new(), group.folds());

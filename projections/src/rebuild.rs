@@ -102,13 +102,12 @@ struct Shard {
 
 /// Fills `<group>_next` with the log up to its present head. Whatever was there before is dropped.
 pub(crate) async fn build(
-    pool: &PgPool,
+    log: &Log,
     group: &'static Group,
     options: &RebuildOptions,
     progress: OnProgress<'_>,
 ) -> Result<Built> {
-    let log = Log::new(pool.clone());
-    let started = Instant::now();
+    let (started, pool) = (Instant::now(), log.pool());
     let head = log.head().await?;
     let types = group.streams();
     let (total, streams) = log.count(head, types.as_deref()).await.context("counting events")?;
@@ -123,7 +122,7 @@ pub(crate) async fn build(
             progress(&now);
         };
         let pass = Pass { group, tables: &tables, pass, passes, types: types.clone(), head };
-        events += pass.run(pool, &log, options, &mut report).await?;
+        events += pass.run(pool, log, options, &mut report).await?;
     }
     // Positions are dense and nothing is ever deleted, so a fold that saw fewer events than there are is a defect.
     if events != total {

@@ -32,21 +32,21 @@ pub struct ReplayOptions {
     pub accept_differences: bool,
 }
 
-/// Rebuilds a group and puts the result in the place of its live tables. `pool` connects as `ubos_worker`.
+/// Rebuilds a group and puts the result in the place of its live tables. `log` connects as `ubos_worker`.
 ///
 /// If rows differ although the folds have not changed since the live ones were written, nothing is switched: the
 /// report says which rows, and the new tables stay for a look.
 pub async fn replay(
-    pool: &PgPool,
+    log: &Log,
     group: &'static Group,
     options: &ReplayOptions,
     progress: OnProgress<'_>,
 ) -> Result<ReplayReport> {
-    let started = Instant::now();
+    let (started, pool) = (Instant::now(), log.pool());
     let lock = exclusive(pool, group).await?;
-    let built = build(pool, group, &options.rebuild, progress).await?;
+    let built = build(log, group, &options.rebuild, progress).await?;
     crash_points::reach(Point::ReplayBuilt);
-    let comparison = level_and_compare(pool, group, progress).await?;
+    let comparison = level_and_compare(log, group, progress).await?;
     crash_points::reach(Point::ReplayVerified);
     let older: i32 =
         sqlx::query_scalar("select version from projections.checkpoints where group_name = $1 and slot = 'live'")
@@ -57,7 +57,7 @@ pub async fn replay(
     let switched = comparison.equal() || expected || options.accept_differences;
     if switched {
         progress(&Progress::new(group, Stage::Switching, 0, 0, Instant::now()));
-        switch(pool, group, Slot::Next).await?;
+        switch(log, group, Slot::Next).await?;
     }
     lock.close().await?;
     let seconds = started.elapsed().as_secs_f64();
@@ -66,35 +66,37 @@ pub async fn replay(
 
 /// Compares the live tables with a fresh replay, which is dropped again.
 pub async fn verify(
-    pool: &PgPool,
+    log: &Log,
     group: &'static Group,
     options: &RebuildOptions,
     progress: OnProgress<'_>,
 ) -> Result<VerifyReport> {
+    let pool = log.pool();
     let lock = exclusive(pool, group).await?;
-    let Built { events, .. } = build(pool, group, options, progress).await?;
-    let comparison = level_and_compare(pool, group, progress).await?;
+    let Built { events, .. } = build(log, group, options, progress).await?;
+    let comparison = level_and_compare(log, group, progress).await?;
     sqlx::query("select projections.discard($1, 'next')").bind(group.name).execute(pool).await?;
     lock.close().await?;
     Ok(VerifyReport { group: group.name, events, comparison })
 }
 
 /// Puts the tables that the last replay replaced back, after they have read what was appended since.
-pub async fn rollback(pool: &PgPool, group: &'static Group, progress: OnProgress<'_>) -> Result<i64> {
+pub async fn rollback(log: &Log, group: &'static Group, progress: OnProgress<'_>) -> Result<i64> {
+    let pool = log.pool();
     let lock = exclusive(pool, group).await?;
     let previous = Target { group, slot: Slot::Previous };
     if previous.position(&mut *pool.acquire().await?).await?.is_none() {
         bail!("group {} has no previous tables: nothing was replayed", group.name);
     }
-    follow(pool, group, Slot::Previous, progress).await?;
+    follow(log, group, Slot::Previous, progress).await?;
     progress(&Progress::new(group, Stage::Switching, 0, 0, Instant::now()));
-    let position = switch(pool, group, Slot::Previous).await?;
+    let position = switch(log, group, Slot::Previous).await?;
     lock.close().await?;
     Ok(position)
 }
 
 /// One replay, verification or rollback per group at a time; the lock goes with its connection.
-async fn exclusive(pool: &PgPool, group: &Group) -> Result<PgConnection> {
+pub(crate) async fn exclusive(pool: &PgPool, group: &Group) -> Result<PgConnection> {
     let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
     let free: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
         .bind(format!("ubos.projections.replay.{}", group.name))
@@ -112,18 +114,18 @@ async fn live_position(pool: &PgPool, group: &'static Group) -> Result<i64> {
 }
 
 /// Applies what the live tables have read and the side tables have not.
-async fn follow(pool: &PgPool, group: &'static Group, slot: Slot, progress: OnProgress<'_>) -> Result<i64> {
-    let (side, started) = (Target { group, slot }, Instant::now());
+async fn follow(log: &Log, group: &'static Group, slot: Slot, progress: OnProgress<'_>) -> Result<i64> {
+    let (side, started, pool) = (Target { group, slot }, Instant::now(), log.pool());
     let position = side.position(&mut *pool.acquire().await?).await?;
     let mut at = position.with_context(|| format!("group {} has no {} tables", group.name, slot.name()))?;
-    let (from, log) = (at, Log::new(pool.clone()));
+    let from = at;
     loop {
         let live = live_position(pool, group).await?;
         progress(&Progress::new(group, Stage::Following, at - from, live - from, started));
         if at >= live {
             return Ok(at);
         }
-        at = match side.apply(pool, &page(&log, at, live.min(at + PAGE)).await?).await? {
+        at = match side.apply(pool, &page(log, at, live.min(at + PAGE)).await?).await? {
             Applied::At(position) | Applied::Elsewhere(position) => position,
         };
     }
@@ -136,11 +138,11 @@ async fn page(log: &Log, after: i64, upto: i64) -> Result<Vec<Arc<RawEvent>>> {
 
 /// Brings the new tables to the live ones' position, holds the live ones there for as long as it takes to open a
 /// snapshot that sees both, and compares within it while both go on.
-async fn level_and_compare(pool: &PgPool, group: &'static Group, progress: OnProgress<'_>) -> Result<Comparison> {
-    let log = Log::new(pool.clone());
+async fn level_and_compare(log: &Log, group: &'static Group, progress: OnProgress<'_>) -> Result<Comparison> {
+    let pool = log.pool();
     let (live, next) = (Target::live(group), Target { group, slot: Slot::Next });
     let (mut snapshot, position) = loop {
-        let at = follow(pool, group, Slot::Next, progress).await?;
+        let at = follow(log, group, Slot::Next, progress).await?;
         let mut hold = pool.begin().await?;
         let position = live.lock(&mut hold).await?;
         if position < at {
@@ -150,7 +152,7 @@ async fn level_and_compare(pool: &PgPool, group: &'static Group, progress: OnPro
             continue;
         }
         if position > at {
-            next.apply(pool, &page(&log, at, position).await?).await?;
+            next.apply(pool, &page(log, at, position).await?).await?;
         }
         let mut snapshot = pool.begin_with("begin isolation level repeatable read read only").await?;
         let seen: Vec<i64> = sqlx::query_scalar(
@@ -215,11 +217,11 @@ async fn compare(snapshot: &mut PgConnection, group: &Group, table: &str) -> Res
 }
 
 /// Moves the side tables into the place of the live ones, at exactly the live ones' position.
-async fn switch(pool: &PgPool, group: &'static Group, source: Slot) -> Result<i64> {
+async fn switch(log: &Log, group: &'static Group, source: Slot) -> Result<i64> {
     for attempt in 1.. {
         // What can be read before is read before, so that the live group is held for the rest only.
-        follow(pool, group, source, &mut |_| {}).await?;
-        match try_switch(pool, group, source).await {
+        follow(log, group, source, &mut |_| {}).await?;
+        match try_switch(log, group, source).await {
             Err(error) if attempt < ATTEMPTS && is_lock_timeout(&error) => {
                 tracing::info!(group = group.name, "tables are being read, trying again");
                 tokio::time::sleep(Duration::from_millis(50 * u64::from(attempt))).await;
@@ -230,14 +232,14 @@ async fn switch(pool: &PgPool, group: &'static Group, source: Slot) -> Result<i6
     unreachable!("the last attempt returns")
 }
 
-async fn try_switch(pool: &PgPool, group: &'static Group, source: Slot) -> Result<i64> {
-    let log = Log::new(pool.clone());
+async fn try_switch(log: &Log, group: &'static Group, source: Slot) -> Result<i64> {
+    let pool = log.pool();
     let (live, side) = (Target::live(group), Target { group, slot: source });
     let mut tx = pool.begin().await?;
     sqlx::query(LOCK_PATIENCE).execute(&mut *tx).await?;
     let (position, at) = (live.lock(&mut tx).await?, side.lock(&mut tx).await?);
     if at < position {
-        side.apply_in(&mut tx, &page(&log, at, position).await?, Mode::StreamByStream, &mut Kept::default()).await?;
+        side.apply_in(&mut tx, &page(log, at, position).await?, Mode::StreamByStream, &mut Kept::default()).await?;
     } else if at > position {
         bail!("the {} tables of {} are ahead of the live ones", source.name(), group.name);
     }

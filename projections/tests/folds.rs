@@ -124,7 +124,7 @@ fn renaming_in_a_tree_finds_the_root_or_the_subfolder_or_fails() {
         ("folder.renamed", 1, json!({ "folder_id": STREAM, "name": "Top" })),
         ("folder.renamed", 1, json!({ "folder_id": inner, "name": "Inside" })),
     ]);
-    assert_eq!((tree.name.as_str(), tree.subfolders[0].name.as_str()), ("Top", "Inside"));
+    assert_eq!((tree.name.text(), tree.subfolders[0].name.text()), ("Top", "Inside"));
     let unknown =
         event(2, "files.folder", "folder.renamed", 1, &json!({ "folder_id": Uuid::from_u128(8), "name": "X" }));
     assert!(FolderRow::apply(STREAM, Some(row(&[created])), &unknown).is_err());

@@ -20,7 +20,7 @@ async fn every_event_can_be_applied_and_a_replay_equals_the_live_rows() {
         assert!(rows >= 2, "{}.{} has {rows} rows", group.name, table.name());
     }
     for group in groups() {
-        let report = replay(&world.worker, group, &ReplayOptions::default(), &mut |_: &Progress| {}).await.unwrap();
+        let report = replay(&world.log, group, &ReplayOptions::default(), &mut |_: &Progress| {}).await.unwrap();
         assert!(report.switched && report.comparison.equal(), "{report}");
     }
 }

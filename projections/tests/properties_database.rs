@@ -61,7 +61,7 @@ async fn play(case: &Case) -> TestCaseResult {
             let before = rows(&world, group).await;
             let rebuild = RebuildOptions { shards: case.shards, page: case.page, streams_max: case.streams_max };
             let options = ReplayOptions { rebuild, accept_differences: false };
-            let report = replay(&world.worker, group, &options, &mut |_: &Progress| {}).await.unwrap();
+            let report = replay(&world.log, group, &options, &mut |_: &Progress| {}).await.unwrap();
             prop_assert!(report.switched && report.comparison.equal(), "{}", report);
             prop_assert_eq!(rows(&world, group).await, before, "{}", group.name);
         }

@@ -39,7 +39,7 @@ async fn a_replay_gives_the_same_rows_and_is_switched_in() {
     world.catch_up(crm(), 100).await;
     let before = world.rows("crm.clients").await;
     let mut stages: Vec<projections::Stage> = vec![];
-    let report = replay(&world.worker, crm(), &options(), &mut |p: &Progress| stages.push(p.stage)).await.unwrap();
+    let report = replay(&world.log, crm(), &options(), &mut |p: &Progress| stages.push(p.stage)).await.unwrap();
     assert!(report.switched && report.comparison.equal(), "{report}");
     assert_eq!(report.built.events, 126);
     stages.dedup();
@@ -67,7 +67,7 @@ async fn a_replay_gives_the_same_rows_and_is_switched_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_log_can_be_replayed() {
     let world = World::new().await;
-    let report = replay(&world.worker, crm(), &options(), &mut |_: &Progress| {}).await.unwrap();
+    let report = replay(&world.log, crm(), &options(), &mut |_: &Progress| {}).await.unwrap();
     assert!(report.switched, "{report}");
 }
 
@@ -79,14 +79,14 @@ async fn a_replay_that_is_cut_off_anywhere_can_be_started_again() {
     let mut cuts = 0;
     for millis in (1..60).step_by(2) {
         let (mut quiet, options) = (|_: &Progress| {}, options());
-        let attempt = replay(&world.worker, crm(), &options, &mut quiet);
+        let attempt = replay(&world.log, crm(), &options, &mut quiet);
         if tokio::time::timeout(Duration::from_millis(millis), attempt).await.is_err() {
             cuts += 1;
         }
         assert_eq!(world.rows("crm.clients").await, before, "the live rows never notice");
         // At once, so that it meets what is left of the one before, whose lock goes with its connection.
         let report = loop {
-            match replay(&world.worker, crm(), &options, &mut quiet).await {
+            match replay(&world.log, crm(), &options, &mut quiet).await {
                 Err(error) if error.to_string().contains("is running") => tokio::task::yield_now().await,
                 done => break done.unwrap(),
             }
@@ -101,22 +101,22 @@ async fn a_replay_that_is_cut_off_anywhere_can_be_started_again() {
 async fn a_rollback_brings_the_old_tables_back_with_what_came_since() {
     let mut world = world_with_clients(20).await;
     world.catch_up(crm(), 1_000).await;
-    replay(&world.worker, crm(), &options(), &mut |_: &Progress| {}).await.unwrap();
+    replay(&world.log, crm(), &options(), &mut |_: &Progress| {}).await.unwrap();
     world.event(tenant(0), Uuid::from_u128(1_000), renamed("Since the replay"));
     let head = world.write().await;
     world.catch_up(crm(), 1_000).await;
     let before = world.rows("crm.clients").await;
-    assert_eq!(rollback(&world.worker, crm(), &mut |_: &Progress| {}).await.unwrap(), head);
+    assert_eq!(rollback(&world.log, crm(), &mut |_: &Progress| {}).await.unwrap(), head);
     assert_eq!(world.rows("crm.clients").await, before);
     // And forth again: a rollback can be rolled back.
-    assert_eq!(rollback(&world.worker, crm(), &mut |_: &Progress| {}).await.unwrap(), head);
+    assert_eq!(rollback(&world.log, crm(), &mut |_: &Progress| {}).await.unwrap(), head);
     assert_eq!(world.rows("crm.clients").await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_earlier_replay_there_is_nothing_to_roll_back_to() {
     let world = World::new().await;
-    let error = rollback(&world.worker, crm(), &mut |_: &Progress| {}).await.unwrap_err();
+    let error = rollback(&world.log, crm(), &mut |_: &Progress| {}).await.unwrap_err();
     assert!(error.to_string().contains("no previous tables"), "{error}");
 }
 
@@ -124,7 +124,7 @@ async fn without_an_earlier_replay_there_is_nothing_to_roll_back_to() {
 async fn a_row_that_was_tampered_with_is_named_and_not_switched_over_silently() {
     let world = world_with_clients(30).await;
     world.catch_up(crm(), 1_000).await;
-    let fresh = verify(&world.worker, crm(), &options().rebuild, &mut |_: &Progress| {}).await.unwrap();
+    let fresh = verify(&world.log, crm(), &options().rebuild, &mut |_: &Progress| {}).await.unwrap();
     assert!(fresh.comparison.equal(), "{fresh}");
     sqlx::query("update crm.clients set name = 'Tampered' where id = $1")
         .bind(Uuid::from_u128(1_007))
@@ -136,17 +136,17 @@ async fn a_row_that_was_tampered_with_is_named_and_not_switched_over_silently() 
         .execute(&world.worker)
         .await
         .unwrap();
-    let report = verify(&world.worker, crm(), &options().rebuild, &mut |_: &Progress| {}).await.unwrap();
+    let report = verify(&world.log, crm(), &options().rebuild, &mut |_: &Progress| {}).await.unwrap();
     let mut named: Vec<Uuid> = report.comparison.tables[0].differing_rows.iter().map(|(_, row)| *row).collect();
     named.sort();
     assert_eq!(named, [Uuid::from_u128(1_007), Uuid::from_u128(1_011)], "{report}");
     assert_eq!(world.count("select count(*) from projections.checkpoints where slot = 'next'").await, 0);
 
-    let report = replay(&world.worker, crm(), &options(), &mut |_: &Progress| {}).await.unwrap();
+    let report = replay(&world.log, crm(), &options(), &mut |_: &Progress| {}).await.unwrap();
     assert!(!report.switched, "{report}");
     assert_eq!(world.client_column(Uuid::from_u128(1_007), "name").await.as_deref(), Some("Tampered"));
     let accept = ReplayOptions { accept_differences: true, ..options() };
-    let report = replay(&world.worker, crm(), &accept, &mut |_: &Progress| {}).await.unwrap();
+    let report = replay(&world.log, crm(), &accept, &mut |_: &Progress| {}).await.unwrap();
     assert!(report.switched, "{report}");
     assert_ne!(world.client_column(Uuid::from_u128(1_007), "name").await.as_deref(), Some("Tampered"));
 }
@@ -158,7 +158,7 @@ async fn readers_see_no_error_and_nothing_stale_while_tables_are_switched() {
     world.event(tenant(1), id, client("Zero"));
     world.write().await;
     world.catch_up(crm(), 10).await;
-    let (query, worker) = (world.database.query().await, world.worker.clone());
+    let query = world.database.query().await;
     let stop = Arc::new(AtomicBool::new(false));
     let reads = Arc::new(AtomicI64::new(0));
     let readers: Vec<_> = (0..4)
@@ -181,7 +181,7 @@ async fn readers_see_no_error_and_nothing_stale_while_tables_are_switched() {
             })
         })
         .collect();
-    let ending = stop.clone();
+    let (ending, log) = (stop.clone(), world.log.clone());
     let writer = tokio::spawn(async move {
         let mut n = 0;
         while !ending.load(Ordering::Relaxed) {
@@ -193,9 +193,9 @@ async fn readers_see_no_error_and_nothing_stale_while_tables_are_switched() {
         world
     });
     for _ in 0..5 {
-        let report = replay(&worker, crm(), &options(), &mut |_: &Progress| {}).await.unwrap();
+        let report = replay(&log, crm(), &options(), &mut |_: &Progress| {}).await.unwrap();
         assert!(report.switched && report.comparison.equal(), "{report}");
-        rollback(&worker, crm(), &mut |_: &Progress| {}).await.unwrap();
+        rollback(&log, crm(), &mut |_: &Progress| {}).await.unwrap();
     }
     stop.store(true, Ordering::Relaxed);
     for reader in readers {
@@ -215,7 +215,7 @@ async fn two_replays_of_one_group_do_not_run_at_once() {
     let (one, two) = (options(), options());
     let (mut quiet, mut silent) = (|_: &Progress| {}, |_: &Progress| {});
     let (one, two) =
-        tokio::join!(replay(&world.worker, crm(), &one, &mut quiet), replay(&world.worker, crm(), &two, &mut silent));
+        tokio::join!(replay(&world.log, crm(), &one, &mut quiet), replay(&world.log, crm(), &two, &mut silent));
     let refused =
         [&one, &two].iter().filter(|r| r.as_ref().is_err_and(|e| e.to_string().contains("is running"))).count();
     assert_eq!(refused, 1, "{one:?} {two:?}");
@@ -234,19 +234,19 @@ async fn a_parked_stream_flows_again_after_a_retry() {
     world.event(tenant(1), id, tagged("wizard"));
     world.write().await;
     world.catch_up(crm(), 2).await;
-    let report = retry(&world.worker, crm(), None).await.unwrap();
+    let report = retry(&world.log, crm(), None).await.unwrap();
     assert_eq!(report.parked.len(), 1, "{report}");
     assert_eq!(world.count("select attempts::bigint from projections.parked").await, 2);
 
     sqlx::query("alter table crm.clients drop constraint no_voldemort").execute(&world.owner).await.unwrap();
-    let report = retry(&world.worker, crm(), Some(id)).await.unwrap();
+    let report = retry(&world.log, crm(), Some(id)).await.unwrap();
     assert_eq!(report.cleared, [id]);
     assert_eq!(world.client_column(id, "version").await.as_deref(), Some("3"));
     world.event(tenant(1), id, renamed("Tom Riddle"));
     world.write().await;
     world.catch_up(crm(), 10).await;
     assert_eq!(world.client_column(id, "name").await.as_deref(), Some("Tom Riddle"));
-    let report = verify(&world.worker, crm(), &RebuildOptions::default(), &mut |_: &Progress| {}).await.unwrap();
+    let report = verify(&world.log, crm(), &RebuildOptions::default(), &mut |_: &Progress| {}).await.unwrap();
     assert!(report.comparison.equal(), "{report}");
 }
 

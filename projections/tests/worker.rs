@@ -96,7 +96,7 @@ async fn a_stream_that_flows_again_amid_a_backlog_lacks_nothing() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     sqlx::query("alter table crm.clients drop constraint not_cursed").execute(&world.owner).await.unwrap();
-    let report = retry(&world.worker, crm(), None).await.unwrap();
+    let report = retry(&world.log, crm(), None).await.unwrap();
     assert_eq!(report.cleared, [parked]);
     assert!(world.count(position).await < head - 10_000, "too late to be amid it");
     until_read(&world.worker, head).await;
@@ -104,6 +104,6 @@ async fn a_stream_that_flows_again_amid_a_backlog_lacks_nothing() {
     role.await.unwrap().unwrap();
     assert_eq!(world.count("select count(*) from projections.parked").await, 0);
     assert_eq!(world.client_column(parked, "version").await.as_deref(), Some("121"));
-    let report = verify(&world.worker, crm(), &RebuildOptions::default(), &mut |_| {}).await.unwrap();
+    let report = verify(&world.log, crm(), &RebuildOptions::default(), &mut |_| {}).await.unwrap();
     assert!(report.comparison.equal(), "{report}");
 }

@@ -1,18 +1,39 @@
 //! One event of the log by its position: where a claim-check in the stream points to.
 
 use crate::parameters::as_tenant;
-use crate::routes::{Api, fault, unreadable};
+use crate::routes::{Api, fault, sealed, unreadable};
 use ::web::{Caller, Problem, code};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
+use event_store::{RawEvent, open_events};
+use kernel::Metadata;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 const EVENT: &str = "
-    select jsonb_build_object(
-               'position', position, 'id', event_id, 'domain', domain, 'aggregate_type', aggregate_type,
-               'aggregate_id', aggregate_id, 'sequence', sequence, 'event_type', event_type,
-               'event_version', event_version, 'payload', payload, 'metadata', metadata, 'recorded_at', recorded_at)::text
-    from eventstore.events where position = $2 and tenant_id = t.tenant::uuid";
+    select row_to_json(e)::text
+    from (select position, event_id, tenant_id, domain, aggregate_type, aggregate_id, sequence, event_type, event_version,
+                 payload, metadata, recorded_at
+          from eventstore.events where position = $2 and tenant_id = t.tenant::uuid) e";
+
+/// An event as it is answered.
+#[derive(Serialize)]
+struct Shown<'a> {
+    position: i64,
+    id: Uuid,
+    domain: &'a str,
+    aggregate_type: &'a str,
+    aggregate_id: Uuid,
+    sequence: i64,
+    event_type: &'a str,
+    event_version: u32,
+    payload: &'a RawValue,
+    metadata: &'a Metadata,
+    recorded_at: DateTime<Utc>,
+}
 
 /// The permission is that of the event's aggregate; what the caller may not see is not there.
 pub async fn event(
@@ -31,12 +52,27 @@ pub async fn event(
         .await
         .map_err(|error| fault(&error))?;
     let row = row.ok_or_else(unknown)?;
-    let event: Value = serde_json::from_str(&row).map_err(|error| unreadable(&error))?;
-    let aggregate = event["aggregate_type"].as_str().unwrap_or_default();
-    if !caller.permissions.allow(&format!("{aggregate}.read")) {
+    let event: RawEvent = serde_json::from_str(&row).map_err(|error| unreadable(&error))?;
+    if !caller.permissions.allow(&format!("{}.read", event.aggregate_type)) {
         return Err(unknown());
     }
-    Ok(HttpResponse::Ok().content_type("application/json").body(row))
+    let mut opened = [event];
+    open_events(api.vault(), &mut opened).await.map_err(|error| sealed(&error))?;
+    let [event] = opened;
+    let shown = Shown {
+        position: event.position,
+        id: event.event_id,
+        domain: &event.domain,
+        aggregate_type: &event.aggregate_type,
+        aggregate_id: event.aggregate_id,
+        sequence: event.sequence,
+        event_type: &event.event_type,
+        event_version: event.event_version,
+        payload: &event.payload,
+        metadata: &event.metadata,
+        recorded_at: event.recorded_at,
+    };
+    Ok(HttpResponse::Ok().json(shown))
 }
 
 /// The operation for the OpenAPI document.

@@ -15,10 +15,12 @@ use sqlx::{PgPool, Row as _};
 use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
+use vault::{Vault, VaultError};
 
 /// Everything a request needs.
 pub struct Api {
     pool: PgPool,
+    vault: Option<Vault>,
     positions: Positions,
     patience: Duration,
     admission: Admission,
@@ -30,7 +32,15 @@ impl Api {
     /// `admission` says how many reads are in work at once.
     pub fn new(pool: PgPool, patience: Duration, admission: Admission) -> Self {
         let tables = projections::resources().map(|(group, table, resource)| (resource.path, (group, table)));
-        Self { positions: Positions::start(pool.clone()), pool, patience, admission, tables: tables.collect() }
+        let positions = Positions::start(pool.clone());
+        Self { positions, pool, vault: None, patience, admission, tables: tables.collect() }
+    }
+
+    /// The same with a vault, which opens single events of the log.
+    #[must_use]
+    pub fn unsealing(mut self, vault: Option<Vault>) -> Self {
+        self.vault = vault;
+        self
     }
 }
 
@@ -152,6 +162,11 @@ async fn record(
 }
 
 impl Api {
+    /// What opens events of the log.
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.vault.as_ref()
+    }
+
     /// Connects as `ubos_query`.
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
@@ -272,6 +287,12 @@ fn is_passing(error: &sqlx::Error) -> bool {
 /// of something says what (53…, 58…).
 fn is_passing_code(code: &str) -> bool {
     ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
+}
+
+/// What is sealed cannot be opened: keys are away, or not ours.
+pub(crate) fn sealed(error: &VaultError) -> Problem {
+    tracing::error!(%error, "a sealed event cannot be opened");
+    Problem::new(&code::UNAVAILABLE, "the event cannot be opened now; repeat in a moment")
 }
 
 pub(crate) fn unreadable(error: &dyn std::error::Error) -> Problem {

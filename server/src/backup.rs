@@ -2,11 +2,11 @@
 
 use crate::operate::worker_pool;
 use crate::roles::stream;
+use crate::{subjects, vault};
 use anyhow::{Context, Result, ensure};
 use backup::{Folder, RestoreOptions, Source, Target, Tools};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use event_store::Log;
 use messaging::RelayOptions;
 use runtime::database::ROLES;
 use runtime::settings::Settings;
@@ -104,6 +104,10 @@ pub struct RestoreArguments {
     /// Which past, if there are several because of an earlier restore; the newest unless given.
     #[arg(long)]
     timeline: Option<u32>,
+    /// What `ubos subjects destroyed` printed last; `destroyed-keys` in the backup folder unless given. These keys are
+    /// destroyed again.
+    #[arg(long)]
+    destroyed_keys: Option<PathBuf>,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -175,7 +179,8 @@ pub async fn backup(settings: &Settings, verb: BackupVerb) -> Result<()> {
 
 /// `ubos restore …`. Without a subcommand it needs no settings: on the day it is needed there may be none.
 pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: RestoreArguments) -> Result<()> {
-    let RestoreArguments { from, data, to_time, to_position, backup, timeline, json, tools, verb } = arguments;
+    let RestoreArguments { from, data, to_time, to_position, backup, timeline, destroyed_keys, json, tools, verb } =
+        arguments;
     match verb {
         Some(RestoreVerb::Report { to }) => return report(&settings()?, to).await,
         Some(RestoreVerb::Heal { after }) => return heal(&settings()?, after).await,
@@ -186,15 +191,26 @@ pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: Res
         (None, Some(position)) => Target::Position(position),
         (None, None) => Target::Latest,
     };
-    let folder = Folder::open(&from.context("--from")?)?;
-    let options = RestoreOptions { data: data.context("--data")?, target, backup, timeline };
+    let from = from.context("--from")?;
+    let list = destroyed_keys.or_else(|| Some(from.join("destroyed-keys")).filter(|list| list.exists()));
+    let destroyed = match &list {
+        Some(list) => subjects::destroyed_keys(list)?,
+        None => {
+            say("there is no list of destroyed keys: persons who were erased after the moment are back");
+            vec![]
+        }
+    };
+    let folder = Folder::open(&from)?;
+    let options = RestoreOptions { data: data.context("--data")?, target, backup, timeline, destroyed };
     let restored = backup::restore(&folder, &tools.find()?, &options, &say).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&restored)?);
         return Ok(());
     }
     println!("{restored}");
-    println!("now start PostgreSQL on {} with your own settings, then every role;", options.data.display());
+    println!("now start PostgreSQL on {} with your own settings;", options.data.display());
+    println!("{} keys of erased persons were back and are destroyed again;", restored.keys_destroyed);
+    println!("then start every role, and run `ubos subjects destroy-again` with the list of destroyed keys;");
     println!(
         "the relay fills NATS again; `ubos restore report` lists what was taken back, `ubos verify` proves the rest"
     );
@@ -202,7 +218,7 @@ pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: Res
 }
 
 async fn report(settings: &Settings, to: Option<PathBuf>) -> Result<()> {
-    let log = Log::new(worker_pool(settings).await?);
+    let log = vault::log(settings, &worker_pool(settings).await?)?;
     let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos operator").await?;
     let options = RelayOptions::new(stream(settings));
     let mut file = match &to {
@@ -240,7 +256,7 @@ async fn heal(settings: &Settings, after: Option<i64>) -> Result<()> {
     .fetch_all(&mut owner)
     .await?;
     ensure!(others.is_empty(), "stop every role first; still connected: {}", others.join(", "));
-    let log = Log::new(worker_pool(settings).await?);
+    let log = vault::log(settings, &worker_pool(settings).await?)?;
     let after = match after {
         Some(after) => after,
         None => {

@@ -4,6 +4,7 @@ use crate::operate;
 use crate::roles::bus;
 use crate::tenants::{Operator, RegisterArguments};
 use crate::token::{self, TokenArguments};
+use crate::vault;
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{Datelike, Days, Utc, Weekday};
 use clap::Subcommand;
@@ -158,7 +159,7 @@ async fn seed(settings: &Settings) -> Result<()> {
     });
     visitor.ensure("/v1/projects/project-templates", "demo-project", &project).await?;
     let pool = runtime::database::connect(settings.database.worker_url.expose_secret(), "demo", 4, PATIENCE).await?;
-    operate::publish(&bus(settings, pool), TenantId(TENANT), &[]).await?;
+    operate::publish(&bus(settings, pool.clone(), vault::open(settings, &pool)?), TenantId(TENANT), &[]).await?;
     println!("the demo tenant {TENANT} has hours, event types, templates and workflows");
     Ok(())
 }

@@ -8,8 +8,10 @@ mod generate;
 mod integrators;
 mod operate;
 mod roles;
+mod subjects;
 mod tenants;
 mod token;
+mod vault;
 mod verify;
 
 use anyhow::Result;
@@ -104,6 +106,16 @@ enum Verb {
     },
     /// Restores a backup to a moment or a position, and what comes after that.
     Restore(Box<backup::RestoreArguments>),
+    /// Persons, when they are to be erased.
+    Subjects {
+        #[command(subcommand)]
+        verb: subjects::SubjectsVerb,
+    },
+    /// The keys with which personal data is sealed.
+    Vault {
+        #[command(subcommand)]
+        verb: vault::VaultVerb,
+    },
     /// Proves that nothing is missing: log, stream, read models and runs. Fails if there is a difference.
     Verify {
         /// How long readers may take to catch up before differences count.
@@ -180,6 +192,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     match cli.verb {
         Verb::Migrate => {
             runtime::database::migrate(&settings.database).await?;
+            vault::hash_claims(&settings).await?;
             println!("migrated");
         }
         Verb::Token(arguments) => println!("{}", token::mint(&settings, &arguments)?),
@@ -188,6 +201,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Tenants { verb } => tenants::tenants(&settings, verb).await?,
         Verb::Users { verb } => tenants::users(&settings, verb).await?,
         Verb::Audit { verb } => audit::audit(&settings, verb).await?,
+        Verb::Subjects { verb } => subjects::run(&settings, verb).await?,
+        Verb::Vault { verb } => vault::run(&settings, verb).await?,
         Verb::Log { verb } => operate::log(&settings, verb).await?,
         Verb::Relay { verb: Some(verb) } => operate::relay(&settings, verb).await?,
         Verb::Projections { verb: Some(verb) } => return operate::projections(&settings, verb).await,

@@ -1,6 +1,7 @@
 //! What operators do at the command line. Each verb prints what it found; `--json` prints it for machines.
 
 use crate::roles::{bus, stream};
+use crate::vault;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use event_store::{CommandBus, Log};
@@ -204,7 +205,7 @@ pub async fn log(settings: &Settings, verb: LogVerb) -> Result<()> {
 
 /// `ubos relay …`
 pub async fn relay(settings: &Settings, verb: RelayVerb) -> Result<()> {
-    let log = Log::new(worker_pool(settings).await?);
+    let log = vault::log(settings, &worker_pool(settings).await?)?;
     let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos operator").await?;
     let options = RelayOptions::new(stream(settings));
     match verb {
@@ -228,6 +229,7 @@ pub async fn relay(settings: &Settings, verb: RelayVerb) -> Result<()> {
 /// `ubos projections …`
 pub async fn projections(settings: &Settings, verb: ProjectionsVerb) -> Result<ExitCode> {
     let pool = worker_pool(settings).await?;
+    let log = vault::log(settings, &pool)?;
     let bar = bar("events");
     let mut progress = |progress: &projections::Progress| {
         bar.set_length(u64::try_from(progress.total).unwrap_or(0));
@@ -240,34 +242,33 @@ pub async fn projections(settings: &Settings, verb: ProjectionsVerb) -> Result<E
         ProjectionsVerb::Parked { json } => list(&projections::parked(&pool, None).await?, json, "nothing is parked")?,
         ProjectionsVerb::Plan { group } => {
             for group in named(&group)? {
-                println!("{}", projections::plan(&pool, group, &ReplayOptions::default().rebuild).await?);
+                println!("{}", projections::plan(&log, group, &ReplayOptions::default().rebuild).await?);
             }
         }
         ProjectionsVerb::Replay { group, accept_differences } => {
             let options = ReplayOptions { accept_differences, ..ReplayOptions::default() };
             for group in named(&group)? {
-                let report = projections::replay(&pool, group, &options, &mut progress).await?;
+                let report = projections::replay(&log, group, &options, &mut progress).await?;
                 fine &= report.switched;
                 bar.suspend(|| println!("{report}"));
             }
         }
         ProjectionsVerb::Verify { group } => {
             for group in named(&group)? {
-                let report =
-                    projections::verify(&pool, group, &ReplayOptions::default().rebuild, &mut progress).await?;
+                let report = projections::verify(&log, group, &ReplayOptions::default().rebuild, &mut progress).await?;
                 fine &= report.comparison.equal();
                 bar.suspend(|| println!("{report}"));
             }
         }
         ProjectionsVerb::Rollback { group } => {
             for group in named(&group)? {
-                let position = projections::rollback(&pool, group, &mut progress).await?;
+                let position = projections::rollback(&log, group, &mut progress).await?;
                 bar.suspend(|| println!("{}: the previous tables are live again, at position {position}", group.name));
             }
         }
         ProjectionsVerb::Retry { group, aggregate } => {
             for group in named(&group)? {
-                println!("{}", projections::retry(&pool, group, aggregate).await?);
+                println!("{}", projections::retry(&log, group, aggregate).await?);
             }
         }
     }
@@ -300,7 +301,7 @@ pub async fn mailer(settings: &Settings, verb: MailerVerb) -> Result<()> {
 /// `ubos workflow …`
 pub async fn workflow(settings: &Settings, verb: WorkflowVerb) -> Result<()> {
     let pool = worker_pool(settings).await?;
-    let bus = bus(settings, pool.clone());
+    let bus = bus(settings, pool.clone(), vault::open(settings, &pool)?);
     match verb {
         WorkflowVerb::Publish { tenant, files } => publish(&bus, TenantId(tenant), &files).await?,
         WorkflowVerb::Runs { tenant, status, limit, json } => {

@@ -1,8 +1,9 @@
 //! Starting, serving and stopping the roles.
 
-use crate::front;
+use crate::{front, subjects, vault};
 use ::integrators::{Gate, Seal};
 use ::login::{Addresses, Login, Provider, ProviderSettings};
+use ::vault::Vault;
 use ::web::{Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions, Verifier, VerifierSettings, listen};
 use access::{LogDirectory, Witness};
 use actix_web::web::{Data, ServiceConfig};
@@ -130,11 +131,12 @@ pub async fn nats(settings: &Settings, url: &SecretString, name: &str) -> Result
 }
 
 /// Every command over a store on `pool`.
-pub fn bus(settings: &Settings, pool: PgPool) -> CommandBus {
+pub fn bus(settings: &Settings, pool: PgPool, vault: Option<Vault>) -> CommandBus {
     let options = StoreOptions {
         batch_commands_max: settings.append.batch_commands_max,
         queue_commands_max: settings.append.queue_commands_max,
         cached_streams_max: settings.append.cached_streams_max,
+        vault,
     };
     let mut bus = CommandBus::new(Store::start(pool, options));
     registry::mount_all(&mut bus);
@@ -201,7 +203,9 @@ async fn login(settings: &Settings, bus: &CommandBus, pool: PgPool) -> Result<Op
 
 async fn command_api(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.command_url, "command-api").await?;
-    let bus = bus(settings, pool.clone());
+    let vault = vault::open(settings, &pool)?;
+    let health = vault::watch(health, vault.as_ref());
+    let bus = bus(settings, pool.clone(), vault);
     let store = bus.store().clone();
     let commands: Vec<_> = bus.commands().copied().collect();
     let document = leak(&command_document(&commands))?;
@@ -231,7 +235,9 @@ async fn query_api(settings: &Settings, health: Health, stop: CancellationToken)
     let pool = pool(settings, &settings.database.query_url, "query-api").await?;
     let patience = Duration::from_millis(settings.http.min_position_wait_ms);
     let admission = admission(settings, "query-api", settings.http.reads_in_flight_max);
-    let api = Data::new(query_api::Api::new(pool.clone(), patience, admission));
+    let vault = vault::open(settings, &pool)?;
+    let health = vault::watch(health, vault.as_ref());
+    let api = Data::new(query_api::Api::new(pool.clone(), patience, admission).unsealing(vault));
     let document = leak(&query_api::openapi())?;
     let sessions = sessions(settings).await?.map(Data::new);
     let routes = move |config: &mut ServiceConfig| {
@@ -303,7 +309,9 @@ async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> 
     let pool = pool(settings, &settings.database.worker_url, "relay").await?;
     let nats = nats(settings, settings.nats.relay(), "ubos relay").await?;
     let health = check_nats(health.database(pool.clone()), "nats", &nats);
-    let relay = Relay::new(Log::new(pool), nats, RelayOptions::new(stream(settings)));
+    let vault = vault::open(settings, &pool)?;
+    let health = vault::watch(health, vault.as_ref());
+    let relay = Relay::new(Log::unsealing(pool, vault), nats, RelayOptions::new(stream(settings)));
     until_stopped(relay.run(stop.clone()), health, settings.admin.relay_bind, stop).await
 }
 
@@ -320,15 +328,21 @@ fn check_nats(health: Health, name: &'static str, nats: &async_nats::Client) -> 
 
 async fn projections(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.worker_url, "projections").await?;
-    let feed = feed(settings, &pool, "ubos projections").await?;
+    let vault = vault::open(settings, &pool)?;
+    let health = vault::watch(health, vault.as_ref());
+    let feed = feed(settings, &pool, vault, "ubos projections").await?;
     let work = projections::run(pool.clone(), feed, stop.clone());
+    let erasures = Box::pin(subjects::work(settings, stop.clone()));
+    let work = async { tokio::try_join!(work, erasures).map(drop) };
     until_stopped(work, health.database(pool), settings.admin.projections_bind, stop).await
 }
 
 async fn workflow(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.worker_url, "workflow").await?;
-    let feed = feed(settings, &pool, "ubos workflow").await?;
-    let bus = bus(settings, pool.clone());
+    let vault = vault::open(settings, &pool)?;
+    let health = vault::watch(health, vault.as_ref());
+    let feed = feed(settings, &pool, vault.clone(), "ubos workflow").await?;
+    let bus = bus(settings, pool.clone(), vault);
     let store = bus.store().clone();
     let engine = workflow::Engine::start(pool.clone(), bus, Arc::new(feed), workflow::EngineOptions::default());
     let stopping = stop.clone();
@@ -351,7 +365,9 @@ async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) ->
         app_url: settings.login.app_url.clone(),
         portal_url: settings.login.portal_url.clone(),
     };
-    let mailer = Mailer::new(pool.clone(), url.expose_secret(), &settings.mail.from, links)?;
+    let vault = vault::open(settings, &pool)?;
+    let health = vault::watch(health, vault.as_ref());
+    let mailer = Mailer::new(Log::unsealing(pool.clone(), vault), url.expose_secret(), &settings.mail.from, links)?;
     let stopping = stop.clone();
     let work = async move {
         mailer.run(stopping).await;
@@ -377,9 +393,9 @@ async fn integrators(settings: &Settings, health: Health, stop: CancellationToke
     until_stopped(work, health, settings.admin.integrators_bind, stop).await
 }
 
-async fn feed(settings: &Settings, pool: &PgPool, name: &str) -> Result<Feed> {
+async fn feed(settings: &Settings, pool: &PgPool, vault: Option<Vault>, name: &str) -> Result<Feed> {
     let nats = nats(settings, &settings.nats.url, name).await?;
-    Feed::start(Log::new(pool.clone()), Some(nats), stream(settings)).await
+    Feed::start(Log::unsealing(pool.clone(), vault), Some(nats), stream(settings)).await
 }
 
 /// Does the work of a role while its health is served; whichever ends first ends the other.

@@ -2,6 +2,7 @@
 
 use crate::operate::PATIENCE;
 use crate::roles::bus;
+use crate::vault;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use event_store::{CommandBus, ExecuteError, Request};
@@ -123,7 +124,8 @@ impl Operator {
     /// Connects as command-api does.
     pub async fn connect(settings: &Settings) -> Result<Self> {
         let url = settings.database.command_url.expose_secret();
-        Ok(Self(bus(settings, runtime::database::connect(url, "operator", 2, PATIENCE).await?)))
+        let pool = runtime::database::connect(url, "operator", 2, PATIENCE).await?;
+        Ok(Self(bus(settings, pool.clone(), vault::open(settings, &pool)?)))
     }
 
     /// Invites the owner, then registers the firm: what was interrupted between them is harmless, and repeated with the

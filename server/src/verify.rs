@@ -39,7 +39,7 @@ impl Verification {
 pub async fn run(settings: &Settings, wait_seconds: u64) -> Result<ExitCode> {
     let url = settings.database.worker_url.expose_secret();
     let pool = runtime::database::connect(url, "verify", 8, Duration::from_secs(10)).await?;
-    let log = Log::new(pool.clone());
+    let log = crate::vault::log(settings, &pool)?;
     let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos verify").await?;
     let options = RelayOptions::new(stream(settings));
     wait(&pool, &log, Duration::from_secs(wait_seconds)).await?;
@@ -55,7 +55,7 @@ pub async fn run(settings: &Settings, wait_seconds: u64) -> Result<ExitCode> {
     verification.check("JetStream is complete", absent, &audit);
 
     for group in groups() {
-        let report = projections::verify(&pool, group, &RebuildOptions::default(), &mut |_| {}).await;
+        let report = projections::verify(&log, group, &RebuildOptions::default(), &mut |_| {}).await;
         let report = report.with_context(|| format!("replaying {}", group.name))?;
         let differing: i64 = report.comparison.tables.iter().map(|table| table.differing_tenants).sum();
         let rows: i64 = report.comparison.tables.iter().map(|table| table.live_rows).sum();

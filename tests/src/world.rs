@@ -31,6 +31,9 @@ pub enum Role {
     Integrators,
 }
 
+/// The vault's key of every world.
+pub const VAULT_KEY: &str = "dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw=";
+
 /// Every role, in the order in which they are started.
 pub const ROLES: [Role; 6] =
     [Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow, Role::Integrators];
@@ -165,6 +168,8 @@ jwks = "{state}/jwks.json"
 issuer = "https://ubos.localhost"
 audience = "ubos"
 dev_signing_key = "{state}/dev-key.pk8"
+[vault]
+key = "{VAULT_KEY}"
 "#,
             role("owner"),
             role("command"),

@@ -26,7 +26,7 @@ pub use check::{Problem, check, read};
 pub use document::{Action, Document, Retry};
 pub use engine::{Engine, EngineOptions, Events, PolledLog};
 pub use expression::{EXPRESSION_CHARS_MAX, ExpressionError};
-pub use operate::{RunFilter, RunLine, RunsError, cancel, retry, runs, show, skip};
+pub use operate::{RunFilter, RunLine, RunsError, cancel, forget, retry, runs, show, skip};
 pub use publish::{PublishError, Published, definition_id, publish, shipped};
 pub use schema::definition_schema;
 pub use template::fill_in;

@@ -133,3 +133,21 @@ async fn act(bus: &CommandBus, tenant: TenantId, run_id: Uuid, command: RunComma
     let request = Request::new(tenant, Actor::System { name: "operator".to_owned() });
     bus.store().execute::<Run>(Some(run_id), command, &request).await
 }
+
+/// Empties what the engine has noted for later of events of these streams: how to start runs, and what runs waited for.
+/// Answers how many notes that were.
+pub async fn forget(pool: &PgPool, tenant: TenantId, streams: &[Uuid]) -> anyhow::Result<u64> {
+    let texts: Vec<String> = streams.iter().map(Uuid::to_string).collect();
+    let mut emptied = 0;
+    for sql in [
+        "update engine.tasks set start = jsonb_set(start, '{trigger,payload}', 'null')
+         where tenant_id = $1 and (run_id = any($2) or start -> 'trigger' ->> 'aggregate_id' = any($3))
+           and start -> 'trigger' -> 'payload' <> 'null'",
+        "update engine.waits set matched = jsonb_set(matched, '{payload}', 'null')
+         where tenant_id = $1 and (run_id = any($2) or matched ->> 'aggregate_id' = any($3))
+           and matched -> 'payload' <> 'null'",
+    ] {
+        emptied += sqlx::query(sql).bind(tenant.0).bind(streams).bind(&texts).execute(pool).await?.rows_affected();
+    }
+    Ok(emptied)
+}

@@ -108,7 +108,7 @@ async fn a_parked_run_goes_on_with_the_output_of_an_operator() {
     workflow::skip(&world.bus, world.tenant, run_id, output.clone(), reason()).await.unwrap();
     world.until("run.succeeded", 1).await;
     let run = world.show(run_id).await;
-    assert_eq!(run.steps.last().unwrap().result.expose(), &output);
+    assert_eq!(run.steps.last().unwrap().result.expose(), Some(&output));
     let again = workflow::retry(&world.bus, world.tenant, run_id, reason()).await.unwrap_err();
     assert!(matches!(again, event_store::ExecuteError::Rejected { code: "workflow.run.ended", .. }), "{again:?}");
     engine.stop().await;

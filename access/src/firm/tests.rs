@@ -39,8 +39,8 @@ fn joined(id: UserId, roles: &[&str]) -> Vec<Stored> {
     let invitation_id = InvitationId(Uuid::from_u128(8));
     let invited = UserEvent::Invited {
         invitation_id,
-        email: Personal("ada@example.com".parse().unwrap()),
-        name: Personal("Ada".parse().unwrap()),
+        email: Personal::new("ada@example.com".parse().unwrap()),
+        name: Personal::new("Ada".parse().unwrap()),
         roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
         expires_at: hours(1),
     };
@@ -117,7 +117,7 @@ fn an_owner_is_held_back_by_no_other_role() {
 
 #[test]
 fn who_is_out_does_nothing() {
-    let reason = Personal("leaves".parse().unwrap());
+    let reason = Personal::new("leaves".parse().unwrap());
     for out in [UserEvent::Suspended { reason: reason.clone() }, UserEvent::Deactivated { reason }, UserEvent::Left {}]
     {
         let mut events = with_eve(&["admin"]);

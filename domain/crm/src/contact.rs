@@ -97,7 +97,7 @@ impl Aggregate for Contact {
     fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
         Ok(match command {
             C::Create { name, email, phone } => {
-                vec![E::Created { name: name.into(), email: email.map(Personal), phone: phone.map(Personal) }]
+                vec![E::Created { name: name.into(), email: email.map(Personal::new), phone: phone.map(Personal::new) }]
             }
             C::Archive {} if self.archived => vec![],
             C::Archive {} => vec![E::Archived {}],
@@ -107,7 +107,7 @@ impl Aggregate for Contact {
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name: name.into() }],
             C::ChangeContactDetails { email, phone } => {
-                let (email, phone) = (email.map(Personal), phone.map(Personal));
+                let (email, phone) = (email.map(Personal::new), phone.map(Personal::new));
                 if (&email, &phone) == (&self.email, &self.phone) {
                     vec![]
                 } else {
@@ -132,11 +132,11 @@ impl Aggregate for Contact {
     fn apply(&mut self, event: &E) {
         match event {
             E::Created { name, email, phone } => {
-                self.name = name.expose().as_str().to_owned();
+                self.name = name.text().to_owned();
                 self.email = email.clone();
                 self.phone = phone.clone();
             }
-            E::Renamed { name } => self.name = name.expose().as_str().to_owned(),
+            E::Renamed { name } => self.name = name.text().to_owned(),
             E::ContactDetailsChanged { email, phone } => {
                 self.email = email.clone();
                 self.phone = phone.clone();
@@ -153,9 +153,8 @@ impl Aggregate for Contact {
     }
 
     fn claims(&self, event: &E) -> Vec<ClaimChange> {
-        let take =
-            |email: &Option<Personal<Email>>| email.iter().map(|e| ClaimChange::Take(address(e))).collect::<Vec<_>>();
-        let release = || self.email.iter().map(|e| ClaimChange::Release(address(e))).collect::<Vec<_>>();
+        let take = |email: &Option<Personal<Email>>| address(email).map(ClaimChange::Take).collect::<Vec<_>>();
+        let release = || address(&self.email).map(ClaimChange::Release).collect::<Vec<_>>();
         match event {
             E::Created { email, .. } => take(email),
             E::ContactDetailsChanged { email, .. } if *email != self.email => [release(), take(email)].concat(),
@@ -167,8 +166,10 @@ impl Aggregate for Contact {
     }
 }
 
-fn address(email: &Personal<Email>) -> Claim {
-    Claim::new("crm.contact.email", email.expose().as_str())
+/// The claim on an address, if there is one; an erased one is nobody's.
+fn address(email: &Option<Personal<Email>>) -> impl Iterator<Item = Claim> {
+    let known = email.iter().filter_map(Personal::expose);
+    known.map(|email| Claim::personal("crm.contact.email", email.as_str()))
 }
 
 #[cfg(test)]
@@ -178,14 +179,14 @@ mod tests {
 
     fn created() -> E {
         E::Created {
-            name: Personal("Ada Lovelace".parse().unwrap()),
-            email: Some(Personal("ada@example.com".parse().unwrap())),
+            name: Personal::new("Ada Lovelace".parse().unwrap()),
+            email: Some(Personal::new("ada@example.com".parse().unwrap())),
             phone: None,
         }
     }
 
     fn ada() -> Claim {
-        Claim::new("crm.contact.email", "ada@example.com")
+        Claim::personal("crm.contact.email", "ada@example.com")
     }
 
     #[test]

@@ -143,6 +143,7 @@ impl Aggregate for Folder {
         let root = FolderId(ctx.id);
         Ok(match command {
             C::Create { name, client_id, project_id } => {
+                let name = name.into();
                 vec![E::Created { name, client_id, project_id, template: None, subfolders: vec![] }]
             }
             C::CreateFromTemplate { template, name, client_id, project_id } => {
@@ -155,7 +156,7 @@ impl Aggregate for Folder {
                     Some(name) => name,
                     None => found.name().parse().map_err(|_| R::UnknownTemplate)?,
                 };
-                let subfolders = plant(found.paths(), root, ctx);
+                let (name, subfolders) = (name.into(), plant(found.paths(), root, ctx));
                 vec![E::Created { name, client_id, project_id, template: Some(template), subfolders }]
             }
             C::Archive {} if self.archived => vec![],
@@ -179,7 +180,7 @@ impl Aggregate for Folder {
     fn apply(&mut self, event: &E) {
         match event {
             E::Created { name, client_id, project_id, subfolders, template: _ } => {
-                self.name = name.as_str().to_owned();
+                self.name = name.text().to_owned();
                 (self.client_id, self.project_id) = (*client_id, *project_id);
                 let planted = subfolders.iter().map(|f| (f.id, (f.parent_id, f.name.as_str().to_owned())));
                 self.subfolders = planted.collect();
@@ -189,8 +190,8 @@ impl Aggregate for Folder {
                 self.subfolders.insert(subfolder.id, placed);
             }
             E::Renamed { folder_id, name } => match self.subfolders.get_mut(folder_id) {
-                Some((_, old)) => *old = name.as_str().to_owned(),
-                None => self.name = name.as_str().to_owned(),
+                Some((_, old)) => *old = name.text().to_owned(),
+                None => self.name = name.text().to_owned(),
             },
             E::SubfolderMoved { folder_id, parent_id } => {
                 if let Some((old, _)) = self.subfolders.get_mut(folder_id) {
@@ -224,7 +225,7 @@ impl Folder {
             None if folder_id == root => &self.name,
             None => return Err(R::UnknownFolder),
         };
-        if old == name.as_str() { Ok(vec![]) } else { Ok(vec![E::Renamed { folder_id, name }]) }
+        if old == name.as_str() { Ok(vec![]) } else { Ok(vec![E::Renamed { folder_id, name: name.into() }]) }
     }
 
     fn relocate(&self, root: FolderId, folder_id: FolderId, parent_id: FolderId) -> Decision<Self> {
@@ -276,7 +277,7 @@ mod tests {
     fn tree() -> E {
         let folder = |n, parent, text| Subfolder { id: id(n), parent_id: id(parent), name: name(text) };
         let subfolders = vec![folder(10, 3, "Contracts"), folder(11, 10, "Drafts"), folder(12, 3, "Invoices")];
-        E::Created { name: name("Ada"), client_id: None, project_id: None, template: None, subfolders }
+        E::Created { name: name("Ada").into(), client_id: None, project_id: None, template: None, subfolders }
     }
 
     fn from_template() -> C {
@@ -302,7 +303,7 @@ mod tests {
         let when = given::<Folder>([]).knowing(reference, Uuid::from_u128(99), template(false)).when(from_template());
         match when.events() {
             [E::Created { name, subfolders, .. }] => {
-                assert_eq!(name.as_str(), "Onboarding");
+                assert_eq!(name.text(), "Onboarding");
                 assert_eq!(subfolders.len(), 2);
                 assert_eq!(subfolders[0].parent_id, id(3));
                 assert_eq!(subfolders[1].parent_id, subfolders[0].id);
@@ -336,7 +337,7 @@ mod tests {
     #[test]
     fn root_and_subfolders_can_be_renamed() {
         let root = C::Rename { folder_id: None, name: name("Countess") };
-        given::<Folder>([tree()]).when(root).then([E::Renamed { folder_id: id(3), name: name("Countess") }]);
+        given::<Folder>([tree()]).when(root).then([E::Renamed { folder_id: id(3), name: name("Countess").into() }]);
         let unknown = C::Rename { folder_id: Some(id(77)), name: name("x") };
         given::<Folder>([tree()]).when(unknown).rejected("files.folder.unknown_folder");
     }

@@ -1,9 +1,10 @@
-//! Who may come in and what they may do: firms, their users, roles, teams, service accounts, API keys, integrators and
-//! sessions.
+//! Who may come in and what they may do: firms, their users, roles, teams, service accounts, API keys, integrators,
+//! sessions and erasures.
 //!
 //! What all of this comes to for one caller is folded from the events by the crate `access`, which both APIs ask.
 
 pub mod api_key;
+pub mod erasure;
 pub mod integrator;
 pub mod role;
 mod rotation;
@@ -14,6 +15,7 @@ pub mod tenant;
 pub mod user;
 
 pub use api_key::ApiKey;
+pub use erasure::Erasure;
 pub use integrator::Integrator;
 pub use role::CustomRole;
 pub use service_account::ServiceAccount;

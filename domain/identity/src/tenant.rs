@@ -275,8 +275,8 @@ mod tests {
         let mut user = User::default();
         user.apply(&UserEvent::Invited {
             invitation_id,
-            email: Personal("ada@example.com".parse().unwrap()),
-            name: Personal("Ada Lovelace".parse().unwrap()),
+            email: Personal::new("ada@example.com".parse().unwrap()),
+            name: Personal::new("Ada Lovelace".parse().unwrap()),
             roles: vec![],
             expires_at: spec_time(),
         });

@@ -241,7 +241,7 @@ impl Aggregate for User {
             C::Suspend { reason } => vec![E::Suspended { reason: reason.into() }],
             C::Reinstate {} if self.standing == Standing::Suspended => vec![E::Reinstated {}],
             C::Reinstate {} => vec![],
-            C::Rename { name } if self.name.as_ref().is_some_and(|known| *known.expose() == name) => vec![],
+            C::Rename { name } if self.name.as_ref().and_then(Personal::expose) == Some(&name) => vec![],
             C::Rename { name } => vec![E::Renamed { name: name.into() }],
             C::AssignRole { role } if self.roles.contains(&role) => vec![],
             C::AssignRole { .. } if self.roles.len() == ROLES_MAX => return Err(R::TooManyRoles),
@@ -298,10 +298,10 @@ impl Aggregate for User {
                 self.grants.remove(&Grant { pattern: pattern.clone(), resource: *resource });
             }
             E::LoginLinked { issuer, subject } => {
-                self.logins.insert((issuer.clone(), subject.expose().to_string()));
+                self.logins.extend(subject.expose().map(|subject| (issuer.clone(), subject.to_string())));
             }
             E::LoginUnlinked { issuer, subject } => {
-                self.logins.remove(&(issuer.clone(), subject.expose().to_string()));
+                self.logins.remove(&(issuer.clone(), subject.text().to_owned()));
             }
             E::Suspended { reason: _ } => self.standing = Standing::Suspended,
             E::Reinstated {} => self.standing = Standing::Active,
@@ -317,13 +317,14 @@ impl Aggregate for User {
     fn claims(&self, event: &E) -> Vec<ClaimChange> {
         match event {
             E::Invited { email, .. } if self.email.is_none() => {
-                vec![ClaimChange::Take(Claim::new("identity.user.email", email.expose().as_str()))]
+                let address = email.expose().map(|email| Claim::personal("identity.user.email", email.as_str()));
+                address.map(ClaimChange::Take).into_iter().collect()
             }
             E::LoginLinked { issuer, subject } => {
-                vec![ClaimChange::Take(Self::login(issuer, subject.expose().as_str()))]
+                vec![ClaimChange::Take(Self::login(issuer, subject.text()))]
             }
             E::LoginUnlinked { issuer, subject } => {
-                vec![ClaimChange::Release(Self::login(issuer, subject.expose().as_str()))]
+                vec![ClaimChange::Release(Self::login(issuer, subject.text()))]
             }
             // The address stays, so that it is the same user who is invited again; the logins may be somebody else's.
             E::Deactivated { .. } | E::Left {} => {
@@ -357,7 +358,7 @@ impl User {
 
     /// The claim that a login is one user's.
     pub fn login(issuer: &Issuer, subject: &str) -> Claim {
-        Claim::new("identity.user.login", format!("{issuer} {subject}"))
+        Claim::personal("identity.user.login", format!("{issuer} {subject}"))
     }
 
     fn has_login(&self, issuer: &Issuer, subject: &Subject) -> bool {
@@ -410,8 +411,8 @@ mod tests {
     fn invited(roles: &[&str]) -> E {
         E::Invited {
             invitation_id: InvitationId(Uuid::from_u128(8)),
-            email: Personal("ada@example.com".parse().unwrap()),
-            name: Personal("Ada Lovelace".parse().unwrap()),
+            email: Personal::new("ada@example.com".parse().unwrap()),
+            name: Personal::new("Ada Lovelace".parse().unwrap()),
             roles: roles.iter().map(|role| slug(role)).collect(),
             expires_at: spec_time() + TimeDelta::days(14),
         }
@@ -448,7 +449,7 @@ mod tests {
     #[test]
     fn one_address_is_one_user_of_the_firm() {
         let when = given::<User>([]).when(invite(&["member"]));
-        assert_eq!(when.claims(), [ClaimChange::Take(Claim::new("identity.user.email", "ada@example.com"))]);
+        assert_eq!(when.claims(), [ClaimChange::Take(Claim::personal("identity.user.email", "ada@example.com"))]);
         match when.events() {
             [E::Invited { roles, expires_at, .. }] => {
                 assert_eq!(

@@ -69,12 +69,19 @@ pub struct Claim {
     pub scope: &'static str,
     /// The normalised value.
     pub value: String,
+    /// Is the value personal data? Then the log keeps what it hashes to with the tenant's key.
+    pub personal: bool,
 }
 
 impl Claim {
     /// A claim on `value` within `scope`.
     pub fn new(scope: &'static str, value: impl Into<String>) -> Self {
-        Self { scope, value: value.into() }
+        Self { scope, value: value.into(), personal: false }
+    }
+
+    /// A claim on a value that is personal data.
+    pub fn personal(scope: &'static str, value: impl Into<String>) -> Self {
+        Self { personal: true, ..Self::new(scope, value) }
     }
 }
 

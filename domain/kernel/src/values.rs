@@ -35,6 +35,9 @@ macro_rules! texts {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { self.0.fmt(f) }
         }
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str { &self.0 }
+        }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = Cow::<'de, str>::deserialize(deserializer)?;
@@ -185,23 +188,46 @@ pub struct Money {
     pub currency: String,
 }
 
-/// A personal field of an event. Stored plainly today; the type marks what erasure will encrypt.
+/// A personal field of an event: the value, or nothing once the person it is about was erased.
 ///
-/// `Debug` never prints the value, so that it cannot reach a log by accident.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
-#[serde(transparent)]
-pub struct Personal<T>(pub T);
+/// In JSON it is the value itself, and `null` when erased. The log keeps it sealed with the key of its stream, and erasure
+/// destroys that key (docs/adr/0021). `Debug` never prints the value, so that it cannot reach a log by accident.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Personal<T>(Option<T>);
 
 impl<T> Personal<T> {
-    /// The value itself; reading it is a choice.
-    pub fn expose(&self) -> &T {
-        &self.0
+    /// A value that is known.
+    pub fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    /// What is left of an erased person.
+    pub fn erased() -> Self {
+        Self(None)
+    }
+
+    /// The value itself, none if it was erased; reading it is a choice.
+    pub fn expose(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+}
+
+impl<T: AsRef<str>> Personal<T> {
+    /// The text, empty if it was erased.
+    pub fn text(&self) -> &str {
+        self.expose().map_or("", AsRef::as_ref)
+    }
+}
+
+impl<T> Default for Personal<T> {
+    fn default() -> Self {
+        Self::erased()
     }
 }
 
 impl<T> From<T> for Personal<T> {
     fn from(value: T) -> Self {
-        Self(value)
+        Self::new(value)
     }
 }
 
@@ -209,13 +235,13 @@ impl<T: FromStr> FromStr for Personal<T> {
     type Err = T::Err;
 
     fn from_str(text: &str) -> Result<Self, T::Err> {
-        text.parse().map(Self)
+        text.parse().map(Self::new)
     }
 }
 
 impl<T> fmt::Debug for Personal<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Personal(…)")
+        f.write_str(if self.0.is_some() { "Personal(…)" } else { "Personal(erased)" })
     }
 }
 
@@ -229,7 +255,7 @@ impl<T: JsonSchema> JsonSchema for Personal<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = T::json_schema(generator);
+        let mut schema = Option::<T>::json_schema(generator);
         schema.insert("x-personal".to_owned(), true.into());
         schema
     }
@@ -265,8 +291,26 @@ mod tests {
 
     #[test]
     fn a_personal_value_does_not_print() {
-        assert_eq!(format!("{:?}", Personal("Ada".to_owned())), "Personal(…)");
-        assert_eq!(serde_json::to_string(&Personal("Ada")).unwrap(), "\"Ada\"");
+        assert_eq!(format!("{:?}", Personal::new("Ada".to_owned())), "Personal(…)");
+        assert_eq!(serde_json::to_string(&Personal::new("Ada")).unwrap(), "\"Ada\"");
+    }
+
+    #[test]
+    fn an_erased_value_is_null() {
+        assert_eq!(serde_json::to_string(&Personal::<Email>::erased()).unwrap(), "null");
+        assert_eq!(serde_json::from_str::<Personal<Email>>("null").unwrap(), Personal::erased());
+        assert!(serde_json::from_str::<Personal<Email>>("\"nobody\"").is_err());
+    }
+
+    #[test]
+    fn a_missing_value_is_not_an_erased_one() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "only whether it is read is looked at")]
+        struct Payload {
+            name: Personal<Name>,
+        }
+        assert!(crate::read_fields::<Payload>(r#"{"name":null}"#).is_ok());
+        assert_eq!(crate::read_fields::<Payload>("{}").unwrap_err().code, "missing");
     }
 
     #[test]
@@ -274,5 +318,6 @@ mod tests {
         let schema = crate::schema_of::<Personal<Email>>();
         assert_eq!(schema.get("x-personal"), Some(&true.into()));
         assert_eq!(schema.get("format"), Some(&"idn-email".into()));
+        assert_eq!(schema.get("type"), Some(&serde_json::json!(["string", "null"])));
     }
 }

@@ -225,8 +225,9 @@ impl Aggregate for PortalUser {
         match event {
             // One person may have a place at several clients, but only one at each.
             E::Created { client_id, email, .. } => {
-                let value = format!("{client_id}/{}", email.expose().as_str());
-                vec![ClaimChange::Take(Claim::new("portal.portal_user.email", value))]
+                let place = email.expose().map(|email| format!("{client_id}/{email}"));
+                let claim = place.map(|place| Claim::personal("portal.portal_user.email", place));
+                claim.map(ClaimChange::Take).into_iter().collect()
             }
             _ => vec![],
         }
@@ -292,8 +293,8 @@ mod tests {
         E::Created {
             client_id: ClientId(Uuid::from_u128(7)),
             contact_id: None,
-            name: Personal("Ada Lovelace".parse().unwrap()),
-            email: Personal("ada@example.com".parse().unwrap()),
+            name: Personal::new("Ada Lovelace".parse().unwrap()),
+            email: Personal::new("ada@example.com".parse().unwrap()),
         }
     }
 
@@ -315,7 +316,7 @@ mod tests {
         };
         let claims = given::<PortalUser>([]).when(create).then([created()]).claims();
         let value = format!("{}/ada@example.com", Uuid::from_u128(7));
-        assert_eq!(claims, [ClaimChange::Take(Claim::new("portal.portal_user.email", value))]);
+        assert_eq!(claims, [ClaimChange::Take(Claim::personal("portal.portal_user.email", value))]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<identity::ApiKey>();
     mounts.mount::<identity::Integrator>();
     mounts.mount::<identity::Session>();
+    mounts.mount::<identity::Erasure>();
     mounts.mount::<portal::PortalUser>();
     mounts.mount::<portal::PortalSession>();
     mounts.mount::<files::FolderTemplate>();
@@ -29,3 +30,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<workflow_domain::Definition>();
     mounts.mount::<workflow_domain::Run>();
 }
+
+/// The scopes of claims whose values are personal data: addresses and logins.
+pub const PERSONAL_CLAIMS: [&str; 5] =
+    ["crm.client.email", "crm.contact.email", "identity.user.email", "identity.user.login", "portal.portal_user.email"];

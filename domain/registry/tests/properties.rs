@@ -101,6 +101,9 @@ fn check(world: &World, key: &Key, attempt: &Attempt) -> TestCaseResult {
     }
     prop_assert_eq!(&attempt.held, &attempt.held_by_history, "claims after {}", what());
     prop_assert!(attempt.released_in_vain.is_empty(), "{} releases {:?}", what(), attempt.released_in_vain);
+    for claim in &attempt.held {
+        prop_assert_eq!(claim.personal, registry::PERSONAL_CLAIMS.contains(&claim.scope), "{}", claim.scope);
+    }
     let held: Vec<(&str, &str)> = attempt.held.iter().map(|claim| (claim.scope, claim.value.as_str())).collect();
     let expected = claims::held(key, world.history(key));
     let expected: Vec<(&str, &str)> = expected.iter().map(|(scope, value)| (*scope, value.as_str())).collect();

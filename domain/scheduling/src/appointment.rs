@@ -160,7 +160,7 @@ impl Aggregate for Appointment {
             }
             (C::Decline { .. }, _) if self.standing == Standing::Declined => vec![],
             (C::Decline { reason }, _) if self.standing == Standing::Requested => {
-                vec![E::Declined { reason: reason.map(Personal) }]
+                vec![E::Declined { reason: reason.map(Personal::new) }]
             }
             (C::Confirm {} | C::Decline { .. }, _) => return Err(R::NotRequested),
             (C::Reschedule { starts_at }, Some(details)) if open => {
@@ -172,11 +172,11 @@ impl Aggregate for Appointment {
                 vec![E::Rescheduled { from: details.slot, to: self.slot(rules, starts_at, ctx)? }]
             }
             (C::RequestReschedule { reason }, Some(_)) if open => {
-                vec![E::RescheduleRequested { reason: reason.map(Personal) }]
+                vec![E::RescheduleRequested { reason: reason.map(Personal::new) }]
             }
             // Asked again, it is already so; who asked first and why stays.
             (C::Cancel { .. }, _) if self.standing == Standing::Cancelled => vec![],
-            (C::Cancel { by, reason }, Some(_)) if open => vec![E::Cancelled { by, reason: reason.map(Personal) }],
+            (C::Cancel { by, reason }, Some(_)) if open => vec![E::Cancelled { by, reason: reason.map(Personal::new) }],
             (C::Complete {}, _) if self.standing == Standing::Completed => vec![],
             (C::MarkNoShow {}, _) if self.standing == Standing::NoShow => vec![],
             (C::Complete {} | C::MarkNoShow {}, Some(details)) if open && ctx.now < details.slot.starts_at => {
@@ -255,12 +255,12 @@ impl Appointment {
             host_id: rules.host_id,
             slot: self.slot(rules, starts_at, ctx)?,
             time_zone,
-            client_name: Personal(invitee.company.clone().unwrap_or_else(|| invitee.name.clone())),
+            client_name: Personal::new(invitee.company.clone().unwrap_or_else(|| invitee.name.clone())),
             invitee_name: invitee.name.into(),
             invitee_email: invitee.email.into(),
-            invitee_phone: invitee.phone.map(Personal),
-            company: invitee.company.map(Personal),
-            notes: notes.map(Personal),
+            invitee_phone: invitee.phone.map(Personal::new),
+            company: invitee.company.map(Personal::new),
+            notes: notes.map(Personal::new),
             manage_path: format!("/v1/scheduling/appointments/{}", ctx.id),
             cancel_path: format!("/v1/scheduling/appointments/{}/cancel", ctx.id),
         };
@@ -384,7 +384,7 @@ mod tests {
         let when = world([], false).when(book(at(11, 0)));
         match when.events() {
             [E::Booked { details }] => {
-                assert_eq!(details.client_name.expose().as_str(), "Analytical Engines");
+                assert_eq!(details.client_name.text(), "Analytical Engines");
                 assert_eq!(details.slot.ends_at, at(11, 30));
                 assert_eq!(details.slot.blocked_until, at(11, 40));
             }

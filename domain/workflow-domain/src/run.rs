@@ -270,16 +270,18 @@ impl Run {
             }
             (Entry::RetryScheduled { code, message, due_at }, Running) => {
                 let attempt = self.step().map_or(0, |s| s.attempts) + 1;
+                let message = message.into();
                 vec![E::StepRetryScheduled { action_index, step, attempt, code, message, due_at }]
             }
             (Entry::Failed { class, code, message, go_on }, Pending | Running | Waiting) => {
+                let message = Personal::new(message);
                 let parked =
                     E::Parked { action_index, step: step.clone(), code: code.clone(), message: message.clone() };
                 let failed = E::StepFailed { action_index, step, class, code, message };
                 if go_on { vec![failed] } else { vec![failed, parked] }
             }
             (Entry::LeftOut { reason }, Pending) => {
-                vec![E::StepSkipped { action_index, step, output: Personal(Value::Null), reason }]
+                vec![E::StepSkipped { action_index, step, output: Personal::erased(), reason }]
             }
             (Entry::Waiting { until, event_type, matching }, Running) => {
                 vec![E::StepWaiting { action_index, step, until, event_type, matching }]
@@ -351,7 +353,7 @@ impl Aggregate for Run {
             }
             C::Skip { output, reason } => {
                 let (action_index, step) = self.here()?;
-                let output = Personal(output);
+                let output = Personal::new(output);
                 let resumed = E::Resumed { reason: reason.clone() };
                 self.completed(vec![resumed, E::StepSkipped { action_index, step, output, reason }])
             }
@@ -398,7 +400,7 @@ impl Aggregate for Run {
             }),
             E::StepFailed { .. } => {
                 self.status = RunStatus::Running;
-                self.leave(StepStatus::Failed, Personal(Value::Null));
+                self.leave(StepStatus::Failed, Personal::erased());
             }
             E::StepSkipped { output, .. } => self.leave(StepStatus::Skipped, output.clone()),
             E::StepWaiting { until, event_type, matching, .. } => {
@@ -413,7 +415,7 @@ impl Aggregate for Run {
             // A parked run stands at the step that failed.
             E::Parked { action_index, code, message, .. } => {
                 self.status = RunStatus::Parked;
-                self.incident = Some((code.clone(), message.clone()));
+                self.incident = Some((code.clone(), message.text().to_owned()));
                 self.current = usize::try_from(*action_index).unwrap_or(self.current);
             }
             E::Resumed { reason: _ } => {

@@ -90,7 +90,7 @@ impl World {
             recorded_at: spec_time(),
             correlation_id: Uuid::from_u128(9),
             traceparent: None,
-            payload: Personal(json!({})),
+            payload: Personal::new(json!({})),
         };
         let start = C::Start {
             definition_id: Uuid::from_u128(1).into(),
@@ -133,7 +133,7 @@ impl World {
             message: message.clone(),
             go_on,
         };
-        let done = || Entry::Succeeded { result: Personal(json!({ "id": step.id })) };
+        let done = || Entry::Succeeded { result: Personal::new(json!({ "id": step.id })) };
         let mut entries = match (step.status, outcome) {
             (StepStatus::Pending, Outcome::LeftOut) => vec![Entry::LeftOut { reason: "no".parse().unwrap() }],
             (StepStatus::Pending, Outcome::Park) => vec![failed(false)],
@@ -146,8 +146,8 @@ impl World {
                 vec![Entry::Waiting { until: None, event_type: Some("client.tagged".into()), matching: None }]
             }
             (_, Outcome::Notify) => {
-                let text = || Personal("Hello".parse().unwrap());
-                let notified = Entry::Notified { to: Personal("owner".into()), subject: text(), body: text() };
+                let text = || Personal::new("Hello".parse().unwrap());
+                let notified = Entry::Notified { to: Personal::new("owner".into()), subject: text(), body: text() };
                 vec![notified, done()]
             }
             (_, Outcome::Success | Outcome::LeftOut) => vec![done()],

@@ -1,4 +1,5 @@
-//! What a published payload version may still become: more optional fields, more enum values, better sentences.
+//! What a published payload version may still become: more optional fields, more enum values, better sentences, `null`
+//! where a person can be erased.
 //!
 //! Two parties depend on a published schema: the log, whose old events today's type must read, and integrators, whose
 //! code reads new events. A change is compatible if neither notices. Enums are open: readers expect values they do not
@@ -114,6 +115,8 @@ impl<'a> Check<'a> {
             "pattern" if after.is_none() => {}
             "x-personal" if before.is_none() => {}
             "x-personal" if before != after => self.found(at, "is not marked personal any more"),
+            // Whoever reads what is marked personal knows that it is null once the person was erased.
+            "type" if is_personal(new) && types(before) == without_null(after) => {}
             "type" if types(before) != types(after) => {
                 let name = |v: Option<&Value>| v.map_or("anything".to_owned(), Value::to_string);
                 self.found(at, format!("changed its type from {} to {}", name(before), name(after)));
@@ -251,6 +254,14 @@ fn object(value: Option<&Value>) -> Option<&Map<String, Value>> {
 
 fn names(value: Option<&Value>) -> Vec<&str> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn is_personal(schema: &Map<String, Value>) -> bool {
+    schema.get("x-personal") == Some(&Value::Bool(true))
+}
+
+fn without_null(value: Option<&Value>) -> Vec<&str> {
+    types(value).into_iter().filter(|name| *name != "null").collect()
 }
 
 fn types(value: Option<&Value>) -> Vec<&str> {
@@ -402,9 +413,21 @@ mod tests {
     #[test]
     fn a_type_cannot_change_and_null_is_a_type() {
         assert_eq!(
-            breaks(|s| s["properties"]["name"]["type"] = json!(["string", "null"])),
-            [r#"/name changed its type from "string" to ["string","null"]"#]
+            breaks(|s| s["properties"]["tags"]["type"] = json!(["array", "null"])),
+            [r#"/tags changed its type from "array" to ["array","null"]"#]
         );
+    }
+
+    #[test]
+    fn a_personal_field_may_become_null_because_persons_are_erased() {
+        assert!(breaks(|s| s["properties"]["name"]["type"] = json!(["string", "null"])).is_empty());
+        let mark = |s: &mut Value| {
+            let id = &mut s["properties"]["actor"]["oneOf"][0]["properties"]["id"];
+            (id["type"], id["x-personal"]) = (json!(["string", "null"]), true.into());
+        };
+        assert!(breaks(mark).is_empty());
+        let change = |s: &mut Value| s["properties"]["name"]["type"] = json!(["integer", "null"]);
+        assert_eq!(breaks(change), [r#"/name changed its type from "string" to ["integer","null"]"#]);
     }
 
     #[test]

@@ -77,6 +77,7 @@ any_event! {
     ApiKey = identity_events::ApiKeyEvent,
     Integrator = identity_events::IntegratorEvent,
     Session = identity_events::SessionEvent,
+    Erasure = identity_events::ErasureEvent,
     PortalUser = portal_events::PortalUserEvent,
     PortalSession = portal_events::PortalSessionEvent,
     FolderTemplate = files_events::FolderTemplateEvent,

@@ -1,6 +1,6 @@
 //! What did happen in the files context: the event enums other crates may read.
 
-use kernel::{ClientId, FolderId, Name, ProjectId, Slug, event};
+use kernel::{ClientId, FolderId, Name, Personal, ProjectId, Slug, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,8 +48,8 @@ pub struct Subfolder {
 pub enum FolderEvent {
     /// A folder was made, with all its subfolders.
     Created {
-        /// The root's name.
-        name: Name,
+        /// The root's name, often a person's.
+        name: Personal<Name>,
         /// Whose papers it holds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_id: Option<ClientId>,
@@ -72,7 +72,7 @@ pub enum FolderEvent {
         /// Which one.
         folder_id: FolderId,
         /// Its new name.
-        name: Name,
+        name: Personal<Name>,
     },
     /// A folder of the tree lies elsewhere in it now.
     SubfolderMoved {

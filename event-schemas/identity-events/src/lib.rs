@@ -5,6 +5,7 @@ use kernel::{
     Email, InvitationId, Issuer, Name, Pattern, Personal, Principal, Resource, SecretHash, Slug, Subject, Text, UserId,
     event,
 };
+use uuid::Uuid;
 
 /// Everything that happens to a tenant, the firm itself. Its stream's id is the tenant's.
 #[event("identity.tenant")]
@@ -332,5 +333,34 @@ pub enum SessionEvent {
     Ended {
         /// Why.
         reason: Name,
+    },
+}
+
+/// Everything that happens to an erasure: what is personal about somebody is made unreadable for good.
+#[event("identity.erasure")]
+pub enum ErasureEvent {
+    /// The erasure of a subject was ordered.
+    Requested {
+        /// Whose: the id of a user, contact, client, portal user, appointment or whatever else speaks of one person.
+        subject_id: Uuid,
+        /// Why: a ticket or a paragraph, never the person's name.
+        reason: Name,
+        /// What workflows had made of it is erased too.
+        derived: bool,
+    },
+    /// Its keys are destroyed, and what had been made of what they sealed is gone.
+    Completed {
+        /// Streams that were erased.
+        streams: u32,
+        /// Keys that were destroyed.
+        keys: u32,
+        /// Events of these streams.
+        events: u32,
+        /// Events among them that were written before there was a vault and still say something personal.
+        plain_events: u32,
+        /// Rows of read models that were folded anew.
+        rows: u32,
+        /// Messages that were deleted from NATS.
+        messages: u32,
     },
 }

@@ -100,7 +100,7 @@ pub enum RunEvent {
         /// Stable code of what went wrong.
         code: String,
         /// What went wrong.
-        message: String,
+        message: Personal<String>,
         /// When the next attempt is due.
         due_at: DateTime<Utc>,
     },
@@ -116,7 +116,7 @@ pub enum RunEvent {
         /// Stable code of what went wrong: `files.folder.unknown_template`.
         code: String,
         /// What went wrong.
-        message: String,
+        message: Personal<String>,
     },
     /// A step was left out, because its condition did not hold or because an operator said so.
     #[name("step.skipped")]
@@ -169,7 +169,7 @@ pub enum RunEvent {
         /// Stable code of the reason.
         code: String,
         /// The reason.
-        message: String,
+        message: Personal<String>,
     },
     /// An operator had the parked run try its step again.
     Resumed {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio::process::Command;
 use uuid::Uuid;
+use vault::Destroyed;
 
 /// In a data folder while it is not complete. Written before anything else, removed after everything else.
 const MARKER: &str = "ubos-restore.unfinished";
@@ -53,6 +54,8 @@ pub struct RestoreOptions {
     pub backup: Option<String>,
     /// Which past, if the archive has several because it was restored before; the newest if none is named.
     pub timeline: Option<u32>,
+    /// Keys that were destroyed, whatever the moment says: they are destroyed again before anybody can use them.
+    pub destroyed: Vec<Destroyed>,
 }
 
 /// What was restored.
@@ -68,6 +71,8 @@ pub struct Restored {
     pub log_id: Uuid,
     /// The name that it had; none if it was never published.
     pub previous_log_id: Option<Uuid>,
+    /// Keys of erased persons that were back and are destroyed again.
+    pub keys_destroyed: usize,
     /// Files of the write-ahead log that were replayed from the archive.
     pub wal_files: usize,
     /// Seconds to check the backup, to copy it, to replay, in all.
@@ -76,7 +81,7 @@ pub struct Restored {
 
 impl fmt::Display for Restored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { backup, head, history, log_id, previous_log_id, wal_files, seconds } = self;
+        let Self { backup, head, history, log_id, previous_log_id, wal_files, seconds, .. } = self;
         let [check, copy, replay, all] = seconds;
         let recorded = head.recorded_at.map_or("never".to_owned(), |at| at.format("%F %T%.6fZ").to_string());
         writeln!(f, "restored from {backup}: the log ends at position {}, recorded {recorded}", head.position)?;
@@ -145,7 +150,7 @@ pub async fn restore(folder: &Folder, tools: &Tools, options: &RestoreOptions, s
         let cut = transaction_to_stop_at(&mut connection, position).await?;
         ensure!(cut.is_none(), "the log was not cut at position {position} but at {}", ends.position);
     }
-    let (previous_log_id, history, log_id) = begin_history(&mut connection, &options.target).await?;
+    let Begun { previous_log_id, history, log_id, keys_destroyed } = begin_history(&mut connection, options).await?;
     connection.close().await.ok();
     server.stop().await?;
     fs::remove_file(data.join("ubos-restore.log")).ok();
@@ -153,7 +158,16 @@ pub async fn restore(folder: &Folder, tools: &Tools, options: &RestoreOptions, s
     let all = begun.elapsed();
     let seconds = [checked, copied - checked, all - copied, all].map(|time| time.as_secs_f64());
     let wal_files = replayed.iter().filter(|name| name.len() == 24).count();
-    Ok(Restored { backup: backup.label, head: ends, history, log_id, previous_log_id, wal_files, seconds })
+    Ok(Restored {
+        backup: backup.label,
+        head: ends,
+        history,
+        log_id,
+        previous_log_id,
+        keys_destroyed,
+        wal_files,
+        seconds,
+    })
 }
 
 /// The newest base backup that is complete before the target and in the past of the timeline.
@@ -277,17 +291,39 @@ async fn transaction_to_stop_at(connection: &mut PgConnection, position: i64) ->
     }
 }
 
-/// In one transaction: either the log has its new name, or it is as if nothing had been restored.
-async fn begin_history(connection: &mut PgConnection, target: &Target) -> Result<(Option<Uuid>, i32, Uuid)> {
+/// What a new history begins with.
+struct Begun {
+    previous_log_id: Option<Uuid>,
+    history: i32,
+    log_id: Uuid,
+    keys_destroyed: usize,
+}
+
+/// In one transaction: either the log has its new name and nobody erased is back, or it is as if nothing had been restored.
+async fn begin_history(connection: &mut PgConnection, options: &RestoreOptions) -> Result<Begun> {
     let mut transaction = connection.begin().await?;
     let previous = sqlx::query_scalar("select log_id from eventstore.relay").fetch_one(&mut *transaction).await?;
     let (number, log_id) = sqlx::query_as(
         "select number, log_id from eventstore.begin_history($1, (select position from eventstore.head))",
     )
-    .bind(format!("restored to {target}"))
+    .bind(format!("restored to {}", options.target))
     .fetch_one(&mut *transaction)
     .await
     .context("beginning a new history of the log")?;
+    let mut keys_destroyed = 0;
+    // A log from before there was a vault has no keys.
+    let vault: bool =
+        sqlx::query_scalar("select to_regnamespace('vault') is not null").fetch_one(&mut *transaction).await?;
+    for key in options.destroyed.iter().filter(|_| vault) {
+        let back: bool = sqlx::query_scalar("select vault.destroy_key($1, $2, $3)")
+            .bind(key.tenant_id)
+            .bind(key.subject_id)
+            .bind(key.generation)
+            .fetch_one(&mut *transaction)
+            .await
+            .context("destroying keys again")?;
+        keys_destroyed += usize::from(back);
+    }
     transaction.commit().await?;
-    Ok((previous, number, log_id))
+    Ok(Begun { previous_log_id: previous, history: number, log_id, keys_destroyed })
 }

@@ -40,6 +40,8 @@ pub(crate) struct Pending {
     pub events: Vec<NewEvent>,
     pub claims: Vec<ClaimChange>,
     pub snapshot: Option<NewSnapshot>,
+    /// The stream's key, wrapped, if it had none; and which generation it is.
+    pub key_of_stream: Option<(u32, Vec<u8>)>,
     pub reply: oneshot::Sender<Result<Outcome, AppendError>>,
 }
 
@@ -358,6 +360,7 @@ mod tests {
             events: vec![],
             claims,
             snapshot: None,
+            key_of_stream: None,
             reply: oneshot::channel().0,
         }
     }

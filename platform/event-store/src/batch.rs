@@ -43,7 +43,7 @@ macro_rules! append {
             "select cmd, outcome, aggregate_id, version, position, created, detail",
             $more,
             " from eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                                     $20, $21, $22, $23, $24, $25, $26, $27, $28)"
+                                     $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)"
         )
     };
 }
@@ -107,6 +107,9 @@ async fn call(connection: &mut PgConnection, batch: &[Pending], has_turn: bool) 
         .bind(c.snapshot_version)
         .bind(c.snapshot_state_version)
         .bind(c.snapshot_state)
+        .bind(c.key_cmd)
+        .bind(c.key_generation)
+        .bind(c.key_wrapped)
         .fetch_all(connection)
         .await?;
     let mut refused = BTreeMap::new();
@@ -192,6 +195,9 @@ struct Commands<'a> {
     snapshot_version: Vec<i64>,
     snapshot_state_version: Vec<i32>,
     snapshot_state: Vec<&'a str>,
+    key_cmd: Vec<i32>,
+    key_generation: Vec<i32>,
+    key_wrapped: Vec<&'a [u8]>,
 }
 
 impl<'a> Commands<'a> {
@@ -232,6 +238,11 @@ impl<'a> Commands<'a> {
             self.snapshot_version.push(snapshot.version);
             self.snapshot_state_version.push(snapshot.state_version);
             self.snapshot_state.push(&snapshot.state);
+        }
+        if let Some((generation, wrapped)) = &pending.key_of_stream {
+            self.key_cmd.push(cmd);
+            self.key_generation.push(i32::try_from(*generation).unwrap_or(i32::MAX));
+            self.key_wrapped.push(wrapped);
         }
     }
 }

@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use std::any::Any;
 use std::sync::Arc;
 use uuid::Uuid;
+use vault::Subject;
 
 /// A stream's state.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub(crate) struct Cached {
     pub version: i64,
     pub position: i64,
     pub snapshot_version: i64,
+    /// The stream's keys.
+    pub subject: Arc<Subject>,
     pub advance: Advance,
 }
 
@@ -116,7 +119,9 @@ mod tests {
 
     fn with(version: i64) -> Cache {
         let cache = Cache::new(10);
-        let cached = Cached { state: Arc::new(7i64), version, position: 40, snapshot_version: 0, advance: adding };
+        let subject = Arc::default();
+        let cached =
+            Cached { state: Arc::new(7i64), version, position: 40, snapshot_version: 0, subject, advance: adding };
         cache.states.insert(STREAM, cached);
         cache.kinds.write().push(STREAM.aggregate_type);
         cache

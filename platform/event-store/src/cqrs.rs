@@ -2,7 +2,7 @@
 
 use crate::append::Outcome;
 use crate::execute::{Known, key};
-use crate::load::StreamKey;
+use crate::load::{StreamKey, WITHOUT_SNAPSHOT};
 use crate::{ExecuteError, Request, Store};
 use anyhow::anyhow;
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
@@ -10,9 +10,6 @@ use kernel::{Aggregate, Root, RootEvent, read_event};
 use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// No snapshot has this version of a state, so a load with it answers every event.
-const WITHOUT_SNAPSHOT: i32 = -1;
 
 /// A [`Store`] together with the request it serves; built per request, cheap.
 #[derive(Debug, Clone)]
@@ -54,8 +51,8 @@ impl<A: Aggregate> EventStore<Root<A>> for CqrsStore {
         &self,
         aggregate_id: &str,
     ) -> Result<Vec<EventEnvelope<Root<A>>>, AggregateError<A::Rejection>> {
-        let history = self.store.history(self.stream::<A>(aggregate_id)?, WITHOUT_SNAPSHOT).await.map_err(refused)?;
-        let envelopes = history.events.iter().zip(1..).map(|(event, sequence)| {
+        let loaded = self.store.history(self.stream::<A>(aggregate_id)?, WITHOUT_SNAPSHOT).await.map_err(refused)?;
+        let envelopes = loaded.history.events.iter().zip(1..).map(|(event, sequence)| {
             let payload = read_event(&event.event_type, event.event_version, &event.payload);
             let payload = payload.map_err(|e| AggregateError::DeserializationError(Box::new(e)))?;
             Ok(envelope(aggregate_id, sequence, RootEvent(payload), HashMap::new()))
@@ -87,9 +84,8 @@ impl<A: Aggregate> EventStore<Root<A>> for CqrsStore {
         }
         let events = events.into_iter().map(|event| event.0).collect();
         let command = metadata.get("command").map_or(stream.aggregate_type, String::as_str);
-        let (_, pending, answer) =
-            self.store.prepare(&known, stream, command, events, &self.request).map_err(refused)?;
-        match self.store.append_raw(pending, answer).await.map_err(refused)? {
+        let prepared = self.store.prepare(&known, stream, command, events, &self.request).await.map_err(refused)?;
+        match self.store.append_raw(prepared.pending, prepared.answer).await.map_err(refused)? {
             Outcome::Appended { position, .. } => {
                 let first = position + 1 - envelopes.len() as i64;
                 for (envelope, position) in envelopes.iter_mut().zip(first..) {

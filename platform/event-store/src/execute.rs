@@ -2,20 +2,22 @@
 
 use crate::append::{AppendError, Appender, Message, NewEvent, NewSnapshot, Outcome, Pending};
 use crate::cache::{Cache, Cached, advance};
-use crate::load::{Loader, StreamKey};
+use crate::load::{Loaded, Loader, StreamKey};
+use crate::sealing::Sealing;
 use crate::{IdempotencyKey, Request, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldError, History, Metadata, Reach, Reference,
-    ReferenceBy, Rejection, TenantId,
+    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldError, Metadata, Reach, Reference, ReferenceBy,
+    Rejection, TenantId,
 };
 use metrics::{counter, histogram};
 use sqlx::PgPool;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
-use tokio::sync::{mpsc, oneshot};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
+use vault::{Subject, Vault, VaultError};
 
 /// How often a command is decided again after somebody was faster.
 const CONFLICTS_MAX: u32 = 3;
@@ -29,11 +31,13 @@ pub struct StoreOptions {
     pub queue_commands_max: usize,
     /// Streams kept in memory.
     pub cached_streams_max: usize,
+    /// Seals what is personal; without it nothing is sealed, and what is sealed cannot be read.
+    pub vault: Option<Vault>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { batch_commands_max: 128, queue_commands_max: 4096, cached_streams_max: 20_000 }
+        Self { batch_commands_max: 128, queue_commands_max: 4096, cached_streams_max: 20_000, vault: None }
     }
 }
 
@@ -46,6 +50,7 @@ struct Shared {
     queue: mpsc::Sender<Message>,
     loader: Loader,
     cache: Cache,
+    vault: Option<Vault>,
     closed: AtomicBool,
 }
 
@@ -55,7 +60,16 @@ pub(crate) struct Known<A> {
     pub version: i64,
     position: i64,
     snapshot_version: i64,
+    subject: Arc<Subject>,
     from_cache: bool,
+}
+
+/// A decision that is written down for the appender.
+pub(crate) struct Prepared<A> {
+    state: A,
+    subject: Arc<Subject>,
+    pub pending: Box<Pending>,
+    pub answer: oneshot::Receiver<Result<Outcome, AppendError>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -146,10 +160,14 @@ impl Store {
         let connect = pool.connect_options().as_ref().clone();
         let (foreign, written) = mpsc::unbounded_channel();
         tokio::spawn(Appender::new(connect, receiver, options.batch_commands_max, waker, foreign).run());
-        let loader = Loader::start(pool.clone());
+        let vault = options.vault;
+        let loader = Loader::start(pool.clone(), vault.clone());
         let cache = Cache::new(options.cached_streams_max);
         tokio::spawn(peers::follow(pool.clone(), cache.clone(), written));
-        Self(Arc::new(Shared { pool, queue, loader, cache, closed: AtomicBool::new(false) }))
+        if let Some(vault) = &vault {
+            tokio::spawn(forget_the_erased(vault.destroyed(), cache.clone()));
+        }
+        Self(Arc::new(Shared { pool, queue, loader, cache, vault, closed: AtomicBool::new(false) }))
     }
 
     /// Loads, decides, appends; reloads and decides again at most three times if somebody was faster.
@@ -179,11 +197,18 @@ impl Store {
 
     /// The aggregate that holds a claim, if one does.
     pub async fn holder(&self, tenant: TenantId, claim: &Claim) -> Result<Option<Uuid>, ExecuteError> {
+        let value = match &self.0.vault {
+            Some(vault) if claim.personal => {
+                let keys = vault.sealing(tenant.0).await.map_err(keys_failed)?;
+                keys.lookup(claim.scope, &claim.value).map_err(keys_failed)?
+            }
+            _ => claim.value.clone(),
+        };
         let sql = "select aggregate_id from eventstore.holders($1, $2, $3)";
         let row = sqlx::query_scalar(sql)
             .bind(vec![tenant.0])
             .bind(vec![claim.scope])
-            .bind(vec![claim.value.clone()])
+            .bind(vec![value])
             .fetch_optional(&self.0.pool);
         row.await.map_err(|e| ExecuteError::Unavailable(e.into()))
     }
@@ -295,7 +320,9 @@ impl Store {
         if events.is_empty() && request.idempotency.is_none() {
             return Ok(Some(known.unchanged(stream.aggregate_id)));
         }
-        let (state, pending, answer) = self.prepare(known, stream, entry.name, events, request)?;
+        let Prepared { state, subject, pending, answer } =
+            self.prepare(known, stream, entry.name, events, request).await?;
+        let has_new_key = pending.key_of_stream.is_some();
         let snapshot_version = pending.snapshot.as_ref().map_or(known.snapshot_version, |s| s.version);
         match self.0.queue.try_send(Message::Append(pending)) {
             Ok(()) => {}
@@ -305,7 +332,10 @@ impl Store {
         match outcome {
             Ok(Outcome::Appended { version, position, created }) => {
                 let state = Arc::new(state);
-                let cached = Cached { state, version, position, snapshot_version, advance: advance::<A> };
+                if let Some(vault) = self.0.vault.as_ref().filter(|_| has_new_key) {
+                    vault.keep(stream.tenant, stream.aggregate_id, subject.clone());
+                }
+                let cached = Cached { state, version, position, snapshot_version, subject, advance: advance::<A> };
                 self.0.cache.insert::<A>(stream, cached);
                 let id = stream.aggregate_id;
                 Ok(Some(Executed { id, version, position, created, replayed: false }))
@@ -324,37 +354,41 @@ impl Store {
         }
     }
 
-    /// Folds the decided events, collects their claims and writes everything down for the appender.
-    #[expect(clippy::type_complexity, reason = "three results of one pass over the events, used in one place")]
-    pub(crate) fn prepare<A: Aggregate>(
+    /// Folds the decided events, collects their claims and writes everything down for the appender, sealed where personal.
+    pub(crate) async fn prepare<A: Aggregate>(
         &self,
         known: &Known<A>,
         stream: StreamKey,
         command: &str,
         events: Vec<A::Event>,
         request: &Request,
-    ) -> Result<(A, Box<Pending>, oneshot::Receiver<Result<Outcome, AppendError>>), ExecuteError> {
+    ) -> Result<Prepared<A>, ExecuteError> {
+        let mut sealing = Sealing::new::<A>(self.0.vault.as_ref(), stream, known.subject.clone()).await?;
         let mut state = (*known.state).clone();
         let mut claims = vec![];
         let mut written = Vec::with_capacity(events.len());
-        for event in &events {
-            claims.extend(state.claims(event));
+        for (event, sequence) in events.iter().zip(known.version + 1..) {
+            let changes = state.claims(event);
             state.apply(event);
-            let entry = event.entry();
+            let (entry, payload) = (event.entry(), json(event)?);
+            if holds_nul(&payload) || changes.iter().any(claims_nul) {
+                let message = "expected text without NUL characters";
+                return Err(ExecuteError::Invalid(FieldError::new("", "nul_character", message)));
+            }
+            for change in changes {
+                claims.push(sealing.claim(change)?);
+            }
             written.push(NewEvent {
                 event_id: Uuid::now_v7(),
                 event_type: entry.event_type,
                 event_version: i32::try_from(entry.version).unwrap_or(i32::MAX),
-                payload: json(event)?,
+                payload: sealing.event(entry, sequence, payload)?,
             });
-        }
-        if written.iter().any(|event| holds_nul(&event.payload)) || claims.iter().any(claims_nul) {
-            let message = "expected text without NUL characters";
-            return Err(ExecuteError::Invalid(FieldError::new("", "nul_character", message)));
         }
         let version = known.version + written.len() as i64;
         let snapshot = if version - known.snapshot_version >= A::SNAPSHOT_EVERY {
-            Some(NewSnapshot { version, state_version: A::STATE_VERSION, state: json(&state)? })
+            let state = sealing.state(version, A::STATE_VERSION, json(&state)?)?;
+            Some(NewSnapshot { version, state_version: A::STATE_VERSION, state })
         } else {
             None
         };
@@ -377,34 +411,37 @@ impl Store {
             events: written,
             claims,
             snapshot,
+            key_of_stream: sealing.fresh,
             reply,
         };
-        Ok((state, Box::new(pending), answer))
+        Ok(Prepared { state, subject: sealing.subject, pending: Box::new(pending), answer })
     }
 
     async fn load_cached<A: Aggregate>(&self, stream: StreamKey) -> Result<Known<A>, ExecuteError> {
-        if let Some((state, Cached { version, position, snapshot_version, .. })) = self.0.cache.get::<A>(&stream) {
-            return Ok(Known { state, version, position, snapshot_version, from_cache: true });
+        if let Some((state, cached)) = self.0.cache.get::<A>(&stream) {
+            let Cached { version, position, snapshot_version, subject, .. } = cached;
+            return Ok(Known { state, version, position, snapshot_version, subject, from_cache: true });
         }
         self.load_fresh(stream).await
     }
 
     pub(crate) async fn load_fresh<A: Aggregate>(&self, stream: StreamKey) -> Result<Known<A>, ExecuteError> {
-        let history = self.history(stream, A::STATE_VERSION).await?;
+        let loaded = self.history(stream, A::STATE_VERSION).await?;
+        let (history, subject) = (&loaded.history, loaded.subject.clone());
         let state = Arc::new(history.fold::<A>().map_err(|e| ExecuteError::Fault(e.into()))?);
         let snapshot_version = history.snapshot.as_ref().map_or(0, |(version, _)| *version);
         let (version, position) = (history.version, history.position);
         if version > 0 {
-            let state = state.clone();
-            let cached = Cached { state, version, position, snapshot_version, advance: advance::<A> };
+            let (state, subject) = (state.clone(), subject.clone());
+            let cached = Cached { state, version, position, snapshot_version, subject, advance: advance::<A> };
             self.0.cache.insert::<A>(stream, cached);
         }
-        Ok(Known { state, version, position, snapshot_version, from_cache: false })
+        Ok(Known { state, version, position, snapshot_version, subject, from_cache: false })
     }
 
-    pub(crate) async fn history(&self, stream: StreamKey, state_version: i32) -> Result<Arc<History>, ExecuteError> {
-        let history = self.0.loader.load(stream, state_version).await;
-        history.map_err(|e| ExecuteError::Unavailable(anyhow!("loading {}: {e}", stream.aggregate_type)))
+    pub(crate) async fn history(&self, stream: StreamKey, state_version: i32) -> Result<Arc<Loaded>, ExecuteError> {
+        let loaded = self.0.loader.load(stream, state_version).await;
+        loaded.map_err(|e| ExecuteError::Unavailable(anyhow!("loading {}: {e}", stream.aggregate_type)))
     }
 
     async fn fill_references(
@@ -421,9 +458,9 @@ impl Store {
             let mut found = None;
             if let Some(id) = id {
                 let stream = StreamKey { tenant: tenant.0, aggregate_type: reference.stream, aggregate_id: id };
-                let history = self.history(stream, reference.state_version).await?;
-                if history.version > 0 {
-                    let state = (reference.fold)(&history).map_err(|e| ExecuteError::Fault(e.into()))?;
+                let loaded = self.history(stream, reference.state_version).await?;
+                if loaded.history.version > 0 {
+                    let state = (reference.fold)(&loaded.history).map_err(|e| ExecuteError::Fault(e.into()))?;
                     found = Some((id, state));
                 }
             }
@@ -468,7 +505,8 @@ impl Store {
 
 impl<A: Aggregate> Known<A> {
     fn nothing() -> Self {
-        Self { state: Arc::new(A::default()), version: 0, position: 0, snapshot_version: 0, from_cache: false }
+        let (state, subject) = (Arc::new(A::default()), Arc::default());
+        Self { state, version: 0, position: 0, snapshot_version: 0, subject, from_cache: false }
     }
 
     fn unchanged(&self, id: Uuid) -> Executed {
@@ -506,6 +544,21 @@ impl ExecuteError {
             Self::Fault(_) => "fault",
         }
     }
+}
+
+/// Forgets every state when somebody was erased, because it may say what nobody may know any more. Once more a little
+/// later, for what was being decided meanwhile.
+async fn forget_the_erased(mut destroyed: watch::Receiver<u64>, cache: Cache) {
+    const DECIDED_WITHIN: Duration = Duration::from_millis(500);
+    while destroyed.changed().await.is_ok() {
+        cache.clear();
+        tokio::time::sleep(DECIDED_WITHIN).await;
+        cache.clear();
+    }
+}
+
+pub(crate) fn keys_failed(error: VaultError) -> ExecuteError {
+    ExecuteError::Unavailable(error.into())
 }
 
 pub(crate) fn key<A: Aggregate>(tenant: TenantId, id: Uuid) -> StreamKey {

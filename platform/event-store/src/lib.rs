@@ -12,11 +12,15 @@ mod load;
 mod log;
 mod peers;
 mod request;
+mod seal;
+mod sealing;
 mod wake;
 
 pub use bus::{CommandBus, CommandInfo};
 pub use cqrs::{CqrsContext, CqrsStore};
 pub use execute::{ExecuteError, Executed, Store, StoreOptions};
-pub use log::{Log, RawEvent};
+pub use log::{Erasures, Log, RawEvent};
 pub use request::{IdempotencyKey, Request};
+pub use seal::{is_personal_event, open_events, says_personal};
+pub use sealing::hash_claims;
 pub use wake::CHANNEL;

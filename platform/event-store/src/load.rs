@@ -1,5 +1,6 @@
 //! Coalesced loads: every stream that waits while the last load is in flight shares the next one.
 
+use crate::seal::{self, Place};
 use kernel::{History, Stored};
 use metrics::histogram;
 use sqlx::PgPool;
@@ -7,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
+use vault::{Subject, Vault, VaultError, WrappedSubjectKey};
 
 /// Loads in flight at once; more would only queue inside the database.
 const LOADS_IN_FLIGHT_MAX: usize = 4;
@@ -21,14 +23,24 @@ pub(crate) struct StreamKey {
     pub aggregate_id: Uuid,
 }
 
-type Answer = Result<Arc<History>, Arc<sqlx::Error>>;
+/// What the log says of a stream, and its keys.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub history: History,
+    pub subject: Arc<Subject>,
+}
+
+/// No snapshot has this version of a state, so a load with it answers every event.
+pub(crate) const WITHOUT_SNAPSHOT: i32 = -1;
+
+type Answer = Result<Arc<Loaded>, Arc<sqlx::Error>>;
 type Asked = (StreamKey, i32, oneshot::Sender<Answer>);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Loader(mpsc::UnboundedSender<Asked>);
 
 impl Loader {
-    pub fn start(pool: PgPool) -> Self {
+    pub fn start(pool: PgPool, vault: Option<Vault>) -> Self {
         // Unbounded, because every waiter is a request that was admitted, and those are bounded.
         let (sender, mut queue) = mpsc::unbounded_channel::<Asked>();
         let permits = Arc::new(Semaphore::new(LOADS_IN_FLIGHT_MAX));
@@ -42,9 +54,9 @@ impl Loader {
                         Err(_) => break,
                     }
                 }
-                let pool = pool.clone();
+                let (pool, vault) = (pool.clone(), vault.clone());
                 tokio::spawn(async move {
-                    answer(&pool, asked).await;
+                    answer(&pool, vault.as_ref(), asked).await;
                     drop(permit);
                 });
             }
@@ -52,7 +64,7 @@ impl Loader {
         Self(sender)
     }
 
-    /// The history of one stream, empty if it does not exist.
+    /// What the log says of one stream, nothing if it does not exist.
     pub async fn load(&self, key: StreamKey, state_version: i32) -> Answer {
         let (reply, answer) = oneshot::channel();
         let gone = || Arc::new(sqlx::Error::WorkerCrashed);
@@ -61,19 +73,19 @@ impl Loader {
     }
 }
 
-async fn answer(pool: &PgPool, asked: Vec<Asked>) {
+async fn answer(pool: &PgPool, vault: Option<&Vault>, asked: Vec<Asked>) {
     let mut waiters: HashMap<(StreamKey, i32), Vec<oneshot::Sender<Answer>>> = HashMap::new();
     for (key, state_version, reply) in asked {
         waiters.entry((key, state_version)).or_default().push(reply);
     }
     let keys: Vec<(StreamKey, i32)> = waiters.keys().copied().collect();
     histogram!("load_batch_streams").record(keys.len() as f64);
-    match load(pool, &keys).await {
-        Ok(histories) => {
-            for (key, history) in keys.iter().zip(histories) {
-                let history = Arc::new(history);
+    match load(pool, vault, &keys).await {
+        Ok(found) => {
+            for (key, loaded) in keys.iter().zip(found) {
+                let loaded = Arc::new(loaded);
                 for reply in waiters.remove(key).unwrap_or_default() {
-                    drop(reply.send(Ok(history.clone())));
+                    drop(reply.send(Ok(loaded.clone())));
                 }
             }
         }
@@ -86,7 +98,62 @@ async fn answer(pool: &PgPool, asked: Vec<Asked>) {
 
 type LoadedRow = (i64, Option<i64>, i64, Option<String>, Option<i32>, String);
 
-async fn load(pool: &PgPool, keys: &[(StreamKey, i32)]) -> Result<Vec<History>, sqlx::Error> {
+/// A stream as its rows tell it, still sealed.
+#[derive(Default)]
+struct Found {
+    history: History,
+    keys: Vec<WrappedSubjectKey>,
+}
+
+async fn load(pool: &PgPool, vault: Option<&Vault>, keys: &[(StreamKey, i32)]) -> Result<Vec<Loaded>, sqlx::Error> {
+    let mut loaded = Vec::with_capacity(keys.len());
+    for ((stream, state_version), found) in keys.iter().zip(read(pool, keys).await?) {
+        let opened = open(vault, stream, *state_version, found).await.map_err(seal::unreadable)?;
+        loaded.push(match opened {
+            Some(opened) => opened,
+            // Its snapshot can never be opened again, so the whole stream is folded.
+            None => {
+                let all = (*stream, WITHOUT_SNAPSHOT);
+                let found = read(pool, &[all]).await?.pop().unwrap_or_default();
+                let opened = open(vault, stream, WITHOUT_SNAPSHOT, found).await.map_err(seal::unreadable)?;
+                opened.unwrap_or_default()
+            }
+        });
+    }
+    Ok(loaded)
+}
+
+/// Opens what is sealed. None: the key of the snapshot was destroyed.
+async fn open(
+    vault: Option<&Vault>,
+    stream: &StreamKey,
+    state_version: i32,
+    found: Found,
+) -> Result<Option<Loaded>, VaultError> {
+    let Found { mut history, keys } = found;
+    let StreamKey { tenant, aggregate_type, aggregate_id } = *stream;
+    let subject = match vault {
+        Some(vault) => vault.admit(tenant, aggregate_id, keys).await?,
+        None if keys.is_empty() => Arc::default(),
+        None => return Err(seal::no_vault()),
+    };
+    if let Some((version, state)) = history.snapshot.take() {
+        let opened = seal::open_state(&subject, aggregate_type, version, state_version, state)?;
+        let Some(state) = opened else { return Ok(None) };
+        history.snapshot = Some((version, state));
+    }
+    let first = history.version + 1 - i64::try_from(history.events.len()).unwrap_or(0);
+    for (event, sequence) in history.events.iter_mut().zip(first..) {
+        if seal::sealed_by(&event.payload).is_some() {
+            let Stored { event_type, event_version, payload } = event;
+            let place = Place { aggregate_type, sequence, event_type, event_version: *event_version };
+            *payload = seal::open(&subject, place, payload)?;
+        }
+    }
+    Ok(Some(Loaded { history, subject }))
+}
+
+async fn read(pool: &PgPool, keys: &[(StreamKey, i32)]) -> Result<Vec<Found>, sqlx::Error> {
     let rows: Vec<LoadedRow> = sqlx::query_as(
         "select stream, sequence, position, event_type, event_version, payload from eventstore.load($1, $2, $3, $4)",
     )
@@ -96,11 +163,12 @@ async fn load(pool: &PgPool, keys: &[(StreamKey, i32)]) -> Result<Vec<History>, 
     .bind(keys.iter().map(|(_, v)| *v).collect::<Vec<_>>())
     .fetch_all(pool)
     .await?;
-    let mut histories: Vec<History> = keys.iter().map(|_| History::default()).collect();
+    let mut streams: Vec<Found> = keys.iter().map(|_| Found::default()).collect();
     for (stream, sequence, position, event_type, event_version, payload) in rows {
-        let Some(history) = usize::try_from(stream - 1).ok().and_then(|index| histories.get_mut(index)) else {
+        let Some(found) = usize::try_from(stream - 1).ok().and_then(|index| streams.get_mut(index)) else {
             continue;
         };
+        let history = &mut found.history;
         history.position = history.position.max(position);
         match (sequence, event_type) {
             (Some(sequence), Some(event_type)) => {
@@ -108,13 +176,19 @@ async fn load(pool: &PgPool, keys: &[(StreamKey, i32)]) -> Result<Vec<History>, 
                 let event_version = event_version.and_then(|v| u32::try_from(v).ok()).unwrap_or(1);
                 history.events.push(Stored { event_type, event_version, payload });
             }
-            // A snapshot row: its version travels in the version column.
-            _ => {
+            // A key: its generation travels in the version column.
+            (None, Some(_)) => {
+                let generation = event_version.and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
+                let wrapped = hex::decode(payload).map_err(|e| sqlx::Error::Decode(e.into()))?;
+                found.keys.push(WrappedSubjectKey { generation, wrapped: Some(wrapped).filter(|w| !w.is_empty()) });
+            }
+            // A snapshot: its version travels in the version column.
+            (_, None) => {
                 let covered = i64::from(event_version.unwrap_or(0));
                 history.version = history.version.max(covered);
                 history.snapshot = Some((covered, payload));
             }
         }
     }
-    Ok(histories)
+    Ok(streams)
 }

@@ -1,11 +1,14 @@
 //! The one path a reader takes: pages of the log by position.
 
+use crate::seal;
 use kernel::{Metadata, Recorded, TenantId};
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgPool, Row};
+use tokio::sync::watch;
 use uuid::Uuid;
+use vault::Vault;
 
 /// A stored event whose payload has not been read.
 pub type RawEvent = Recorded<Box<RawValue>>;
@@ -17,12 +20,29 @@ const COLUMNS: &str = "position, event_id, tenant_id, domain, aggregate_type, ag
 #[derive(Debug, Clone)]
 pub struct Log {
     pool: PgPool,
+    vault: Option<Vault>,
 }
 
 impl Log {
-    /// A reader on `pool`.
+    /// A reader on `pool` of a log in which nothing is sealed; what is sealed cannot be read with it.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, vault: None }
+    }
+
+    /// A reader on `pool` that opens what is sealed.
+    pub fn unsealing(pool: PgPool, vault: Option<Vault>) -> Self {
+        Self { pool, vault }
+    }
+
+    /// Waits until somebody was erased: whoever keeps events in memory reads them again. For ever without a vault.
+    pub fn erasures(&self) -> Erasures {
+        Erasures(self.vault.as_ref().map(Vault::destroyed))
+    }
+
+    async fn open(&self, rows: &[PgRow]) -> Result<Vec<RawEvent>, sqlx::Error> {
+        let mut events = rows.iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        seal::open_events(self.vault.as_ref(), &mut events).await.map_err(seal::unreadable)?;
+        Ok(events)
     }
 
     /// The pool it reads with.
@@ -40,7 +60,7 @@ impl Log {
         let sql =
             format!("select {COLUMNS} from eventstore.events where position > $1 and position <= $2 order by position");
         let rows = sqlx::query(&sql).bind(after).bind(after.saturating_add(limit)).fetch_all(&self.pool).await?;
-        rows.iter().map(event).collect()
+        self.open(&rows).await
     }
 
     /// The same, only the events of these kinds of streams (`crm.client`): for folds that want a part of the log.
@@ -50,7 +70,7 @@ impl Log {
              where position > $1 and position <= $2 and aggregate_type = any($3) order by position"
         );
         let rows = sqlx::query(&sql).bind(after).bind(upto).bind(types).fetch_all(&self.pool).await?;
-        rows.iter().map(event).collect()
+        self.open(&rows).await
     }
 
     /// The events of one stream with `after < position <= upto`, in order.
@@ -66,7 +86,7 @@ impl Log {
              where tenant_id = $1 and aggregate_id = $2 and position > $3 and position <= $4 order by position"
         );
         let rows = sqlx::query(&sql).bind(tenant.0).bind(aggregate_id).bind(after).bind(upto);
-        rows.fetch_all(&self.pool).await?.iter().map(event).collect()
+        self.open(&rows.fetch_all(&self.pool).await?).await
     }
 
     /// How many events there are up to a position, of these kinds of streams or of all; and of how many streams.
@@ -88,7 +108,25 @@ impl Log {
     /// The event at one position.
     pub async fn find(&self, position: i64) -> Result<Option<RawEvent>, sqlx::Error> {
         let sql = format!("select {COLUMNS} from eventstore.events where position = $1");
-        sqlx::query(&sql).bind(position).fetch_optional(&self.pool).await?.as_ref().map(event).transpose()
+        let rows = sqlx::query(&sql).bind(position).fetch_all(&self.pool).await?;
+        Ok(self.open(&rows).await?.pop())
+    }
+}
+
+/// Says when somebody was erased.
+#[derive(Debug, Clone)]
+pub struct Erasures(Option<watch::Receiver<u64>>);
+
+impl Erasures {
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        let told = match &mut self.0 {
+            Some(destroyed) => destroyed.changed().await.is_ok(),
+            None => false,
+        };
+        if !told {
+            std::future::pending().await
+        }
     }
 }
 

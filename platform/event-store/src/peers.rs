@@ -5,6 +5,7 @@
 //! on a stale state, and the append finds out.
 
 use crate::cache::Cache;
+use crate::seal::{self, Place};
 use kernel::Stored;
 use metrics::counter;
 use sqlx::{PgPool, Row};
@@ -49,10 +50,14 @@ async fn catch_up(pool: &PgPool, cache: &Cache, ranges: Vec<Foreign>) -> Result<
     for row in rows.bind(after).bind(upto).fetch_all(pool).await? {
         let Some((stream, cached)) = cache.known(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?) else { continue };
         let event_version = u32::try_from(row.try_get::<i32, _>(6)?).unwrap_or(1);
-        let payload: Option<String> = row.try_get(7)?;
-        let event_type = row.try_get(5)?;
-        let event = payload.map(|payload| Stored { event_type, event_version, payload });
-        cache.catch_up(stream, cached, row.try_get(3)?, row.try_get(4)?, event.as_ref());
+        let (payload, event_type): (Option<String>, String) = (row.try_get(7)?, row.try_get(5)?);
+        let sequence = row.try_get(3)?;
+        let place = Place { aggregate_type: stream.aggregate_type, sequence, event_type: &event_type, event_version };
+        // One that was sealed with a key that is not known here is forgotten like one that is too large.
+        let known = |payload: &String| seal::sealed_by(payload).is_none_or(|by| cached.subject.covers(by));
+        let payload = payload.filter(known).and_then(|payload| seal::open(&cached.subject, place, &payload).ok());
+        let event = payload.map(|payload| Stored { event_type: event_type.clone(), event_version, payload });
+        cache.catch_up(stream, cached, sequence, row.try_get(4)?, event.as_ref());
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use async_nats::jetstream::consumer::pull::OrderedConfig;
 use event_store::Log;
 use futures::StreamExt;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub struct Audit {
     pub to: i64,
     /// Messages walked.
     pub messages: u64,
+    /// Positions that were taken out because somebody was erased.
+    pub erased: u64,
     /// Positions that should be there and are not.
     pub missing: u64,
     /// The first of them.
@@ -55,10 +57,10 @@ impl Audit {
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, to, messages, missing, unexpected, duplicates, out_of_order, claim_checks, .. } = self;
+        let Self { from, to, messages, erased, missing, unexpected, duplicates, out_of_order, claim_checks, .. } = self;
         write!(
             f,
-            "positions {from} to {to}, {messages} messages: {missing} missing, {unexpected} unexpected, \
+            "positions {from} to {to}, {messages} messages, {erased} erased: {missing} missing, {unexpected} unexpected, \
              {duplicates} duplicates, {out_of_order} out of order, {claim_checks} claim-checks"
         )?;
         if !self.missing_positions.is_empty() {
@@ -76,7 +78,7 @@ pub async fn audit(log: &Log, nats: &Client, options: &RelayOptions) -> Result<A
     let context = stream::context(nats.clone());
     let mut report = Audit { from: stream_from, to: cursor, ..Audit::default() };
     let Some((found, state)) = stream::look(&context, &options.stream.name).await? else {
-        return Ok(report.conclude(&Seen::default()));
+        return report.conclude(log, &Seen::default()).await;
     };
     let mut seen = Seen::default();
     if state.messages > 0 {
@@ -114,7 +116,7 @@ pub async fn audit(log: &Log, nats: &Client, options: &RelayOptions) -> Result<A
     if state.first_sequence > 1 {
         report.from = report.from.max(seen.first);
     }
-    Ok(report.conclude(&seen))
+    report.conclude(log, &seen).await
 }
 
 impl Audit {
@@ -139,16 +141,23 @@ impl Audit {
         Ok(())
     }
 
-    fn conclude(mut self, seen: &Seen) -> Self {
-        for position in self.from..=self.to {
-            if !seen.contains(position) {
+    async fn conclude(mut self, log: &Log, seen: &Seen) -> Result<Self> {
+        let missing: Vec<i64> = (self.from..=self.to).filter(|position| !seen.contains(*position)).collect();
+        for chunk in missing.chunks(CHUNK) {
+            let sql = "select e.position from eventstore.events e
+                       where e.position = any($1) and exists (
+                           select from vault.destroyed_keys d where d.tenant_id = e.tenant_id and d.subject_id = e.aggregate_id)";
+            let erased: Vec<i64> = sqlx::query_scalar(sql).bind(chunk).fetch_all(log.pool()).await?;
+            let erased: HashSet<i64> = erased.into_iter().collect();
+            self.erased += erased.len() as u64;
+            for position in chunk.iter().filter(|position| !erased.contains(position)) {
                 self.missing += 1;
                 if self.missing_positions.len() < NAMED_MAX {
-                    self.missing_positions.push(position);
+                    self.missing_positions.push(*position);
                 }
             }
         }
-        self
+        Ok(self)
     }
 }
 

@@ -147,6 +147,11 @@ pub(crate) fn event_id(headers: &HeaderMap) -> Option<Uuid> {
     headers.get(ID)?.as_str().parse().ok()
 }
 
+/// The aggregate that a message is about.
+pub(crate) fn aggregate(headers: &HeaderMap) -> Option<Uuid> {
+    headers.get(SUBJECT)?.as_str().parse().ok()
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str> {
     Ok(headers.get(name).with_context(|| format!("no {name}"))?.as_str())
 }

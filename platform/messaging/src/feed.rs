@@ -142,6 +142,7 @@ struct Follower {
 impl Follower {
     async fn run(mut self, mut received: mpsc::Receiver<Decoded>) {
         let mut wake = Wake::start(self.log.pool());
+        let mut erasures = self.log.erasures();
         let mut has_nats = true;
         loop {
             tokio::select! {
@@ -150,6 +151,8 @@ impl Follower {
                     Some(message) => self.offer(message).await,
                     None => has_nats = false,
                 },
+                // Readers then read the log themselves.
+                () = erasures.next() => *self.shared.buffer.lock() = Buffer::default(),
                 hint = wake.wait(POLL_EVERY) => {
                     let head = match hint {
                         Some(position) => Ok(position),

@@ -308,6 +308,7 @@ impl<'a> Publisher<'a> {
         let mut is_reading = false;
         let (mut read_to, mut sequence) = (self.cursor.position, self.cursor.stream_sequence);
         let mut caught_up = false;
+        let mut erasures = self.log.erasures();
         let mut verify = tokio::time::interval_at(tokio::time::Instant::now() + VERIFY_EVERY, VERIFY_EVERY);
         let published = counter!("relay_published_total");
         loop {
@@ -366,6 +367,7 @@ impl<'a> Publisher<'a> {
                     let known = (self.cursor.stream_created, self.cursor.stream_sequence);
                     ensure!(known == (Some(state.created), state.last_sequence), "the stream is not what it was");
                 }
+                () = erasures.next() => bail!("somebody was erased, reading again what was read before"),
                 _ = self.links.reseed.changed() => {
                     if self.links.reseed.borrow().is_some() {
                         self.links.reseed.mark_changed();

@@ -58,7 +58,8 @@ impl StreamSettings {
             } else {
                 self.max_age
             }),
-            deny_delete: true,
+            // Whoever is erased must go from here too; that nobody else deletes is a matter of NATS permissions.
+            deny_delete: false,
             deny_purge: true,
             allow_direct: true,
             ..Config::default()
@@ -112,11 +113,11 @@ pub(crate) async fn ensure(context: &Context, settings: &StreamSettings) -> Resu
         && found.max_age == wanted.max_age
         && found.num_replicas == wanted.num_replicas
         && found.duplicate_window == wanted.duplicate_window
-        && found.deny_delete
         && found.deny_purge;
     if !same {
         tracing::warn!(stream = settings.name, "the stream is not as declared, changing it");
-        let changed = Config { first_sequence: None, ..wanted };
+        // A stream that was made so for ever stays so.
+        let changed = Config { first_sequence: None, deny_delete: found.deny_delete, ..wanted };
         context.update_stream(changed).await.context("changing the stream to its declaration")?;
         stream = context.get_stream(&settings.name).await.context("looking for the stream")?;
     }

@@ -44,6 +44,8 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// How people log in.
     pub login: LoginSettings,
+    /// The vault's key, of which the database never sees anything.
+    pub vault: VaultSettings,
     /// How letters are sent.
     pub mail: MailSettings,
     /// The write path.
@@ -300,6 +302,23 @@ pub struct AuthSettings {
     pub dev_signing_key: Option<PathBuf>,
 }
 
+/// The vault's key-encryption key, of which the database never sees anything. Each key is 32 bytes in base64:
+/// `openssl rand -base64 32`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VaultSettings {
+    /// File with the key. In production this or `key` must be set; without either nothing personal is sealed.
+    pub key_file: Option<PathBuf>,
+    /// The key itself, for environments that hand secrets over as variables.
+    #[schemars(with = "Option<String>")]
+    pub key: Option<SecretString>,
+    /// File with the key before this one, until `ubos vault rotate` has ended.
+    pub previous_key_file: Option<PathBuf>,
+    /// The key before this one itself.
+    #[schemars(with = "Option<String>")]
+    pub previous_key: Option<SecretString>,
+}
+
 /// How letters are sent.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -366,6 +385,7 @@ fn defaults() -> serde_json::Value {
         "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405", "integrators_bind": "127.0.0.1:21406" },
         "auth": { "jwks_refresh_seconds": 300, "leeway_seconds": 30 },
         "redis": {},
+        "vault": {},
         "login": {
             "public_url": "http://127.0.0.1:21400", "app_url": "http://127.0.0.1:21400", "origins": [],
             "portal_url": "http://127.0.0.1:21400", "idle_minutes": 720, "absolute_hours": 336, "portal_idle_minutes": 60,
@@ -403,6 +423,15 @@ impl Settings {
         })?;
         if settings.environment == Environment::Production && settings.auth.dev_signing_key.is_some() {
             bail!("settings: auth.dev_signing_key must not be set in production");
+        }
+        let vault = &settings.vault;
+        if settings.environment == Environment::Production && vault.key.is_none() && vault.key_file.is_none() {
+            bail!("settings: vault.key_file or vault.key must be set in production");
+        }
+        if vault.key.is_some() && vault.key_file.is_some()
+            || vault.previous_key.is_some() && vault.previous_key_file.is_some()
+        {
+            bail!("settings: set the vault's key or the file that holds it, not both");
         }
         if !settings.login.providers.is_empty() && settings.redis.url.is_none() {
             bail!("settings: redis.url must be set where people log in, because sessions are kept there");
@@ -524,6 +553,14 @@ mod tests {
     fn a_development_key_is_refused_in_production() {
         let toml = MINIMAL.replace("development", "production") + "\ndev_signing_key = \"dev.pk8\"";
         assert!(error(&toml).contains("dev_signing_key"));
+    }
+
+    #[test]
+    fn production_has_a_vault() {
+        let production = MINIMAL.replace("development", "production");
+        assert!(error(&production).contains("vault.key_file"));
+        read(&(production.clone() + "\n[vault]\nkey_file = \"kek\"")).unwrap();
+        assert!(error(&(production + "\n[vault]\nkey_file = \"kek\"\nkey = \"x\"")).contains("not both"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Clients as the lists and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
@@ -21,7 +21,7 @@ pub struct ClientRow {
     /// When it changed last.
     pub updated_at: DateTime<Utc>,
     /// What the client is called.
-    pub name: Personal<Name>,
+    pub name: Shown<Name>,
     /// Organisation or person.
     pub kind: ClientKind,
     /// The main address.
@@ -57,7 +57,7 @@ impl ReadModel for ClientRow {
                 version: event.sequence,
                 created_at: event.recorded_at,
                 updated_at: event.recorded_at,
-                name: name.clone(),
+                name: name.into(),
                 kind: *kind,
                 email: email.clone(),
                 phone: phone.clone(),
@@ -70,7 +70,7 @@ impl ReadModel for ClientRow {
         let mut row = existing(row, event)?;
         match change {
             E::Created { .. } => {}
-            E::Renamed { name } => row.name = name.clone(),
+            E::Renamed { name } => row.name = name.into(),
             E::ContactDetailsChanged { email, phone } => {
                 row.email = email.clone();
                 row.phone = phone.clone();

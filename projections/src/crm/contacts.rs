@@ -1,6 +1,6 @@
 //! Contacts as the lists and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use crm_events::ContactEvent as E;
@@ -32,7 +32,7 @@ pub struct ContactRow {
     /// When it changed last.
     pub updated_at: DateTime<Utc>,
     /// What the person is called.
-    pub name: Personal<Name>,
+    pub name: Shown<Name>,
     /// The person's address.
     pub email: Option<Personal<Email>>,
     /// The person's telephone number.
@@ -63,7 +63,7 @@ impl ReadModel for ContactRow {
                 version: event.sequence,
                 created_at: event.recorded_at,
                 updated_at: event.recorded_at,
-                name: name.clone(),
+                name: name.into(),
                 email: email.clone(),
                 phone: phone.clone(),
                 client_id: None,
@@ -74,7 +74,7 @@ impl ReadModel for ContactRow {
         let mut row = existing(row, event)?;
         match change {
             E::Created { .. } => {}
-            E::Renamed { name } => row.name = name.clone(),
+            E::Renamed { name } => row.name = name.into(),
             E::ContactDetailsChanged { email, phone } => {
                 row.email = email.clone();
                 row.phone = phone.clone();

@@ -1,6 +1,6 @@
 //! Folder trees: one row per root, with its subfolders.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use files_events::{FolderEvent as E, Subfolder};
@@ -17,12 +17,12 @@ pub struct SubfolderRow {
     /// The folder it lies in.
     pub parent_id: FolderId,
     /// Its name.
-    pub name: Name,
+    pub name: Shown<Name>,
 }
 
 impl From<&Subfolder> for SubfolderRow {
     fn from(folder: &Subfolder) -> Self {
-        Self { id: folder.id, parent_id: folder.parent_id, name: folder.name.clone() }
+        Self { id: folder.id, parent_id: folder.parent_id, name: Shown::of(folder.name.clone()) }
     }
 }
 
@@ -38,7 +38,7 @@ pub struct FolderRow {
     /// When it changed last.
     pub updated_at: DateTime<Utc>,
     /// The root's name.
-    pub name: Name,
+    pub name: Shown<Name>,
     /// Whose papers it holds.
     pub client_id: Option<ClientId>,
     /// Which project's papers it holds.
@@ -70,7 +70,7 @@ impl ReadModel for FolderRow {
                 version: event.sequence,
                 created_at: event.recorded_at,
                 updated_at: event.recorded_at,
-                name: name.clone(),
+                name: name.into(),
                 client_id: *client_id,
                 project_id: *project_id,
                 template: template.clone(),
@@ -82,8 +82,8 @@ impl ReadModel for FolderRow {
         match change {
             E::Created { .. } => {}
             E::SubfolderAdded { subfolder } => row.subfolders.push(subfolder.into()),
-            E::Renamed { folder_id, name } if *folder_id == row.id => row.name = name.clone(),
-            E::Renamed { folder_id, name } => row.subfolder(*folder_id, event)?.name = name.clone(),
+            E::Renamed { folder_id, name } if *folder_id == row.id => row.name = name.into(),
+            E::Renamed { folder_id, name } => row.subfolder(*folder_id, event)?.name = name.into(),
             E::SubfolderMoved { folder_id, parent_id } => row.subfolder(*folder_id, event)?.parent_id = *parent_id,
             E::Archived {} => row.archived = true,
             E::Restored {} => row.archived = false,

@@ -2,6 +2,7 @@
 //! a caller may do is not read here: that must not lag.
 
 mod api_keys;
+mod erasures;
 mod integrators;
 mod roles;
 mod service_accounts;
@@ -11,6 +12,7 @@ mod tenants;
 mod users;
 
 pub use api_keys::{ApiKeyRow, PrincipalKind};
+pub use erasures::ErasureRow;
 pub use integrators::IntegratorRow;
 pub use roles::RoleRow;
 pub use service_accounts::ServiceAccountRow;

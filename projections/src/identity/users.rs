@@ -1,6 +1,6 @@
 //! The firm's users as lists and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::UserEvent as E;
@@ -35,9 +35,9 @@ pub struct UserRow {
     /// When it changed last.
     pub updated_at: DateTime<Utc>,
     /// Where invitations go.
-    pub email: Personal<Email>,
+    pub email: Shown<Email>,
     /// What the person is called.
-    pub name: Personal<Name>,
+    pub name: Shown<Name>,
     /// Where the person stands.
     pub status: UserStatus,
     /// The person's roles; whether it is an owner too, the tenant says.
@@ -75,8 +75,8 @@ impl ReadModel for UserRow {
                 version: event.sequence,
                 created_at: row.as_ref().map_or(event.recorded_at, |row| row.created_at),
                 updated_at: event.recorded_at,
-                email: email.clone(),
-                name: name.clone(),
+                email: email.into(),
+                name: name.into(),
                 status: UserStatus::Invited,
                 roles: roles.clone(),
                 invitation_id: Some(*invitation_id),
@@ -96,7 +96,7 @@ impl ReadModel for UserRow {
                 (row.invitation_id, row.invitation_expires_at) = (None, None);
                 row.activated_at = row.activated_at.or(Some(event.recorded_at));
             }
-            E::Renamed { name } => row.name = name.clone(),
+            E::Renamed { name } => row.name = name.into(),
             E::RoleAssigned { role } => row.roles.push(role.clone()),
             E::RoleRevoked { role } => row.roles.retain(|r| r != role),
             E::Granted { pattern, resource } => {

@@ -1,6 +1,6 @@
 //! Portal users as the lists and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, PortalUserId, Slug};
@@ -41,9 +41,9 @@ pub struct PortalUserRow {
     /// The person in the golden record, if known.
     pub contact_id: Option<ContactId>,
     /// What the person is called.
-    pub name: Personal<Name>,
+    pub name: Shown<Name>,
     /// Where invitations go.
-    pub email: Personal<Email>,
+    pub email: Shown<Email>,
     /// Where the person stands.
     pub status: PortalUserStatus,
     /// The open invitation.
@@ -80,8 +80,8 @@ impl ReadModel for PortalUserRow {
                 updated_at: event.recorded_at,
                 client_id: *client_id,
                 contact_id: *contact_id,
-                name: name.clone(),
-                email: email.clone(),
+                name: name.into(),
+                email: email.into(),
                 status: PortalUserStatus::Created,
                 invitation_id: None,
                 invitation_expires_at: None,

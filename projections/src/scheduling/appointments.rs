@@ -1,6 +1,6 @@
 //! Appointments as calendars and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{AppointmentId, Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, UserId};
@@ -55,11 +55,11 @@ pub struct AppointmentRow {
     /// The guest's clock.
     pub time_zone: TimeZone,
     /// The company, or the guest's own name if there is none.
-    pub client_name: Personal<Name>,
+    pub client_name: Shown<Name>,
     /// Who comes.
-    pub invitee_name: Personal<Name>,
+    pub invitee_name: Shown<Name>,
     /// The guest's address.
-    pub invitee_email: Personal<Email>,
+    pub invitee_email: Shown<Email>,
     /// The guest's telephone number.
     pub invitee_phone: Option<Personal<Phone>>,
     /// The guest's company.
@@ -155,9 +155,9 @@ impl AppointmentRow {
             starts_at: details.slot.starts_at,
             ends_at: details.slot.ends_at,
             time_zone: details.time_zone,
-            client_name: details.client_name,
-            invitee_name: details.invitee_name,
-            invitee_email: details.invitee_email,
+            client_name: (&details.client_name).into(),
+            invitee_name: (&details.invitee_name).into(),
+            invitee_email: (&details.invitee_email).into(),
             invitee_phone: details.invitee_phone,
             company: details.company,
             notes: details.notes,

@@ -136,11 +136,11 @@ impl ReadModel for RunStepRow {
                 row.status = StepStatus::RetryScheduled;
                 row.attempts = *attempt;
                 row.due_at = Some(*due_at);
-                (row.error_code, row.error) = (Some(code.clone()), Some(message.clone()));
+                (row.error_code, row.error) = (Some(code.clone()), message.expose().cloned());
             }
             E::StepFailed { code, message, .. } | E::Parked { code, message, .. } => {
                 row.finish(StepStatus::Failed, event);
-                (row.error_code, row.error) = (Some(code.clone()), Some(message.clone()));
+                (row.error_code, row.error) = (Some(code.clone()), message.expose().cloned());
             }
             E::StepSkipped { output, reason, .. } => {
                 row.finish(StepStatus::Skipped, event);

@@ -121,7 +121,7 @@ impl ReadModel for RunRow {
             E::Parked { action_index, code, message, .. } => {
                 row.action_index = *action_index;
                 row.status = RunStatus::Parked;
-                (row.error_code, row.error) = (Some(code.clone()), Some(message.clone()));
+                (row.error_code, row.error) = (Some(code.clone()), message.expose().cloned());
             }
             E::Cancelled { reason } => {
                 row.status = RunStatus::Cancelled;

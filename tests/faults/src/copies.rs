@@ -299,6 +299,8 @@ jwks = "{state}/jwks.json"
 issuer = "https://ubos.localhost"
 audience = "ubos"
 dev_signing_key = "{state}/dev-key.pk8"
+[vault]
+key = "dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw="
 "#
     )
 }

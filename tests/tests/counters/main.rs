@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use testing::TestDatabase;
 use uuid::Uuid;
+use vault::{LocalKeys, Vault};
 
 /// Commands that are sent one after the other.
 const COMMANDS: u64 = 20;
@@ -98,6 +99,49 @@ async fn a_command_on_a_known_stream_is_one_statement_and_one_round_trip() {
     let background = counts.statements.iter().filter(|(statement, _)| in_the_background(statement)).map(|(_, n)| n);
     let background: u64 = background.sum();
     assert!(background <= COMMANDS && counts.round_trips <= COMMANDS + 3 * background, "{counts:#?}");
+}
+
+/// What is personal is sealed with keys that are in memory or come and go with the statements that are made anyway.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_says_something_personal_costs_no_statement_more() {
+    let world = World::new().await;
+    let pool = world.pool("ubos_command", 4).await;
+    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".to_owned();
+    let keys = Arc::new(LocalKeys::new(&key.into(), &[]).unwrap());
+    // Its own question, what was destroyed, is asked beside the proxy.
+    let sealing = || async { Vault::start(world.database.command().await, keys.clone()) };
+    let options = StoreOptions { vault: Some(sealing().await), ..StoreOptions::default() };
+    let store = Store::start(pool, options);
+    let first = create(&store, 0).await;
+    settled().await;
+    world.proxy.take();
+    let mut clients = vec![];
+    for number in 0..COMMANDS {
+        clients.push(create(&store, number).await);
+        rename(&store, first, number).await;
+    }
+    settled().await;
+    let counts = world.proxy.take();
+    let [(append, times)] = per_command(&counts)[..] else { panic!("{counts:#?}") };
+    assert!(append.contains("eventstore.append") && times == 2 * COMMANDS, "{counts:#?}");
+    // A process that knows neither streams nor keys loads both at once.
+    let pool = world.pool("ubos_command", 4).await;
+    let options = StoreOptions { vault: Some(sealing().await), ..StoreOptions::default() };
+    let other = Store::start(pool, options);
+    rename(&other, first, 1_000).await;
+    settled().await;
+    world.proxy.take();
+    for client in &clients {
+        rename(&other, *client, 1_001).await;
+    }
+    settled().await;
+    let counts = world.proxy.take();
+    let [(append, appends), (load, loads)] = per_command(&counts)[..] else { panic!("{counts:#?}") };
+    assert!(append.contains("eventstore.append") && load.contains("eventstore.load"), "{counts:#?}");
+    assert_eq!((appends, loads), (COMMANDS, COMMANDS), "{counts:#?}");
+    let names = "select count(*) from eventstore.events where payload::text like '%Engines%'";
+    let plain: i64 = sqlx::query_scalar(names).fetch_one(&world.database.superuser().await).await.unwrap();
+    assert_eq!(plain, 0, "they are sealed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,6 +73,7 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
             ("dev_signing_key", key.display().to_string().into()),
         ],
     );
+    set("vault", vec![("key_file", vault_key(dirs)?.display().to_string().into())]);
     set("redis", vec![("url", servers.redis.url.clone().into())]);
     if let Some(oidc) = &servers.oidc {
         let here = format!("http://127.0.0.1:{}", ports.command_api);
@@ -145,6 +146,18 @@ fn signing_key(dirs: &Dirs) -> Result<(PathBuf, PathBuf)> {
     ] });
     fs::write(&jwks, serde_json::to_vec_pretty(&key_set)?)?;
     Ok((key, jwks))
+}
+
+/// The vault's key; made once, because what it seals outlives a restart.
+fn vault_key(dirs: &Dirs) -> Result<PathBuf> {
+    let file = dirs.root().join("vault.key");
+    if !file.exists() {
+        let making = file.with_extension("new");
+        fs::write(&making, openssl(&["rand", "-base64", "32"], None)?)?;
+        private(&making)?;
+        fs::rename(&making, &file)?;
+    }
+    Ok(file)
 }
 
 fn openssl(arguments: &[&str], file: Option<&Path>) -> Result<Vec<u8>> {

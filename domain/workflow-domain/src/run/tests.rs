@@ -14,7 +14,7 @@ fn trigger() -> Trigger {
         recorded_at: spec_time(),
         correlation_id: uuid::Uuid::from_u128(9),
         traceparent: None,
-        payload: Personal(json!({ "client_name": "Ada" })),
+        payload: Personal::new(json!({ "client_name": "Ada" })),
     }
 }
 
@@ -36,7 +36,7 @@ fn step_started(action_index: u32, step: &str) -> E {
 }
 
 fn step_succeeded(action_index: u32, step: &str) -> E {
-    E::StepSucceeded { action_index, step: step.into(), result: Personal(json!({ "id": "x" })) }
+    E::StepSucceeded { action_index, step: step.into(), result: Personal::new(json!({ "id": "x" })) }
 }
 
 fn parked() -> [E; 4] {
@@ -46,9 +46,9 @@ fn parked() -> [E; 4] {
         step: "contact".into(),
         class: FailureClass::Terminal,
         code: code.clone(),
-        message: message.clone(),
+        message: message.clone().into(),
     };
-    let parked = E::Parked { action_index: 0, step: "contact".into(), code, message };
+    let parked = E::Parked { action_index: 0, step: "contact".into(), code, message: message.into() };
     [started(), step_started(0, "contact"), failed, parked]
 }
 
@@ -66,7 +66,7 @@ fn engine(events: &[E], entries: Vec<Entry>) -> Decision<Run> {
 }
 
 fn succeeded() -> Entry {
-    Entry::Succeeded { result: Personal(json!({ "id": "x" })) }
+    Entry::Succeeded { result: Personal::new(json!({ "id": "x" })) }
 }
 
 fn terminal(go_on: bool) -> Entry {
@@ -168,7 +168,7 @@ fn a_parked_run_is_retried_at_its_step() {
 fn what_is_skipped_gives_later_steps_the_output_of_the_operator() {
     let output = json!({ "id": "y" });
     let state = on(parked()).when(C::Skip { output: output.clone(), reason: reason() }).state();
-    assert_eq!(state.steps[0].result, Personal(output));
+    assert_eq!(state.steps[0].result, Personal::new(output));
     assert_eq!((state.status, state.current), (RunStatus::Running, 1));
 }
 

@@ -121,7 +121,8 @@ impl Product {
              {MET_BY_NOBODY}[http]\ncommand_bind = \"{}\"\nquery_bind = \"{}\"\ndrain_delay_ms = 0\n\
              [admin]\nrelay_bind = \"{}\"\nprojections_bind = \"{}\"\nworkflow_bind = \"{}\"\n\
              [auth]\njwks = \"{folder}/jwks.json\"\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\n\
-             dev_signing_key = \"{folder}/dev-key.pk8\"\n",
+             dev_signing_key = \"{folder}/dev-key.pk8\"\n\
+             [vault]\nkey = \"dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw=\"\n",
             self.nats,
             self.names.stream,
             self.names.prefix,

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::record::{Records, Sample, Series};
 use crate::seed::{Seed, scattered};
 use anyhow::{Context, Result, ensure};
-use event_store::{Store, StoreOptions};
+use event_store::{Log, Store, StoreOptions};
 use projections::{ReplayOptions, group};
 use std::time::Duration;
 use testing::TestDatabase;
@@ -151,7 +151,8 @@ impl Grown {
     async fn replay(&self) -> Result<Sample> {
         let crm = group("crm").context("the crm group")?;
         let worker = self.database.worker().await;
-        let report = projections::replay(&worker, crm, &ReplayOptions::default(), &mut |_| {}).await?;
+        let report =
+            projections::replay(&Log::new(worker.clone()), crm, &ReplayOptions::default(), &mut |_| {}).await?;
         worker.close().await;
         ensure!(report.switched, "the replay differs: {report}");
         Ok(Sample::rate(report.built.events, Duration::from_secs_f64(report.seconds)))

@@ -59,7 +59,8 @@ async fn replay(plan: &Plan, records: &mut Records) -> Result<()> {
     let head = Log::new(worker.clone()).head().await?;
     let emmett = TestDatabase::create().await;
     for _ in 0..plan.heavy_passes() {
-        let report = projections::replay(&worker, crm, &ReplayOptions::default(), &mut |_| {}).await?;
+        let report =
+            projections::replay(&Log::new(worker.clone()), crm, &ReplayOptions::default(), &mut |_| {}).await?;
         ensure!(report.comparison.equal() && report.switched, "the replay differs: {report}");
         records.add(VERIFIED, Sample::rate(report.built.events, Duration::from_secs_f64(report.seconds)));
         records.add(BUILT, Sample::rate(report.built.events, Duration::from_secs_f64(report.built.seconds)));

@@ -1,0 +1,302 @@
+//! What is personal never stands in the log, comes back as it was, and is gone when its key is.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use event_store::{ExecuteError, Log, Request, Store, StoreOptions};
+use kernel::{
+    Actor, Aggregate, Claim, ClaimChange, Context, Decision, Email, Name, Personal, TenantId, command, event, rejection,
+};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use testing::TestDatabase;
+use uuid::Uuid;
+use vault::{LocalKeys, Vault};
+
+/// What happens to a person.
+#[event("test.person")]
+pub enum PersonEvent {
+    /// A person was met.
+    Met {
+        /// What the person is called.
+        name: Personal<Name>,
+        /// The person's address.
+        email: Option<Personal<Email>>,
+        /// Where.
+        place: String,
+    },
+    /// The person is called something else.
+    Renamed {
+        /// What.
+        name: Personal<Name>,
+    },
+    /// The person waved.
+    Waved {},
+}
+
+/// What may be asked of a person.
+#[command("test.person")]
+pub enum PersonCommand {
+    /// Meets somebody.
+    #[creates]
+    Meet {
+        /// What the person is called.
+        name: Name,
+        /// The person's address.
+        email: Option<Email>,
+        /// Where.
+        place: String,
+    },
+    /// Calls the person something else.
+    Rename {
+        /// What.
+        name: Name,
+    },
+    /// Waves.
+    Wave {},
+}
+
+/// Why a person may refuse.
+#[rejection("test.person")]
+pub enum PersonRejection {
+    /// The person is called so already.
+    CalledSo,
+}
+
+/// Somebody.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    name: Option<Personal<Name>>,
+    waves: u32,
+}
+
+impl Aggregate for Person {
+    type Command = PersonCommand;
+    type Event = PersonEvent;
+    type Rejection = PersonRejection;
+    const PATH: &'static str = "test/people";
+    const SNAPSHOT_EVERY: i64 = 4;
+
+    fn decide(&self, command: PersonCommand, _: &Context) -> Decision<Self> {
+        Ok(match command {
+            PersonCommand::Meet { name, email, place } => {
+                vec![PersonEvent::Met { name: name.into(), email: email.map(Personal::new), place }]
+            }
+            PersonCommand::Rename { name } if self.name.as_ref().and_then(Personal::expose) == Some(&name) => {
+                return Err(PersonRejection::CalledSo);
+            }
+            PersonCommand::Rename { name } => vec![PersonEvent::Renamed { name: name.into() }],
+            PersonCommand::Wave {} => vec![PersonEvent::Waved {}],
+        })
+    }
+
+    fn apply(&mut self, event: &PersonEvent) {
+        match event {
+            PersonEvent::Met { name, .. } | PersonEvent::Renamed { name } => self.name = Some(name.clone()),
+            PersonEvent::Waved {} => self.waves += 1,
+        }
+    }
+
+    fn claims(&self, event: &PersonEvent) -> Vec<ClaimChange> {
+        match event {
+            PersonEvent::Met { email: Some(email), .. } => {
+                vec![ClaimChange::Take(Claim::personal("test.person.email", email.text()))]
+            }
+            _ => vec![],
+        }
+    }
+}
+
+const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+
+struct World {
+    database: TestDatabase,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self { database: TestDatabase::create().await }
+    }
+
+    async fn vault(&self) -> Vault {
+        let key = SecretString::from("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".to_owned());
+        Vault::start(self.database.worker().await, Arc::new(LocalKeys::new(&key, &[]).unwrap()))
+    }
+
+    /// A process of its own.
+    async fn store(&self) -> Store {
+        let options = StoreOptions { vault: Some(self.vault().await), ..StoreOptions::default() };
+        Store::start(self.database.command().await, options)
+    }
+
+    async fn plain_store(&self) -> Store {
+        Store::start(self.database.command().await, StoreOptions::default())
+    }
+
+    async fn payloads(&self, vault: Option<Vault>) -> Result<Vec<String>, sqlx::Error> {
+        let events = Log::unsealing(self.database.worker().await, vault).read(0, 100).await?;
+        Ok(events.into_iter().map(|event| event.payload.get().to_owned()).collect())
+    }
+
+    /// Everything that the log's tables say.
+    async fn dump(&self) -> String {
+        let mut said = String::new();
+        for table in ["events", "snapshots", "claims", "idempotency", "streams"] {
+            let sql = format!("select coalesce(string_agg(t::text, ' '), '') from eventstore.{table} t");
+            let rows: String = sqlx::query_scalar(&sql).fetch_one(&self.database.superuser().await).await.unwrap();
+            said.push_str(&rows);
+        }
+        said
+    }
+}
+
+fn request() -> Request {
+    Request::new(TENANT, Actor::System { name: "test".to_owned() })
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+async fn meet(store: &Store, who: &str, email: Option<&str>) -> Result<Uuid, ExecuteError> {
+    let email = email.map(|email| email.parse().unwrap());
+    let meet = PersonCommand::Meet { name: name(who), email, place: "London".to_owned() };
+    Ok(store.execute::<Person>(None, meet, &request()).await?.id)
+}
+
+async fn rename(store: &Store, id: Uuid, who: &str) -> Result<i64, ExecuteError> {
+    let rename = PersonCommand::Rename { name: name(who) };
+    Ok(store.execute::<Person>(Some(id), rename, &request()).await?.version)
+}
+
+async fn called(store: &Store, id: Uuid) -> Option<Name> {
+    let (person, _) = store.load::<Person>(TENANT, id).await.unwrap();
+    person.name.and_then(|name| name.expose().cloned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_never_says_it_and_every_reader_does() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let id = meet(&store, "Ada Lovelace", Some("ada@example.com")).await.unwrap();
+    for turn in 0..6 {
+        rename(&store, id, &format!("Lovelace {turn}")).await.unwrap();
+    }
+    let said = world.dump().await;
+    assert!(!said.contains("Lovelace") && !said.contains("ada@"), "{said}");
+    assert!(said.contains("London"), "the rest stays readable");
+    let snapshots: i64 = sqlx::query_scalar("select count(*) from eventstore.snapshots")
+        .fetch_one(&world.database.superuser().await)
+        .await
+        .unwrap();
+    assert_eq!(snapshots, 1);
+    let payloads = world.payloads(Some(world.vault().await)).await.unwrap();
+    assert_eq!(payloads[0], r#"{"name":"Ada Lovelace","email":"ada@example.com","place":"London"}"#);
+    assert_eq!(payloads[6], r#"{"name":"Lovelace 5"}"#);
+    // Another process folds it too, from the snapshot, and knows when nothing changes.
+    let other = world.store().await;
+    assert_eq!(called(&other, id).await, Some(name("Lovelace 5")));
+    assert!(matches!(rename(&other, id, "Lovelace 5").await, Err(ExecuteError::Rejected { .. })));
+    assert_eq!(rename(&other, id, "Lovelace").await.unwrap(), 8);
+    assert_eq!(rename(&store, id, "Byron").await.unwrap(), 9);
+    let keys: i64 = sqlx::query_scalar("select count(*) from vault.subject_keys")
+        .fetch_one(&world.database.superuser().await)
+        .await
+        .unwrap();
+    assert_eq!(keys, 1, "one key for the stream, however many processes write to it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_found_by_what_it_hashes_to() {
+    let world = World::new().await;
+    let (store, other) = (world.store().await, world.store().await);
+    let id = meet(&store, "Ada", Some("ada@example.com")).await.unwrap();
+    let claim = Claim::personal("test.person.email", "ada@example.com");
+    assert_eq!(other.holder(TENANT, &claim).await.unwrap(), Some(id));
+    let taken = meet(&other, "Somebody", Some("ada@example.com")).await;
+    assert!(matches!(taken, Err(ExecuteError::Claimed { holder, .. }) if holder == id), "{taken:?}");
+    let elsewhere = TenantId(Uuid::from_u128(2));
+    assert_eq!(other.holder(elsewhere, &claim).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_key_is_gone_what_is_left_still_folds_and_goes_on() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let id = meet(&store, "Ada", Some("ada@example.com")).await.unwrap();
+    for turn in 0..4 {
+        rename(&store, id, &format!("Ada {turn}")).await.unwrap();
+    }
+    let vault = world.vault().await;
+    assert_eq!(world.payloads(Some(vault.clone())).await.unwrap()[4], r#"{"name":"Ada 3"}"#);
+    // Long enough that every process follows.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(vault.destroy(TENANT.0, id).await.unwrap(), 1);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let payloads = world.payloads(Some(vault.clone())).await.unwrap();
+    assert_eq!(payloads[0], r#"{"name":null,"email":null,"place":"London"}"#);
+    assert_eq!(payloads[4], r#"{"name":null}"#);
+    // Its snapshot cannot be opened; the store that knew the state has forgotten it.
+    for store in [&store, &world.store().await] {
+        assert_eq!(called(store, id).await, None);
+    }
+    // The very name that it had is news again, sealed with a key of its own.
+    assert_eq!(rename(&store, id, "Ada 3").await.unwrap(), 6);
+    let wave = store.execute::<Person>(Some(id), PersonCommand::Wave {}, &request()).await.unwrap();
+    assert_eq!(wave.version, 7);
+    let payloads = world.payloads(Some(vault)).await.unwrap();
+    assert_eq!((payloads[4].as_str(), payloads[5].as_str()), (r#"{"name":null}"#, r#"{"name":"Ada 3"}"#));
+    assert_eq!(called(&world.store().await, id).await, Some(name("Ada 3")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_before_there_was_a_vault_stays_readable() {
+    let world = World::new().await;
+    let id = meet(&world.plain_store().await, "Ada", None).await.unwrap();
+    let store = world.store().await;
+    assert_eq!(called(&store, id).await, Some(name("Ada")));
+    rename(&store, id, "Byron").await.unwrap();
+    let payloads = world.payloads(Some(world.vault().await)).await.unwrap();
+    assert_eq!(payloads[1], r#"{"name":"Byron"}"#);
+    assert!(payloads[0].contains("Ada"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_was_claimed_before_there_was_a_vault_stays_taken() {
+    let world = World::new().await;
+    let id = meet(&world.plain_store().await, "Ada", Some("ada@example.com")).await.unwrap();
+    let scopes = ["test.person.email"];
+    assert_eq!(event_store::hash_claims(&world.vault().await, &scopes).await.unwrap(), 1);
+    assert_eq!(event_store::hash_claims(&world.vault().await, &scopes).await.unwrap(), 0, "again is harmless");
+    let taken = meet(&world.store().await, "Somebody", Some("ada@example.com")).await;
+    assert!(matches!(taken, Err(ExecuteError::Claimed { holder, .. }) if holder == id), "{taken:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_vault_what_is_sealed_is_an_error_and_never_a_gap() {
+    let world = World::new().await;
+    let id = meet(&world.store().await, "Ada", None).await.unwrap();
+    let read = world.payloads(None).await;
+    assert!(read.unwrap_err().to_string().contains("was not given the vault's key"));
+    let store = world.plain_store().await;
+    assert!(matches!(store.load::<Person>(TENANT, id).await, Err(ExecuteError::Unavailable(_))));
+    assert!(matches!(rename(&store, id, "Byron").await, Err(ExecuteError::Unavailable(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_change_places_do_not_open() {
+    let world = World::new().await;
+    let store = world.store().await;
+    meet(&store, "Ada", None).await.unwrap();
+    meet(&store, "Eve", None).await.unwrap();
+    let superuser = world.database.superuser().await;
+    for statement in [
+        "alter table eventstore.events disable trigger user",
+        "alter table eventstore.events_0000 disable trigger user",
+        "update eventstore.events e set payload = o.payload from eventstore.events o where o.position = 3 - e.position",
+    ] {
+        sqlx::query(statement).execute(&superuser).await.unwrap();
+    }
+    let read = world.payloads(Some(world.vault().await)).await;
+    assert!(read.unwrap_err().to_string().contains("cannot be opened"));
+}

@@ -1,0 +1,423 @@
+//! Erasing somebody: keys are destroyed, and whatever had been made of what they sealed is made anew without it
+//! (docs/adr/0021). Every step may be repeated, so what was interrupted is simply done again.
+
+use crate::operate::worker_pool;
+use crate::roles::{bus, stream};
+use crate::vault;
+use ::vault::{Destroyed, Vault};
+use anyhow::{Context, Result, bail};
+use async_nats::Client;
+use clap::{Args, Subcommand};
+use event_store::{CommandBus, Log, Request, says_personal};
+use kernel::{Actor, Name, TenantId};
+use messaging::{Purged, RelayOptions};
+use projections::Refolded;
+use runtime::settings::Settings;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde_json::json;
+use sqlx::{Connection, PgConnection, PgPool};
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Within this time every process has forgotten a key that was destroyed, and what it had opened with it.
+const FORGOTTEN_WITHIN: Duration = Duration::from_secs(1);
+/// How long the projections may take to read the log to its end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the log is asked for erasures that were ordered over HTTP.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What can be done about subjects.
+#[derive(Debug, Subcommand)]
+pub enum SubjectsVerb {
+    /// Erases somebody for good, and prints the proof. Interrupted, it is done again.
+    Erase(EraseArguments),
+    /// Lists every key that was ever destroyed, a line each: keep it outside the database, beside its backups.
+    Destroyed,
+    /// Destroys the keys of such a list once more, after an older backup was restored.
+    DestroyAgain {
+        /// What `ubos subjects destroyed` printed last.
+        list: PathBuf,
+    },
+}
+
+/// Whom, and why.
+#[derive(Debug, Args)]
+pub struct EraseArguments {
+    /// The firm.
+    #[arg(long)]
+    tenant: Uuid,
+    /// The id of a user, contact, client, portal user, appointment or whatever else speaks of one person.
+    #[arg(long)]
+    subject: Uuid,
+    /// Why: a ticket or a paragraph, never the person's name.
+    #[arg(long, default_value = "asked for")]
+    reason: Name,
+    /// Also erases what workflows have made of it.
+    #[arg(long)]
+    derived: bool,
+    /// The proof as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A stream of the log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, sqlx::FromRow)]
+pub struct Stream {
+    /// `crm.contact`.
+    pub aggregate_type: String,
+    /// Which one.
+    pub aggregate_id: Uuid,
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.aggregate_type, self.aggregate_id)
+    }
+}
+
+/// What an erasure came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Proof {
+    /// The erasure.
+    pub erasure_id: Uuid,
+    /// Who was erased.
+    pub subject_id: Uuid,
+    /// The streams that were erased with them: their own, their sessions, the runs that were told of them.
+    pub streams: Vec<Stream>,
+    /// Streams that workflows have made of it and that were not erased, because nobody asked for it.
+    pub not_erased: Vec<Stream>,
+    /// Keys that are destroyed.
+    pub keys: i64,
+    /// Events of these streams, each of which was read again.
+    pub events: u32,
+    /// Those that were written before there was a vault, and still say something personal.
+    pub plain_events: u32,
+    /// Snapshots, claims and stored answers that were deleted.
+    pub forgotten: i64,
+    /// Waits of workflows and notes of letters that were emptied.
+    pub emptied: u64,
+    /// Rows that were folded anew.
+    pub rows: Vec<Refolded>,
+    /// Messages that were deleted.
+    pub messages: Vec<Purged>,
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "erasure {} of {}", self.erasure_id, self.subject_id)?;
+        for stream in &self.streams {
+            writeln!(f, "  erased      {stream}")?;
+        }
+        writeln!(f, "  keys        {} destroyed", self.keys)?;
+        writeln!(f, "  log         {} events read again, {} say something personal", self.events, self.plain_events)?;
+        writeln!(f, "  beside it   {} snapshots, claims and stored answers deleted", self.forgotten)?;
+        writeln!(f, "  notes       {} of workflows and letters emptied", self.emptied)?;
+        for Refolded { table, rows } in &self.rows {
+            writeln!(f, "  rows        {rows} of {table} folded anew")?;
+        }
+        for Purged { stream, looked_at, deleted, rebuilt } in &self.messages {
+            let how = if *rebuilt { "the stream was filled again" } else { "overwritten" };
+            writeln!(f, "  messages    {deleted} of {looked_at} in {stream} deleted ({how})")?;
+        }
+        for stream in &self.not_erased {
+            writeln!(f, "  NOT erased  {stream}, which a workflow has made of it (--derived)")?;
+        }
+        if self.plain_events > 0 {
+            writeln!(f, "  NOT erased  {} events from before there was a vault", self.plain_events)?;
+        }
+        write!(f, "backups keep the destroyed keys until they are deleted; keep the list of `ubos subjects destroyed`")
+    }
+}
+
+/// `ubos subjects …`
+///
+/// # Errors
+/// When something is away; what was done stays done, and the same verb goes on.
+pub async fn run(settings: &Settings, verb: SubjectsVerb) -> Result<()> {
+    let eraser = Eraser::connect(settings).await?;
+    match verb {
+        SubjectsVerb::Erase(arguments) => {
+            let EraseArguments { tenant, subject, reason, derived, json } = arguments;
+            let order = eraser.order(TenantId(tenant), subject, &reason, derived).await?;
+            let proof = eraser.erase(&order).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&proof)?);
+            } else {
+                println!("{proof}");
+            }
+        }
+        SubjectsVerb::Destroyed => {
+            for key in ::vault::destroyed(&eraser.vault).await? {
+                println!("{key}");
+            }
+        }
+        SubjectsVerb::DestroyAgain { list } => {
+            let keys = destroyed_keys(&list)?;
+            let reapplied = ::vault::reapply(&eraser.vault, &keys).await?;
+            println!("{} keys destroyed again, {} were gone", reapplied.destroyed.len(), reapplied.gone);
+            let subjects: BTreeSet<(Uuid, Uuid)> = keys.iter().map(|key| (key.tenant_id, key.subject_id)).collect();
+            for (tenant, subject) in subjects {
+                // The log has gone back to before the erasure, and so have the rows.
+                if !eraser.is_erased(tenant, subject).await? {
+                    let reason = "erased before a backup was restored".parse()?;
+                    let order = eraser.order(TenantId(tenant), subject, &reason, false).await?;
+                    println!("{}", eraser.erase(&order).await?);
+                }
+            }
+        }
+    }
+    eraser.bus.store().drain().await;
+    Ok(())
+}
+
+/// Reads what `ubos subjects destroyed` printed.
+///
+/// # Errors
+/// When there is no such file, or a line of it is no key.
+pub fn destroyed_keys(list: &Path) -> Result<Vec<Destroyed>> {
+    let text = std::fs::read_to_string(list).with_context(|| format!("reading {}", list.display()))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(str::parse).collect::<Result<_, _>>().map_err(anyhow::Error::msg)
+}
+
+/// Does what was ordered over HTTP, until asked to stop. Nothing without a vault.
+pub async fn work(settings: &Settings, stop: CancellationToken) -> Result<()> {
+    if settings.vault.key.is_none() && settings.vault.key_file.is_none() {
+        stop.cancelled().await;
+        return Ok(());
+    }
+    let eraser = Eraser::connect(settings).await?;
+    while tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await.is_err() {
+        let orders = match orders(eraser.log.pool(), None).await {
+            Ok(orders) => orders,
+            Err(error) => {
+                tracing::warn!(error = %error, "what is to be erased cannot be read");
+                continue;
+            }
+        };
+        for order in orders {
+            let erased = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                erased = eraser.erase(&order) => erased,
+            };
+            match erased {
+                Ok(proof) => tracing::info!(erasure = %order.id, keys = proof.keys, "somebody was erased"),
+                Err(error) => {
+                    tracing::error!(erasure = %order.id, error = format!("{error:#}"), "an erasure is not complete, trying again");
+                }
+            }
+        }
+    }
+    eraser.bus.store().drain().await;
+    Ok(())
+}
+
+/// An erasure that was ordered.
+#[derive(Debug, Clone, sqlx::FromRow)]
+struct Order {
+    tenant_id: Uuid,
+    id: Uuid,
+    subject_id: Uuid,
+    derived: bool,
+}
+
+/// The erasures that are not complete, of one subject or of all.
+async fn orders(pool: &PgPool, of: Option<(Uuid, Uuid)>) -> Result<Vec<Order>, sqlx::Error> {
+    let (tenant, subject) = of.unzip();
+    let sql = "
+        select o.tenant_id, o.aggregate_id as id, (o.payload ->> 'subject_id')::uuid as subject_id,
+               coalesce((o.payload ->> 'derived')::boolean, false) as derived
+        from eventstore.events o
+        where o.event_type = 'erasure.requested'
+          and ($1::uuid is null or o.tenant_id = $1 and o.payload ->> 'subject_id' = $2::text)
+          and not exists (select from eventstore.events c
+                          where c.tenant_id = o.tenant_id and c.aggregate_id = o.aggregate_id and c.sequence > o.sequence
+                            and c.event_type = 'erasure.completed')
+        order by o.position";
+    sqlx::query_as(sql).bind(tenant).bind(subject.map(|id| id.to_string())).fetch_all(pool).await
+}
+
+struct Eraser {
+    log: Log,
+    vault: Vault,
+    bus: CommandBus,
+    nats: Client,
+    options: RelayOptions,
+}
+
+impl Eraser {
+    async fn connect(settings: &Settings) -> Result<Self> {
+        let pool = worker_pool(settings).await?;
+        let Some(vault) = vault::open(settings, &pool)? else {
+            bail!("settings: vault.key_file is not set, so nothing is sealed and nobody can be erased");
+        };
+        let nats = messaging::connect(settings.nats.url.expose_secret(), "ubos erasure").await?;
+        let bus = bus(settings, pool.clone(), Some(vault.clone()));
+        let log = Log::unsealing(pool, Some(vault.clone()));
+        Ok(Self { log, vault, bus, nats, options: RelayOptions::new(stream(settings)) })
+    }
+
+    /// The order that is there and not done, or a fresh one.
+    async fn order(&self, tenant: TenantId, subject: Uuid, reason: &Name, derived: bool) -> Result<Order> {
+        let pool = self.log.pool();
+        let there = orders(pool, Some((tenant.0, subject))).await?.into_iter().find(|order| order.derived == derived);
+        if let Some(order) = there {
+            return Ok(order);
+        }
+        let known = "select exists (select from eventstore.streams where tenant_id = $1 and aggregate_id = $2)";
+        let known: bool = sqlx::query_scalar(known).bind(tenant.0).bind(subject).fetch_one(pool).await?;
+        if !known {
+            bail!("the firm {tenant} has nobody and nothing with the id {subject}");
+        }
+        let id = Uuid::now_v7();
+        let body = json!({ "subject_id": subject, "reason": reason.as_str(), "derived": derived });
+        self.command("identity.erasure.request", tenant, id, &body).await?;
+        Ok(Order { tenant_id: tenant.0, id, subject_id: subject, derived })
+    }
+
+    /// Does the log say that the streams of this subject hold nothing any more?
+    async fn is_erased(&self, tenant: Uuid, subject: Uuid) -> Result<bool> {
+        let (_, plain) = self.read_again(TenantId(tenant), &[subject]).await?;
+        let sql = "select exists (select from eventstore.events o
+                       join eventstore.events c on c.tenant_id = o.tenant_id and c.aggregate_id = o.aggregate_id
+                       where o.event_type = 'erasure.requested' and c.event_type = 'erasure.completed'
+                         and o.tenant_id = $1 and o.payload ->> 'subject_id' = $2)";
+        let completed: bool =
+            sqlx::query_scalar(sql).bind(tenant).bind(subject.to_string()).fetch_one(self.log.pool()).await?;
+        Ok(completed && plain == 0)
+    }
+
+    async fn command(&self, name: &str, tenant: TenantId, id: Uuid, body: &serde_json::Value) -> Result<()> {
+        let info = *self.bus.command(name).with_context(|| format!("no command {name}"))?;
+        let request = Request::new(tenant, Actor::System { name: "erasure".to_owned() });
+        self.bus.execute(&info, Some(id), body.to_string(), request).await.with_context(|| name.to_owned())?;
+        Ok(())
+    }
+
+    async fn erase(&self, order: &Order) -> Result<Proof> {
+        let (tenant, pool) = (TenantId(order.tenant_id), self.log.pool());
+        // Somebody else may be at it; whoever comes second finds it done, and looks again.
+        let mut turn = PgConnection::connect_with(&pool.connect_options()).await?;
+        sqlx::query("select pg_advisory_lock(hashtextextended($1, 0))")
+            .bind(format!("ubos.erasure.{}", order.id))
+            .execute(&mut turn)
+            .await?;
+        let Found { streams, not_erased } = self.find(order).await?;
+        let ids: Vec<Uuid> = streams.iter().map(|stream| stream.aggregate_id).collect();
+        for id in &ids {
+            self.vault.destroy(tenant.0, *id).await?;
+        }
+        let sql = "select count(*) from vault.destroyed_keys where tenant_id = $1 and subject_id = any($2)";
+        let keys: i64 = sqlx::query_scalar(sql).bind(tenant.0).bind(&ids).fetch_one(pool).await?;
+        tokio::time::sleep(FORGOTTEN_WITHIN).await;
+        // What was decided meanwhile may have been written down once more.
+        let forgotten: i64 =
+            sqlx::query_scalar("select eventstore.forget($1, $2)").bind(tenant.0).bind(&ids).fetch_one(pool).await?;
+        let emptied = workflow::forget(pool, tenant, &ids).await? + ::mailer::forget(pool, tenant, &ids).await?;
+        let named: Vec<(String, Uuid)> =
+            streams.iter().map(|stream| (stream.aggregate_type.clone(), stream.aggregate_id)).collect();
+        let rows = projections::refold(&self.log, tenant, &named, self.log.head().await?, PATIENCE).await?;
+        let about: HashSet<Uuid> = ids.iter().copied().collect();
+        let messages = messaging::purge(&self.log, &self.nats, &self.options, tenant, &about).await?;
+        let (events, plain_events) = self.read_again(tenant, &ids).await?;
+        let proof = Proof {
+            erasure_id: order.id,
+            subject_id: order.subject_id,
+            streams: streams.into_iter().collect(),
+            not_erased: not_erased.into_iter().collect(),
+            keys,
+            events,
+            plain_events,
+            forgotten,
+            emptied,
+            rows,
+            messages,
+        };
+        let body = json!({
+            "streams": proof.streams.len(), "keys": keys, "events": events, "plain_events": plain_events,
+            "rows": proof.rows.iter().map(|refolded| refolded.rows).sum::<u64>(),
+            "messages": proof.messages.iter().map(|purged| purged.deleted).sum::<u64>(),
+        });
+        self.command("identity.erasure.complete", tenant, order.id, &body).await?;
+        turn.close().await?;
+        Ok(proof)
+    }
+
+    /// Everything that speaks of the subject: its own streams, the sessions of a user, and the runs that it set off or that
+    /// have written to it, because they were told. What these runs have made besides goes with it only if asked for.
+    async fn find(&self, order: &Order) -> Result<Found> {
+        let (tenant, pool) = (order.tenant_id, self.log.pool());
+        let own =
+            "select aggregate_type, aggregate_id from eventstore.streams where tenant_id = $1 and aggregate_id = $2";
+        let own: Vec<Stream> = sqlx::query_as(own).bind(tenant).bind(order.subject_id).fetch_all(pool).await?;
+        let mut streams: BTreeSet<Stream> = own.into_iter().collect();
+        loop {
+            let before = streams.len();
+            let ids: Vec<Uuid> = streams.iter().map(|stream| stream.aggregate_id).collect();
+            let texts: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+            let told: Vec<Stream> = sqlx::query_as(TOLD).bind(tenant).bind(&ids).bind(&texts).fetch_all(pool).await?;
+            streams.extend(told);
+            let runs = streams.iter().filter(|stream| stream.aggregate_type == "workflow.run");
+            let runs: Vec<String> = runs.map(|run| run.aggregate_id.to_string()).collect();
+            let made: Vec<Stream> = sqlx::query_as(MADE).bind(tenant).bind(&runs).fetch_all(pool).await?;
+            let made: BTreeSet<Stream> = made.into_iter().filter(speaks_of_persons).collect();
+            if order.derived {
+                streams.extend(made.iter().cloned());
+            }
+            if streams.len() == before {
+                let not_erased = made.difference(&streams).cloned().collect();
+                return Ok(Found { streams, not_erased });
+            }
+        }
+    }
+
+    /// Reads every event of these streams as everybody reads them now: how many there are, and how many of them still say
+    /// something personal.
+    async fn read_again(&self, tenant: TenantId, ids: &[Uuid]) -> Result<(u32, u32)> {
+        let (mut events, mut plain) = (0, 0);
+        for id in ids {
+            for event in self.log.read_stream(tenant, *id, 0, i64::MAX).await? {
+                let entry = catalogue::by_event_type(&event.event_type);
+                events += 1;
+                plain += u32::from(entry.is_some_and(|entry| says_personal(entry, event.payload.get())));
+            }
+        }
+        Ok((events, plain))
+    }
+}
+
+struct Found {
+    streams: BTreeSet<Stream>,
+    not_erased: BTreeSet<Stream>,
+}
+
+/// Sessions of these users, runs that these streams set off, and runs that have written to them.
+const TOLD: &str = "
+    select e.aggregate_type, e.aggregate_id from eventstore.events e
+    where e.tenant_id = $1 and e.domain = 'identity' and e.event_type = 'session.started'
+      and e.payload ->> 'user_id' = any($3)
+    union
+    select e.aggregate_type, e.aggregate_id from eventstore.events e
+    where e.tenant_id = $1 and e.event_type = 'run.started' and e.payload -> 'trigger' ->> 'aggregate_id' = any($3)
+    union
+    select s.aggregate_type, s.aggregate_id
+    from eventstore.events e
+             join eventstore.streams s
+                  on s.tenant_id = e.tenant_id and s.aggregate_id::text = e.metadata -> 'actor' ->> 'run_id'
+    where e.tenant_id = $1 and e.aggregate_id = any($2)";
+
+/// What these runs have written to.
+const MADE: &str = "
+    select distinct e.aggregate_type, e.aggregate_id from eventstore.events e
+    where e.tenant_id = $1 and e.metadata -> 'actor' ->> 'run_id' = any($2)";
+
+/// Do events of this kind of stream say something personal?
+fn speaks_of_persons(stream: &Stream) -> bool {
+    let mut entries = catalogue::entries().filter(|entry| entry.stream == stream.aggregate_type);
+    entries.any(event_store::is_personal_event)
+}

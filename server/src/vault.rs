@@ -1,0 +1,104 @@
+//! The vault, as the settings describe it, and `ubos vault …`.
+
+use crate::operate::worker_pool;
+use ::vault::{LocalKeys, Vault};
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use event_store::Log;
+use runtime::health::Health;
+use runtime::settings::{Settings, VaultSettings};
+use secrecy::SecretString;
+use sqlx::PgPool;
+use std::path::PathBuf;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What can be asked of the vault.
+#[derive(Debug, Subcommand)]
+pub enum VaultVerb {
+    /// Tries a data key of each key that wraps some.
+    Check,
+    /// Wraps every data key with the key of `vault.key_file`; those of `vault.previous_key_file` are readable meanwhile.
+    Rotate,
+    /// Gives a firm, or every one, a fresh data key, with which everything is sealed from then on.
+    RotateDataKeys {
+        /// Only this firm.
+        #[arg(long)]
+        tenant: Option<Uuid>,
+    },
+}
+
+/// Opens the vault on `pool`; none if no key is set, and then nothing is sealed.
+///
+/// # Errors
+/// When a key cannot be read.
+pub fn open(settings: &Settings, pool: &PgPool) -> Result<Option<Vault>> {
+    let VaultSettings { key_file, key, previous_key_file, previous_key } = &settings.vault;
+    let Some(current) = secret(key.as_ref(), key_file.as_ref()).context("settings: vault.key_file")? else {
+        return Ok(None);
+    };
+    let previous = secret(previous_key.as_ref(), previous_key_file.as_ref());
+    let previous: Vec<_> = previous.context("settings: vault.previous_key_file")?.into_iter().collect();
+    let keys = LocalKeys::new(&current, &previous).context("settings: vault")?;
+    Ok(Some(Vault::start(pool.clone(), Arc::new(keys))))
+}
+
+fn secret(text: Option<&SecretString>, file: Option<&PathBuf>) -> Result<Option<SecretString>> {
+    match (text, file) {
+        (Some(text), _) => Ok(Some(text.clone())),
+        (None, Some(file)) => Ok(Some(LocalKeys::read(file)?)),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The log, with what is sealed in it opened.
+///
+/// # Errors
+/// When the vault cannot be opened.
+pub fn log(settings: &Settings, pool: &PgPool) -> Result<Log> {
+    Ok(Log::unsealing(pool.clone(), open(settings, pool)?))
+}
+
+/// Readiness says no while a data key cannot be opened.
+pub fn watch(health: Health, vault: Option<&Vault>) -> Health {
+    let Some(vault) = vault.cloned() else { return health };
+    health.check("vault", move || {
+        let vault = vault.clone();
+        Box::pin(async move { vault.check().await.map_err(|error| error.to_string()) })
+    })
+}
+
+/// Hashes the claims on addresses and logins that were made before there was a vault.
+///
+/// # Errors
+/// When database or keys are away.
+pub async fn hash_claims(settings: &Settings) -> Result<()> {
+    if settings.vault.key.is_none() && settings.vault.key_file.is_none() {
+        return Ok(());
+    }
+    let pool = worker_pool(settings).await?;
+    let vault = open(settings, &pool)?.context("settings: vault.key_file is not set")?;
+    let hashed = event_store::hash_claims(&vault, &registry::PERSONAL_CLAIMS).await?;
+    if hashed > 0 {
+        println!("{hashed} claims on addresses and logins are hashed now");
+    }
+    Ok(())
+}
+
+/// `ubos vault …`
+///
+/// # Errors
+/// When no key is set, or a data key does not open.
+pub async fn run(settings: &Settings, verb: VaultVerb) -> Result<()> {
+    let pool = worker_pool(settings).await?;
+    let vault = open(settings, &pool)?.context("settings: vault.key_file is not set")?;
+    match verb {
+        VaultVerb::Check => {
+            vault.check().await?;
+            println!("every data key can be opened");
+        }
+        VaultVerb::Rotate => println!("{}", ::vault::rotate_kek(&vault).await?),
+        VaultVerb::RotateDataKeys { tenant } => println!("{}", ::vault::rotate_data_keys(&vault, tenant).await?),
+    }
+    Ok(())
+}
