@@ -131,7 +131,9 @@ impl Queue {
             match (event, &mut found) {
                 (PortalUserEvent::Created { name, email, .. }, _) => {
                     // Nobody writes to whoever was erased.
-                    let Some((name, email)) = name.expose().cloned().zip(email.expose().cloned()) else { return Ok(None) };
+                    let Some((name, email)) = name.expose().cloned().zip(email.expose().cloned()) else {
+                        return Ok(None);
+                    };
                     found = Some(Person { tenant, id, name, email, comes_in: false });
                 }
                 (

@@ -130,9 +130,15 @@ pub async fn retry(pool: &PgPool, position: Option<i64>) -> Result<u64> {
     Ok(sqlx::query(sql).bind(position).execute(pool).await?.rows_affected())
 }
 
-/// Forgets what was said about the letters that events of these streams ask for: a mail server's refusal names the address.
-/// Answers how many there were.
+/// Forgets what was said about the letters that events of these streams ask for, because a mail server's refusal names the
+/// address, and by which addresses their people were found. Answers how many letters there were.
 pub async fn forget(pool: &PgPool, tenant: TenantId, streams: &[Uuid]) -> Result<u64> {
+    for sql in [
+        "delete from login.portal_addresses where tenant_id = $1 and portal_user_id = any($2)",
+        "delete from login.addresses where tenant_id = $1 and user_id = any($2)",
+    ] {
+        sqlx::query(sql).bind(tenant.0).bind(streams).execute(pool).await?;
+    }
     let sql = "update mail.letters l set error = null
                from eventstore.events e
                where e.tenant_id = $1 and e.aggregate_id = any($2) and e.position = l.position and l.error is not null";

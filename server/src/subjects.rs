@@ -13,7 +13,6 @@ use kernel::{Actor, Name, TenantId};
 use messaging::{Purged, RelayOptions};
 use projections::Refolded;
 use runtime::settings::Settings;
-use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
@@ -256,7 +255,7 @@ impl Eraser {
         let Some(vault) = vault::open(settings, &pool)? else {
             bail!("settings: vault.key_file is not set, so nothing is sealed and nobody can be erased");
         };
-        let nats = messaging::connect(settings.nats.url.expose_secret(), "ubos erasure").await?;
+        let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos erasure").await?;
         let bus = bus(settings, pool.clone(), Some(vault.clone()));
         let log = Log::unsealing(pool, Some(vault.clone()));
         Ok(Self { log, vault, bus, nats, options: RelayOptions::new(stream(settings)) })

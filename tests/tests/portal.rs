@@ -119,7 +119,8 @@ impl World {
             acme: Uuid::now_v7(),
             other: Uuid::now_v7(),
             ada: Uuid::now_v7(),
-            mailer: Mailer::new(event_store::Log::new(worker), &sink.url(), "UBOS <no-reply@ubos.example>", links).unwrap(),
+            mailer: Mailer::new(event_store::Log::new(worker), &sink.url(), "UBOS <no-reply@ubos.example>", links)
+                .unwrap(),
             sink,
             http: Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             commands,
