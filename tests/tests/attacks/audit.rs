@@ -104,7 +104,7 @@ async fn l_06_every_refused_change_is_on_the_trail_with_who_what_why_and_which_r
     }
     assert_eq!(denied.len(), asked.len(), "and nothing else: {denied:#?}");
     let of_key = entries(&firms, firm, &format!("outcome=denied&api_key_id={revoked}")).await;
-    assert_eq!((of_key.len(), &of_key[0]["detail"]), (1, &json!("the key was revoked")));
+    assert_eq!((of_key.len(), &of_key[0]["detail"]), (1, &json!("it was revoked")));
 
     // Beside them stands what was done, under the permission that it needed.
     let made = entries(&firms, firm, &format!("outcome=accepted&aggregate_id={id}")).await;
