@@ -57,7 +57,8 @@ fn settings(authority: &Path, database: &str, nats: &str, redis: &str, more: &st
         "environment = \"production\"\n[database]\nowner_url = \"{database}\"\ncommand_url = \"{database}\"\n\
          query_url = \"{database}\"\nworker_url = \"{database}\"\nca_file = \"{ca}\"\n{more}\
          [nats]\nurl = \"{nats}\"\nca_file = \"{ca}\"\n{more}[redis]\nurl = \"{redis}\"\nca_file = \"{ca}\"\n{more}\
-         [auth]\njwks = \"x\"\nissuer = \"x\"\naudience = \"x\"\n"
+         [vault]\nkey = \"{}\"\n[auth]\njwks = \"x\"\nissuer = \"x\"\naudience = \"x\"\n",
+        "A".repeat(43)
     );
     fs::write(&file, toml).unwrap();
     Settings::load(Some(&file)).unwrap()
