@@ -256,7 +256,7 @@ impl World {
 /// `name=value` of a cookie that a response sets.
 fn set(response: &Response, name: &str) -> Option<String> {
     let cookies = response.headers().get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
-    let found = cookies.filter(|cookie| cookie.starts_with(&format!("{name}="))).last()?;
+    let found = cookies.rev().find(|cookie| cookie.starts_with(&format!("{name}=")))?;
     Some(found.split(';').next()?.to_owned())
 }
 

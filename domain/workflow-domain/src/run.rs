@@ -353,7 +353,8 @@ impl Aggregate for Run {
             }
             C::Skip { output, reason } => {
                 let (action_index, step) = self.here()?;
-                let output = Personal::new(output);
+                // In JSON both are null, and an output of nothing has nothing to seal.
+                let output = if output.is_null() { Personal::erased() } else { Personal::new(output) };
                 let resumed = E::Resumed { reason: reason.clone() };
                 self.completed(vec![resumed, E::StepSkipped { action_index, step, output, reason }])
             }
