@@ -6,12 +6,14 @@ from pathlib import Path
 
 # In the order of the log; elsewhere order means nothing and costs time.
 ORDERED = {"events": "position"}
+# What is sealed is bound to the text around it, letter by letter.
+SEALED = """ || case when payload::jsonb ? '$sealed' then jsonb_build_object('sealed_text', payload::text) else '{}' end"""
 BATCH = 1_000
 
 
 def run(postgres: str, nats_url: str, stream: str, out: str) -> None:
     folder = Path(out)
-    for name in ("log", "read", "engine", "stream"):
+    for name in ("log", "read", "engine", "stream", "vault"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     tables(postgres, folder)
     asyncio.run(messages(nats_url, stream, folder / "stream"))
@@ -31,17 +33,18 @@ def tables(postgres: str, folder: Path) -> None:
         for schema, table in found:
             if schema == "eventstore":
                 file = folder / "log" / f"{table}.jsonl"
-            elif schema == "engine":
-                file = folder / "engine" / f"{table}.jsonl"
+            elif schema in ("engine", "vault"):
+                file = folder / schema / f"{table}.jsonl"
             elif schema in read or schema == "projections":
                 file = folder / "read" / f"{schema}.{table}.jsonl"
             else:
                 continue
-            order = f" order by {ORDERED[table]}" if schema == "eventstore" and table in ORDERED else ""
+            is_log = schema == "eventstore" and table in ORDERED
+            order, more = (f" order by {ORDERED[table]}", SEALED) if is_log else ("", "")
             # A cursor on the server: a log need not fit into memory.
             with connection.cursor(name="dump") as cursor, file.open("w") as lines:
                 cursor.itersize = 10_000
-                cursor.execute(f'select to_jsonb(t)::text from "{schema}"."{table}" t{order}')
+                cursor.execute(f'select (to_jsonb(t){more})::text from "{schema}"."{table}" t{order}')
                 lines.writelines(row[0] + "\n" for row in cursor)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from sys import intern
 from typing import Any, Iterator
 
+from .vault import Broken, Vault
+
 
 # Members whose values are few.
 FEW = {"tenant", "client", "kind", "method", "outcome", "tenant_id", "aggregate_type", "scope", "command"}
@@ -45,8 +47,11 @@ class Event:
     sequence: int
     type: str
     version: int
+    # Opened, if it was sealed.
     payload: Any
     digest: bytes
+    # What the log has in its place.
+    stored: Any
     actor: dict[str, Any]
     command: str
     correlation: str | None
@@ -89,9 +94,12 @@ class Evidence:
         self.folder = Path(folder)
         self.run: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
         self.faults = list(self.optional("faults.jsonl"))
+        self.vault = self.keys()
+        # Sealed and not to be opened, by position.
+        self.broken: dict[int, Broken] = {}
         self.events: list[Event] = []
         for row in lines(self.folder / "log" / "events.jsonl"):
-            metadata = row["metadata"]
+            metadata, payload = row["metadata"], self.opened(row)
             self.events.append(
                 Event(
                     position=row["position"],
@@ -102,8 +110,9 @@ class Evidence:
                     sequence=row["sequence"],
                     type=intern(row["event_type"]),
                     version=row["event_version"],
-                    payload=row["payload"],
-                    digest=canonical(row["payload"]),
+                    payload=payload,
+                    digest=canonical(payload),
+                    stored=row["payload"],
                     actor=metadata["actor"],
                     command=intern(metadata["command"]),
                     correlation=metadata.get("correlation_id"),
@@ -122,6 +131,23 @@ class Evidence:
         self.commands = [operation for operation in self.operations if operation.first["kind"] == "command"]
         self.queries = [operation for operation in self.operations if operation.first["kind"] == "query"]
         self.seeded = int(self.run.get("demo_until_position") or 0)
+
+    def keys(self) -> Vault | None:
+        """What opens the log, if anything in it is sealed."""
+        key = self.run.get("vault_key")
+        return key and Vault(key, self.optional("vault/data_keys.jsonl"), self.optional("vault/subject_keys.jsonl"))
+
+    def opened(self, row: dict[str, Any]) -> Any:
+        """The payload of an event's row as whoever wrote it meant it."""
+        if not row.get("sealed_text"):
+            return row["payload"]
+        try:
+            if self.vault is None:
+                raise Broken("the run has no key")
+            return DECODER.decode(self.vault.payload(row, row["sealed_text"]).decode())
+        except (Broken, ValueError) as broken:
+            self.broken[row["position"]] = broken
+            return row["payload"]
 
     def optional(self, name: str) -> Iterator[dict[str, Any]]:
         file = self.folder / name

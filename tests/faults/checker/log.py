@@ -4,8 +4,10 @@ import json
 from collections import Counter, defaultdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from .evidence import Evidence, lines
+from .evidence import Event, Evidence, lines
+from .vault import Broken
 from .verdict import Finding, invariant
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "event-schemas" / "json"
@@ -78,6 +80,20 @@ def causes(evidence: Evidence, finding: Finding) -> None:
         finding.check(holds, "position", event.position, "is caused by", event.causation, "which is", cause)
 
 
+def kinds(evidence: Evidence) -> dict[tuple[str, str, int], list[Event]]:
+    """Events by domain, type and version."""
+    found = defaultdict(list)
+    for event in evidence.events:
+        found[event.kind.split(".")[0], event.type, event.version].append(event)
+    return found
+
+
+def published() -> dict[tuple[str, str], dict[str, Any]]:
+    """Schemas by domain and name: crm/client.created.v2.json."""
+    files = SCHEMAS.rglob("*.json")
+    return {(file.parent.name, file.name.removesuffix(".json")): json.loads(file.read_text()) for file in files}
+
+
 @invariant("E13", "payloads are what their published schemas say")
 def schemas(evidence: Evidence, finding: Finding) -> None:
     if not SCHEMAS.is_dir():
@@ -86,23 +102,14 @@ def schemas(evidence: Evidence, finding: Finding) -> None:
         import jsonschema
     except ImportError:
         return finding.skip("jsonschema is not installed")
-    kinds = defaultdict(list)
-    for event in evidence.events:
-        chosen = kinds[event.kind.split(".")[0], event.type, event.version]
-        if len(chosen) < PAYLOADS_PER_KIND:
-            chosen.append(event)
-    known = {}
-    for file in SCHEMAS.rglob("*.json"):
-        # crm/client.created.v2.json
-        known[file.parent.name, file.name.removesuffix(".json")] = file
-    for (domain, kind, version), events in kinds.items():
-        file = known.get((domain, f"{kind}.v{version}")) or known.get(("json", f"{domain}.{kind}.v{version}"))
-        if file is None:
+    known = published()
+    for (domain, kind, version), events in kinds(evidence).items():
+        schema = known.get((domain, f"{kind}.v{version}"))
+        if schema is None:
             finding.violate(domain, kind, "version", version, "has no published schema")
             continue
-        schema = json.loads(file.read_text())
         validator = jsonschema.validators.validator_for(schema)(schema)
-        for event in events:
+        for event in events[:PAYLOADS_PER_KIND]:
             error = next(validator.iter_errors(event.payload), None)
             finding.check(error is None, "position", event.position, kind, error and error.message)
 
@@ -113,3 +120,49 @@ def snapshots(evidence: Evidence, finding: Finding) -> None:
         stream = row["tenant_id"], row["aggregate_type"], row["aggregate_id"]
         length = len(evidence.streams.get(stream, ()))
         finding.check(0 < row["version"] <= length, stream, "has", length, "events and a snapshot of", row["version"])
+
+
+@invariant("S1", "what is sealed opens with the key of its stream, where it stands")
+def opens(evidence: Evidence, finding: Finding) -> None:
+    for event in evidence.events:
+        if isinstance(event.stored, dict) and "$sealed" in event.stored:
+            finding.check(event.position not in evidence.broken, event, evidence.broken.get(event.position))
+    for row in evidence.optional("log/snapshots.jsonl"):
+        if "$sealed" not in row.get("state", ()):
+            continue
+        try:
+            broken = None if evidence.vault else "the run has no key"
+            json.loads(evidence.vault.state(row) if evidence.vault else "{}")
+        except (Broken, ValueError) as error:
+            broken = error
+        finding.check(broken is None, "the snapshot of", row["aggregate_type"], row["aggregate_id"], broken)
+
+
+def said(schema: dict[str, Any], value: Any) -> Any:
+    """The personal values that are not null in a payload, as its schema marks them."""
+    if schema.get("x-personal"):
+        yield from () if value is None else (value,)
+        return
+    for name, field in schema.get("properties", {}).items():
+        if isinstance(value, dict) and name in value:
+            yield from said(field, value[name])
+    if isinstance(schema.get("items"), dict) and isinstance(value, list):
+        for item in value:
+            yield from said(schema["items"], item)
+    for variants in ("oneOf", "anyOf", "allOf"):
+        for variant in schema.get(variants, ()):
+            yield from said(variant, value)
+
+
+@invariant("S2", "nothing personal stands in the log for everybody to read")
+def sealed(evidence: Evidence, finding: Finding) -> None:
+    if evidence.vault is None:
+        return finding.skip("the run had no vault")
+    known = published()
+    for (domain, kind, version), events in kinds(evidence).items():
+        schema = known.get((domain, f"{kind}.v{version}"))
+        if schema is None or "x-personal" not in json.dumps(schema):
+            continue
+        for event in events:
+            personal = next(said(schema, event.stored), None)
+            finding.check(personal is None, "position", event.position, kind, "says", personal)

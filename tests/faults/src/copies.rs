@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard};
 
+/// What the run's keys are wrapped with, in base64. The checker opens the log with it.
+pub const VAULT_KEY: &str = "dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw=";
+
 /// How long a role may take to be ready; far more than the goal, so that the report can say how much.
 const READY_PATIENCE: Duration = Duration::from_secs(90);
 /// How long a role that was asked to end may take.
@@ -300,7 +303,7 @@ issuer = "https://ubos.localhost"
 audience = "ubos"
 dev_signing_key = "{state}/dev-key.pk8"
 [vault]
-key = "dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw="
+key = "{VAULT_KEY}"
 "#
     )
 }

@@ -225,7 +225,7 @@ async fn attack(
         "seed": options.seed, "seconds": seconds, "commit": options.commit, "tenants": tenants,
         "started_at": started_at.to_rfc3339(), "load_per_second": options.rate, "demo_until_position": demo_until,
         "nats_nodes": nodes_of(options), "converged": converged, "converge_seconds": rounded(converge_seconds),
-        "verify": verify,
+        "verify": verify, "vault_key": copies::VAULT_KEY,
     }))?;
     copies.stop().await;
     keep_logs(servers, &evidence.folder)?;

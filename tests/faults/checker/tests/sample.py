@@ -1,10 +1,17 @@
 """A small run in which everything is right, as plain data that a test can spoil."""
 
+import base64
 import copy
 import hashlib
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from .. import log
+from ..vault import number, place
 
 TENANT = "00000000-0000-7000-8000-00000000000a"
 LOG = "00000000-0000-7000-8000-0000000000ff"
@@ -33,6 +40,72 @@ STARTED = {
                 "aggregate_type": "scheduling.appointment", "aggregate_id": APPOINTMENT, "sequence": 1, "position": 4,
                 "recorded_at": at(4), "payload": BOOKED, "correlation_id": uid(0x2004)},
 }
+
+TENANT_ID = UUID(TENANT)
+SCHEMAS = log.published()
+KEK, DATA, SUBJECT = (bytes([byte]) * 32 for byte in (1, 2, 3))
+
+
+def seal(key: bytes, generation: int, bound: bytes, plain: bytes) -> bytes:
+    head = b"\x01" + number(generation, 4)
+    return head + b"n" * 12 + AESGCM(key).encrypt(b"n" * 12, plain, bound + place(head))
+
+
+def wrapped(key: bytes, generation: int, bound: bytes, plain: bytes) -> str:
+    return "\\x" + seal(key, generation, bound, plain).hex()
+
+
+def emptied(schema: dict[str, Any], value: Any, taken: list[Any]) -> Any:
+    """The value with a mark in every place that its schema calls personal; `taken` gets what was there."""
+    if schema.get("x-personal"):
+        if value is None:
+            return None
+        taken.append(value)
+        return f"<{len(taken) - 1}>"
+    for variant in schema.get("anyOf", ()):
+        value = emptied(variant, value, taken)
+    if isinstance(value, dict):
+        fields = schema.get("properties", {})
+        return {name: emptied(fields.get(name, {}), field, taken) for name, field in value.items()}
+    if isinstance(value, list):
+        return [emptied(schema.get("items", {}), item, taken) for item in value]
+    return value
+
+
+def sealed(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as the log keeps it."""
+    schema = SCHEMAS.get((row["aggregate_type"].split(".")[0], f"{row['event_type']}.v{row['event_version']}"), {})
+    taken: list[Any] = []
+    masked, hidden = json.dumps(emptied(schema, row["payload"], taken)), b""
+    if not taken or row.get("plain"):
+        return row
+    # In the order in which they stand there, so that what is before a hole is not moved any more.
+    for number_of, value in enumerate(taken):
+        text = json.dumps(value).encode()
+        hidden += number(masked.index(f'"<{number_of}>"'), 8) + number(len(text), 8) + text
+        masked = masked.replace(f'"<{number_of}>"', "null")
+    bound = place(b"subject", TENANT_ID.bytes, UUID(row["aggregate_id"]).bytes, b"event", row["aggregate_type"].encode(),
+                  number(row["sequence"], 8), row["event_type"].encode(), number(row["event_version"], 4), masked.encode())
+    text = base64.b64encode(seal(SUBJECT, 1, bound, hidden)).decode().rstrip("=")
+    stored = f'{masked[:-1]},"$sealed":"{text}"}}'
+    return row | {"payload": json.loads(stored), "sealed_text": stored}
+
+
+def state(version: int) -> str:
+    """A snapshot of the client, sealed for this version."""
+    bound = place(b"subject", TENANT_ID.bytes, UUID(CLIENT).bytes, b"snapshot", b"crm.client", number(version, 8), number(1, 4))
+    return base64.b64encode(seal(SUBJECT, 1, bound, b'{"name":"c1/000002"}')).decode().rstrip("=")
+
+
+def subject_keys() -> list[dict[str, Any]]:
+    """The tables of the vault: one key for each stream."""
+    streams = {event[2] for event in EVENTS} | {uid(n) for n in (0x109, 0x209, 0x309, 0x409, 0x509)}
+    return [
+        {"tenant_id": TENANT, "subject_id": stream, "generation": 1,
+         "wrapped": wrapped(DATA, 1, place(b"subject key", TENANT_ID.bytes, UUID(stream).bytes, number(1, 4)), SUBJECT)}
+        for stream in sorted(streams)
+    ]
+
 
 # type, aggregate type, aggregate, sequence, payload, actor, command, causation
 EVENTS = [
@@ -116,7 +189,13 @@ def files() -> dict[str, Any]:
                            "version": row["sequence"], "first_position": first, "position": row["position"]}
     contact = {"tenant_id": TENANT, "version": 1, "phone": None, "client_id": None, "clients": [], "archived": False}
     return copy.deepcopy({
-        "run.json": {"seed": 1, "seconds": 10, "commit": "abc", "tenants": [TENANT], "demo_until_position": 0, "converged": True},
+        "run.json": {"seed": 1, "seconds": 10, "commit": "abc", "tenants": [TENANT], "demo_until_position": 0, "converged": True,
+                     "vault_key": base64.b64encode(KEK).decode()},
+        "vault/data_keys.jsonl": [
+            {"tenant_id": TENANT, "generation": 1, "wrapped_by": hashlib.sha256(b"ubos kek" + KEK).digest()[:8].hex(),
+             "wrapped": wrapped(KEK, 0, place(b"data key", TENANT_ID.bytes, number(1, 4)), DATA)}
+        ],
+        "vault/subject_keys.jsonl": subject_keys(),
         "history.jsonl": history,
         "faults.jsonl": [{"at": 1.0, "kind": "kill", "target": "relay-1", "detail": {}}],
         "integrator.jsonl": [
@@ -134,7 +213,8 @@ def files() -> dict[str, Any]:
             for n, i, v, p in keys
         ],
         "log/claims.jsonl": [{"tenant_id": TENANT, "scope": "crm.contact.email", "value": "x@claims.example"}],
-        "log/snapshots.jsonl": [{"tenant_id": TENANT, "aggregate_type": "crm.client", "aggregate_id": CLIENT, "version": 2}],
+        "log/snapshots.jsonl": [{"tenant_id": TENANT, "aggregate_type": "crm.client", "aggregate_id": CLIENT, "version": 2,
+                                 "state_version": 1, "state": {"$sealed": state(version=2)}}],
         "log/relay.jsonl": [{"log_id": LOG, "position": len(events), "stream_from": 1}],
         "log/relay_marks.jsonl": [{"after_position": 0, "up_to_position": 5}, {"after_position": 5, "up_to_position": len(events)}],
         "stream/messages.jsonl": [message(row) for row in events],
@@ -160,6 +240,8 @@ def write(folder: Path, contents: dict[str, Any]) -> None:
     for name, content in contents.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
+        if name == "log/events.jsonl":
+            content = [sealed(row) for row in content]
         if name.endswith(".jsonl"):
             file.write_text("".join(json.dumps(line) + "\n" for line in content))
         else:

@@ -86,6 +86,12 @@ SPOILT = [
     ("E14", "an event of a run that is not there", metadata(6, actor={"kind": "workflow", "run_id": sample.uid(9)})),
     ("E15", "a client's acknowledged number is lost", payload(1, name="c1/000055")),
     ("E15", "a number that was never sent", payload(2, name="c1/000056")),
+    ("S1", "a key is not there", drop("vault/subject_keys.jsonl", 0)),
+    ("S1", "a key is of another stream", lambda files: files["vault/subject_keys.jsonl"][0].update(
+        wrapped=files["vault/subject_keys.jsonl"][1]["wrapped"])),
+    ("S1", "a snapshot was sealed for another version", lambda files: files["log/snapshots.jsonl"][0].update(
+        state={"$sealed": sample.state(version=1)}, state_version=1)),
+    ("S2", "a name stands in the log in plain text", put(EVENTS, 1, plain=True)),
     ("I1", "one key was executed twice", lambda files: files[EVENTS].append(
         sample.event(1) | {"position": 9, "event_id": sample.uid(0x1009), "aggregate_id": sample.uid(0x109)})),
     ("I2", "a repeat was answered otherwise", lambda files: files[HISTORY].append(
