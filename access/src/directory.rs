@@ -2,17 +2,20 @@
 
 use crate::firm::{Firm, Stored};
 use crate::portal::Person;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use chrono::Utc;
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use kernel::{PortalUserId, SessionId, TenantId};
 use metrics::{counter, gauge};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 use web::{Credential, Directory, Standing};
 
@@ -25,14 +28,45 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(150);
 /// For how long what is in memory is good when the log does not answer; with the pause and the question itself it stays
 /// within a second.
 const STALE_AFTER: Duration = Duration::from_millis(750);
+/// How long the follower waits for its connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Reads at the same time. Requests come to this before anything has counted them, and a pool that thousands wait for never
+/// recovers: whoever's turn it is has no time left to connect in, lets go half-way, and the next has none either.
+const READS_MAX: usize = 4;
 
 /// Firms, folded from the log when they are first asked for. Cheap to clone.
 #[derive(Clone)]
-pub struct LogDirectory(Arc<Shared>);
+pub struct LogDirectory(Arc<Known>);
 
-struct Shared {
+/// A firm, as the log had it at a moment.
+#[derive(Clone)]
+struct FirmAt {
+    firm: Arc<Firm>,
+    at: Instant,
+}
+
+/// A read that is under way, for whoever waits for it.
+type Reading = Shared<BoxFuture<'static, Result<FirmAt, Arc<anyhow::Error>>>>;
+
+/// Ends with its value, also when that is dropped by a panic.
+struct UnderWay {
+    known: Arc<Known>,
+    tenant: TenantId,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.known.reading.lock().remove(&self.tenant);
+    }
+}
+
+struct Known {
     pool: PgPool,
-    firms: Cache<TenantId, Arc<Firm>>,
+    /// The follower's own connection: whoever waits for rights must not stand in its way.
+    follower: PgPool,
+    firms: Cache<TenantId, FirmAt>,
+    reading: Mutex<HashMap<TenantId, Reading>>,
+    turns: Semaphore,
     /// Portal users and their sessions, by their stream, with their firm.
     portal: Cache<Uuid, (TenantId, Arc<Person>)>,
     /// Goes up whenever something is forgotten; what was read before that is not kept.
@@ -50,27 +84,31 @@ impl std::fmt::Debug for LogDirectory {
 impl LogDirectory {
     /// Starts following the log. `pool` connects as any of the services.
     pub fn start(pool: PgPool) -> Self {
-        let directory = Self(Arc::new(Shared {
+        let follower = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).test_before_acquire(false);
+        let directory = Self(Arc::new(Known {
+            follower: follower.connect_lazy_with(pool.connect_options().as_ref().clone()),
             pool,
             firms: Cache::new(FIRMS_MAX),
+            reading: Mutex::default(),
+            turns: Semaphore::new(READS_MAX),
             portal: Cache::new(PORTAL_MAX),
             forgotten: Mutex::new(0),
             // Nothing in memory is good before the log was looked at.
             looked: watch::Sender::new(None),
         }));
-        let shared = Arc::downgrade(&directory.0);
+        let known = Arc::downgrade(&directory.0);
         tokio::spawn(async move {
             let mut at = None;
-            while let Some(shared) = shared.upgrade() {
+            while let Some(known) = known.upgrade() {
                 let asked = Instant::now();
-                match shared.follow(at).await {
+                match known.follow(at).await {
                     Ok(position) => {
                         at = Some(position);
-                        shared.looked.send_replace(Some(asked));
+                        known.looked.send_replace(Some(asked));
                     }
                     Err(error) => tracing::warn!(error = format!("{error:#}"), "changes of rights cannot be read"),
                 }
-                drop(shared);
+                drop(known);
                 tokio::time::sleep(FOLLOW_EVERY).await;
             }
         });
@@ -84,16 +122,16 @@ impl LogDirectory {
     /// # Errors
     /// If the log does not answer.
     pub async fn firm(&self, tenant: TenantId) -> Result<Arc<Firm>> {
-        self.0.read(tenant).await
+        Ok(self.0.read(tenant).await?.firm)
     }
 }
 
-impl Shared {
+impl Known {
     /// Forgets what changed after `at`, and everything the first time. Answers how far the log was looked at.
     async fn follow(&self, at: Option<i64>) -> Result<i64> {
         let sql = "select head, tenants, streams from eventstore.access_changes($1)";
         let (head, tenants, streams): (i64, Vec<Uuid>, Vec<Uuid>) =
-            sqlx::query_as(sql).bind(at).fetch_one(&self.pool).await?;
+            sqlx::query_as(sql).bind(at).fetch_one(&self.follower).await?;
         let mut forgotten = self.forgotten.lock();
         // A log that ends earlier than it did is another one, restored from a backup.
         if at.is_none_or(|at| head < at) {
@@ -118,14 +156,18 @@ impl Shared {
         self.looked.borrow().is_some_and(|at| at.elapsed() < STALE_AFTER)
     }
 
+    /// A firm that is in memory and counts: because nothing has changed as far as the log was looked at, or because it was
+    /// read a moment ago, which is what counts while the log cannot be followed.
+    fn firm(&self, tenant: TenantId) -> Option<Arc<Firm>> {
+        let found = self.firms.get(&tenant)?;
+        (self.is_fresh() || found.at.elapsed() < STALE_AFTER).then_some(found.firm)
+    }
+
     /// What is so for a credential, as far as it is in memory and memory counts.
     fn recall(&self, tenant: TenantId, credential: &Credential) -> Option<Standing> {
-        if !self.is_fresh() {
-            return None;
-        }
-        let standing = self.firms.get(&tenant)?.standing(credential, Utc::now());
+        let standing = self.firm(tenant)?.standing(credential, Utc::now());
         match credential {
-            Credential::Portal { user, id } if standing.is_none() => {
+            Credential::Portal { user, id } if standing.is_none() && self.is_fresh() => {
                 let find = |stream| self.portal.get(&stream).filter(|(of, _)| *of == tenant).map(|(_, found)| found);
                 Some(Person::standing(&*find(user.0)?, &*find(id.0)?))
             }
@@ -134,10 +176,10 @@ impl Shared {
     }
 
     /// What is so for a credential, as far as it has to be with the log.
-    async fn find_out(&self, tenant: TenantId, credential: &Credential) -> Result<Standing> {
-        let firm = match self.firms.get(&tenant).filter(|_| self.is_fresh()) {
+    async fn find_out(self: &Arc<Self>, tenant: TenantId, credential: &Credential) -> Result<Standing> {
+        let firm = match self.firm(tenant) {
             Some(firm) => firm,
-            None => self.read(tenant).await?,
+            None => self.read(tenant).await?.firm,
         };
         match (firm.standing(credential, Utc::now()), credential) {
             (Some(standing), _) => Ok(standing),
@@ -147,6 +189,7 @@ impl Shared {
     }
 
     async fn read_portal(&self, tenant: TenantId, user: PortalUserId, session: SessionId) -> Result<Standing> {
+        let _turn = self.turns.acquire().await?;
         let before = *self.forgotten.lock();
         let sql = "select aggregate_type, aggregate_id, event_type, event_version, payload from eventstore.portal_events($1, $2)";
         let read = sqlx::query_as(sql).bind(tenant.0).bind(vec![user.0, session.0]).fetch_all(&self.pool);
@@ -163,19 +206,47 @@ impl Shared {
         Ok(standing)
     }
 
-    async fn read(&self, tenant: TenantId) -> Result<Arc<Firm>> {
-        let before = *self.forgotten.lock();
+    /// Reads a firm, once for all who ask for it meanwhile: when the log could not be followed for a while, everybody does.
+    async fn read(self: &Arc<Self>, tenant: TenantId) -> Result<FirmAt> {
+        loop {
+            let reading = self.reading.lock().entry(tenant).or_insert_with(|| self.begin(tenant)).clone();
+            let found = reading.await.map_err(|error| anyhow!("{error:#}"))?;
+            // Whoever came to it late may not have something old.
+            if found.at.elapsed() < STALE_AFTER {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// In a task of its own, so that it ends also when nobody waits for it any more.
+    fn begin(self: &Arc<Self>, tenant: TenantId) -> Reading {
+        let known = self.clone();
+        let task = tokio::spawn(async move {
+            let reading = UnderWay { known, tenant };
+            let found = reading.known.read_now(tenant).await;
+            found.inspect_err(
+                |error| tracing::error!(error = format!("{error:#}"), %tenant, "who may come in cannot be found out"),
+            )
+        });
+        async move { task.await.map_err(Into::into).flatten().map_err(Arc::new) }.boxed().shared()
+    }
+
+    async fn read_now(&self, tenant: TenantId) -> Result<FirmAt> {
+        let _turn = self.turns.acquire().await?;
+        let mut connection = self.pool.acquire().await.context("reading the firm's rights")?;
+        let (before, at) = (*self.forgotten.lock(), Instant::now());
         let sql = "select aggregate_type, aggregate_id, event_type, event_version, payload from eventstore.identity_events($1)";
-        let events: Vec<Stored> =
-            sqlx::query_as(sql).bind(tenant.0).fetch_all(&self.pool).await.context("reading the firm's rights")?;
+        let read = sqlx::query_as(sql).bind(tenant.0).fetch_all(&mut *connection);
+        let events: Vec<Stored> = read.await.context("reading the firm's rights")?;
         let firm = Arc::new(Firm::fold(&events).context("folding the firm's rights")?);
         counter!("access_firms_read_total").increment(1);
+        let found = FirmAt { firm, at };
         // What was read may be older than a change that has been followed since.
         let forgotten = self.forgotten.lock();
         if *forgotten == before {
-            self.firms.insert(tenant, firm.clone());
+            self.firms.insert(tenant, found.clone());
         }
-        Ok(firm)
+        Ok(found)
     }
 }
 

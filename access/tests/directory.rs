@@ -130,19 +130,52 @@ async fn a_firm_that_is_registered_later_is_found() {
     assert!(matches!(directory.look_up(firm.tenant, &stranger).await.unwrap(), Standing::Out(..)));
 }
 
+/// The log does not answer this any more.
+async fn silence(database: &TestDatabase, function: &str) {
+    let sql = format!("revoke execute on function eventstore.{function} from ubos_query");
+    sqlx::raw_sql(&sql).execute(&database.owner().await).await.unwrap();
+}
+
+/// When PostgreSQL comes back, thousands wait for it, and nobody can follow the log yet.
+#[tokio::test]
+async fn a_log_that_cannot_be_followed_is_read_once_for_all_who_ask() {
+    let database = TestDatabase::create().await;
+    let firm = Firm::registered(&database).await;
+    let eve = UserId(Uuid::now_v7());
+    firm.join(eve, &["member"]).await;
+    silence(&database, "access_changes(bigint)").await;
+    let counted = "create sequence eventstore.reads;
+        alter function eventstore.identity_events(uuid) rename to identity_events_uncounted;
+        create function eventstore.identity_events(tenant uuid) returns table
+            (aggregate_type text, aggregate_id uuid, event_type text, event_version integer, payload text)
+            language sql security definer as
+            $$ select nextval('eventstore.reads'); select * from eventstore.identity_events_uncounted(tenant) $$;
+        grant execute on function eventstore.identity_events(uuid) to ubos_query";
+    let owner = database.owner().await;
+    sqlx::raw_sql(counted).execute(&owner).await.unwrap();
+    let directory = LogDirectory::start(database.query().await);
+    let asked = (0..2_000).map(|_| may(&directory, firm.tenant, eve, "crm.client.rename"));
+    assert!(futures::future::join_all(asked).await.into_iter().all(|may| may));
+    let reads: i64 = sqlx::query_scalar("select last_value from eventstore.reads").fetch_one(&owner).await.unwrap();
+    assert!(reads < 10, "{reads} reads for one firm");
+    firm.user(eve, UserCommand::RevokeRole { role: "member".parse().unwrap() }).await;
+    let gone = async || !may(&directory, firm.tenant, eve, "crm.client.rename").await;
+    eventually("the right is gone", gone).await;
+}
+
 #[tokio::test]
 async fn without_the_log_nobody_is_let_in_by_memory() {
     let database = TestDatabase::create().await;
     let firm = Firm::registered(&database).await;
-    let pool = database.query().await;
-    let directory = LogDirectory::start(pool.clone());
+    let directory = LogDirectory::start(database.query().await);
     let owner = Credential::User(firm.owner);
     let known = async || {
         may(&directory, firm.tenant, firm.owner, "crm.client.read").await
             && directory.recall(firm.tenant, &owner).is_some()
     };
     eventually("the firm is known", known).await;
-    pool.close().await;
+    silence(&database, "access_changes(bigint)").await;
+    silence(&database, "identity_events(uuid)").await;
     eventually("what is known is too old", async || directory.recall(firm.tenant, &owner).is_none()).await;
     assert!(directory.look_up(firm.tenant, &owner).await.is_err());
 }

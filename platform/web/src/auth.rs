@@ -273,7 +273,8 @@ impl Verifier {
         let standing = match self.directory.recall(shown.tenant, &shown.credential) {
             Some(standing) => standing,
             None => self.directory.look_up(shown.tenant, &shown.credential).await.map_err(|error| {
-                tracing::error!(error = format!("{error:#}"), "who may come in cannot be found out");
+                // The directory has said so once; here it would be said for every request.
+                tracing::debug!(error = format!("{error:#}"), "who may come in cannot be found out");
                 Problem::new(&code::UNAVAILABLE, "who may come in cannot be found out; repeat in a moment")
             })?,
         };
