@@ -49,7 +49,7 @@ impl Queue {
     /// Notes the addresses of users and portal users that the log has since the last time.
     pub async fn take_in_addresses(&self) -> Result<()> {
         loop {
-            let mut tx = self.pool.begin().await?;
+            let mut tx = event_store::begin(&self.pool).await?;
             let sql = "select i.position, h.position from login.intake i, eventstore.head h for update of i";
             let (after, head): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut *tx).await?;
             let upto = head.min(after + PIECE);

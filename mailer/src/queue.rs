@@ -49,7 +49,7 @@ impl Queue {
     /// Notes the letters that events since the last time ask for. Once for each, however many do it at the same time,
     /// because whoever comes second waits for the first and begins where that one ended.
     pub async fn take_in(&self) -> Result<()> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = event_store::begin(&self.pool).await?;
         let after: i64 = sqlx::query_scalar("select position from mail.intake for update").fetch_one(&mut *tx).await?;
         let upto: i64 = sqlx::query_scalar("select position from eventstore.head").fetch_one(&mut *tx).await?;
         if upto > after {

@@ -34,7 +34,7 @@ impl Target {
     /// Answers the rows after it too.
     pub(crate) async fn fold(self, pool: PgPool, events: Vec<Arc<RawEvent>>, rows: Rows) -> Result<(Folded, Rows)> {
         let mut batch = Batch::new(self, rows.parked, rows.folds);
-        let mut tx = pool.begin().await?;
+        let mut tx = event_store::begin(&pool).await?;
         sqlx::query(LOOKING_UP).execute(&mut *tx).await?;
         batch.fold(&mut tx, &events).await?;
         tx.rollback().await?;
@@ -48,7 +48,7 @@ impl Target {
     pub(crate) async fn write(self, pool: &PgPool, folded: Folded, written_by: &str) -> Result<Option<String>> {
         let started = Instant::now();
         let (after, upto) = range(&folded.events)?;
-        let mut tx = pool.begin().await?;
+        let mut tx = event_store::begin(pool).await?;
         let turn = self.advance(&mut tx, after, upto).await?;
         let Some(moved_by) = turn.moved_by.filter(|_| turn.written_by == written_by) else { return Ok(None) };
         crash_points::reach(Point::ProjectionAdvanced);

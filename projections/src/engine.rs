@@ -128,7 +128,7 @@ impl Target {
     async fn attempt(self, pool: &PgPool, events: &[Arc<RawEvent>], mode: Mode, kept: &mut Kept) -> Result<Applied> {
         // Whatever fails from here on leaves nothing to rely on.
         let mut rows = std::mem::take(kept);
-        let mut tx = pool.begin().await?;
+        let mut tx = event_store::begin(pool).await?;
         let applied = self.apply_in(&mut tx, events, mode, &mut rows).await?;
         tx.commit().await.context("committing a batch")?;
         crash_points::reach(Point::ProjectionCommitted);

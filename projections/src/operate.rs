@@ -127,7 +127,7 @@ pub async fn retry(log: &Log, group: &'static Group, aggregate: Option<Uuid>) ->
 
 async fn retry_stream(log: &Log, group: &'static Group, stream: &ParkedStream) -> Result<Option<String>> {
     let target = Target::live(group);
-    let mut tx = log.pool().begin().await?;
+    let mut tx = event_store::begin(log.pool()).await?;
     let position = target.lock(&mut tx).await?;
     let gone: Option<i64> = sqlx::query_scalar(
         "delete from projections.parked

@@ -131,7 +131,7 @@ pub(crate) async fn build(
     let seconds = started.elapsed().as_secs_f64();
     let indexing = Instant::now();
     progress(&Progress::new(group, Stage::Indexing, 0, 0, indexing));
-    let mut tx = pool.begin().await?;
+    let mut tx = event_store::begin(pool).await?;
     sqlx::raw_sql("set local statement_timeout = 0; set local maintenance_work_mem = '256MB'")
         .execute(&mut *tx)
         .await?;
@@ -144,7 +144,7 @@ pub(crate) async fn build(
 /// Makes empty tables, in the order of the group's, and says which ones they are: an attempt that comes later makes
 /// others of the same names.
 async fn begin(pool: &PgPool, group: &Group) -> sqlx::Result<Vec<Oid>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = event_store::begin(pool).await?;
     let begin = sqlx::query("select projections.begin_rebuild($1, $2)").bind(group.name).bind(group.version);
     begin.execute(&mut *tx).await?;
     let mut tables = vec![];

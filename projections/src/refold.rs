@@ -88,7 +88,7 @@ async fn refold_slot(log: &Log, target: Target, tenant: TenantId, streams: &Hash
     if target.position(&mut *log.pool().acquire().await?).await?.is_none() {
         return Ok(vec![]);
     }
-    let mut tx = log.pool().begin().await?;
+    let mut tx = event_store::begin(log.pool()).await?;
     let position = target.lock(&mut tx).await?;
     let mut events: Vec<Arc<RawEvent>> = vec![];
     for stream in streams {

@@ -143,7 +143,7 @@ async fn level_and_compare(log: &Log, group: &'static Group, progress: OnProgres
     let (live, next) = (Target::live(group), Target { group, slot: Slot::Next });
     let (mut snapshot, position) = loop {
         let at = follow(log, group, Slot::Next, progress).await?;
-        let mut hold = pool.begin().await?;
+        let mut hold = event_store::begin(pool).await?;
         let position = live.lock(&mut hold).await?;
         if position < at {
             // The new tables read as far as the log's head, and the live ones are not there yet.
@@ -154,7 +154,7 @@ async fn level_and_compare(log: &Log, group: &'static Group, progress: OnProgres
         if position > at {
             next.apply(pool, &page(log, at, position).await?).await?;
         }
-        let mut snapshot = pool.begin_with("begin isolation level repeatable read read only").await?;
+        let mut snapshot = event_store::begin_with(pool, "begin isolation level repeatable read read only").await?;
         let seen: Vec<i64> = sqlx::query_scalar(
             "select position from projections.checkpoints where group_name = $1 and slot in ('live', 'next')",
         )
@@ -235,7 +235,7 @@ async fn switch(log: &Log, group: &'static Group, source: Slot) -> Result<i64> {
 async fn try_switch(log: &Log, group: &'static Group, source: Slot) -> Result<i64> {
     let pool = log.pool();
     let (live, side) = (Target::live(group), Target { group, slot: source });
-    let mut tx = pool.begin().await?;
+    let mut tx = event_store::begin(pool).await?;
     sqlx::query(LOCK_PATIENCE).execute(&mut *tx).await?;
     let (position, at) = (live.lock(&mut tx).await?, side.lock(&mut tx).await?);
     if at < position {

@@ -107,7 +107,7 @@ async fn rows(world: &World, group: &'static Group) -> Vec<Vec<String>> {
 
 /// Writes events as they are, as the append would.
 async fn append(world: &World, events: &[RawEvent]) {
-    let mut tx = world.owner.begin().await.unwrap();
+    let mut tx = event_store::begin(&world.owner).await.unwrap();
     sqlx::query(
         "insert into eventstore.events (position, event_id, tenant_id, domain, aggregate_type, aggregate_id, sequence,
              event_type, event_version, payload, metadata, recorded_at)

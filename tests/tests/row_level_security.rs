@@ -265,7 +265,7 @@ async fn nobody_writes_a_row_of_another_tenant() {
     let mut tried = 0;
     for (role, pool) in [("ubos_command", database.command().await), ("ubos_query", database.query().await)] {
         for table in relations(&superuser, OF_TENANTS).await {
-            let mut transaction = pool.begin().await.expect("begins");
+            let mut transaction = event_store::begin(&pool).await.expect("begins");
             let set = sqlx::query("select set_config('ubos.tenant_id', $1, true)").bind(Uuid::from_u128(1).to_string());
             set.execute(&mut *transaction).await.expect("set");
             let insert = format!("insert into {table} (tenant_id) values ($1)");
@@ -283,7 +283,7 @@ async fn nobody_writes_a_row_of_another_tenant() {
 async fn the_tenant_is_one_initplan_and_an_index_condition() {
     let database = TestDatabase::create().await;
     let pool = database.query().await;
-    let mut transaction = pool.begin().await.expect("begins");
+    let mut transaction = event_store::begin(&pool).await.expect("begins");
     sqlx::query("set local enable_seqscan = off").execute(&mut *transaction).await.expect("set");
     let plan: Vec<String> =
         sqlx::query_scalar("explain select * from crm.clients r order by r.created_at desc limit 10")
@@ -324,7 +324,7 @@ async fn without_a_tenant_there_is_nothing_to_see() {
 }
 
 async fn as_tenant(pool: &PgPool, tenant: u128, count: &str) -> i64 {
-    let mut transaction = pool.begin().await.expect("begins");
+    let mut transaction = event_store::begin(pool).await.expect("begins");
     let set = sqlx::query("select set_config('ubos.tenant_id', $1, true)").bind(Uuid::from_u128(tenant).to_string());
     set.execute(&mut *transaction).await.expect("set");
     let seen = sqlx::query_scalar(count).fetch_one(&mut *transaction).await.expect("readable");

@@ -164,7 +164,7 @@ impl Intake {
 
     /// The checkpoint, and the definitions as they were there.
     async fn resume(&self) -> Result<Kept> {
-        let mut tx = self.pool.begin().await.context("opening a transaction")?;
+        let mut tx = event_store::begin(&self.pool).await.context("opening a transaction")?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         let position = sqlx::query_scalar("select position from engine.checkpoint where name = 'intake'");
         let position: i64 = position.fetch_one(&mut *tx).await?;
@@ -248,7 +248,7 @@ impl Intake {
         let noted: Vec<(Option<Uuid>, bool)> = if writes.is_empty() {
             note().fetch_all(&self.pool).await.context("noting runs")?
         } else {
-            let mut tx = self.pool.begin().await.context("opening a transaction")?;
+            let mut tx = event_store::begin(&self.pool).await.context("opening a transaction")?;
             let noted = note().fetch_all(&mut *tx).await.context("noting runs")?;
             if moved(&noted) {
                 for write in writes {

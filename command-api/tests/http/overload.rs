@@ -12,7 +12,7 @@ const NAME: &str = r#"{"name":"Grace"}"#;
 /// Nobody can append while this is open.
 async fn hold_the_log(service: &Service) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let pool = service.database.superuser().await;
-    let mut transaction = pool.begin().await.expect("a transaction");
+    let mut transaction = event_store::begin(&pool).await.expect("a transaction");
     let lock = "select 1 from eventstore.head for update";
     sqlx::query(lock).execute(&mut *transaction).await.expect("the lock of the log");
     transaction

@@ -14,6 +14,7 @@ mod peers;
 mod request;
 mod seal;
 mod sealing;
+mod transaction;
 mod wake;
 
 pub use bus::{CommandBus, CommandInfo};
@@ -23,4 +24,5 @@ pub use log::{Erasures, Log, RawEvent};
 pub use request::{IdempotencyKey, Request};
 pub use seal::{is_personal_event, open_events, says_personal};
 pub use sealing::hash_claims;
+pub use transaction::{begin, begin_with};
 pub use wake::CHANNEL;

@@ -4,8 +4,9 @@
 mod common;
 
 use common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
-use event_store::{ExecuteError, Executed, Store, StoreOptions};
+use event_store::{ExecuteError, Executed, Store, StoreOptions, begin};
 use futures::future::join_all;
+use sqlx::postgres::PgPoolOptions;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -230,4 +231,35 @@ async fn every_conflict_is_reported_to_the_right_caller() {
         }
     }
     assert_sound(&database.owner().await).await;
+}
+
+/// The pool's own `begin` leaves one open if it is given up at the wrong moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_gives_up_while_a_transaction_begins_leaves_none_open() {
+    let database = TestDatabase::create().await;
+    let pool = PgPoolOptions::new().max_connections(1).connect(&database.url("ubos_command")).await.unwrap();
+    let observer = database.superuser().await;
+    let mut given_up = 0;
+    for patience in (0..4_000).step_by(20) {
+        let impatient = async {
+            for _ in 0..patience {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            begun = begin(&pool) => drop(begun.unwrap()),
+            () = impatient => given_up += 1,
+        }
+        let end = tokio::time::Instant::now() + Duration::from_secs(5);
+        let open = "select count(*) from pg_stat_activity
+                    where datname = current_database() and usename = 'ubos_command' and state <> 'idle'";
+        // The pool has but one, so whoever has begun after all has let it go before this.
+        drop(pool.acquire().await.unwrap());
+        while sqlx::query_scalar::<_, i64>(open).fetch_one(&observer).await.unwrap() > 0 {
+            assert!(tokio::time::Instant::now() < end, "left open by who gave up after {patience} turns");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    assert!(given_up > 3, "{given_up}");
 }

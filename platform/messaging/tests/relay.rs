@@ -198,7 +198,7 @@ async fn the_outbox_shows_what_is_published_and_what_waits() {
     // Another tenant sees nothing of it, and nobody without a tenant does.
     let query = world.database.query().await;
     for (tenant, rows) in [("", 0), ("00000000-0000-0000-0000-0000007e4a47", 6), (&Uuid::nil().to_string(), 0)] {
-        let mut transaction = query.begin().await.unwrap();
+        let mut transaction = event_store::begin(&query).await.unwrap();
         sqlx::query("select set_config('ubos.tenant_id', $1, true)")
             .bind(tenant)
             .execute(&mut *transaction)

@@ -154,7 +154,7 @@ impl World {
                         "event_id": Uuid::now_v7(), "recorded_at": Utc::now() })
             })
             .collect();
-        let mut tx = self.owner.begin().await.unwrap();
+        let mut tx = event_store::begin(&self.owner).await.unwrap();
         let base: i64 =
             sqlx::query_scalar("select position from eventstore.head for update").fetch_one(&mut *tx).await.unwrap();
         sqlx::query(

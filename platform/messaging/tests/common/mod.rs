@@ -173,7 +173,7 @@ pub async fn append(owner: &PgPool, count: i64, payload: &str) -> i64 {
         "correlation_id": Uuid::from_u128(7),
         "command": "crm.client.create",
     });
-    let mut transaction = owner.begin().await.expect("a transaction");
+    let mut transaction = event_store::begin(owner).await.expect("a transaction");
     let head: i64 = sqlx::query_scalar("update eventstore.head set position = position + $1 returning position")
         .bind(count)
         .fetch_one(&mut *transaction)

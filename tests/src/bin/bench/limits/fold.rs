@@ -116,7 +116,7 @@ pub async fn upsert_pages(superuser: &PgPool, head: i64) -> Result<Duration> {
         let upto = (at + PAGE).min(head);
         let page = sqlx::query(EVENTS).bind(at).bind(upto).fetch_all(superuser).await?;
         let touched = page.iter().map(|row| fold.apply(row)).collect::<Result<BTreeSet<_>>>()?;
-        let mut tx = superuser.begin().await?;
+        let mut tx = event_store::begin(superuser).await?;
         sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
         let rows = || touched.iter().filter_map(|key| Some((key, fold.0.get(key)?)));
         sqlx::query(

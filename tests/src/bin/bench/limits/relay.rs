@@ -132,7 +132,7 @@ pub async fn woken(pool: PgPool, context: Context, names: TestNats, stop: Cancel
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen("bench_outbox").await?;
     while !stop.is_cancelled() {
-        let mut tx = pool.begin().await?;
+        let mut tx = event_store::begin(&pool).await?;
         let sql = "select position, payload from outbox order by position limit 500 for update skip locked";
         let rows: Vec<(i64, String)> = sqlx::query_as(sql).fetch_all(&mut *tx).await?;
         let (mut acks, mut positions) = (vec![], vec![]);
