@@ -2,7 +2,7 @@
 
 use crate::operate::worker_pool;
 use crate::roles::stream;
-use crate::{subjects, vault};
+use crate::vault;
 use anyhow::{Context, Result, ensure};
 use backup::{Folder, RestoreOptions, Source, Target, Tools};
 use chrono::{DateTime, Utc};
@@ -104,10 +104,13 @@ pub struct RestoreArguments {
     /// Which past, if there are several because of an earlier restore; the newest unless given.
     #[arg(long)]
     timeline: Option<u32>,
-    /// What `ubos subjects destroyed` printed last; `destroyed-keys` in the backup folder unless given. These keys are
-    /// destroyed again.
+    /// What `ubos subjects destroyed` printed last; these keys are destroyed again, and those on the list that `ubos backup
+    /// create` keeps in the backup folder.
     #[arg(long)]
     destroyed_keys: Option<PathBuf>,
+    /// Restores without any list: nobody was ever erased, or whoever was may come back.
+    #[arg(long, conflicts_with = "destroyed_keys")]
+    nobody_erased: bool,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -153,7 +156,9 @@ pub async fn backup(settings: &Settings, verb: BackupVerb) -> Result<()> {
         BackupVerb::Settings { to } => println!("{}", backup::archive_settings(&Folder::make(&to)?)),
         BackupVerb::Check { to } => println!("{}", backup::check(&source(settings)?, &Folder::make(&to)?).await?),
         BackupVerb::Create { to, tools } => {
-            let made = backup::create(&source(settings)?, &Folder::make(&to)?, &tools.find()?, &say).await?;
+            let folder = Folder::make(&to)?;
+            let made = backup::create(&source(settings)?, &folder, &tools.find()?, &say).await?;
+            folder.note_destroyed(&::vault::destroyed(&worker_pool(settings).await?).await?)?;
             println!("{}", serde_json::to_string_pretty(&made)?);
         }
         BackupVerb::List { from, json, tools } => {
@@ -179,8 +184,8 @@ pub async fn backup(settings: &Settings, verb: BackupVerb) -> Result<()> {
 
 /// `ubos restore …`. Without a subcommand it needs no settings: on the day it is needed there may be none.
 pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: RestoreArguments) -> Result<()> {
-    let RestoreArguments { from, data, to_time, to_position, backup, timeline, destroyed_keys, json, tools, verb } =
-        arguments;
+    let RestoreArguments { from, data, to_time, to_position, backup, timeline, json, tools, verb, .. } = arguments;
+    let RestoreArguments { destroyed_keys, nobody_erased, .. } = arguments;
     match verb {
         Some(RestoreVerb::Report { to }) => return report(&settings()?, to).await,
         Some(RestoreVerb::Heal { after }) => return heal(&settings()?, after).await,
@@ -191,16 +196,15 @@ pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: Res
         (None, Some(position)) => Target::Position(position),
         (None, None) => Target::Latest,
     };
-    let from = from.context("--from")?;
-    let list = destroyed_keys.or_else(|| Some(from.join("destroyed-keys")).filter(|list| list.exists()));
-    let destroyed = match &list {
-        Some(list) => subjects::destroyed_keys(list)?,
-        None => {
-            say("there is no list of destroyed keys: persons who were erased after the moment are back");
-            vec![]
-        }
-    };
-    let folder = Folder::open(&from)?;
+    let folder = Folder::open(&from.context("--from")?)?;
+    let given = destroyed_keys.as_deref().map(backup::read_list).transpose()?;
+    let known = if nobody_erased { None } else { folder.destroyed_keys()? };
+    ensure!(
+        nobody_erased || given.is_some() || known.is_some(),
+        "which keys of erased persons were destroyed is not known, so they would come back: give --destroyed-keys with what \
+         `ubos subjects destroyed` printed last, or --nobody-erased"
+    );
+    let destroyed = given.into_iter().chain(known).flatten().collect();
     let options = RestoreOptions { data: data.context("--data")?, target, backup, timeline, destroyed };
     let restored = backup::restore(&folder, &tools.find()?, &options, &say).await?;
     if json {

@@ -4,7 +4,7 @@
 use crate::operate::worker_pool;
 use crate::roles::{bus, stream};
 use crate::vault;
-use ::vault::{Destroyed, Vault};
+use ::vault::Vault;
 use anyhow::{Context, Result, bail};
 use async_nats::Client;
 use clap::{Args, Subcommand};
@@ -18,7 +18,7 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -151,12 +151,12 @@ pub async fn run(settings: &Settings, verb: SubjectsVerb) -> Result<()> {
             }
         }
         SubjectsVerb::Destroyed => {
-            for key in ::vault::destroyed(&eraser.vault).await? {
+            for key in ::vault::destroyed(eraser.vault.pool()).await? {
                 println!("{key}");
             }
         }
         SubjectsVerb::DestroyAgain { list } => {
-            let keys = destroyed_keys(&list)?;
+            let keys = backup::read_list(&list)?;
             let reapplied = ::vault::reapply(&eraser.vault, &keys).await?;
             println!("{} keys destroyed again, {} were gone", reapplied.destroyed.len(), reapplied.gone);
             let subjects: BTreeSet<(Uuid, Uuid)> = keys.iter().map(|key| (key.tenant_id, key.subject_id)).collect();
@@ -172,16 +172,6 @@ pub async fn run(settings: &Settings, verb: SubjectsVerb) -> Result<()> {
     }
     eraser.bus.store().drain().await;
     Ok(())
-}
-
-/// Reads what `ubos subjects destroyed` printed.
-///
-/// # Errors
-/// When there is no such file, or a line of it is no key.
-pub fn destroyed_keys(list: &Path) -> Result<Vec<Destroyed>> {
-    let text = std::fs::read_to_string(list).with_context(|| format!("reading {}", list.display()))?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines.map(str::parse).collect::<Result<_, _>>().map_err(anyhow::Error::msg)
 }
 
 /// Does what was ordered over HTTP, until asked to stop. Nothing without a vault.

@@ -349,7 +349,8 @@ fn expect_refusal(output: &Output, reason: &str) -> Result<()> {
     Ok(())
 }
 
-/// A file less, a byte other, a hole in the write-ahead log, a moment that no backup reaches: each is named.
+/// A file less, a byte other, a hole in the write-ahead log, a moment that no backup reaches, no list of who was erased: each
+/// is named.
 fn damaged_backups_are_refused(world: &World, data: &Path) -> Result<()> {
     let base = fs::read_dir(world.backups().join("base"))?.next().context("a base backup")??.path();
     let (file, aside) = (base.join("data/global/pg_control"), world.path("pg_control"));
@@ -366,6 +367,13 @@ fn damaged_backups_are_refused(world: &World, data: &Path) -> Result<()> {
     fs::rename(&record, &aside)?;
     expect_refusal(&restore(world, data, &[])?, "ubos-backup.json is missing")?;
     fs::copy(&aside, &record)?;
+
+    let (list, aside) = (world.backups().join("destroyed-keys"), world.path("destroyed-keys"));
+    fs::rename(&list, &aside)?;
+    expect_refusal(&restore(world, data, &[])?, "which keys of erased persons were destroyed is not known")?;
+    fs::write(&list, "nobody\n")?;
+    expect_refusal(&restore(world, data, &[])?, "expected tenant, subject and generation")?;
+    fs::copy(&aside, &list)?;
 
     let mut wal: Vec<_> =
         fs::read_dir(world.backups().join("wal"))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;

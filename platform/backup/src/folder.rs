@@ -10,10 +10,13 @@ use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
+use vault::Destroyed;
 
 /// What is known about a base backup, beside its data.
 const RECORD: &str = "ubos-backup.json";
-/// Ending of a base backup that is being made or removed.
+/// The list of destroyed keys.
+const DESTROYED: &str = "destroyed-keys";
+/// Ending of what is being made or removed.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
 /// The log's end at some moment.
@@ -97,6 +100,16 @@ pub struct Pruned {
     pub wal_files: usize,
 }
 
+/// Reads a list of destroyed keys, a line each, as `ubos subjects destroyed` prints it.
+///
+/// # Errors
+/// When there is no such file, or a line of it is no key.
+pub fn read_list(file: &Path) -> Result<Vec<Destroyed>> {
+    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(str::parse).collect::<Result<_, _>>().map_err(anyhow::Error::msg)
+}
+
 /// A backup folder.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -144,6 +157,23 @@ impl Folder {
     /// The cluster's files of a base backup.
     pub(crate) fn data(&self, label: &str) -> PathBuf {
         self.base(label).join("data")
+    }
+
+    /// Which keys of erased persons were destroyed, as far as the folder knows; none if nobody has ever told it.
+    pub fn destroyed_keys(&self) -> Result<Option<Vec<Destroyed>>> {
+        let list = self.root.join(DESTROYED);
+        if list.exists() { read_list(&list).map(Some) } else { Ok(None) }
+    }
+
+    /// Adds keys to that list. What is on it stays: a database that was restored may know of fewer.
+    pub fn note_destroyed(&self, keys: &[Destroyed]) -> Result<()> {
+        let mut list = self.destroyed_keys()?.unwrap_or_default();
+        list.extend(keys.iter().filter(|key| !list.contains(key)).cloned().collect::<Vec<_>>());
+        let text: String = list.iter().map(|key| format!("{key}\n")).collect();
+        let (file, making) = (self.root.join(DESTROYED), self.root.join(DESTROYED.to_owned() + UNFINISHED));
+        fs::write(&making, text)?;
+        File::open(&making)?.sync_all()?;
+        Ok(fs::rename(making, file)?)
     }
 
     /// Only one process at a time makes or removes backups.

@@ -15,7 +15,7 @@ mod wal;
 
 pub use check::{Check, archive_settings, check};
 pub use create::create;
-pub use folder::{Backup, Folder, Head, Pruned, Restorable};
+pub use folder::{Backup, Folder, Head, Pruned, Restorable, read_list};
 pub use restore::{RestoreOptions, Restored, Target, restore};
 pub use server::Source;
 pub use tools::Tools;

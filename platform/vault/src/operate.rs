@@ -4,6 +4,7 @@ use crate::kek::Wrapped;
 use crate::vault::number;
 use crate::{Vault, VaultError};
 use secrecy::zeroize::Zeroizing;
+use sqlx::PgPool;
 use std::fmt;
 use uuid::Uuid;
 
@@ -102,13 +103,13 @@ impl std::str::FromStr for Destroyed {
     }
 }
 
-/// Every key that was ever destroyed, the oldest first.
+/// Every key that was ever destroyed, the oldest first. Needs no key, only connections as ubos_worker.
 ///
 /// # Errors
 /// When the list cannot be read.
-pub async fn destroyed(vault: &Vault) -> Result<Vec<Destroyed>, VaultError> {
+pub async fn destroyed(pool: &PgPool) -> Result<Vec<Destroyed>, VaultError> {
     let sql = "select tenant_id, subject_id, generation from vault.destroyed_keys order by serial";
-    Ok(sqlx::query_as(sql).fetch_all(&vault.0.pool).await?)
+    Ok(sqlx::query_as(sql).fetch_all(pool).await?)
 }
 
 /// What destroying once more came to.

@@ -57,7 +57,7 @@ impl Vault {
         vault
     }
 
-    /// The same vault by other connections; it shares the keys in memory.
+    /// Where its keys are kept.
     pub fn pool(&self) -> &PgPool {
         &self.0.pool
     }

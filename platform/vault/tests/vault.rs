@@ -166,7 +166,7 @@ async fn a_restored_key_is_destroyed_again_from_the_list() {
     let owner = database.owner().await;
     let backup: Vec<u8> = sqlx::query_scalar("select wrapped from vault.subject_keys").fetch_one(&owner).await.unwrap();
     writer.destroy(TENANT, SUBJECT).await.unwrap();
-    let list = vault::destroyed(&writer).await.unwrap();
+    let list = vault::destroyed(writer.pool()).await.unwrap();
     let written: Vec<vault::Destroyed> = list.iter().map(|key| key.to_string().parse().unwrap()).collect();
     assert_eq!(written, list);
     sqlx::query("update vault.subject_keys set wrapped = $1").bind(backup).execute(&owner).await.unwrap();
