@@ -9,11 +9,14 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 const NAME: &str = "postgres";
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const STOP_PATIENCE: Duration = Duration::from_secs(25);
+/// How long what a killed one left behind may take to end.
+const LEFT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Settings of every instance. The transaction timeout ends what a client that vanished left open: it would hold the
 /// log's head row. Autovacuum keeps its defaults.
@@ -245,19 +248,22 @@ fn launch(
     mode: PostgresMode,
     settings: &[String],
 ) -> Result<Process> {
-    let mut command = Command::new(bin.join("postgres"));
-    command.arg("-D").arg(data).arg("-p").arg(port.to_string()).current_dir("/");
     let special = match mode {
         PostgresMode::Durable => DURABLE,
         PostgresMode::Throwaway => THROWAWAY,
     };
-    let settings_of_ours = SETTINGS.iter().chain(special).copied();
-    for setting in settings_of_ours.chain(settings.iter().map(String::as_str)) {
-        command.arg("-c").arg(setting);
-    }
-    if let Some(user) = user {
-        user.run(&mut command);
-    }
+    let command = || {
+        let mut command = Command::new(bin.join("postgres"));
+        command.arg("-D").arg(data).arg("-p").arg(port.to_string()).current_dir("/");
+        let settings_of_ours = SETTINGS.iter().chain(special).copied();
+        for setting in settings_of_ours.chain(settings.iter().map(String::as_str)) {
+            command.arg("-c").arg(setting);
+        }
+        if let Some(user) = user {
+            user.run(&mut command);
+        }
+        command
+    };
     let log = dirs.log(NAME);
     let launch = Launch {
         name: "PostgreSQL".to_owned(),
@@ -265,14 +271,28 @@ fn launch(
         record: dirs.record(NAME),
         fingerprint: fingerprint(port, mode, settings),
     };
-    let mut process = Process::start(&launch, command)?;
-    let pid = process.pid().to_string();
-    let status_file = data.join("postmaster.pid");
-    process.wait_until(START_PATIENCE, &log, || {
-        // The postmaster writes its state into line 8; a file that a killed one left has another number in line 1.
-        let status = fs::read_to_string(&status_file).unwrap_or_default();
-        let lines: Vec<&str> = status.lines().map(str::trim).collect();
-        lines.first() == Some(&pid.as_str()) && lines.get(7) == Some(&"ready")
-    })?;
-    Ok(process)
+    let (status_file, began) = (data.join("postmaster.pid"), Instant::now());
+    loop {
+        let mut process = Process::start(&launch, command())?;
+        let pid = process.pid().to_string();
+        let ready = process.wait_until(START_PATIENCE, &log, || {
+            // The postmaster writes its state into line 8; a file that a killed one left has another number in line 1.
+            let status = fs::read_to_string(&status_file).unwrap_or_default();
+            let lines: Vec<&str> = status.lines().map(str::trim).collect();
+            lines.first() == Some(&pid.as_str()) && lines.get(7) == Some(&"ready")
+        });
+        match ready {
+            Ok(()) => return Ok(process),
+            Err(error) if is_taken(&error) && began.elapsed() < LEFT_PATIENCE => {
+                thread::sleep(Duration::from_millis(200))
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Are there still processes of one that was killed? They notice within a second, and keep the data folder till then.
+fn is_taken(error: &anyhow::Error) -> bool {
+    let text = format!("{error:#}");
+    text.contains("lock file \"postmaster.pid\" already exists") || text.contains("pre-existing shared memory block")
 }

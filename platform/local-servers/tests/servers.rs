@@ -34,6 +34,32 @@ fn postgres_keeps_a_commit_through_the_death_of_postmaster_and_sessions() {
 }
 
 #[test]
+fn postgres_starts_as_soon_as_what_a_killed_one_left_has_ended() {
+    let dirs = Dirs::throwaway().unwrap();
+    let mut postgres = Postgres::start(&programs(), &dirs, free_port().unwrap(), PostgresMode::Durable).unwrap();
+    let mut session = psql(&postgres).args(["-c", "select pg_sleep(600)"]).spawn().unwrap();
+    let mut left = String::new();
+    wait_for(|| {
+        left = sql(&postgres, "select pid from pg_stat_activity where query = 'select pg_sleep(600)'");
+        !left.is_empty()
+    });
+    let signal = |name: &str, pid: &str| assert!(Command::new("kill").args([name, pid]).status().unwrap().success());
+    // Stopped, it cannot notice that its postmaster is gone.
+    signal("-STOP", &left);
+    signal("-KILL", &postgres.pid().to_string());
+    let log = dirs.root().join("log/postgres.log");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wait_for(|| std::fs::read_to_string(&log).is_ok_and(|log| log.contains("shared memory block")));
+            signal("-CONT", &left);
+        });
+        postgres.restart().unwrap();
+    });
+    assert_eq!(sql(&postgres, "select 1"), "1");
+    assert!(!session.wait().unwrap().success());
+}
+
+#[test]
 fn postgres_lets_nobody_in_without_the_password() {
     let dirs = Dirs::throwaway().unwrap();
     let postgres = Postgres::start(&programs(), &dirs, free_port().unwrap(), PostgresMode::Throwaway).unwrap();
