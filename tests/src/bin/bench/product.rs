@@ -3,15 +3,19 @@
 use crate::seed::user;
 use anyhow::{Context, Result, bail, ensure};
 use e2e::MET_BY_NOBODY;
+use event_store::{Log, Store, StoreOptions};
 use kernel::TenantId;
 use local_servers::free_port;
+use sqlx::PgPool;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use testing::{TestDatabase, TestNats};
 use uuid::Uuid;
+use vault::{LocalKeys, Vault};
 
 /// How long a role may take to be ready.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -122,7 +126,7 @@ impl Product {
              [admin]\nrelay_bind = \"{}\"\nprojections_bind = \"{}\"\nworkflow_bind = \"{}\"\n\
              [auth]\njwks = \"{folder}/jwks.json\"\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\n\
              dev_signing_key = \"{folder}/dev-key.pk8\"\n\
-             [vault]\nkey = \"dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw=\"\n",
+             [vault]\nkey = \"{VAULT_KEY}\"\n",
             self.nats,
             self.names.stream,
             self.names.prefix,
@@ -136,6 +140,24 @@ impl Product {
         std::fs::write(&file, toml)?;
         Ok(file)
     }
+}
+
+/// What everything personal is sealed with, in base64.
+const VAULT_KEY: &str = "dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw=";
+
+/// A store as command-api has one: it seals what is personal.
+pub async fn store(log: &TestDatabase, options: StoreOptions) -> Result<Store> {
+    let pool = log.command().await;
+    Ok(Store::start(pool.clone(), StoreOptions { vault: Some(vault(pool)?), ..options }))
+}
+
+/// The log as relay and projections read it: what is sealed they open.
+pub fn log(pool: PgPool) -> Result<Log> {
+    Ok(Log::unsealing(pool.clone(), Some(vault(pool)?)))
+}
+
+fn vault(pool: PgPool) -> Result<Vault> {
+    Ok(Vault::start(pool, Arc::new(LocalKeys::new(&VAULT_KEY.to_owned().into(), &[])?)))
 }
 
 /// Who signs the tokens.

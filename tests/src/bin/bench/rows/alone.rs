@@ -5,12 +5,12 @@ use crate::family::Family;
 use crate::goal::Goal;
 use crate::load;
 use crate::plan::Plan;
-use crate::product::Product;
+use crate::product::{self, Product};
 use crate::record::{Figure, Records, Series};
 use crate::seed::{SMALL, tenant};
 use crate::wire;
 use anyhow::Result;
-use event_store::{Store, StoreOptions};
+use event_store::StoreOptions;
 use serde_json::json;
 use sqlx::PgPool;
 use testing::{TestDatabase, TestNats};
@@ -42,7 +42,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     }
     let bare = log.superuser().await;
     crate::limits::pgbench::prepare(&bare).await?;
-    let store = Store::start(log.command().await, StoreOptions::default());
+    let store = product::store(&log, StoreOptions::default()).await?;
     let product = Product::on(&served, &TestNats::new().url)?;
     let token = product.token(tenant(0))?;
     let api = product.start("command-api").await?;

@@ -5,9 +5,10 @@ use crate::goal::Goal;
 use crate::limits::pgbench;
 use crate::load;
 use crate::plan::Plan;
+use crate::product;
 use crate::record::{Records, Sample, Series};
 use anyhow::Result;
-use event_store::{Store, StoreOptions};
+use event_store::StoreOptions;
 use testing::TestDatabase;
 
 /// Commands that share one append.
@@ -38,7 +39,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     let (log, by_hand) = (TestDatabase::create().await, TestDatabase::create().await);
     pgbench::prepare(&by_hand.superuser().await).await?;
     let options = StoreOptions { batch_commands_max: BATCH, ..StoreOptions::default() };
-    let store = Store::start(log.command().await, options);
+    let store = product::store(&log, options).await?;
     let script = pgbench::fifty();
     for _ in 0..plan.passes {
         let store = store.clone();

@@ -7,10 +7,11 @@ use crate::limits::pgbench;
 use crate::limits::postgres_es::PostgresEs;
 use crate::load;
 use crate::plan::Plan;
+use crate::product;
 use crate::record::{Figure, Records, Series};
 use crate::seed::SMALL;
 use anyhow::Result;
-use event_store::{Store, StoreOptions};
+use event_store::StoreOptions;
 use testing::TestDatabase;
 
 const WHAT: &str = "commands in process";
@@ -46,7 +47,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     pgbench::prepare(&by_hand.superuser().await).await?;
     let stock = PostgresEs::start().await?;
     let options = StoreOptions { cached_streams_max: 2 * usize::try_from(SMALL.streams)?, ..StoreOptions::default() };
-    let store = Store::start(log.command().await, options);
+    let store = product::store(&log, options).await?;
     let script = pgbench::command();
     let loads: &[usize] = if plan.quick { &[16, 64, 256] } else { &[1, 4, 16, 64, 128, 256] };
     for pass in 0..=plan.passes {

@@ -5,6 +5,7 @@ use crate::goal::Goal;
 use crate::limits::relay as limit;
 use crate::load;
 use crate::plan::Plan;
+use crate::product;
 use crate::record::{Figure, Records, Sample, Series};
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::Context;
@@ -12,7 +13,7 @@ use async_nats::jetstream::consumer::AckPolicy;
 use async_nats::jetstream::consumer::pull::Config;
 use crm::Client;
 use crm::client::ClientCommand;
-use event_store::{Log, Request, Store, StoreOptions};
+use event_store::{Request, Store, StoreOptions};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use messaging::{Relay, RelayOptions};
@@ -158,14 +159,14 @@ impl Way {
 
 async fn ours() -> Result<Way> {
     let database = TestDatabase::create().await;
-    let store = Store::start(database.command().await, StoreOptions::default());
+    let store = product::store(&database, StoreOptions::default()).await?;
     let mut clients = vec![];
     for turn in 0..CLIENTS {
         clients.push(super::create_one(&store, 0, turn).await.context("a client")?);
     }
     let names = TestNats::new();
     let nats = messaging::connect(&names.url, "bench").await?;
-    let (stop, log) = (CancellationToken::new(), Log::new(database.worker().await));
+    let (stop, log) = (CancellationToken::new(), product::log(database.worker().await)?);
     let relay = Relay::new(log.clone(), nats.clone(), RelayOptions::new(super::relay::settings(&names)));
     tokio::spawn(relay.run(stop.clone()));
     let context = limit::context(&nats);

@@ -5,10 +5,11 @@ use crate::family::Family;
 use crate::goal::Goal;
 use crate::load;
 use crate::plan::Plan;
+use crate::product;
 use crate::record::{Records, Sample, Series};
 use crate::seed::{Seed, scattered};
 use anyhow::{Context, Result, ensure};
-use event_store::{Log, Store, StoreOptions};
+use event_store::{Store, StoreOptions};
 use projections::{ReplayOptions, group};
 use std::time::Duration;
 use testing::TestDatabase;
@@ -107,7 +108,7 @@ impl Grown {
         seed.log(&superuser).await?;
         seed.rows(&superuser).await?;
         superuser.close().await;
-        let store = Store::start(database.command().await, StoreOptions::default());
+        let store = product::store(&database, StoreOptions::default()).await?;
         Ok(Self { seed, load, names, store, created: 0, database })
     }
 
@@ -152,7 +153,7 @@ impl Grown {
         let crm = group("crm").context("the crm group")?;
         let worker = self.database.worker().await;
         let report =
-            projections::replay(&Log::new(worker.clone()), crm, &ReplayOptions::default(), &mut |_| {}).await?;
+            projections::replay(&product::log(worker.clone())?, crm, &ReplayOptions::default(), &mut |_| {}).await?;
         worker.close().await;
         ensure!(report.switched, "the replay differs: {report}");
         Ok(Sample::rate(report.built.events, Duration::from_secs_f64(report.seconds)))

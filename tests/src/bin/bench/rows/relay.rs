@@ -4,11 +4,11 @@ use crate::family::Family;
 use crate::goal::Goal;
 use crate::limits::relay as limit;
 use crate::plan::Plan;
+use crate::product;
 use crate::record::{Figure, Records, Sample, Series};
 use crate::seed::Seed;
 use anyhow::{Context, Result};
 use async_nats::HeaderMap;
-use event_store::Log;
 use local_servers::{Dirs, Nats, NatsOptions, ensure_installed, free_port};
 use messaging::{Relay, RelayOptions, StreamSettings};
 use sqlx::PgPool;
@@ -104,7 +104,7 @@ async fn publish(
     let context = limit::context(&nats);
     let stop = CancellationToken::new();
     let started = Instant::now();
-    let relay = Relay::new(Log::new(worker.clone()), nats.clone(), RelayOptions::new(settings(&names)));
+    let relay = Relay::new(product::log(worker.clone())?, nats.clone(), RelayOptions::new(settings(&names)));
     let relay = tokio::spawn(relay.run(stop.clone()));
     let sample = loop {
         if let Ok(stream) = context.get_stream(&names.stream).await {

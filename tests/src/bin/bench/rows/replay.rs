@@ -5,10 +5,10 @@ use crate::goal::Goal;
 use crate::limits::fold;
 use crate::peers;
 use crate::plan::Plan;
+use crate::product;
 use crate::record::{Records, Sample, Series};
 use crate::seed::Seed;
 use anyhow::{Context, Result, ensure};
-use event_store::Log;
 use messaging::Feed;
 use projections::{ReplayOptions, group};
 use sqlx::PgPool;
@@ -56,11 +56,11 @@ async fn replay(plan: &Plan, records: &mut Records) -> Result<()> {
     let streams = if plan.quick { 20_000 } else { 200_000 };
     let (log, superuser) = seeded(Seed { streams, events: 5, tenants: 1, recent: false }).await?;
     let (worker, crm) = (log.worker().await, group("crm").context("the crm group")?);
-    let head = Log::new(worker.clone()).head().await?;
+    let head = product::log(worker.clone())?.head().await?;
     let emmett = TestDatabase::create().await;
     for _ in 0..plan.heavy_passes() {
         let report =
-            projections::replay(&Log::new(worker.clone()), crm, &ReplayOptions::default(), &mut |_| {}).await?;
+            projections::replay(&product::log(worker.clone())?, crm, &ReplayOptions::default(), &mut |_| {}).await?;
         ensure!(report.comparison.equal() && report.switched, "the replay differs: {report}");
         records.add(VERIFIED, Sample::rate(report.built.events, Duration::from_secs_f64(report.seconds)));
         records.add(BUILT, Sample::rate(report.built.events, Duration::from_secs_f64(report.built.seconds)));
@@ -76,7 +76,7 @@ async fn live(plan: &Plan, records: &mut Records) -> Result<()> {
     let streams = if plan.quick { 10_000 } else { 40_000 };
     let (log, superuser) = seeded(Seed { streams, events: 5, tenants: 1, recent: false }).await?;
     let worker = log.worker().await;
-    let head = Log::new(worker.clone()).head().await?;
+    let head = product::log(worker.clone())?.head().await?;
     for _ in 0..plan.heavy_passes() {
         records.add(LIVE, Sample::rate(head, catch_up(&superuser, &worker, head).await?));
         records.add(PAGES, Sample::rate(head, fold::upsert_pages(&superuser, head).await?));
@@ -100,7 +100,7 @@ async fn catch_up(superuser: &PgPool, worker: &PgPool, head: i64) -> Result<Dura
     sqlx::raw_sql(reset).execute(superuser).await?;
     let stop = CancellationToken::new();
     let started = Instant::now();
-    let feed = Feed::start(Log::new(worker.clone()), None, super::relay::settings(&TestNats::new())).await?;
+    let feed = Feed::start(product::log(worker.clone())?, None, super::relay::settings(&TestNats::new())).await?;
     let role = tokio::spawn(projections::run(worker.clone(), feed, stop.clone()));
     let sql = "select position from projections.checkpoints where group_name = 'crm' and slot = 'live'";
     while sqlx::query_scalar::<_, i64>(sql).fetch_one(superuser).await? < head {

@@ -1,14 +1,14 @@
-//! How soon a right that was taken away is gone on every copy.
+//! How soon a right that was taken away is gone on every copy, and whether time tells what nobody may know.
 
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::plan::Plan;
-use crate::product::{Process, Product};
+use crate::product::{self, Process, Product};
 use crate::record::{Figure, Records, Sample, Series};
-use crate::seed::{tenant, user};
+use crate::seed::{Seed, scattered, tenant, user};
 use crate::wire::{self, Connection};
 use anyhow::{Context, Result, ensure};
-use event_store::{CommandBus, Request, Store, StoreOptions};
+use event_store::{CommandBus, Request, StoreOptions};
 use kernel::Actor;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -18,6 +18,18 @@ use uuid::Uuid;
 
 const REVOKED: Series = Series::of("key revoked to refused by all four copies, beside 500 renames a second", "UBOS");
 
+const FOREIGN: Series = Series::of("404 to a query", "another firm's record");
+const MISSING: Series = Series::of("404 to a query", "nobody's record");
+const FOREIGN_COMMAND: Series = Series::of("404 to a command", "another firm's record");
+const MISSING_COMMAND: Series = Series::of("404 to a command", "nobody's record");
+
+/// Two firms with a few thousand clients each.
+const FIRMS: Seed = Seed { streams: 10_000, events: 1, tenants: 2, recent: false };
+/// How often each of both is asked for in a pass.
+const SAMPLES: u64 = 10_000;
+/// The median of one may be so much longer than the other's; nobody sees less across a network.
+const ALIKE: f64 = 1.05;
+
 /// Renames a second beside it.
 const BESIDE: u64 = 500;
 /// Keys that are revoked in a pass, one after the other.
@@ -26,26 +38,37 @@ const KEYS: u64 = 40;
 /// The family.
 pub const FAMILY: Family = Family {
     word: "rights",
-    title: "A right that is taken away",
+    title: "A right that is taken away, and what time tells",
     about: "Two copies of command-api and of query-api as processes. An owner issues a key, each copy answers it, the owner revokes \
             it; then each copy is asked again and again, without a pause, until it refuses. The time is from the answer to the owner \
-            until the last of the four has refused. Beside it clients of the same firm are renamed.",
+            until the last of the four has refused. Beside it clients of the same firm are renamed. Then, with nothing else \
+            about, the owner asks in turn for another firm's client and for one that nobody has: both are answered 404, and \
+            neither is slower, or whoever guesses ids would learn which are somebody's.",
     load: "at once",
     unit: "per second",
     quick: false,
-    goals: &[Goal::limit(1_000.0, Figure::P99, REVOKED)],
+    goals: &[
+        Goal::limit(1_000.0, Figure::P99, REVOKED),
+        Goal::at_most(ALIKE, Figure::P50, FOREIGN, MISSING),
+        Goal::at_most(ALIKE, Figure::P50, MISSING, FOREIGN),
+        Goal::at_most(ALIKE, Figure::P50, FOREIGN_COMMAND, MISSING_COMMAND),
+        Goal::at_most(ALIKE, Figure::P50, MISSING_COMMAND, FOREIGN_COMMAND),
+    ],
     measure: |plan, records| Box::pin(measure(plan, records)),
 };
 
-/// A process, and what it is asked to see whether a key still opens.
+/// A process, and what it is asked: for a client that nobody has it is 404 to whoever comes in.
 #[derive(Clone, Copy)]
 struct Instance {
     at: SocketAddr,
-    asked: fn(&str) -> Vec<u8>,
+    asked: fn(&str, Uuid) -> Vec<u8>,
 }
 
 async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     let log = TestDatabase::create().await;
+    let superuser = log.superuser().await;
+    FIRMS.log(&superuser).await?;
+    FIRMS.rows(&superuser).await?;
     let product = Product::on(&log, &TestNats::new().url)?;
     register(&log).await?;
     let owner = product.token(tenant(0))?;
@@ -55,7 +78,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         commands.push(product.start("command-api").await?);
         queries.push(product.start("query-api").await?);
     }
-    let of = |processes: &[Process], asked: fn(&str) -> Vec<u8>| {
+    let of = |processes: &[Process], asked: fn(&str, Uuid) -> Vec<u8>| {
         processes.iter().map(|copy| Instance { at: copy.address, asked }).collect::<Vec<_>>()
     };
     let copies = [of(&commands, renamed), of(&queries, read)].concat();
@@ -81,13 +104,37 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         ensure!(!beside.is_finished(), "the renames ended before the keys: {:?}", beside.await);
         beside.abort();
         records.add(REVOKED, Sample::timed(latencies, started.elapsed(), 0));
+        alike(records, &copies[0], [FOREIGN_COMMAND, MISSING_COMMAND], &owner).await?;
+        alike(records, &copies[2], [FOREIGN, MISSING], &owner).await?;
+    }
+    Ok(())
+}
+
+/// Asks in turn for what is another firm's and for what is nobody's.
+async fn alike(records: &mut Records, copy: &Instance, series: [Series; 2], owner: &str) -> Result<()> {
+    let mut connection = Connection::open(copy.at).await?;
+    let mut latencies = [vec![], vec![]];
+    let started = Instant::now();
+    for turn in 0..SAMPLES {
+        // Every second client is of the second firm.
+        let (_, foreign) = FIRMS.client(2 * scattered(turn) + 1);
+        for (id, latencies) in [foreign, Uuid::now_v7()].into_iter().zip(&mut latencies) {
+            let request = (copy.asked)(owner, id);
+            let begun = Instant::now();
+            let status = connection.send(&request).await?.status;
+            latencies.push(begun.elapsed());
+            ensure!(status == 404, "{id} is answered {status}");
+        }
+    }
+    for (series, latencies) in series.into_iter().zip(latencies) {
+        records.add(series, Sample::timed(latencies, started.elapsed(), 0));
     }
     Ok(())
 }
 
 /// The firm is registered, so what counts is what its own log says, and the bench's user owns it.
 async fn register(log: &TestDatabase) -> Result<()> {
-    let mut bus = CommandBus::new(Store::start(log.command().await, StoreOptions::default()));
+    let mut bus = CommandBus::new(product::store(log, StoreOptions::default()).await?);
     registry::mount_all(&mut bus);
     let done = async |name: &str, id: Uuid, body: Value| {
         let info = *bus.command(name).context("a command")?;
@@ -123,7 +170,7 @@ impl Instance {
         let mut connection = Connection::open(self.at).await?;
         let started = Instant::now();
         loop {
-            let status = connection.send(&(self.asked)(key)).await?.status;
+            let status = connection.send(&(self.asked)(key, Uuid::now_v7())).await?.status;
             if wanted(status) {
                 return Ok(());
             }
@@ -132,15 +179,15 @@ impl Instance {
     }
 }
 
-/// A command about a client that nobody has, which is 404 for whoever comes in.
-fn renamed(key: &str) -> Vec<u8> {
-    let path = format!("/v1/crm/clients/{}/rename", Uuid::now_v7());
-    wire::post(&path, key, &Uuid::now_v7().to_string(), r#"{"name":"Nobody"}"#)
+/// A command about a client.
+fn renamed(token: &str, client: Uuid) -> Vec<u8> {
+    let path = format!("/v1/crm/clients/{client}/rename");
+    wire::post(&path, token, &Uuid::now_v7().to_string(), r#"{"name":"Nobody"}"#)
 }
 
-/// The same as a query.
-fn read(key: &str) -> Vec<u8> {
-    wire::get(&format!("/v1/crm/clients/{}", Uuid::now_v7()), key, "")
+/// A query for a client.
+fn read(token: &str, client: Uuid) -> Vec<u8> {
+    wire::get(&format!("/v1/crm/clients/{client}"), token, "")
 }
 
 async fn post(at: SocketAddr, path: &str, token: &str, body: &Value) -> Result<Value> {

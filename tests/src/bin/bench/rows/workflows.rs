@@ -6,11 +6,11 @@ use crate::load;
 use crate::peers;
 use crate::plan::Plan;
 use crate::processor::Used;
-use crate::product::Product;
+use crate::product::{self, Product};
 use crate::record::{Records, Sample, Series};
 use crate::seed::tenant;
 use anyhow::Result;
-use event_store::{CommandBus, Log, Store, StoreOptions};
+use event_store::{CommandBus, Store, StoreOptions};
 use messaging::Feed;
 use serde::Deserialize;
 use serde_json::json;
@@ -65,7 +65,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     .await?;
     let nats = super::relay::usual_nats()?;
     let product = Product::on(&log, &nats.url)?;
-    let mut bus = CommandBus::new(Store::start(log.command().await, StoreOptions::default()));
+    let mut bus = CommandBus::new(product::store(&log, StoreOptions::default()).await?);
     registry::mount_all(&mut bus);
     let steps = ["one", "two", "three", "four"].map(|tag| {
         json!({ "type": "command", "command": "crm.client.tag", "target": "{{ event.aggregate_id }}",
@@ -160,7 +160,7 @@ impl Finished {
         let finished = Self(Arc::default());
         let watched = finished.clone();
         // Woken by every append: whoever asks the log now and then would add the time between to each run.
-        let feed = Feed::start(Log::new(worker), None, super::relay::settings(&TestNats::new())).await?;
+        let feed = Feed::start(product::log(worker)?, None, super::relay::settings(&TestNats::new())).await?;
         let mut at = feed.head();
         tokio::spawn(async move {
             let mut runs: HashMap<Uuid, Uuid> = HashMap::new();
