@@ -547,7 +547,7 @@ async fn nobody_learns_who_has_a_place_in_a_portal() {
     let links = world.sink.letters().iter().filter(|letter| link_in(letter).is_some()).count();
     assert_eq!(links, 1, "and only who has one is written to, once a minute");
     for (body, pointer) in
-        [(json!({ "tenant": world.tenant, "email": "ada" }), "/email"), (json!({ "email": ADA }), "")]
+        [(json!({ "tenant": world.tenant, "email": "ada" }), "/email"), (json!({ "email": ADA }), "/tenant")]
     {
         let wrong =
             world.http.post(format!("{}/v1/login/portal/link", world.commands)).json(&body).send().await.unwrap();

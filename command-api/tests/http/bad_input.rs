@@ -17,7 +17,7 @@ async fn h_08_x_14_bodies_that_cannot_be_right_are_refused_with_the_place_at_fau
         (r#"{"name":"\ud800"}"#.into(), 400, "invalid-json", None),
         (r#"{"name":1e999}"#.into(), 400, "invalid-json", None),
         (format!("{{\"name\":{}{}}}", "[".repeat(5_000), "]".repeat(5_000)), 400, "invalid-json", None),
-        (String::new(), 422, "invalid-input", Some("")),
+        (String::new(), 422, "invalid-input", Some("/name")),
         (r#"{"name":5}"#.into(), 422, "invalid-input", Some("/name")),
         (r#"{"name":null}"#.into(), 422, "invalid-input", Some("/name")),
         (r#"{"name":""}"#.into(), 422, "invalid-input", Some("/name")),

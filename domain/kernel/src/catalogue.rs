@@ -176,11 +176,14 @@ impl FieldError {
 pub fn read_fields<T: DeserializeOwned>(payload: &str) -> Result<T, FieldError> {
     let mut reader = serde_json::Deserializer::from_str(payload);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = pointer(error.path());
+        let mut pointer = pointer(error.path());
         let message = error.into_inner().to_string();
         // serde_json appends "at line 1 column 17", which helps nobody who sent a generated body.
         let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-        let code = if message.starts_with("missing field") {
+        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        let code = if let Some(field) = missing {
+            // The path ends at what the field is missing from.
+            pointer.push_str(&format!("/{field}"));
             "missing"
         } else if message.starts_with("unknown field") {
             "unknown_field"

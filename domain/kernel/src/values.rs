@@ -310,7 +310,8 @@ mod tests {
             name: Personal<Name>,
         }
         assert!(crate::read_fields::<Payload>(r#"{"name":null}"#).is_ok());
-        assert_eq!(crate::read_fields::<Payload>("{}").unwrap_err().code, "missing");
+        let missing = crate::read_fields::<Payload>("{}").unwrap_err();
+        assert_eq!((missing.pointer.as_str(), missing.code.as_str()), ("/name", "missing"));
     }
 
     #[test]

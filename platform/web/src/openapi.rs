@@ -66,15 +66,15 @@ fn problem_schema() -> Value {
     })
 }
 
-/// Serves the document at `/openapi.json` and a page for it at `/docs/`.
+/// Serves the document at `/openapi.json` and a page for it at `/docs/`, where `/` leads too.
 pub fn serve(config: &mut ServiceConfig, document: &'static str) {
     config.route(
         "/openapi.json",
         web::get().to(move || async move { HttpResponse::Ok().content_type("application/json").body(document) }),
     );
-    config.route(
-        "/docs",
-        web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/docs/")).finish() }),
-    );
+    for path in ["/", "/docs"] {
+        let there = || async { HttpResponse::Found().insert_header(("Location", "/docs/")).finish() };
+        config.route(path, web::get().to(there));
+    }
     config.service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")));
 }
