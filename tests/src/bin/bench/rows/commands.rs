@@ -25,8 +25,9 @@ pub const FAMILY: Family = Family {
     title: "Commands in process",
     about: "One command renames one of 20,000 clients of five events each: load, decide, append one event. UBOS and \
             postgres-es (a pool of 64) are called in process with the same aggregate. UBOS also writes tenant, stream \
-            version and position, has the outbox for free, and keeps streams in memory. By hand is pgbench: a prepared \
-            load, then event and outbox row in one statement; no decision, no answer, no order over the streams.",
+            version and position, seals the name with the key of its stream, has the outbox for free, and keeps streams in \
+            memory. By hand is pgbench: a prepared load, then event and outbox row in one statement; no decision, no answer, no \
+            order over the streams.",
     load: "at once",
     unit: "per second",
     quick: true,
