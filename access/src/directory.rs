@@ -208,11 +208,12 @@ impl Known {
 
     /// Reads a firm, once for all who ask for it meanwhile: when the log could not be followed for a while, everybody does.
     async fn read(self: &Arc<Self>, tenant: TenantId) -> Result<FirmAt> {
+        let asked = Instant::now();
         loop {
             let reading = self.reading.lock().entry(tenant).or_insert_with(|| self.begin(tenant)).clone();
             let found = reading.await.map_err(|error| anyhow!("{error:#}"))?;
-            // Whoever came to it late may not have something old.
-            if found.at.elapsed() < STALE_AFTER {
+            // Whoever came to a slow one late may not have something old; what began after the question is not.
+            if found.at >= asked || found.at.elapsed() < STALE_AFTER {
                 return Ok(found);
             }
         }
