@@ -5,6 +5,7 @@ use crate::wal::{Archive, Lsn};
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{MetadataExt, chown};
@@ -167,8 +168,10 @@ impl Folder {
 
     /// Adds keys to that list. What is on it stays: a database that was restored may know of fewer.
     pub fn note_destroyed(&self, keys: &[Destroyed]) -> Result<()> {
+        // None is a folder that begins its list now.
         let mut list = self.destroyed_keys()?.unwrap_or_default();
-        list.extend(keys.iter().filter(|key| !list.contains(key)).cloned().collect::<Vec<_>>());
+        let known: HashSet<Destroyed> = list.iter().cloned().collect();
+        list.extend(keys.iter().filter(|key| !known.contains(key)).cloned());
         let text: String = list.iter().map(|key| format!("{key}\n")).collect();
         let (file, making) = (self.root.join(DESTROYED), self.root.join(DESTROYED.to_owned() + UNFINISHED));
         fs::write(&making, text)?;

@@ -73,7 +73,7 @@ pub async fn rotate_data_keys(vault: &Vault, tenant: Option<Uuid>) -> Result<Rot
 }
 
 /// A key that was destroyed.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, sqlx::FromRow)]
 pub struct Destroyed {
     /// Whose.
     pub tenant_id: Uuid,

@@ -26,8 +26,8 @@ def place(*parts: bytes) -> bytes:
     return b"".join(number(len(part), 8) + part for part in parts)
 
 
-def decoded(text: str | bytes) -> bytes:
-    return base64.b64decode(text + (b"=" if isinstance(text, bytes) else "=") * (-len(text) % 4))
+def decoded(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4))
 
 
 def raw(text: str) -> bytes:
@@ -88,7 +88,7 @@ class Vault:
             raise Broken("nothing sealed stands at its end")
         masked = head.removesuffix(MARK) + b"}"
         values = self.open(
-            row["tenant_id"], row["aggregate_id"], decoded(sealed), b"event", row["aggregate_type"].encode(),
+            row["tenant_id"], row["aggregate_id"], decoded(sealed.decode()), b"event", row["aggregate_type"].encode(),
             number(row["sequence"], 8), row["event_type"].encode(), number(row["event_version"], 4), masked,
         )
         pieces, done, at = [], 0, 0

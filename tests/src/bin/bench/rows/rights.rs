@@ -104,8 +104,8 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         ensure!(!beside.is_finished(), "the renames ended before the keys: {:?}", beside.await);
         beside.abort();
         records.add(REVOKED, Sample::timed(latencies, started.elapsed(), 0));
-        alike(records, &copies[0], [FOREIGN_COMMAND, MISSING_COMMAND], &owner).await?;
-        alike(records, &copies[2], [FOREIGN, MISSING], &owner).await?;
+        alike(records, &of(&commands, renamed)[0], [FOREIGN_COMMAND, MISSING_COMMAND], &owner).await?;
+        alike(records, &of(&queries, read)[0], [FOREIGN, MISSING], &owner).await?;
     }
     Ok(())
 }
