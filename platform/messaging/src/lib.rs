@@ -8,6 +8,7 @@ mod connect;
 mod consumers;
 mod envelope;
 mod feed;
+mod flight;
 mod histories;
 mod lease;
 mod operate;

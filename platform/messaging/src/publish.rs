@@ -1,11 +1,13 @@
-//! Sends events to JetStream in order, many in flight.
+//! Sends events to JetStream in order: one alone, many as an atomic batch (ADR-50 of NATS), which is stored whole or not
+//! at all and synced once.
 //!
-//! Every message says which sequence of the stream it expects to follow. So when one is refused, those behind it are
-//! refused too, the stream stays in order, and a deposed leader cannot slip anything in. The stream itself then says how
-//! far it is: after any trouble the publisher asks, and goes on from there.
+//! Every message and every batch says which sequence of the stream it expects to follow. So when one is refused, those
+//! behind it are refused too, the stream stays in order, and a deposed leader cannot slip anything in. The stream itself
+//! then says how far it is: after any trouble the publisher asks, and goes on from there.
 
 use crate::consumers;
 use crate::envelope;
+use crate::flight::{Answer, Flight, Sending};
 use crate::histories::Histories;
 use crate::lease::Cursor;
 use crate::relay::{Links, RelayOptions, Rewind};
@@ -14,9 +16,12 @@ use crate::subject::Subject;
 use crate::wake::Wake;
 use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::Client;
+use async_nats::header::{
+    HeaderValue, NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE,
+    NATS_EXPECTED_LAST_SEQUENCE,
+};
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, ErrorCode};
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -26,14 +31,16 @@ use futures::FutureExt;
 use futures::future::OptionFuture;
 use metrics::counter;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::future::IntoFuture;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Events read from the log at once.
-const PAGE: i64 = 1_000;
+const PAGE: i64 = 2_000;
+/// Bytes of payload in a batch, at most.
+const BATCH_BYTES: usize = 1 << 20;
 /// The net under the wake-ups.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How often an idle stream is compared with what it should be.
@@ -42,49 +49,6 @@ const VERIFY_EVERY: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long what is in flight may take when the relay is asked to stop.
 const DRAIN: Duration = Duration::from_secs(2);
-
-/// The stream's answer; none for what is in it already.
-type Answer = Result<Option<PublishAck>, PublishError>;
-type Sent = <PublishAckFuture as IntoFuture>::IntoFuture;
-
-/// What was sent and is not answered yet, oldest first. The stream answers in order, so only the oldest is waited for: all
-/// of them at once would each want a wake-up and a timer.
-#[derive(Default)]
-struct Flight(VecDeque<(i64, Option<Sent>)>);
-
-impl Flight {
-    /// `sent` is none for what is in the stream already.
-    fn push(&mut self, position: i64, sent: Option<Sent>) {
-        self.0.push_back((position, sent));
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The answer to the oldest; never comes if there is none. Nothing is lost if it is not waited for to the end.
-    async fn answered(&mut self) -> (i64, Answer) {
-        let Some((position, sent)) = self.0.front_mut() else { return std::future::pending().await };
-        let (position, answer) = (
-            *position,
-            match sent {
-                Some(sent) => sent.await.map(Some),
-                None => Ok(None),
-            },
-        );
-        self.0.pop_front();
-        (position, answer)
-    }
-
-    /// Waits until everything is answered, whatever the answers are.
-    async fn settle(self) {
-        futures::future::join_all(self.0.into_iter().filter_map(|(_, sent)| sent)).await;
-    }
-}
 
 pub(crate) struct Publisher<'a> {
     log: &'a Log,
@@ -96,6 +60,8 @@ pub(crate) struct Publisher<'a> {
     wake: Wake,
     /// Events that JetStream has refused for ever, and why.
     refused: HashMap<i64, String>,
+    /// Up to here every event goes alone, because a batch with it was refused; so the one that is to blame is found.
+    alone_to: i64,
     /// Others' durable consumers come back when the stream is filled so far.
     consumers_after: Option<i64>,
     /// Positions beyond the cursor that are in the stream already.
@@ -122,6 +88,7 @@ impl<'a> Publisher<'a> {
             links,
             wake,
             refused: HashMap::new(),
+            alone_to: 0,
             consumers_after: None,
             ahead: HashSet::new(),
         }
@@ -302,12 +269,12 @@ impl<'a> Publisher<'a> {
     /// Reads ahead, sends, takes acknowledgements in order. An error means: ask the stream where it is.
     async fn pipeline(&mut self, stop: &CancellationToken) -> Result<()> {
         let mut page: VecDeque<RawEvent> = VecDeque::new();
-        let mut flight = Flight::default();
+        let mut flight = Flight::new(self.options.message_takes);
         // A task of its own, so that reading goes on while acknowledgements keep this one busy.
         let mut reading: OptionFuture<JoinHandle<Result<Vec<RawEvent>, sqlx::Error>>> = None.into();
         let mut is_reading = false;
         let (mut read_to, mut sequence) = (self.cursor.position, self.cursor.stream_sequence);
-        let mut caught_up = false;
+        let (mut caught_up, mut has_backlog) = (false, true);
         let mut erasures = self.log.erasures();
         let mut verify = tokio::time::interval_at(tokio::time::Instant::now() + VERIFY_EVERY, VERIFY_EVERY);
         let published = counter!("relay_published_total");
@@ -317,19 +284,28 @@ impl<'a> Publisher<'a> {
                 consumers::bring_back(self.log.pool(), &found, self.cursor.stream_from).await?;
                 self.consumers_after = None;
             }
-            while flight.len() < self.options.in_flight_max
-                && let Some(event) = page.pop_front()
-            {
-                let position = event.position;
-                if self.ahead.contains(&position) {
-                    flight.push(position, None);
+            while let Some(room) = flight.room(page.len()) {
+                let events = self.together(&page, room);
+                let next: Vec<RawEvent> = page.drain(..events).collect();
+                let [.., last] = next.as_slice() else { break };
+                let sending = Sending { upto: last.position, events };
+                if self.ahead.contains(&last.position) {
+                    flight.push(sending, None);
                     continue;
                 }
-                flight.push(position, Some(self.send(&event, sequence).await?.into_future()));
-                sequence += 1;
+                let sent = match next.as_slice() {
+                    [event] => self.send(event, sequence).await?,
+                    events => {
+                        self.send_together(events, sequence).await.inspect_err(|_| self.alone_to = sending.upto)?
+                    }
+                };
+                flight.push(sending, Some(sent));
+                sequence += events as u64;
                 crash_points::reach(Point::RelaySent);
             }
-            if !caught_up && !is_reading && page.len() < PAGE as usize / 2 {
+            // What waits for answers is sent first; only a backlog is read ahead.
+            let enough = if has_backlog { PAGE / 2 } else { 1 };
+            if !caught_up && !is_reading && page.len() < enough as usize {
                 let (log, after) = (self.log.clone(), read_to);
                 reading = Some(tokio::spawn(async move { log.read(after, PAGE).await })).into();
                 is_reading = true;
@@ -341,20 +317,21 @@ impl<'a> Publisher<'a> {
                     let read = read?.context("reading the log")?;
                     is_reading = false;
                     let nothing_new = read.is_empty();
+                    has_backlog = read.len() as i64 == PAGE;
                     read_to = read.last().map_or(read_to, |event| event.position);
                     // Whoever hears how far the log goes need not read on to find its end.
                     caught_up = nothing_new || self.wake.newest().is_some_and(|newest| newest <= read_to);
                     page.extend(read);
                 }
-                (position, ack) = flight.answered(), if !flight.is_empty() => {
-                    let mut answered = Some((position, ack));
-                    while let Some((position, ack)) = answered {
-                        if let Err(error) = self.acknowledged(position, ack) {
+                (sending, ack) = flight.answered(), if !flight.is_empty() => {
+                    let mut answered = Some((sending, ack));
+                    while let Some((sending, ack)) = answered {
+                        if let Err(error) = self.acknowledged(sending, ack) {
                             // What is behind it is answered, so that the stream stands still when it is asked.
                             drop(tokio::time::timeout(SETTLE, flight.settle()).await);
                             return Err(error);
                         }
-                        published.increment(1);
+                        published.increment(sending.events as u64);
                         answered = flight.answered().now_or_never();
                     }
                     self.links.acked.send_replace((self.cursor.position, self.cursor.stream_sequence));
@@ -376,6 +353,41 @@ impl<'a> Publisher<'a> {
                 }
             }
         }
+    }
+
+    /// How many of the events in front may share a batch, `room` at most; 1 if the first must go alone.
+    fn together(&self, page: &VecDeque<RawEvent>, room: usize) -> usize {
+        let mut bytes = 0;
+        let may = page.iter().take(room).take_while(|event| {
+            bytes += event.payload.get().len();
+            let is_apart = self.ahead.contains(&event.position) || self.refused.contains_key(&event.position);
+            event.position > self.alone_to && !is_apart && bytes <= BATCH_BYTES
+        });
+        may.count().max(1)
+    }
+
+    /// Sends events as one batch. If anything is wrong with one of them, there will be no more than an incomplete batch,
+    /// which JetStream forgets.
+    async fn send_together(&self, events: &[RawEvent], after_sequence: u64) -> Result<PublishAckFuture> {
+        let id = Uuid::now_v7().simple().to_string();
+        let (nats, prefix) = (self.context.client(), &self.options.stream.prefix);
+        for (number, event) in (1..).zip(events) {
+            let subject = Subject::of(prefix, event.tenant_id, &event.domain, &event.event_type)?.into_string();
+            let (mut headers, payload) = envelope::encode(event, self.histories.log_at(event.position));
+            headers.insert(NATS_BATCH_ID, id.as_str());
+            headers.insert(NATS_BATCH_SEQUENCE, HeaderValue::from(number));
+            if number == 1 {
+                headers.insert(NATS_EXPECTED_LAST_SEQUENCE, HeaderValue::from(after_sequence));
+            }
+            if number == events.len() {
+                headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
+                let message = PublishMessage::build().headers(headers).payload(payload);
+                return self.context.send_publish(subject, message).await.context("sending a batch");
+            }
+            nats.publish_with_headers(subject, headers, payload).await.context("sending a batch")?;
+            crash_points::reach(Point::RelaySent);
+        }
+        bail!("an empty batch")
     }
 
     /// Sends one event; as a claim-check if NATS would not take it.
@@ -421,24 +433,27 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    fn acknowledged(&mut self, position: i64, ack: Answer) -> Result<()> {
+    fn acknowledged(&mut self, sending: Sending, ack: Answer) -> Result<()> {
+        let Sending { upto, events } = sending;
         let ack = match ack {
             Ok(ack) => ack,
             Err(error) => {
-                if let Some(reason) = for_ever(&error) {
-                    self.refused.insert(position, reason);
+                if events > 1 {
+                    self.alone_to = upto;
+                } else if let Some(reason) = for_ever(&error) {
+                    self.refused.insert(upto, reason);
                 }
-                return Err(error).with_context(|| format!("publishing position {position}"));
+                return Err(error).with_context(|| format!("publishing {events} events up to position {upto}"));
             }
         };
         crash_points::reach(Point::RelayAcknowledged);
-        self.cursor.position = position;
-        self.ahead.remove(&position);
         // A duplicate is in the stream already and moved nothing.
         if let Some(ack) = ack.filter(|ack| !ack.duplicate) {
             ensure!(ack.stream == self.options.stream.name, "stream {} took our subjects", ack.stream);
             self.cursor.stream_sequence = ack.sequence;
         }
+        self.cursor.position = upto;
+        self.ahead.remove(&upto);
         Ok(())
     }
 
@@ -446,9 +461,9 @@ impl<'a> Publisher<'a> {
     async fn drain(&mut self, mut flight: Flight) -> Result<()> {
         let deadline = tokio::time::Instant::now() + DRAIN;
         while !flight.is_empty()
-            && let Ok((position, ack)) = tokio::time::timeout_at(deadline, flight.answered()).await
+            && let Ok((sending, ack)) = tokio::time::timeout_at(deadline, flight.answered()).await
         {
-            if self.acknowledged(position, ack).is_err() {
+            if self.acknowledged(sending, ack).is_err() {
                 break;
             }
             self.links.acked.send_replace((self.cursor.position, self.cursor.stream_sequence));

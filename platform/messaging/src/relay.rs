@@ -21,8 +21,8 @@ pub struct RelayOptions {
     pub stream: StreamSettings,
     /// Who it says it is, in `ubos relay status`.
     pub holder: String,
-    /// Messages sent whose acknowledgement has not come yet, at most.
-    pub in_flight_max: usize,
+    /// How long JetStream takes to store a message alone; measured if it is not said. Batches are sent if that is long.
+    pub message_takes: Option<Duration>,
     /// How often the cursor is stored. After a crash the stream itself says how far it is, so this costs nothing.
     pub store_every: Duration,
 }
@@ -31,7 +31,7 @@ impl RelayOptions {
     /// The usual way to work, on `stream`.
     pub fn new(stream: StreamSettings) -> Self {
         let holder = format!("{}:{}", hostname(), std::process::id());
-        Self { stream, holder, in_flight_max: 1_024, store_every: Duration::from_millis(200) }
+        Self { stream, holder, message_takes: None, store_every: Duration::from_millis(200) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The stream in JetStream, declared in one place.
 
 use crate::envelope::{self, RETRIED};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, Info, LastRawMessageErrorKind, RetentionPolicy, Source, StorageType, Stream,
 };
@@ -62,6 +62,7 @@ impl StreamSettings {
             deny_delete: false,
             deny_purge: true,
             allow_direct: true,
+            allow_atomic_publish: true,
             ..Config::default()
         }
     }
@@ -113,6 +114,7 @@ pub(crate) async fn ensure(context: &Context, settings: &StreamSettings) -> Resu
         && found.max_age == wanted.max_age
         && found.num_replicas == wanted.num_replicas
         && found.duplicate_window == wanted.duplicate_window
+        && found.allow_atomic_publish
         && found.deny_purge;
     if !same {
         tracing::warn!(stream = settings.name, "the stream is not as declared, changing it");
@@ -121,6 +123,8 @@ pub(crate) async fn ensure(context: &Context, settings: &StreamSettings) -> Resu
         context.update_stream(changed).await.context("changing the stream to its declaration")?;
         stream = context.get_stream(&settings.name).await.context("looking for the stream")?;
     }
+    // Without it an older NATS would store the messages of a batch one by one, whatever they expect.
+    ensure!(stream.cached_info().config.allow_atomic_publish, "NATS knows no batches: 2.12 or newer is needed");
     let state = StreamState::from(stream.info().await.context("asking for the stream's state")?);
     Ok((stream, state))
 }
@@ -180,7 +184,7 @@ pub(crate) async fn set_aside(
             (copied, patience) = (info.state.messages, tokio::time::Instant::now() + COPY_PATIENCE);
         }
         if copied < wanted {
-            anyhow::ensure!(tokio::time::Instant::now() < patience, "{copied} of {wanted} messages are set aside");
+            ensure!(tokio::time::Instant::now() < patience, "{copied} of {wanted} messages are set aside");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -6,13 +6,15 @@ mod common;
 use common::{Broken, World, copy, eventually};
 use messaging::RelayOptions;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
-/// Appends a little, again and again, until the returned guard is dropped or awaited.
+/// Appends a little and a little more, again and again, until the returned guard is dropped or awaited.
 fn load(world: &World) -> tokio::task::JoinHandle<()> {
     let owner = world.owner.clone();
     tokio::spawn(async move {
-        for _ in 0..150 {
-            common::append(&owner, 3, "{}").await;
+        for turn in 0..150 {
+            // Some go alone, some as a batch.
+            common::append(&owner, if turn % 3 == 0 { 40 } else { 3 }, "{}").await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
@@ -427,5 +429,28 @@ async fn a_stream_that_somebody_made_otherwise_is_brought_to_its_declaration_and
     assert!(report.missing == 0 && report.unexpected == 1, "{report}");
     let config = context.get_stream(&name).await.unwrap().cached_info().config.clone();
     assert!(config.deny_purge && config.max_age == world.options.stream.max_age, "{config:?}");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_no_more_batches_gets_every_event_alone() {
+    /// Batches of one stream that JetStream keeps open; one that is not committed is forgotten after ten seconds.
+    const OPEN_MAX: usize = 50;
+    let world = World::shared().await;
+    let relay = world.relay();
+    world.append(1).await;
+    world.published(1).await;
+    for _ in 0..OPEN_MAX {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Batch-Id", Uuid::now_v7().simple().to_string());
+        headers.insert("Nats-Batch-Sequence", "1");
+        let subject = format!("{}.nonsense", world.options.stream.prefix);
+        world.nats.publish_with_headers(subject, headers, "never committed".into()).await.unwrap();
+    }
+    world.nats.flush().await.unwrap();
+    world.append(100).await;
+    world.published(101).await;
+    assert_eq!(world.batches(1, 101).await, vec![None; 101]);
+    world.assert_stream_is_perfect(1, 101).await;
     relay.stop().await;
 }

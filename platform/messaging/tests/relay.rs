@@ -5,6 +5,7 @@ mod common;
 use common::{Consumer, World, append, eventually};
 use futures::StreamExt;
 use messaging::{Decoded, Feed, POSITION, decode};
+use std::collections::HashSet;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -133,6 +134,39 @@ async fn an_event_that_is_too_large_becomes_a_claim_check_and_a_dead_letter() {
     assert_eq!((retried.published.len(), retried.refused.as_slice()), (0, [6].as_slice()));
     assert_eq!(messaging::dead_letters(&world.log).await.unwrap()[0].attempts, 2);
     consumer.assert_saw_everything(&world).await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_goes_in_batches_and_an_event_alone_goes_alone() {
+    let world = World::shared().await;
+    world.append(700).await;
+    let relay = world.relay();
+    world.published(700).await;
+    world.append(1).await;
+    world.published(701).await;
+    let batches = world.batches(1, 701).await;
+    assert!(batches[..700].iter().all(Option::is_some), "{batches:?}");
+    assert_eq!(batches[700], None);
+    let different: HashSet<_> = batches.iter().flatten().collect();
+    assert!(different.len() <= 44, "{} batches, none smaller than 16 events", different.len());
+    world.assert_stream_is_perfect(1, 701).await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_too_large_for_nats_is_found_in_a_batch() {
+    let world = World::shared().await;
+    world.append(15).await;
+    // Not too large for a batch, but with its headers for NATS.
+    append(&world.owner, 1, &format!(r#"{{"name": "{}"}}"#, "x".repeat(1_048_188))).await;
+    world.append(40).await;
+    let relay = world.relay();
+    world.published(56).await;
+    let report = world.audit().await;
+    assert!(report.is_complete() && report.claim_checks == 1 && report.duplicates == 0, "{report}");
+    let letters = messaging::dead_letters(&world.log).await.unwrap();
+    assert_eq!(letters.iter().map(|l| l.position).collect::<Vec<_>>(), [16]);
     relay.stop().await;
 }
 

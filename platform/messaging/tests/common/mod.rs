@@ -46,7 +46,8 @@ impl World {
             owner: database.owner().await,
             log: Log::new(database.worker().await),
             nats: messaging::connect(url, "test").await.expect("a NATS URL"),
-            options: RelayOptions::new(stream),
+            // Slow enough for batches, however quick the disk is.
+            options: RelayOptions { message_takes: Some(Duration::from_millis(1)), ..RelayOptions::new(stream) },
             database,
         }
     }
@@ -95,6 +96,18 @@ impl World {
         let report = self.audit().await;
         assert_eq!((report.from, report.to), (from, to), "{report}");
         assert!(report.is_complete() && report.duplicates == 0 && report.out_of_order == 0, "{report}");
+    }
+
+    /// As part of which batch each of these messages came; none if alone.
+    pub async fn batches(&self, first: u64, last: u64) -> Vec<Option<String>> {
+        let context = async_nats::jetstream::new(self.nats.clone());
+        let stream = context.get_stream(&self.options.stream.name).await.expect("a stream");
+        let mut batches = vec![];
+        for sequence in first..=last {
+            let message = stream.get_raw_message(sequence).await.expect("a message");
+            batches.push(message.headers.get("Nats-Batch-Id").map(|id| id.as_str().to_owned()));
+        }
+        batches
     }
 
     pub async fn event_ids(&self) -> Vec<Uuid> {

@@ -122,8 +122,7 @@ impl Injector {
         let _alone = self.locks.nats.lock().await;
         for sequence in sequences {
             let Ok(message) = stream.get_raw_message(sequence).await else { continue };
-            // What the relay expected then would be refused now.
-            let headers = without(message.headers, "Nats-Expected-Last-Sequence");
+            let headers = unasked(message.headers);
             // The stream may have gone before; then there is nothing to repeat.
             let Ok(sent) = context.publish_with_headers(message.subject, headers, message.payload).await else { break };
             if sent.await.is_err() {
@@ -163,7 +162,7 @@ impl Injector {
         let last = stream.cached_info().state.last_sequence;
         let model = stream.get_raw_message(last).await.context("the stream's newest message")?;
         let subject = model.subject.clone();
-        let own = without(without(model.headers, "Nats-Msg-Id"), "Nats-Expected-Last-Sequence");
+        let own = without(unasked(model.headers), "Nats-Msg-Id");
         let mut stranger = without(own.clone(), "Ubos-Log");
         stranger.insert("Ubos-Log", uuid::Uuid::now_v7().to_string().as_str());
         let mut nowhere = without(own.clone(), POSITION);
@@ -211,6 +210,12 @@ async fn look_for_old_messages(context: &Context) -> Result<Option<(Stream, u64)
         }
     }
     Ok(None)
+}
+
+/// Without what the relay asked of JetStream, which would be refused now.
+fn unasked(headers: HeaderMap) -> HeaderMap {
+    let asked = ["Nats-Expected-Last-Sequence", "Nats-Batch-Id", "Nats-Batch-Sequence", "Nats-Batch-Commit"];
+    asked.into_iter().fold(headers, without)
 }
 
 fn without(headers: HeaderMap, unwanted: &str) -> HeaderMap {

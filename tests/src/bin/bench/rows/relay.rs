@@ -126,7 +126,8 @@ async fn publish(
 /// The headers that are there for the reader, without what only the product's relay asks of the server.
 fn without_expectations(headers: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::new();
-    for (name, values) in headers.iter().filter(|(name, _)| !name.to_string().starts_with("Nats-Expected")) {
+    let asked = |name: &str| name.starts_with("Nats-Expected") || name.starts_with("Nats-Batch");
+    for (name, values) in headers.iter().filter(|(name, _)| !asked(name.as_ref())) {
         values.iter().for_each(|value| kept.append(name.clone(), value.clone()));
     }
     kept
