@@ -29,13 +29,14 @@ const BUFFERED_EVENTS_MAX: usize = 16_384;
 const BUFFERED_BYTES_MAX: usize = 64 << 20;
 /// Events read from the log at once.
 const PAGE: i64 = 2_000;
-/// How long NATS may take to bring what the log has, before the log is asked.
-const GRACE: Duration = Duration::from_millis(100);
+/// How long NATS may take to bring what the log has, before the log is asked. One that syncs each message takes 5 ms and
+/// more, for which whoever reads what they wrote would wait; to ask is one statement a commit, so few under load.
+const GRACE: Duration = Duration::from_millis(2);
 /// The net under the wake-ups.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// A message that is older than the newest by no more than this is live.
 const LIVE_WITHIN: i64 = 1_000;
-/// After so long without anything live from NATS while the log grows, its consumer is made again.
+/// After so long without anything live from NATS while the log grows, the feed says so and makes its consumer again.
 const BROKEN_AFTER: Duration = Duration::from_secs(2);
 
 /// Follows the log. Cheap to clone; stops with its last clone.
@@ -169,11 +170,11 @@ impl Follower {
                         tokio::time::sleep(Duration::from_millis(250)).await;
                     }
                     let since = *self.late_since.get_or_insert_with(Instant::now);
-                    if has_nats && since.elapsed() > BROKEN_AFTER {
+                    if !has_nats || since.elapsed() > BROKEN_AFTER {
+                        gauge!("feed_follows_log").set(1.0);
                         self.late_since = Some(Instant::now());
                         self.broken.send_replace(());
                     }
-                    gauge!("feed_follows_log").set(1.0);
                 }
             }
         }
@@ -222,6 +223,12 @@ impl Follower {
 
     /// Reads from the log whatever is new. Far behind, it only moves the tip: readers then read the log themselves.
     async fn read_log(&mut self) -> Result<(), sqlx::Error> {
+        let events = self.log.read(self.tip(), PAGE).await?;
+        let is_all = (events.len() as i64) < PAGE;
+        self.push(events);
+        if is_all {
+            return Ok(());
+        }
         let head = self.log.head().await?;
         if head - self.tip() > BUFFERED_EVENTS_MAX as i64 {
             *self.shared.buffer.lock() = Buffer::default();
