@@ -32,6 +32,8 @@ const PAGE: i64 = 2_000;
 /// How long NATS may take to bring what the log has, before the log is asked. One that syncs each message takes 5 ms and
 /// more, for which whoever reads what they wrote would wait; to ask is one statement a commit, so few under load.
 const GRACE: Duration = Duration::from_millis(2);
+/// The same while nobody waits for it, as in a copy that leads nothing.
+const GRACE_UNREAD: Duration = Duration::from_millis(100);
 /// The net under the wake-ups.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// A message that is older than the newest by no more than this is live.
@@ -186,7 +188,8 @@ impl Follower {
 
     /// Takes what NATS brings within its grace; whether that was everything up to `head`.
     async fn has_come(&mut self, received: &mut mpsc::Receiver<Decoded>, head: i64) -> bool {
-        let deadline = Instant::now() + GRACE;
+        let is_awaited = self.shared.tip.receiver_count() > 0;
+        let deadline = Instant::now() + if is_awaited { GRACE } else { GRACE_UNREAD };
         while self.tip() < head {
             match tokio::time::timeout_at(deadline, received.recv()).await {
                 Ok(Some(message)) => self.offer(message).await,
