@@ -7,7 +7,7 @@ use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
 /// Events in a batch at most, which is what JetStream takes.
-pub(crate) const BATCH_MAX: usize = 1_000;
+const BATCH_MAX: usize = 1_000;
 /// Events in a batch at least.
 const BATCH_MIN: usize = 16;
 /// What JetStream takes to open a batch, to stage it and to sweep up, and what it takes for each of its messages.
