@@ -46,17 +46,20 @@ pub(crate) struct Flight {
 /// only then do batches pay.
 #[derive(Debug, Default)]
 struct Pace {
-    each: Duration,
+    service_time: Duration,
     answers: u32,
     last: Option<Instant>,
     is_fixed: bool,
 }
 
 impl Flight {
-    /// `each` is how long a message alone takes, if that is not to be measured.
-    pub fn new(each: Option<Duration>) -> Self {
-        let known = each.map(|each| Pace { each, answers: LEARNED_FROM, is_fixed: true, ..Pace::default() });
-        Self { pace: known.unwrap_or_default(), ..Self::default() }
+    /// `service_time` is how long a message alone takes, if that is not to be measured.
+    pub fn new(service_time: Option<Duration>) -> Self {
+        let pace = match service_time {
+            Some(service_time) => Pace { service_time, answers: LEARNED_FROM, is_fixed: true, ..Pace::default() },
+            None => Pace::default(),
+        };
+        Self { pace, ..Self::default() }
     }
 
     /// `sent` is none for what is in the stream already.
@@ -118,14 +121,14 @@ impl Pace {
             && !self.is_fixed
         {
             self.answers = (self.answers + 1).min(LEARNED_FROM);
-            let known = self.each * (self.answers - 1);
-            self.each = (known + answered.duration_since(before)) / self.answers;
+            let known = self.service_time * (self.answers - 1);
+            self.service_time = (known + answered.duration_since(before)) / self.answers;
         }
     }
 
     /// From how many events on a batch takes less time than these one by one.
     fn batch_min(&self) -> usize {
-        let saved = self.each.saturating_sub(STAGING_COST).as_nanos();
+        let saved = self.service_time.saturating_sub(STAGING_COST).as_nanos();
         if self.answers < LEARNED_FROM || saved == 0 {
             return usize::MAX;
         }

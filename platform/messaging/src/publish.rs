@@ -60,7 +60,7 @@ pub(crate) struct Publisher<'a> {
     wake: Wake,
     /// Events that JetStream has refused for ever, and why.
     refused: HashMap<i64, String>,
-    /// Up to here every event goes alone, because a batch with it was refused; so the one that is to blame is found.
+    /// Up to here every event goes alone, because a batch with it failed; so the one that is to blame, if any, is found.
     alone_to: i64,
     /// Others' durable consumers come back when the stream is filled so far.
     consumers_after: Option<i64>,
@@ -269,7 +269,7 @@ impl<'a> Publisher<'a> {
     /// Reads ahead, sends, takes acknowledgements in order. An error means: ask the stream where it is.
     async fn pipeline(&mut self, stop: &CancellationToken) -> Result<()> {
         let mut page: VecDeque<RawEvent> = VecDeque::new();
-        let mut flight = Flight::new(self.options.message_takes);
+        let mut flight = Flight::new(self.options.service_time);
         // A task of its own, so that reading goes on while acknowledgements keep this one busy.
         let mut reading: OptionFuture<JoinHandle<Result<Vec<RawEvent>, sqlx::Error>>> = None.into();
         let mut is_reading = false;

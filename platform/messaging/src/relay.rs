@@ -21,8 +21,8 @@ pub struct RelayOptions {
     pub stream: StreamSettings,
     /// Who it says it is, in `ubos relay status`.
     pub holder: String,
-    /// How long JetStream takes to store a message alone; measured if it is not said. Batches are sent if that is long.
-    pub message_takes: Option<Duration>,
+    /// How long JetStream takes to store a message alone; measured if none. Batches are sent where that is long.
+    pub service_time: Option<Duration>,
     /// How often the cursor is stored. After a crash the stream itself says how far it is, so this costs nothing.
     pub store_every: Duration,
 }
@@ -31,7 +31,7 @@ impl RelayOptions {
     /// The usual way to work, on `stream`.
     pub fn new(stream: StreamSettings) -> Self {
         let holder = format!("{}:{}", hostname(), std::process::id());
-        Self { stream, holder, message_takes: None, store_every: Duration::from_millis(200) }
+        Self { stream, holder, service_time: None, store_every: Duration::from_millis(200) }
     }
 }
 

@@ -47,7 +47,7 @@ impl World {
             log: Log::new(database.worker().await),
             nats: messaging::connect(url, "test").await.expect("a NATS URL"),
             // Slow enough for batches, however quick the disk is.
-            options: RelayOptions { message_takes: Some(Duration::from_millis(1)), ..RelayOptions::new(stream) },
+            options: RelayOptions { service_time: Some(Duration::from_millis(1)), ..RelayOptions::new(stream) },
             database,
         }
     }
