@@ -1,8 +1,8 @@
 //! Processes that end themselves at a named place between two durable steps.
 
 use super::{Done, Injector, blocking};
-use crate::copies::{operator, operator_with};
-use anyhow::{Context, Result, ensure};
+use crate::copies::operator_with;
+use anyhow::{Context, Result, bail, ensure};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The stream is rebuilt from so many events before the log's end where a rebuild must be met.
 const REBUILT: i64 = 5_000;
 
-/// How often a replay is started again that ended before its crash point.
-const REPLAYS_MORE: usize = 2;
+/// How often a replay is started that does not end as it should.
+const REPLAYS_MAX: usize = 3;
 
 /// Tells a process where to end.
 const ORDER: &str = "UBOS_CRASH_AT";
@@ -57,22 +57,27 @@ impl Injector {
 
     /// A replay is an operator's verb: it crashes, nobody notices, and it is simply started again.
     async fn crash_replay(&self, order: &str, done: &mut Done) -> Result<()> {
-        let verb = ["projections", "replay", "crm"];
-        let replay = async || operator_with(&self.servers, &self.ubos, &verb, &[(ORDER, order)]).await;
-        let (mut code, mut text) = replay().await?;
-        // Late in a long run it takes so long that another fault may meet it; an operator would start it again.
-        for _ in 0..REPLAYS_MORE {
-            if code.is_some() {
-                (code, text) = replay().await?;
-            }
-        }
         done.note("point", order);
+        self.replay(&[(ORDER, order)], None).await?;
         done.until = Some(self.evidence.now());
-        ensure!(code.is_none(), "a replay did not come to crash point {order}, it ended with {code:?}: {text}");
-        let (code, text) = operator(&self.servers, &self.ubos, &verb).await?;
-        ensure!(code == Some(0), "a replay after one that crashed failed: {text}");
+        self.replay(&[], Some(0)).await?;
         done.recovered = Some(self.evidence.now());
         Ok(())
+    }
+
+    /// Replays until it ends with `wanted`, none if it crashes. Late in a long run it takes so long that another fault may
+    /// meet it; an operator would start it again.
+    async fn replay(&self, environment: &[(&str, &str)], wanted: Option<i32>) -> Result<()> {
+        let mut ends = vec![];
+        while ends.len() < REPLAYS_MAX {
+            let verb = ["projections", "replay", "crm"];
+            let (code, text) = operator_with(&self.servers, &self.ubos, &verb, environment).await?;
+            if code == wanted {
+                return Ok(());
+            }
+            ends.push(format!("{code:?}: {text}"));
+        }
+        bail!("a replay should have ended with {wanted:?} but ended with {}", ends.join("\n"))
     }
 }
 
