@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 /// From the end of one round of checks to the next one.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// The same before the first good one: a process that starts is waited for.
+const FIRST_CHECK_EVERY: Duration = Duration::from_millis(50);
 /// So many bad rounds in a row end readiness.
 const BAD_ROUNDS: u32 = 3;
 /// So many good rounds in a row bring it back.
@@ -81,7 +83,8 @@ impl Health {
                     }
                 }
                 health.seen.send_modify(|seen| seen.add(failed));
-                tokio::time::sleep(CHECK_EVERY).await;
+                let has_started = health.seen.borrow().ready.is_some();
+                tokio::time::sleep(if has_started { CHECK_EVERY } else { FIRST_CHECK_EVERY }).await;
             }
         }));
     }
