@@ -12,7 +12,9 @@ use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 /// Tenants whose keys are kept in memory.
-const TENANTS_MAX: usize = 10_000;
+const TENANTS_MAX: usize = 20_000;
+/// Tenants that a process asks for more for at the same time: half the connections that a pool has.
+const MAKING_MAX: usize = 8;
 /// Subjects whose keys are kept in memory.
 const SUBJECTS_MAX: usize = 50_000;
 /// How many texts a process may seal before it asks for more.
@@ -31,9 +33,12 @@ pub(crate) struct Shared {
     pub subjects: Cache<(Uuid, Uuid), Arc<Subject>>,
     /// Counts what was destroyed since this process began.
     pub destroyed: watch::Sender<u64>,
-    /// One process asks for more of one tenant at a time.
-    making: Mutex<()>,
+    /// Who asks for more of a tenant holds the tenant's one of these.
+    making: [Mutex<()>; MAKING_MAX],
 }
+
+/// A data key as it is kept: its generation, itself, wrapped, and by which key.
+type Kept = (i32, Vec<u8>, String);
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -50,7 +55,7 @@ impl Vault {
             tenants: Cache::new(TENANTS_MAX),
             subjects: Cache::new(SUBJECTS_MAX),
             destroyed: watch::Sender::new(0),
-            making: Mutex::new(()),
+            making: std::array::from_fn(|_| Mutex::default()),
         };
         let vault = Self(Arc::new(shared));
         tokio::spawn(follow::run(Arc::downgrade(&vault.0)));
@@ -100,7 +105,7 @@ impl Vault {
         if let Some(keys) = ready() {
             return Ok(keys);
         }
-        let _one_at_a_time = self.0.making.lock().await;
+        let _one_at_a_time = self.0.making[tenant.as_u128() as usize % MAKING_MAX].lock().await;
         if let Some(keys) = ready() {
             return Ok(keys);
         }
@@ -111,17 +116,31 @@ impl Vault {
             }
         }
         loop {
-            let reserved: Option<i32> = sqlx::query_scalar("select vault.reserve($1, $2, $3)")
-                .bind(tenant)
-                .bind(BLOCK)
-                .bind(SEALS_MAX)
-                .fetch_one(&self.0.pool)
-                .await?;
-            if reserved.is_some() {
-                return self.read(tenant, BLOCK).await;
+            if let Some(keys) = self.reserve(tenant).await? {
+                return Ok(keys);
             }
             self.add_generation(tenant).await?;
         }
+    }
+
+    /// Asks for more, and reads the keys together with it; none if no generation may seal so many.
+    async fn reserve(&self, tenant: Uuid) -> Result<Option<Arc<TenantKeys>>, VaultError> {
+        // Nobody waits for the disk: what is sealed is committed later, and with it this. A block that a crash takes while
+        // a process goes on sealing with it is little beside the margin of [`SEALS_MAX`].
+        let sql = "with reserved as materialized (
+                       select vault.reserve($1, $2, $3) as generation, set_config('synchronous_commit', 'off', true))
+                   select r.generation, k.generation, k.wrapped, k.wrapped_by
+                   from reserved r join vault.data_keys_of($1) k on r.generation is not null";
+        let rows: Vec<(i32, i32, Vec<u8>, String)> =
+            sqlx::query_as(sql).bind(tenant).bind(BLOCK).bind(SEALS_MAX).fetch_all(&self.0.pool).await?;
+        let Some(reserved) = rows.first().map(|row| row.0) else { return Ok(None) };
+        let kept: Vec<Kept> = rows.into_iter().map(|(_, generation, wrapped, by)| (generation, wrapped, by)).collect();
+        let keys = self.open(tenant, BLOCK, kept).await?;
+        if keys.newest() == Some(number(reserved)) {
+            return Ok(Some(keys));
+        }
+        // Made by another process while this asked, too late to be read together with it.
+        self.read(tenant, BLOCK).await.map(Some)
     }
 
     /// Makes the next generation of a tenant's data key, unless somebody else just did.
@@ -146,9 +165,13 @@ impl Vault {
 
     async fn read(&self, tenant: Uuid, budget: i64) -> Result<Arc<TenantKeys>, VaultError> {
         let sql = "select generation, wrapped, wrapped_by from vault.data_keys_of($1)";
-        let rows: Vec<(i32, Vec<u8>, String)> = sqlx::query_as(sql).bind(tenant).fetch_all(&self.0.pool).await?;
+        let kept: Vec<Kept> = sqlx::query_as(sql).bind(tenant).fetch_all(&self.0.pool).await?;
+        self.open(tenant, budget, kept).await
+    }
+
+    async fn open(&self, tenant: Uuid, budget: i64, kept: Vec<Kept>) -> Result<Arc<TenantKeys>, VaultError> {
         let mut keys: BTreeMap<u32, KeyBytes> = BTreeMap::new();
-        for (generation, bytes, by) in rows {
+        for (generation, bytes, by) in kept {
             let opened = self.0.service.unwrap(tenant, number(generation), &Wrapped { by, bytes }).await?;
             keys.insert(number(generation), cipher::into_key(opened)?);
         }

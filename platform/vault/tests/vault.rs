@@ -67,6 +67,29 @@ fn hex_of(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn a_tenant_whose_keys_take_long_lets_others_seal() {
+    let database = TestDatabase::create().await;
+    vault(&database, OLD, &[]).await.sealing(TENANT).await.unwrap();
+    let mut holder = database.owner().await.acquire().await.unwrap();
+    let hold = format!("begin; select from vault.data_keys where tenant_id = '{TENANT}' for update");
+    sqlx::raw_sql(&hold).execute(&mut *holder).await.unwrap();
+    let slow = vault(&database, OLD, &[]).await;
+    let waiting = tokio::spawn({
+        let slow = slow.clone();
+        async move { slow.sealing(TENANT).await.map(drop) }
+    });
+    let superuser = database.superuser().await;
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&superuser).await.unwrap() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::timeout(Duration::from_secs(10), slow.sealing(OTHER)).await.unwrap().unwrap();
+    assert!(!waiting.is_finished());
+    sqlx::raw_sql("rollback").execute(&mut *holder).await.unwrap();
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn rows_that_change_places_do_not_open() {
     let database = TestDatabase::create().await;
     let writer = vault(&database, OLD, &[]).await;
