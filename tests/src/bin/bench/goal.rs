@@ -52,11 +52,11 @@ impl Goal {
         Self { figure, of, over: None, bound: Bound::AtMost(most) }
     }
 
-    /// None if one side was not measured.
+    /// None if one side was not measured, or never succeeded.
     pub fn verdict(&self, records: &Records) -> Option<Verdict> {
         let ours = records.figures(self.of, self.figure);
         let theirs = self.over.map_or_else(|| vec![1.0; ours.len()], |over| records.figures(over, self.figure));
-        let value = median(&ours)? / median(&theirs)?;
+        let value = Some(median(&ours)? / median(&theirs)?).filter(|value| value.is_finite())?;
         let of_passes = || ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs);
         let spread = (of_passes().fold(f64::MAX, f64::min), of_passes().fold(f64::MIN, f64::max));
         let met = match self.bound {

@@ -1,17 +1,19 @@
 //! Whether a long log or many firms make anything slower.
 
-use super::{create_one, rename_one};
+use super::{create_one, rename, rename_one};
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::load;
 use crate::plan::Plan;
 use crate::product;
 use crate::record::{Records, Sample, Series};
-use crate::seed::{Seed, scattered};
+use crate::seed::{Seed, actor, scattered};
 use anyhow::{Context, Result, ensure};
-use event_store::{Store, StoreOptions};
+use crm::Client;
+use event_store::{Request, Store, StoreOptions};
+use futures::{StreamExt, stream};
 use projections::{ReplayOptions, group};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testing::TestDatabase;
 
 const CREATE: Series = Series::of("creations by length of the log", "UBOS");
@@ -22,10 +24,16 @@ const CREATE_FIRMS: Series = Series::of("creations by number of firms", "UBOS");
 const RENAME_FIRMS: Series = Series::of("renames by number of firms", "UBOS");
 const READ_FIRMS: Series = Series::of("reads by id by number of firms", "UBOS");
 const REPLAY_FIRMS: Series = Series::of("events of a replay by number of firms", "UBOS");
+const FIRST: Series = Series::of("first commands of firms after a start", "UBOS");
+
+/// A record as query-api reads it.
+const READ_SQL: &str = "select found.* from pg_catalog.set_config('ubos.tenant_id', ($1::uuid)::text, true) t(tenant)
+     cross join lateral (select r.* from crm.clients r where r.tenant_id = t.tenant::uuid and r.id = $2) found";
 
 /// What is flat stays within a fifth.
 const FLAT: f64 = 0.8;
 const FIRMS: usize = 100;
+const FIRMS_MAX: usize = 10_000;
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -33,8 +41,9 @@ pub const FAMILY: Family = Family {
     title: "Growth",
     about: "Logs of several lengths with 100 firms, and logs of a hundred thousand events with 1, 100 and 10,000 firms; \
             five events a client. Creations and renames in process with 64 in flight (renames of clients that are not in \
-            memory have to be loaded), reads of random rows through the function that query-api calls with 16 in flight, \
-            and replays of crm with verification.",
+            memory have to be loaded), reads of random rows by the statement that query-api sends with 16 in flight, \
+            and replays of crm with verification. Every firm has had a command before; a store that was just started \
+            reads the keys of each with its first.",
     load: "events or firms",
     unit: "per second",
     quick: false,
@@ -47,8 +56,8 @@ pub const FAMILY: Family = Family {
         Goal::at_least(FLAT, READ.at(10_000_000), READ.at(10_000)),
         Goal::at_least(FLAT, REPLAY.at(1_000_000), REPLAY.at(100_000)),
         Goal::at_least(FLAT, REPLAY.at(10_000_000), REPLAY.at(100_000)),
-        Goal::at_least(FLAT, CREATE_FIRMS.at(10_000), CREATE_FIRMS.at(1)),
-        Goal::at_least(FLAT, READ_FIRMS.at(10_000), READ_FIRMS.at(1)),
+        Goal::at_least(FLAT, CREATE_FIRMS.at(FIRMS_MAX), CREATE_FIRMS.at(1)),
+        Goal::at_least(FLAT, READ_FIRMS.at(FIRMS_MAX), READ_FIRMS.at(1)),
     ],
     measure: |plan, records| Box::pin(measure(plan, records)),
 };
@@ -77,7 +86,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     for length in lengths {
         logs.push(Grown::seeded(length, FIRMS, length, by_length).await?);
     }
-    for firms in [1, FIRMS, 10_000] {
+    for firms in [1, FIRMS, FIRMS_MAX] {
         logs.push(Grown::seeded(100_000, firms, firms, by_firms).await?);
     }
     // Replays first, while rows and log are as they were seeded; commands leave the rows behind.
@@ -86,10 +95,17 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
             records.add(log.names[3].at(log.load), log.replay().await?);
         }
     }
+    for log in &logs {
+        log.first_commands(&log.store).await?;
+    }
     for pass in 0..=plan.passes {
         let seconds = if pass == 0 { 1 } else { plan.seconds };
         for log in &mut logs {
-            let samples = [log.create(seconds).await, log.rename(seconds).await, log.read(seconds).await];
+            if pass > 0 && log.load == FIRMS_MAX {
+                let started = product::store(&log.database, StoreOptions::default()).await?;
+                records.add(FIRST.at(log.load), log.first_commands(&started).await?);
+            }
+            let samples = [log.create(seconds).await, log.rename(seconds).await, log.read(seconds).await?];
             for (name, sample) in log.names.iter().zip(samples) {
                 if pass > 0 {
                     records.add(name.at(log.load), sample);
@@ -112,6 +128,22 @@ impl Grown {
         Ok(Self { seed, load, names, store, created: 0, database })
     }
 
+    /// A rename in every firm, each once.
+    async fn first_commands(&self, store: &Store) -> Result<Sample> {
+        let began = Instant::now();
+        let renamed: Vec<bool> = stream::iter(0..self.seed.tenants)
+            .map(|firm| async move {
+                let (tenant, client) = self.seed.client(firm);
+                let request = Request::new(tenant, actor());
+                store.execute::<Client>(Some(client), rename(firm), &request).await.is_ok()
+            })
+            .buffer_unordered(64)
+            .collect()
+            .await;
+        ensure!(renamed.iter().all(|renamed| *renamed), "a first command failed");
+        Ok(Sample::rate(i64::try_from(self.seed.tenants)?, began.elapsed()))
+    }
+
     async fn create(&mut self, seconds: u64) -> Sample {
         let (store, firms, before) = (self.store.clone(), self.seed.tenants, self.created);
         let sample = load::closed(64, seconds, move |turn| {
@@ -132,7 +164,7 @@ impl Grown {
         .await
     }
 
-    async fn read(&self, seconds: u64) -> Sample {
+    async fn read(&self, seconds: u64) -> Result<Sample> {
         // Opened for the measurement, because the logs together would need more sessions than PostgreSQL has.
         let (query, seed) = (self.database.query().await, self.seed);
         let pool = query.clone();
@@ -140,13 +172,14 @@ impl Grown {
             let pool = pool.clone();
             async move {
                 let (tenant, client) = seed.client(scattered(turn));
-                let query = sqlx::query_scalar::<_, Option<String>>("select crm.clients_by_id($1, $2)").bind(tenant.0);
-                matches!(query.bind(client).fetch_one(&pool).await, Ok(Some(_)))
+                let found = sqlx::query(READ_SQL).bind(tenant.0).bind(client).fetch_optional(&pool).await;
+                matches!(found, Ok(Some(_)))
             }
         });
         let sample = sample.await;
         query.close().await;
-        sample
+        ensure!(sample.errors == 0, "{} rows could not be read", sample.errors);
+        Ok(sample)
     }
 
     async fn replay(&self) -> Result<Sample> {
