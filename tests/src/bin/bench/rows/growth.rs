@@ -101,7 +101,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     for pass in 0..=plan.passes {
         let seconds = if pass == 0 { 1 } else { plan.seconds };
         for log in &mut logs {
-            if pass > 0 && log.load == FIRMS_MAX {
+            if pass > 0 && log.seed.tenants == FIRMS_MAX as u64 {
                 let started = product::store(&log.database, StoreOptions::default()).await?;
                 records.add(FIRST.at(log.load), log.first_commands(&started).await?);
             }
