@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 /// Tenants whose keys are kept in memory.
 const TENANTS_MAX: usize = 20_000;
-/// Tenants that a process asks for more for at the same time: half the connections that a pool has.
+/// Tenants at most whose keys a process reserves or makes at the same time: half the connections that a pool has.
 const MAKING_MAX: usize = 8;
 /// Subjects whose keys are kept in memory.
 const SUBJECTS_MAX: usize = 50_000;
@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub subjects: Cache<(Uuid, Uuid), Arc<Subject>>,
     /// Counts what was destroyed since this process began.
     pub destroyed: watch::Sender<u64>,
-    /// Who asks for more of a tenant holds the tenant's one of these.
+    /// Whoever reserves or makes keys of a tenant holds the tenant's one of these, which tenants share.
     making: [Mutex<()>; MAKING_MAX],
 }
 
@@ -123,7 +123,7 @@ impl Vault {
         }
     }
 
-    /// Asks for more, and reads the keys together with it; none if no generation may seal so many.
+    /// Reserves a block and reads the keys together with it; none if no generation may seal so many.
     async fn reserve(&self, tenant: Uuid) -> Result<Option<Arc<TenantKeys>>, VaultError> {
         // Nobody waits for the disk: what is sealed is committed later, and with it this. A block that a crash takes while
         // a process goes on sealing with it is little beside the margin of [`SEALS_MAX`].

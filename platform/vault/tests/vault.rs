@@ -80,9 +80,12 @@ async fn a_tenant_whose_keys_take_long_lets_others_seal() {
     });
     let superuser = database.superuser().await;
     let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&superuser).await.unwrap() == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let is_held_up = async {
+        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&superuser).await.unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_held_up).await.expect("the first tenant waits for the row");
     tokio::time::timeout(Duration::from_secs(10), slow.sealing(OTHER)).await.unwrap().unwrap();
     assert!(!waiting.is_finished());
     sqlx::raw_sql("rollback").execute(&mut *holder).await.unwrap();

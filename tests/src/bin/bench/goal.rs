@@ -56,7 +56,10 @@ impl Goal {
     pub fn verdict(&self, records: &Records) -> Option<Verdict> {
         let ours = records.figures(self.of, self.figure);
         let theirs = self.over.map_or_else(|| vec![1.0; ours.len()], |over| records.figures(over, self.figure));
-        let value = Some(median(&ours)? / median(&theirs)?).filter(|value| value.is_finite())?;
+        let value = median(&ours)? / median(&theirs)?;
+        if !value.is_finite() {
+            return None;
+        }
         let of_passes = || ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs);
         let spread = (of_passes().fold(f64::MAX, f64::min), of_passes().fold(f64::MIN, f64::max));
         let met = match self.bound {
@@ -111,6 +114,11 @@ mod tests {
         let goal = Goal::at_least(2.0, ours, theirs);
         let mut records = Records::default();
         assert!(goal.verdict(&records).is_none());
+        let mut failed = Records::default();
+        for side in [ours, theirs] {
+            failed.add(side, Sample::value(0.0));
+        }
+        assert!(goal.verdict(&failed).is_none());
         for (a, b) in [(10.0, 5.0), (30.0, 10.0), (20.0, 8.0)] {
             records.add(ours, Sample::value(a));
             records.add(theirs, Sample::value(b));

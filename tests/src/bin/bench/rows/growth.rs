@@ -1,16 +1,15 @@
 //! Whether a long log or many firms make anything slower.
 
-use super::{create_one, rename, rename_one};
+use super::{create_one, rename_client, rename_one};
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::load;
 use crate::plan::Plan;
 use crate::product;
 use crate::record::{Records, Sample, Series};
-use crate::seed::{Seed, actor, scattered};
+use crate::seed::{Seed, scattered};
 use anyhow::{Context, Result, ensure};
-use crm::Client;
-use event_store::{Request, Store, StoreOptions};
+use event_store::{Store, StoreOptions};
 use futures::{StreamExt, stream};
 use projections::{ReplayOptions, group};
 use std::time::{Duration, Instant};
@@ -26,7 +25,7 @@ const READ_FIRMS: Series = Series::of("reads by id by number of firms", "UBOS");
 const REPLAY_FIRMS: Series = Series::of("events of a replay by number of firms", "UBOS");
 const FIRST: Series = Series::of("first commands of firms after a start", "UBOS");
 
-/// A record as query-api reads it.
+/// A record as query-api reads it; private there, because it is built from the table and the reader's rights.
 const READ_SQL: &str = "select found.* from pg_catalog.set_config('ubos.tenant_id', ($1::uuid)::text, true) t(tenant)
      cross join lateral (select r.* from crm.clients r where r.tenant_id = t.tenant::uuid and r.id = $2) found";
 
@@ -132,11 +131,7 @@ impl Grown {
     async fn first_commands(&self, store: &Store) -> Result<Sample> {
         let began = Instant::now();
         let renamed: Vec<bool> = stream::iter(0..self.seed.tenants)
-            .map(|firm| async move {
-                let (tenant, client) = self.seed.client(firm);
-                let request = Request::new(tenant, actor());
-                store.execute::<Client>(Some(client), rename(firm), &request).await.is_ok()
-            })
+            .map(|firm| async move { rename_client(store, self.seed.client(firm), firm).await.is_some() })
             .buffer_unordered(64)
             .collect()
             .await;

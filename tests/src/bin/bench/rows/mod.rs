@@ -21,6 +21,7 @@ use crate::seed::{SMALL, Seed, actor, scattered, tenant};
 use crm::Client;
 use crm::client::ClientCommand;
 use event_store::{Request, Store};
+use kernel::TenantId;
 use uuid::Uuid;
 
 /// Every row, in the order of the report.
@@ -56,7 +57,11 @@ pub fn new_name(turn: u64) -> String {
 
 /// Renames one of the seeded clients in process.
 pub async fn rename_one(store: &Store, seed: Seed, turn: u64) -> Option<i64> {
-    let (tenant, client) = seed.client(scattered(turn));
+    rename_client(store, seed.client(scattered(turn)), turn).await
+}
+
+/// Renames this client of this firm in process.
+pub async fn rename_client(store: &Store, (tenant, client): (TenantId, Uuid), turn: u64) -> Option<i64> {
     let done = store.execute::<Client>(Some(client), rename(turn), &Request::new(tenant, actor())).await;
     done.ok().map(|done| done.position)
 }
