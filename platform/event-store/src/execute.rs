@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
-use vault::{Subject, Vault, VaultError};
+use vault::{Subject, Vault};
 
 /// How often a command is decided again after somebody was faster.
 const CONFLICTS_MAX: u32 = 3;
@@ -557,7 +557,7 @@ async fn forget_the_erased(mut destroyed: watch::Receiver<u64>, cache: Cache) {
     }
 }
 
-pub(crate) fn keys_failed(error: VaultError) -> ExecuteError {
+pub(crate) fn keys_failed(error: impl Into<anyhow::Error>) -> ExecuteError {
     ExecuteError::Unavailable(error.into())
 }
 

@@ -1,19 +1,16 @@
 //! Coalesced loads: every stream that waits while the last load is in flight shares the next one.
 
 use crate::seal::{self, Place};
+use coalesce::{Coalescer, Limits};
 use kernel::{History, Stored};
 use metrics::histogram;
 use sqlx::PgPool;
-use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 use vault::{Subject, Vault, VaultError, WrappedSubjectKey};
 
-/// Loads in flight at once; more would only queue inside the database.
-const LOADS_IN_FLIGHT_MAX: usize = 4;
-/// Streams in one load.
-const STREAMS_PER_LOAD_MAX: usize = 256;
+/// Loads in flight and streams in each.
+const LIMITS: Limits = Limits { in_flight: 4, keys: 256 };
 
 /// One stream of one tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,65 +31,27 @@ pub(crate) struct Loaded {
 pub(crate) const WITHOUT_SNAPSHOT: i32 = -1;
 
 type Answer = Result<Arc<Loaded>, Arc<sqlx::Error>>;
-type Asked = (StreamKey, i32, oneshot::Sender<Answer>);
 
 #[derive(Debug, Clone)]
-pub(crate) struct Loader(mpsc::UnboundedSender<Asked>);
+pub(crate) struct Loader(Coalescer<(StreamKey, i32), Answer>);
 
 impl Loader {
     pub fn start(pool: PgPool, vault: Option<Vault>) -> Self {
-        // Unbounded, because every waiter is a request that was admitted, and those are bounded.
-        let (sender, mut queue) = mpsc::unbounded_channel::<Asked>();
-        let permits = Arc::new(Semaphore::new(LOADS_IN_FLIGHT_MAX));
-        tokio::spawn(async move {
-            while let Some(first) = queue.recv().await {
-                let Ok(permit) = permits.clone().acquire_owned().await else { return };
-                let mut asked = vec![first];
-                while asked.len() < STREAMS_PER_LOAD_MAX {
-                    match queue.try_recv() {
-                        Ok(next) => asked.push(next),
-                        Err(_) => break,
-                    }
+        Self(Coalescer::start(LIMITS, move |keys: Vec<(StreamKey, i32)>| {
+            let (pool, vault) = (pool.clone(), vault.clone());
+            async move {
+                histogram!("load_batch_streams").record(keys.len() as f64);
+                match load(&pool, vault.as_ref(), &keys).await {
+                    Ok(found) => found.into_iter().map(|loaded| Ok(Arc::new(loaded))).collect(),
+                    Err(error) => vec![Err(Arc::new(error)); keys.len()],
                 }
-                let (pool, vault) = (pool.clone(), vault.clone());
-                tokio::spawn(async move {
-                    answer(&pool, vault.as_ref(), asked).await;
-                    drop(permit);
-                });
             }
-        });
-        Self(sender)
+        }))
     }
 
     /// What the log says of one stream, nothing if it does not exist.
     pub async fn load(&self, key: StreamKey, state_version: i32) -> Answer {
-        let (reply, answer) = oneshot::channel();
-        let gone = || Arc::new(sqlx::Error::WorkerCrashed);
-        self.0.send((key, state_version, reply)).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
-    }
-}
-
-async fn answer(pool: &PgPool, vault: Option<&Vault>, asked: Vec<Asked>) {
-    let mut waiters: HashMap<(StreamKey, i32), Vec<oneshot::Sender<Answer>>> = HashMap::new();
-    for (key, state_version, reply) in asked {
-        waiters.entry((key, state_version)).or_default().push(reply);
-    }
-    let keys: Vec<(StreamKey, i32)> = waiters.keys().copied().collect();
-    histogram!("load_batch_streams").record(keys.len() as f64);
-    match load(pool, vault, &keys).await {
-        Ok(found) => {
-            for (key, loaded) in keys.iter().zip(found) {
-                let loaded = Arc::new(loaded);
-                for reply in waiters.remove(key).unwrap_or_default() {
-                    drop(reply.send(Ok(loaded.clone())));
-                }
-            }
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            waiters.into_values().flatten().for_each(|reply| drop(reply.send(Err(error.clone()))));
-        }
+        self.0.get((key, state_version)).await.unwrap_or_else(|| Err(Arc::new(sqlx::Error::WorkerCrashed)))
     }
 }
 
@@ -107,7 +66,12 @@ struct Found {
 
 async fn load(pool: &PgPool, vault: Option<&Vault>, keys: &[(StreamKey, i32)]) -> Result<Vec<Loaded>, sqlx::Error> {
     let mut loaded = Vec::with_capacity(keys.len());
-    for ((stream, state_version), found) in keys.iter().zip(read(pool, keys).await?) {
+    let found = read(pool, keys).await?;
+    if let Some(vault) = vault {
+        let sealed = keys.iter().zip(&found).filter(|(_, found)| !found.keys.is_empty());
+        vault.warm(sealed.map(|((stream, _), _)| stream.tenant)).await.map_err(seal::unreadable)?;
+    }
+    for ((stream, state_version), found) in keys.iter().zip(found) {
         let opened = open(vault, stream, *state_version, found).await.map_err(seal::unreadable)?;
         loaded.push(match opened {
             Some(opened) => opened,

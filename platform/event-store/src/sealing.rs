@@ -7,7 +7,7 @@ use crate::seal::{self, Place};
 use kernel::{Aggregate, Claim, ClaimChange, EventEntry};
 use std::sync::Arc;
 use uuid::Uuid;
-use vault::{Subject, SubjectKey, TenantKeys, Vault, VaultError};
+use vault::{Subject, SubjectKey, TenantKeys, Vault};
 
 /// Seals what is personal in one decision with the key of its stream, which is made if there is none.
 pub(crate) struct Sealing {
@@ -80,7 +80,7 @@ impl Sealing {
 ///
 /// # Errors
 /// When database or keys are away; what was done stays done.
-pub async fn hash_claims(vault: &Vault, scopes: &[&str]) -> Result<u64, VaultError> {
+pub async fn hash_claims(vault: &Vault, scopes: &[&str]) -> anyhow::Result<u64> {
     let sql = "select tenant_id, scope, value from eventstore.claims where scope = any($1)";
     let claims: Vec<(Uuid, String, String)> = sqlx::query_as(sql).bind(scopes).fetch_all(vault.pool()).await?;
     let mut hashed = 0;

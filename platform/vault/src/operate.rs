@@ -1,7 +1,7 @@
 //! What operators do with keys: rotate them, list what was destroyed, destroy it again after a restore.
 
 use crate::kek::Wrapped;
-use crate::vault::number;
+use crate::vault::{LIMITS, number};
 use crate::{Vault, VaultError};
 use secrecy::zeroize::Zeroizing;
 use sqlx::PgPool;
@@ -66,8 +66,8 @@ pub async fn rotate_kek(vault: &Vault) -> Result<Rotated, VaultError> {
 pub async fn rotate_data_keys(vault: &Vault, tenant: Option<Uuid>) -> Result<Rotated, VaultError> {
     let sql = "select distinct tenant_id from vault.data_keys where $1::uuid is null or tenant_id = $1";
     let tenants: Vec<Uuid> = sqlx::query_scalar(sql).bind(tenant).fetch_all(&vault.0.pool).await?;
-    for tenant in &tenants {
-        vault.add_generation(*tenant).await?;
+    for some in tenants.chunks(LIMITS.keys) {
+        vault.add_generations(some).await?;
     }
     Ok(Rotated { done: tenants.len(), left: 0 })
 }

@@ -56,10 +56,6 @@ impl TenantKeys {
         self.read_at.elapsed() < FRESH_FOR
     }
 
-    pub(crate) fn newest(&self) -> Option<u32> {
-        self.ciphers.keys().next_back().copied()
-    }
-
     pub(crate) fn knows(&self, sealed: &[u8]) -> bool {
         cipher::generation(sealed).is_none_or(|generation| self.ciphers.contains_key(&generation))
     }

@@ -3,18 +3,24 @@
 use crate::cipher::{self, KeyBytes};
 use crate::kek::{KeyService, Wrapped};
 use crate::{Subject, TenantKeys, VaultError, WrappedSubjectKey, follow};
+use coalesce::{Coalescer, Limits};
+use futures::{StreamExt, TryStreamExt, stream};
 use quick_cache::sync::Cache;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Weak};
 use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 /// Tenants whose keys are kept in memory.
 const TENANTS_MAX: usize = 20_000;
-/// Tenants at most whose keys a process reserves or makes at the same time: half the connections that a pool has.
-const MAKING_MAX: usize = 8;
+/// Questions in flight for keys to seal with, and tenants in each.
+pub(crate) const LIMITS: Limits = Limits { in_flight: 4, keys: 256 };
+/// Locks that tenants share, of which whoever asks for keys to seal with holds one.
+const LOCKS: usize = 1_024;
+/// Data keys that the key service opens at the same time.
+const UNWRAPS_IN_FLIGHT: usize = 16;
 /// Subjects whose keys are kept in memory.
 const SUBJECTS_MAX: usize = 50_000;
 /// How many texts a process may seal before it asks for more.
@@ -33,12 +39,17 @@ pub(crate) struct Shared {
     pub subjects: Cache<(Uuid, Uuid), Arc<Subject>>,
     /// Counts what was destroyed since this process began.
     pub destroyed: watch::Sender<u64>,
-    /// Whoever reserves or makes keys of a tenant holds the tenant's one of these, which tenants share.
-    making: [Mutex<()>; MAKING_MAX],
+    /// Keys to seal with, for whoever finds none in memory.
+    sealing: Coalescer<Uuid, Sealing>,
+    /// One asks for a tenant at a time: no block is reserved twice, and a tenant whose keys take long is in one question.
+    asking: Vec<Mutex<()>>,
 }
 
-/// A data key as it is kept: its generation, itself, wrapped, and by which key.
-type Kept = (i32, Vec<u8>, String);
+type Sealing = Result<Arc<TenantKeys>, Arc<VaultError>>;
+/// A data key as it is kept: whose it is, its generation, itself, wrapped, and by which key.
+type Kept = (Uuid, i32, Vec<u8>, String);
+/// The keys of tenants, or why they do not open.
+type Opened = HashMap<Uuid, Result<Arc<TenantKeys>, VaultError>>;
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -49,17 +60,28 @@ impl std::fmt::Debug for Vault {
 impl Vault {
     /// Starts to follow what is destroyed. `pool` connects as any of the services; only command-api and workers may seal.
     pub fn start(pool: PgPool, service: Arc<dyn KeyService>) -> Self {
-        let shared = Shared {
-            pool,
-            service,
-            tenants: Cache::new(TENANTS_MAX),
-            subjects: Cache::new(SUBJECTS_MAX),
-            destroyed: watch::Sender::new(0),
-            making: std::array::from_fn(|_| Mutex::default()),
-        };
-        let vault = Self(Arc::new(shared));
-        tokio::spawn(follow::run(Arc::downgrade(&vault.0)));
-        vault
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
+            let asked = shared.clone();
+            Shared {
+                pool,
+                service,
+                tenants: Cache::new(TENANTS_MAX),
+                subjects: Cache::new(SUBJECTS_MAX),
+                destroyed: watch::Sender::new(0),
+                sealing: Coalescer::start(LIMITS, move |tenants: Vec<Uuid>| {
+                    let vault = asked.upgrade().map(Self);
+                    async move {
+                        match vault {
+                            Some(vault) => vault.prepare(tenants).await,
+                            None => vec![],
+                        }
+                    }
+                }),
+                asking: (0..LOCKS).map(|_| Mutex::default()).collect(),
+            }
+        });
+        tokio::spawn(follow::run(Arc::downgrade(&shared)));
+        Self(shared)
     }
 
     /// Where its keys are kept.
@@ -92,90 +114,140 @@ impl Vault {
     pub async fn tenant(&self, tenant: Uuid) -> Result<Arc<TenantKeys>, VaultError> {
         match self.0.tenants.get(&tenant) {
             Some(keys) => Ok(keys),
-            None => self.read(tenant, 0).await,
+            None => self.read_one(tenant).await,
         }
     }
 
-    /// A tenant's keys, to seal with; made if there are none. Asks the database once in tens of thousands of times.
+    /// Brings the keys of tenants into memory that are not there, in one question. A key that does not open is no error
+    /// here, but when somebody asks for it.
+    ///
+    /// # Errors
+    /// When keys cannot be read.
+    pub async fn warm(&self, tenants: impl IntoIterator<Item = Uuid>) -> Result<(), VaultError> {
+        let missing = tenants.into_iter().filter(|tenant| self.0.tenants.peek(tenant).is_none());
+        let missing: HashSet<Uuid> = missing.collect();
+        // One is read as soon as it is asked for.
+        if missing.len() > 1 {
+            self.read(missing).await?;
+        }
+        Ok(())
+    }
+
+    /// A tenant's keys, to seal with; made if there are none. Asks the database once a minute, or once in tens of thousands
+    /// of times, and for all tenants together for which somebody waits.
     ///
     /// # Errors
     /// When keys cannot be read, made or opened.
-    pub async fn sealing(&self, tenant: Uuid) -> Result<Arc<TenantKeys>, VaultError> {
+    pub async fn sealing(&self, tenant: Uuid) -> Result<Arc<TenantKeys>, Arc<VaultError>> {
         let ready = || self.0.tenants.get(&tenant).filter(|keys| keys.budget() > 0 && keys.is_fresh());
         if let Some(keys) = ready() {
             return Ok(keys);
         }
-        let _one_at_a_time = self.0.making[tenant.as_u128() as usize % MAKING_MAX].lock().await;
+        let _one_at_a_time = self.0.asking[tenant.as_u128() as usize % LOCKS].lock().await;
         if let Some(keys) = ready() {
             return Ok(keys);
         }
-        if let Some(known) = self.0.tenants.get(&tenant).filter(|keys| keys.budget() > 0) {
-            let read = self.read(tenant, known.budget()).await?;
-            if read.newest() == known.newest() {
-                return Ok(read);
+        let gone = || Err(Arc::new(sqlx::Error::WorkerCrashed.into()));
+        self.0.sealing.get(tenant).await.unwrap_or_else(gone)
+    }
+
+    /// Keys to seal with, for each of these tenants.
+    async fn prepare(&self, mut tenants: Vec<Uuid>) -> Vec<Sealing> {
+        let asked = tenants.clone();
+        // The order in which rows are locked.
+        tenants.sort_unstable();
+        match self.look_or_reserve(tenants).await {
+            Ok(mut opened) => {
+                let keys = asked.iter().map(|tenant| opened.remove(tenant).unwrap_or(Err(VaultError::Broken)));
+                keys.map(|keys| keys.map_err(Arc::new)).collect()
             }
-        }
-        loop {
-            if let Some(keys) = self.reserve(tenant).await? {
-                return Ok(keys);
-            }
-            self.add_generation(tenant).await?;
+            Err(error) => vec![Err(Arc::new(error)); asked.len()],
         }
     }
 
-    /// Reserves a block and reads the keys together with it; none if no generation may seal so many.
-    async fn reserve(&self, tenant: Uuid) -> Result<Option<Arc<TenantKeys>>, VaultError> {
+    /// Looks which generation is the newest; those that may seal no more reserve a block, or make a generation before.
+    async fn look_or_reserve(&self, tenants: Vec<Uuid>) -> Result<Opened, VaultError> {
+        let may_seal = |tenant: &Uuid| self.0.tenants.get(tenant).is_some_and(|keys| keys.budget() > 0);
+        let (left, mut spent): (Vec<Uuid>, Vec<Uuid>) = tenants.into_iter().partition(may_seal);
+        let mut opened = if left.is_empty() { Opened::new() } else { self.read(left).await? };
+        while !spent.is_empty() {
+            opened.extend(self.reserve(&spent).await?);
+            spent.retain(|tenant| !opened.contains_key(tenant));
+            if !spent.is_empty() {
+                self.add_generations(&spent).await?;
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Reserves a block for each of these tenants; those that are not in the answer have no generation that may seal so many.
+    async fn reserve(&self, tenants: &[Uuid]) -> Result<Opened, VaultError> {
         // Nobody waits for the disk: what is sealed is committed later, and with it this. A block that a crash takes while
         // a process goes on sealing with it is little beside the margin of [`SEALS_MAX`].
-        let sql = "with reserved as materialized (
-                       select vault.reserve($1, $2, $3) as generation, set_config('synchronous_commit', 'off', true))
-                   select r.generation, k.generation, k.wrapped, k.wrapped_by
-                   from reserved r join vault.data_keys_of($1) k on r.generation is not null";
-        let rows: Vec<(i32, i32, Vec<u8>, String)> =
-            sqlx::query_as(sql).bind(tenant).bind(BLOCK).bind(SEALS_MAX).fetch_all(&self.0.pool).await?;
-        let Some(reserved) = rows.first().map(|row| row.0) else { return Ok(None) };
-        let kept: Vec<Kept> = rows.into_iter().map(|(_, generation, wrapped, by)| (generation, wrapped, by)).collect();
-        let keys = self.open(tenant, BLOCK, kept).await?;
-        if keys.newest() == Some(number(reserved)) {
-            return Ok(Some(keys));
-        }
-        // Made by another process while this asked, too late to be read together with it.
-        self.read(tenant, BLOCK).await.map(Some)
+        let sql = "select k.tenant_id, k.generation, k.wrapped, k.wrapped_by
+                   from set_config('synchronous_commit', 'off', true), vault.reserve($1, $2, $3) k";
+        let kept: Vec<Kept> =
+            sqlx::query_as(sql).bind(tenants).bind(BLOCK).bind(SEALS_MAX).fetch_all(&self.0.pool).await?;
+        Ok(self.open(HashMap::new(), kept, BLOCK).await)
     }
 
-    /// Makes the next generation of a tenant's data key, unless somebody else just did.
-    pub(crate) async fn add_generation(&self, tenant: Uuid) -> Result<u32, VaultError> {
-        let newest: i32 = sqlx::query_scalar("select coalesce(max(generation), 0) from vault.data_keys_of($1)")
-            .bind(tenant)
-            .fetch_one(&self.0.pool)
-            .await?;
-        let generation = number(newest) + 1;
-        let bytes = cipher::random_key();
-        let wrapped = self.0.service.wrap(tenant, generation, bytes.expose_secret()).await?;
-        sqlx::query("select vault.add_data_key($1, $2, $3, $4)")
-            .bind(tenant)
-            .bind(newest + 1)
-            .bind(wrapped.bytes)
-            .bind(wrapped.by)
+    /// Makes the next generation of each tenant's data key, unless somebody else just did.
+    pub(crate) async fn add_generations(&self, tenants: &[Uuid]) -> Result<(), VaultError> {
+        let sql = "select a.tenant_id, coalesce(max(k.generation), 0) + 1
+                   from unnest($1) a(tenant_id) left join vault.data_keys_of($1) k using (tenant_id) group by 1";
+        let next: Vec<(Uuid, i32)> = sqlx::query_as(sql).bind(tenants).fetch_all(&self.0.pool).await?;
+        let wrapping = next.clone().into_iter().map(|(tenant, generation)| async move {
+            let bytes = cipher::random_key();
+            self.0.service.wrap(tenant, number(generation), bytes.expose_secret()).await
+        });
+        let wrapped: Vec<Wrapped> = stream::iter(wrapping).buffered(UNWRAPS_IN_FLIGHT).try_collect().await?;
+        let (tenants, generations): (Vec<Uuid>, Vec<i32>) = next.into_iter().unzip();
+        let (bytes, by): (Vec<Vec<u8>>, Vec<String>) = wrapped.into_iter().map(|key| (key.bytes, key.by)).unzip();
+        sqlx::query("select vault.add_data_keys($1, $2, $3, $4)")
+            .bind(&tenants)
+            .bind(generations)
+            .bind(bytes)
+            .bind(by)
             .execute(&self.0.pool)
             .await?;
-        self.0.tenants.remove(&tenant);
-        Ok(generation)
+        for tenant in &tenants {
+            self.0.tenants.remove(tenant);
+        }
+        Ok(())
     }
 
-    async fn read(&self, tenant: Uuid, budget: i64) -> Result<Arc<TenantKeys>, VaultError> {
-        let sql = "select generation, wrapped, wrapped_by from vault.data_keys_of($1)";
-        let kept: Vec<Kept> = sqlx::query_as(sql).bind(tenant).fetch_all(&self.0.pool).await?;
-        self.open(tenant, budget, kept).await
+    async fn read_one(&self, tenant: Uuid) -> Result<Arc<TenantKeys>, VaultError> {
+        self.read([tenant]).await?.remove(&tenant).unwrap_or(Err(VaultError::Broken))
     }
 
-    async fn open(&self, tenant: Uuid, budget: i64, kept: Vec<Kept>) -> Result<Arc<TenantKeys>, VaultError> {
+    /// Reads all keys of these tenants; one that has none has none to open or seal with.
+    async fn read(&self, tenants: impl IntoIterator<Item = Uuid>) -> Result<Opened, VaultError> {
+        let none: HashMap<Uuid, Vec<Kept>> = tenants.into_iter().map(|tenant| (tenant, vec![])).collect();
+        let sql = "select tenant_id, generation, wrapped, wrapped_by from vault.data_keys_of($1)";
+        let asked: Vec<Uuid> = none.keys().copied().collect();
+        let kept: Vec<Kept> = sqlx::query_as(sql).bind(asked).fetch_all(&self.0.pool).await?;
+        Ok(self.open(none, kept, 0).await)
+    }
+
+    /// Opens keys and remembers them, with what this process may seal and `more`.
+    async fn open(&self, mut of: HashMap<Uuid, Vec<Kept>>, kept: Vec<Kept>, more: i64) -> Opened {
+        for key in kept {
+            of.entry(key.0).or_default().push(key);
+        }
+        let opening =
+            of.into_iter().map(|(tenant, kept)| async move { (tenant, self.open_one(tenant, kept, more).await) });
+        stream::iter(opening).buffer_unordered(UNWRAPS_IN_FLIGHT).collect().await
+    }
+
+    async fn open_one(&self, tenant: Uuid, kept: Vec<Kept>, more: i64) -> Result<Arc<TenantKeys>, VaultError> {
         let mut keys: BTreeMap<u32, KeyBytes> = BTreeMap::new();
-        for (generation, bytes, by) in kept {
+        for (_, generation, bytes, by) in kept {
             let opened = self.0.service.unwrap(tenant, number(generation), &Wrapped { by, bytes }).await?;
             keys.insert(number(generation), cipher::into_key(opened)?);
         }
-        let keys = Arc::new(TenantKeys::new(tenant, &keys, budget));
+        // What is left of a block goes on with a newer generation; that is little beside the margin too.
+        let left = self.0.tenants.peek(&tenant).map_or(0, |known| known.budget());
+        let keys = Arc::new(TenantKeys::new(tenant, &keys, left + more));
         self.0.tenants.insert(tenant, keys.clone());
         Ok(keys)
     }
@@ -209,7 +281,7 @@ impl Vault {
                 Some(wrapped) => {
                     if !of_tenant.knows(&wrapped) {
                         // Another process has made a generation since.
-                        of_tenant = self.read(tenant, 0).await?;
+                        of_tenant = self.read_one(tenant).await?;
                     }
                     Some(of_tenant.subject_key(subject, generation, &wrapped)?)
                 }
@@ -259,6 +331,7 @@ impl Vault {
             let key = WrappedSubjectKey { generation: number(generation), wrapped };
             read.entry((tenant, subject)).or_default().push(key);
         }
+        self.warm(read.keys().map(|(tenant, _)| *tenant)).await?;
         for key in missing {
             let keys = read.remove(&key).unwrap_or_default();
             found.insert(key, self.admit(key.0, key.1, keys).await?);

@@ -44,6 +44,11 @@ impl World {
     }
 }
 
+fn keys() -> Arc<LocalKeys> {
+    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".to_owned();
+    Arc::new(LocalKeys::new(&key.into(), &[]).unwrap())
+}
+
 /// With a key, as a command over HTTP has.
 fn request() -> Request {
     let request = Request::new(TenantId(Uuid::from_u128(1)), Actor::User { id: UserId(Uuid::from_u128(2)) });
@@ -52,14 +57,22 @@ fn request() -> Request {
 }
 
 async fn create(store: &Store, number: u64) -> Uuid {
+    create_as(store, number, &request()).await
+}
+
+async fn create_as(store: &Store, number: u64, request: &Request) -> Uuid {
     let name = format!("Engines {number}").parse().unwrap();
     let create = ClientCommand::Create { name, kind: Default::default(), email: None, phone: None };
-    store.execute::<Client>(None, create, &request()).await.unwrap().id
+    store.execute::<Client>(None, create, request).await.unwrap().id
 }
 
 async fn rename(store: &Store, client: Uuid, number: u64) {
+    rename_as(store, client, number, &request()).await;
+}
+
+async fn rename_as(store: &Store, client: Uuid, number: u64, request: &Request) {
     let rename = ClientCommand::Rename { name: format!("Engines, branch {number}").parse().unwrap() };
-    store.execute::<Client>(Some(client), rename, &request()).await.unwrap();
+    store.execute::<Client>(Some(client), rename, request).await.unwrap();
 }
 
 /// Lets what goes on in the background come to its end, so that it is counted where it belongs.
@@ -106,10 +119,8 @@ async fn a_command_on_a_known_stream_is_one_statement_and_one_round_trip() {
 async fn a_command_that_says_something_personal_costs_no_statement_more() {
     let world = World::new().await;
     let pool = world.pool("ubos_command", 4).await;
-    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".to_owned();
-    let keys = Arc::new(LocalKeys::new(&key.into(), &[]).unwrap());
     // Its own question, what was destroyed, is asked beside the proxy.
-    let sealing = || async { Vault::start(world.database.command().await, keys.clone()) };
+    let sealing = || async { Vault::start(world.database.command().await, keys()) };
     let options = StoreOptions { vault: Some(sealing().await), ..StoreOptions::default() };
     let store = Store::start(pool, options);
     let first = create(&store, 0).await;
@@ -142,6 +153,40 @@ async fn a_command_that_says_something_personal_costs_no_statement_more() {
     let names = "select count(*) from eventstore.events where payload::text like '%Engines%'";
     let plain: i64 = sqlx::query_scalar(names).fetch_one(&world.database.superuser().await).await.unwrap();
     assert_eq!(plain, 0, "they are sealed");
+}
+
+/// Of a firm that is new to a process the keys are read, and then a block is reserved to seal with.
+#[tokio::test(flavor = "multi_thread")]
+async fn firms_that_come_together_share_the_questions_for_their_keys() {
+    let world = World::new().await;
+    let started = || async {
+        let pool = world.pool("ubos_command", 8).await;
+        let vault = Some(Vault::start(pool.clone(), keys()));
+        Store::start(pool, StoreOptions { vault, ..StoreOptions::default() })
+    };
+    let counted = || async {
+        settled().await;
+        let counts = world.proxy.take();
+        let counted = |part: &str| counts.statements.iter().filter(|(s, _)| s.contains(part)).map(|(_, n)| n).sum();
+        let [make, reserve, read, load]: [u64; 4] =
+            ["vault.add_data_keys", "vault.reserve", "from vault.data_keys_of", "eventstore.load"].map(counted);
+        // The first few go at once, each with whoever is there; all others wait for those, and then go together.
+        assert!(make.max(reserve).max(read).max(load) <= 16, "{counts:#?}");
+        (make, reserve, read, load)
+    };
+    let firms: Vec<Request> =
+        (1..=64).map(|firm| Request { tenant: TenantId(Uuid::from_u128(firm)), ..request() }).collect();
+    let store = started().await;
+    world.proxy.take();
+    let clients = futures::future::join_all(firms.iter().map(|firm| create_as(&store, 0, firm))).await;
+    let (make, ..) = counted().await;
+    assert!(make > 0, "firms without keys get them");
+    let store = started().await;
+    world.proxy.take();
+    let renames = clients.iter().zip(&firms).map(|(client, firm)| rename_as(&store, *client, 1, firm));
+    futures::future::join_all(renames).await;
+    let (make, reserve, read, load) = counted().await;
+    assert!(make == 0 && reserve > 0 && read > 0 && load > 0, "a process that was just started knows none");
 }
 
 #[tokio::test(flavor = "multi_thread")]
