@@ -25,39 +25,32 @@ begin
 end
 $$;
 
--- Lets a process seal `block` texts with the newest generation of each of these tenants, and answers all keys of those that
--- got it. The others have no generation that may seal so many, and a fresh one must be made.
+-- Lets a process seal `block` texts with the newest generation of each of these tenants, and answers those that got it. The
+-- others have no generation that may seal so many, and a fresh one must be made.
 --
 -- Rows are locked in the order of `tenants`; who sorts it waits for nobody who waits for him.
-create function vault.reserve(tenants uuid[], block bigint, at_most bigint)
-    returns table (tenant_id uuid, generation integer, wrapped bytea, wrapped_by text)
+create function vault.reserve(tenants uuid[], block bigint, at_most bigint) returns setof uuid
     language plpgsql security definer set search_path = pg_catalog
     set plan_cache_mode = force_generic_plan set enable_seqscan = off rows 100 as
 $$
-#variable_conflict use_column
-declare
-    reserved uuid[];
 begin
-    with newest as materialized (
-        select k.*
-        from unnest(tenants) as a(tenant_id)
-                 cross join lateral (
-            select d.tenant_id, d.generation
-            from vault.data_keys d
-            where d.tenant_id = a.tenant_id
-            order by d.generation desc
-            limit 1 for no key update
-            ) k
-    ),
-         counted as (
-             update vault.data_keys d
-                 set seals_reserved = d.seals_reserved + block
-                 from newest n
-                 where d.tenant_id = n.tenant_id and d.generation = n.generation and d.seals_reserved + block <= at_most
-                 returning d.tenant_id
-         )
-    select array_agg(c.tenant_id) into reserved from counted c;
-    return query select * from vault.data_keys_of(reserved);
+    return query
+        with newest as materialized (
+            select k.*
+            from unnest(tenants) as a(tenant_id)
+                     cross join lateral (
+                select d.tenant_id, d.generation
+                from vault.data_keys d
+                where d.tenant_id = a.tenant_id
+                order by d.generation desc
+                limit 1 for no key update
+                ) k
+        )
+        update vault.data_keys d
+            set seals_reserved = d.seals_reserved + block
+            from newest n
+            where d.tenant_id = n.tenant_id and d.generation = n.generation and d.seals_reserved + block <= at_most
+            returning d.tenant_id;
 end
 $$;
 

@@ -51,6 +51,11 @@ impl TenantKeys {
         self.budget.load(Ordering::Relaxed).max(0)
     }
 
+    /// This process may seal so many more.
+    pub(crate) fn grant(&self, block: i64) {
+        self.budget.fetch_add(block, Ordering::Relaxed);
+    }
+
     /// Was it looked at a moment ago which generation is the newest?
     pub(crate) fn is_fresh(&self) -> bool {
         self.read_at.elapsed() < FRESH_FOR

@@ -152,43 +152,58 @@ impl Vault {
     }
 
     /// Keys to seal with, for each of these tenants.
-    async fn prepare(&self, mut tenants: Vec<Uuid>) -> Vec<Sealing> {
-        let asked = tenants.clone();
-        // The order in which rows are locked.
-        tenants.sort_unstable();
-        match self.look_or_reserve(tenants).await {
+    async fn prepare(&self, tenants: Vec<Uuid>) -> Vec<Sealing> {
+        match self.look_and_reserve(&tenants).await {
             Ok(mut opened) => {
-                let keys = asked.iter().map(|tenant| opened.remove(tenant).unwrap_or(Err(VaultError::Broken)));
+                let keys = tenants.iter().map(|tenant| opened.remove(tenant).unwrap_or(Err(VaultError::Broken)));
                 keys.map(|keys| keys.map_err(Arc::new)).collect()
             }
-            Err(error) => vec![Err(Arc::new(error)); asked.len()],
+            Err(error) => vec![Err(Arc::new(error)); tenants.len()],
         }
     }
 
-    /// Looks which generation is the newest; those that may seal no more reserve a block, or make a generation before.
-    async fn look_or_reserve(&self, tenants: Vec<Uuid>) -> Result<Opened, VaultError> {
-        let may_seal = |tenant: &Uuid| self.0.tenants.get(tenant).is_some_and(|keys| keys.budget() > 0);
-        let (left, mut spent): (Vec<Uuid>, Vec<Uuid>) = tenants.into_iter().partition(may_seal);
-        let mut opened = if left.is_empty() { Opened::new() } else { self.read(left).await? };
-        while !spent.is_empty() {
-            opened.extend(self.reserve(&spent).await?);
-            spent.retain(|tenant| !opened.contains_key(tenant));
-            if !spent.is_empty() {
-                self.add_generations(&spent).await?;
+    /// Looks which generation is the newest, and reserves a block for those tenants whose keys open and may seal no more.
+    async fn look_and_reserve(&self, tenants: &[Uuid]) -> Result<Opened, VaultError> {
+        let mut opened = Opened::with_capacity(tenants.len());
+        let mut unread = vec![];
+        for tenant in tenants {
+            match self.0.tenants.get(tenant).filter(|keys| keys.is_fresh()) {
+                Some(keys) => drop(opened.insert(*tenant, Ok(keys))),
+                None => unread.push(*tenant),
             }
         }
-        Ok(opened)
+        loop {
+            if !unread.is_empty() {
+                opened.extend(self.read(unread).await?);
+            }
+            let spent = opened.iter().filter(|(_, keys)| keys.as_ref().is_ok_and(|keys| keys.budget() == 0));
+            let mut spent: Vec<Uuid> = spent.map(|(tenant, _)| *tenant).collect();
+            if spent.is_empty() {
+                return Ok(opened);
+            }
+            for tenant in self.reserve(&mut spent).await? {
+                if let Some(Ok(keys)) = opened.get(&tenant) {
+                    keys.grant(BLOCK);
+                }
+            }
+            unread =
+                spent.into_iter().filter(|tenant| opened[tenant].as_ref().is_ok_and(|k| k.budget() == 0)).collect();
+            if !unread.is_empty() {
+                self.add_generations(&unread).await?;
+            }
+        }
     }
 
-    /// Reserves a block for each of these tenants; those that are not in the answer have no generation that may seal so many.
-    async fn reserve(&self, tenants: &[Uuid]) -> Result<Opened, VaultError> {
+    /// Reserves a block for each of these tenants, and answers those that have a generation that may seal so many.
+    async fn reserve(&self, tenants: &mut [Uuid]) -> Result<Vec<Uuid>, VaultError> {
+        // The order in which rows are locked.
+        tenants.sort_unstable();
         // Nobody waits for the disk: what is sealed is committed later, and with it this. A block that a crash takes while
         // a process goes on sealing with it is little beside the margin of [`SEALS_MAX`].
-        let sql = "select k.tenant_id, k.generation, k.wrapped, k.wrapped_by
-                   from set_config('synchronous_commit', 'off', true), vault.reserve($1, $2, $3) k";
-        let kept: Vec<Kept> =
-            sqlx::query_as(sql).bind(tenants).bind(BLOCK).bind(SEALS_MAX).fetch_all(&self.0.pool).await?;
-        Ok(self.open(HashMap::new(), kept, BLOCK).await)
+        let sql =
+            "select reserved from set_config('synchronous_commit', 'off', true), vault.reserve($1, $2, $3) reserved";
+        let reserved = sqlx::query_scalar(sql).bind(&*tenants).bind(BLOCK).bind(SEALS_MAX);
+        Ok(reserved.fetch_all(&self.0.pool).await?)
     }
 
     /// Makes the next generation of each tenant's data key, unless somebody else just did.
@@ -220,26 +235,20 @@ impl Vault {
         self.read([tenant]).await?.remove(&tenant).unwrap_or(Err(VaultError::Broken))
     }
 
-    /// Reads all keys of these tenants; one that has none has none to open or seal with.
+    /// Reads and opens all keys of these tenants, and remembers them; one that has none has none to open or seal with.
     async fn read(&self, tenants: impl IntoIterator<Item = Uuid>) -> Result<Opened, VaultError> {
-        let none: HashMap<Uuid, Vec<Kept>> = tenants.into_iter().map(|tenant| (tenant, vec![])).collect();
+        let mut of: HashMap<Uuid, Vec<Kept>> = tenants.into_iter().map(|tenant| (tenant, vec![])).collect();
         let sql = "select tenant_id, generation, wrapped, wrapped_by from vault.data_keys_of($1)";
-        let asked: Vec<Uuid> = none.keys().copied().collect();
+        let asked: Vec<Uuid> = of.keys().copied().collect();
         let kept: Vec<Kept> = sqlx::query_as(sql).bind(asked).fetch_all(&self.0.pool).await?;
-        Ok(self.open(none, kept, 0).await)
-    }
-
-    /// Opens keys and remembers them, with what this process may seal and `more`.
-    async fn open(&self, mut of: HashMap<Uuid, Vec<Kept>>, kept: Vec<Kept>, more: i64) -> Opened {
         for key in kept {
             of.entry(key.0).or_default().push(key);
         }
-        let opening =
-            of.into_iter().map(|(tenant, kept)| async move { (tenant, self.open_one(tenant, kept, more).await) });
-        stream::iter(opening).buffer_unordered(UNWRAPS_IN_FLIGHT).collect().await
+        let opening = of.into_iter().map(|(tenant, kept)| async move { (tenant, self.open(tenant, kept).await) });
+        Ok(stream::iter(opening).buffer_unordered(UNWRAPS_IN_FLIGHT).collect().await)
     }
 
-    async fn open_one(&self, tenant: Uuid, kept: Vec<Kept>, more: i64) -> Result<Arc<TenantKeys>, VaultError> {
+    async fn open(&self, tenant: Uuid, kept: Vec<Kept>) -> Result<Arc<TenantKeys>, VaultError> {
         let mut keys: BTreeMap<u32, KeyBytes> = BTreeMap::new();
         for (_, generation, bytes, by) in kept {
             let opened = self.0.service.unwrap(tenant, number(generation), &Wrapped { by, bytes }).await?;
@@ -247,7 +256,7 @@ impl Vault {
         }
         // What is left of a block goes on with a newer generation; that is little beside the margin too.
         let left = self.0.tenants.peek(&tenant).map_or(0, |known| known.budget());
-        let keys = Arc::new(TenantKeys::new(tenant, &keys, left + more));
+        let keys = Arc::new(TenantKeys::new(tenant, &keys, left));
         self.0.tenants.insert(tenant, keys.clone());
         Ok(keys)
     }

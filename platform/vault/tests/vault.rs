@@ -113,7 +113,11 @@ async fn the_wrong_key_is_named_and_opens_nothing() {
     vault(&database, OLD, &[]).await.sealing(TENANT).await.unwrap();
     let wrong = vault(&database, NEW, &[]).await;
     assert!(matches!(wrong.check().await, Err(VaultError::WrongKey(_))));
+    let superuser = database.superuser().await;
+    let reserved = || sqlx::query_scalar::<_, i64>("select seals_reserved from vault.data_keys").fetch_one(&superuser);
+    let before = reserved().await.unwrap();
     assert!(matches!(*wrong.sealing(TENANT).await.unwrap_err(), VaultError::WrongKey(_)));
+    assert_eq!(reserved().await.unwrap(), before, "nothing is reserved that nobody can seal with");
     assert!(wrong.check().await.unwrap_err().to_string().contains("settings of the vault"));
 }
 
