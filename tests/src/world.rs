@@ -217,6 +217,7 @@ key = "{VAULT_KEY}"
 
     /// Starts a role as a process.
     pub fn spawn(&mut self, role: Role) -> Result<()> {
+        ensure!(self.has_ended(role)?, "{} still runs", role.name());
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log(role))?;
         let child = self.command().arg(role.name()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.roles[role as usize] = Some(child);

@@ -104,7 +104,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     let status: Value = serde_json::from_str(&world.expect(&["relay", "status", "--json"])?)?;
     let epoch = status["stream_epoch"].as_i64();
 
-    // Query-api and projections are left running; they must not survive the other past.
+    // The other three are left running; they must not survive the other past.
     for role in [Role::CommandApi, Role::Relay, Role::Workflow] {
         world.kill(role)?;
     }
@@ -135,7 +135,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     .await?;
     say(&format!("before any role starts, read models are at {read} and the workflow engine at {taken_in} of {last}"));
     ensure!(read <= last && taken_in <= last, "a checkpoint is ahead of the log");
-    for role in [Role::QueryApi, Role::Projections] {
+    for role in [Role::QueryApi, Role::Projections, Role::Integrators] {
         // Nobody has asked it anything since; it finds out before it answers.
         let deadline = Instant::now() + PATIENCE;
         while !world.has_ended(role)? {
