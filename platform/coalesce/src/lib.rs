@@ -70,6 +70,7 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + 'static> Coalescer
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     /// Answers the double of each key, each question when it is given leave, and shows what was asked.
     fn doubling(limits: Limits) -> (Coalescer<u32, u32>, Arc<Semaphore>, mpsc::UnboundedReceiver<Vec<u32>>) {
@@ -82,7 +83,7 @@ mod tests {
                 let mut sorted = keys.clone();
                 sorted.sort_unstable();
                 drop(asked.send(sorted));
-                given.acquire().await.map(tokio::sync::SemaphorePermit::forget).ok();
+                given.acquire().await.expect("nobody closes it").forget();
                 assert!(!keys.contains(&13), "unlucky");
                 keys.iter().map(|key| key * 2).collect()
             }
@@ -109,7 +110,7 @@ mod tests {
         let others = ask(&coalescer, &[2, 3, 2, 4]).await;
         leave.add_permits(3);
         for (key, answer) in [1, 2, 3, 2, 4].into_iter().zip(first.into_iter().chain(others)) {
-            assert_eq!(answer.await.ok().flatten(), Some(key * 2));
+            assert_eq!(answer.await.expect("an asker does not panic"), Some(key * 2));
         }
         assert_eq!(shown.recv().await, Some(vec![2, 3]), "three askers, of whom two ask the same");
         assert_eq!(shown.recv().await, Some(vec![4]), "and what was more than goes into one question");
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(shown.recv().await, Some(vec![1]), "asked while the first is in flight");
         leave.add_permits(3);
         for (expected, answer) in [None, Some(2)].into_iter().zip(unlucky.into_iter().chain(second)) {
-            assert_eq!(answer.await.ok().flatten(), expected);
+            assert_eq!(answer.await.expect("an asker does not panic"), expected);
         }
         assert_eq!(coalescer.get(5).await, Some(10), "and neither keeps its place");
     }
@@ -142,8 +143,11 @@ mod tests {
         });
         assert_eq!(coalescer.get(1).await, Some(1));
         drop(coalescer);
-        while Arc::strong_count(&alive) > 1 {
-            tokio::task::yield_now().await;
-        }
+        let ended = async {
+            while Arc::strong_count(&alive) > 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("nothing is held any more");
     }
 }

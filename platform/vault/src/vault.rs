@@ -19,8 +19,8 @@ const TENANTS_MAX: usize = 20_000;
 pub(crate) const LIMITS: Limits = Limits { in_flight: 4, keys: 256 };
 /// Locks that tenants share, of which whoever asks for keys to seal with holds one.
 const LOCKS: usize = 1_024;
-/// Data keys that the key service opens at the same time.
-const UNWRAPS_IN_FLIGHT: usize = 16;
+/// Data keys that the key service wraps or opens at the same time.
+const KEYS_IN_SERVICE: usize = 16;
 /// Subjects whose keys are kept in memory.
 const SUBJECTS_MAX: usize = 50_000;
 /// How many texts a process may seal before it asks for more.
@@ -126,8 +126,7 @@ impl Vault {
     pub async fn warm(&self, tenants: impl IntoIterator<Item = Uuid>) -> Result<(), VaultError> {
         let missing = tenants.into_iter().filter(|tenant| self.0.tenants.peek(tenant).is_none());
         let missing: HashSet<Uuid> = missing.collect();
-        // One is read as soon as it is asked for.
-        if missing.len() > 1 {
+        if !missing.is_empty() {
             self.read(missing).await?;
         }
         Ok(())
@@ -181,29 +180,32 @@ impl Vault {
             if spent.is_empty() {
                 return Ok(opened);
             }
-            for tenant in self.reserve(&mut spent).await? {
-                if let Some(Ok(keys)) = opened.get(&tenant) {
+            // The order in which rows are locked.
+            spent.sort_unstable();
+            let reserved = self.reserve(&spent).await?;
+            for tenant in &reserved {
+                // Until the next look with the generation that is known, though another process may have made a newer one,
+                // of which the block is then; that is little beside the margin too.
+                if let Some(Ok(keys)) = opened.get(tenant) {
                     keys.grant(BLOCK);
                 }
             }
-            unread =
-                spent.into_iter().filter(|tenant| opened[tenant].as_ref().is_ok_and(|k| k.budget() == 0)).collect();
-            if !unread.is_empty() {
-                self.add_generations(&unread).await?;
+            spent.retain(|tenant| !reserved.contains(tenant));
+            if !spent.is_empty() {
+                self.add_generations(&spent).await?;
             }
+            unread = spent;
         }
     }
 
     /// Reserves a block for each of these tenants, and answers those that have a generation that may seal so many.
-    async fn reserve(&self, tenants: &mut [Uuid]) -> Result<Vec<Uuid>, VaultError> {
-        // The order in which rows are locked.
-        tenants.sort_unstable();
+    async fn reserve(&self, tenants: &[Uuid]) -> Result<HashSet<Uuid>, VaultError> {
         // Nobody waits for the disk: what is sealed is committed later, and with it this. A block that a crash takes while
         // a process goes on sealing with it is little beside the margin of [`SEALS_MAX`].
         let sql =
             "select reserved from set_config('synchronous_commit', 'off', true), vault.reserve($1, $2, $3) reserved";
-        let reserved = sqlx::query_scalar(sql).bind(&*tenants).bind(BLOCK).bind(SEALS_MAX);
-        Ok(reserved.fetch_all(&self.0.pool).await?)
+        let reserved = sqlx::query_scalar(sql).bind(tenants).bind(BLOCK).bind(SEALS_MAX);
+        Ok(reserved.fetch_all(&self.0.pool).await?.into_iter().collect())
     }
 
     /// Makes the next generation of each tenant's data key, unless somebody else just did.
@@ -215,7 +217,7 @@ impl Vault {
             let bytes = cipher::random_key();
             self.0.service.wrap(tenant, number(generation), bytes.expose_secret()).await
         });
-        let wrapped: Vec<Wrapped> = stream::iter(wrapping).buffered(UNWRAPS_IN_FLIGHT).try_collect().await?;
+        let wrapped: Vec<Wrapped> = stream::iter(wrapping).buffered(KEYS_IN_SERVICE).try_collect().await?;
         let (tenants, generations): (Vec<Uuid>, Vec<i32>) = next.into_iter().unzip();
         let (bytes, by): (Vec<Vec<u8>>, Vec<String>) = wrapped.into_iter().map(|key| (key.bytes, key.by)).unzip();
         sqlx::query("select vault.add_data_keys($1, $2, $3, $4)")
@@ -245,7 +247,7 @@ impl Vault {
             of.entry(key.0).or_default().push(key);
         }
         let opening = of.into_iter().map(|(tenant, kept)| async move { (tenant, self.open(tenant, kept).await) });
-        Ok(stream::iter(opening).buffer_unordered(UNWRAPS_IN_FLIGHT).collect().await)
+        Ok(stream::iter(opening).buffer_unordered(KEYS_IN_SERVICE).collect().await)
     }
 
     async fn open(&self, tenant: Uuid, kept: Vec<Kept>) -> Result<Arc<TenantKeys>, VaultError> {
