@@ -7,6 +7,7 @@ mod catalogue;
 mod context;
 mod cqrs;
 mod envelope;
+mod field;
 mod grant;
 mod ids;
 mod permission;
@@ -21,10 +22,9 @@ pub use catalogue::{
 pub use context::{Actor, Context, FoundReference, Principal};
 pub use cqrs::{Root, RootCommand, RootEvent};
 pub use envelope::{Metadata, Recorded};
+pub use field::{FieldCode, InvalidValue};
 pub use grant::{Grant, GrantRefused, Grants, Limits, Reach, Resource, Scope};
 pub use ids::*;
 pub use kernel_macros::{command, event, rejection};
 pub use permission::{OF_EVERY_USER, Permissions, Role, UnknownRole};
-pub use values::{
-    Email, InvalidValue, Issuer, Money, Name, Pattern, Personal, Phone, SecretHash, Slug, Subject, Text, TimeZone,
-};
+pub use values::{Email, Issuer, Money, Name, Pattern, Personal, Phone, SecretHash, Slug, Subject, Text, TimeZone};

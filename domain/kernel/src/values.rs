@@ -1,17 +1,13 @@
 //! Small values that are checked once, at the edge, and trusted inside.
 
 use crate::permission::Rule;
+use crate::{FieldCode, InvalidValue};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
-
-/// Why a text is not the value it should be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidValue(pub String);
 
 /// A checked text type: parsing, serde, schema and display from one rule.
 macro_rules! texts {
@@ -28,8 +24,8 @@ macro_rules! texts {
         impl FromStr for $name {
             type Err = InvalidValue;
             fn from_str(text: &str) -> Result<Self, InvalidValue> {
-                let check: fn(&str) -> Result<String, String> = $check;
-                check(text).map(Self).map_err(InvalidValue)
+                let check: fn(&str) -> Result<String, InvalidValue> = $check;
+                check(text).map(Self)
             }
         }
         impl fmt::Display for $name {
@@ -97,28 +93,28 @@ impl TimeZone {
     }
 }
 
-fn bounded(text: &str, limit: usize) -> Result<String, String> {
+fn bounded(text: &str, limit: usize) -> Result<String, InvalidValue> {
     if text.chars().count() > limit {
-        return Err(format!("expected at most {limit} characters"));
+        return Err(InvalidValue::too_long(limit));
     }
     if text.contains('\0') {
-        return Err("expected text without NUL characters".to_owned());
+        return Err(InvalidValue::new(FieldCode::NulCharacter, "expected text without NUL characters"));
     }
     Ok(text.to_owned())
 }
 
-fn line(text: &str, limit: usize) -> Result<String, String> {
+fn line(text: &str, limit: usize) -> Result<String, InvalidValue> {
     let text = text.trim();
     if text.is_empty() {
-        return Err("expected at least one character".to_owned());
+        return Err(InvalidValue::too_short(1));
     }
     if text.chars().any(char::is_control) {
-        return Err("expected one line without control characters".to_owned());
+        return Err(InvalidValue::new(FieldCode::NotOneLine, "expected one line without control characters"));
     }
     bounded(text, limit)
 }
 
-fn email(text: &str) -> Result<String, String> {
+fn email(text: &str) -> Result<String, InvalidValue> {
     let text = line(text, 254)?.to_lowercase();
     let valid = match text.split_once('@') {
         Some((local, domain)) => {
@@ -131,49 +127,72 @@ fn email(text: &str) -> Result<String, String> {
         }
         None => false,
     };
-    if valid { Ok(text) } else { Err("expected an e-mail address such as ada@example.com".to_owned()) }
+    if valid {
+        Ok(text)
+    } else {
+        Err(InvalidValue::new(FieldCode::NotAnEmail, "expected an e-mail address such as ada@example.com"))
+    }
 }
 
-fn phone(text: &str) -> Result<String, String> {
+fn phone(text: &str) -> Result<String, InvalidValue> {
     let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
     let number = digits.strip_prefix('+').unwrap_or("");
     let valid =
         (7..=15).contains(&number.len()) && !number.starts_with('0') && number.chars().all(|c| c.is_ascii_digit());
-    if valid { Ok(digits) } else { Err("expected an E.164 telephone number such as +4930123456".to_owned()) }
-}
-
-fn slug(text: &str) -> Result<String, String> {
-    let valid = text.len() <= 63
-        && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'));
-    if valid { Ok(text.to_owned()) } else { Err("expected a key such as onboarding_project".to_owned()) }
-}
-
-fn pattern(text: &str) -> Result<String, String> {
-    match Rule::parse(text) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err("expected a pattern such as crm.*, *.read, !crm.client.block or clients:read".to_owned()),
+    if valid {
+        Ok(digits)
+    } else {
+        Err(InvalidValue::new(FieldCode::NotAPhone, "expected an E.164 telephone number such as +4930123456"))
     }
 }
 
-fn secret_hash(text: &str) -> Result<String, String> {
-    let valid = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if valid { Ok(text.to_owned()) } else { Err("expected 64 hexadecimal digits in lower case".to_owned()) }
+fn slug(text: &str) -> Result<String, InvalidValue> {
+    let valid = text.len() <= 63
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'));
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err(InvalidValue::new(FieldCode::NotAKey, "expected a key such as onboarding_project"))
+    }
 }
 
-fn issuer(text: &str) -> Result<String, String> {
+fn pattern(text: &str) -> Result<String, InvalidValue> {
+    match Rule::parse(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(InvalidValue::new(
+            FieldCode::NotAPattern,
+            "expected a pattern such as crm.*, *.read, !crm.client.block or clients:read",
+        )),
+    }
+}
+
+fn secret_hash(text: &str) -> Result<String, InvalidValue> {
+    let valid = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err(InvalidValue::new(FieldCode::NotAHash, "expected 64 hexadecimal digits in lower case"))
+    }
+}
+
+fn issuer(text: &str) -> Result<String, InvalidValue> {
     let text = line(text, 255)?;
     // A provider on this machine needs no TLS.
     let hosts = ["https://", "http://127.0.0.1", "http://localhost"];
     let valid = hosts.iter().any(|start| text.len() > start.len() && text.starts_with(start))
         && !text.contains(['?', '#', ' ', '@', '\\']);
-    if valid { Ok(text) } else { Err("expected an issuer such as https://login.example.com".to_owned()) }
+    if valid {
+        Ok(text)
+    } else {
+        Err(InvalidValue::new(FieldCode::NotAUrl, "expected an issuer such as https://login.example.com"))
+    }
 }
 
-fn time_zone(text: &str) -> Result<String, String> {
+fn time_zone(text: &str) -> Result<String, InvalidValue> {
     match text.parse::<chrono_tz::Tz>() {
         Ok(zone) => Ok(zone.name().to_owned()),
-        Err(_) => Err("expected an IANA time zone such as Europe/Berlin".to_owned()),
+        Err(_) => Err(InvalidValue::new(FieldCode::NotATimeZone, "expected an IANA time zone such as Europe/Berlin")),
     }
 }
 

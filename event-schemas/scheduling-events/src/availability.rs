@@ -1,7 +1,7 @@
 //! What happens to the hours in which somebody can be met.
 
 use chrono::NaiveDate;
-use kernel::{InvalidValue, TimeZone, UserId, event};
+use kernel::{FieldCode, InvalidValue, TimeZone, UserId, event};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -30,7 +30,8 @@ impl FromStr for LocalTime {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let wrong = || InvalidValue("expected a time of day such as 09:30, at most 24:00".to_owned());
+        let wrong =
+            || InvalidValue::new(FieldCode::NotATimeOfDay, "expected a time of day such as 09:30, at most 24:00");
         // `u16` alone would read a sign as well.
         let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
         let two = |part: &str| digits(part).then(|| part.parse::<u16>().ok()).flatten();

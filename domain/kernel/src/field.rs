@@ -1,0 +1,150 @@
+//! What can be wrong with a field of an input: a closed list of codes, each with its parameters.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt;
+
+/// The codes, their wire names and what they mean.
+macro_rules! codes {
+    ($($name:ident = $code:literal [$($parameter:literal),*], $meaning:literal;)*) => {
+        /// What is wrong with one field. The list is closed, so that a client can have a sentence of its own for each;
+        /// `docs/api.md` explains them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum FieldCode {
+            $(#[doc = $meaning] $name,)*
+        }
+
+        impl FieldCode {
+            /// Every code.
+            pub const ALL: &'static [FieldCode] = &[$(Self::$name),*];
+
+            /// Its wire name: `too_long`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// What it means.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+
+            /// The parameters that may come with it.
+            pub fn parameters(self) -> &'static [&'static str] {
+                match self { $(Self::$name => &[$($parameter),*],)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Required = "required" [], "The field must be there.";
+    Unknown = "unknown" ["nearest"], "There is no such field; `nearest` is one that is spelt nearly so.";
+    Duplicate = "duplicate" [], "It is there twice: a key of an object, a parameter, an item of a list.";
+    WrongType = "wrong_type" ["expected", "found"], "The value has another JSON type than the one that is expected.";
+    NotOneOf = "not_one_of" ["options", "nearest"], "The value is none of the options.";
+    TooShort = "too_short" ["min"], "The text has fewer characters than this.";
+    TooLong = "too_long" ["max"], "The text has more characters than this.";
+    TooFew = "too_few" ["min"], "The list has fewer items than this.";
+    TooMany = "too_many" ["max"], "The list has more items than this.";
+    OutOfRange = "out_of_range" ["min", "max"], "The number, date or time lies outside of these bounds, which belong to the range.";
+    NotANumber = "not_a_number" [], "The text of a parameter is no number.";
+    NotABoolean = "not_a_boolean" [], "The text of a parameter is neither `true` nor `false`.";
+    NotAnId = "not_an_id" [], "The text is no UUID.";
+    NotAnEmail = "not_an_email" [], "The text is no e-mail address.";
+    NotAPhone = "not_a_phone" [], "The text is no telephone number.";
+    NotADate = "not_a_date" [], "The text is no day of the calendar such as `2026-03-01`.";
+    NotATime = "not_a_time" [], "The text is no moment such as `2026-03-01T09:00:00Z`.";
+    NotATimeOfDay = "not_a_time_of_day" [], "The text is no time of day such as `09:30`.";
+    NotATimeZone = "not_a_time_zone" [], "The text is no IANA time zone such as `Europe/Berlin`.";
+    NotACurrency = "not_a_currency" [], "The text is no ISO 4217 currency such as `EUR`.";
+    NotAKey = "not_a_key" [], "The text is no key such as `onboarding_project`.";
+    NotAPattern = "not_a_pattern" [], "The text is no pattern of permissions such as `crm.*`.";
+    NotAUrl = "not_a_url" [], "The text is no address such as `https://login.example.com`.";
+    NotAHash = "not_a_hash" [], "The text is no SHA-256 in lower-case hexadecimal.";
+    NotAnExpression = "not_an_expression" [], "The text is no expression of a workflow.";
+    NotVisible = "not_visible" [], "The text holds characters that nobody sees, or none that anybody does.";
+    NotOneLine = "not_one_line" [], "The text holds line breaks or other control characters.";
+    NulCharacter = "nul_character" [], "The text holds U+0000.";
+    NotAllowed = "not_allowed" [], "The text holds something that must not stand there.";
+    Rejected = "rejected" ["rejection"], "The value contradicts a rule of the record; `rejection` is its code.";
+}
+
+impl fmt::Display for FieldCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for FieldCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl JsonSchema for FieldCode {
+    fn schema_name() -> Cow<'static, str> {
+        "FieldCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let codes: Vec<&str> = Self::ALL.iter().map(|code| code.as_str()).collect();
+        json_schema!({ "type": "string", "enum": codes })
+    }
+}
+
+/// Why a text, number or list is not the value it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidValue {
+    /// Out of the closed list.
+    pub code: FieldCode,
+    /// The bounds that were missed, the options there are; what [`FieldCode::parameters`] names.
+    pub parameters: Map<String, Value>,
+    /// What was expected, for a developer.
+    pub message: String,
+}
+
+impl InvalidValue {
+    /// Without parameters.
+    pub fn new(code: FieldCode, message: impl Into<String>) -> Self {
+        Self { code, parameters: Map::new(), message: message.into() }
+    }
+
+    /// The same with a parameter.
+    pub fn with(mut self, parameter: &str, value: impl Into<Value>) -> Self {
+        debug_assert!(self.code.parameters().contains(&parameter), "{} has no parameter {parameter}", self.code);
+        self.parameters.insert(parameter.to_owned(), value.into());
+        self
+    }
+
+    /// A text of too few characters.
+    pub fn too_short(min: usize) -> Self {
+        let characters = if min == 1 { "character" } else { "characters" };
+        Self::new(FieldCode::TooShort, format!("expected at least {min} {characters}")).with("min", min)
+    }
+
+    /// A text of too many characters.
+    pub fn too_long(max: usize) -> Self {
+        Self::new(FieldCode::TooLong, format!("expected at most {max} characters")).with("max", max)
+    }
+
+    /// A number, date or time outside of a range; both ends belong to it.
+    pub fn out_of_range<T: Into<Value> + fmt::Display>(min: T, max: T) -> Self {
+        let message = format!("expected a value from {min} to {max}");
+        Self::new(FieldCode::OutOfRange, message).with("min", min).with("max", max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own() {
+        let names: BTreeSet<&str> = FieldCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), FieldCode::ALL.len());
+    }
+}
