@@ -311,7 +311,7 @@ async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> 
     let health = check_nats(health.database(pool.clone()), "nats", &nats);
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
-    let relay = Relay::new(Log::unsealing(pool, vault), nats, RelayOptions::new(stream(settings)));
+    let relay = Relay::new(vault::outgoing(pool, vault), nats, RelayOptions::new(stream(settings)));
     until_stopped(relay.run(stop.clone()), health, settings.admin.relay_bind, stop).await
 }
 
@@ -395,7 +395,7 @@ async fn integrators(settings: &Settings, health: Health, stop: CancellationToke
 
 async fn feed(settings: &Settings, pool: &PgPool, vault: Option<Vault>, name: &str) -> Result<Feed> {
     let nats = nats(settings, &settings.nats.url, name).await?;
-    Feed::start(Log::unsealing(pool.clone(), vault), Some(nats), stream(settings)).await
+    Feed::start(vault::outgoing(pool.clone(), vault), Some(nats), stream(settings)).await
 }
 
 /// Does the work of a role while its health is served; whichever ends first ends the other.

@@ -247,7 +247,7 @@ impl Eraser {
         };
         let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos erasure").await?;
         let bus = bus(settings, pool.clone(), Some(vault.clone()));
-        let log = Log::unsealing(pool, Some(vault.clone()));
+        let log = vault::outgoing(pool, Some(vault.clone()));
         Ok(Self { log, vault, bus, nats, options: RelayOptions::new(stream(settings)) })
     }
 

@@ -51,12 +51,18 @@ fn secret(text: Option<&SecretString>, file: Option<&PathBuf>) -> Result<Option<
     }
 }
 
-/// The log, with what is sealed in it opened.
+/// The log, with what is sealed in it opened, and without what must not leave.
 ///
 /// # Errors
 /// When the vault cannot be opened.
 pub fn log(settings: &Settings, pool: &PgPool) -> Result<Log> {
-    Ok(Log::unsealing(pool.clone(), open(settings, pool)?))
+    Ok(outgoing(pool.clone(), open(settings, pool)?))
+}
+
+/// The log as everybody may have it who does not decide about who comes in: what the stream carries and what is healed
+/// from the log are the same.
+pub fn outgoing(pool: PgPool, vault: Option<Vault>) -> Log {
+    Log::unsealing(pool, vault).withholding(catalogue::withhold)
 }
 
 /// Readiness says no while a data key cannot be opened.

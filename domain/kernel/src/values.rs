@@ -62,8 +62,9 @@ texts! {
     /// What a role grants, or with a `!` denies: `crm.contact.rename`, `crm.*`, `*.read`, or short `clients:read`; with
     /// `:own` at the end only for what is the caller's own.
     Pattern = pattern, { "type": "string", "examples": ["crm.*", "*.read", "!crm.client.block", "clients:read"] };
-    /// The SHA-256 of a secret in lower-case hexadecimal.
-    SecretHash = secret_hash, { "type": "string", "pattern": "^[0-9a-f]{64}$" };
+    /// The SHA-256 of a secret in lower-case hexadecimal. Fields of this type are taken out of what leaves (`x-secret`), so
+    /// in events they are `#[serde(default, skip_serializing_if = "SecretHash::is_withheld")]`.
+    SecretHash = secret_hash, { "type": "string", "pattern": "^[0-9a-f]{64}$", "x-secret": true };
     /// A provider's name for itself, `https://login.example.com` (OpenID Connect Core 1.0 §2, `iss`).
     Issuer = issuer, { "type": "string", "maxLength": 255, "examples": ["https://login.example.com"] };
     /// A provider's name for a person (OpenID Connect Core 1.0 §2, `sub`).
@@ -83,6 +84,18 @@ impl SecretHash {
     /// Of this secret.
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Was it taken out of an event? Then no secret is this one's.
+    pub fn is_withheld(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What stands in an event that was shown without it.
+impl Default for SecretHash {
+    fn default() -> Self {
+        Self(String::new())
     }
 }
 

@@ -61,7 +61,7 @@ Delivery is at least once and in order of `ce-globalposition`, which counts ever
 gap. Remember the last position you have handled and skip anything at or below it. `Nats-Msg-Id` is the event's id.
 
 A payload may gain optional fields and enums may gain values without a new version: ignore what you do not know. Any \
-other change is a new version, named by `ce-dataschema`.";
+other change is a new version, named by `ce-dataschema`. What lets somebody in, and what it hashes to, is in no event that leaves.";
 
 fn message_name(event: &Published) -> String {
     format!("{}.v{}", event.entry.name, event.version)

@@ -8,10 +8,12 @@ mod asyncapi;
 mod compatibility;
 mod example;
 mod pattern;
+mod secrets;
 
 pub use artefacts::{ArtefactError, artefacts, golden_path, schema_path, stale, write};
 pub use compatibility::{Break, compatibility};
 pub use example::example;
+pub use secrets::withhold;
 
 use kernel::{Event, EventEntry, Recorded, UnreadableEvent, read_event};
 use serde::Serialize;
@@ -138,9 +140,10 @@ pub fn schema(event_type: &str, version: u32) -> Option<Value> {
 const OLDER_SCHEMAS: &[(&str, u32, &str)] =
     &[("client.created", 1, include_str!("../../json/crm/client.created.v1.json"))];
 
-/// The schema of today's version as it is published: the payload's own, with the event's names in front.
+/// The schema of today's version as it is published: the payload's own without what is secret, with the event's names in
+/// front.
 fn published_schema(entry: &EventEntry) -> Value {
-    let mut fields = match Value::from((entry.schema)()) {
+    let mut fields = match secrets::without_secrets(Value::from((entry.schema)())) {
         Value::Object(fields) => fields,
         _ => Map::new(),
     };

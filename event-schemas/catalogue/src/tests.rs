@@ -281,3 +281,52 @@ fn collect_references(value: &Value, into: &mut Vec<String>) {
         _ => {}
     }
 }
+
+#[test]
+fn no_published_event_shows_a_secret_or_what_one_hashes_to() {
+    for entry in entries() {
+        let schema = published_schema(entry);
+        assert!(!schema.to_string().contains("x-secret"), "{}", entry.name);
+        for field in schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name) {
+            let tells = ["secret", "password", "token", "credential"].iter().any(|word| field.contains(word));
+            assert!(!tells, "{}: /{field} is to be marked x-secret, as SecretHash is", entry.name);
+        }
+    }
+}
+
+#[test]
+fn an_event_that_hides_a_secret_leaves_without_it_and_still_reads() {
+    let issued = identity_events::ApiKeyEvent::Rotated {
+        secret_hash: kernel::SecretHash::of("secret"),
+        previous_until: "2026-11-23T12:34:56Z".parse().unwrap(),
+    };
+    let payload = serde_json::value::to_raw_value(&issued).unwrap();
+    assert!(payload.get().contains("secret_hash"), "the log has it");
+    let mut stored = Recorded {
+        position: 1,
+        event_id: uuid::Uuid::from_u128(1),
+        tenant_id: kernel::TenantId(uuid::Uuid::from_u128(2)),
+        domain: "identity".into(),
+        aggregate_type: "identity.api_key".into(),
+        aggregate_id: uuid::Uuid::from_u128(3),
+        sequence: 2,
+        event_type: "api_key.rotated".into(),
+        event_version: 1,
+        payload,
+        metadata: kernel::Metadata {
+            actor: kernel::Actor::System { name: "test".into() },
+            correlation_id: uuid::Uuid::from_u128(4),
+            causation_id: None,
+            command: "identity.api_key.rotate".into(),
+            traceparent: None,
+        },
+        recorded_at: "2026-11-23T12:34:56Z".parse().unwrap(),
+    };
+    withhold(&mut stored);
+    assert_eq!(stored.payload.get(), r#"{"previous_until":"2026-11-23T12:34:56Z"}"#);
+    let AnyEvent::ApiKey(identity_events::ApiKeyEvent::Rotated { secret_hash, .. }) = decode(stored).unwrap().payload
+    else {
+        panic!("another event")
+    };
+    assert!(secret_hash.is_withheld() && secret_hash != kernel::SecretHash::of(""));
+}

@@ -267,6 +267,7 @@ pub enum ApiKeyEvent {
         /// The most it may do, whatever its principal may; empty for all of that.
         scopes: Vec<Pattern>,
         /// What its secret hashes to.
+        #[serde(default, skip_serializing_if = "SecretHash::is_withheld")]
         secret_hash: SecretHash,
         /// Until when it is good, if not for ever.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -275,6 +276,7 @@ pub enum ApiKeyEvent {
     /// The key got another secret; the one before it is good for a while.
     Rotated {
         /// What its secret hashes to now.
+        #[serde(default, skip_serializing_if = "SecretHash::is_withheld")]
         secret_hash: SecretHash,
         /// Until when the secret before it is good.
         previous_until: DateTime<Utc>,
@@ -295,6 +297,7 @@ pub enum IntegratorEvent {
         /// What it is called.
         name: Name,
         /// What its secret hashes to.
+        #[serde(default, skip_serializing_if = "SecretHash::is_withheld")]
         secret_hash: SecretHash,
         /// Until when it may, if not for ever.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -303,6 +306,7 @@ pub enum IntegratorEvent {
     /// It got another secret; the one before it is good for a while.
     Rotated {
         /// What its secret hashes to now.
+        #[serde(default, skip_serializing_if = "SecretHash::is_withheld")]
         secret_hash: SecretHash,
         /// Until when the secret before it is good.
         previous_until: DateTime<Utc>,

@@ -21,17 +21,27 @@ const COLUMNS: &str = "position, event_id, tenant_id, domain, aggregate_type, ag
 pub struct Log {
     pool: PgPool,
     vault: Option<Vault>,
+    withhold: Option<Withhold>,
 }
+
+/// Takes out of an event what its reader must not have.
+pub type Withhold = fn(&mut RawEvent);
 
 impl Log {
     /// A reader on `pool` of a log in which nothing is sealed; what is sealed cannot be read with it.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, vault: None }
+        Self { pool, vault: None, withhold: None }
     }
 
     /// A reader on `pool` that opens what is sealed.
     pub fn unsealing(pool: PgPool, vault: Option<Vault>) -> Self {
-        Self { pool, vault }
+        Self { pool, vault, withhold: None }
+    }
+
+    /// The same reader, of events without what must not leave.
+    #[must_use]
+    pub fn withholding(self, withhold: Withhold) -> Self {
+        Self { withhold: Some(withhold), ..self }
     }
 
     /// Waits until somebody was erased: whoever keeps events in memory reads them again. For ever without a vault.
@@ -42,6 +52,9 @@ impl Log {
     async fn open(&self, rows: &[PgRow]) -> Result<Vec<RawEvent>, sqlx::Error> {
         let mut events = rows.iter().map(event).collect::<Result<Vec<_>, _>>()?;
         seal::open_events(self.vault.as_ref(), &mut events).await.map_err(seal::unreadable)?;
+        if let Some(withhold) = self.withhold {
+            events.iter_mut().for_each(withhold);
+        }
         Ok(events)
     }
 
