@@ -13,6 +13,8 @@ pub use queue::{Failed, failed, forget, retry};
 
 use anyhow::{Context, Result};
 use event_store::Log;
+use futures::future::{join_all, try_join_all};
+use futures::{join, try_join};
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
@@ -22,6 +24,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use web::portal_link::PortalLink;
 
+/// Letters, and links, that are sent at the same time: a mail server that takes its time with one holds up few others.
+const SENDERS: usize = 4;
 /// How often the log and the letters are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -47,21 +51,35 @@ impl Mailer {
 
     /// Works until asked to stop; what it has begun to send it finishes.
     pub async fn run(&self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(error) = self.round().await {
-                tracing::error!(error = format!("{error:#}"), "letters cannot be looked at");
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-        }
+        let intake = keep_on(&stop, || self.take_in());
+        let letters = join_all((0..SENDERS).map(|_| keep_on(&stop, || self.send_letters(&stop))));
+        let links = join_all((0..SENDERS).map(|_| keep_on(&stop, || self.send_ways_in(&stop))));
+        join!(intake, letters, links);
     }
 
-    /// Takes in what the log has, and sends everything that is due.
+    /// Takes in what the log has, and sends everything that is due: letters and links beside each other, because whoever
+    /// wants to come in does not wait for what others are invited to.
     pub async fn round(&self) -> Result<()> {
+        let on = CancellationToken::new();
+        self.take_in().await?;
+        let letters = try_join_all((0..SENDERS).map(|_| self.send_letters(&on)));
+        let links = try_join_all((0..SENDERS).map(|_| self.send_ways_in(&on)));
+        try_join!(letters, links)?;
+        Ok(())
+    }
+
+    async fn take_in(&self) -> Result<()> {
         self.queue.take_in().await?;
-        while let Some(due) = self.queue.take().await? {
+        self.queue.take_in_addresses().await?;
+        let (waiting, failed) = self.queue.counts().await?;
+        gauge!("mail_letters", "state" => "due").set(waiting as f64);
+        gauge!("mail_letters", "state" => "failed").set(failed as f64);
+        Ok(())
+    }
+
+    async fn send_letters(&self, stop: &CancellationToken) -> Result<()> {
+        while !stop.is_cancelled() {
+            let Some(due) = self.queue.take().await? else { break };
             let position = due.position;
             let letter = match letter::write(&self.queue, &due, &self.from, &self.links).await {
                 Ok(letter) => letter,
@@ -89,10 +107,6 @@ impl Mailer {
                 }
             }
         }
-        self.send_ways_in().await?;
-        let (waiting, failed) = self.queue.counts().await?;
-        gauge!("mail_letters", "state" => "due").set(waiting as f64);
-        gauge!("mail_letters", "state" => "failed").set(failed as f64);
         Ok(())
     }
 }
@@ -100,9 +114,9 @@ impl Mailer {
 impl Mailer {
     /// Makes and sends the links that portal users asked for. Each is made when its letter is written, so that it stands
     /// nowhere else; a letter that is tried again has another one.
-    async fn send_ways_in(&self) -> Result<()> {
-        self.queue.take_in_addresses().await?;
-        while let Some(asked) = self.queue.take_request().await? {
+    async fn send_ways_in(&self, stop: &CancellationToken) -> Result<()> {
+        while !stop.is_cancelled() {
+            let Some(asked) = self.queue.take_request().await? else { break };
             let mut put_off = false;
             for person in self.queue.portal_users_at(&asked).await? {
                 let link = PortalLink::make(person.tenant, person.id);
@@ -129,6 +143,19 @@ impl Mailer {
             self.queue.request_done(&asked, put_off).await?;
         }
         Ok(())
+    }
+}
+
+/// Does the work again and again until asked to stop.
+async fn keep_on<W: Future<Output = Result<()>>>(stop: &CancellationToken, work: impl Fn() -> W) {
+    while !stop.is_cancelled() {
+        if let Err(error) = work().await {
+            tracing::error!(error = format!("{error:#}"), "letters cannot be looked at");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::queue::Queue;
 use anyhow::Result;
 use catalogue::AnyEvent;
+use chrono::{DateTime, Utc};
 use identity_events::UserEvent;
 use kernel::{Email, Name, PortalUserId, TenantId};
 use portal_events::PortalUserEvent;
@@ -12,7 +13,8 @@ use web::portal_link::{PortalLink, address_hash, login_hash};
 
 /// How long a link is good.
 pub const LINK_MINUTES: u32 = 15;
-/// How long a letter is tried to be sent; after that whoever asked has asked again or gone.
+/// How long a letter is tried to be sent, from the first time; after that whoever asked has asked again or gone. A letter
+/// that waits for its turn is not given up.
 const TRIED_MINUTES: u32 = 10;
 /// Seconds for which a mailer has a request to itself; a mail server may take 20 of them for each letter.
 const LEASE_SECONDS: u32 = 120;
@@ -46,8 +48,29 @@ pub struct Person {
 }
 
 impl Queue {
-    /// Notes the addresses of users and portal users that the log has since the last time.
+    /// Notes the addresses of users and portal users that the log has since the last time, and which of the requests since
+    /// then are theirs. Whoever asks for an address that nobody has, or for a firm that there is not, waits for nothing: all of
+    /// them are done in one statement, however many they are.
     pub async fn take_in_addresses(&self) -> Result<()> {
+        // What was asked before the log was looked at is answered by what is in it.
+        let asked: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()").fetch_one(&self.pool).await?;
+        self.follow_addresses().await?;
+        let sql = "update login.portal_requests r
+                   set is_known = found.is_known, due_at = case when found.is_known then r.due_at end
+                   from (select n.tenant_id, n.address_hash, exists (
+                             select from login.portal_addresses a
+                             where a.tenant_id = n.tenant_id and a.address_hash = n.address_hash) as is_known
+                         from login.portal_requests n
+                         where n.due_at is not null and not n.is_known and n.asked_at <= $1) found
+                   where r.tenant_id = found.tenant_id and r.address_hash = found.address_hash and not r.is_known";
+        sqlx::query(sql).bind(asked).execute(&self.pool).await?;
+        let sql = "delete from login.portal_requests
+                   where asked_at < now() - make_interval(hours => $1) and due_at is null";
+        sqlx::query(sql).bind(KEPT_HOURS as i32).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn follow_addresses(&self) -> Result<()> {
         loop {
             let mut tx = event_store::begin(&self.pool).await?;
             let sql = "select i.position, h.position from login.intake i, eventstore.head h for update of i";
@@ -86,27 +109,45 @@ impl Queue {
         }
     }
 
-    /// Takes the request that is due for longest, if one is; forgets those that are over.
+    /// Takes a request that is due, if one is: of the firm whose turn is longest ago the one that is due for longest.
     pub async fn take_request(&self) -> Result<Option<Asked>> {
-        let sql = "delete from login.portal_requests where asked_at < now() - make_interval(hours => $1)";
-        sqlx::query(sql).bind(KEPT_HOURS as i32).execute(&self.pool).await?;
-        let sql = "update login.portal_requests set due_at = now() + make_interval(secs => $1)
-                   where (tenant_id, address_hash) = (
-                       select tenant_id, address_hash from login.portal_requests
-                       where due_at <= now() and asked_at > now() - make_interval(mins => $2)
-                       order by due_at limit 1 for update skip locked)
-                   returning tenant_id, address_hash";
-        let taken = sqlx::query_as(sql).bind(f64::from(LEASE_SECONDS)).bind(TRIED_MINUTES as i32);
-        Ok(taken.fetch_optional(&self.pool).await?)
+        let sql = "with recursive firms as (
+                       (select tenant_id from login.portal_requests where is_known and due_at <= now()
+                        order by tenant_id limit 1)
+                       union all
+                       select (select r.tenant_id from login.portal_requests r
+                               where r.is_known and r.due_at <= now() and r.tenant_id > f.tenant_id
+                               order by r.tenant_id limit 1)
+                       from firms f where f.tenant_id is not null),
+                   turn as (
+                       select firm.tenant_id, request.address_hash
+                       from (select f.tenant_id from firms f left join mail.turns t using (tenant_id)
+                             where f.tenant_id is not null order by t.taken_at nulls first) firm
+                       cross join lateral (
+                           select r.address_hash from login.portal_requests r
+                           where r.tenant_id = firm.tenant_id and r.is_known and r.due_at <= now()
+                           order by r.due_at limit 1 for update skip locked) request
+                       limit 1),
+                   taken as (
+                       update login.portal_requests r
+                       set due_at = now() + make_interval(secs => $1), tried_since = coalesce(r.tried_since, now())
+                       from turn where r.tenant_id = turn.tenant_id and r.address_hash = turn.address_hash
+                       returning r.tenant_id, r.address_hash),
+                   noted as (
+                       insert into mail.turns (tenant_id, taken_at) select tenant_id, clock_timestamp() from taken
+                       on conflict (tenant_id) do update set taken_at = excluded.taken_at)
+                   select tenant_id, address_hash from taken";
+        Ok(sqlx::query_as(sql).bind(f64::from(LEASE_SECONDS)).fetch_optional(&self.pool).await?)
     }
 
     /// There is nothing to do for it any more, unless a letter is to be tried again.
     pub async fn request_done(&self, asked: &Asked, put_off: bool) -> Result<()> {
         let sql = "update login.portal_requests
-                   set due_at = case when $3 then now() + make_interval(secs => $4) end
+                   set due_at = case when $3 and tried_since > now() - make_interval(mins => $5)
+                                     then now() + make_interval(secs => $4) end
                    where tenant_id = $1 and address_hash = $2";
         let done = sqlx::query(sql).bind(asked.tenant_id).bind(&asked.address_hash).bind(put_off);
-        done.bind(f64::from(AGAIN_SECONDS)).execute(&self.pool).await?;
+        done.bind(f64::from(AGAIN_SECONDS)).bind(TRIED_MINUTES as i32).execute(&self.pool).await?;
         Ok(())
     }
 

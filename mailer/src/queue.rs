@@ -62,12 +62,33 @@ impl Queue {
         Ok(tx.commit().await?)
     }
 
-    /// Takes the letter that is due for longest, if one is.
+    /// Takes a letter that is due, if one is: of the firm whose turn is longest ago the one that is due for longest.
     pub async fn take(&self) -> Result<Option<Due>> {
-        let sql = "update mail.letters set due_at = now() + make_interval(secs => $1), attempts = attempts + 1
-                   where position = (select position from mail.letters where state = 'due' and due_at <= now()
-                                     order by due_at limit 1 for update skip locked)
-                   returning position, attempts";
+        // Jumps from firm to firm in the index, because one firm may have any number of them.
+        let sql = "with recursive firms as (
+                       (select tenant_id from mail.letters where state = 'due' and due_at <= now()
+                        order by tenant_id limit 1)
+                       union all
+                       select (select l.tenant_id from mail.letters l
+                               where l.state = 'due' and l.due_at <= now() and l.tenant_id > f.tenant_id
+                               order by l.tenant_id limit 1)
+                       from firms f where f.tenant_id is not null),
+                   turn as (
+                       select letter.position
+                       from (select f.tenant_id from firms f left join mail.turns t using (tenant_id)
+                             where f.tenant_id is not null order by t.taken_at nulls first) firm
+                       cross join lateral (
+                           select l.position from mail.letters l
+                           where l.tenant_id = firm.tenant_id and l.state = 'due' and l.due_at <= now()
+                           order by l.due_at limit 1 for update skip locked) letter
+                       limit 1),
+                   taken as (
+                       update mail.letters l set due_at = now() + make_interval(secs => $1), attempts = l.attempts + 1
+                       from turn where l.position = turn.position returning l.tenant_id, l.position, l.attempts),
+                   noted as (
+                       insert into mail.turns (tenant_id, taken_at) select tenant_id, clock_timestamp() from taken
+                       on conflict (tenant_id) do update set taken_at = excluded.taken_at)
+                   select position, attempts from taken";
         Ok(sqlx::query_as(sql).bind(f64::from(LEASE_SECONDS)).fetch_optional(&self.pool).await?)
     }
 

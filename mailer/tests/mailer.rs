@@ -5,8 +5,10 @@ use event_store::{Log, Request, Store, StoreOptions};
 use identity::tenant::TenantCommand;
 use identity::user::UserCommand;
 use identity::{Tenant, User};
-use kernel::{Actor, TenantId, UserId};
+use kernel::{Actor, ClientId, TenantId, UserId};
 use mailer::{Links, Mailer, failed, retry};
+use portal::PortalUser;
+use portal::portal_user::PortalUserCommand;
 use sqlx::PgPool;
 use testing::{SmtpSink, TestDatabase};
 use uuid::Uuid;
@@ -136,4 +138,94 @@ async fn nothing_is_lost_while_no_server_answers() {
     world.make_due().await;
     world.mailer().round().await.unwrap();
     assert_eq!(world.sink.letters().len(), 1);
+}
+
+impl World {
+    /// Another firm beside the first, with the same servers.
+    async fn register(&self, name: &str) -> TenantId {
+        let tenant = TenantId(Uuid::now_v7());
+        let request = Request::new(tenant, Actor::System { name: "test".to_owned() });
+        let register = TenantCommand::Register { name: name.parse().unwrap(), owner_id: UserId::default() };
+        self.store.execute::<Tenant>(Some(tenant.0), register, &request).await.unwrap();
+        tenant
+    }
+
+    /// A portal user of a firm, who may come in.
+    async fn place_in_the_portal(&self, tenant: TenantId, email: &str) {
+        let request = Request::new(tenant, Actor::System { name: "test".to_owned() });
+        let create = PortalUserCommand::Create {
+            client_id: ClientId(Uuid::now_v7()),
+            contact_id: None,
+            name: "Ada".parse().unwrap(),
+            email: email.parse().unwrap(),
+        };
+        let id = Uuid::now_v7();
+        self.store.execute::<PortalUser>(Some(id), create, &request).await.unwrap();
+        let invite = PortalUserCommand::Invite { expires_in_days: None };
+        self.store.execute::<PortalUser>(Some(id), invite, &request).await.unwrap();
+    }
+
+    /// Somebody asks for a link, so many minutes ago.
+    async fn ask(&self, tenant: TenantId, email: &str, minutes: f64) {
+        let hash = web::portal_link::address_hash(tenant, &email.parse().unwrap());
+        let sql = "insert into login.portal_requests (tenant_id, address_hash, asked_at, due_at)
+                   values ($1, $2, now() - make_interval(mins => $3::int), now() - make_interval(mins => $3::int))";
+        let asked = sqlx::query(sql).bind(tenant.0).bind(hash).bind(minutes);
+        asked.execute(&self._database.superuser().await).await.unwrap();
+    }
+
+    fn letters_to(&self, address: &str) -> Vec<usize> {
+        let to = format!("<{address}>");
+        let letters = self.sink.letters();
+        letters.iter().enumerate().filter(|(_, letter)| letter.contains(&to)).map(|(index, _)| index).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_one_firm_asks_for_holds_up_nobody_elses_letters() {
+    let world = World::new().await;
+    for number in 0..60 {
+        world.invite(&format!("u{number}@example.com"), "Somebody").await;
+    }
+    let other = world.register("Quiet & Co").await;
+    let invite = UserCommand::Invite {
+        email: "ada@quiet.example".parse().unwrap(),
+        name: "Ada".parse().unwrap(),
+        roles: vec![],
+        expires_in_days: None,
+    };
+    let request = Request::new(other, Actor::System { name: "test".to_owned() });
+    world.store.execute::<User>(None, invite, &request).await.unwrap();
+    world.mailer().round().await.unwrap();
+    let at = world.letters_to("ada@quiet.example");
+    // The senders may each have begun one of the other firm's.
+    assert!(at.len() == 1 && at[0] < 12, "{at:?} of {}", world.sink.letters().len());
+    assert_eq!(world.sink.letters().len(), 61);
+}
+
+#[tokio::test]
+async fn asking_for_firms_and_addresses_that_there_are_not_takes_no_place_in_the_queue() {
+    let world = World::new().await;
+    world.place_in_the_portal(world.tenant, "ada@example.com").await;
+    world.mailer().round().await.unwrap();
+    for number in 0..200 {
+        world.ask(TenantId(Uuid::now_v7()), &format!("x{number}@example.com"), 5.0).await;
+    }
+    world.ask(world.tenant, "nobody@example.com", 5.0).await;
+    world.ask(world.tenant, "ada@example.com", 0.0).await;
+    world.mailer().round().await.unwrap();
+    assert_eq!(world.letters_to("ada@example.com").len(), 2, "the invitation and the link");
+    let sql = "select count(*) from login.portal_requests where tried_since is not null";
+    let tried: i64 = sqlx::query_scalar(sql).fetch_one(&world.worker).await.unwrap();
+    assert_eq!(tried, 1, "nothing else was taken");
+}
+
+#[tokio::test]
+async fn a_link_that_waited_long_for_its_turn_is_sent_all_the_same() {
+    let world = World::new().await;
+    world.place_in_the_portal(world.tenant, "ada@example.com").await;
+    world.mailer().round().await.unwrap();
+    world.ask(world.tenant, "ada@example.com", 40.0).await;
+    world.mailer().round().await.unwrap();
+    assert_eq!(world.letters_to("ada@example.com").len(), 2, "the invitation and the link");
 }
