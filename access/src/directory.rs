@@ -8,11 +8,11 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use kernel::{PortalUserId, SessionId, TenantId};
 use metrics::{counter, gauge};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -65,6 +65,10 @@ struct Known {
     /// The follower's own connection: whoever waits for rights must not stand in its way.
     follower: PgPool,
     firms: Cache<TenantId, FirmAt>,
+    /// Every firm that the log knows, as far as it was looked at: what somebody made up is not asked for.
+    there: RwLock<HashSet<TenantId>>,
+    /// What is so for a firm of which the log knows nothing.
+    nobody: Arc<Firm>,
     reading: Mutex<HashMap<TenantId, Reading>>,
     turns: Semaphore,
     /// Portal users and their sessions, by their stream, with their firm.
@@ -89,6 +93,8 @@ impl LogDirectory {
             follower: follower.connect_lazy_with(pool.connect_options().as_ref().clone()),
             pool,
             firms: Cache::new(FIRMS_MAX),
+            there: RwLock::default(),
+            nobody: Arc::default(),
             reading: Mutex::default(),
             turns: Semaphore::new(READS_MAX),
             portal: Cache::new(PORTAL_MAX),
@@ -132,14 +138,22 @@ impl Known {
         let sql = "select head, tenants, streams from eventstore.access_changes($1)";
         let (head, tenants, streams): (i64, Vec<Uuid>, Vec<Uuid>) =
             sqlx::query_as(sql).bind(at).fetch_one(&self.follower).await?;
+        // After the head was read, so that nothing is missing up to there.
+        let begins = at.is_none_or(|at| head < at);
+        let there: Vec<Uuid> = match begins {
+            true => sqlx::query_scalar("select eventstore.access_tenants()").fetch_all(&self.follower).await?,
+            false => vec![],
+        };
         let mut forgotten = self.forgotten.lock();
         // A log that ends earlier than it did is another one, restored from a backup.
-        if at.is_none_or(|at| head < at) {
+        if begins {
             *forgotten += 1;
+            *self.there.write() = there.into_iter().map(TenantId).collect();
             self.firms.clear();
             self.portal.clear();
         } else if !tenants.is_empty() || !streams.is_empty() {
             *forgotten += 1;
+            self.there.write().extend(tenants.iter().copied().map(TenantId));
             for stream in &streams {
                 self.portal.remove(stream);
             }
@@ -159,7 +173,10 @@ impl Known {
     /// A firm that is in memory and counts: because nothing has changed as far as the log was looked at, or because it was
     /// read a moment ago, which is what counts while the log cannot be followed.
     fn firm(&self, tenant: TenantId) -> Option<Arc<Firm>> {
-        let found = self.firms.get(&tenant)?;
+        let Some(found) = self.firms.get(&tenant) else {
+            let made_up = self.is_fresh() && !self.there.read().contains(&tenant);
+            return made_up.then(|| self.nobody.clone());
+        };
         (self.is_fresh() || found.at.elapsed() < STALE_AFTER).then_some(found.firm)
     }
 

@@ -6,7 +6,7 @@ use async_nats::Client;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use futures::future::join_all;
-use kernel::IntegratorId;
+use kernel::{IntegratorId, TenantId};
 use metrics::{counter, gauge};
 use serde::Deserialize;
 use serde_json::json;
@@ -15,7 +15,15 @@ use std::time::Duration;
 use web::Standing;
 
 /// Connections of one integrator at the same time.
-const CONNECTIONS_MAX: usize = 16;
+const OF_INTEGRATOR_MAX: usize = 16;
+/// Connections of all integrators of one firm.
+const OF_FIRM_MAX: usize = 64;
+/// Connections of all, of the 1,000 that NATS' settings leave to their account.
+const OF_ALL_MAX: usize = 900;
+/// When there are so many, only firms come in that have few.
+const CROWDED: usize = 600;
+/// What few are then.
+const OF_FIRM_WHEN_CROWDED: usize = 4;
 /// Connections per answer.
 const PAGE: usize = 1_024;
 /// How long the first server may take to answer.
@@ -61,24 +69,38 @@ struct Connection {
     name: String,
 }
 
+/// Whose connections: the firm's integrator.
+type Whose = (TenantId, IntegratorId);
+
 /// How many connections each integrator has. Rather one too many than one too few: who was let in before the last look
 /// but one counts again until the next.
 #[derive(Default)]
 pub(crate) struct Counts {
-    seen: HashMap<IntegratorId, usize>,
+    seen: HashMap<Whose, usize>,
     /// Let in since the last look began, and before that since the one before.
-    lately: [HashMap<IntegratorId, usize>; 2],
+    lately: [HashMap<Whose, usize>; 2],
 }
 
 impl Counts {
-    /// Counts one more, unless that were too many.
-    pub(crate) fn one_more(&mut self, id: IntegratorId) -> bool {
-        let of = |counts: &HashMap<_, usize>| counts.get(&id).copied().unwrap_or_default();
-        if of(&self.seen) + self.lately.iter().map(of).sum::<usize>() >= CONNECTIONS_MAX {
-            return false;
+    /// Counts one more, unless that were too many, and why.
+    pub(crate) fn one_more(&mut self, whose: Whose) -> Result<(), &'static str> {
+        let (mut of_integrator, mut of_firm, mut of_all) = (0, 0, 0);
+        for ((tenant, id), count) in self.lately.iter().chain([&self.seen]).flatten() {
+            of_all += count;
+            of_firm += if *tenant == whose.0 { *count } else { 0 };
+            of_integrator += if (*tenant, *id) == whose { *count } else { 0 };
         }
-        *self.lately[0].entry(id).or_default() += 1;
-        true
+        if of_integrator >= OF_INTEGRATOR_MAX {
+            return Err("the integrator has too many connections");
+        }
+        if of_firm >= OF_FIRM_MAX {
+            return Err("the firm has too many connections");
+        }
+        if of_all >= OF_ALL_MAX || (of_all >= CROWDED && of_firm >= OF_FIRM_WHEN_CROWDED) {
+            return Err("there are too many connections, and the firm has some");
+        }
+        *self.lately[0].entry(whose).or_default() += 1;
+        Ok(())
     }
 
     fn look_begins(&mut self) {
@@ -148,11 +170,11 @@ impl Gate {
         gauge!("integrator_connections").set(all.len() as f64);
         // All at once: whoever may not stay is believed to be out only when the log has been looked at again.
         let verdicts = join_all(all.iter().map(|connection| self.may_stay(connection))).await;
-        let (mut counts, mut staying) = (HashMap::<IntegratorId, usize>::new(), HashMap::new());
+        let (mut counts, mut staying) = (HashMap::<Whose, usize>::new(), HashMap::new());
         for (connection, verdict) in all.iter().zip(verdicts) {
             match verdict {
                 Ok(Ok(reader)) => {
-                    *counts.entry(reader.id).or_default() += 1;
+                    *counts.entry((reader.tenant, reader.id)).or_default() += 1;
                     staying.insert(reader.id, reader);
                 }
                 Ok(Err(why)) => {
@@ -197,17 +219,34 @@ mod tests {
 
     #[test]
     fn nobody_has_more_connections_than_allowed_whenever_they_are_looked_at() {
-        let (id, other) = (IntegratorId(Uuid::from_u128(1)), IntegratorId(Uuid::from_u128(2)));
+        let (id, other) = (whose(1, 1), whose(1, 2));
         let mut counts = Counts::default();
-        let in_at_first = (0..40).filter(|_| counts.one_more(id)).count();
-        assert_eq!(in_at_first, CONNECTIONS_MAX);
-        assert!(counts.one_more(other));
+        let in_at_first = (0..40).filter(|_| counts.one_more(id).is_ok()).count();
+        assert_eq!(in_at_first, OF_INTEGRATOR_MAX);
+        assert!(counts.one_more(other).is_ok());
         counts.look_begins();
-        assert!(!counts.one_more(id), "they may not be listed yet");
-        counts.seen = HashMap::from([(id, CONNECTIONS_MAX)]);
-        assert!(!counts.one_more(id));
+        assert!(counts.one_more(id).is_err(), "they may not be listed yet");
+        counts.seen = HashMap::from([(id, OF_INTEGRATOR_MAX)]);
+        assert!(counts.one_more(id).is_err());
         counts.look_begins();
         counts.seen = HashMap::from([(id, 1)]);
-        assert_eq!((0..40).filter(|_| counts.one_more(id)).count(), CONNECTIONS_MAX - 1);
+        assert_eq!((0..40).filter(|_| counts.one_more(id).is_ok()).count(), OF_INTEGRATOR_MAX - 1);
+    }
+
+    fn whose(firm: u128, integrator: u128) -> Whose {
+        (TenantId(Uuid::from_u128(firm)), IntegratorId(Uuid::from_u128(integrator)))
+    }
+
+    #[test]
+    fn however_many_integrators_a_firm_adds_others_come_in() {
+        let mut counts = Counts::default();
+        let mut let_in = |firm, integrators: std::ops::Range<u128>| {
+            let all = integrators.flat_map(|id| [id; OF_INTEGRATOR_MAX]);
+            all.filter(|id| counts.one_more(whose(firm, *id)).is_ok()).count()
+        };
+        assert_eq!(let_in(1, 0..63), OF_FIRM_MAX, "one firm with 63 of them");
+        let others: usize = (2..65).map(|firm| let_in(firm, 0..1)).sum();
+        assert!(others + OF_FIRM_MAX < OF_ALL_MAX, "63 firms with all that they may have: {others}");
+        assert_eq!(let_in(100, 0..4), OF_FIRM_WHEN_CROWDED, "and one more comes in");
     }
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use ticket::Question;
 use tokio_util::sync::CancellationToken;
-use web::{Directory, Standing};
+use web::{Directory, Standing, shortened};
 
 /// What a secret of ours begins with.
 pub const SECRET_PREFIX: &str = "ubi";
@@ -93,7 +93,9 @@ impl Gate {
                 ("in", self.seal.let_in(&question, &reader, &self.stream, until))
             }
             Ok(Ok(Err(why))) => {
-                tracing::info!(host = question.host(), why, "kept out");
+                if question.host().parse().map_or(true, web::may_say) {
+                    tracing::info!(host = &*shortened(question.host()), why, "kept out");
+                }
                 ("out", self.seal.keep_out(&question))
             }
             Ok(Err(error)) => {
@@ -125,8 +127,8 @@ impl Gate {
             Standing::Out(why, _) => return Ok(Err(why)),
             Standing::In(..) | Standing::Unregistered => return Ok(Err("the firm is not registered")),
         };
-        if !self.counts.lock().one_more(reader.id) {
-            return Ok(Err("has too many connections"));
+        if let Err(why) = self.counts.lock().one_more((reader.tenant, reader.id)) {
+            return Ok(Err(why));
         }
         if let Err(error) = self.consumers.ensure(&reader.consumer(), reader.tenant.0).await {
             // It is made when the connection is looked at.

@@ -66,6 +66,7 @@ pub fn server(http: &HttpSettings) -> ServerSettings {
     ServerSettings {
         workers: http.workers,
         connections_max: http.connections_max,
+        connections_per_address_max: http.connections_per_address_max,
         header_timeout: Duration::from_millis(http.header_timeout_ms),
         keep_alive: Duration::from_millis(http.keep_alive_ms),
         answer_timeout: Duration::from_millis(http.answer_timeout_ms),

@@ -146,6 +146,8 @@ pub struct HttpSettings {
     pub workers: usize,
     /// Connections open at the same time at most, and as many requests whose body is on its way; further ones wait to be accepted.
     pub connections_max: usize,
+    /// Connections open at the same time from one address, or one network of 64 bits in IPv6; further ones end at once. 0 is no bound, and `trusted_proxies` have none.
+    pub connections_per_address_max: usize,
     /// How long the headers of a request may take to arrive, milliseconds; then 408.
     pub header_timeout_ms: u64,
     /// How long a request body may take to arrive, milliseconds; then 408.
@@ -205,7 +207,7 @@ pub struct RateLimitSettings {
     pub key_requests: u32,
     /// Requests of one firm in a window.
     pub tenant_requests: u32,
-    /// Tokens, keys and sessions from one address that are not good, in a minute. Beyond it only those known to be good come in from there.
+    /// Tokens, keys and sessions from one address that are not good, in a minute. Beyond it what is not good is answered 429; what is good comes in all the same.
     pub address_failures: u32,
     /// How long a request waits for Redis, milliseconds; then this copy counts alone until Redis answers.
     pub redis_timeout_ms: u64,
@@ -373,7 +375,7 @@ fn defaults() -> serde_json::Value {
         "http": {
             "command_bind": "127.0.0.1:21400", "query_bind": "127.0.0.1:21401", "max_body_bytes": 1_048_576,
             "drain_delay_ms": 3_000, "drain_timeout_ms": 20_000, "min_position_wait_ms": 2_000,
-            "workers": 0, "connections_max": 10_000, "header_timeout_ms": 5_000, "body_timeout_ms": 10_000,
+            "workers": 0, "connections_max": 10_000, "connections_per_address_max": 2_000, "header_timeout_ms": 5_000, "body_timeout_ms": 10_000,
             "commands_in_flight_max": 128, "reads_in_flight_max": 32, "waiting_max": 256, "waiting_ms_max": 40,
             "keep_alive_ms": 5_000, "answer_timeout_ms": 30_000, "uri_bytes_max": 8_192, "headers_max": 64, "header_bytes_max": 32_768,
             "trusted_proxies": [], "forwarded_header": "x-forwarded-for", "cors_origins": [], "hsts_seconds": 0

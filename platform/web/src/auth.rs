@@ -8,6 +8,7 @@
 use crate::api_key::ShownKey;
 use crate::directory::{Credential, Directory, Standing};
 use crate::front::Front;
+use crate::observe::may_say_of_this;
 use crate::problem::{Problem, code};
 use crate::session::{self, Sessions, Shown as ShownCookie};
 use crate::trail::{KeysInUse, Who};
@@ -95,7 +96,9 @@ impl Caller {
 
     /// What whoever lacks `permission` is answered; logged, because it may be the beginning of something.
     pub fn denied(&self, permission: &str) -> Problem {
-        tracing::warn!(tenant = %self.tenant, principal = ?self.principal, permission, "denied");
+        if may_say_of_this() {
+            tracing::warn!(tenant = %self.tenant, principal = ?self.principal, permission, "denied");
+        }
         Problem::new(&code::FORBIDDEN, format!("this needs the permission {permission}"))
     }
 }
@@ -406,7 +409,9 @@ fn settle(shown: Shown, standing: Standing) -> Result<Caller, Problem> {
         (Standing::Reads(_), ..) => Err(refused("opens the stream of events, and nothing else")),
         (Standing::Unregistered, ..) => Err(refused("a key or session of a firm that is not registered")),
         (Standing::Out(why, _), Credential::User(id), _) => {
-            tracing::info!(%tenant, why, "kept out");
+            if may_say_of_this() {
+                tracing::info!(%tenant, why, "kept out");
+            }
             let who = Who { tenant, principal: Principal::User { id }, api_key };
             Err(Problem::new(&code::FORBIDDEN, why).about(Some(who), why))
         }
@@ -457,16 +462,12 @@ impl FromRequest for Caller {
         }
         let Some(token) = bearer(request) else { return Either::Left(ready(Err(refused("no bearer token")))) };
         match verifier.verify_at_once(token) {
-            Some(Err(problem)) => Either::Left(ready(Err(problem))),
+            Some(Err(problem)) => Either::Left(ready(Err(too_often(front, request, problem)))),
             Some(Ok(caller)) => match front.map_or(Some(Ok(())), |front| front.caller_at_once(request, &caller)) {
                 Some(may) => Either::Left(ready(may.map(|()| caller))),
                 None => later(front, request.clone(), ready(Ok(caller))),
             },
             None => {
-                // Whoever guesses is stopped before a signature is verified or the log is asked.
-                if let Some(Err(problem)) = front.map(|front| front.may_try(request)) {
-                    return Either::Left(ready(Err(problem)));
-                }
                 let (verifier, token) = (verifier.clone(), token.to_owned());
                 later(front, request.clone(), async move { verifier.verify(&token).await })
             }
@@ -482,12 +483,39 @@ fn later(
 ) -> <Caller as FromRequest>::Future {
     let front = front.cloned();
     Either::Right(Box::pin(async move {
-        let caller = verified.await?;
+        let caller = verified.await.map_err(|problem| too_often(front.as_ref(), &request, problem))?;
         if let Some(front) = front {
             front.caller(&request, &caller).await?;
         }
         Ok(caller)
     }))
+}
+
+/// Whoever shows what is not good too often is told to come later. What is shown is looked at first, which costs little and
+/// nothing that is shared, so that nobody is kept out for what others at the same address show.
+fn too_often(front: Option<&web::Data<Front>>, request: &HttpRequest, problem: Problem) -> Problem {
+    if problem.code() != code::UNAUTHENTICATED.code {
+        return problem;
+    }
+    match front.map(|front| front.may_try(request)) {
+        Some(Err(too_soon)) => too_soon,
+        _ => problem,
+    }
+}
+
+/// Does whoever sent this request come in?
+pub(crate) async fn comes_in(request: &HttpRequest) -> bool {
+    let Some(verifier) = request.app_data::<web::Data<Verifier>>() else { return false };
+    if let Some(token) = bearer(request) {
+        return verifier.verify(token).await.is_ok();
+    }
+    let sessions = request.app_data::<web::Data<Sessions>>().zip(session::shown(request));
+    match sessions {
+        Some((sessions, shown)) if !request.headers().contains_key(AUTHORIZATION) => {
+            sessions.find(&shown).await.is_ok_and(|found| found.is_some())
+        }
+        _ => false,
+    }
 }
 
 /// The token of the only `Authorization` header: of two headers a proxy may have looked at the other one.

@@ -1,8 +1,10 @@
 //! Around every request: an id, a span, a log line if there is something to say, metrics, security headers.
 
-use crate::Front;
 use crate::limits::{Left, Who};
+use crate::problem::code;
+use crate::said::{may_say, shortened};
 use crate::server::{Work, Working};
+use crate::{Front, auth};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
@@ -52,12 +54,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const SLOW: Duration = Duration::from_secs(1);
 
 tokio::task_local! {
-    static REQUEST: Uuid;
+    static REQUEST: (Uuid, IpAddr);
 }
 
 /// The id of the request that this task serves.
 pub(crate) fn current_request_id() -> Option<Uuid> {
-    REQUEST.try_with(|id| *id).ok()
+    REQUEST.try_with(|(id, _)| *id).ok()
 }
 
 /// The route of what was turned away before any was looked for.
@@ -82,8 +84,17 @@ pub async fn observe<B: MessageBody + 'static>(
     request.extensions_mut().insert(info);
     let started = Instant::now();
     REQUEST
-        .scope(id, async move {
-            let mut response = match front.let_in(request.request(), client).await {
+        .scope((id, client), async move {
+            let let_in = match front.let_in(request.request(), client).await {
+                // What others do from the same address keeps out nobody who shows what is good.
+                Err(problem)
+                    if problem.code() == code::RATE_LIMITED.code && auth::comes_in(request.request()).await =>
+                {
+                    Ok(())
+                }
+                let_in => let_in,
+            };
+            let mut response = match let_in {
                 Ok(()) => next.call(request).await?.map_into_left_body(),
                 Err(problem) => {
                     RequestInfo::set_route(request.request(), NO_ROUTE);
@@ -134,13 +145,20 @@ fn account(request: &HttpRequest, method: &'static str, status: StatusCode, elap
     if matches!(route, "/health" | "/ready" | "/metrics") {
         return;
     }
-    let (path, status, milliseconds) = (request.path(), status.as_u16(), elapsed.as_secs_f64() * 1000.0);
+    let (path, status, milliseconds) = (shortened(request.path()), status.as_u16(), elapsed.as_secs_f64() * 1000.0);
+    let (path, is_worth_it) = (&*path, (status >= 400 && !matches!(status, 429 | 503)) || elapsed > SLOW);
+    let may_say = is_worth_it && client.is_none_or(may_say);
     let client = client.map(tracing::field::display);
-    if (status >= 400 && !matches!(status, 429 | 503)) || elapsed > SLOW {
+    if may_say {
         tracing::info!(client, route, path, status, milliseconds, "answered");
     } else {
         tracing::debug!(client, route, path, status, milliseconds, "answered");
     }
+}
+
+/// May one more line be written about what the request in hand does?
+pub fn may_say_of_this() -> bool {
+    REQUEST.try_with(|(_, client)| *client).map_or(true, may_say)
 }
 
 /// The counters of one kind of answer; looking them up by name costs more than counting.

@@ -105,7 +105,17 @@ async fn an_address_is_turned_away_before_anybody_asks_who_it_is_but_probes_are_
     let service = service!(limited(Quotas { address: quota(1), ..Quotas::default() }), verifier);
     let here = || from_address("198.51.100.1");
     assert_eq!(call_service(&service, here().uri("/nothing").to_request()).await.status(), 404);
+    let bad = token(&Issuer::new("k"), Uuid::now_v7());
     for path in ["/nothing", "/mine"] {
+        assert_eq!(
+            call_service(
+                &service,
+                here().uri(path).insert_header(("authorization", format!("Bearer {bad}"))).to_request()
+            )
+            .await
+            .status(),
+            429
+        );
         let (status, body) = problem(call_service(&service, here().uri(path).to_request()).await).await;
         assert_eq!((status.as_u16(), &body["violated-policies"]), (429, &json!(["address"])), "{path}");
     }
@@ -135,7 +145,7 @@ async fn h_07_a_made_up_address_does_not_get_round_a_limit() {
 }
 
 #[actix_web::test]
-async fn who_guesses_is_stopped_and_who_is_known_is_not() {
+async fn who_guesses_is_stopped_and_whoever_shows_what_is_good_comes_in() {
     let issuer = Issuer::new("k");
     let verifier = verifier(&issuer).await;
     let service = service!(limited(Quotas { failures: quota(3), ..Quotas::default() }), verifier);
@@ -150,10 +160,26 @@ async fn who_guesses_is_stopped_and_who_is_known_is_not() {
     for _ in 0..3 {
         assert_eq!(ask(&token(&stranger, Uuid::now_v7())).await, 401);
     }
-    assert_eq!(ask(&token(&stranger, Uuid::now_v7())).await, 429, "no signature is looked at any more");
-    assert_eq!((ask(&new).await, ask(&known).await), (429, 200));
+    for _ in 0..70 {
+        assert_eq!(ask(&token(&stranger, Uuid::now_v7())).await, 429, "nobody learns more");
+        assert_eq!(ask("ubk_nonsense").await, 429, "keys are no other way");
+    }
+    assert_eq!((ask(&new).await, ask(&known).await), (200, 200), "also whoever comes for the first time");
     let elsewhere = get(&new).peer_addr(([198, 51, 100, 2], 1).into()).to_request();
     assert_eq!(call_service(&service, elsewhere).await.status(), 200);
+}
+
+#[actix_web::test]
+async fn whoever_shows_what_is_good_comes_in_whatever_others_send_from_the_same_address() {
+    let issuer = Issuer::new("k");
+    let verifier = verifier(&issuer).await;
+    let service = service!(limited(Quotas { address: quota(2), ..Quotas::default() }), verifier);
+    for expected in [401, 401, 429, 429] {
+        let silent = from_address("198.51.100.1").uri("/mine").to_request();
+        assert_eq!(call_service(&service, silent).await.status(), expected);
+    }
+    let good = get(&token(&issuer, Uuid::now_v7())).to_request();
+    assert_eq!(call_service(&service, good).await.status(), 200);
 }
 
 /// Attack H-03: headers that are too many or too long, and endless URLs.

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use local_servers::free_port;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// How long a test waits for what must happen: far longer than any limit below.
@@ -189,6 +189,27 @@ async fn d_03_idle_connections_make_room_for_others() {
         idle.push(running.connect().await);
     }
     assert!(running.say("GET /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.ends_with("fine"));
+}
+
+/// Attack D-03: all of them from one address.
+#[actix_web::test]
+async fn d_03_one_address_has_some_connections_and_others_have_theirs() {
+    let running = Running::start(&ServerSettings { connections_per_address_max: 4, ..settings() });
+    let mut idle = vec![];
+    for _ in 0..40 {
+        idle.push(running.connect().await);
+    }
+    // The newest are ended without a word, long before an idle one is.
+    let mut newest = idle.pop().unwrap();
+    let ended = timeout(SHORT / 2, newest.read(&mut [0])).await.expect("at once");
+    assert!(!ended.is_ok_and(|count| count > 0));
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
+    let mut other = socket.connect(([127, 0, 0, 1], running.port).into()).await.unwrap();
+    other.write_all(b"GET /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, other.read_to_string(&mut answer)).await.expect("an answer").unwrap();
+    assert!(answer.ends_with("fine"), "{answer}");
 }
 
 /// A client that reads nothing holds its answer in our memory.

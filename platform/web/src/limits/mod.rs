@@ -27,7 +27,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use subject::{Policy, Subject, network};
+pub(crate) use subject::network;
+use subject::{Policy, Subject};
 use tokio::sync::oneshot;
 
 /// Quotas that a process remembers. One that is forgotten begins anew here, and is remembered by Redis.
@@ -38,8 +39,8 @@ const BUCKETS_MAX: usize = 100_000;
 pub struct Quotas {
     /// From one address, whoever sends them.
     pub address: Option<Quota>,
-    /// From one address, of those whose token, key or session is not good. When it is used up, only who is known to be
-    /// good comes in from there.
+    /// From one address, of those whose token, key or session is not good. When it is used up, they are told to come later;
+    /// whoever shows what is good comes in all the same.
     pub failures: Option<Quota>,
     /// From one user or service account.
     pub caller: Option<Quota>,
@@ -170,7 +171,7 @@ impl Limits {
         }
     }
 
-    /// May somebody at this address who is not known yet show who they are?
+    /// May somebody at this address show once more what is not good?
     ///
     /// # Errors
     /// If too many there showed what is not good.

@@ -70,7 +70,7 @@ impl Policy {
 }
 
 /// Whom an address stands for: one of IPv6 for the network of 64 bits that its holder picks addresses from.
-pub(super) fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         v4 => v4,

@@ -3,6 +3,7 @@
 //! The server below limits how long the first request of a connection may take to arrive, and how long a connection is idle
 //! between requests, but not how long a further request may trickle in nor how slowly an answer may be read.
 
+use super::peers::Place;
 use super::work::Work;
 use crate::problem::{Problem, code};
 use crate::security_headers;
@@ -44,10 +45,11 @@ pub(super) struct Connection {
     instead: Option<(Vec<u8>, usize)>,
     /// The server is being stopped.
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
+    _place: Place,
 }
 
 impl Connection {
-    pub fn new(stream: TcpStream, patience: Patience, closing: &CancellationToken) -> Self {
+    pub fn new(stream: TcpStream, place: Place, patience: Patience, closing: &CancellationToken) -> Self {
         Self {
             stream,
             patience,
@@ -58,6 +60,7 @@ impl Connection {
             instead: None,
             // A child, because all connections would share the lock of one.
             closing: Box::pin(closing.child_token().cancelled_owned()),
+            _place: place,
         }
     }
 

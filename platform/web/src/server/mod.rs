@@ -1,6 +1,7 @@
 //! The HTTP server of both services: `actix_web::HttpServer`'s own parts, on connections that do not wait for ever.
 
 mod connection;
+mod peers;
 mod work;
 
 use crate::front::Front;
@@ -16,8 +17,9 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data, ServiceConfig};
 use anyhow::{Context, Result};
 use connection::{Connection, Patience};
+use peers::Peers;
 use std::future::ready;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,9 @@ pub struct ServerSettings {
     pub workers: usize,
     /// Connections open at the same time at most; further ones wait to be accepted.
     pub connections_max: usize,
+    /// Connections open at the same time from one address, or one network of 64 bits in IPv6; further ones end at once. 0
+    /// is no bound. Proxies that are trusted have none.
+    pub connections_per_address_max: usize,
     /// From the connection, or the first byte of a further request, to the end of the headers.
     pub header_timeout: Duration,
     /// How long a connection stays open without a request; zero ends it with each answer.
@@ -46,6 +51,7 @@ impl Default for ServerSettings {
         Self {
             workers: 0,
             connections_max: 10_000,
+            connections_per_address_max: 2_000,
             header_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(5),
             answer_timeout: Duration::from_secs(30),
@@ -82,7 +88,7 @@ pub fn listen(
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let workers = if settings.workers == 0 { cores } else { settings.workers };
     let closing = CancellationToken::new();
-    let (ended, settings_of_threads) = (closing.clone(), settings.clone());
+    let (ended, settings_of_threads, peers) = (closing.clone(), settings.clone(), Peers::default());
     let server = Server::build()
         .workers(workers)
         .max_concurrent_connections(settings.connections_max.div_ceil(workers))
@@ -90,7 +96,9 @@ pub fn listen(
         .shutdown_timeout(settings.drain_timeout.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX))
         .bind("http", bind, move || {
             let ServerSettings { keep_alive, header_timeout, answer_timeout, .. } = settings_of_threads;
-            let (front, routes, ended) = (front.clone(), routes.clone(), ended.clone());
+            let per_address_max = settings_of_threads.connections_per_address_max;
+            let (front, routes, ended, peers) = (front.clone(), routes.clone(), ended.clone(), peers.clone());
+            let proxies = front.proxies.clone();
             let app = App::new()
                 // Without pages of others nothing is said about them.
                 .wrap(Condition::new(!front.origins.is_empty(), front.cors()))
@@ -113,9 +121,14 @@ pub fn listen(
             let patience = Patience { request: keep_alive + header_timeout, answer: answer_timeout };
             let accept = move |stream: TcpStream| {
                 let peer = stream.peer_addr().ok();
+                // Before a byte is read. Whoever has as many as they may is not told so, which would be work.
+                let address = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
+                let Some(place) = peers.one_more(address, per_address_max, &proxies) else {
+                    return ready(Err(DispatchError::DisconnectTimeout));
+                };
                 // Without it small answers wait for each other; a connection that is gone already does not care.
                 drop(stream.set_nodelay(true));
-                ready(Ok::<_, DispatchError>((Connection::new(stream, patience, &ended), peer)))
+                ready(Ok((Connection::new(stream, place, patience, &ended), peer)))
             };
             fn_service(accept).and_then(http)
         });
