@@ -11,6 +11,7 @@ use kernel::TenantId;
 use metrics::{counter, histogram};
 use sqlx::{PgConnection, PgPool, Row};
 use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
@@ -53,6 +54,8 @@ pub(crate) struct Rows {
     pub whole: bool,
 }
 
+/// Characters of an error that are kept with a parked stream.
+const ERROR_MAX: usize = 2_000;
 /// Rows kept per table at most.
 const KEPT_ROWS_MAX: usize = 50_000;
 
@@ -219,7 +222,16 @@ pub(crate) enum Mode {
 
 /// Reads a stored event.
 pub(crate) fn decode(event: &RawEvent) -> Result<Event, kernel::UnreadableEvent> {
-    catalogue::decode(event.clone())
+    guarded(|| catalogue::decode(event.clone())).unwrap_or_else(|panic| Err(kernel::UnreadableEvent(panic)))
+}
+
+/// Runs what works on one event; a panic in it is an error like another, so that it stops that event's stream alone.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+        format!("panicked: {}", said.unwrap_or_default())
+    })
 }
 
 /// The memory of one batch.
@@ -246,7 +258,9 @@ impl Batch {
             let mut keys: HashSet<Key> = HashSet::new();
             for event in decoded.iter().filter_map(|(_, event)| event.as_ref().ok()) {
                 if table.wants(&event.aggregate_type) && !table.append_only() {
-                    let touched = fold.keys(event).into_iter().map(|key| (event.tenant_id, key));
+                    // One that panics is met again when the event is applied, and parked there.
+                    let touched = guarded(|| fold.keys(event)).unwrap_or_default();
+                    let touched = touched.into_iter().map(|key| (event.tenant_id, key));
                     keys.extend(touched.filter(|key| !fold.holds(key)));
                 }
             }
@@ -299,7 +313,11 @@ impl Batch {
         }
         for (stream, (first, last, count, aggregate_type)) in &self.streams {
             sqlx::query("savepoint stream").execute(&mut *tx).await?;
-            match write(tx, self.target, self.changes(Some(*stream))?).await {
+            let written = match self.changes(Some(*stream)) {
+                Ok(changes) => write(tx, self.target, changes).await,
+                Err(error) => Err(error.into()),
+            };
+            match written {
                 Ok(()) => {}
                 Err(error) if is_data_error(&error) => {
                     sqlx::query("rollback to savepoint stream").execute(&mut *tx).await?;
@@ -378,7 +396,9 @@ impl Parking {
         );
         let statement = statement.bind(group.name).bind(slot.name()).bind(tenant).bind(aggregate);
         let statement = statement.bind(&self.aggregate_type).bind(self.table).bind(self.row);
-        let statement = statement.bind(self.first).bind(self.last).bind(self.count).bind(&self.error);
+        // What an error quotes may be what the database could not hold in the first place.
+        let error: String = self.error.replace('\0', "\u{fffd}").chars().take(ERROR_MAX).collect();
+        let statement = statement.bind(self.first).bind(self.last).bind(self.count).bind(error);
         statement.execute(connection).await?;
         Ok(())
     }
@@ -392,12 +412,16 @@ pub(crate) fn stage(
 ) -> Result<(), (&'static str, Uuid, String)> {
     let mut failed = None;
     for (table, fold) in group.tables.iter().zip(folds.iter_mut()) {
-        if table.wants(&event.aggregate_type)
-            && let Err((row, error)) = fold.stage(event)
-        {
-            failed = Some((table.name(), row, error.to_string()));
-            break;
+        if !table.wants(&event.aggregate_type) {
+            continue;
         }
+        let error = match guarded(|| fold.stage(event)) {
+            Ok(Ok(())) => continue,
+            Ok(Err((row, error))) => (row, error.to_string()),
+            Err(panic) => (event.aggregate_id, panic),
+        };
+        failed = Some((table.name(), error.0, error.1));
+        break;
     }
     for fold in folds {
         if failed.is_some() { fold.reject() } else { fold.accept(event) }
@@ -494,9 +518,25 @@ pub(crate) fn range(events: &[Arc<RawEvent>]) -> Result<(i64, i64)> {
     Ok((after, upto))
 }
 
-/// Was it the data that PostgreSQL refused (classes 22 and 23), rather than the connection or the server?
-fn is_data_error(error: &anyhow::Error) -> bool {
+/// Was it the data that was refused, rather than the connection or the server? By PostgreSQL (classes 22 and 23, and 54 for
+/// what is too large for an index or too deep), or on the way there.
+pub(crate) fn is_data_error(error: &anyhow::Error) -> bool {
     let database =
         error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(|e| e.as_database_error());
-    database.and_then(|e| e.code()).is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+    let refused = |code: &str| ["22", "23", "54"].iter().any(|class| code.starts_with(class));
+    database.and_then(|e| e.code()).is_some_and(|code| refused(&code))
+        || error.chain().any(|cause| cause.is::<serde_json::Error>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_the_error_of_its_event() {
+        assert_eq!(guarded(|| 1), Ok(1));
+        let at = 7;
+        assert_eq!(guarded(|| -> i32 { panic!("no row at {at}") }), Err("panicked: no row at 7".to_owned()));
+        assert_eq!(guarded(|| -> i32 { panic!("no row") }), Err("panicked: no row".to_owned()));
+    }
 }

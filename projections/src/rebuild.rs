@@ -1,7 +1,7 @@
 //! Builds the tables of a group anew, beside the live ones: pages of the log are folded in memory by several threads,
 //! each with its own streams, and written by COPY; indexes come last.
 
-use crate::engine::{Parking, stage};
+use crate::engine::{Applied, Parking, Target, decode, is_data_error, stage};
 use crate::group::{Group, Slot};
 use crate::table::Key;
 use anyhow::{Context, Result, bail};
@@ -11,12 +11,16 @@ use kernel::TenantId;
 use sqlx::postgres::types::Oid;
 use sqlx::{Connection, PgConnection, PgPool};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// COPYs into one table at once, each on a connection of its own.
 const WRITERS_MAX: usize = 4;
+
+/// Events per transaction where rows are not copied.
+const BATCH: i64 = 5_000;
 
 /// How a rebuild goes about it.
 #[derive(Debug, Clone)]
@@ -101,7 +105,46 @@ struct Shard {
 }
 
 /// Fills `<group>_next` with the log up to its present head. Whatever was there before is dropped.
+///
+/// A COPY says only that it was refused, so when one is, everything is built again as the live tables are: slower, and
+/// what cannot be written parks its own stream alone.
 pub(crate) async fn build(
+    log: &Log,
+    group: &'static Group,
+    options: &RebuildOptions,
+    progress: OnProgress<'_>,
+) -> Result<Built> {
+    match build_by_copy(log, group, options, progress).await {
+        Err(error) if is_data_error(&error) => {
+            tracing::warn!(group = group.name, error = %format!("{error:#}"), "a row was refused, building stream by stream");
+            build_in_batches(log, group, progress).await
+        }
+        built => built,
+    }
+}
+
+/// The way of the live tables, from the log's beginning.
+async fn build_in_batches(log: &Log, group: &'static Group, progress: OnProgress<'_>) -> Result<Built> {
+    let (started, pool) = (Instant::now(), log.pool());
+    let head = log.head().await?;
+    let (events, _) = log.count(head, group.streams().as_deref()).await.context("counting events")?;
+    begin(pool, group).await.context("making empty tables")?;
+    sqlx::query("select projections.finish_build($1, 0)").bind(group.name).execute(pool).await?;
+    let target = Target { group, slot: Slot::Next };
+    let mut at = 0;
+    while at < head {
+        progress(&Progress::new(group, Stage::Building, at, head, started));
+        let page = log.read(at, (head - at).min(BATCH)).await.context("reading the log")?;
+        let page: Vec<_> = page.into_iter().map(Arc::new).collect();
+        at = match target.apply(pool, &page).await? {
+            Applied::At(position) => position,
+            Applied::Elsewhere(_) => bail!("another replay has begun"),
+        };
+    }
+    Ok(Built { position: head, events, seconds: started.elapsed().as_secs_f64(), index_seconds: 0.0 })
+}
+
+async fn build_by_copy(
     log: &Log,
     group: &'static Group,
     options: &RebuildOptions,
@@ -321,7 +364,7 @@ fn apply(
         return;
     }
     let noted = Parking { count: 1, ..Parking::at(raw.position, &raw.aggregate_type) };
-    let failed = match catalogue::decode(raw) {
+    let failed = match decode(&raw) {
         Err(error) => Some((None, None, error.to_string())),
         Ok(event) => stage(group, folds, &event).err().map(|(table, row, error)| (Some(table), Some(row), error)),
     };

@@ -2,14 +2,16 @@
 //!
 //! Killed at any point, nothing but unread side tables is left behind, and the next attempt drops those first.
 
-use crate::engine::{Applied, Kept, Mode, Target};
+use crate::engine::{Applied, Kept, Mode, Target, decode, guarded};
 use crate::group::{Group, Slot};
 use crate::rebuild::{Built, OnProgress, Progress, RebuildOptions, Stage, build};
-use crate::report::{Comparison, ReplayReport, TableComparison, VerifyReport};
+use crate::report::{Comparison, ParkedStream, ReplayReport, TableComparison, VerifyReport};
 use anyhow::{Context, Result, bail};
 use crash_points::Point;
 use event_store::{Log, RawEvent};
+use kernel::TenantId;
 use sqlx::{Connection, PgConnection, PgPool};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -169,21 +171,78 @@ async fn level_and_compare(log: &Log, group: &'static Group, progress: OnProgres
     };
     progress(&Progress::new(group, Stage::Verifying, 0, 0, Instant::now()));
     sqlx::query("set local statement_timeout = 0").execute(&mut *snapshot).await?;
+    let (parked, streams) = parked(&mut snapshot, group).await?;
+    let mut left_out = Excluded::default();
+    for (tenant, stream) in streams {
+        let events = log.read_stream(TenantId(tenant), stream, 0, position).await.context("reading the log")?;
+        left_out.stream(group, tenant, stream, &events);
+    }
     let mut tables = vec![];
     for table in &group.tables {
-        tables.push(compare(&mut snapshot, group, table.name()).await?);
+        tables.push(compare(&mut snapshot, group, table.name(), &left_out).await?);
     }
     snapshot.rollback().await?;
-    Ok(Comparison { position, tables })
+    Ok(Comparison { position, tables, parked })
+}
+
+/// What the new tables could not apply, and the streams that either of the two has parked.
+async fn parked(snapshot: &mut PgConnection, group: &Group) -> Result<(Vec<ParkedStream>, BTreeSet<(Uuid, Uuid)>)> {
+    let fresh = sqlx::query_as(
+        "select group_name, tenant_id, aggregate_id, aggregate_type, table_name, row_id, first_position, last_position,
+                event_count, error, attempts, parked_at
+         from projections.parked where slot = 'next' and group_name = $1 order by first_position",
+    );
+    let fresh = fresh.bind(group.name).fetch_all(&mut *snapshot).await?;
+    let streams: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "select tenant_id, aggregate_id from projections.parked where slot in ('live', 'next') and group_name = $1",
+    )
+    .bind(group.name)
+    .fetch_all(&mut *snapshot)
+    .await?;
+    Ok((fresh, streams.into_iter().collect()))
+}
+
+/// Rows of parked streams, in whichever table.
+#[derive(Default)]
+struct Excluded {
+    rows: BTreeSet<(Uuid, Uuid)>,
+}
+
+impl Excluded {
+    /// The row of the stream's own id, and the others that its events touch as far as they can be read.
+    fn stream(&mut self, group: &'static Group, tenant: Uuid, stream: Uuid, events: &[RawEvent]) {
+        self.rows.insert((tenant, stream));
+        let folds = group.folds();
+        for event in events.iter().filter_map(|raw| decode(raw).ok()) {
+            for (table, fold) in group.tables.iter().zip(&folds) {
+                if table.wants(&event.aggregate_type) {
+                    let keys = guarded(|| fold.keys(&event)).unwrap_or_default();
+                    self.rows.extend(keys.into_iter().map(|row| (tenant, row)));
+                }
+            }
+        }
+    }
 }
 
 /// Row counts and order-independent checksums per tenant, then the rows of tenants whose sums differ.
-async fn compare(snapshot: &mut PgConnection, group: &Group, table: &str) -> Result<TableComparison> {
+async fn compare(
+    snapshot: &mut PgConnection,
+    group: &Group,
+    table: &str,
+    left_out: &Excluded,
+) -> Result<TableComparison> {
+    let (tenants_out, rows_out): (Vec<Uuid>, Vec<Uuid>) = left_out.rows.iter().copied().unzip();
+    let compared = if rows_out.is_empty() {
+        "true"
+    } else {
+        "(r.tenant_id, r.id) not in (select * from unnest($1::uuid[], $2::uuid[]))"
+    };
     let (live, next) =
         (format!("{}.{table}", Slot::Live.schema(group)), format!("{}.{table}", Slot::Next.schema(group)));
     let sums = |name: &str| {
         format!(
-            "select tenant_id, count(*) as n, sum(hash_record_extended(r, 0)::numeric) as s from {name} r group by tenant_id"
+            "select tenant_id, count(*) as n, sum(hash_record_extended(r, 0)::numeric) as s
+             from {name} r where {compared} group by tenant_id"
         )
     };
     let sql = format!(
@@ -192,7 +251,8 @@ async fn compare(snapshot: &mut PgConnection, group: &Group, table: &str) -> Res
         sums(&live),
         sums(&next)
     );
-    let tenants: Vec<(Uuid, i64, i64, bool)> = sqlx::query_as(&sql).fetch_all(&mut *snapshot).await?;
+    let tenants: Vec<(Uuid, i64, i64, bool)> =
+        sqlx::query_as(&sql).bind(&tenants_out).bind(&rows_out).fetch_all(&mut *snapshot).await?;
     let mut result = TableComparison {
         table: format!("{}.{table}", group.name),
         tenants: tenants.len() as i64,
@@ -205,12 +265,12 @@ async fn compare(snapshot: &mut PgConnection, group: &Group, table: &str) -> Res
         result.differing_tenants += 1;
         let sql = format!(
             "select coalesce(l.id, n.id)
-             from (select * from {live} where tenant_id = $1) l
-                      full join (select * from {next} where tenant_id = $1) n on n.id = l.id
-             where row_to_json(l)::text is distinct from row_to_json(n)::text order by 1 limit $2"
+             from (select * from {live} r where tenant_id = $3 and {compared}) l
+                      full join (select * from {next} r where tenant_id = $3 and {compared}) n on n.id = l.id
+             where row_to_json(l)::text is distinct from row_to_json(n)::text order by 1 limit $4"
         );
-        let rows: Vec<Uuid> =
-            sqlx::query_scalar(&sql).bind(tenant).bind(NAMED_ROWS_MAX).fetch_all(&mut *snapshot).await?;
+        let rows = sqlx::query_scalar(&sql).bind(&tenants_out).bind(&rows_out).bind(tenant).bind(NAMED_ROWS_MAX);
+        let rows: Vec<Uuid> = rows.fetch_all(&mut *snapshot).await?;
         result.differing_rows.extend(rows.into_iter().map(|row| (*tenant, row)));
     }
     Ok(result)

@@ -126,13 +126,16 @@ pub struct TableComparison {
     pub differing_rows: Vec<(Uuid, Uuid)>,
 }
 
-/// Every table of a group against a fresh replay, both at one position.
+/// Every table of a group against a fresh replay, both at one position. Rows of streams that are parked are not compared:
+/// how far each of the two had come with them when it parked them is not what is asked.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// Where both were.
     pub position: i64,
     /// One per table.
     pub tables: Vec<TableComparison>,
+    /// Streams that the fresh replay could not apply either.
+    pub parked: Vec<ParkedStream>,
 }
 
 impl Comparison {
@@ -158,6 +161,9 @@ impl Display for Comparison {
             for (tenant, row) in &t.differing_rows {
                 writeln!(f, "    tenant {tenant} row {row} differs")?;
             }
+        }
+        for stream in &self.parked {
+            writeln!(f, "  PARKED {stream}")?;
         }
         Ok(())
     }

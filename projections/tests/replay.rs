@@ -269,3 +269,59 @@ async fn only_registered_groups_can_be_rebuilt_switched_or_dropped() {
     let position = Target::live(crm()).position(&mut world.worker.acquire().await.unwrap()).await.unwrap();
     assert_eq!(position, Some(0));
 }
+
+/// Events that no database holds, or no program reads, of one firm each; what another firm has is beside them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_be_applied_stops_its_own_stream_and_no_replay() {
+    let projects = projections::group("projects").unwrap();
+    let created = |starts_on: &str| {
+        json!({ "name": "x", "client_id": null, "owner_id": null, "template_id": null, "starts_on": starts_on,
+                "tasks": [], "milestones": [] })
+    };
+    let mut world = World::new().await;
+    let good = Uuid::from_u128(1);
+    world.stored(tenant(1), "projects.project", good, "project.created", 1, created("2026-01-01"));
+    for (n, starts_on) in (2u128..).zip(["+12026-01-01", "0000-01-01", "-0044-03-15", "no day"]) {
+        world.stored(tenant(n), "projects.project", Uuid::from_u128(n), "project.created", 1, created(starts_on));
+        world.stored(tenant(n), "projects.project", Uuid::from_u128(n), "project.renamed", 1, json!({ "name": "y" }));
+    }
+    world.stored(tenant(9), "projects.project", Uuid::from_u128(9), "project.created", 1, json!([1, 2]));
+    world.stored(tenant(1), "projects.project", good, "project.renamed", 1, json!({ "name": "Good" }));
+    let head = world.write().await;
+    assert_eq!(world.catch_up(projects, 4).await, head);
+    let before = world.rows("projects.projects").await;
+    let report = verify(&world.log, projects, &options().rebuild, &mut |_: &Progress| {}).await.unwrap();
+    assert!(report.comparison.equal(), "{report}");
+    let streams = |parked: &[projections::ParkedStream]| {
+        let mut ids: Vec<_> = parked.iter().map(|p| (p.aggregate_id, p.first_position, p.last_position)).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let live = projections::parked(&world.worker, Some(projects)).await.unwrap();
+    assert_eq!(streams(&report.comparison.parked), streams(&live));
+    assert_eq!(live.len(), 5, "{live:?}");
+    let report = replay(&world.log, projects, &options(), &mut |_: &Progress| {}).await.unwrap();
+    assert!(report.switched && report.comparison.equal(), "{report}");
+    assert_eq!(report.comparison.parked.len(), 5, "{report}");
+    assert_eq!(world.rows("projects.projects").await, before);
+}
+
+/// What a COPY meets that no look at an event tells: here a rule of the table.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_the_table_refuses_stops_its_own_stream_and_no_replay() {
+    let mut world = world_with_clients(20).await;
+    sqlx::query("alter table crm.clients add constraint no_voldemort check (name <> 'Voldemort')")
+        .execute(&world.owner)
+        .await
+        .unwrap();
+    world.event(tenant(1), Uuid::from_u128(1_001), renamed("Voldemort"));
+    world.write().await;
+    world.catch_up(crm(), 7).await;
+    let before = world.rows("crm.clients").await;
+    let report = replay(&world.log, crm(), &options(), &mut |_: &Progress| {}).await.unwrap();
+    assert!(report.switched && report.comparison.equal(), "{report}");
+    assert_eq!(report.comparison.parked.len(), 1, "{report}");
+    // The one that is parked stays as far as it was folded; nobody else's row is another.
+    let others = |rows: &[String]| rows.iter().filter(|row| !row.contains("0000000003e9")).cloned().collect::<Vec<_>>();
+    assert_eq!(others(&world.rows("crm.clients").await), others(&before));
+}

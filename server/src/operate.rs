@@ -22,6 +22,18 @@ use uuid::Uuid;
 /// Operators at a prompt do not want to wait long for a database that is away.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Ended well, but streams are parked: neither success nor failure, so that a script can tell.
+const PARKED: u8 = 3;
+
+/// How a comparison ends: 1 if rows differ, 3 if nothing differs but streams are parked.
+pub(crate) fn verdict(fine: bool, parked: bool) -> ExitCode {
+    match (fine, parked) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::from(PARKED),
+        (true, false) => ExitCode::SUCCESS,
+    }
+}
+
 /// What can be asked of the log.
 #[derive(Debug, Subcommand)]
 pub enum LogVerb {
@@ -236,7 +248,7 @@ pub async fn projections(settings: &Settings, verb: ProjectionsVerb) -> Result<E
         bar.set_position(u64::try_from(progress.done).unwrap_or(0));
         bar.set_message(format!("{} {:?}", progress.group, progress.stage).to_lowercase());
     };
-    let mut fine = true;
+    let (mut fine, mut parked) = (true, false);
     match verb {
         ProjectionsVerb::Status { json } => print(&projections::status(&pool).await?, json)?,
         ProjectionsVerb::Parked { json } => list(&projections::parked(&pool, None).await?, json, "nothing is parked")?,
@@ -250,6 +262,7 @@ pub async fn projections(settings: &Settings, verb: ProjectionsVerb) -> Result<E
             for group in named(&group)? {
                 let report = projections::replay(&log, group, &options, &mut progress).await?;
                 fine &= report.switched;
+                parked |= !report.comparison.parked.is_empty();
                 bar.suspend(|| println!("{report}"));
             }
         }
@@ -257,6 +270,7 @@ pub async fn projections(settings: &Settings, verb: ProjectionsVerb) -> Result<E
             for group in named(&group)? {
                 let report = projections::verify(&log, group, &ReplayOptions::default().rebuild, &mut progress).await?;
                 fine &= report.comparison.equal();
+                parked |= !report.comparison.parked.is_empty();
                 bar.suspend(|| println!("{report}"));
             }
         }
@@ -268,12 +282,14 @@ pub async fn projections(settings: &Settings, verb: ProjectionsVerb) -> Result<E
         }
         ProjectionsVerb::Retry { group, aggregate } => {
             for group in named(&group)? {
-                println!("{}", projections::retry(&log, group, aggregate).await?);
+                let report = projections::retry(&log, group, aggregate).await?;
+                parked |= !report.parked.is_empty();
+                println!("{report}");
             }
         }
     }
     bar.finish_and_clear();
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(verdict(fine, parked))
 }
 
 /// `ubos mailer …`

@@ -1,5 +1,6 @@
 //! `ubos verify`: proves that nothing is missing and nothing is doubled, from the log outwards.
 
+use crate::operate::verdict;
 use crate::roles::stream;
 use anyhow::{Context, Result};
 use event_store::Log;
@@ -25,6 +26,7 @@ const LOG: &str = "
 
 struct Verification {
     differences: i64,
+    parked: i64,
 }
 
 impl Verification {
@@ -32,6 +34,13 @@ impl Verification {
         self.differences += differences;
         let verdict = if differences == 0 { "ok  " } else { "FAIL" };
         println!("{verdict} {what}: {differences} differences ({detail})");
+    }
+
+    /// Streams that stand still concern their firm alone, and are no difference.
+    fn parked(&mut self, what: &str, parked: &[projections::ParkedStream]) {
+        self.parked += i64::try_from(parked.len()).unwrap_or(i64::MAX);
+        println!("{} {what}: {} parked", if parked.is_empty() { "ok  " } else { "PARK" }, parked.len());
+        parked.iter().for_each(|stream| println!("     {stream}"));
     }
 }
 
@@ -44,7 +53,7 @@ pub async fn run(settings: &Settings, wait_seconds: u64) -> Result<ExitCode> {
     let options = RelayOptions::new(stream(settings));
     wait(&pool, &log, Duration::from_secs(wait_seconds)).await?;
 
-    let mut verification = Verification { differences: 0 };
+    let mut verification = Verification { differences: 0, parked: 0 };
     let head = log.head().await?;
     let (missing, sequences, streams): (i64, i64, i64) = sqlx::query_as(LOG).fetch_one(&pool).await?;
     verification.check("log positions are dense", missing.abs(), format!("head {head}"));
@@ -64,17 +73,20 @@ pub async fn run(settings: &Settings, wait_seconds: u64) -> Result<ExitCode> {
         if differing > 0 {
             println!("{report}");
         }
+        if !report.comparison.parked.is_empty() {
+            verification
+                .parked(&format!("a fresh replay of {} parks no stream", group.name), &report.comparison.parked);
+        }
     }
-    let parked = projections::parked(&pool, None).await?;
-    verification.check("no stream is parked by a projection", i64::try_from(parked.len())?, "projections parked");
+    verification.parked("no stream is parked by a projection", &projections::parked(&pool, None).await?);
 
     let (runs, unfinished) = projections::unfinished_runs(&pool).await?;
     let count = unfinished.iter().map(|(_, count)| count).sum();
     let detail = format!("{runs} runs, {unfinished:?}");
     verification.check("every run is finished, waiting or parked with a reason", count, detail);
 
-    println!("{} differences in all", verification.differences);
-    Ok(if verification.differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!("{} differences in all, {} streams parked", verification.differences, verification.parked);
+    Ok(verdict(verification.differences == 0, verification.parked > 0))
 }
 
 /// Until relay and projections have read the log to its end and no run is under way, or patience ends.
