@@ -1,8 +1,9 @@
 //! Which firm somebody logs in to who has not named one: the only one that knows them, or the one that they choose.
 
+use crate::pages::{Stopped, escaped};
 use crate::portal::page;
 use crate::provider::Person;
-use crate::routes::{AWAY, LOGIN_COOKIE, Login, cookie, finish, refused, unavailable};
+use crate::routes::{AWAY, Login, cookie, finish, refused, unavailable};
 use ::web::portal_link::login_hash;
 use ::web::{Problem, session};
 use actix_web::web::{Data, Form};
@@ -18,7 +19,8 @@ struct Choosing {
     person: Person,
     firms: Vec<TenantId>,
     redirect_to: String,
-    /// What the browser's cookie hashes to.
+    /// The browser's cookie, and what that hashes to.
+    tie: String,
     browser: SecretHash,
 }
 
@@ -50,10 +52,10 @@ pub async fn ask(
     person: Person,
     firms: Vec<(TenantId, String)>,
     redirect_to: String,
-    browser: SecretHash,
+    (tie, browser): (String, SecretHash),
 ) -> Result<HttpResponse, Problem> {
     let choice = session::random();
-    let choosing = Choosing { person, firms: firms.iter().map(|(id, _)| *id).collect(), redirect_to, browser };
+    let choosing = Choosing { person, firms: firms.iter().map(|(id, _)| *id).collect(), redirect_to, tie, browser };
     let text = serde_json::to_string(&choosing).map_err(|error| unavailable(&error.into()))?;
     login.sessions.put_aside(&choice, &text, AWAY).await.map_err(|error| unavailable(&error))?;
     let buttons = firms
@@ -73,17 +75,20 @@ pub struct Chosen {
 }
 
 /// Goes on with the firm that was chosen; once, and by the browser that was asked.
-pub async fn choose(login: Data<Login>, chosen: Form<Chosen>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn choose(login: Data<Login>, chosen: Form<Chosen>, request: HttpRequest) -> HttpResponse {
+    match chosen_firm(&login, &chosen, &request).await {
+        Ok(response) => response,
+        Err(problem) => Stopped::from(problem).answer(&login, &request),
+    }
+}
+
+async fn chosen_firm(login: &Login, chosen: &Chosen, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let kept = login.sessions.take_back(&chosen.choice).await.map_err(|error| unavailable(&error))?;
     let kept = kept.and_then(|text| serde_json::from_str::<Choosing>(&text).ok());
     let kept = kept.ok_or_else(|| refused("the choice is unknown, made or too old"))?;
-    let browser = cookie(&request, LOGIN_COOKIE).ok_or_else(|| refused("not the browser that began"))?;
+    let browser = cookie(request, &kept.tie).ok_or_else(|| refused("not the browser that began"))?;
     if SecretHash::of(&browser) != kept.browser || !kept.firms.contains(&TenantId(chosen.tenant)) {
         return Err(refused("not what was asked"));
     }
-    finish(&login, TenantId(chosen.tenant), kept.person, &kept.redirect_to, &request).await
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    finish(login, TenantId(chosen.tenant), kept.person, &kept.redirect_to, kept.tie, request).await
 }

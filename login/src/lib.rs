@@ -5,6 +5,7 @@
 //! its linked login, or by an address that the provider has verified, and by nothing else.
 
 mod firms;
+mod pages;
 mod portal;
 mod provider;
 mod routes;

@@ -7,7 +7,7 @@ use ::portal::portal_session::PortalSessionCommand;
 use ::portal::portal_user::PortalUserCommand;
 use ::portal::{PortalSession, PortalUser};
 use ::web::portal_link::{PortalLink, address_hash};
-use ::web::{Problem, RequestInfo, code, read_json, session};
+use ::web::{Problem, RequestInfo, code, may_say_of_this, read_json, session};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, USER_AGENT};
 use actix_web::web::{Data, Form, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -35,6 +35,7 @@ struct Ask {
 /// Notes that an address asks for a link. Nobody learns here who has a place in a portal: it is one write, whoever asks.
 pub async fn ask(login: Data<Login>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
     RequestInfo::set_route(&request, "/v1/login/portal/link");
+    RequestInfo::may_log_in(&request).await?;
     let body = read_json(&request, payload, login.limits).await?.0;
     let Ask { tenant, email } = kernel::read_fields(&body)
         .map_err(|error| Problem::new(&code::INVALID_INPUT, error.to_string()).field(error))?;
@@ -95,7 +96,9 @@ pub async fn press(login: Data<Login>, pressed: Form<Pressed>, request: HttpRequ
     let person = if used { let_in(&login, tenant, id).await? } else { None };
     let Some(person) = person else {
         counter!("portal_logins_total", "outcome" => "refused").increment(1);
-        tracing::info!(%tenant, portal_user = %id, used, "a portal user's link was refused");
+        if may_say_of_this() {
+            tracing::info!(%tenant, portal_user = %id, used, "a portal user's link was refused");
+        }
         return Ok(gone());
     };
 

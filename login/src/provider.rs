@@ -2,11 +2,13 @@
 
 use anyhow::{Context, Result, anyhow};
 use kernel::{Email, Issuer, Subject};
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreProviderMetadata, CoreUserInfoClaims};
+use openidconnect::core::{
+    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreIdToken, CoreProviderMetadata, CoreUserInfoClaims,
+};
 use openidconnect::{
-    AccessToken, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
-    Scope, SubjectIdentifier, TokenResponse,
+    AccessToken, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RequestTokenError, Scope, SubjectIdentifier, TokenResponse,
 };
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
@@ -66,6 +68,11 @@ pub struct Person {
     pub email: Option<Email>,
 }
 
+/// The provider gives no answer at the moment, so that it is worth coming again.
+#[derive(Debug, thiserror::Error)]
+#[error("the provider cannot be asked")]
+pub struct NotThere;
+
 /// Why a provider could not be asked.
 #[derive(Debug, thiserror::Error)]
 enum Unreachable {
@@ -116,7 +123,10 @@ impl Provider {
         let request = client.exchange_code(AuthorizationCode::new(code))?;
         let verifier = PkceCodeVerifier::new(begun.verifier);
         let tokens = request.set_pkce_verifier(verifier).request_async(&self.sender()).await;
-        let tokens = tokens.map_err(|error| anyhow!("the code is worth nothing: {error}"))?;
+        let tokens = tokens.map_err(|error| match error {
+            RequestTokenError::Request(error) => anyhow!(NotThere).context(error.to_string()),
+            error => anyhow!("the code is worth nothing: {error}"),
+        })?;
         let id_token = tokens.id_token().context("the provider gave no ID token")?;
         let nonce = Nonce::new(begun.nonce);
         // A provider that has changed its keys is asked for them once.
@@ -149,14 +159,22 @@ impl Provider {
                     IssuerUrl::new(self.settings.issuer.clone()).context("settings: login.providers issuer")?;
                 // It must call itself what we call it, which `discover_async` looks at.
                 let metadata = CoreProviderMetadata::discover_async(issuer, &self.sender()).await;
-                let metadata = metadata.map_err(|error| anyhow!("asking the provider about itself: {error}"))?;
+                let metadata =
+                    metadata.map_err(|error| anyhow!(NotThere).context(format!("asking it about itself: {error}")))?;
                 *self.metadata.lock() = Some((Instant::now(), metadata.clone()));
                 metadata
             }
         };
         let secret = ClientSecret::new(self.settings.client_secret.expose_secret().to_owned());
         let id = ClientId::new(self.settings.client_id.clone());
+        // Who says nothing takes the header (OpenID Connect Discovery 1.0 §3).
+        let ways = metadata.token_endpoint_auth_methods_supported().cloned();
+        let only_in_body = ways.is_some_and(|ways| {
+            ways.contains(&CoreClientAuthMethod::ClientSecretPost)
+                && !ways.contains(&CoreClientAuthMethod::ClientSecretBasic)
+        });
         let client = CoreClient::from_provider_metadata(metadata, id, Some(secret));
+        let client = if only_in_body { client.set_auth_type(AuthType::RequestBody) } else { client };
         Ok(client.set_redirect_uri(RedirectUrl::new(redirect.to_owned()).context("settings: login.public_url")?))
     }
 

@@ -1,12 +1,16 @@
 //! The pages of a login: to the provider, back from it, who I am, and out.
 
-use crate::provider::{Begun, Person, Provider};
+use crate::pages::Stopped;
+use crate::provider::{Begun, NotThere, Person, Provider};
 use crate::user::{self, Refused};
 use crate::{firms, portal};
 use ::portal::PortalSession;
 use ::portal::portal_session::PortalSessionCommand;
 use ::web::session;
-use ::web::{BodyLimits, Caller, Problem, Session, Sessions, code, openapi as web_openapi};
+use ::web::{
+    BodyLimits, Caller, Problem, RequestInfo, Session, Sessions, code, may_say_of_this, openapi as web_openapi,
+    shortened,
+};
 use actix_web::cookie::Cookie;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, USER_AGENT};
 use actix_web::web::{self, Data, Query, ServiceConfig};
@@ -29,8 +33,13 @@ const BODY_BYTES_MAX: usize = 4_096;
 const BODY_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long somebody may take at the provider.
 pub(crate) const AWAY: Duration = Duration::from_secs(600);
-/// Ties a login to the browser that began it.
-pub(crate) const LOGIN_COOKIE: &str = "__Host-ubos_login";
+/// What cookies begin with that tie a login to the browser that began it; each login has its own, so that logins in several
+/// tabs do not know of each other.
+const LOGIN_COOKIE: &str = "__Host-ubos_login_";
+/// Logins that a browser may have begun at the same time; a further one ends one of them.
+const LOGINS_MAX: usize = 8;
+/// Bytes of where somebody wants to be led afterwards.
+const REDIRECT_BYTES_MAX: usize = 2_000;
 
 /// Everything a login needs.
 pub struct Login {
@@ -40,7 +49,7 @@ pub struct Login {
     pub(crate) limits: BodyLimits,
     providers: Vec<Provider>,
     public_url: String,
-    app_url: String,
+    pub(crate) app_url: String,
     pub(crate) portal_url: String,
 }
 
@@ -145,11 +154,18 @@ struct Start {
 }
 
 async fn start(login: Data<Login>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    RequestInfo::may_log_in(&request).await?;
     let Query(asked) = Query::<Start>::from_query(request.query_string()).map_err(|error| {
         Problem::new(&code::INVALID_PARAMETER, format!("expected provider, and a tenant if one is meant: {error}"))
     })?;
     let provider = login.provider(&asked.provider)?;
-    let (url, begun) = provider.begin(&login.callback()).await.map_err(|error| unreachable(&error))?;
+    let (url, begun) = match provider.begin(&login.callback()).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            let again = again(&login, &asked.provider, asked.tenant.map(TenantId), &within(&asked.redirect_to));
+            return Ok(Stopped::from(unreachable(&error)).again(again).answer(&login, &request));
+        }
+    };
     let (browser, state) = (session::random(), begun.state.clone());
     let away = Away {
         provider: asked.provider,
@@ -160,12 +176,31 @@ async fn start(login: Data<Login>, request: HttpRequest) -> Result<HttpResponse,
     };
     let text = serde_json::to_string(&away).map_err(|error| unavailable(&error.into()))?;
     login.sessions.put_aside(&state, &text, AWAY).await.map_err(|error| unavailable(&error))?;
-    let cookie = session::private_cookie(LOGIN_COOKIE, browser, Some(AWAY));
-    Ok(HttpResponse::SeeOther()
-        .insert_header((LOCATION, url.as_str()))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .cookie(cookie)
-        .finish())
+    let mut response = HttpResponse::SeeOther();
+    response.insert_header((LOCATION, url.as_str())).insert_header((CACHE_CONTROL, "no-store"));
+    for too_many in begun_in(&request).into_iter().skip(LOGINS_MAX - 1) {
+        response.cookie(session::private_cookie(too_many, String::new(), Some(Duration::ZERO)));
+    }
+    Ok(response.cookie(session::private_cookie(tie(&state), browser, Some(AWAY))).finish())
+}
+
+/// The cookies of logins that a browser has begun.
+fn begun_in(request: &HttpRequest) -> Vec<String> {
+    let cookies = request.cookies().map(|cookies| cookies.clone()).unwrap_or_default();
+    cookies.iter().map(|cookie| cookie.name().to_owned()).filter(|name| name.starts_with(LOGIN_COOKIE)).collect()
+}
+
+/// The cookie of the login with this state.
+fn tie(state: &str) -> String {
+    format!("{LOGIN_COOKIE}{:.12}", SecretHash::of(state).as_str())
+}
+
+/// Where the same login begins once more.
+fn again(login: &Login, provider: &str, tenant: Option<TenantId>, redirect_to: &str) -> String {
+    let start = format!("{}/v1/login/start", login.public_url);
+    let tenant = tenant.map(|tenant| ("tenant", tenant.to_string()));
+    let pairs = [("provider", provider.to_owned()), ("redirect_to", redirect_to.to_owned())].into_iter().chain(tenant);
+    Url::parse_with_params(&start, pairs).map_or(start, String::from)
 }
 
 #[derive(Debug, Deserialize)]
@@ -176,44 +211,77 @@ struct Callback {
     error: Option<String>,
 }
 
-async fn callback(login: Data<Login>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn callback(login: Data<Login>, request: HttpRequest) -> HttpResponse {
+    match come_back(&login, &request).await {
+        Ok(response) => response,
+        Err(stopped) => stopped.answer(&login, &request),
+    }
+}
+
+async fn come_back(login: &Login, request: &HttpRequest) -> Result<HttpResponse, Stopped> {
     let Query(back) = Query::<Callback>::from_query(request.query_string())
         .map_err(|_| refused("what the provider sent cannot be read"))?;
-    let state = back.state.ok_or_else(|| refused("no state"))?;
+    let state = back.state.clone().ok_or_else(|| refused("no state"))?;
     let away = login.sessions.take_back(&state).await.map_err(|error| unavailable(&error))?;
-    let away: Away = away
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .ok_or_else(|| refused("the state is unknown, used or too old"))?;
-    let browser = cookie(&request, LOGIN_COOKIE).ok_or_else(|| refused("not the browser that began"))?;
+    let away: Away = away.and_then(|text| serde_json::from_str(&text).ok()).ok_or_else(|| {
+        saying(
+            "the state is unknown, used or too old",
+            "This login is over: it was finished already, or it took longer than ten minutes.",
+        )
+    })?;
+    let tie = tie(&state);
+    let browser = cookie(request, &tie).ok_or_else(|| refused("not the browser that began"))?;
     if SecretHash::of(&browser) != away.browser {
-        return Err(refused("not the browser that began"));
+        return Err(refused("not the browser that began").into());
     }
+    let again = again(login, &away.provider, away.tenant, &away.redirect_to);
+    known(login, request, back, away, tie).await.map_err(|problem| Stopped::from(problem).again(again))
+}
+
+/// Goes on with a login that this browser has begun.
+async fn known(
+    login: &Login,
+    request: &HttpRequest,
+    back: Callback,
+    away: Away,
+    tie: String,
+) -> Result<HttpResponse, Problem> {
     let provider = login.provider(&away.provider)?;
     // RFC 9207: another provider's answer is not taken for this one's.
     if back.iss.as_deref().is_some_and(|issuer| issuer != provider.issuer()) {
         return Err(refused("another provider's answer"));
     }
     if let Some(error) = &back.error {
-        tracing::info!(error, "the provider did not let somebody in");
-        return Err(refused("the provider said no"));
+        tracing::info!(error = &*shortened(error), "the provider did not let somebody in");
+        return Err(match error.as_str() {
+            // RFC 6749 §4.1.2.1, OpenID Connect Core 1.0 §3.1.2.6.
+            "access_denied" => saying("said no", "Nobody was logged in, because you or your provider said no."),
+            "temporarily_unavailable" | "server_error" => {
+                saying("the provider is not able to", "Your provider cannot log anybody in at the moment.")
+            }
+            _ => saying("the provider said no", "Your provider did not log you in."),
+        });
     }
     let shown = back.code.ok_or_else(|| refused("no code"))?;
     let person = provider.finish(&login.callback(), shown, away.begun).await.map_err(|error| {
+        if error.is::<NotThere>() {
+            return unreachable(&error);
+        }
         tracing::warn!(error = format!("{error:#}"), provider = away.provider, "a login failed");
         refused("the provider's answer is not good")
     })?;
     let tenant = match away.tenant {
         Some(tenant) => tenant,
         None => {
-            let firms = firms::of(&login, &person).await?;
+            let firms = firms::of(login, &person).await?;
             match firms.as_slice() {
                 [] => return Err(not_in(None, &Refused::Nobody)),
                 [(only, _)] => *only,
-                _ => return firms::ask(&login, person, firms, away.redirect_to, away.browser).await,
+                _ => return firms::ask(login, person, firms, away.redirect_to, (tie, away.browser)).await,
             }
         }
     };
-    finish(&login, tenant, person, &away.redirect_to, &request).await
+    finish(login, tenant, person, &away.redirect_to, tie, request).await
 }
 
 /// Lets somebody in to a firm who has shown who they are.
@@ -222,6 +290,7 @@ pub(crate) async fn finish(
     tenant: TenantId,
     person: Person,
     redirect_to: &str,
+    tie: String,
     request: &HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let store = login.bus.store();
@@ -249,7 +318,7 @@ pub(crate) async fn finish(
     }
     counter!("logins_total", "outcome" => "in").increment(1);
     tracing::info!(%tenant, %user, session = %id, "logged in");
-    cookies.push(session::private_cookie(LOGIN_COOKIE, String::new(), Some(Duration::ZERO)));
+    cookies.push(session::private_cookie(tie, String::new(), Some(Duration::ZERO)));
     // Last, because a browser takes the last word about a cookie.
     cookies.push(cookie);
     let mut response = HttpResponse::SeeOther();
@@ -357,6 +426,7 @@ pub fn openapi() -> Map<String, Value> {
 /// A path of the app itself, and never another site's address.
 fn within(path: &str) -> String {
     let own = path.starts_with('/')
+        && path.len() <= REDIRECT_BYTES_MAX
         && !path.starts_with("//")
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
         && !path.to_ascii_lowercase().starts_with("/%2f")
@@ -378,9 +448,16 @@ fn invalid(parameter: &str, expected: &str) -> Problem {
 
 /// What came back from a provider is of no use. Which part, the log says.
 pub(crate) fn refused(why: &str) -> Problem {
+    saying(why, "The login cannot be finished; begin again.")
+}
+
+/// The same, with what the person is told.
+fn saying(why: &str, told: &str) -> Problem {
     counter!("logins_total", "outcome" => "refused").increment(1);
-    tracing::info!(why, "a login was refused");
-    Problem::new(&code::LOGIN_REFUSED, "the login cannot be finished; begin again")
+    if may_say_of_this() {
+        tracing::info!(why, "a login was refused");
+    }
+    Problem::new(&code::LOGIN_REFUSED, told)
 }
 
 /// The same words for everybody who is not let in, so that nobody learns who has an account.
@@ -389,7 +466,9 @@ fn not_in(tenant: Option<TenantId>, why: &Refused) -> Problem {
         return unavailable(&anyhow::anyhow!("{error}"));
     }
     counter!("logins_total", "outcome" => "not_in").increment(1);
-    tracing::info!(tenant = tenant.map(tracing::field::display), why = %why, "not let in");
+    if may_say_of_this() {
+        tracing::info!(tenant = tenant.map(tracing::field::display), why = %why, "not let in");
+    }
     Problem::new(&code::FORBIDDEN, "no firm that was asked knows an active user with this login; ask for an invitation")
 }
 

@@ -157,6 +157,22 @@ fn set(response: &ServiceResponse<impl actix_web::body::MessageBody>, name: &str
     response.response().cookies().find(|cookie| cookie.name() == name).map(Cookie::into_owned)
 }
 
+/// The cookie that ties a login to this browser.
+fn tie(response: &ServiceResponse<impl actix_web::body::MessageBody>) -> Cookie<'static> {
+    let mut cookies = response.response().cookies().filter(|cookie| cookie.name().starts_with("__Host-ubos_login_"));
+    cookies.find(|cookie| !cookie.value().is_empty()).expect("a cookie").into_owned()
+}
+
+/// The page that somebody sees.
+macro_rules! page {
+    ($response:expr) => {{
+        let response = $response;
+        let kind = response.headers().get("content-type").unwrap().to_str().unwrap().to_owned();
+        assert_eq!(kind, "text/html; charset=utf-8");
+        String::from_utf8(read_body(response).await.to_vec()).unwrap()
+    }};
+}
+
 fn location<B>(response: &ServiceResponse<B>) -> &str {
     response.headers().get(LOCATION).unwrap().to_str().unwrap()
 }
@@ -167,7 +183,7 @@ macro_rules! begin {
         let path = format!("/v1/login/start?tenant={}&provider=certified&redirect_to={}", $world.tenant, $redirect_to);
         let response = ask!($service, TestRequest::get().uri(&path));
         assert_eq!(response.status(), 303);
-        (location(&response).to_owned(), set(&response, "__Host-ubos_login").unwrap())
+        (location(&response).to_owned(), tie(&response))
     }};
 }
 
@@ -329,7 +345,7 @@ async fn whoever_names_no_firm_comes_to_the_one_that_knows_them_or_chooses() {
     let start = || TestRequest::get().uri("/v1/login/start?provider=certified&redirect_to=/clients");
     let back = async || {
         let response = ask!(service, start());
-        let tie = set(&response, "__Host-ubos_login").unwrap();
+        let tie = tie(&response);
         let back = at_the_provider(location(&response), &address).await;
         let path = format!("{}?{}", back.path(), back.query().unwrap());
         (ask!(service, TestRequest::get().uri(&path).cookie(tie.clone())), tie)
@@ -405,8 +421,7 @@ async fn nobody_else_comes_in_and_nobody_learns_why() {
         let (response, ..) = log_in!(service, world, who);
         assert_eq!(response.status(), 403, "{who}");
         assert!(set(&response, SESSION_COOKIE).is_none());
-        let problem: Value = serde_json::from_slice(&read_body(response).await).unwrap();
-        answers.push((problem["code"].clone(), problem["detail"].clone()));
+        answers.push(page!(response));
     }
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
@@ -422,9 +437,9 @@ async fn a_login_is_finished_once_by_the_browser_that_began_it() {
         let request = tie.iter().fold(request, |request, tie| request.cookie((**tie).clone()));
         let response = ask!(service, request);
         assert!(set(&response, SESSION_COOKIE).is_none(), "{what}");
-        let status = response.status().as_u16();
-        let problem: Value = serde_json::from_slice(&read_body(response).await).unwrap();
-        assert_eq!((status, &problem["code"]), (400, &json!("login-refused")), "{what}");
+        assert_eq!(response.status(), 400, "{what}");
+        let page = page!(response);
+        assert!(page.contains(&format!("<a href=\"{APP}\">")), "{what} leads back: {page}");
     };
     refused(&path, Some(&tie), "the same once more").await;
     for wrong in ["", "?code=x", "?state=x&code=x", "?state=%00&code=x", "?state=", "?state=a&state=b"] {
@@ -479,4 +494,57 @@ async fn whoever_begins_badly_is_told_what_is_expected() {
     let path = format!("{}?{}", back.path(), back.query().unwrap());
     let response = ask!(service, TestRequest::get().uri(&path).cookie(tie));
     assert_eq!(location(&response), "https://app.example.com/");
+}
+
+#[actix_web::test]
+async fn logins_that_begin_in_two_tabs_end_in_either_order() {
+    let world = World::new().await;
+    let service = service!(world);
+    for order in [[0, 1], [1, 0]] {
+        // Begun at the same time, so that neither knows of the other's cookie; the browser has both afterwards.
+        let begun = [begin!(service, world, "/first"), begin!(service, world, "/second")];
+        for tab in order {
+            let back = at_the_provider(&begun[tab].0, "ada@example.com").await;
+            let request = TestRequest::get().uri(&format!("{}?{}", back.path(), back.query().unwrap()));
+            let request = begun.iter().fold(request, |request, (_, tie)| request.cookie(tie.clone()));
+            let response = ask!(service, request);
+            let expected = ["https://app.example.com/first", "https://app.example.com/second"][tab];
+            assert_eq!((response.status().as_u16(), location(&response)), (303, expected), "{order:?}");
+            assert!(set(&response, SESSION_COOKIE).is_some());
+        }
+    }
+    // Logins that are begun and never finished do not make a browser's cookies too many.
+    let many = (0..20).map(|n| Cookie::new(format!("__Host-ubos_login_{n}"), "x"));
+    let start = TestRequest::get().uri("/v1/login/start?provider=certified");
+    let response = ask!(service, many.fold(start, |request, cookie| request.cookie(cookie)));
+    assert_eq!(response.response().cookies().filter(|cookie| cookie.value().is_empty()).count(), 13);
+}
+
+#[actix_web::test]
+async fn whoever_says_no_or_comes_late_sees_a_page_that_leads_back() {
+    let world = World::new().await;
+    let service = service!(world);
+    for (error, told) in [
+        ("access_denied", "said no"),
+        ("temporarily_unavailable", "at the moment"),
+        ("login_required", "did not log you in"),
+        ("%3Cscript%3E", "did not log you in"),
+    ] {
+        let (start, tie) = begin!(service, world, "/clients");
+        let state = Url::parse(&start).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let path = format!("/v1/login/callback?state={state}&error={error}&error_description=x");
+        let page = page!(ask!(service, TestRequest::get().uri(&path).cookie(tie)));
+        assert!(page.contains(told) && !page.contains("<script"), "{page}");
+        let again =
+            format!("/v1/login/start?provider=certified&amp;redirect_to=%2Fclients&amp;tenant={}", world.tenant);
+        assert!(page.contains(&again), "{page}");
+    }
+    let late = TestRequest::get().uri("/v1/login/callback?state=long-ago&code=x");
+    let page = page!(ask!(service, late));
+    assert!(page.contains("ten minutes") && page.contains(APP), "{page}");
+    // A program that asks for it gets the problem.
+    let program =
+        TestRequest::get().uri("/v1/login/callback?state=x&code=x").insert_header(("accept", "application/json"));
+    let problem: Value = serde_json::from_slice(&read_body(ask!(service, program)).await).unwrap();
+    assert_eq!(problem["code"], json!("login-refused"));
 }

@@ -53,6 +53,7 @@ fn limits(settings: &Settings) -> Result<Option<Limits>> {
     let quotas = Quotas {
         address: quota(limits.address_requests, *window_seconds),
         failures: quota(limits.address_failures, 60),
+        logins: quota(limits.address_logins, 60),
         caller: quota(limits.caller_requests, *window_seconds),
         key: quota(limits.key_requests, *window_seconds),
         tenant: quota(limits.tenant_requests, *window_seconds),

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 /// Settings of rate limits that are counted and never met: one client sends everything here.
 pub const MET_BY_NOBODY: &str = "[rate_limits]\naddress_requests = 1000000000\ncaller_requests = 1000000000\n\
-                                 key_requests = 1000000000\ntenant_requests = 1000000000\naddress_failures = 1000000000\n";
+                                 key_requests = 1000000000\ntenant_requests = 1000000000\naddress_failures = 1000000000\naddress_logins = 1000000000\n";
 
 /// A process of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -209,6 +209,8 @@ pub struct RateLimitSettings {
     pub tenant_requests: u32,
     /// Tokens, keys and sessions from one address that are not good, in a minute. Beyond it what is not good is answered 429; what is good comes in all the same.
     pub address_failures: u32,
+    /// Logins that begin at one address, and links that are asked for from there, in a minute.
+    pub address_logins: u32,
     /// How long a request waits for Redis, milliseconds; then this copy counts alone until Redis answers.
     pub redis_timeout_ms: u64,
 }
@@ -382,7 +384,7 @@ fn defaults() -> serde_json::Value {
         },
         "rate_limits": {
             "enabled": true, "window_seconds": 10, "address_requests": 5_000, "caller_requests": 2_000,
-            "key_requests": 1_000, "tenant_requests": 10_000, "address_failures": 60, "redis_timeout_ms": 50
+            "key_requests": 1_000, "tenant_requests": 10_000, "address_failures": 60, "address_logins": 120, "redis_timeout_ms": 50
         },
         "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405", "integrators_bind": "127.0.0.1:21406" },
         "auth": { "jwks_refresh_seconds": 300, "leeway_seconds": 30 },

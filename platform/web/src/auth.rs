@@ -23,6 +23,7 @@ use kernel::{Actor, ApiKeyId, Permissions, Principal, Reach, Role, TenantId, Use
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -155,7 +156,8 @@ impl Keys {
 struct Claims {
     sub: UserId,
     tenant: TenantId,
-    roles: Vec<String>,
+    /// What its issuer says the subject may do, which counts while the firm is not registered, and then must be there.
+    roles: Option<Value>,
     exp: u64,
     iat: Option<u64>,
 }
@@ -173,7 +175,7 @@ struct Shown {
 struct Verified {
     tenant: TenantId,
     subject: UserId,
-    vouched: Arc<Permissions>,
+    vouched: Option<Arc<Permissions>>,
     /// The token's own end, in seconds since 1970, forgiveness included.
     expires: u64,
     /// When it is to be verified again, in seconds since 1970.
@@ -183,7 +185,7 @@ struct Verified {
 impl From<Verified> for Shown {
     fn from(token: Verified) -> Self {
         let credential = Credential::User(token.subject);
-        Self { tenant: token.tenant, credential, vouched: Some(token.vouched) }
+        Self { tenant: token.tenant, credential, vouched: token.vouched }
     }
 }
 
@@ -349,11 +351,13 @@ impl Verifier {
         if claims.iat.is_some_and(|issued| issued > now.saturating_add(self.settings.leeway_seconds)) {
             return Err(refused("issued in the future"));
         }
-        let roles = claims.roles.iter().map(|role| role.parse::<Role>()).collect::<Result<Vec<_>, _>>();
+        let roles = claims.roles.and_then(|roles| serde_json::from_value::<Vec<String>>(roles).ok());
+        let roles =
+            roles.and_then(|roles| roles.iter().map(|role| role.parse::<Role>().ok()).collect::<Option<Vec<_>>>());
         let verified = Verified {
             tenant: claims.tenant,
             subject: claims.sub,
-            vouched: Arc::new(Permissions::of(&roles.map_err(refused)?)),
+            vouched: roles.map(|roles| Arc::new(Permissions::of(&roles))),
             expires: claims.exp.saturating_add(self.settings.leeway_seconds),
             stale: now + REMEMBERED_SECONDS_MAX,
         };
@@ -407,6 +411,7 @@ fn settle(shown: Shown, standing: Standing) -> Result<Caller, Problem> {
             Ok(Caller { tenant, principal: Principal::User { id }, api_key, permissions })
         }
         (Standing::Reads(_), ..) => Err(refused("opens the stream of events, and nothing else")),
+        (Standing::Unregistered, Credential::User(_), None) => Err(refused("says no roles that we know")),
         (Standing::Unregistered, ..) => Err(refused("a key or session of a firm that is not registered")),
         (Standing::Out(why, _), Credential::User(id), _) => {
             if may_say_of_this() {

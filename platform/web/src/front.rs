@@ -139,6 +139,14 @@ impl Front {
         client.map_or(Ok(()), |client| note(request, None, limits.may_try(client)))
     }
 
+    /// May somebody at this address begin one more login, which is kept for a while?
+    pub(crate) async fn may_log_in(&self, request: &HttpRequest, client: IpAddr) -> Result<(), Problem> {
+        match &self.limits {
+            Some(limits) => note(request, None, limits.login(client).await),
+            None => Ok(()),
+        }
+    }
+
     /// Adds what every answer carries.
     pub(crate) fn finish(&self, info: Option<&RequestInfo>, path: &str, headers: &mut HeaderMap) {
         security_headers::add(headers, path, self.strict_transport.as_ref());

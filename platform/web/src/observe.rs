@@ -1,7 +1,7 @@
 //! Around every request: an id, a span, a log line if there is something to say, metrics, security headers.
 
 use crate::limits::{Left, Who};
-use crate::problem::code;
+use crate::problem::{Problem, code};
 use crate::said::{may_say, shortened};
 use crate::server::{Work, Working};
 use crate::{Front, auth};
@@ -43,6 +43,15 @@ impl RequestInfo {
     pub fn set_route(request: &HttpRequest, route: &'static str) {
         if let Some(info) = request.extensions().get::<Self>() {
             info.route.set(Some(route));
+        }
+    }
+
+    /// May somebody at this address begin one more login?
+    pub async fn may_log_in(request: &HttpRequest) -> Result<(), Problem> {
+        let client = request.extensions().get::<Self>().map(|info| info.client);
+        match (request.app_data::<web::Data<Front>>(), client) {
+            (Some(front), Some(client)) => front.may_log_in(request, client).await,
+            _ => Ok(()),
         }
     }
 }

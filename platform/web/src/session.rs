@@ -12,6 +12,7 @@ use kernel::{Principal, SecretHash, SessionId, TenantId};
 use redis::AsyncCommands;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// A browser only takes it from this very host, over TLS or from this machine (RFC 6265bis §4.1.3.2).
@@ -272,7 +273,7 @@ fn all_shown(request: &HttpRequest) -> Vec<Shown> {
 }
 
 /// A cookie that no script reads and no other site's form sends.
-pub fn private_cookie(name: &'static str, value: String, lives: Option<Duration>) -> Cookie<'static> {
+pub fn private_cookie(name: impl Into<Cow<'static, str>>, value: String, lives: Option<Duration>) -> Cookie<'static> {
     let cookie = Cookie::build(name, value).path("/").http_only(true).secure(true).same_site(SameSite::Lax);
     match lives {
         Some(lives) => cookie.max_age(time::Duration::seconds(seconds(lives))).finish(),

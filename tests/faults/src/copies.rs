@@ -292,6 +292,7 @@ caller_requests = 1000000000
 key_requests = 1000000000
 tenant_requests = 1000000000
 address_failures = 1000000000
+address_logins = 1000000000
 [http]
 drain_delay_ms = 0
 {http}

@@ -177,3 +177,38 @@ fn weak_and_foreign_keys_are_not_taken() {
         assert!(Keys::read(&json!({ "keys": [jwk] }).to_string()).is_err());
     }
 }
+
+/// A firm that is registered, and knows everybody.
+struct Registered;
+
+impl Directory for Registered {
+    fn recall(&self, _: TenantId, credential: &Credential) -> Option<Standing> {
+        let Credential::User(id) = credential else { return None };
+        Some(Standing::In(Principal::User { id: *id }, Arc::new(Permissions::of(&[Role::Viewer]))))
+    }
+
+    fn look_up<'d>(
+        &'d self,
+        _: TenantId,
+        _: &'d Credential,
+    ) -> futures::future::BoxFuture<'d, anyhow::Result<Standing>> {
+        Box::pin(async { Ok(Standing::Out("nobody", None)) })
+    }
+}
+
+#[tokio::test]
+async fn what_a_token_says_of_roles_counts_only_while_the_firm_is_not_registered() {
+    let issuer = Issuer::new("k1");
+    let keys = key_set(&[issuer.jwk()]);
+    let unregistered = verifier(&keys, Duration::from_secs(300)).await;
+    let registered = Verifier::start(unregistered.settings.clone(), Arc::new(Registered)).await.unwrap();
+    for roles in [Value::Null, json!([]), json!(["partner"]), json!("owner"), json!(7), json!({ "owner": true })] {
+        let token = issuer.sign(&with("roles", roles.clone()));
+        let caller = registered.verify(&token).await.unwrap();
+        assert!(
+            caller.permissions.allow("crm.client.read") && !caller.permissions.allow("crm.client.create"),
+            "{roles}"
+        );
+        assert_eq!(unregistered.verify(&token).await.is_ok(), roles == json!([]), "{roles}");
+    }
+}

@@ -42,6 +42,8 @@ pub struct Quotas {
     /// From one address, of those whose token, key or session is not good. When it is used up, they are told to come later;
     /// whoever shows what is good comes in all the same.
     pub failures: Option<Quota>,
+    /// From one address, of those that begin a login or ask for a link: each is kept for a while.
+    pub logins: Option<Quota>,
     /// From one user or service account.
     pub caller: Option<Quota>,
     /// With one API key.
@@ -81,7 +83,7 @@ struct Inside {
     quotas: Quotas,
     buckets: Cache<Subject, Arc<Mutex<Bucket>>>,
     shared: Option<Shared>,
-    refused: [Counter; 5],
+    refused: [Counter; 6],
     /// The values of `RateLimit-Policy`: before anybody is known, with a caller, and with an API key.
     policies: [Option<HeaderValue>; 3],
 }
@@ -141,6 +143,16 @@ impl Limits {
     /// A request comes from an address.
     pub async fn address(&self, address: IpAddr) -> Verdict {
         let wanted = [self.0.quotas.address.map(|quota| (Subject::Address(network(address)), quota)), None, None];
+        let taken = match self.0.take(&wanted, true) {
+            Some(taken) => taken,
+            None => self.0.ask(wanted).await,
+        };
+        self.0.verdict(taken)
+    }
+
+    /// Somebody at this address begins a login.
+    pub async fn login(&self, address: IpAddr) -> Verdict {
+        let wanted = [self.0.quotas.logins.map(|quota| (Subject::Logins(network(address)), quota)), None, None];
         let taken = match self.0.take(&wanted, true) {
             Some(taken) => taken,
             None => self.0.ask(wanted).await,
@@ -291,6 +303,7 @@ impl Inside {
         let what = match policy {
             Policy::Address => "requests from one address",
             Policy::Failures => "requests from one address with a token, key or session that is not good",
+            Policy::Logins => "logins that begin at one address",
             Policy::Caller => "requests of one user or service account",
             Policy::Key => "requests with one API key",
             Policy::Tenant => "requests of one firm",

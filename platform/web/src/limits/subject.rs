@@ -12,6 +12,7 @@ pub(super) const PREFIX: &str = "ubos:limit:";
 pub(super) enum Subject {
     Address(IpAddr),
     Failures(IpAddr),
+    Logins(IpAddr),
     /// With the firm, because a firm that is not registered may call its users what it likes.
     Caller(TenantId, Principal),
     ApiKey(TenantId, ApiKeyId),
@@ -24,6 +25,7 @@ impl Subject {
         match self {
             Subject::Address(_) => Policy::Address,
             Subject::Failures(_) => Policy::Failures,
+            Subject::Logins(_) => Policy::Logins,
             Subject::Caller(..) => Policy::Caller,
             Subject::ApiKey(..) => Policy::Key,
             Subject::Tenant(_) => Policy::Tenant,
@@ -36,7 +38,9 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.policy().name();
         match self {
-            Subject::Address(address) | Subject::Failures(address) => write!(f, "{PREFIX}{name}:{address}"),
+            Subject::Address(address) | Subject::Failures(address) | Subject::Logins(address) => {
+                write!(f, "{PREFIX}{name}:{address}")
+            }
             Subject::Caller(tenant, Principal::User { id }) => write!(f, "{PREFIX}{name}:{tenant}:user:{id}"),
             Subject::Caller(tenant, Principal::ServiceAccount { id }) => {
                 write!(f, "{PREFIX}{name}:{tenant}:service_account:{id}")
@@ -58,14 +62,16 @@ pub(super) enum Policy {
     Caller,
     Key,
     Tenant,
+    Logins,
 }
 
 impl Policy {
-    pub const ALL: [Policy; 5] = [Policy::Address, Policy::Failures, Policy::Caller, Policy::Key, Policy::Tenant];
+    pub const ALL: [Policy; 6] =
+        [Policy::Address, Policy::Failures, Policy::Caller, Policy::Key, Policy::Tenant, Policy::Logins];
 
     /// The name in headers, metrics and keys.
     pub fn name(self) -> &'static str {
-        ["address", "failures", "caller", "key", "tenant"][self as usize]
+        ["address", "failures", "caller", "key", "tenant", "logins"][self as usize]
     }
 }
 

@@ -43,7 +43,8 @@ async fn allowed(limits: &Limits, who: &Who, requests: usize) -> usize {
 
 #[tokio::test]
 async fn each_kind_of_quota_ends_by_itself_and_says_when_to_come_again() {
-    let quotas = Quotas { address: quota(2), caller: quota(3), key: quota(1), tenant: quota(5), failures: None };
+    let quotas =
+        Quotas { address: quota(2), caller: quota(3), key: quota(1), tenant: quota(5), failures: None, logins: None };
     let limits = Limits::local(quotas);
     let (ada, grace) = (user(firm()), address());
     let left = limits.caller(&ada).await.unwrap().unwrap();
@@ -67,7 +68,8 @@ async fn each_kind_of_quota_ends_by_itself_and_says_when_to_come_again() {
 /// Attack D-06: many keys, users, addresses to get round a limit.
 #[tokio::test]
 async fn d_06_a_limit_is_not_passed_by_many_keys_users_or_addresses() {
-    let quotas = Quotas { address: quota(2), caller: quota(4), key: quota(3), tenant: quota(9), failures: None };
+    let quotas =
+        Quotas { address: quota(2), caller: quota(4), key: quota(3), tenant: quota(9), failures: None, logins: None };
     let limits = Limits::local(quotas);
     let robot = |tenant, id| Who {
         tenant,
@@ -206,7 +208,14 @@ async fn nobody_waits_for_a_redis_that_is_frozen_or_was_never_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_redis_holds_names_ids_and_networks_and_goes_by_itself() {
     let redis = own_redis();
-    let quotas = Quotas { address: quota(1), failures: quota(1), caller: quota(1), key: quota(1), tenant: quota(1) };
+    let quotas = Quotas {
+        address: quota(1),
+        failures: quota(1),
+        logins: None,
+        caller: quota(1),
+        key: quota(1),
+        tenant: quota(1),
+    };
     let limits = copy(quotas, &redis.url);
     let who = Who { api_key: Some(ApiKeyId(Uuid::now_v7())), ..user(firm()) };
     limits.caller(&who).await.unwrap();
