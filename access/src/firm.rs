@@ -266,7 +266,8 @@ impl Firm {
             TenantEvent::Renamed { .. }
             | TenantEvent::Activated {}
             | TenantEvent::PaymentOverdue {}
-            | TenantEvent::LoginsLimited { .. } => {}
+            | TenantEvent::LoginsLimited { .. }
+            | TenantEvent::EventRepaired { .. } => {}
         }
     }
 

@@ -306,6 +306,26 @@ async fn an_event_that_cannot_be_applied_stops_its_own_stream_and_no_replay() {
     assert_eq!(world.rows("projects.projects").await, before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_was_repaired_is_applied_and_a_replay_finds_nothing_parked() {
+    let mut world = world_with_clients(10).await;
+    let id = Uuid::from_u128(1_001);
+    world.stored(tenant(1), "crm.client", id, "client.renamed", 1, json!({ "name": 7 }));
+    let position = world.write().await;
+    world.event(tenant(1), id, tagged("late"));
+    world.write().await;
+    world.catch_up(crm(), 7).await;
+    let event = world.log.find(position).await.unwrap().unwrap();
+    let entry = catalogue::by_event_type("client.renamed").unwrap();
+    world.log.repair(&event, entry, r#"{"name":"Mended"}"#, "a ticket").await.unwrap();
+    let report = retry(&world.log, crm(), None).await.unwrap();
+    assert_eq!((report.cleared.as_slice(), report.parked.len()), ([id].as_slice(), 0));
+    assert_eq!(world.client_column(id, "name").await.as_deref(), Some("Mended"));
+    let report = replay(&world.log, crm(), &options(), &mut |_: &Progress| {}).await.unwrap();
+    assert!(report.switched && report.comparison.equal() && report.comparison.parked.is_empty(), "{report}");
+    assert_eq!(world.client_column(id, "name").await.as_deref(), Some("Mended"));
+}
+
 /// What a COPY meets that no look at an event tells: here a rule of the table.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_the_table_refuses_stops_its_own_stream_and_no_replay() {

@@ -15,9 +15,12 @@ use uuid::Uuid;
 
 const EVENT: &str = "
     select row_to_json(e)::text
-    from (select position, event_id, tenant_id, domain, aggregate_type, aggregate_id, sequence, event_type, event_version,
-                 payload, metadata, recorded_at
-          from eventstore.events where position = $2 and tenant_id = t.tenant::uuid) e";
+    from (select l.position, l.event_id, l.tenant_id, l.domain, l.aggregate_type, l.aggregate_id, l.sequence,
+                 coalesce(fix.event_type, l.event_type) as event_type,
+                 coalesce(fix.event_version, l.event_version) as event_version,
+                 coalesce(fix.payload, l.payload) as payload, l.metadata, l.recorded_at
+          from eventstore.events l left join eventstore.repairs fix on fix.position = l.position
+          where l.position = $2 and l.tenant_id = t.tenant::uuid) e";
 
 /// An event as it is answered.
 #[derive(Serialize)]

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod demo;
+mod events;
 mod front;
 mod generate;
 mod integrators;
@@ -98,6 +99,11 @@ enum Verb {
     Log {
         #[command(subcommand)]
         verb: operate::LogVerb,
+    },
+    /// Single events of the log, when one cannot be applied.
+    Events {
+        #[command(subcommand)]
+        verb: events::EventsVerb,
     },
     /// Backups, with PostgreSQL's own tools.
     Backup {
@@ -197,6 +203,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Verb::Token(arguments) => println!("{}", token::mint(&settings, &arguments)?),
         Verb::Demo { verb } => demo::run(&settings, verb).await?,
+        Verb::Events { verb } => events::run(&settings, verb).await?,
         Verb::Backup { verb } => backup::backup(&settings, verb).await?,
         Verb::Tenants { verb } => tenants::tenants(&settings, verb).await?,
         Verb::Users { verb } => tenants::users(&settings, verb).await?,

@@ -14,13 +14,14 @@ use anyhow::{Context as _, Result};
 use catalogue::AnyEvent;
 use chrono::Utc;
 use crash_points::Point;
-use event_store::RawEvent;
+use event_store::{ExecuteError, RawEvent};
 use kernel::{Aggregate as _, DefinitionId, Name};
 use metrics::{counter, gauge};
 use serde::Deserialize as _;
 use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -179,7 +180,11 @@ impl Intake {
         tx.commit().await?;
         let mut kept = Kept { position, has_waits, ..Kept::default() };
         for (tenant, id, name, version, hash, trigger_event_type, document, active) in rows {
-            let (name, version) = (name.parse().context("a stored name")?, u32::try_from(version)?);
+            let Ok(name) = name.parse::<Name>() else {
+                tracing::error!(definition = %id, "a stored definition has no name that can be read");
+                continue;
+            };
+            let version = u32::try_from(version)?;
             let parsed = parse(&name, &document);
             let document = document.into();
             kept.put(tenant, Known { id, name, version, hash, trigger_event_type, document, parsed, active });
@@ -194,15 +199,18 @@ impl Intake {
             // Waits change with the checkpoint only: if it moves from where we think, they were these.
             found.waiting = waits(&self.pool, events).await.context("reading what runs wait for")?;
         }
-        // A failure makes the caller resume from what is stored.
+        // A failure makes the caller resume from what is stored; what a single event is at fault for passes it by.
         for event in events {
-            match event.aggregate_type.as_str() {
-                "workflow.definition" => definition(event, kept, &mut found),
-                "workflow.run" => self.run_event(event, &mut found).await?,
+            let taken = match event.aggregate_type.as_str() {
+                "workflow.definition" => guarded(event, || definition(event, kept, &mut found)),
+                "workflow.run" => self.run_event(event, &mut found).await,
                 _ => {
-                    trigger(event, kept, &mut found);
-                    self.resolve(event, &mut found).await?;
+                    guarded(event, || trigger(event, kept, &mut found))?;
+                    self.resolve(event, &mut found).await
                 }
+            };
+            if let Err(error) = taken {
+                pass_by(event, error)?;
             }
         }
         kept.has_waits |= found.writes.iter().any(|write| matches!(write, Write::Keep { .. }));
@@ -332,7 +340,13 @@ impl Intake {
                 && wait.aggregate_id.is_none_or(|only| only == event.aggregate_id);
             let value = if concerns { crate::worker::event_value(event) } else { Value::Null };
             let worker = self.crew.worker();
-            if !concerns || !worker.meets(wait.tenant, wait.run, wait.matching.as_deref(), &value).await? {
+            let meets = match concerns {
+                true => worker.meets(wait.tenant, wait.run, wait.matching.as_deref(), &value).await,
+                false => Ok(false),
+            };
+            // The others that wait for the event are asked all the same.
+            let meets = meets.or_else(|error| pass_by(event, error).map(|()| false))?;
+            if !meets {
                 index += 1;
                 continue;
             }
@@ -426,6 +440,35 @@ async fn waits(pool: &PgPool, events: &[Arc<RawEvent>]) -> Result<Vec<Waiting>, 
         aggregate_id,
     };
     Ok(rows.into_iter().map(waiting).collect())
+}
+
+/// A panic over one event is no reason to stop for everybody else.
+fn guarded(event: &RawEvent, work: impl FnOnce()) -> Result<()> {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        counter!("workflow_unreadable_events_total").increment(1);
+        tracing::error!(
+            position = event.position,
+            event = event.event_type,
+            "an event cannot be taken in, passing it by"
+        );
+    }
+    Ok(())
+}
+
+/// A run that cannot be loaded concerns its firm alone: the event is passed by, and says so. Any other failure is the
+/// log's or the database's, and is tried again.
+fn pass_by(event: &RawEvent, error: anyhow::Error) -> Result<()> {
+    if !error.chain().any(|cause| matches!(cause.downcast_ref(), Some(ExecuteError::Fault(_)))) {
+        return Err(error);
+    }
+    counter!("workflow_unreadable_events_total").increment(1);
+    tracing::error!(
+        position = event.position,
+        tenant = %event.tenant_id,
+        error = format!("{error:#}"),
+        "a run cannot be loaded, passing the event by"
+    );
+    Ok(())
 }
 
 fn read(event: &RawEvent) -> Option<AnyEvent> {

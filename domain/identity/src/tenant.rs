@@ -6,6 +6,7 @@ use identity_events::TenantEvent as E;
 use kernel::{Aggregate, Context, Decision, Issuer, Name, Reference, UserId, command, rejection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use uuid::Uuid;
 
 use TenantCommand as C;
 use TenantRejection as R;
@@ -69,6 +70,19 @@ pub enum TenantCommand {
         from_user_id: UserId,
         /// Who will be one.
         to_user_id: UserId,
+    },
+    /// Notes that an event of the firm that could not be applied is read as something else now; only UBOS itself does.
+    NoteRepair {
+        /// The event's position.
+        position: i64,
+        /// The event.
+        event_id: Uuid,
+        /// The kind of stream it belongs to.
+        aggregate_type: String,
+        /// The stream.
+        aggregate_id: Uuid,
+        /// Why.
+        reason: Name,
     },
 }
 
@@ -139,7 +153,12 @@ impl Aggregate for Tenant {
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         let is_active = |id: UserId| ctx.referenced::<User>(id).is_some_and(User::is_active);
         Ok(match command {
-            C::Register { .. } | C::Activate {} | C::MarkPastDue {} | C::Suspend { .. } | C::Resume {}
+            C::Register { .. }
+            | C::Activate {}
+            | C::MarkPastDue {}
+            | C::Suspend { .. }
+            | C::Resume {}
+            | C::NoteRepair { .. }
                 if !ctx.actor.is_system() =>
             {
                 return Err(R::OnlyOperators);
@@ -147,6 +166,10 @@ impl Aggregate for Tenant {
             C::Register { .. } if ctx.id != ctx.tenant.0 => return Err(R::IdIsNotTheTenants),
             C::Register { name, owner_id } => {
                 vec![E::Registered { name, owner_id, trial_ends_at: ctx.now + TimeDelta::days(TRIAL_DAYS) }]
+            }
+            // Whatever the firm's standing: what cannot be applied may be what it hangs on.
+            C::NoteRepair { position, event_id, aggregate_type, aggregate_id, reason } => {
+                vec![E::EventRepaired { position, event_id, aggregate_type, aggregate_id, reason }]
             }
             C::Reopen {} => match self.purge_at {
                 Some(purge_at) if purge_at <= ctx.now => return Err(R::Purged),
@@ -204,6 +227,7 @@ impl Aggregate for Tenant {
             E::Closed { purge_at } => self.purge_at = Some(*purge_at),
             E::Reopened {} => self.purge_at = None,
             E::LoginsLimited { issuers } => self.issuers = issuers.iter().cloned().collect(),
+            E::EventRepaired { .. } => {}
             E::OwnerAdded { user_id } => {
                 self.owners.insert(*user_id);
             }
@@ -241,7 +265,6 @@ mod tests {
     use identity_events::UserEvent;
     use kernel::spec::{given, spec_time};
     use kernel::{InvitationId, Personal};
-    use uuid::Uuid;
 
     fn user(number: u128) -> UserId {
         UserId(Uuid::from_u128(number))

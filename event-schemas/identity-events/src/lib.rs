@@ -64,6 +64,21 @@ pub enum TenantEvent {
         /// Who is one now.
         to_user_id: UserId,
     },
+    /// An operator put something else in the place of an event of the firm that could not be applied; whoever keeps copies
+    /// reads it again.
+    #[name("event.repaired")]
+    EventRepaired {
+        /// The event's position.
+        position: i64,
+        /// The event.
+        event_id: Uuid,
+        /// The kind of stream it belongs to.
+        aggregate_type: String,
+        /// The stream.
+        aggregate_id: Uuid,
+        /// Why, in the operator's words.
+        reason: Name,
+    },
 }
 
 /// Everything that happens to a user: one person's membership in one firm.

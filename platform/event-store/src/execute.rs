@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
-use vault::{Subject, Vault};
+use vault::{Subject, Vault, VaultError};
 
 /// How often a command is decided again after somebody was faster.
 const CONFLICTS_MAX: u32 = 3;
@@ -441,7 +441,16 @@ impl Store {
 
     pub(crate) async fn history(&self, stream: StreamKey, state_version: i32) -> Result<Arc<Loaded>, ExecuteError> {
         let loaded = self.0.loader.load(stream, state_version).await;
-        loaded.map_err(|e| ExecuteError::Unavailable(anyhow!("loading {}: {e}", stream.aggregate_type)))
+        loaded.map_err(|e| {
+            let error = anyhow!("loading {}: {e}", stream.aggregate_type);
+            // What does not open now never will; everything else may.
+            match &*e {
+                sqlx::Error::Decode(cause) if matches!(cause.downcast_ref(), Some(VaultError::Broken)) => {
+                    ExecuteError::Fault(error)
+                }
+                _ => ExecuteError::Unavailable(error),
+            }
+        })
     }
 
     async fn fill_references(

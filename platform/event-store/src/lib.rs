@@ -11,6 +11,7 @@ mod execute;
 mod load;
 mod log;
 mod peers;
+mod repair;
 mod request;
 mod seal;
 mod sealing;

@@ -42,7 +42,7 @@ impl Loader {
             async move {
                 histogram!("load_batch_streams").record(keys.len() as f64);
                 match load(&pool, vault.as_ref(), &keys).await {
-                    Ok(found) => found.into_iter().map(|loaded| Ok(Arc::new(loaded))).collect(),
+                    Ok(found) => found.into_iter().map(|loaded| loaded.map(Arc::new).map_err(Arc::new)).collect(),
                     Err(error) => vec![Err(Arc::new(error)); keys.len()],
                 }
             }
@@ -64,7 +64,12 @@ struct Found {
     keys: Vec<WrappedSubjectKey>,
 }
 
-async fn load(pool: &PgPool, vault: Option<&Vault>, keys: &[(StreamKey, i32)]) -> Result<Vec<Loaded>, sqlx::Error> {
+/// A stream that does not open is an error of its own: the others share no more than the question.
+async fn load(
+    pool: &PgPool,
+    vault: Option<&Vault>,
+    keys: &[(StreamKey, i32)],
+) -> Result<Vec<Result<Loaded, sqlx::Error>>, sqlx::Error> {
     let mut loaded = Vec::with_capacity(keys.len());
     let found = read(pool, keys).await?;
     if let Some(vault) = vault {
@@ -72,19 +77,26 @@ async fn load(pool: &PgPool, vault: Option<&Vault>, keys: &[(StreamKey, i32)]) -
         vault.warm(sealed.map(|((stream, _), _)| stream.tenant)).await.map_err(seal::unreadable)?;
     }
     for ((stream, state_version), found) in keys.iter().zip(found) {
-        let opened = open(vault, stream, *state_version, found).await.map_err(seal::unreadable)?;
-        loaded.push(match opened {
-            Some(opened) => opened,
-            // Its snapshot can never be opened again, so the whole stream is folded.
-            None => {
-                let all = (*stream, WITHOUT_SNAPSHOT);
-                let found = read(pool, &[all]).await?.pop().unwrap_or_default();
-                let opened = open(vault, stream, WITHOUT_SNAPSHOT, found).await.map_err(seal::unreadable)?;
-                opened.unwrap_or_default()
-            }
-        });
+        loaded.push(open_or_fold(pool, vault, stream, *state_version, found).await);
     }
     Ok(loaded)
+}
+
+async fn open_or_fold(
+    pool: &PgPool,
+    vault: Option<&Vault>,
+    stream: &StreamKey,
+    state_version: i32,
+    found: Found,
+) -> Result<Loaded, sqlx::Error> {
+    if let Some(opened) = open(vault, stream, state_version, found).await.map_err(seal::unreadable)? {
+        return Ok(opened);
+    }
+    // Its snapshot can never be opened again, so the whole stream is folded.
+    let all = (*stream, WITHOUT_SNAPSHOT);
+    let found = read(pool, &[all]).await?.pop().unwrap_or_default();
+    let opened = open(vault, stream, WITHOUT_SNAPSHOT, found).await.map_err(seal::unreadable)?;
+    Ok(opened.unwrap_or_default())
 }
 
 /// Opens what is sealed. None: the key of the snapshot was destroyed.

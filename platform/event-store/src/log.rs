@@ -13,8 +13,11 @@ use vault::Vault;
 /// A stored event whose payload has not been read.
 pub type RawEvent = Recorded<Box<RawValue>>;
 
-const COLUMNS: &str = "position, event_id, tenant_id, domain, aggregate_type, aggregate_id, sequence, event_type, \
-                       event_version, payload, metadata, recorded_at";
+const COLUMNS: &str = "e.position, e.event_id, e.tenant_id, e.domain, e.aggregate_type, e.aggregate_id, e.sequence, \
+                       coalesce(fix.event_type, e.event_type), coalesce(fix.event_version, e.event_version), \
+                       coalesce(fix.payload, e.payload), e.metadata, e.recorded_at";
+/// The log with what was put in the place of events that cannot be applied.
+const EVENTS: &str = "eventstore.events e left join eventstore.repairs fix on fix.position = e.position";
 
 /// Reads the log. Cheap to clone. `pool` connects as `ubos_worker`, which may see every tenant's events.
 #[derive(Debug, Clone)]
@@ -58,6 +61,10 @@ impl Log {
         Ok(events)
     }
 
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.vault.as_ref()
+    }
+
     /// The pool it reads with.
     pub fn pool(&self) -> &PgPool {
         &self.pool
@@ -71,7 +78,7 @@ impl Log {
     /// Events with `after < position <= after + limit`, in order, no gap; empty when the reader has caught up.
     pub async fn read(&self, after: i64, limit: i64) -> Result<Vec<RawEvent>, sqlx::Error> {
         let sql =
-            format!("select {COLUMNS} from eventstore.events where position > $1 and position <= $2 order by position");
+            format!("select {COLUMNS} from {EVENTS} where e.position > $1 and e.position <= $2 order by e.position");
         let rows = sqlx::query(&sql).bind(after).bind(after.saturating_add(limit)).fetch_all(&self.pool).await?;
         self.open(&rows).await
     }
@@ -79,8 +86,8 @@ impl Log {
     /// The same, only the events of these kinds of streams (`crm.client`): for folds that want a part of the log.
     pub async fn read_types(&self, after: i64, upto: i64, types: &[String]) -> Result<Vec<RawEvent>, sqlx::Error> {
         let sql = format!(
-            "select {COLUMNS} from eventstore.events
-             where position > $1 and position <= $2 and aggregate_type = any($3) order by position"
+            "select {COLUMNS} from {EVENTS}
+             where e.position > $1 and e.position <= $2 and e.aggregate_type = any($3) order by e.position"
         );
         let rows = sqlx::query(&sql).bind(after).bind(upto).bind(types).fetch_all(&self.pool).await?;
         self.open(&rows).await
@@ -95,8 +102,8 @@ impl Log {
         upto: i64,
     ) -> Result<Vec<RawEvent>, sqlx::Error> {
         let sql = format!(
-            "select {COLUMNS} from eventstore.events
-             where tenant_id = $1 and aggregate_id = $2 and position > $3 and position <= $4 order by position"
+            "select {COLUMNS} from {EVENTS}
+             where e.tenant_id = $1 and e.aggregate_id = $2 and e.position > $3 and e.position <= $4 order by e.position"
         );
         let rows = sqlx::query(&sql).bind(tenant.0).bind(aggregate_id).bind(after).bind(upto);
         self.open(&rows.fetch_all(&self.pool).await?).await
@@ -120,7 +127,7 @@ impl Log {
 
     /// The event at one position.
     pub async fn find(&self, position: i64) -> Result<Option<RawEvent>, sqlx::Error> {
-        let sql = format!("select {COLUMNS} from eventstore.events where position = $1");
+        let sql = format!("select {COLUMNS} from {EVENTS} where e.position = $1");
         let rows = sqlx::query(&sql).bind(position).fetch_all(&self.pool).await?;
         Ok(self.open(&rows).await?.pop())
     }

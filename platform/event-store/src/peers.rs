@@ -15,6 +15,9 @@ use tokio::sync::mpsc;
 /// Positions that others have written: after the first number, up to the second.
 pub(crate) type Foreign = (i64, i64);
 
+/// Says that an operator has put something else in the place of an event.
+const REPAIRED: &str = "event.repaired";
+
 /// When others have written more than this meanwhile, as after a time without commands here, the cache is not worth it.
 const FOREIGN_MAX: i64 = 2_000;
 
@@ -48,6 +51,10 @@ async fn catch_up(pool: &PgPool, cache: &Cache, ranges: Vec<Foreign>) -> Result<
          from eventstore.written($1, $2)",
     );
     for row in rows.bind(after).bind(upto).fetch_all(pool).await? {
+        if row.try_get::<&str, _>(5)? == REPAIRED {
+            // An event of long ago is another now, and no version tells.
+            cache.clear();
+        }
         let Some((stream, cached)) = cache.known(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?) else { continue };
         let event_version = u32::try_from(row.try_get::<i32, _>(6)?).unwrap_or(1);
         let (payload, event_type): (Option<String>, String) = (row.try_get(7)?, row.try_get(5)?);

@@ -288,10 +288,14 @@ pub(crate) fn unreadable(error: VaultError) -> sqlx::Error {
     }
 }
 
-/// Opens what is sealed in these events; asks the database for keys that are not in memory, at most once.
+/// What stands in the place of a payload that does not open: no event reads it, so it stops its own stream and no other.
+const BROKEN: &str = "\"what is sealed cannot be opened\"";
+
+/// Opens what is sealed in these events; asks the database for keys that are not in memory, at most once. A payload that was
+/// changed or moved does not open, and is then one that no event can be read from.
 ///
 /// # Errors
-/// When something is sealed and there is no vault, or its keys cannot be had, or it does not open.
+/// When something is sealed and there is no vault, or its keys cannot be had.
 pub async fn open_events(vault: Option<&Vault>, events: &mut [RawEvent]) -> Result<(), VaultError> {
     let mut wanted: HashMap<(Uuid, Uuid), u32> = HashMap::new();
     for event in events.iter() {
@@ -315,7 +319,13 @@ pub async fn open_events(vault: Option<&Vault>, events: &mut [RawEvent]) -> Resu
             event_type: &event.event_type,
             event_version: event.event_version,
         };
-        let opened = open(subject, place, event.payload.get())?;
+        let opened = match open(subject, place, event.payload.get()) {
+            Err(VaultError::Broken) => {
+                tracing::error!(position = event.position, "what is sealed in an event cannot be opened");
+                BROKEN.to_owned()
+            }
+            opened => opened?,
+        };
         event.payload = RawValue::from_string(opened).map_err(|_| VaultError::Broken)?;
     }
     Ok(())

@@ -87,6 +87,7 @@ impl ReadModel for TenantRow {
             }
             E::Closed { purge_at } => row.purge_at = Some(*purge_at),
             E::Reopened {} => row.purge_at = None,
+            E::EventRepaired { .. } => {}
             E::LoginsLimited { issuers } => row.login_issuers = issuers.clone(),
             E::OwnerAdded { user_id } => row.owners.push(*user_id),
             E::OwnerRemoved { user_id } => row.owners.retain(|owner| owner != user_id),
