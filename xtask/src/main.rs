@@ -5,7 +5,9 @@ mod attacks;
 mod bench;
 mod check;
 mod command;
+mod compose;
 mod deny;
+mod documents;
 mod faults;
 mod generate;
 mod python;
@@ -43,7 +45,7 @@ enum Verb {
         check: bool,
     },
     /// Everything CI runs besides the tests: format, lints, generated files, licences and bans, documentation.
-    Check,
+    Check(check::CheckArguments),
     /// Measures the release build on durable throw-away servers.
     Bench(bench::BenchArguments),
     /// Asks both APIs for everything that their descriptions allow, and much that they do not (schemathesis).
@@ -74,7 +76,7 @@ fn run(verb: Verb, workspace: &Workspace) -> Result<ExitCode> {
         Verb::Test(arguments) => tests::run(workspace, &arguments),
         Verb::Gen { check: false } => generate::rewrite(workspace),
         Verb::Gen { check: true } => generate::check(workspace),
-        Verb::Check => check::run(workspace),
+        Verb::Check(arguments) => check::run(workspace, &arguments),
         Verb::Bench(arguments) => bench::measure(workspace, &arguments),
         Verb::ApiFuzz(arguments) => api_fuzz::run(workspace, &arguments),
         Verb::Sbom(arguments) => sbom::write(workspace, &arguments),
