@@ -103,6 +103,10 @@ pub enum AppointmentRejection {
     NotRequested,
     /// The appointment is over, declined or cancelled.
     NotOpen,
+    /// The time that was asked for has passed; decline the request, or move it.
+    TimePassed,
+    /// The meeting's time is over; note that it took place, or that the guest did not come.
+    Over,
     /// The meeting has not begun yet.
     NotBegun,
 }
@@ -156,6 +160,9 @@ impl Aggregate for Appointment {
             (book @ C::Book { .. }, None) => return self.book(book, ctx),
             (C::Confirm {}, _) if self.standing == Standing::Booked => vec![],
             (C::Confirm {}, Some(details)) if self.standing == Standing::Requested => {
+                if details.slot.starts_at <= ctx.now {
+                    return Err(R::TimePassed);
+                }
                 vec![E::Booked { details: details.clone() }]
             }
             (C::Decline { .. }, _) if self.standing == Standing::Declined => vec![],
@@ -163,6 +170,11 @@ impl Aggregate for Appointment {
                 vec![E::Declined { reason: reason.map(Personal::new) }]
             }
             (C::Confirm {} | C::Decline { .. }, _) => return Err(R::NotRequested),
+            (C::Reschedule { .. } | C::RequestReschedule { .. } | C::Cancel { .. }, Some(details))
+                if self.standing == Standing::Booked && details.slot.ends_at <= ctx.now =>
+            {
+                return Err(R::Over);
+            }
             (C::Reschedule { starts_at }, Some(details)) if open => {
                 if details.slot.starts_at == starts_at {
                     return Ok(vec![]);
@@ -308,16 +320,19 @@ impl Appointment {
     }
 }
 
-/// Every five minutes of the host's time that a slot takes.
+/// What a slot takes of its host's time, in granules of five minutes: the meeting with what must be free after it, and
+/// once more with what must be free before it. Two meetings take one granule twice exactly when one of them is in the
+/// other's buffer or in the other itself; buffers by themselves may overlap, so neighbours share the longer one.
 fn granules(host: UserId, slot: &Slot) -> Vec<Claim> {
-    let mut granules = vec![];
-    let mut at = slot.blocked_from;
-    while at < slot.blocked_until {
-        let value = format!("{host}/{}", at.to_rfc3339_opts(SecondsFormat::Secs, true));
-        granules.push(Claim::new("scheduling.slot", value));
-        at += TimeDelta::minutes(i64::from(GRANULE_MINUTES));
-    }
-    granules
+    let after = every_granule(slot.starts_at, slot.blocked_until).map(|at| format!("{host}/{at}"));
+    let before = every_granule(slot.blocked_from, slot.ends_at).map(|at| format!("{host}/{at}/before"));
+    after.chain(before).map(|value| Claim::new("scheduling.slot", value)).collect()
+}
+
+fn every_granule(from: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = String> {
+    let step = TimeDelta::minutes(i64::from(GRANULE_MINUTES));
+    let granules = std::iter::successors(Some(from), move |at| Some(*at + step)).take_while(move |at| *at < until);
+    granules.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 #[cfg(test)]
@@ -390,7 +405,7 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(taken(&when).len(), 8, "thirty minutes and ten of buffer in granules of five");
+        assert_eq!(taken(&when).len(), 8 + 6, "thirty minutes and ten after, and thirty minutes and none before");
     }
 
     #[test]
@@ -455,7 +470,7 @@ mod tests {
     fn moving_frees_the_old_time_and_takes_the_new() {
         let when = world([booked(at(11, 0))], false).when(C::Reschedule { starts_at: at(12, 0) });
         let released = when.claims().iter().filter(|c| matches!(c, ClaimChange::Release(_))).count();
-        assert_eq!((released, taken(&when).len()), (8, 8));
+        assert_eq!((released, taken(&when).len()), (14, 14));
         world([booked(at(11, 0))], false).when(C::Reschedule { starts_at: at(11, 0) }).then_nothing();
     }
 
@@ -463,7 +478,7 @@ mod tests {
     fn cancelling_frees_the_time_and_ends_the_appointment() {
         let cancel = || C::Cancel { by: CancelledBy::Invitee, reason: None };
         let when = world([booked(at(11, 0))], false).when(cancel());
-        assert_eq!(when.claims().len(), 8);
+        assert_eq!(when.claims().len(), 14);
         let cancelled = when.events()[0].clone();
         world([booked(at(11, 0)), cancelled.clone()], false).when(cancel()).then_nothing();
         let move_it = C::Reschedule { starts_at: at(12, 0) };
@@ -476,24 +491,64 @@ mod tests {
         world([booked(at(11, 0))], false).at(at(12, 0)).when(C::MarkNoShow {}).then([E::NoShow {}]);
     }
 
-    proptest! {
-        /// Two meetings of one host share a granule exactly when they overlap, buffers included.
-        #[test]
-        fn overlap_is_a_shared_granule(first in 24u32..70, second in 24u32..70) {
-            let start = |granule: u32| at(granule / 12 + 8, granule % 12 * 5);
-            let slots = [first, second].map(|granule| match booked_or_none(start(granule)) {
-                Some(E::Booked { details }) => Some(details),
-                _ => None,
-            });
-            if let [Some(a), Some(b)] = slots {
-                let overlap = a.slot.blocked_from < b.slot.blocked_until && b.slot.blocked_from < a.slot.blocked_until;
-                let (a, b) = (granules(a.host_id, &a.slot), granules(b.host_id, &b.slot));
-                prop_assert_eq!(a.iter().any(|granule| b.contains(granule)), overlap);
-            }
-        }
+    fn slot(start: u32, granules: u32, before: u32, after: u32) -> Slot {
+        let minutes = |granules: u32| TimeDelta::minutes(i64::from(granules * GRANULE_MINUTES));
+        let starts_at = at(8, 0) + minutes(start);
+        let ends_at = starts_at + minutes(granules);
+        Slot { starts_at, ends_at, blocked_from: starts_at - minutes(before), blocked_until: ends_at + minutes(after) }
     }
 
-    fn booked_or_none(starts_at: DateTime<Utc>) -> Option<E> {
-        (starts_at < at(15, 30)).then(|| booked(starts_at))
+    fn share(a: &Slot, b: &Slot) -> bool {
+        let host = UserId(Uuid::from_u128(20));
+        let (a, b) = (granules(host, a), granules(host, b));
+        a.iter().any(|granule| b.contains(granule))
+    }
+
+    #[test]
+    fn neighbours_share_a_buffer_and_the_longer_one_counts() {
+        let first = slot(0, 6, 0, 2);
+        assert!(!share(&first, &slot(8, 6, 2, 0)), "ten minutes after and ten before are the same ten");
+        assert!(!share(&first, &slot(8, 6, 1, 0)), "five are within ten");
+        assert!(share(&first, &slot(7, 6, 1, 0)), "ten must be free after the first");
+        assert!(share(&first, &slot(8, 6, 3, 0)), "fifteen must be free before the second");
+        assert!(!share(&first, &slot(9, 6, 3, 0)));
+        assert!(share(&slot(0, 6, 0, 0), &slot(5, 6, 0, 0)), "nobody is in two meetings");
+        assert!(!share(&slot(0, 6, 0, 0), &slot(6, 6, 0, 0)), "back to back");
+    }
+
+    #[test]
+    fn a_request_whose_time_has_passed_cannot_be_confirmed() {
+        let requested = || world([], true).when(book(at(11, 0))).events()[0].clone();
+        for now in [at(11, 0), at(11, 10), at(15, 0)] {
+            world([requested()], true).at(now).when(C::Confirm {}).rejected("scheduling.appointment.time_passed");
+            let declined = E::Declined { reason: None };
+            world([requested()], true).at(now).when(C::Decline { reason: None }).then([declined]);
+        }
+        assert_eq!(world([requested()], true).at(at(10, 59)).when(C::Confirm {}).events().len(), 1);
+        let moved = world([requested()], true).at(at(11, 5)).when(C::Reschedule { starts_at: at(13, 0) });
+        assert_eq!(moved.events().len(), 1, "a request may be moved to a time that is to come");
+    }
+
+    #[test]
+    fn a_meeting_that_is_over_is_neither_moved_nor_called_off() {
+        let over = || world([booked(at(11, 0))], false).at(at(11, 30));
+        over().when(C::Reschedule { starts_at: at(13, 0) }).rejected("scheduling.appointment.over");
+        over().when(C::RequestReschedule { reason: None }).rejected("scheduling.appointment.over");
+        let cancel = || C::Cancel { by: CancelledBy::Host, reason: None };
+        over().when(cancel()).rejected("scheduling.appointment.over");
+        over().when(C::Complete {}).then([E::Completed {}]);
+        assert_eq!(world([booked(at(11, 0))], false).at(at(11, 29)).when(cancel()).events().len(), 1);
+    }
+
+    proptest! {
+        /// Two meetings of one host share a granule exactly when one is in the other or in its buffers.
+        #[test]
+        fn a_shared_granule_is_a_meeting_in_anothers_buffer(
+            a in (0u32..40, 1u32..8, 0u32..5, 0u32..5), b in (0u32..40, 1u32..8, 0u32..5, 0u32..5),
+        ) {
+            let (a, b) = (slot(a.0, a.1, a.2, a.3), slot(b.0, b.1, b.2, b.3));
+            let within = |a: &Slot, b: &Slot| a.blocked_from < b.ends_at && b.starts_at < a.blocked_until;
+            prop_assert_eq!(share(&a, &b), within(&a, &b) || within(&b, &a));
+        }
     }
 }

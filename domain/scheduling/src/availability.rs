@@ -102,6 +102,11 @@ impl Availability {
         starts
     }
 
+    /// Are these the hours of this host?
+    pub fn is_of(&self, host_id: UserId) -> bool {
+        self.host_id == Some(host_id)
+    }
+
     /// The claim that finds a host's hours.
     pub fn host_claim(host_id: UserId) -> Claim {
         Claim::new("scheduling.availability.host", host_id.to_string())

@@ -1,7 +1,7 @@
 //! An event type: a kind of meeting that can be booked.
 
-use crate::GRANULE_MINUTES;
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Slug, command, rejection};
+use crate::{Availability, GRANULE_MINUTES};
+use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Reference, Slug, command, rejection};
 use scheduling_events::{EventTypeEvent as E, EventTypeRules};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,12 @@ pub enum EventTypeRejection {
     /// A meeting is booked at most ten years ahead, and so is its notice.
     #[invalid("/rules")]
     TooFarAhead,
+    /// There are no such hours.
+    #[invalid("/rules/availability_id")]
+    UnknownAvailability,
+    /// The hours are another host's.
+    #[invalid("/rules/availability_id")]
+    HoursOfAnotherHost,
 }
 
 /// What is remembered of an event type.
@@ -76,10 +82,17 @@ impl Aggregate for EventType {
     type Rejection = R;
     const PATH: &'static str = "scheduling/event-types";
 
-    fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
+    fn references(&self, command: &C) -> Vec<Reference> {
+        match command {
+            C::Define { rules, .. } | C::Revise { rules } => vec![Reference::id::<Availability>(rules.availability_id)],
+            C::Retire {} | C::Reinstate {} => vec![],
+        }
+    }
+
+    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
             C::Define { key, rules } => {
-                check(&rules)?;
+                check(&rules, ctx)?;
                 vec![E::Defined { key, rules }]
             }
             C::Reinstate {} if self.retired => vec![E::Reinstated {}],
@@ -89,7 +102,7 @@ impl Aggregate for EventType {
             _ if self.retired => return Err(R::Retired),
             C::Revise { rules } if self.rules.as_ref() == Some(&rules) => vec![],
             C::Revise { rules } => {
-                check(&rules)?;
+                check(&rules, ctx)?;
                 vec![E::Revised { rules }]
             }
         })
@@ -111,7 +124,7 @@ impl Aggregate for EventType {
     }
 }
 
-fn check(rules: &EventTypeRules) -> Result<(), R> {
+fn check(rules: &EventTypeRules, ctx: &Context) -> Result<(), R> {
     let parts = [rules.duration_minutes, rules.buffer_before_minutes, rules.buffer_after_minutes];
     if parts.iter().any(|minutes| minutes % GRANULE_MINUTES != 0) {
         return Err(R::NotOnGrid);
@@ -121,14 +134,23 @@ fn check(rules: &EventTypeRules) -> Result<(), R> {
         return Err(R::DurationOutOfRange);
     }
     let too_far = rules.max_days_ahead > DAYS_AHEAD_MAX || rules.min_notice_minutes > DAYS_AHEAD_MAX * 24 * 60;
-    if too_far { Err(R::TooFarAhead) } else { Ok(()) }
+    if too_far {
+        return Err(R::TooFarAhead);
+    }
+    match ctx.referenced::<Availability>(rules.availability_id) {
+        None => Err(R::UnknownAvailability),
+        Some(hours) if !hours.is_of(rules.host_id) => Err(R::HoursOfAnotherHost),
+        Some(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use kernel::spec::given;
+    use crate::availability;
+    use kernel::spec::{Given, given};
     use kernel::{AvailabilityId, UserId};
+    use scheduling_events::Weekday;
     use uuid::Uuid;
 
     pub(crate) fn rules(duration_minutes: u32) -> EventTypeRules {
@@ -146,21 +168,28 @@ pub(crate) mod tests {
         }
     }
 
+    /// The host's hours are there.
+    fn world(history: impl IntoIterator<Item = E>) -> Given<EventType> {
+        let hours = Reference::id::<Availability>(Uuid::from_u128(21));
+        let open = availability::tests::open(Weekday::Monday, "09:00", "17:00");
+        given::<EventType>(history).knowing(hours, Uuid::from_u128(21), open)
+    }
+
     fn define(duration: u32) -> C {
         C::Define { key: "consultation".parse().unwrap(), rules: rules(duration) }
     }
 
     #[test]
     fn a_kind_of_meeting_claims_its_key() {
-        let claims = given::<EventType>([]).when(define(30)).claims();
+        let claims = world([]).when(define(30)).claims();
         assert_eq!(claims, [ClaimChange::Take(Claim::new("scheduling.event_type.key", "consultation"))]);
     }
 
     #[test]
     fn durations_off_the_grid_or_too_long_are_refused() {
-        given::<EventType>([]).when(define(17)).rejected("scheduling.event_type.not_on_grid");
-        given::<EventType>([]).when(define(0)).rejected("scheduling.event_type.duration_out_of_range");
-        given::<EventType>([]).when(define(480)).rejected("scheduling.event_type.duration_out_of_range");
+        world([]).when(define(17)).rejected("scheduling.event_type.not_on_grid");
+        world([]).when(define(0)).rejected("scheduling.event_type.duration_out_of_range");
+        world([]).when(define(480)).rejected("scheduling.event_type.duration_out_of_range");
     }
 
     #[test]
@@ -168,16 +197,30 @@ pub(crate) mod tests {
         for (max_days_ahead, min_notice_minutes) in [(u32::MAX, 0), (DAYS_AHEAD_MAX + 1, 0), (60, u32::MAX)] {
             let rules = EventTypeRules { max_days_ahead, min_notice_minutes, ..rules(30) };
             let revise = C::Revise { rules: rules.clone() };
-            given::<EventType>([]).when(revise).rejected("scheduling.event_type.too_far_ahead");
+            world([]).when(revise).rejected("scheduling.event_type.too_far_ahead");
             let define = C::Define { key: "consultation".parse().unwrap(), rules };
-            given::<EventType>([]).when(define).rejected("scheduling.event_type.too_far_ahead");
+            world([]).when(define).rejected("scheduling.event_type.too_far_ahead");
         }
     }
 
     #[test]
     fn what_is_retired_cannot_be_revised_until_reinstated() {
         let revise = || C::Revise { rules: rules(45) };
-        given::<EventType>([E::Retired {}]).when(revise()).rejected("scheduling.event_type.retired");
-        assert_eq!(given::<EventType>([E::Retired {}, E::Reinstated {}]).when(revise()).events().len(), 1);
+        world([E::Retired {}]).when(revise()).rejected("scheduling.event_type.retired");
+        assert_eq!(world([E::Retired {}, E::Reinstated {}]).when(revise()).events().len(), 1);
+    }
+
+    #[test]
+    fn a_kind_of_meeting_is_booked_in_hours_that_are_there_and_its_hosts() {
+        let nowhere = EventTypeRules { availability_id: AvailabilityId(Uuid::from_u128(22)), ..rules(30) };
+        let others = EventTypeRules { host_id: UserId(Uuid::from_u128(99)), ..rules(30) };
+        let defined = || E::Defined { key: "consultation".parse().unwrap(), rules: rules(30) };
+        for (rules, code) in [(nowhere, "unknown_availability"), (others, "hours_of_another_host")] {
+            let code = format!("scheduling.event_type.{code}");
+            let define = C::Define { key: "consultation".parse().unwrap(), rules: rules.clone() };
+            world([]).when(define).rejected(&code);
+            world([defined()]).when(C::Revise { rules }).rejected(&code);
+        }
+        world([defined()]).when(C::Revise { rules: rules(30) }).then_nothing();
     }
 }

@@ -5,16 +5,16 @@ use kernel::{Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, Us
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// When the host is occupied: the meeting itself and the buffers around it.
+/// When a meeting is, and the buffers around it, which neighbours share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Slot {
     /// The meeting begins.
     pub starts_at: DateTime<Utc>,
     /// The meeting ends.
     pub ends_at: DateTime<Utc>,
-    /// The host is occupied from here.
+    /// No other meeting of the host ends after this: the meeting's begin less its buffer.
     pub blocked_from: DateTime<Utc>,
-    /// The host is free again from here.
+    /// No other meeting of the host begins before this: the meeting's end with its buffer.
     pub blocked_until: DateTime<Utc>,
 }
 

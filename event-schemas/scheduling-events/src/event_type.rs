@@ -19,10 +19,10 @@ pub struct EventTypeRules {
     pub availability_id: AvailabilityId,
     /// How long it takes, a multiple of five minutes.
     pub duration_minutes: u32,
-    /// What must be free before, a multiple of five minutes.
+    /// What must be free of other meetings before, a multiple of five minutes; neighbours share it, the longer one counts.
     #[serde(default)]
     pub buffer_before_minutes: u32,
-    /// What must be free after, a multiple of five minutes.
+    /// What must be free of other meetings after, a multiple of five minutes.
     #[serde(default)]
     pub buffer_after_minutes: u32,
     /// How long before its start it must be booked.

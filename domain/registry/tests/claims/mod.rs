@@ -63,7 +63,7 @@ fn user(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
     held
 }
 
-/// Every five minutes from the buffer before to the buffer after, of the time that it takes now, unless it is off.
+/// Every five minutes of the time that it takes now, unless it is off: once with the buffer after it, once with the one before.
 fn appointment(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
     let off = ["appointment.cancelled", "appointment.declined"];
     if last_of(events, &off).is_some() {
@@ -74,10 +74,16 @@ fn appointment(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
     let moved = last_of(events, &["appointment.rescheduled"]);
     let slot = moved.map_or(first, |(_, event)| &event["to"]);
     let time = |field: &str| text(&slot[field]).parse::<chrono::DateTime<chrono::Utc>>().unwrap();
-    let (from, until) = (time("blocked_from"), time("blocked_until"));
-    let minutes = (0..(until - from).num_minutes()).step_by(5);
-    let at = |minute| (from + chrono::TimeDelta::minutes(minute)).format("%Y-%m-%dT%H:%M:%SZ");
-    minutes.map(|minute| ("scheduling.slot", format!("{host}/{}", at(minute)))).collect()
+    let granules = |from: &str, until: &str, suffix: &str| {
+        let (from, until) = (time(from), time(until));
+        let minutes = (0..(until - from).num_minutes()).step_by(5);
+        let at = |minute| (from + chrono::TimeDelta::minutes(minute)).format("%Y-%m-%dT%H:%M:%SZ");
+        minutes.map(|minute| ("scheduling.slot", format!("{host}/{}{suffix}", at(minute)))).collect::<Vec<_>>()
+    };
+    [granules("starts_at", "blocked_until", ""), granules("blocked_from", "ends_at", "/before")]
+        .concat()
+        .into_iter()
+        .collect()
 }
 
 fn last_of<'a>(events: &'a [(&'a str, Value)], types: &[&str]) -> Option<(&'a str, &'a Value)> {
