@@ -6,7 +6,7 @@ use identity_events::{
 };
 use kernel::{
     ApiKeyId, Event, Grant, Grants, IntegratorId, Name, OF_EVERY_USER, Pattern, Permissions, Principal, Role,
-    SecretHash, ServiceAccountId, SessionId, Slug, UnreadableEvent, UserId, read_event,
+    SecretHash, ServiceAccountId, SessionId, Slug, Timestamp, UnreadableEvent, UserId, read_event,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -93,24 +93,24 @@ struct Key {
 #[derive(Debug)]
 struct Secret {
     hash: SecretHash,
-    previous: Option<(SecretHash, DateTime<Utc>)>,
-    expires_at: Option<DateTime<Utc>>,
+    previous: Option<(SecretHash, Timestamp)>,
+    expires_at: Option<Timestamp>,
     revoked: bool,
 }
 
 impl Secret {
-    fn new(hash: SecretHash, expires_at: Option<DateTime<Utc>>) -> Self {
+    fn new(hash: SecretHash, expires_at: Option<Timestamp>) -> Self {
         Self { hash, previous: None, expires_at, revoked: false }
     }
 
-    fn rotate(&mut self, hash: SecretHash, previous_until: DateTime<Utc>) {
+    fn rotate(&mut self, hash: SecretHash, previous_until: Timestamp) {
         let previous = std::mem::replace(&mut self.hash, hash);
         self.previous = Some((previous, previous_until));
     }
 
     /// Is it what was shown, or was it until a while ago?
     fn is(&self, shown: &SecretHash, now: DateTime<Utc>) -> bool {
-        self.hash == *shown || self.previous.as_ref().is_some_and(|(hash, until)| hash == shown && now < *until)
+        self.hash == *shown || self.previous.as_ref().is_some_and(|(hash, until)| hash == shown && *until > now)
     }
 
     /// Until when the secret that was shown is good, if it is now; else why it is not.
@@ -125,7 +125,7 @@ impl Secret {
         let ends = [self.expires_at, previous_until];
         match ends.into_iter().flatten().min() {
             Some(end) if end <= now => Err("it has expired"),
-            end => Ok(end),
+            end => Ok(end.map(DateTime::from)),
         }
     }
 }

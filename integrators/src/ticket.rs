@@ -191,7 +191,7 @@ mod tests {
         let (tenant, id) = (TenantId(Uuid::from_u128(1)), IntegratorId(Uuid::from_u128(2)));
         let reader = Reader { tenant, id, secret_hash: SecretHash::of("secret") };
         let until = kernel::spec::spec_time();
-        let answer = seal.let_in(&asked(&json!({})), &reader, "EVENTS", until).unwrap();
+        let answer = seal.let_in(&asked(&json!({})), &reader, "EVENTS", until.utc()).unwrap();
         let (signed, signature) = answer.rsplit_once('.').unwrap();
         KeyPair::from_public_key(&public)
             .unwrap()

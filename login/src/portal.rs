@@ -13,7 +13,7 @@ use actix_web::web::{Data, Form, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Utc;
 use event_store::ExecuteError;
-use kernel::{Email, PortalUserId, Principal, SecretHash, SessionId, TenantId};
+use kernel::{Email, PortalUserId, Principal, SecretHash, SessionId, TenantId, Timestamp};
 use metrics::counter;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -108,7 +108,7 @@ pub async fn press(login: Data<Login>, pressed: Form<Pressed>, request: HttpRequ
     let started = PortalSessionCommand::Start {
         portal_user_id: id,
         client_id: person.client_id(),
-        ends_at: Utc::now() + login.sessions.absolute(principal),
+        ends_at: Timestamp::of_clock(Utc::now() + login.sessions.absolute(principal)),
         user_agent: agent.and_then(|agent| agent.chars().take(200).collect::<String>().parse().ok()),
     };
     let store = login.bus.store();

@@ -18,7 +18,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use event_store::CommandBus;
 use identity::session::SessionCommand;
-use kernel::{Name, Principal, SecretHash, SessionId, TenantId};
+use kernel::{Name, Principal, SecretHash, SessionId, TenantId, Timestamp};
 use metrics::counter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -303,7 +303,7 @@ pub(crate) async fn finish(
     let started = SessionCommand::Start {
         user_id: user,
         issuer: person.issuer,
-        ends_at: Utc::now() + absolute,
+        ends_at: Timestamp::of_clock(Utc::now() + absolute),
         user_agent: agent.and_then(|agent| agent.chars().take(200).collect::<String>().parse().ok()),
     };
     let asked = user::request(tenant);

@@ -4,9 +4,8 @@ use crate::portal::{LINK_MINUTES, Person};
 use crate::queue::{Due, Queue};
 use anyhow::{Context, Result, bail};
 use catalogue::AnyEvent;
-use chrono::{DateTime, Utc};
 use identity_events::UserEvent;
-use kernel::PortalUserId;
+use kernel::{PortalUserId, Timestamp};
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
 use portal_events::PortalUserEvent;
@@ -62,7 +61,7 @@ pub async fn write(queue: &Queue, due: &Due, from: &Mailbox, links: &Links) -> R
 
 fn invitation_to_the_portal(
     person: &Person,
-    expires_at: DateTime<Utc>,
+    expires_at: Timestamp,
     firm: &str,
     from: &Mailbox,
     links: &Links,

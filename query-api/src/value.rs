@@ -1,6 +1,7 @@
 //! Values that come in as text and go into SQL as text with a cast; checked here, so that no cast can fail there.
 
-use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
+use chrono::SecondsFormat;
+use kernel::{Date, InvalidValue, Timestamp};
 use projections::{Column, Kind};
 use uuid::Uuid;
 
@@ -10,8 +11,8 @@ pub(crate) fn checked(column: &Column, text: &str) -> Result<String, String> {
         Kind::Uuid => text.parse::<Uuid>().map(|id| id.to_string()).map_err(|_| "expected a UUID".to_owned()),
         Kind::Integer => text.parse::<i64>().map(|n| n.to_string()).map_err(|_| "expected an integer".to_owned()),
         Kind::Boolean => text.parse::<bool>().map(|b| b.to_string()).map_err(|_| "expected true or false".to_owned()),
-        Kind::Time => time(text).ok_or_else(|| "expected a time such as 2026-12-01T09:30:00Z".to_owned()),
-        Kind::Date => date(text).ok_or_else(|| "expected a day such as 2026-12-01".to_owned()),
+        Kind::Time => time(text).map_err(|wrong| wrong.message),
+        Kind::Date => text.parse::<Date>().map(|day| day.to_string()).map_err(|wrong| wrong.message),
         Kind::Text if !column.values.is_empty() && !column.values.iter().any(|value| value == text) => {
             Err(format!("expected one of {}", column.values.join(", ")))
         }
@@ -24,14 +25,8 @@ pub(crate) fn checked(column: &Column, text: &str) -> Result<String, String> {
 }
 
 /// PostgreSQL knows other years than we do, and a different spelling for some.
-fn time(text: &str) -> Option<String> {
-    let moment = DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc);
-    (1..=9_999).contains(&moment.year()).then(|| moment.to_rfc3339_opts(SecondsFormat::Micros, true))
-}
-
-fn date(text: &str) -> Option<String> {
-    let day = text.parse::<NaiveDate>().ok()?;
-    (1..=9_999).contains(&day.year()).then(|| day.to_string())
+fn time(text: &str) -> Result<String, InvalidValue> {
+    Ok(text.parse::<Timestamp>()?.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
 #[cfg(test)]

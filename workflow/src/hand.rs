@@ -6,9 +6,9 @@
 
 use crate::document::{Action, Document};
 use crate::step::Standing;
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::Utc;
 use event_store::{ExecuteError, Request, Store};
-use kernel::TenantId;
+use kernel::{TenantId, Timestamp};
 use metrics::counter;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -26,12 +26,12 @@ pub(crate) struct Hand {
     pub version: i64,
     unrecorded: Vec<Entry>,
     /// When the first unrecorded entry happened; the log will say the same of all of them.
-    at: DateTime<Utc>,
+    at: Timestamp,
 }
 
 impl Hand {
     pub fn new(tenant: TenantId, run_id: Uuid, run: Run, document: Arc<Document>, version: i64) -> Self {
-        Self { tenant, run_id, run, document, version, unrecorded: vec![], at: Utc::now() }
+        Self { tenant, run_id, run, document, version, unrecorded: vec![], at: Timestamp::of_clock(Utc::now()) }
     }
 
     pub fn standing(&self) -> Standing<'_> {
@@ -57,7 +57,7 @@ impl Hand {
     /// Takes up what has happened, and with the end of a step the beginning of the next.
     pub fn note(&mut self, mut entries: Vec<Entry>) -> anyhow::Result<()> {
         if self.unrecorded.is_empty() {
-            self.at = Utc::now().trunc_subsecs(6);
+            self.at = Timestamp::of_clock(Utc::now());
         }
         let after = |run: &Run, entries: &[Entry], at| {
             run.after(entries, at).map_err(|refused| anyhow::anyhow!("a step's outcome does not fit: {refused:?}"))
@@ -83,7 +83,7 @@ impl Hand {
         }
         let entries = self.unrecorded.clone();
         let parks = entries.iter().any(|entry| matches!(entry, Entry::Failed { go_on: false, .. }));
-        let request = Request { expected_version: Some(self.version), now: self.at, ..self.standing().request() };
+        let request = Request { expected_version: Some(self.version), now: self.at.utc(), ..self.standing().request() };
         let recorded = store.execute::<Run>(Some(self.run_id), RunCommand::Record { entries }, &request).await?;
         if parks {
             counter!("workflow_runs_total", "status" => "parked").increment(1);
@@ -109,7 +109,7 @@ impl Hand {
             entries: self.unrecorded.clone(),
         };
         // The command has the run's id, so that nothing is loaded first: nearly always there is nothing yet.
-        let request = Request { command_id: self.run_id, now: self.at, ..self.standing().request() };
+        let request = Request { command_id: self.run_id, now: self.at.utc(), ..self.standing().request() };
         Ok(store.execute::<Run>(Some(self.run_id), command, &request).await?.version)
     }
 

@@ -95,7 +95,7 @@ fn line(tenant_id: Uuid, run_id: Uuid, run: &Run) -> RunLine {
         tenant_id,
         workflow: run.definition.as_ref().map(ToString::to_string).unwrap_or_default(),
         status: status.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
-        started_at: run.trigger.as_ref().map(|trigger| trigger.recorded_at).unwrap_or_default(),
+        started_at: run.trigger.as_ref().map(|trigger| trigger.recorded_at.utc()).unwrap_or_default(),
         error: run.incident.as_ref().map(|(code, message)| format!("{code}: {message}")),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::expression::to_cel;
 use event_store::RawEvent;
-use kernel::Actor;
+use kernel::{Actor, Timestamp};
 use parking_lot::RwLock;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -152,7 +152,7 @@ pub(crate) fn trigger_of(event: &RawEvent) -> Trigger {
         position: event.position,
         aggregate_type: event.aggregate_type.clone(),
         aggregate_id: event.aggregate_id,
-        recorded_at: event.recorded_at,
+        recorded_at: Timestamp::of_clock(event.recorded_at),
         correlation_id: event.metadata.correlation_id,
         traceparent: event.metadata.traceparent.clone(),
         payload: payload.into(),

@@ -4,9 +4,9 @@ use crate::document::{Action, CreateEntity, Document, Notify, OnError, Retry, Se
 use crate::expression::{ExpressionError, holds};
 use crate::scope::Scope;
 use crate::template::{render, render_string};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use event_store::{CommandBus, ExecuteError, Executed, IdempotencyKey, Request};
-use kernel::{Actor, TenantId, Text};
+use kernel::{Actor, TenantId, Text, Timestamp};
 use rand::Rng as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -77,7 +77,7 @@ impl Standing<'_> {
             if !goes_on {
                 break;
             }
-            match self.run.after(&entries, Utc::now()) {
+            match self.run.after(&entries, Timestamp::of_clock(Utc::now())) {
                 Ok(after) => run = after,
                 Err(_) => break,
             }
@@ -109,7 +109,7 @@ impl Standing<'_> {
 
     /// A failure that may be tried again, if there are attempts and time left.
     fn failed_attempt(&self, action: &Action, failure: Failure) -> Entry {
-        let (now, step) = (Utc::now(), self.run.step());
+        let (now, step) = (Timestamp::of_clock(Utc::now()), self.run.step());
         let policy = action.common().retry.as_ref().unwrap_or(&self.document.retry);
         let attempt = step.map_or(0, |s| s.attempts) + 1;
         let since = step.and_then(|s| s.since).unwrap_or(now);
@@ -201,7 +201,7 @@ impl Standing<'_> {
     fn wait(&self, wait: &Wait, action: &Action, scope: &Scope) -> Vec<Entry> {
         let waiting = || -> Result<Entry, Failure> {
             let after = |text: &str| match duration(text) {
-                Some(length) => Ok(Utc::now() + length),
+                Some(length) => Ok(Timestamp::of_clock(Utc::now()) + length),
                 None => Err(Failure::terminal("invalid_duration", "not a duration")),
             };
             if let Some(length) = &wait.duration {
@@ -209,9 +209,13 @@ impl Standing<'_> {
             }
             if let Some(until) = &wait.until {
                 let text = render_string(until, scope)?;
-                let until = DateTime::parse_from_rfc3339(&text)
-                    .map_err(|_| Failure::terminal("until_not_a_time", "`until` did not give an RFC 3339 time"))?;
-                return Ok(Entry::Waiting { until: Some(until.to_utc()), event_type: None, matching: None });
+                let until = text.parse::<Timestamp>().map_err(|_| {
+                    Failure::terminal(
+                        "until_not_a_time",
+                        "`until` did not give an RFC 3339 time of the years 1 to 9999",
+                    )
+                })?;
+                return Ok(Entry::Waiting { until: Some(until), event_type: None, matching: None });
             }
             let Some(event) = &wait.event else {
                 return Err(Failure::terminal("wait_needs_one", "a wait says one of `for`, `until` and `event`"));

@@ -7,7 +7,7 @@ use crate::scope::{Scope, trigger_value};
 use crate::step::{Failure, Standing};
 use crate::tasks::{Next, Noted, Start, Task, Tasks};
 use anyhow::{Context as _, Result, anyhow};
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use crash_points::Point;
 use event_store::{CommandBus, ExecuteError};
 use kernel::{Aggregate as _, Name, TenantId};
@@ -224,7 +224,7 @@ impl Worker {
             return Ok(Moved::LetGo(Next::Parked));
         }
         if later {
-            return Ok(Moved::LetGo(Next::At(due_at.unwrap_or_default())));
+            return Ok(Moved::LetGo(Next::At(due_at.map(DateTime::from).unwrap_or_default())));
         }
         let entries = match status {
             None => return Err(anyhow!("a run without a step that has not ended")),
@@ -310,7 +310,7 @@ impl Worker {
         }
         let now = Utc::now();
         match (step.due_at, &step.awaits) {
-            (Some(due_at), _) if due_at > now => Ok(Err(Next::Waiting(Some(due_at)))),
+            (Some(due_at), _) if due_at > now => Ok(Err(Next::Waiting(Some(due_at.utc())))),
             (Some(until), None) => Ok(Ok(vec![Entry::Succeeded { result: json!({ "until": until }).into() }])),
             (Some(_), Some((event_type, _))) => {
                 let failure = Failure::terminal("wait_timed_out", format!("no {event_type} came in time"));

@@ -19,11 +19,11 @@ pub(crate) fn stored<E: Event>(id: impl Into<Uuid>, event: E) -> Stored {
     }
 }
 
-fn now() -> DateTime<Utc> {
+fn now() -> Timestamp {
     kernel::spec::spec_time()
 }
 
-fn hours(hours: i64) -> DateTime<Utc> {
+fn hours(hours: i64) -> Timestamp {
     now() + chrono::TimeDelta::hours(hours)
 }
 
@@ -54,7 +54,7 @@ fn with_eve(roles: &[&str]) -> Vec<Stored> {
     [vec![firm(registered)], joined(ADA, &[]), joined(EVE, roles)].concat()
 }
 
-fn with_program(scopes: &[&str], expires_at: Option<DateTime<Utc>>) -> Vec<Stored> {
+fn with_program(scopes: &[&str], expires_at: Option<Timestamp>) -> Vec<Stored> {
     let (name, roles) = ("Sync".parse().unwrap(), vec!["member".parse().unwrap()]);
     let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
     let issued = ApiKeyEvent::Issued {
@@ -70,8 +70,8 @@ fn with_program(scopes: &[&str], expires_at: Option<DateTime<Utc>>) -> Vec<Store
     events
 }
 
-fn standing(events: &[Stored], credential: &Credential, now: DateTime<Utc>) -> Standing {
-    Firm::fold(events).unwrap().standing(credential, now).unwrap()
+fn standing(events: &[Stored], credential: &Credential, now: Timestamp) -> Standing {
+    Firm::fold(events).unwrap().standing(credential, now.utc()).unwrap()
 }
 
 fn may(events: &[Stored], id: UserId, permission: &str) -> bool {
@@ -85,7 +85,7 @@ fn may(events: &[Stored], id: UserId, permission: &str) -> bool {
     }
 }
 
-fn key_may(events: &[Stored], secret: &str, now: DateTime<Utc>, permission: &str) -> bool {
+fn key_may(events: &[Stored], secret: &str, now: Timestamp, permission: &str) -> bool {
     let credential = Credential::ApiKey { id: KEY, secret_hash: SecretHash::of(secret) };
     match standing(events, &credential, now) {
         Standing::In(_, permissions) => permissions.allow(permission),
@@ -293,16 +293,16 @@ fn an_integrator_reads_with_both_secrets_for_a_while_until_it_expires_or_is_revo
     let mut events = with_eve(&[]);
     assert_eq!(reads(&events, "first", now()), Standing::Out("no such integrator", None));
     events.push(stored(LEDGER, added));
-    assert_eq!(reads(&events, "first", now()), Standing::Reads(Some(hours(5))));
+    assert_eq!(reads(&events, "first", now()), Standing::Reads(Some(hours(5).utc())));
     assert_eq!(reads(&events, "other", now()), Standing::Out("the secret is another", None));
     assert_eq!(reads(&events, "first", hours(5)), Standing::Out("it has expired", None));
     let key = Credential::ApiKey { id: ApiKeyId(LEDGER.0), secret_hash: SecretHash::of("first") };
     assert_eq!(standing(&events, &key, now()), Standing::Out("no such key", None), "it opens nothing else");
     let rotated = IntegratorEvent::Rotated { secret_hash: SecretHash::of("second"), previous_until: hours(2) };
     events.push(stored(LEDGER, rotated));
-    assert_eq!(reads(&events, "first", now()), Standing::Reads(Some(hours(2))));
+    assert_eq!(reads(&events, "first", now()), Standing::Reads(Some(hours(2).utc())));
     assert_eq!(reads(&events, "first", hours(2)), Standing::Out("the secret is another", None));
-    assert_eq!(reads(&events, "second", hours(2)), Standing::Reads(Some(hours(5))));
+    assert_eq!(reads(&events, "second", hours(2)), Standing::Reads(Some(hours(5).utc())));
     let suspended = [events.clone(), vec![firm(TenantEvent::Suspended { reason: "unpaid".parse().unwrap() })]].concat();
     assert_eq!(reads(&suspended, "second", now()), Standing::Out("the firm is suspended", None));
     events.push(stored(LEDGER, IntegratorEvent::Revoked { reason: "leaked".parse().unwrap() }));

@@ -2,9 +2,10 @@
 //! here; the key itself is shown once, to whoever asked for it.
 
 use crate::{CustomRole, ServiceAccount, rotation};
-use chrono::{DateTime, Utc};
 use identity_events::ApiKeyEvent as E;
-use kernel::{Actor, Aggregate, Context, Decision, Name, Pattern, Principal, Reference, Scope, command, rejection};
+use kernel::{
+    Actor, Aggregate, Context, Decision, Name, Pattern, Principal, Reference, Scope, Timestamp, command, rejection,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -30,7 +31,7 @@ pub enum ApiKeyCommand {
         scopes: Vec<Pattern>,
         /// Until when it is good, if not for ever.
         #[serde(default)]
-        expires_at: Option<DateTime<Utc>>,
+        expires_at: Option<Timestamp>,
     },
     /// Gives the key another secret; whoever may issue it may do that.
     #[mints("ubk")]

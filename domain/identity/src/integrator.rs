@@ -2,9 +2,8 @@
 //! the hash is known here; the secret itself is shown once, to whoever asked for it.
 
 use crate::rotation;
-use chrono::{DateTime, Utc};
 use identity_events::IntegratorEvent as E;
-use kernel::{Aggregate, Context, Decision, Name, command, rejection};
+use kernel::{Aggregate, Context, Decision, Name, Timestamp, command, rejection};
 use serde::{Deserialize, Serialize};
 
 use IntegratorCommand as C;
@@ -24,7 +23,7 @@ pub enum IntegratorCommand {
         name: Name,
         /// Until when it may, if not for ever.
         #[serde(default)]
-        expires_at: Option<DateTime<Utc>>,
+        expires_at: Option<Timestamp>,
     },
     /// Gives the program another secret; whoever may add one may do that.
     #[mints("ubi")]
@@ -106,7 +105,7 @@ mod tests {
     use kernel::spec::{given, spec_time};
     use kernel::{Role, SecretHash};
 
-    fn add(expires_at: Option<DateTime<Utc>>) -> C {
+    fn add(expires_at: Option<Timestamp>) -> C {
         C::Add { name: "Ledger".parse().unwrap(), expires_at }
     }
 

@@ -1,8 +1,7 @@
 //! A session: the time between a person's login and its end. What a browser shows is kept elsewhere; here is what happened.
 
-use chrono::{DateTime, Utc};
 use identity_events::SessionEvent as E;
-use kernel::{Actor, Aggregate, Context, Decision, Issuer, Name, Scope, UserId, command, rejection};
+use kernel::{Actor, Aggregate, Context, Decision, Issuer, Name, Scope, Timestamp, UserId, command, rejection};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -23,7 +22,7 @@ pub enum SessionCommand {
         /// Where the person showed who they are.
         issuer: Issuer,
         /// When it ends at the latest.
-        ends_at: DateTime<Utc>,
+        ends_at: Timestamp,
         /// What the person's browser calls itself.
         #[serde(default)]
         user_agent: Option<Name>,

@@ -1,9 +1,9 @@
 //! A tenant: the firm itself, whether it comes in, and who owns it.
 
 use crate::User;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use identity_events::TenantEvent as E;
-use kernel::{Aggregate, Context, Decision, Issuer, Name, Reference, UserId, command, rejection};
+use kernel::{Aggregate, Context, Decision, Issuer, Name, Reference, Timestamp, UserId, command, rejection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -129,7 +129,7 @@ enum Standing {
 pub struct Tenant {
     name: String,
     standing: Standing,
-    purge_at: Option<DateTime<Utc>>,
+    purge_at: Option<Timestamp>,
     owners: BTreeSet<UserId>,
     issuers: BTreeSet<Issuer>,
 }

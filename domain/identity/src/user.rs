@@ -2,11 +2,11 @@
 
 use crate::role::{self, Giving};
 use crate::{CustomRole, Tenant};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use identity_events::UserEvent as E;
 use kernel::{
     Actor, Aggregate, Claim, ClaimChange, Context, Decision, Email, Grant, GrantRefused, Grants, InvitationId, Issuer,
-    Name, Pattern, Personal, Reference, Resource, Scope, Slug, Subject, UserId, command, rejection,
+    Name, Pattern, Personal, Reference, Resource, Scope, Slug, Subject, Timestamp, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -171,7 +171,7 @@ pub struct User {
     email: Option<Personal<Email>>,
     name: Option<Personal<Name>>,
     standing: Standing,
-    invitation: Option<(InvitationId, DateTime<Utc>)>,
+    invitation: Option<(InvitationId, Timestamp)>,
     roles: BTreeSet<Slug>,
     grants: Grants,
     logins: BTreeSet<(Issuer, String)>,

@@ -1,6 +1,8 @@
 //! Everything a decision may know besides its own state: who, when, for whom, and what it asked to look at.
 
-use crate::{Aggregate, ApiKeyId, Permissions, PortalUserId, SecretHash, ServiceAccountId, TenantId, UserId};
+use crate::{
+    Aggregate, ApiKeyId, Permissions, PortalUserId, SecretHash, ServiceAccountId, TenantId, Timestamp, UserId,
+};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -104,7 +106,7 @@ pub struct Context {
     /// Who asks.
     pub actor: Actor,
     /// When the command arrived, UTC, microseconds.
-    pub now: DateTime<Utc>,
+    pub now: Timestamp,
     /// Id of the aggregate that decides.
     pub id: Uuid,
     /// What whoever asks may do: a role can only be given by who holds what it grants.
@@ -127,8 +129,9 @@ pub type FoundReference = (Uuid, Arc<dyn Any + Send + Sync>);
 impl Context {
     /// A context without references, for somebody who may do everything. `seed` is unique to the command (its id), fresh
     /// ids derive from it.
-    pub fn new(tenant: TenantId, actor: Actor, now: DateTime<Utc>, id: Uuid, seed: Uuid) -> Self {
+    pub fn new(tenant: TenantId, actor: Actor, now: impl Into<DateTime<Utc>>, id: Uuid, seed: Uuid) -> Self {
         let (permissions, references) = (ALL.clone(), HashMap::new());
+        let now = Timestamp::of_clock(now.into());
         Self { tenant, actor, now, id, permissions, secret: None, seed, drawn: AtomicU32::new(0), references }
     }
 

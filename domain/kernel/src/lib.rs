@@ -12,6 +12,7 @@ mod grant;
 mod ids;
 mod permission;
 pub mod spec;
+mod time;
 mod values;
 
 pub use aggregate::{Aggregate, Claim, ClaimChange, Decision, History, Mounts, Reference, ReferenceBy, Stored};
@@ -27,4 +28,5 @@ pub use grant::{Grant, GrantRefused, Grants, Limits, Reach, Resource, Scope};
 pub use ids::*;
 pub use kernel_macros::{command, event, rejection};
 pub use permission::{OF_EVERY_USER, Permissions, Role, UnknownRole};
+pub use time::{Date, Timestamp};
 pub use values::{Email, Issuer, Money, Name, Pattern, Personal, Phone, SecretHash, Slug, Subject, Text, TimeZone};

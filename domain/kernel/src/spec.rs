@@ -6,9 +6,10 @@
 //! ```
 
 use crate::{
-    Actor, Aggregate, ClaimChange, Context, Event, Permissions, Reference, Rejection, SecretHash, TenantId, UserId,
+    Actor, Aggregate, ClaimChange, Context, Event, Permissions, Reference, Rejection, SecretHash, TenantId, Timestamp,
+    UserId,
 };
-use chrono::{DateTime, TimeZone as _, Utc};
+use chrono::{TimeZone as _, Utc};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -20,8 +21,8 @@ pub struct Given<A> {
 }
 
 /// The time at which specs happen unless they say otherwise: Monday, 2 November 2026, 09:00 UTC.
-pub fn spec_time() -> DateTime<Utc> {
-    Utc.with_ymd_and_hms(2026, 11, 2, 9, 0, 0).single().unwrap_or_default()
+pub fn spec_time() -> Timestamp {
+    Timestamp::of_clock(Utc.with_ymd_and_hms(2026, 11, 2, 9, 0, 0).single().unwrap_or_default())
 }
 
 /// Starts a spec from past events.
@@ -35,7 +36,7 @@ pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<
 
 impl<A: Aggregate> Given<A> {
     /// The command arrives at this time.
-    pub fn at(mut self, now: DateTime<Utc>) -> Self {
+    pub fn at(mut self, now: Timestamp) -> Self {
         self.ctx.now = now;
         self
     }

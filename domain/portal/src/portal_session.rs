@@ -1,8 +1,7 @@
 //! A portal session: the time between a portal user's coming in and its end. What a browser shows is kept elsewhere; here is
 //! what happened.
 
-use chrono::{DateTime, Utc};
-use kernel::{Actor, Aggregate, ClientId, Context, Decision, Name, PortalUserId, Scope, command, rejection};
+use kernel::{Actor, Aggregate, ClientId, Context, Decision, Name, PortalUserId, Scope, Timestamp, command, rejection};
 use portal_events::PortalSessionEvent as E;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,7 +23,7 @@ pub enum PortalSessionCommand {
         /// At which client.
         client_id: ClientId,
         /// When it ends at the latest.
-        ends_at: DateTime<Utc>,
+        ends_at: Timestamp,
         /// What the person's browser calls itself.
         #[serde(default)]
         user_agent: Option<Name>,

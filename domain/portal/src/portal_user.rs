@@ -1,9 +1,9 @@
 //! A portal user: a person at a client with a place in the portal.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use kernel::{
     Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, Grant, GrantRefused, Grants,
-    InvitationId, Name, Pattern, Personal, PortalUserId, Scope, Slug, command, rejection,
+    InvitationId, Name, Pattern, Personal, PortalUserId, Scope, Slug, Timestamp, command, rejection,
 };
 use portal_events::{PortalUserEvent as E, patterns_of_part};
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ pub struct PortalUser {
     client_id: ClientId,
     email: Option<Personal<Email>>,
     standing: Standing,
-    invitation: Option<(InvitationId, DateTime<Utc>)>,
+    invitation: Option<(InvitationId, Timestamp)>,
     scopes: BTreeSet<Slug>,
     grants: Grants,
 }

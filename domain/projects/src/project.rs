@@ -1,10 +1,9 @@
 //! A project with its milestones and tasks.
 
 use crate::ProjectTemplate;
-use chrono::{Days, NaiveDate};
 use kernel::{
-    Aggregate, ClientId, Context, Decision, MilestoneId, Name, ProjectId, Reference, Resource, Scope, Slug, TaskId,
-    Text, UserId, command, rejection,
+    Aggregate, ClientId, Context, Date, Decision, MilestoneId, Name, ProjectId, Reference, Resource, Scope, Slug,
+    TaskId, Text, UserId, command, rejection,
 };
 use projects_events::{NewMilestone, NewTask, ProjectEvent as E};
 use serde::{Deserialize, Serialize};
@@ -32,7 +31,7 @@ pub enum ProjectCommand {
         client_id: Option<ClientId>,
         /// Its first day; today unless given.
         #[serde(default)]
-        starts_on: Option<NaiveDate>,
+        starts_on: Option<Date>,
     },
     /// Begins a project as a draft with the milestones and tasks of a template.
     #[creates]
@@ -47,7 +46,7 @@ pub enum ProjectCommand {
         client_id: Option<ClientId>,
         /// Its first day, from which everything is due; today unless given.
         #[serde(default)]
-        starts_on: Option<NaiveDate>,
+        starts_on: Option<Date>,
     },
     /// Gives the project another name.
     Rename {
@@ -78,7 +77,7 @@ pub enum ProjectCommand {
         name: Name,
         /// When it is due.
         #[serde(default)]
-        due_on: Option<NaiveDate>,
+        due_on: Option<Date>,
     },
     /// Notes that a milestone is reached; its tasks must be done or cancelled.
     CompleteMilestone {
@@ -102,7 +101,7 @@ pub enum ProjectCommand {
         milestone_id: Option<MilestoneId>,
         /// When it is due.
         #[serde(default)]
-        due_on: Option<NaiveDate>,
+        due_on: Option<Date>,
         /// Who does it.
         #[serde(default)]
         assignee_id: Option<UserId>,
@@ -151,6 +150,9 @@ pub enum ProjectRejection {
     UnknownTemplate,
     /// The project template is retired.
     TemplateRetired,
+    /// What the template has is due after the last day of the calendar, 9999-12-31.
+    #[invalid("/starts_on")]
+    DueBeyondCalendar,
     /// The project is finished, cancelled or archived.
     Closed,
     /// Only a finished or cancelled project can be archived.
@@ -263,7 +265,7 @@ impl Aggregate for Project {
         let open = matches!(self.standing, Standing::Draft | Standing::Active | Standing::OnHold);
         Ok(match command {
             C::Create { name, client_id, starts_on } => {
-                let starts_on = starts_on.unwrap_or(ctx.now.date_naive());
+                let starts_on = starts_on.unwrap_or(ctx.now.date());
                 vec![E::Created { name, client_id, template: None, starts_on, milestones: vec![], tasks: vec![] }]
             }
             C::CreateFromTemplate { template, name, client_id, starts_on } => {
@@ -439,7 +441,7 @@ fn from_template(
     template: Slug,
     name: Option<Name>,
     client_id: Option<ClientId>,
-    starts_on: Option<NaiveDate>,
+    starts_on: Option<Date>,
     ctx: &Context,
 ) -> Decision<Project> {
     let claim = ProjectTemplate::key_claim(&template);
@@ -451,24 +453,26 @@ fn from_template(
         Some(name) => name,
         None => found.name().parse().map_err(|_| R::UnknownTemplate)?,
     };
-    let starts_on = starts_on.unwrap_or(ctx.now.date_naive());
-    let due = |days: u32| starts_on.checked_add_days(Days::new(u64::from(days)));
-    let milestones: Vec<NewMilestone> = found
-        .milestones()
-        .iter()
-        .map(|m| NewMilestone { id: ctx.fresh(), name: m.name.clone(), due_on: due(m.due_after_days) })
-        .collect();
-    let milestone = |name: &Name| milestones.iter().find(|m| m.name == *name).map(|m| m.id);
-    let tasks = found.tasks().iter().map(|task| NewTask {
-        id: ctx.fresh(),
-        title: task.title.clone(),
-        description: task.description.clone(),
-        milestone_id: task.milestone.as_ref().and_then(milestone),
-        due_on: task.due_after_days.and_then(due),
-        role: task.role.clone(),
-        assignee_id: None,
+    let starts_on = starts_on.unwrap_or(ctx.now.date());
+    let due = |days: u32| starts_on.checked_add_days(days).ok_or(R::DueBeyondCalendar);
+    let milestones = found.milestones().iter().map(|m| {
+        let due_on = Some(due(m.due_after_days)?);
+        Ok(NewMilestone { id: ctx.fresh(), name: m.name.clone(), due_on })
     });
-    let tasks = tasks.collect();
+    let milestones = milestones.collect::<Result<Vec<_>, R>>()?;
+    let milestone = |name: &Name| milestones.iter().find(|m| m.name == *name).map(|m| m.id);
+    let tasks = found.tasks().iter().map(|task| {
+        Ok(NewTask {
+            id: ctx.fresh(),
+            title: task.title.clone(),
+            description: task.description.clone(),
+            milestone_id: task.milestone.as_ref().and_then(milestone),
+            due_on: task.due_after_days.map(due).transpose()?,
+            role: task.role.clone(),
+            assignee_id: None,
+        })
+    });
+    let tasks = tasks.collect::<Result<Vec<_>, R>>()?;
     Ok(vec![E::Created { name, client_id, template: Some(template), starts_on, milestones, tasks }])
 }
 

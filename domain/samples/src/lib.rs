@@ -5,6 +5,7 @@
 //! their bodies look like, so a new aggregate takes part without a line here. Every number stands alone: what proptest
 //! removes from a failing script leaves the others their meaning as far as it can.
 
+mod extreme;
 mod generate;
 mod subject;
 mod world;

@@ -1,5 +1,6 @@
 //! A log in memory with everything that the store keeps beside it.
 
+use crate::extreme;
 use crate::generate::{Generator, rng};
 use crate::subject::{Attempt, Subject, Written, subjects};
 use crate::{Script, context_of};
@@ -74,7 +75,7 @@ pub struct World {
 
 impl Default for World {
     fn default() -> Self {
-        let now = kernel::spec::spec_time();
+        let now = kernel::spec::spec_time().utc();
         Self { streams: BTreeMap::new(), claims: BTreeMap::new(), log: vec![], now, audited: false }
     }
 }
@@ -128,6 +129,43 @@ impl World {
         }
         self.record(key, &attempt, actor);
         (key, attempt)
+    }
+
+    /// Makes a command of the number, and sends it with every extreme in one of its places, one after the other. Answers the
+    /// place, as a JSON Pointer, and what came of each.
+    pub fn strain(&mut self, number: u64) -> (String, Vec<(Key, Attempt)>) {
+        let mut rng = rng(number);
+        self.now += pause(&mut rng);
+        let subject = subject(&mut rng, None);
+        let key = self.target(&mut rng, subject);
+        let there = self.streams.get(&key);
+        let (creates, own) = (there.is_none(), there.map(Stream::ids).unwrap_or_default());
+        let entries: Vec<_> = subject.commands().iter().filter(|entry| entry.creates == creates).collect();
+        let Some(entry) = entries.choose(&mut rng).copied() else { return Default::default() };
+        let (actor, command) = (actor(&mut rng), rng.random::<u128>());
+        let mut generator = Generator { rng, world: self, target: key, own };
+        let body = generator.value(subject.schema(entry), "", 0);
+        let mut rng = generator.rng;
+        let Some(place) = extreme::places(&body).choose(&mut rng).cloned() else { return Default::default() };
+        let mut attempts = vec![];
+        for (n, body) in (0u128..).zip(extreme::bodies(&body, &place)) {
+            // What creates needs a stream that is not there yet; a firm has one of its own.
+            let id = if creates && key.2 != key.0.0 { Uuid::from_u128(command ^ (n << 64)) } else { key.2 };
+            let key = (key.0, key.1, id);
+            let mut stream = self.streams.remove(&key).unwrap_or_else(|| subject.empty());
+            let text = body.to_string();
+            let make =
+                self.contexts(subject, key, &stream, entry, &text, &actor, Uuid::from_u128(command.wrapping_add(n)));
+            let free = |claim: &Claim| self.claims.get(&(key.0, claim.clone())).is_none_or(|holder| *holder == key);
+            let attempt = subject.attempt(&mut stream, entry, body, &make, &free, false);
+            drop(make);
+            if stream.version() > 0 {
+                self.streams.insert(key, stream);
+            }
+            self.record(key, &attempt, actor.clone());
+            attempts.push((key, attempt));
+        }
+        (place, attempts)
     }
 
     /// Thinks of somebody and something to say, and sends the command.

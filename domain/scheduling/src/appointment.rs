@@ -2,10 +2,10 @@
 
 use crate::event_type::DAYS_AHEAD_MAX;
 use crate::{Availability, EventType, GRANULE_MINUTES};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{SecondsFormat, TimeDelta};
 use kernel::{
     Aggregate, Claim, ClaimChange, Context, Decision, Email, EventTypeId, Name, Personal, Phone, Reference,
-    ReferenceBy, Scope, Slug, Text, TimeZone, UserId, command, rejection,
+    ReferenceBy, Scope, Slug, Text, TimeZone, Timestamp, UserId, command, rejection,
 };
 use scheduling_events::{AppointmentDetails, AppointmentEvent as E, CancelledBy, EventTypeRules, Slot};
 use schemars::JsonSchema;
@@ -40,7 +40,7 @@ pub enum AppointmentCommand {
         /// The event type's key.
         event_type: Slug,
         /// When it begins, on the five-minute grid.
-        starts_at: DateTime<Utc>,
+        starts_at: Timestamp,
         /// Who comes.
         invitee: Invitee,
         /// The invitee's clock, an IANA name.
@@ -60,7 +60,7 @@ pub enum AppointmentCommand {
     /// Moves the meeting to another time; it stays the same appointment.
     Reschedule {
         /// When it begins, on the five-minute grid.
-        starts_at: DateTime<Utc>,
+        starts_at: Timestamp,
     },
     /// Asks the guest to choose another time; nothing is changed yet.
     RequestReschedule {
@@ -290,7 +290,7 @@ impl Appointment {
     }
 
     /// The time that a meeting takes, if it may begin then.
-    fn slot(&self, rules: &EventTypeRules, starts_at: DateTime<Utc>, ctx: &Context) -> Result<Slot, R> {
+    fn slot(&self, rules: &EventTypeRules, starts_at: Timestamp, ctx: &Context) -> Result<Slot, R> {
         let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
         if starts_at.timestamp_subsec_nanos() != 0 || starts_at.timestamp() % i64::from(GRANULE_MINUTES * 60) != 0 {
             return Err(R::NotOnGrid);
@@ -329,7 +329,7 @@ fn granules(host: UserId, slot: &Slot) -> Vec<Claim> {
     after.chain(before).map(|value| Claim::new("scheduling.slot", value)).collect()
 }
 
-fn every_granule(from: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = String> {
+fn every_granule(from: Timestamp, until: Timestamp) -> impl Iterator<Item = String> {
     let step = TimeDelta::minutes(i64::from(GRANULE_MINUTES));
     let granules = std::iter::successors(Some(from), move |at| Some(*at + step)).take_while(move |at| *at < until);
     granules.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
@@ -343,11 +343,11 @@ mod tests {
     use proptest::prelude::*;
     use scheduling_events::{EventTypeEvent, Weekday};
 
-    fn at(hour: u32, minute: u32) -> DateTime<Utc> {
-        spec_time().date_naive().and_hms_opt(hour, minute, 0).unwrap().and_utc()
+    fn at(hour: u32, minute: u32) -> Timestamp {
+        spec_time().date_naive().and_hms_opt(hour, minute, 0).unwrap().and_utc().try_into().unwrap()
     }
 
-    fn book(starts_at: DateTime<Utc>) -> C {
+    fn book(starts_at: Timestamp) -> C {
         C::Book {
             event_type: "consultation".parse().unwrap(),
             starts_at,
@@ -382,7 +382,7 @@ mod tests {
             .knowing(hours, Uuid::from_u128(21), open)
     }
 
-    fn booked(starts_at: DateTime<Utc>) -> E {
+    fn booked(starts_at: Timestamp) -> E {
         world([], false).when(book(starts_at)).events()[0].clone()
     }
 
@@ -416,7 +416,7 @@ mod tests {
         let by_key = || Reference::claim::<EventType>(EventType::key_claim(&"consultation".parse().unwrap()));
         let world = || world([], false).knowing(by_key(), Uuid::from_u128(30), boundless.clone());
         assert_eq!(world().when(book(at(11, 0))).events().len(), 1);
-        let far = world().when(book(DateTime::<Utc>::MAX_UTC));
+        let far = world().when(book(Timestamp::MAX));
         far.rejected("scheduling.appointment.not_on_grid");
     }
 

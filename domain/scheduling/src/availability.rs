@@ -1,7 +1,9 @@
 //! Availability: the hours in which one host can be met.
 
-use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Scope, TimeZone, UserId, command, rejection};
+use chrono::{Datelike, NaiveDate, TimeDelta, Timelike, Utc};
+use kernel::{
+    Aggregate, Claim, ClaimChange, Context, Date, Decision, Scope, TimeZone, Timestamp, UserId, command, rejection,
+};
 use scheduling_events::{AvailabilityEvent as E, DateOverride, Period, Weekday, WeeklyHours};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,7 +43,7 @@ pub enum AvailabilityCommand {
     /// Makes one date like every week again.
     RemoveOverride {
         /// The date.
-        date: NaiveDate,
+        date: Date,
     },
 }
 
@@ -64,13 +66,13 @@ pub struct Availability {
     host_id: Option<UserId>,
     time_zone: Option<TimeZone>,
     weekly: BTreeMap<Weekday, Vec<Period>>,
-    overrides: BTreeMap<NaiveDate, Vec<Period>>,
+    overrides: BTreeMap<Date, Vec<Period>>,
 }
 
 impl Availability {
     /// Can the host be met in every minute from `starts_at` to `ends_at`? Each is read on the wall clock as it stands
     /// then, so midnight, periods that touch and hours that a change of the clocks skips or repeats need no rule.
-    pub fn is_open(&self, starts_at: DateTime<Utc>, ends_at: DateTime<Utc>) -> bool {
+    pub fn is_open(&self, starts_at: Timestamp, ends_at: Timestamp) -> bool {
         let Some(zone) = self.time_zone.as_ref().map(TimeZone::rules) else { return false };
         let open = |minute: i64| {
             let local = (starts_at + TimeDelta::minutes(minute)).with_timezone(&zone).naive_local();
@@ -82,18 +84,17 @@ impl Availability {
     }
 
     /// When meetings of this length can begin on a local date, in UTC, every `step_minutes`.
-    pub fn starts(&self, date: NaiveDate, duration_minutes: u32, step_minutes: u32) -> Vec<DateTime<Utc>> {
+    pub fn starts(&self, date: Date, duration_minutes: u32, step_minutes: u32) -> Vec<Timestamp> {
         let Some(zone) = self.time_zone.as_ref().map(TimeZone::rules) else { return vec![] };
         let duration = TimeDelta::minutes(i64::from(duration_minutes));
         let mut starts = vec![];
-        for period in self.hours(date) {
+        for period in self.hours(date.into()) {
             for minute in (period.from.0..period.to.0).step_by(usize::try_from(step_minutes.max(1)).unwrap_or(1)) {
                 let local = date.and_time(chrono::NaiveTime::MIN) + TimeDelta::minutes(i64::from(minute));
                 // A time that the clocks skip does not exist; of one that they repeat the first is offered.
-                let Some(start) = local.and_local_timezone(zone).earliest().map(|start| start.with_timezone(&Utc))
-                else {
-                    continue;
-                };
+                let start = local.and_local_timezone(zone).earliest();
+                let start = start.and_then(|start| Timestamp::try_from(start.with_timezone(&Utc)).ok());
+                let Some(start) = start else { continue };
                 if self.is_open(start, start + duration) {
                     starts.push(start);
                 }
@@ -114,7 +115,9 @@ impl Availability {
 
     fn hours(&self, date: NaiveDate) -> &[Period] {
         let weekly = || self.weekly.get(&weekday(date)).map(Vec::as_slice);
-        self.overrides.get(&date).map(Vec::as_slice).or_else(weekly).unwrap_or_default()
+        // Near the ends of the calendar a local day may lie beyond them, and has no hours of its own.
+        let date = Date::try_from(date).ok();
+        date.and_then(|date| self.overrides.get(&date)).map(Vec::as_slice).or_else(weekly).unwrap_or_default()
     }
 }
 
@@ -221,7 +224,7 @@ pub(crate) mod tests {
         availability
     }
 
-    fn utc(text: &str) -> DateTime<Utc> {
+    fn utc(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
@@ -239,7 +242,7 @@ pub(crate) mod tests {
     fn an_hour_that_the_clocks_skip_is_not_offered() {
         // On 29 March 2026 Berlin's clocks go from 02:00 to 03:00.
         let night = open(Weekday::Sunday, "01:00", "04:00");
-        let starts = night.starts(NaiveDate::from_ymd_opt(2026, 3, 29).unwrap(), 30, 30);
+        let starts = night.starts(Date::from_ymd(2026, 3, 29).unwrap(), 30, 30);
         let expected = ["2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"].map(utc);
         // 01:30 local would end at 03:00 on the wall clock, which is still inside.
         assert_eq!(starts.len(), 4);
@@ -287,7 +290,7 @@ pub(crate) mod tests {
     fn a_date_can_be_closed_and_opened_again() {
         let mut monday = open(Weekday::Monday, "09:00", "17:00");
         let (start, end) = (utc("2026-11-02T09:00:00Z"), utc("2026-11-02T09:30:00Z"));
-        let date = NaiveDate::from_ymd_opt(2026, 11, 2).unwrap();
+        let date = Date::from_ymd(2026, 11, 2).unwrap();
         monday.apply(&E::DateOverridden { day: DateOverride { date, periods: vec![] } });
         assert!(!monday.is_open(start, end));
         monday.apply(&E::OverrideRemoved { date });

@@ -1,7 +1,6 @@
 //! A run: one pass through a version of a definition, started by one event.
 
-use chrono::{DateTime, Utc};
-use kernel::{Aggregate, Context, Decision, DefinitionId, Name, Personal, Text, command, rejection};
+use kernel::{Aggregate, Context, Decision, DefinitionId, Name, Personal, Text, Timestamp, command, rejection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,7 +29,7 @@ pub enum Entry {
         /// What went wrong.
         message: String,
         /// When.
-        due_at: DateTime<Utc>,
+        due_at: Timestamp,
     },
     /// It will not be tried again by itself. Unless `go_on`, the run is parked.
     Failed {
@@ -52,7 +51,7 @@ pub enum Entry {
     Waiting {
         /// Until when, at most.
         #[serde(default)]
-        until: Option<DateTime<Utc>>,
+        until: Option<Timestamp>,
         /// For which kind of event.
         #[serde(default)]
         event_type: Option<String>,
@@ -188,9 +187,9 @@ pub struct Step {
     /// Failed attempts since it began or an operator retried it.
     pub attempts: u32,
     /// When it began or an operator retried it.
-    pub since: Option<DateTime<Utc>>,
+    pub since: Option<Timestamp>,
     /// Until when it waits, or when its next attempt is due.
-    pub due_at: Option<DateTime<Utc>>,
+    pub due_at: Option<Timestamp>,
     /// The kind of event it waits for, and the condition.
     pub awaits: Option<(String, Option<String>)>,
 }
@@ -239,14 +238,14 @@ impl Run {
     }
 
     /// The run as it would be after these entries.
-    pub fn after(&self, entries: &[Entry], now: DateTime<Utc>) -> Result<Self, RunRejection> {
+    pub fn after(&self, entries: &[Entry], now: Timestamp) -> Result<Self, RunRejection> {
         let mut after = self.clone();
         after.record_all(entries.to_vec(), now)?;
         Ok(after)
     }
 
     /// Moves the state along `entries` and answers their events.
-    fn record_all(&mut self, entries: Vec<Entry>, now: DateTime<Utc>) -> Decision<Self> {
+    fn record_all(&mut self, entries: Vec<Entry>, now: Timestamp) -> Decision<Self> {
         let mut events = vec![];
         for entry in entries {
             let recorded = self.record(entry, now)?;
@@ -257,7 +256,7 @@ impl Run {
     }
 
     /// The events of one entry. `self` is the state before it.
-    fn record(&self, entry: Entry, now: DateTime<Utc>) -> Decision<Self> {
+    fn record(&self, entry: Entry, now: Timestamp) -> Decision<Self> {
         use StepStatus::{Pending, Running, Waiting};
         let status = self.step().ok_or(R::OutOfStep)?.status;
         let (action_index, step) = self.here()?;

@@ -1,9 +1,8 @@
 //! What did happen in the identity context: the event enums other crates may read.
 
-use chrono::{DateTime, Utc};
 use kernel::{
-    Email, InvitationId, Issuer, Name, Pattern, Personal, Principal, Resource, SecretHash, Slug, Subject, Text, UserId,
-    event,
+    Email, InvitationId, Issuer, Name, Pattern, Personal, Principal, Resource, SecretHash, Slug, Subject, Text,
+    Timestamp, UserId, event,
 };
 use uuid::Uuid;
 
@@ -17,7 +16,7 @@ pub enum TenantEvent {
         /// Its first owner.
         owner_id: UserId,
         /// Until when it may try UBOS.
-        trial_ends_at: DateTime<Utc>,
+        trial_ends_at: Timestamp,
     },
     /// The firm got another name.
     Renamed {
@@ -38,7 +37,7 @@ pub enum TenantEvent {
     /// The firm stopped; its data is kept for the time being.
     Closed {
         /// When its data is destroyed.
-        purge_at: DateTime<Utc>,
+        purge_at: Timestamp,
     },
     /// The firm changed its mind before its data was destroyed.
     Reopened {},
@@ -95,7 +94,7 @@ pub enum UserEvent {
         /// The roles that the person will have.
         roles: Vec<Slug>,
         /// Until when it can be accepted.
-        expires_at: DateTime<Utc>,
+        expires_at: Timestamp,
     },
     /// The open invitation was taken back.
     InvitationRevoked {
@@ -286,7 +285,7 @@ pub enum ApiKeyEvent {
         secret_hash: SecretHash,
         /// Until when it is good, if not for ever.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        expires_at: Option<DateTime<Utc>>,
+        expires_at: Option<Timestamp>,
     },
     /// The key got another secret; the one before it is good for a while.
     Rotated {
@@ -294,7 +293,7 @@ pub enum ApiKeyEvent {
         #[serde(default, skip_serializing_if = "SecretHash::is_withheld")]
         secret_hash: SecretHash,
         /// Until when the secret before it is good.
-        previous_until: DateTime<Utc>,
+        previous_until: Timestamp,
     },
     /// The key opens nothing any more.
     Revoked {
@@ -316,7 +315,7 @@ pub enum IntegratorEvent {
         secret_hash: SecretHash,
         /// Until when it may, if not for ever.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        expires_at: Option<DateTime<Utc>>,
+        expires_at: Option<Timestamp>,
     },
     /// It got another secret; the one before it is good for a while.
     Rotated {
@@ -324,7 +323,7 @@ pub enum IntegratorEvent {
         #[serde(default, skip_serializing_if = "SecretHash::is_withheld")]
         secret_hash: SecretHash,
         /// Until when the secret before it is good.
-        previous_until: DateTime<Utc>,
+        previous_until: Timestamp,
     },
     /// It reads nothing any more.
     Revoked {
@@ -343,7 +342,7 @@ pub enum SessionEvent {
         /// Where the person showed who they are.
         issuer: Issuer,
         /// When it ends at the latest.
-        ends_at: DateTime<Utc>,
+        ends_at: Timestamp,
         /// What the person's browser calls itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user_agent: Option<Personal<Name>>,

@@ -1,7 +1,6 @@
 //! What happens to a portal session.
 
-use chrono::{DateTime, Utc};
-use kernel::{ClientId, Name, Personal, PortalUserId, event};
+use kernel::{ClientId, Name, Personal, PortalUserId, Timestamp, event};
 
 /// Everything that happens to a portal session: the time between a portal user's coming in and its end.
 #[event("portal.portal_session")]
@@ -13,7 +12,7 @@ pub enum PortalSessionEvent {
         /// At which client.
         client_id: ClientId,
         /// When it ends at the latest.
-        ends_at: DateTime<Utc>,
+        ends_at: Timestamp,
         /// What the person's browser calls itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user_agent: Option<Personal<Name>>,

@@ -1,7 +1,6 @@
 //! What happens to a portal user.
 
-use chrono::{DateTime, Utc};
-use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, Slug, event};
+use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, Slug, Timestamp, event};
 
 /// What a part of the portal opens, of the person's client and of nothing else. Parts with other names are the frontend's
 /// own and open nothing.
@@ -34,7 +33,7 @@ pub enum PortalUserEvent {
         /// The invitation.
         invitation_id: InvitationId,
         /// Until when it can be accepted.
-        expires_at: DateTime<Utc>,
+        expires_at: Timestamp,
     },
     /// The open invitation was taken back.
     InvitationRevoked {

@@ -1,7 +1,6 @@
 //! What happens to a project, its milestones and its tasks.
 
-use chrono::NaiveDate;
-use kernel::{ClientId, MilestoneId, Name, Slug, TaskId, Text, UserId, event};
+use kernel::{ClientId, Date, MilestoneId, Name, Slug, TaskId, Text, UserId, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +13,7 @@ pub struct NewMilestone {
     pub name: Name,
     /// When it is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due_on: Option<NaiveDate>,
+    pub due_on: Option<Date>,
 }
 
 /// A task as it begins.
@@ -32,7 +31,7 @@ pub struct NewTask {
     pub milestone_id: Option<MilestoneId>,
     /// When it is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due_on: Option<NaiveDate>,
+    pub due_on: Option<Date>,
     /// Which role does it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Slug>,
@@ -55,7 +54,7 @@ pub enum ProjectEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         template: Option<Slug>,
         /// Its first day.
-        starts_on: NaiveDate,
+        starts_on: Date,
         /// Its milestones.
         milestones: Vec<NewMilestone>,
         /// Its tasks.

@@ -1,7 +1,6 @@
 //! What happens to an appointment.
 
-use chrono::{DateTime, Utc};
-use kernel::{Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, UserId, event};
+use kernel::{Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +8,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Slot {
     /// The meeting begins.
-    pub starts_at: DateTime<Utc>,
+    pub starts_at: Timestamp,
     /// The meeting ends.
-    pub ends_at: DateTime<Utc>,
+    pub ends_at: Timestamp,
     /// No other meeting of the host ends after this: the meeting's begin less its buffer.
-    pub blocked_from: DateTime<Utc>,
+    pub blocked_from: Timestamp,
     /// No other meeting of the host begins before this: the meeting's end with its buffer.
-    pub blocked_until: DateTime<Utc>,
+    pub blocked_until: Timestamp,
 }
 
 /// Everything that whoever acts on a booking needs to know.

@@ -1,7 +1,6 @@
 //! What happens to the hours in which somebody can be met.
 
-use chrono::NaiveDate;
-use kernel::{FieldCode, InvalidValue, TimeZone, UserId, event};
+use kernel::{Date, FieldCode, InvalidValue, TimeZone, UserId, event};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -99,7 +98,7 @@ pub struct WeeklyHours {
 #[serde(deny_unknown_fields)]
 pub struct DateOverride {
     /// The local date.
-    pub date: NaiveDate,
+    pub date: Date,
     /// The hours, in order.
     pub periods: Vec<Period>,
 }
@@ -131,6 +130,6 @@ pub enum AvailabilityEvent {
     /// One date is like every week again.
     OverrideRemoved {
         /// The date.
-        date: NaiveDate,
+        date: Date,
     },
 }

@@ -1,7 +1,6 @@
 //! What happens to a run of a workflow, step by step.
 
-use chrono::{DateTime, Utc};
-use kernel::{DefinitionId, Name, Personal, Text, event};
+use kernel::{DefinitionId, Name, Personal, Text, Timestamp, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,7 +22,7 @@ pub struct Trigger {
     /// The stream it happened to.
     pub aggregate_id: Uuid,
     /// When it was committed.
-    pub recorded_at: DateTime<Utc>,
+    pub recorded_at: Timestamp,
     /// The request that started the whole chain.
     pub correlation_id: Uuid,
     /// W3C trace context of that request.
@@ -76,7 +75,7 @@ pub enum RunEvent {
         /// Which pass over the step, from 0.
         iteration: u32,
         /// When.
-        at: DateTime<Utc>,
+        at: Timestamp,
     },
     /// A step did what it was for.
     #[name("step.succeeded")]
@@ -102,7 +101,7 @@ pub enum RunEvent {
         /// What went wrong.
         message: Personal<String>,
         /// When the next attempt is due.
-        due_at: DateTime<Utc>,
+        due_at: Timestamp,
     },
     /// A step did not succeed and will not be tried again by itself.
     #[name("step.failed")]
@@ -139,7 +138,7 @@ pub enum RunEvent {
         step: String,
         /// Until when; for an event, when waiting for it ends in vain.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        until: Option<DateTime<Utc>>,
+        until: Option<Timestamp>,
         /// Which kind of event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         event_type: Option<String>,

@@ -4,7 +4,7 @@ use crate::model::{Beside, Event, FoldError, Kind, ReadModel, Tie, existing, sta
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::ApiKeyEvent as E;
-use kernel::{ApiKeyId, Name, Pattern, Principal};
+use kernel::{ApiKeyId, Name, Pattern, Principal, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -41,11 +41,11 @@ pub struct ApiKeyRow {
     /// The most it may do; all that its principal may if there are none.
     pub scopes: Vec<Pattern>,
     /// Until when it is good, if not for ever.
-    pub expires_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<Timestamp>,
     /// When it got another secret, if it did.
     pub rotated_at: Option<DateTime<Utc>>,
     /// Until when the secret before that is good.
-    pub previous_until: Option<DateTime<Utc>>,
+    pub previous_until: Option<Timestamp>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<DateTime<Utc>>,
     /// Why.

@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::IntegratorEvent as E;
-use kernel::{IntegratorId, Name};
+use kernel::{IntegratorId, Name, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -23,11 +23,11 @@ pub struct IntegratorRow {
     /// What it is called.
     pub name: Name,
     /// Until when it may read, if not for ever.
-    pub expires_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<Timestamp>,
     /// When it got another secret, if it did.
     pub rotated_at: Option<DateTime<Utc>>,
     /// Until when the secret before that is good.
-    pub previous_until: Option<DateTime<Utc>>,
+    pub previous_until: Option<Timestamp>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<DateTime<Utc>>,
     /// Why.

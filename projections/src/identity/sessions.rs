@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::SessionEvent as E;
-use kernel::{Issuer, Name, Personal, SessionId, UserId};
+use kernel::{Issuer, Name, Personal, SessionId, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -25,7 +25,7 @@ pub struct SessionRow {
     /// Where the person showed who they are.
     pub issuer: Issuer,
     /// When it ends at the latest; earlier if it is not used for a while.
-    pub ends_at: DateTime<Utc>,
+    pub ends_at: Timestamp,
     /// What the person's browser calls itself.
     pub user_agent: Option<Personal<Name>>,
     /// When it was ended, if it was.

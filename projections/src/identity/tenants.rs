@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::TenantEvent as E;
-use kernel::{Issuer, Name, TenantId, UserId};
+use kernel::{Issuer, Name, TenantId, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -39,13 +39,13 @@ pub struct TenantRow {
     /// Where it stands.
     pub status: TenantStatus,
     /// Until when it may try UBOS.
-    pub trial_ends_at: DateTime<Utc>,
+    pub trial_ends_at: Timestamp,
     /// Its owners.
     pub owners: Vec<UserId>,
     /// Why it is kept out, if so.
     pub suspended_reason: Option<Name>,
     /// When its data is destroyed, if it is closed.
-    pub purge_at: Option<DateTime<Utc>>,
+    pub purge_at: Option<Timestamp>,
     /// The providers that its people log in at; any of the installation's if there are none.
     pub login_issuers: Vec<Issuer>,
 }

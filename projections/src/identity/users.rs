@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::UserEvent as E;
-use kernel::{Email, Grant, InvitationId, Issuer, Name, Personal, Slug, UserId};
+use kernel::{Email, Grant, InvitationId, Issuer, Name, Personal, Slug, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -45,7 +45,7 @@ pub struct UserRow {
     /// The open invitation.
     pub invitation_id: Option<InvitationId>,
     /// Until when it can be accepted.
-    pub invitation_expires_at: Option<DateTime<Utc>>,
+    pub invitation_expires_at: Option<Timestamp>,
     /// When the person came in for the first time.
     pub activated_at: Option<DateTime<Utc>>,
     /// The providers at which the person logs in.

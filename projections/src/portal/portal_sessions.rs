@@ -3,7 +3,7 @@
 use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{ClientId, Name, Personal, PortalUserId, SessionId};
+use kernel::{ClientId, Name, Personal, PortalUserId, SessionId, Timestamp};
 use portal_events::PortalSessionEvent as E;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub struct PortalSessionRow {
     /// At which client.
     pub client_id: ClientId,
     /// When it ends at the latest; earlier if it is not used for a while.
-    pub ends_at: DateTime<Utc>,
+    pub ends_at: Timestamp,
     /// What the person's browser calls itself.
     pub user_agent: Option<Personal<Name>>,
     /// When it was ended, if it was.

@@ -3,7 +3,7 @@
 use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, PortalUserId, Slug};
+use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, PortalUserId, Slug, Timestamp};
 use portal_events::PortalUserEvent as E;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub struct PortalUserRow {
     /// The open invitation.
     pub invitation_id: Option<InvitationId>,
     /// Until when it can be accepted.
-    pub invitation_expires_at: Option<DateTime<Utc>>,
+    pub invitation_expires_at: Option<Timestamp>,
     /// When the person came in for the first time.
     pub activated_at: Option<DateTime<Utc>>,
     /// The parts of the portal that the person may see.

@@ -2,8 +2,8 @@
 
 use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
-use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{MilestoneId, Name, ProjectId};
+use chrono::{DateTime, Utc};
+use kernel::{Date, MilestoneId, Name, ProjectId};
 use projects_events::{NewMilestone, ProjectEvent as E};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub struct MilestoneRow {
     /// Where it stands.
     pub status: MilestoneStatus,
     /// When it is due.
-    pub due_on: Option<NaiveDate>,
+    pub due_on: Option<Date>,
     /// When it was reached.
     pub completed_at: Option<DateTime<Utc>>,
 }

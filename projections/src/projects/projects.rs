@@ -2,8 +2,8 @@
 
 use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
-use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{ClientId, Name, ProjectId, Slug, Text};
+use chrono::{DateTime, Utc};
+use kernel::{ClientId, Date, Name, ProjectId, Slug, Text};
 use projects_events::ProjectEvent as E;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub struct ProjectRow {
     /// Where it stands.
     pub status: ProjectStatus,
     /// Its first day.
-    pub starts_on: NaiveDate,
+    pub starts_on: Date,
     /// Why it pauses or was given up.
     pub reason: Option<Text>,
     /// How many milestones it has.

@@ -2,8 +2,8 @@
 
 use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
-use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId};
+use chrono::{DateTime, Utc};
+use kernel::{Date, MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId};
 use projects_events::{NewTask, ProjectEvent as E};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ pub struct TaskRow {
     /// Where it stands.
     pub status: TaskStatus,
     /// When it is due.
-    pub due_on: Option<NaiveDate>,
+    pub due_on: Option<Date>,
     /// Which role does it.
     pub role: Option<Slug>,
     /// Who does it.

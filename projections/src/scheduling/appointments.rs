@@ -3,7 +3,7 @@
 use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{AppointmentId, Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, UserId};
+use kernel::{AppointmentId, Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId};
 use scheduling_events::{AppointmentDetails, AppointmentEvent as E, CancelledBy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,9 +49,9 @@ pub struct AppointmentRow {
     /// Who is met.
     pub host_id: UserId,
     /// It begins.
-    pub starts_at: DateTime<Utc>,
+    pub starts_at: Timestamp,
     /// It ends.
-    pub ends_at: DateTime<Utc>,
+    pub ends_at: Timestamp,
     /// The guest's clock.
     pub time_zone: TimeZone,
     /// The company, or the guest's own name if there is none.

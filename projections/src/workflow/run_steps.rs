@@ -3,7 +3,7 @@
 use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{Personal, RunId};
+use kernel::{Personal, RunId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -62,7 +62,7 @@ pub struct RunStepRow {
     /// When it ended.
     pub completed_at: Option<DateTime<Utc>>,
     /// When it is tried again, or ends waiting.
-    pub due_at: Option<DateTime<Utc>>,
+    pub due_at: Option<Timestamp>,
 }
 
 /// The row of a run's action.
@@ -124,7 +124,7 @@ impl ReadModel for RunStepRow {
             E::StepStarted { at, .. } => {
                 row.status = StepStatus::Running;
                 row.attempts += 1;
-                row.started_at = row.started_at.or(Some(*at));
+                row.started_at = row.started_at.or(Some(at.utc()));
                 row.completed_at = None;
             }
             E::StepSucceeded { result, .. } => {

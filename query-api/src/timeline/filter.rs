@@ -6,7 +6,7 @@ use crate::parameters::{as_tenant, filters_of, foreign_cursor, limit, once, refu
 use crate::value::checked;
 use ::web::Problem;
 use chrono::{DateTime, SecondsFormat, Utc};
-use kernel::TenantId;
+use kernel::{TenantId, Timestamp};
 use projections::{Column, Kind};
 use serde_json::json;
 use sqlx::PgPool;
@@ -166,5 +166,5 @@ impl AuditFilter {
 fn after(binding: &Binding, text: &str) -> Option<After> {
     let values = cursor::decode(binding, text)?;
     let [at, id] = values.as_slice() else { return None };
-    Some((DateTime::parse_from_rfc3339(at).ok()?.with_timezone(&Utc), id.parse().ok()?))
+    Some((at.parse::<Timestamp>().ok()?.utc(), id.parse().ok()?))
 }

@@ -1,5 +1,4 @@
 use super::*;
-use chrono::TimeZone as _;
 use kernel::{Aggregate as _, DefinitionId};
 use workflow_domain::{RunStatus, StepStatus};
 use workflow_events::{RunEvent, Trigger};
@@ -16,9 +15,13 @@ fn document(retry: Value) -> Document {
     .unwrap()
 }
 
+fn now() -> Timestamp {
+    Timestamp::of_clock(Utc::now())
+}
+
 /// A run at its first step, which began so many seconds ago.
 fn run(document: &Document, seconds: i64) -> Run {
-    let at = Utc::now() - TimeDelta::seconds(seconds);
+    let at = now() - TimeDelta::seconds(seconds);
     let mut run = Run::default();
     run.apply(&RunEvent::Started {
         definition_id: DefinitionId::default(),
@@ -34,7 +37,7 @@ fn run(document: &Document, seconds: i64) -> Run {
             position: 1,
             aggregate_type: "crm.client".into(),
             aggregate_id: Uuid::nil(),
-            recorded_at: Utc.timestamp_nanos(0),
+            recorded_at: kernel::spec::spec_time(),
             correlation_id: Uuid::nil(),
             traceparent: None,
             payload: json!({}).into(),
@@ -99,11 +102,11 @@ fn pauses_grow_to_their_cap_and_are_drawn_from_all_of_it() {
 #[test]
 fn steps_whose_condition_does_not_hold_are_left_out_in_one_go() {
     let document = document(json!({}));
-    let run = run(&document, 0).after(&[Entry::Succeeded { result: json!({}).into() }], Utc::now()).unwrap();
+    let run = run(&document, 0).after(&[Entry::Succeeded { result: json!({}).into() }], now()).unwrap();
     let standing = Standing { tenant: TenantId::default(), run_id: Uuid::nil(), run: &run, document: &document };
     let entries = standing.begin();
     assert!(matches!(entries[..], [Entry::LeftOut { .. }, Entry::LeftOut { .. }]), "{entries:?}");
-    let ended = run.after(&entries, Utc::now()).unwrap();
+    let ended = run.after(&entries, now()).unwrap();
     assert_eq!((ended.current, ended.status), (3, RunStatus::Running));
     assert!(ended.steps[1..].iter().all(|step| step.status == StepStatus::Skipped));
 }

@@ -26,7 +26,7 @@ fn created() -> E {
         name: "Onboarding".parse().unwrap(),
         client_id: None,
         template: None,
-        starts_on: NaiveDate::from_ymd_opt(2026, 11, 2).unwrap(),
+        starts_on: Date::from_ymd(2026, 11, 2).unwrap(),
         milestones: vec![NewMilestone { id: milestone_id(), name: "Kick-off".parse().unwrap(), due_on: None }],
         tasks: vec![task(1, Some(milestone_id())), task(2, None)],
     }
@@ -42,7 +42,7 @@ fn a_template_becomes_a_skeleton_with_dates() {
         template: "onboarding_project".parse().unwrap(),
         name: None,
         client_id: None,
-        starts_on: NaiveDate::from_ymd_opt(2026, 12, 1),
+        starts_on: Date::from_ymd(2026, 12, 1),
     };
     given::<Project>([]).when(command()).rejected("projects.project.unknown_template");
     let template = given::<ProjectTemplate>([]).when(project_template::tests::define("Kick-off")).state();
@@ -51,12 +51,30 @@ fn a_template_becomes_a_skeleton_with_dates() {
     match when.events() {
         [E::Created { name, milestones, tasks, .. }] => {
             assert_eq!(name.as_str(), "Onboarding");
-            assert_eq!(milestones[0].due_on, NaiveDate::from_ymd_opt(2026, 12, 8));
-            assert_eq!(tasks[0].due_on, NaiveDate::from_ymd_opt(2026, 12, 4));
+            assert_eq!(milestones[0].due_on, Date::from_ymd(2026, 12, 8));
+            assert_eq!(tasks[0].due_on, Date::from_ymd(2026, 12, 4));
             assert_eq!(tasks[0].milestone_id, Some(milestones[0].id));
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn what_a_template_makes_due_lies_within_the_calendar() {
+    let command = |starts_on| C::CreateFromTemplate {
+        template: "onboarding_project".parse().unwrap(),
+        name: None,
+        client_id: None,
+        starts_on: Some(starts_on),
+    };
+    let template = || given::<ProjectTemplate>([]).when(project_template::tests::define("Kick-off")).state();
+    let reference = || Project::default().references(&command(Date::MAX)).remove(0);
+    let project = || given::<Project>([]).knowing(reference(), Uuid::from_u128(9), template());
+    // The milestone is due after seven days.
+    let last = Date::from_ymd(9_999, 12, 24).unwrap();
+    assert_eq!(project().when(command(last)).events().len(), 1);
+    project().when(command(last.checked_add_days(1).unwrap())).rejected("projects.project.due_beyond_calendar");
+    project().when(command(Date::MAX)).rejected("projects.project.due_beyond_calendar");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The published schema of every event, as the files of the contract have it.
+#![allow(dead_code, reason = "each test binary uses a part")]
 #![expect(clippy::disallowed_methods, reason = "a test may read the files that it tests")]
 
 use proptest::prelude::*;
@@ -27,6 +28,18 @@ impl Schemas {
             }
         }
         Self(all)
+    }
+
+    /// Every file's name and what it says.
+    pub fn texts() -> Vec<(String, Value)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../event-schemas/json");
+        let contexts = fs::read_dir(folder).unwrap().flatten();
+        let files = contexts.flat_map(|context| fs::read_dir(context.path()).unwrap().flatten());
+        let read = |file: fs::DirEntry| {
+            let text = fs::read_to_string(file.path()).unwrap();
+            (file.path().display().to_string(), serde_json::from_str(&text).unwrap())
+        };
+        files.map(read).collect()
     }
 
     /// Every event type.
