@@ -156,6 +156,26 @@ async fn roles_have_no_power_that_the_catalogue_does_not_bind() {
 }
 
 #[tokio::test]
+async fn services_make_nothing_that_no_policy_binds() {
+    let database = TestDatabase::create().await;
+    let pools = [database.command().await, database.query().await, database.worker().await];
+    for (service, pool) in SERVICES.iter().zip(pools) {
+        for statement in [
+            "create temporary table mine (n integer)",
+            "create temporary view mine as select 1",
+            "create temporary sequence mine",
+            "select lo_creat(-1)",
+            "select lo_create(0)",
+            "select lo_from_bytea(0, 'x')",
+        ] {
+            let refused = sqlx::query(statement).execute(&pool).await.expect_err(statement);
+            let code = refused.into_database_error().expect("an answer of PostgreSQL").code().map(|c| c.into_owned());
+            assert_eq!(code.as_deref(), Some("42501"), "{service}: {statement}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_for_everybody() {
     let database = TestDatabase::create().await;
     let pool = database.superuser().await;

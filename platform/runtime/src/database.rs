@@ -49,13 +49,37 @@ pub async fn ensure_roles(admin: &mut PgConnection, passwords: &RolePasswords) -
     Ok(())
 }
 
+/// Takes from everybody what PostgreSQL gives to everybody in a new database and no service needs: temporary tables and large
+/// objects, which no policy binds and with which whoever has a service's connection could fill the disk.
+///
+/// Only a superuser can take large objects away; for anybody else PostgreSQL warns and goes on. Harmless when repeated.
+pub async fn restrict(inside: &mut PgConnection) -> Result<()> {
+    let statement = "do $$
+        declare
+            made_by regprocedure;
+        begin
+            execute format('revoke temporary on database %I from public', current_database());
+            for made_by in
+                select p.oid from pg_catalog.pg_proc p
+                where p.pronamespace = 'pg_catalog'::regnamespace and p.proname ~ '^(lo_|loread$|lowrite$)'
+            loop
+                execute format('revoke execute on function %s from public', made_by);
+            end loop;
+        end
+        $$";
+    inside.execute(statement).await.context("taking temporary tables and large objects away")?;
+    Ok(())
+}
+
 /// Makes roles and database through `admin_url` if there is one, then migrates as owner. Harmless when repeated.
 pub async fn migrate(settings: &DatabaseSettings) -> Result<()> {
     let owner = options(settings.owner_url.expose_secret(), "database.owner_url")?;
-    if let Some(admin_url) = &settings.admin_url {
-        // Its statements carry passwords, which a log must never see, not even one of slow statements.
-        let admin = options(admin_url.expose_secret(), "database.admin_url")?.disable_statement_logging();
-        let mut admin = PgConnection::connect_with(&admin).await.context("connecting to database.admin_url")?;
+    // Its statements carry passwords, which a log must never see, not even one of slow statements.
+    let admin =
+        settings.admin_url.as_ref().map(|url| options(url.expose_secret(), "database.admin_url")).transpose()?;
+    let admin = admin.map(ConnectOptions::disable_statement_logging);
+    if let Some(admin) = &admin {
+        let mut admin = PgConnection::connect_with(admin).await.context("connecting to database.admin_url")?;
         let urls = [&settings.owner_url, &settings.command_url, &settings.query_url, &settings.worker_url];
         let mut passwords = RolePasswords::all("");
         for ((url, role), password) in urls.iter().zip(ROLES).zip(&mut passwords.0) {
@@ -81,6 +105,14 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<()> {
     sqlx::query("select eventstore.ensure_partitions()").execute(&mut connection).await?;
     sqlx::query("select eventstore.ensure_history()").execute(&mut connection).await?;
     connection.close().await?;
+    let inside = match (admin, owner.get_database()) {
+        (Some(admin), Some(name)) => admin.database(name),
+        _ => owner,
+    };
+    let mut inside =
+        PgConnection::connect_with(&inside).await.context("connecting to the database that was migrated")?;
+    restrict(&mut inside).await?;
+    inside.close().await?;
     Ok(())
 }
 

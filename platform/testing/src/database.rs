@@ -1,6 +1,6 @@
 //! A migrated database of one's own, copied from a template in a fraction of a second.
 
-use runtime::database::{MIGRATOR, RolePasswords, ensure_roles};
+use runtime::database::{MIGRATOR, RolePasswords, ensure_roles, restrict};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
 use std::str::FromStr;
@@ -27,6 +27,11 @@ impl TestDatabase {
         let template = ensure_template(&mut connection, &admin).await;
         let create = format!("create database {name} template {template} owner ubos_owner");
         connection.execute(create.as_str()).await.expect("the template can be copied");
+        // What a database allows is not copied with it.
+        let inside = admin.clone().database(&name);
+        let mut inside = PgConnection::connect_with(&inside).await.expect("the superuser can connect");
+        restrict(&mut inside).await.expect("restricted");
+        inside.close().await.expect("closes");
         Self { admin, name }
     }
 

@@ -159,11 +159,42 @@ async fn a_generation_that_has_sealed_enough_is_followed_by_another() {
     let writer = vault(&database, OLD, &[]).await;
     let first = writer.sealing(TENANT).await.unwrap().seal("r", "f", b"x").unwrap();
     let spent = "update vault.data_keys set seals_reserved = 4294967";
-    sqlx::query(spent).execute(&database.worker().await).await.unwrap();
+    sqlx::query(spent).execute(&database.owner().await).await.unwrap();
     let next = vault(&database, OLD, &[]).await.sealing(TENANT).await.unwrap();
     let second = next.seal("r", "f", b"x").unwrap();
     assert_eq!((first[4], second[4]), (1, 2));
     assert_eq!(next.open("r", "f", &first).unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn nothing_that_was_reserved_is_given_back_and_no_generation_is_skipped() {
+    let database = TestDatabase::create().await;
+    vault(&database, OLD, &[]).await.sealing(TENANT).await.unwrap();
+    let superuser = database.superuser().await;
+    let state = || {
+        let sql = "select generation, seals_reserved from vault.data_keys order by generation";
+        sqlx::query_as::<_, (i32, i64)>(sql).fetch_all(&superuser)
+    };
+    let before = state().await.unwrap();
+    for pool in [database.command().await, database.worker().await] {
+        let reserve = |block: Option<i64>, at_most: i64| {
+            let sql = "select vault.reserve(array[$1]::uuid[], $2, $3)";
+            sqlx::query(sql).bind(TENANT).bind(block).bind(at_most).fetch_all(&pool)
+        };
+        for block in [Some(-1), Some(0), Some(i64::MIN), Some(65_537), Some(i64::MAX), None] {
+            assert!(reserve(block, i64::MAX).await.is_err(), "{block:?}");
+        }
+        let skip = "select vault.add_data_keys(array[$1]::uuid[], array[2147483647, 3, 0, -1], array['', '', '', '']::bytea[], '{a,a,a,a}')";
+        sqlx::query(skip).bind(TENANT).execute(&pool).await.unwrap();
+        let lower = "update vault.data_keys set seals_reserved = 0";
+        assert!(sqlx::query(lower).execute(&pool).await.is_err());
+    }
+    assert_eq!(state().await.unwrap(), before);
+    let nearly = "update vault.data_keys set seals_reserved = 4294900";
+    sqlx::query(nearly).execute(&superuser).await.unwrap();
+    let reserve = "select vault.reserve(array[$1]::uuid[], 65536, 9223372036854775807)";
+    let got = sqlx::query(reserve).bind(TENANT).fetch_all(&database.command().await).await.unwrap();
+    assert!(got.is_empty(), "the limit is not the caller's");
 }
 
 #[tokio::test]
