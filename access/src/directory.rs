@@ -172,9 +172,13 @@ impl Known {
 
     /// A firm that is in memory and counts: because nothing has changed as far as the log was looked at, or because it was
     /// read a moment ago, which is what counts while the log cannot be followed.
-    fn firm(&self, tenant: TenantId) -> Option<Arc<Firm>> {
+    ///
+    /// A key or a session names a firm before anybody knows that it is good, so one that the log did not know when it was last
+    /// looked at is nobody's. Whoever issues tokens vouches for theirs: that may have been registered a moment ago, and is read.
+    fn firm(&self, tenant: TenantId, credential: &Credential) -> Option<Arc<Firm>> {
         let Some(found) = self.firms.get(&tenant) else {
-            let made_up = self.is_fresh() && !self.there.read().contains(&tenant);
+            let vouched = matches!(credential, Credential::User(_));
+            let made_up = !vouched && self.is_fresh() && !self.there.read().contains(&tenant);
             return made_up.then(|| self.nobody.clone());
         };
         (self.is_fresh() || found.at.elapsed() < STALE_AFTER).then_some(found.firm)
@@ -182,7 +186,7 @@ impl Known {
 
     /// What is so for a credential, as far as it is in memory and memory counts.
     fn recall(&self, tenant: TenantId, credential: &Credential) -> Option<Standing> {
-        let standing = self.firm(tenant)?.standing(credential, Utc::now());
+        let standing = self.firm(tenant, credential)?.standing(credential, Utc::now());
         match credential {
             Credential::Portal { user, id } if standing.is_none() && self.is_fresh() => {
                 let find = |stream| self.portal.get(&stream).filter(|(of, _)| *of == tenant).map(|(_, found)| found);
@@ -194,7 +198,7 @@ impl Known {
 
     /// What is so for a credential, as far as it has to be with the log.
     async fn find_out(self: &Arc<Self>, tenant: TenantId, credential: &Credential) -> Result<Standing> {
-        let firm = match self.firm(tenant) {
+        let firm = match self.firm(tenant, credential) {
             Some(firm) => firm,
             None => self.read(tenant).await?.firm,
         };

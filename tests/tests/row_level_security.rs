@@ -109,6 +109,7 @@ const QUERY_WRITES: &[(&str, &str)] = &[("note_api_key_uses", "keys are used for
 const KEYS_WITHOUT_TENANT: &[(&str, &str)] = &[
     ("eventstore.events", "a position is the log's, and nobody chooses one"),
     ("eventstore.dead_letters", "the same"),
+    ("eventstore.repairs", "the same"),
     ("mail.letters", "a letter is its event's"),
     ("vault.destroyed_keys", "a serial is the list's, and nobody chooses one"),
 ];
