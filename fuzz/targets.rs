@@ -7,7 +7,7 @@ use ::web::{NoDirectory, Problem, ShownKey, Verifier, VerifierSettings, code};
 use actix_web::ResponseError;
 use actix_web::body::MessageBody;
 use catalogue::AnyEvent;
-use kernel::{FieldError, Pattern, Permissions, TenantId};
+use kernel::{FieldCode, FieldError, Pattern, Permissions, TenantId};
 use query_api::AuditFilter;
 use serde_json::{Value, json};
 use std::sync::{Arc, LazyLock};
@@ -87,7 +87,7 @@ pub fn problem(data: &[u8]) {
     let text = String::from_utf8_lossy(data).into_owned();
     let problem = Problem::new(&code::INVALID_INPUT, text.clone())
         .coded(text.clone())
-        .field(FieldError::new(text.clone(), &text, text.clone()))
+        .field(FieldError::new(text.clone(), FieldCode::NotAllowed, text.clone()))
         .with("parameter", text.clone());
     let response = problem.error_response();
     assert_eq!(response.status(), 422);

@@ -31,14 +31,16 @@ pub fn done(info: &CommandInfo, executed: &Executed, secret: Option<&str>) -> Ht
 pub fn problem(info: &CommandInfo, error: ExecuteError, reach: &Reach) -> Problem {
     let name = info.entry.name;
     match error {
-        ExecuteError::Invalid(error) => Problem::new(&code::INVALID_INPUT, error.to_string()).field(error),
+        ExecuteError::Invalid(errors) => Problem::invalid(errors),
         ExecuteError::Denied => Problem::new(&code::FORBIDDEN, format!("this needs the permission {name}")),
         ExecuteError::NotFound => Problem::new(&code::NOT_FOUND, format!("no such {}", info.entry.stream)),
         ExecuteError::AlreadyExists => {
             Problem::new(&code::ALREADY_EXISTS, format!("this {} exists", info.entry.stream))
         }
         ExecuteError::Rejected { code: reason, message, invalid: Some(pointer) } => {
-            Problem::new(&code::INVALID_INPUT, message).coded(reason).field(FieldError::new(pointer, reason, message))
+            Problem::new(&code::INVALID_INPUT, message)
+                .coded(reason)
+                .field(FieldError::rejected(pointer, reason, message))
         }
         ExecuteError::Rejected { code: reason, message, invalid: None } => {
             Problem::new(&code::REJECTED, message).coded(reason)

@@ -7,7 +7,7 @@ use ::portal::portal_session::PortalSessionCommand;
 use ::portal::portal_user::PortalUserCommand;
 use ::portal::{PortalSession, PortalUser};
 use ::web::portal_link::{PortalLink, address_hash};
-use ::web::{Problem, RequestInfo, code, may_say_of_this, read_json, session};
+use ::web::{Problem, RequestInfo, may_say_of_this, read_json, session};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, USER_AGENT};
 use actix_web::web::{Data, Form, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -25,8 +25,7 @@ const PAGE_COOKIE: &str = "__Host-ubos_link";
 /// How long the page may be looked at before the button is of no use.
 const PAGE_SHOWN: Duration = Duration::from_secs(900);
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, kernel::Input)]
 struct Ask {
     tenant: TenantId,
     email: Email,
@@ -37,8 +36,7 @@ pub async fn ask(login: Data<Login>, request: HttpRequest, payload: Payload) -> 
     RequestInfo::set_route(&request, "/v1/login/portal/link");
     RequestInfo::may_log_in(&request).await?;
     let body = read_json(&request, payload, login.limits).await?.0;
-    let Ask { tenant, email } = kernel::read_fields(&body)
-        .map_err(|error| Problem::new(&code::INVALID_INPUT, error.to_string()).field(error))?;
+    let Ask { tenant, email } = kernel::read_input(&body).map_err(Problem::invalid)?;
     let asked = sqlx::query("select login.ask_for_portal_link($1, $2)")
         .bind(tenant.0)
         .bind(address_hash(tenant, &email))

@@ -5,7 +5,7 @@ use crate::only::Rows;
 use crate::row;
 use crate::value::checked;
 use ::web::{Problem, code};
-use kernel::{FieldError, TenantId};
+use kernel::{FieldCode, FieldError, TenantId};
 use projections::{Column, Kind, Table};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(crate) struct ListQuery {
 
 pub(crate) fn refuse(parameter: &str, message: impl Into<String>) -> Problem {
     let message = message.into();
-    let error = FieldError::new("", "invalid", message.clone());
+    let error = FieldError::new("", FieldCode::NotAllowed, message.clone());
     Problem::new(&code::INVALID_PARAMETER, format!("{parameter}: {message}")).with("parameter", parameter).field(error)
 }
 

@@ -267,7 +267,7 @@ fn classify(error: ExecuteError) -> Failure {
         ExecuteError::Overloaded => retryable("overloaded", "the log was overloaded".to_owned()),
         ExecuteError::Conflict => retryable("conflict", "others changed the same thing, every time".to_owned()),
         ExecuteError::Rejected { code, message, .. } => Failure::terminal(code, message),
-        ExecuteError::Invalid(field) => Failure::terminal(field.code, format!("{}: {}", field.pointer, field.message)),
+        ExecuteError::Invalid(errors) => Failure::terminal("invalid_input", errors.to_string()),
         ExecuteError::Claimed { scope, .. } => Failure::terminal("claimed", format!("{scope} is taken")),
         ExecuteError::Denied => Failure::terminal("denied", "the run may not do this"),
         ExecuteError::NotFound => Failure::terminal("not_found", "the target does not exist"),

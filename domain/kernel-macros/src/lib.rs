@@ -4,6 +4,8 @@
 //! else (wire name, permission, route, schema, error code) derives from them. They stay attributes on real enums so that
 //! rustfmt, go-to-definition and rename keep working. `README.md` shows an expansion.
 
+mod input;
+
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::{format_ident, quote};
@@ -30,6 +32,14 @@ pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn rejection(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, expand_rejection)
+}
+
+/// Reads a struct with named fields, an enum of unit variants or an enum that is tagged inside from what somebody sent, and
+/// says everything that is wrong with it. Knows serde's `default`, `rename_all = "snake_case"` and `tag`.
+#[proc_macro_derive(Input, attributes(serde))]
+pub fn input(item: TokenStream) -> TokenStream {
+    let expanded = syn::parse(item).and_then(input::expand);
+    expanded.unwrap_or_else(Error::into_compile_error).into()
 }
 
 struct Args {
@@ -185,7 +195,7 @@ fn expand_event(args: Args, mut item: ItemEnum) -> Result<Tokens> {
     });
     let index = index_arms(&entries);
     let reads = entries.iter().zip(&event_types).map(|(e, event_type)| {
-        let make = from_body(e, ident);
+        let make = from_body(e, ident, "read_fields");
         quote!(#event_type => { #make })
     });
     let upcasters = args.upcasters.map(|u| quote!(#u)).unwrap_or(quote!(&[]));
@@ -230,7 +240,7 @@ fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
     });
     let index = index_arms(&entries);
     let parses = entries.iter().map(|e| {
-        let (action, make) = (&e.snake, from_body(e, ident));
+        let (action, make) = (&e.snake, from_body(e, ident, "read_input"));
         quote!(#action => { #make })
     });
     Ok(quote! {
@@ -244,10 +254,12 @@ fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
             fn entry(&self) -> &'static ::kernel::CommandEntry {
                 &Self::CATALOGUE[match self { #(#index)* }]
             }
-            fn parse(action: &str, payload: &str) -> ::core::result::Result<Self, ::kernel::FieldError> {
+            fn parse(action: &str, payload: &str) -> ::core::result::Result<Self, ::kernel::FieldErrors> {
                 match action {
                     #(#parses)*
-                    _ => Err(::kernel::FieldError::new("", "unknown_action", format!("{} has no action {action:?}", Self::STREAM))),
+                    _ => Err(::kernel::FieldError::new(
+                        "", ::kernel::FieldCode::Unknown, format!("{} has no action {action:?}", Self::STREAM),
+                    ).into()),
                 }
             }
         }
@@ -289,21 +301,23 @@ fn expand_rejection(args: Args, mut item: ItemEnum) -> Result<Tokens> {
 fn body(entry: &Entry, outer: &Ident, strict: bool) -> Tokens {
     let (name, fields, summary) = (&entry.body, &entry.body_fields, &entry.summary);
     let title = format!("{outer}{}", entry.ident);
+    let read = if strict { quote!(::kernel::Input) } else { quote!(::serde::Deserialize) };
     let deny = if strict { quote!(#[serde(deny_unknown_fields)]) } else { quote!() };
     quote! {
         #[doc(hidden)]
         #[doc = #summary]
-        #[derive(::serde::Deserialize, ::schemars::JsonSchema)]
+        #[derive(#read, ::schemars::JsonSchema)]
         #[schemars(rename = #title)]
         #deny
         struct #name { #fields }
     }
 }
 
-fn from_body(entry: &Entry, outer: &Ident) -> Tokens {
+fn from_body(entry: &Entry, outer: &Ident, reader: &str) -> Tokens {
+    let reader = format_ident!("{reader}");
     let (body, variant, names) = (&entry.body, &entry.ident, &entry.field_names);
     let bind = if names.is_empty() { quote!(_body) } else { quote!(body) };
-    quote!(let #bind: #body = ::kernel::read_fields(payload)?; Ok(#outer::#variant { #(#names: body.#names),* }))
+    quote!(let #bind: #body = ::kernel::#reader(payload)?; Ok(#outer::#variant { #(#names: body.#names),* }))
 }
 
 fn index_arms(entries: &[Entry]) -> Vec<Tokens> {

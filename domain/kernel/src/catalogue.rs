@@ -1,5 +1,6 @@
 //! What `#[event]`, `#[command]` and `#[rejection]` give an enum: one dotted name, one sentence, one schema per variant.
 
+use crate::FieldErrors;
 use schemars::{JsonSchema, Schema};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -76,8 +77,8 @@ pub trait Command: Serialize + Clone + PartialEq + Debug + Send + Sync + 'static
     const CATALOGUE: &'static [CommandEntry];
     /// This variant's entry.
     fn entry(&self) -> &'static CommandEntry;
-    /// Reads the body of one action; the error names the first field that is wrong.
-    fn parse(action: &str, payload: &str) -> Result<Self, FieldError>;
+    /// Reads the body of one action; the errors name every field that is wrong.
+    fn parse(action: &str, payload: &str) -> Result<Self, FieldErrors>;
 }
 
 /// Why an aggregate refuses. Implemented by `#[rejection]`.
@@ -147,66 +148,17 @@ impl UnreadableEvent {
     }
 }
 
-impl From<FieldError> for UnreadableEvent {
-    fn from(error: FieldError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-/// What is wrong with one field of an input.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, thiserror::Error)]
-#[error("{pointer}: {message}")]
-pub struct FieldError {
-    /// JSON Pointer (RFC 6901) into the body; empty for the body as a whole.
-    pub pointer: String,
-    /// Stable code.
-    pub code: String,
-    /// What was expected.
-    pub message: String,
-}
-
-impl FieldError {
-    /// An error at `pointer`.
-    pub fn new(pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), code: code.to_owned(), message: message.into() }
-    }
-}
-
-/// Reads a struct from JSON text and says which field is wrong if one is.
-pub fn read_fields<T: DeserializeOwned>(payload: &str) -> Result<T, FieldError> {
+/// Reads a stored payload.
+///
+/// # Errors
+/// If it is not what the type says. What strangers send is read by [`crate::read_input`], which names every error.
+pub fn read_fields<T: DeserializeOwned>(payload: &str) -> Result<T, UnreadableEvent> {
     let mut reader = serde_json::Deserializer::from_str(payload);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let mut pointer = pointer(error.path());
-        let message = error.into_inner().to_string();
-        // serde_json appends "at line 1 column 17", which helps nobody who sent a generated body.
-        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-        let code = if let Some(field) = missing {
-            // The path ends at what the field is missing from.
-            pointer.push_str(&format!("/{field}"));
-            "missing"
-        } else if message.starts_with("unknown field") {
-            "unknown_field"
-        } else {
-            "invalid"
-        };
-        FieldError::new(pointer, code, message)
-    })?;
-    reader.end().map_err(|_| FieldError::new("", "invalid", "expected nothing after the JSON object"))?;
+    let unreadable = |path: String, error: serde_json::Error| UnreadableEvent(format!("{path}: {error}"));
+    let value = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| unreadable(error.path().to_string(), error.into_inner()))?;
+    reader.end().map_err(|error| unreadable(".".to_owned(), error))?;
     Ok(value)
-}
-
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let mut pointer = String::new();
-    for segment in path.iter() {
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
-    }
-    pointer
 }
 
 /// The JSON Schema of a payload, without references, so that each file stands alone.

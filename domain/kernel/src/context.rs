@@ -66,7 +66,9 @@ impl Actor {
 }
 
 /// Whom a key or a session speaks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, crate::Input,
+)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Principal {
     /// A member of staff.

@@ -1,5 +1,6 @@
 //! What can be wrong with a field of an input: a closed list of codes, each with its parameters.
 
+use crate::input::nearest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -130,12 +131,101 @@ impl InvalidValue {
         Self::new(FieldCode::TooLong, format!("expected at most {max} characters")).with("max", max)
     }
 
+    /// A value of another JSON type.
+    pub fn wrong_type(expected: &str, found: &str) -> Self {
+        let article = if expected.starts_with(['a', 'i', 'o']) { "an" } else { "a" };
+        Self::new(FieldCode::WrongType, format!("expected {article} {expected}, found {found}"))
+            .with("expected", expected)
+            .with("found", found)
+    }
+
+    /// A text that is none of the options.
+    pub fn not_one_of(text: &str, options: &[&str]) -> Self {
+        let wrong = Self::new(FieldCode::NotOneOf, format!("expected one of {}", options.join(", ")));
+        let wrong = wrong.with("options", options.to_vec());
+        match nearest(text, options.iter().copied()) {
+            Some(near) => wrong.with("nearest", near),
+            None => wrong,
+        }
+    }
+
     /// A number, date or time outside of a range; both ends belong to it.
     pub fn out_of_range<T: Into<Value> + fmt::Display>(min: T, max: T) -> Self {
         let message = format!("expected a value from {min} to {max}");
         Self::new(FieldCode::OutOfRange, message).with("min", min).with("max", max)
     }
 }
+
+/// What is wrong with one field of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, thiserror::Error)]
+#[error("{pointer}: {message}")]
+pub struct FieldError {
+    /// JSON Pointer (RFC 6901) into the body; empty for the body as a whole.
+    pub pointer: String,
+    /// Out of a closed list.
+    pub code: FieldCode,
+    /// What the code speaks of: `{"max": 200}`.
+    pub parameters: Map<String, Value>,
+    /// What was expected, for a developer.
+    pub message: String,
+}
+
+impl FieldError {
+    /// An error at `pointer`, without parameters.
+    pub fn new(pointer: impl Into<String>, code: FieldCode, message: impl Into<String>) -> Self {
+        Self::of(pointer, InvalidValue::new(code, message))
+    }
+
+    /// A wrong value at `pointer`.
+    pub fn of(pointer: impl Into<String>, wrong: InvalidValue) -> Self {
+        let InvalidValue { code, parameters, message } = wrong;
+        Self { pointer: pointer.into(), code, parameters, message }
+    }
+
+    /// A value at `pointer` that contradicts a rule, which has a code of its own.
+    pub fn rejected(pointer: impl Into<String>, rejection: &str, message: impl Into<String>) -> Self {
+        Self::of(pointer, InvalidValue::new(FieldCode::Rejected, message).with("rejection", rejection))
+    }
+}
+
+/// Everything that is wrong with an input; at least one thing is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldErrors(Vec<FieldError>);
+
+impl FieldErrors {
+    /// None if nothing is wrong.
+    pub fn new(errors: Vec<FieldError>) -> Option<Self> {
+        (!errors.is_empty()).then_some(Self(errors))
+    }
+
+    /// Each of them, in the order of the fields.
+    pub fn iter(&self) -> impl Iterator<Item = &FieldError> {
+        self.0.iter()
+    }
+
+    /// The same as a list.
+    pub fn into_vec(self) -> Vec<FieldError> {
+        self.0
+    }
+}
+
+impl From<FieldError> for FieldErrors {
+    fn from(error: FieldError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for FieldErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A sentence names a few; the list has all of them.
+        for (index, error) in self.0.iter().take(3).enumerate() {
+            write!(f, "{}{error}", if index > 0 { "; " } else { "" })?;
+        }
+        if self.0.len() > 3 { write!(f, "; and {} more", self.0.len() - 3) } else { Ok(()) }
+    }
+}
+
+impl std::error::Error for FieldErrors {}
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 const GRANTS_MAX: usize = 200;
 
 /// Something that a right can be given for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, crate::Input,
+)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Resource {
     /// A client and everything that says it is this client's.
@@ -25,7 +27,7 @@ pub enum Resource {
 }
 
 /// A right for one resource.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, crate::Input)]
 pub struct Grant {
     /// What may be done: `projects.*`, `*.read`. It gives, so it has no `!` in front and no `:own` behind.
     pub pattern: Pattern,

@@ -18,6 +18,11 @@ macro_rules! ids {
         impl From<$name> for Uuid {
             fn from(id: $name) -> Self { id.0 }
         }
+        impl crate::Input for $name {
+            fn read(value: serde_json::Value, faults: &mut crate::Faults) -> Option<Self> {
+                Uuid::read(value, faults).map(Self)
+            }
+        }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { self.0.fmt(f) }
         }

@@ -2,6 +2,12 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number: time, actor and fresh ids arrive in the [`Context`].
 
+// So that what the macros write compiles here too.
+extern crate self as kernel;
+
+#[doc(hidden)]
+pub use serde_json as __json;
+
 mod aggregate;
 mod catalogue;
 mod context;
@@ -10,6 +16,7 @@ mod envelope;
 mod field;
 mod grant;
 mod ids;
+mod input;
 mod permission;
 pub mod spec;
 mod time;
@@ -17,16 +24,17 @@ mod values;
 
 pub use aggregate::{Aggregate, Claim, ClaimChange, Decision, History, Mounts, Reference, ReferenceBy, Stored};
 pub use catalogue::{
-    Command, CommandEntry, Event, EventEntry, FieldError, Rejection, RejectionEntry, UnreadableEvent, Upcaster,
-    read_event, read_fields, schema_of,
+    Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, UnreadableEvent, Upcaster, read_event,
+    read_fields, schema_of,
 };
 pub use context::{Actor, Context, FoundReference, Principal};
 pub use cqrs::{Root, RootCommand, RootEvent};
 pub use envelope::{Metadata, Recorded};
-pub use field::{FieldCode, InvalidValue};
+pub use field::{FieldCode, FieldError, FieldErrors, InvalidValue};
 pub use grant::{Grant, GrantRefused, Grants, Limits, Reach, Resource, Scope};
 pub use ids::*;
-pub use kernel_macros::{command, event, rejection};
+pub use input::{Faults, Input, nearest, read_input};
+pub use kernel_macros::{Input, command, event, rejection};
 pub use permission::{OF_EVERY_USER, Permissions, Role, UnknownRole};
 pub use time::{Date, Timestamp};
 pub use values::{Email, Issuer, Money, Name, Pattern, Personal, Phone, SecretHash, Slug, Subject, Text, TimeZone};

@@ -2,7 +2,7 @@
 
 use crate::world::Stream;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command as _, CommandEntry, Context, Event as _, FieldError, History, Mounts,
+    Aggregate, Claim, ClaimChange, Command as _, CommandEntry, Context, Event as _, FieldErrors, History, Mounts,
     Reference, Rejection as _, Stored,
 };
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub enum Decided {
     /// Refused with this code.
     Refused(&'static str),
     /// The body is no such command.
-    Unreadable(FieldError),
+    Unreadable(FieldErrors),
     /// Another aggregate holds what this one wants.
     Claimed(Claim),
 }

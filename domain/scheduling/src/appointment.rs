@@ -16,7 +16,7 @@ use AppointmentCommand as C;
 use AppointmentRejection as R;
 
 /// Who wants to meet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(deny_unknown_fields)]
 pub struct Invitee {
     /// What the person is called.

@@ -70,6 +70,9 @@ pub enum Entry {
     },
 }
 
+// Only the engine sends it.
+kernel::input_as_deserialized!(Entry);
+
 /// What may be asked of a run.
 #[command("workflow.run")]
 #[expect(clippy::large_enum_variant, reason = "a run starts once, and its definition travels with that command")]

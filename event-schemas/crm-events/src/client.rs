@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Is the client an organisation or one person?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default, kernel::Input)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientKind {
     /// A company, a partnership, a public body.
@@ -16,7 +16,7 @@ pub enum ClientKind {
 }
 
 /// Where the client stands with the firm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default, kernel::Input)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientStatus {
     /// Interested, nothing agreed.

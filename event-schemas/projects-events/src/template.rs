@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A milestone that a template makes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateMilestone {
     /// What it is called; tasks name it by this.
@@ -15,7 +15,7 @@ pub struct TemplateMilestone {
 }
 
 /// A task that a template makes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateTask {
     /// What is to be done.

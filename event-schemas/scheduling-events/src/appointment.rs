@@ -55,7 +55,7 @@ pub struct AppointmentDetails {
 }
 
 /// Who cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelledBy {
     /// The firm.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the days speak for themselves")]
 pub enum Weekday {
@@ -40,6 +40,8 @@ impl FromStr for LocalTime {
         if minutes < 60 && time <= 24 * 60 { Ok(Self(time)) } else { Err(wrong()) }
     }
 }
+
+kernel::input_texts!(LocalTime);
 
 impl fmt::Display for LocalTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +76,7 @@ impl JsonSchema for LocalTime {
 }
 
 /// From a time of day to a later one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(deny_unknown_fields)]
 pub struct Period {
     /// First minute.
@@ -84,7 +86,7 @@ pub struct Period {
 }
 
 /// The hours of one day of every week.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(deny_unknown_fields)]
 pub struct WeeklyHours {
     /// The day.
@@ -94,7 +96,7 @@ pub struct WeeklyHours {
 }
 
 /// The hours of one date, instead of its weekday's; none closes the day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(deny_unknown_fields)]
 pub struct DateOverride {
     /// The local date.

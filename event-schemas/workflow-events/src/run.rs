@@ -32,6 +32,9 @@ pub struct Trigger {
     pub payload: Personal<Value>,
 }
 
+// Only the engine sends it.
+kernel::input_as_deserialized!(Trigger);
+
 /// What may be tried again, and what may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

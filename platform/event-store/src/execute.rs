@@ -7,8 +7,8 @@ use crate::sealing::Sealing;
 use crate::{IdempotencyKey, Request, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldError, Metadata, Reach, Reference, ReferenceBy,
-    Rejection, TenantId,
+    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, FieldErrors, Metadata, Reach,
+    Reference, ReferenceBy, Rejection, TenantId,
 };
 use metrics::{counter, histogram};
 use sqlx::PgPool;
@@ -98,7 +98,7 @@ pub struct Executed {
 pub enum ExecuteError {
     /// The body is not what the command expects.
     #[error("invalid input: {0}")]
-    Invalid(FieldError),
+    Invalid(FieldErrors),
     /// The actor does not hold the permission, which is the command's name.
     #[error("not permitted")]
     Denied,
@@ -373,7 +373,7 @@ impl Store {
             let (entry, payload) = (event.entry(), json(event)?);
             if holds_nul(&payload) || changes.iter().any(claims_nul) {
                 let message = "expected text without NUL characters";
-                return Err(ExecuteError::Invalid(FieldError::new("", "nul_character", message)));
+                return Err(ExecuteError::Invalid(FieldError::new("", FieldCode::NulCharacter, message).into()));
             }
             for change in changes {
                 claims.push(sealing.claim(change)?);

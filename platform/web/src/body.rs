@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{BytesMut, Payload};
 use futures::StreamExt;
-use kernel::FieldError;
+use kernel::{FieldCode, FieldError, FieldErrors};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
 use std::fmt;
@@ -84,12 +84,12 @@ fn check(text: &str) -> Result<(), Problem> {
     if !text.trim_start().starts_with('{') {
         return Err(Problem::new(&code::INVALID_JSON, "expected a JSON object"));
     }
-    let mut fault = None;
+    let mut faults = vec![];
     let mut reader = serde_json::Deserializer::from_str(text);
-    let walked = Walk { place: Place::Body, fault: &mut fault }.deserialize(&mut reader).and_then(|()| reader.end());
-    match (walked, fault) {
-        (_, Some(error)) => Err(Problem::new(&code::INVALID_INPUT, error.to_string()).field(error)),
-        (Err(error), None) => Err(Problem::new(&code::INVALID_JSON, error.to_string())),
+    let walked = Walk { place: Place::Body, faults: &mut faults }.deserialize(&mut reader).and_then(|()| reader.end());
+    match (walked, FieldErrors::new(faults)) {
+        (Err(error), _) => Err(Problem::new(&code::INVALID_JSON, error.to_string())),
+        (Ok(()), Some(errors)) => Err(Problem::invalid(errors)),
         (Ok(()), None) => Ok(()),
     }
 }
@@ -115,23 +115,26 @@ impl Place<'_> {
     }
 }
 
-/// Visits every value and remembers the first that must not be.
+/// Faults that are remembered at most.
+const FAULTS_MAX: usize = 100;
+
+/// Visits every value and remembers those that must not be.
 struct Walk<'f, 'p> {
     place: Place<'p>,
-    fault: &'f mut Option<FieldError>,
+    faults: &'f mut Vec<FieldError>,
 }
 
 impl Walk<'_, '_> {
-    fn text<E: Error>(self, text: &str) -> Result<(), E> {
+    fn text(self, text: &str) {
         if text.contains('\0') {
-            return self.refuse("nul_character", "expected text without NUL characters");
+            self.refuse(FieldCode::NulCharacter, "expected text without NUL characters");
         }
-        Ok(())
     }
 
-    fn refuse<E: Error>(self, code: &str, message: &str) -> Result<(), E> {
-        *self.fault = Some(FieldError::new(self.place.pointer(), code, message));
-        Err(E::custom(message))
+    fn refuse(self, code: FieldCode, message: &str) {
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(FieldError::new(self.place.pointer(), code, message));
+        }
     }
 }
 
@@ -171,14 +174,15 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.text(text)
+        self.text(text);
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let mut index = 0;
         loop {
             let place = Place::Item(&self.place, index);
-            if items.next_element_seed(Walk { place, fault: self.fault })?.is_none() {
+            if items.next_element_seed(Walk { place, faults: self.faults })?.is_none() {
                 return Ok(());
             }
             index += 1;
@@ -189,13 +193,11 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         let mut seen = HashSet::new();
         while let Some(key) = entries.next_key::<String>()? {
             let place = Place::Field(&self.place, &key);
-            if key.contains('\0') {
-                return Walk { place, fault: self.fault }.text(&key);
-            }
+            Walk { place, faults: self.faults }.text(&key);
             if seen.contains(&key) {
-                return Walk { place, fault: self.fault }.refuse("duplicate_key", "expected every key once");
+                Walk { place, faults: self.faults }.refuse(FieldCode::Duplicate, "expected every key once");
             }
-            entries.next_value_seed(Walk { place, fault: self.fault })?;
+            entries.next_value_seed(Walk { place, faults: self.faults })?;
             seen.insert(key);
         }
         Ok(())
@@ -231,6 +233,9 @@ mod tests {
         assert!(problem.to_string().contains("/a/b"), "{problem}");
         let problem = check(r#"{"a": ["x", "y\u0000z"]}"#).unwrap_err();
         assert!(problem.to_string().contains("/a/1"), "{problem}");
+        let problem = check(r#"{"a": 1, "a": "\u0000", "b": [{"c": 1, "c": 2}, "\u0000"]}"#).unwrap_err();
+        assert_eq!(problem.detail().matches("expected").count(), 3, "the first three of them: {problem}");
+        assert!(problem.detail().ends_with("and 1 more"), "{problem}");
         assert_eq!(code_of(r#"{"a\u0000": 1}"#), "invalid-input");
         assert_eq!(code_of(r#"{"a": "\\u0000"}"#), "accepted");
     }

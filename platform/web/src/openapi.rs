@@ -55,11 +55,16 @@ fn problem_schema() -> Value {
             "retryable": { "type": "boolean", "description": "may the same request succeed later?" },
             "request_id": { "type": "string", "format": "uuid" },
             "errors": { "type": "array", "items": {
-                "type": "object", "required": ["pointer", "code", "message"],
+                "type": "object", "required": ["pointer", "code", "parameters", "message"],
                 "properties": {
                     "pointer": { "type": "string", "description": "JSON Pointer (RFC 6901) into the body" },
-                    "code": { "type": "string" },
-                    "message": { "type": "string" },
+                    "code": {
+                        "type": "string",
+                        "enum": kernel::FieldCode::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>(),
+                        "description": "what is wrong; out of a closed list",
+                    },
+                    "parameters": { "type": "object", "description": "what the code speaks of: `{\"max\": 200}`" },
+                    "message": { "type": "string", "description": "what was expected, for developers" },
                 },
             } },
         },

@@ -4,7 +4,7 @@ use crate::trail::Who;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use kernel::FieldError;
+use kernel::{FieldError, FieldErrors};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
@@ -100,6 +100,12 @@ impl Problem {
     pub fn coded(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.0.code = code.into();
         self
+    }
+
+    /// An input with everything that is wrong with it.
+    pub fn invalid(errors: FieldErrors) -> Self {
+        let problem = Self::new(&code::INVALID_INPUT, errors.to_string());
+        errors.into_vec().into_iter().fold(problem, Self::field)
     }
 
     /// A field at fault.
@@ -207,6 +213,7 @@ pub async fn not_found_handler(request: HttpRequest) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kernel::FieldCode;
 
     #[test]
     fn every_code_is_documented() {
@@ -217,14 +224,25 @@ mod tests {
     }
 
     #[test]
+    fn every_code_of_a_field_is_documented_with_its_parameters() {
+        let documentation = include_str!("../../../docs/api.md");
+        for code in FieldCode::ALL {
+            let parameters: Vec<String> = code.parameters().iter().map(|name| format!("`{name}`")).collect();
+            let line = format!("| `{code}` | {} | {} |", parameters.join(", "), code.meaning());
+            assert!(documentation.contains(&line), "docs/api.md lacks\n{line}");
+        }
+    }
+
+    #[test]
     fn a_problem_names_the_field_and_what_was_expected() {
         let problem = Problem::new(&code::INVALID_INPUT, "see errors").field(FieldError::new(
             "/email",
-            "invalid",
+            FieldCode::NotAnEmail,
             "expected an e-mail address",
         ));
         let body = problem.body();
-        assert_eq!(body["errors"][0]["pointer"], "/email");
+        let (pointer, code) = (&body["errors"][0]["pointer"], &body["errors"][0]["code"]);
+        assert_eq!((pointer, code), (&json!("/email"), &json!("not_an_email")));
         assert_eq!((body["status"].as_u64(), body["type"].as_str()), (Some(422), Some("/problems/invalid-input")));
     }
 }
