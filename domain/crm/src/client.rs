@@ -2,8 +2,8 @@
 
 use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Name, Personal, Phone, Scope, Slug, UserId,
-    command, rejection,
+    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Name, Patch, Personal, Phone, Scope, Slug,
+    UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -38,14 +38,14 @@ pub enum ClientCommand {
         /// The new name.
         name: Name,
     },
-    /// Replaces the main address and telephone number; leaving one out removes it.
+    /// Changes the main address or telephone number. What is left out stays, `null` removes it.
     ChangeContactDetails {
         /// The main address.
-        #[serde(default)]
-        email: Option<Email>,
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        email: Patch<Email>,
         /// The main telephone number, E.164.
-        #[serde(default)]
-        phone: Option<Phone>,
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        phone: Patch<Phone>,
     },
     /// Moves the client along: prospect, onboarding, active, dormant, former.
     ChangeStatus {
@@ -128,7 +128,7 @@ impl Aggregate for Client {
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name: name.into() }],
             C::ChangeContactDetails { email, phone } => {
-                let (email, phone) = (email.map(Personal::new), phone.map(Personal::new));
+                let (email, phone) = (email.over(&self.email), phone.over(&self.phone));
                 if (&email, &phone) == (&self.email, &self.phone) {
                     vec![]
                 } else {
@@ -233,7 +233,10 @@ mod tests {
 
     #[test]
     fn another_address_frees_the_old_one() {
-        let change = C::ChangeContactDetails { email: Some("new@engines.example".parse().unwrap()), phone: None };
+        let change = C::ChangeContactDetails {
+            email: Patch::Set("new@engines.example".parse().unwrap()),
+            phone: Patch::Unchanged,
+        };
         let claims = given::<Client>([created()]).when(change).claims();
         assert_eq!(
             claims,
@@ -293,8 +296,8 @@ mod tests {
     #[test]
     fn the_same_address_with_another_number_stays_claimed() {
         let change = C::ChangeContactDetails {
-            email: Some("office@engines.example".parse().unwrap()),
-            phone: Some("+442079460000".parse().unwrap()),
+            email: Patch::Set("office@engines.example".parse().unwrap()),
+            phone: Patch::Set("+442079460000".parse().unwrap()),
         };
         let when = given::<Client>([created()]).when(change);
         assert_eq!(when.events().len(), 1);
@@ -302,9 +305,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_left_out_is_removed_and_free_for_others() {
+    fn an_address_that_is_removed_is_free_for_others() {
         let removed = E::ContactDetailsChanged { email: None, phone: None };
-        let change = || C::ChangeContactDetails { email: None, phone: None };
+        let change = || C::ChangeContactDetails { email: Patch::Removed, phone: Patch::Unchanged };
         let claims = given::<Client>([created()]).when(change()).then([removed.clone()]).claims();
         assert_eq!(claims, [ClaimChange::Release(Claim::personal("crm.client.email", "office@engines.example"))]);
         given::<Client>([created(), removed]).when(change()).then_nothing();
@@ -330,6 +333,36 @@ mod tests {
     }
 
     #[test]
+    fn a_detail_that_is_left_out_stays() {
+        let change = |body: &str| <C as kernel::Command>::parse("change_contact_details", body).unwrap();
+        let numbered = E::ContactDetailsChanged {
+            email: Some(Personal::new("office@engines.example".parse().unwrap())),
+            phone: Some(Personal::new("+442079460000".parse().unwrap())),
+        };
+        let when = given::<Client>([created()]).when(change(r#"{"phone":"+442079460000"}"#)).then([numbered]);
+        assert_eq!(when.claims(), []);
+        given::<Client>([created()]).when(change("{}")).then_nothing();
+        given::<Client>([created()]).when(change(r#"{"phone":null}"#)).then_nothing();
+    }
+
+    #[test]
+    fn every_wrong_field_of_a_new_client_is_named() {
+        let body = r#"{"kind":"organization","email":"a@","phone":7,"nmae":"Ada"}"#;
+        let errors = <C as kernel::Command>::parse("create", body).unwrap_err();
+        let said: Vec<(&str, &str)> = errors.iter().map(|e| (e.pointer.as_str(), e.code.as_str())).collect();
+        assert_eq!(
+            said,
+            [
+                ("/nmae", "unknown"),
+                ("/name", "required"),
+                ("/kind", "not_one_of"),
+                ("/email", "not_an_email"),
+                ("/phone", "wrong_type"),
+            ]
+        );
+    }
+
+    #[test]
     fn an_unblocked_client_takes_changes_again() {
         let blocked = || E::Blocked { reason: "unpaid invoices".parse().unwrap() };
         let block = C::Block { reason: "unpaid invoices".parse().unwrap() };
@@ -343,12 +376,15 @@ mod tests {
 
     fn any_command() -> impl Strategy<Value = C> {
         use ClientStatus::{Active, Dormant, Former, Onboarding, Prospect};
-        let email =
-            prop::option::of(0..3u8).prop_map(|n| n.map(|n| format!("box{n}@engines.example").parse().unwrap()));
+        let email = (0..5u8).prop_map(|n| match n {
+            0 => Patch::Unchanged,
+            1 => Patch::Removed,
+            n => Patch::Set(format!("box{n}@engines.example").parse().unwrap()),
+        });
         let tag = || (0..3u8).prop_map(|n| format!("tag{n}").parse().unwrap());
         prop_oneof![
             (0..3u8).prop_map(|n| C::Rename { name: format!("Engines {n}").parse().unwrap() }),
-            email.prop_map(|email| C::ChangeContactDetails { email, phone: None }),
+            email.prop_map(|email| C::ChangeContactDetails { email, phone: Patch::Unchanged }),
             prop::sample::select(vec![Prospect, Onboarding, Active, Dormant, Former])
                 .prop_map(|status| C::ChangeStatus { status }),
             (0..2u128).prop_map(|n| C::AssignOwner { owner_id: UserId(Uuid::from_u128(n)) }),

@@ -2,7 +2,8 @@
 
 use crm_events::ContactEvent as E;
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Name, Personal, Phone, Scope, command, rejection,
+    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Name, Patch, Personal, Phone, Scope, command,
+    rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,14 +32,14 @@ pub enum ContactCommand {
         /// The new name.
         name: Name,
     },
-    /// Replaces address and telephone number; leaving one out removes it.
+    /// Changes address or telephone number. What is left out stays, `null` removes it.
     ChangeContactDetails {
         /// The address.
-        #[serde(default)]
-        email: Option<Email>,
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        email: Patch<Email>,
         /// The telephone number, E.164.
-        #[serde(default)]
-        phone: Option<Phone>,
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        phone: Patch<Phone>,
     },
     /// Lets the person speak for a client, or changes in which role.
     LinkToClient {
@@ -107,7 +108,7 @@ impl Aggregate for Contact {
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name: name.into() }],
             C::ChangeContactDetails { email, phone } => {
-                let (email, phone) = (email.map(Personal::new), phone.map(Personal::new));
+                let (email, phone) = (email.over(&self.email), phone.over(&self.phone));
                 if (&email, &phone) == (&self.email, &self.phone) {
                     vec![]
                 } else {
@@ -210,6 +211,23 @@ mod tests {
     fn an_archived_contact_cannot_be_renamed() {
         let rename = C::Rename { name: "Ada King".parse().unwrap() };
         given::<Contact>([created(), E::Archived {}]).when(rename).rejected("crm.contact.archived");
+    }
+
+    #[test]
+    fn a_detail_that_is_left_out_stays_and_null_removes_it() {
+        let phone: Phone = "+493012345678".parse().unwrap();
+        let change = |body: &str| <C as kernel::Command>::parse("change_contact_details", body).unwrap();
+        let numbered = E::ContactDetailsChanged {
+            email: Some(Personal::new("ada@example.com".parse().unwrap())),
+            phone: Some(Personal::new(phone.clone())),
+        };
+        let set = change(r#"{"phone":"+493012345678"}"#);
+        given::<Contact>([created()]).when(set).then([numbered.clone()]);
+        let remove = change(r#"{"email":null}"#);
+        let removed = E::ContactDetailsChanged { email: None, phone: Some(Personal::new(phone)) };
+        let when = given::<Contact>([created(), numbered.clone()]).when(remove).then([removed]);
+        assert_eq!(when.claims(), [ClaimChange::Release(ada())]);
+        given::<Contact>([created(), numbered]).when(change("{}")).then_nothing();
     }
 
     #[test]
