@@ -37,6 +37,17 @@ impl<T> Patch<T> {
     }
 }
 
+impl<T: Clone> Patch<Vec<T>> {
+    /// The list after it; a removed one is empty.
+    pub fn over_list(self, before: &[T]) -> Vec<T> {
+        match self {
+            Self::Unchanged => before.to_vec(),
+            Self::Removed => vec![],
+            Self::Set(list) => list,
+        }
+    }
+}
+
 impl<T: Serialize> Serialize for Patch<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -1,6 +1,6 @@
 //! A project template: a skeleton of milestones and tasks to copy from.
 
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Slug, command, rejection};
+use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Patch, Slug, command, rejection};
 use projects_events::{ProjectTemplateEvent as E, TemplateMilestone, TemplateTask};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -36,12 +36,12 @@ pub enum ProjectTemplateCommand {
     Revise {
         /// What people call it.
         name: Name,
-        /// Its milestones.
-        #[serde(default)]
-        milestones: Vec<TemplateMilestone>,
-        /// Its tasks.
-        #[serde(default)]
-        tasks: Vec<TemplateTask>,
+        /// Its milestones; they stay if left out.
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        milestones: Patch<Vec<TemplateMilestone>>,
+        /// Its tasks; they stay if left out.
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        tasks: Patch<Vec<TemplateTask>>,
     },
     /// Ends that new projects are made from it.
     Retire {},
@@ -121,12 +121,11 @@ impl Aggregate for ProjectTemplate {
             C::Retire {} if self.retired => vec![],
             C::Retire {} => vec![E::Retired {}],
             _ if self.retired => return Err(R::Retired),
-            C::Revise { name, milestones, tasks }
-                if name.as_str() == self.name && milestones == self.milestones && tasks == self.tasks =>
-            {
-                vec![]
-            }
             C::Revise { name, milestones, tasks } => {
+                let (milestones, tasks) = (milestones.over_list(&self.milestones), tasks.over_list(&self.tasks));
+                if name.as_str() == self.name && milestones == self.milestones && tasks == self.tasks {
+                    return Ok(vec![]);
+                }
                 check(&milestones, &tasks)?;
                 vec![E::Revised { name, milestones, tasks }]
             }
@@ -210,7 +209,28 @@ pub(crate) mod tests {
 
     #[test]
     fn a_retired_template_cannot_be_revised() {
-        let revise = C::Revise { name: "Other".parse().unwrap(), milestones: vec![], tasks: vec![] };
+        let revise = C::Revise { name: "Other".parse().unwrap(), milestones: Patch::Removed, tasks: Patch::Removed };
         given::<ProjectTemplate>([E::Retired {}]).when(revise).rejected("projects.project_template.retired");
+    }
+
+    #[test]
+    fn what_a_revision_leaves_out_stays() {
+        let milestones: Vec<TemplateMilestone> =
+            serde_json::from_str(r#"[{"name":"Kick-off","due_after_days":7}]"#).unwrap();
+        let tasks: Vec<TemplateTask> = serde_json::from_str(r#"[{"title":"Call"}]"#).unwrap();
+        let name = || "Onboarding".parse::<Name>().unwrap();
+        let defined = || E::Defined {
+            key: "onboarding".parse().unwrap(),
+            name: name(),
+            milestones: milestones.clone(),
+            tasks: tasks.clone(),
+        };
+        let revise = |body: &str| <C as kernel::Command>::parse("revise", body).unwrap();
+        let renamed =
+            E::Revised { name: "Welcome".parse().unwrap(), milestones: milestones.clone(), tasks: tasks.clone() };
+        given::<ProjectTemplate>([defined()]).when(revise(r#"{"name":"Welcome"}"#)).then([renamed]);
+        given::<ProjectTemplate>([defined()]).when(revise(r#"{"name":"Onboarding"}"#)).then_nothing();
+        let emptied = E::Revised { name: name(), milestones: milestones.clone(), tasks: vec![] };
+        given::<ProjectTemplate>([defined()]).when(revise(r#"{"name":"Onboarding","tasks":null}"#)).then([emptied]);
     }
 }
