@@ -37,6 +37,17 @@ impl<T> Patch<T> {
     }
 }
 
+impl<T> Patch<T> {
+    /// The field after it, where one that is removed has a default.
+    pub fn over_or(self, before: T, default: T) -> T {
+        match self {
+            Self::Unchanged => before,
+            Self::Removed => default,
+            Self::Set(value) => value,
+        }
+    }
+}
+
 impl<T: Clone> Patch<Vec<T>> {
     /// The list after it; a removed one is empty.
     pub fn over_list(self, before: &[T]) -> Vec<T> {

@@ -1,8 +1,12 @@
 //! An event type: a kind of meeting that can be booked.
 
 use crate::{Availability, GRANULE_MINUTES};
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Reference, Slug, command, rejection};
-use scheduling_events::{EventTypeEvent as E, EventTypeRules};
+use kernel::{
+    Aggregate, AvailabilityId, Claim, ClaimChange, Context, Decision, Name, Patch, Reference, Slug, Text, UserId,
+    command, rejection,
+};
+use scheduling_events::{DAYS_AHEAD_DEFAULT, EventTypeEvent as E, EventTypeRules};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use EventTypeCommand as C;
@@ -12,6 +16,61 @@ use EventTypeRejection as R;
 const MINUTES_MAX: u32 = 8 * 60;
 /// The longest notice and the farthest day, so that every time that a booking is compared with exists.
 pub(crate) const DAYS_AHEAD_MAX: u32 = 3_650;
+
+/// How meetings of one kind are booked from now on. What may be left out stays then; `null` gives it its default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, kernel::Input)]
+#[serde(deny_unknown_fields)]
+pub struct RevisedRules {
+    /// What people call it.
+    pub name: Name,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+    pub description: Patch<Text>,
+    /// Who is met.
+    pub host_id: UserId,
+    /// When the host can be met.
+    pub availability_id: AvailabilityId,
+    /// How long it takes, a multiple of five minutes.
+    pub duration_minutes: u32,
+    /// What must be free of other meetings before, a multiple of five minutes; neighbours share it, the longer one counts.
+    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+    pub buffer_before_minutes: Patch<u32>,
+    /// What must be free of other meetings after, a multiple of five minutes.
+    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+    pub buffer_after_minutes: Patch<u32>,
+    /// How long before its start it must be booked.
+    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+    pub min_notice_minutes: Patch<u32>,
+    /// How many days ahead it can be booked.
+    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+    pub max_days_ahead: Patch<u32>,
+    /// Does the host have to confirm?
+    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+    pub requires_confirmation: Patch<bool>,
+}
+
+impl RevisedRules {
+    /// The rules after it.
+    fn over(self, before: Option<&EventTypeRules>) -> EventTypeRules {
+        let minutes = |of: fn(&EventTypeRules) -> u32| before.map_or(0, of);
+        EventTypeRules {
+            name: self.name,
+            description: self.description.over(&before.and_then(|rules| rules.description.clone())),
+            host_id: self.host_id,
+            availability_id: self.availability_id,
+            duration_minutes: self.duration_minutes,
+            buffer_before_minutes: self.buffer_before_minutes.over_or(minutes(|rules| rules.buffer_before_minutes), 0),
+            buffer_after_minutes: self.buffer_after_minutes.over_or(minutes(|rules| rules.buffer_after_minutes), 0),
+            min_notice_minutes: self.min_notice_minutes.over_or(minutes(|rules| rules.min_notice_minutes), 0),
+            max_days_ahead: self
+                .max_days_ahead
+                .over_or(before.map_or(DAYS_AHEAD_DEFAULT, |rules| rules.max_days_ahead), DAYS_AHEAD_DEFAULT),
+            requires_confirmation: self
+                .requires_confirmation
+                .over_or(before.is_some_and(|rules| rules.requires_confirmation), false),
+        }
+    }
+}
 
 /// What may be asked of an event type.
 #[command("scheduling.event_type")]
@@ -27,7 +86,7 @@ pub enum EventTypeCommand {
     /// Changes how it is booked; earlier bookings stay as they are.
     Revise {
         /// How it is booked.
-        rules: EventTypeRules,
+        rules: RevisedRules,
     },
     /// Ends that it can be booked.
     Retire {},
@@ -84,7 +143,8 @@ impl Aggregate for EventType {
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
-            C::Define { rules, .. } | C::Revise { rules } => vec![Reference::id::<Availability>(rules.availability_id)],
+            C::Define { rules, .. } => vec![Reference::id::<Availability>(rules.availability_id)],
+            C::Revise { rules } => vec![Reference::id::<Availability>(rules.availability_id)],
             C::Retire {} | C::Reinstate {} => vec![],
         }
     }
@@ -100,8 +160,11 @@ impl Aggregate for EventType {
             C::Retire {} if self.retired => vec![],
             C::Retire {} => vec![E::Retired {}],
             _ if self.retired => return Err(R::Retired),
-            C::Revise { rules } if self.rules.as_ref() == Some(&rules) => vec![],
             C::Revise { rules } => {
+                let rules = rules.over(self.rules.as_ref());
+                if self.rules.as_ref() == Some(&rules) {
+                    return Ok(vec![]);
+                }
                 check(&rules, ctx)?;
                 vec![E::Revised { rules }]
             }
@@ -149,7 +212,6 @@ pub(crate) mod tests {
     use super::*;
     use crate::availability;
     use kernel::spec::{Given, given};
-    use kernel::{AvailabilityId, UserId};
     use scheduling_events::Weekday;
     use uuid::Uuid;
 
@@ -175,6 +237,35 @@ pub(crate) mod tests {
         given::<EventType>(history).knowing(hours, Uuid::from_u128(21), open)
     }
 
+    /// Says everything anew.
+    fn revise(rules: EventTypeRules) -> C {
+        <C as kernel::Command>::parse("revise", &serde_json::json!({ "rules": rules }).to_string()).unwrap()
+    }
+
+    #[test]
+    fn what_a_revision_leaves_out_stays_and_null_gives_the_default() {
+        let before =
+            EventTypeRules { description: Some("A talk".parse().unwrap()), requires_confirmation: true, ..rules(30) };
+        let defined = || E::Defined { key: "consultation".parse().unwrap(), rules: before.clone() };
+        let mut body = serde_json::json!({ "rules": {
+            "name": "Consultation", "host_id": before.host_id, "availability_id": before.availability_id,
+            "duration_minutes": 30,
+        } });
+        let parse = |body: &serde_json::Value| <C as kernel::Command>::parse("revise", &body.to_string()).unwrap();
+        world([defined()]).when(parse(&body)).then_nothing();
+        for field in ["description", "buffer_after_minutes", "max_days_ahead", "requires_confirmation"] {
+            body["rules"][field] = serde_json::Value::Null;
+        }
+        let rules = EventTypeRules {
+            description: None,
+            buffer_after_minutes: 0,
+            max_days_ahead: DAYS_AHEAD_DEFAULT,
+            requires_confirmation: false,
+            ..before.clone()
+        };
+        world([defined()]).when(parse(&body)).then([E::Revised { rules }]);
+    }
+
     fn define(duration: u32) -> C {
         C::Define { key: "consultation".parse().unwrap(), rules: rules(duration) }
     }
@@ -196,8 +287,7 @@ pub(crate) mod tests {
     fn what_is_farther_ahead_than_ten_years_is_refused() {
         for (max_days_ahead, min_notice_minutes) in [(u32::MAX, 0), (DAYS_AHEAD_MAX + 1, 0), (60, u32::MAX)] {
             let rules = EventTypeRules { max_days_ahead, min_notice_minutes, ..rules(30) };
-            let revise = C::Revise { rules: rules.clone() };
-            world([]).when(revise).rejected("scheduling.event_type.too_far_ahead");
+            world([]).when(revise(rules.clone())).rejected("scheduling.event_type.too_far_ahead");
             let define = C::Define { key: "consultation".parse().unwrap(), rules };
             world([]).when(define).rejected("scheduling.event_type.too_far_ahead");
         }
@@ -205,7 +295,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_retired_cannot_be_revised_until_reinstated() {
-        let revise = || C::Revise { rules: rules(45) };
+        let revise = || revise(rules(45));
         world([E::Retired {}]).when(revise()).rejected("scheduling.event_type.retired");
         assert_eq!(world([E::Retired {}, E::Reinstated {}]).when(revise()).events().len(), 1);
     }
@@ -219,8 +309,8 @@ pub(crate) mod tests {
             let code = format!("scheduling.event_type.{code}");
             let define = C::Define { key: "consultation".parse().unwrap(), rules: rules.clone() };
             world([]).when(define).rejected(&code);
-            world([defined()]).when(C::Revise { rules }).rejected(&code);
+            world([defined()]).when(revise(rules)).rejected(&code);
         }
-        world([defined()]).when(C::Revise { rules: rules(30) }).then_nothing();
+        world([defined()]).when(revise(rules(30))).then_nothing();
     }
 }

@@ -36,8 +36,11 @@ pub struct EventTypeRules {
     pub requires_confirmation: bool,
 }
 
+/// How many days ahead it can be booked unless its rules say otherwise.
+pub const DAYS_AHEAD_DEFAULT: u32 = 365;
+
 fn year() -> u32 {
-    365
+    DAYS_AHEAD_DEFAULT
 }
 
 /// Everything that happens to a kind of meeting.

@@ -6,4 +6,4 @@ mod event_type;
 
 pub use appointment::{AppointmentDetails, AppointmentEvent, CancelledBy, Slot};
 pub use availability::{AvailabilityEvent, DateOverride, LocalTime, Period, Weekday, WeeklyHours};
-pub use event_type::{EventTypeEvent, EventTypeRules};
+pub use event_type::{DAYS_AHEAD_DEFAULT, EventTypeEvent, EventTypeRules};
