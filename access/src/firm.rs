@@ -5,8 +5,8 @@ use identity_events::{
     ApiKeyEvent, IntegratorEvent, RoleEvent, ServiceAccountEvent, SessionEvent, TeamEvent, TenantEvent, UserEvent,
 };
 use kernel::{
-    ApiKeyId, Event, Grant, Grants, IntegratorId, Name, OF_EVERY_USER, Pattern, Permissions, Principal, Role,
-    SecretHash, ServiceAccountId, SessionId, Slug, Timestamp, UnreadableEvent, UserId, read_event,
+    ApiKeyId, Event, EventScope, Grant, Grants, IntegratorId, Name, OF_EVERY_USER, Pattern, Permissions, Principal,
+    Role, SecretHash, ServiceAccountId, SessionId, Slug, Timestamp, UnreadableEvent, UserId, read_event,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub struct Firm {
     teams: HashMap<Uuid, Team>,
     accounts: HashMap<ServiceAccountId, Account>,
     keys: HashMap<ApiKeyId, Key>,
-    integrators: BTreeMap<IntegratorId, (Name, Secret)>,
+    integrators: BTreeMap<IntegratorId, Integrator>,
     ended: HashSet<SessionId>,
 }
 
@@ -87,6 +87,14 @@ struct Key {
     scopes: Vec<Pattern>,
     secret: Secret,
     permissions: Arc<Permissions>,
+}
+
+/// A program that reads the firm's events.
+#[derive(Debug)]
+struct Integrator {
+    name: Name,
+    scopes: Arc<[EventScope]>,
+    secret: Secret,
 }
 
 /// What a secret hashes to that may be rotated, expire and be revoked.
@@ -166,9 +174,10 @@ impl Firm {
             Credential::Session { user, .. } => self.user(*user),
             Credential::ApiKey { id, secret_hash } => self.key(*id, secret_hash, now),
             Credential::Integrator { id, secret_hash } => match self.integrators.get(id) {
-                Some((_, secret)) => {
-                    secret.good_until(secret_hash, now).map_or_else(|why| Standing::Out(why, None), Standing::Reads)
-                }
+                Some(integrator) => match integrator.secret.good_until(secret_hash, now) {
+                    Ok(until) => Standing::Reads { until, scopes: integrator.scopes.clone() },
+                    Err(why) => Standing::Out(why, None),
+                },
                 None => Standing::Out("no such integrator", None),
             },
             Credential::Portal { .. } => return None,
@@ -182,7 +191,7 @@ impl Firm {
 
     /// Every integrator there ever was, with what is so for its newest secret.
     pub fn integrators(&self, now: DateTime<Utc>) -> impl Iterator<Item = (IntegratorId, &Name, Standing)> {
-        self.integrators.iter().map(move |(id, (name, secret))| {
+        self.integrators.iter().map(move |(id, Integrator { name, secret, .. })| {
             let credential = Credential::Integrator { id: *id, secret_hash: secret.hash.clone() };
             (*id, name, self.standing(&credential, now).unwrap_or(Standing::Unregistered))
         })
@@ -380,11 +389,12 @@ impl Firm {
     }
 
     fn integrator(&mut self, id: IntegratorId, event: IntegratorEvent) {
-        if let IntegratorEvent::Added { name, secret_hash, expires_at } = event {
-            self.integrators.insert(id, (name, Secret::new(secret_hash, expires_at)));
+        if let IntegratorEvent::Added { name, secret_hash, expires_at, scopes } = event {
+            let secret = Secret::new(secret_hash, expires_at);
+            self.integrators.insert(id, Integrator { name, scopes: scopes.into(), secret });
             return;
         }
-        let Some((_, secret)) = self.integrators.get_mut(&id) else { return };
+        let Some(Integrator { secret, .. }) = self.integrators.get_mut(&id) else { return };
         match event {
             IntegratorEvent::Added { .. } => {}
             IntegratorEvent::Rotated { secret_hash, previous_until } => secret.rotate(secret_hash, previous_until),

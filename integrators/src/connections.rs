@@ -6,11 +6,12 @@ use async_nats::Client;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use futures::future::join_all;
-use kernel::{IntegratorId, TenantId};
+use kernel::{EventScope, IntegratorId, TenantId};
 use metrics::{counter, gauge};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 use web::Standing;
 
@@ -173,9 +174,9 @@ impl Gate {
         let (mut counts, mut staying) = (HashMap::<Whose, usize>::new(), HashMap::new());
         for (connection, verdict) in all.iter().zip(verdicts) {
             match verdict {
-                Ok(Ok(reader)) => {
+                Ok(Ok((reader, scopes))) => {
                     *counts.entry((reader.tenant, reader.id)).or_default() += 1;
-                    staying.insert(reader.id, reader);
+                    staying.insert(reader.id, (reader, scopes));
                 }
                 Ok(Err(why)) => {
                     // The name ends with what the secret hashes to.
@@ -193,19 +194,37 @@ impl Gate {
             return Ok(());
         }
         let there: HashSet<String> = self.consumers.names().await?;
-        for lost in staying.into_values().filter(|reader| !there.contains(&reader.consumer())) {
-            self.consumers.ensure(&lost.consumer(), lost.tenant.0).await?;
+        for (lost, scopes) in staying.into_values().filter(|(reader, _)| !there.contains(&reader.consumer())) {
+            self.ensure(&lost, &scopes).await?;
         }
         Ok(())
     }
 
-    async fn may_stay(&self, connection: &Connection) -> Result<Result<Reader, &'static str>> {
+    /// Says how far each reader is.
+    pub(crate) async fn measure(&self) -> Result<()> {
+        for name in self.consumers.names().await? {
+            // Others have consumers too.
+            if name.parse::<IntegratorId>().is_err() {
+                continue;
+            }
+            let Some(backlog) = self.consumers.backlog(&name).await? else { continue };
+            let series = [("integrator", name)];
+            gauge!("integrator_waiting_events", &series).set(backlog.waiting as f64);
+            gauge!("integrator_unacknowledged_events", &series).set(backlog.unacknowledged as f64);
+            if let Some(at) = backlog.acknowledged_at {
+                gauge!("integrator_acknowledged_timestamp_seconds", &series).set(at.timestamp() as f64);
+            }
+        }
+        Ok(())
+    }
+
+    async fn may_stay(&self, connection: &Connection) -> Result<Result<(Reader, Arc<[EventScope]>), &'static str>> {
         let Ok(reader) = connection.name.parse::<Reader>() else { return Ok(Err("nobody whom we let in")) };
         if connection.since < Utc::now() - TimeDelta::hours(STAY_HOURS) {
             return Ok(Err("shows its secret anew"));
         }
         Ok(match self.standing(&reader).await? {
-            Standing::Reads(_) => Ok(reader),
+            Standing::Reads { scopes, .. } => Ok((reader, scopes)),
             Standing::Out(why, _) => Err(why),
             Standing::In(..) | Standing::Unregistered => Err("the firm is not registered"),
         })

@@ -17,7 +17,8 @@ use async_nats::{Client, Message};
 use chrono::{DateTime, TimeDelta, Utc};
 use connections::{Connections, Counts};
 use futures::StreamExt;
-use messaging::ReaderConsumers;
+use kernel::EventScope;
+use messaging::{Outside, ReaderConsumers};
 use metrics::counter;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ const QUESTIONS_IN_FLIGHT: usize = 64;
 const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
 /// How often everybody who is in is looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked at how far each reader is: at each fifteenth look.
+const MEASURED_EVERY: u32 = 15;
 /// A ticket is good for so long, so that nobody stays for ever should every gate be down.
 const TICKET_HOURS: i64 = 24;
 
@@ -122,20 +125,27 @@ impl Gate {
         let Some(reader) = question.secret().and_then(Reader::showing) else {
             return Ok(Err("shows no secret of an integrator, or a mistyped one"));
         };
-        let until = match self.standing(&reader).await? {
-            Standing::Reads(until) => until,
+        let (until, scopes) = match self.standing(&reader).await? {
+            Standing::Reads { until, scopes } => (until, scopes),
             Standing::Out(why, _) => return Ok(Err(why)),
             Standing::In(..) | Standing::Unregistered => return Ok(Err("the firm is not registered")),
         };
         if let Err(why) = self.counts.lock().one_more((reader.tenant, reader.id)) {
             return Ok(Err(why));
         }
-        if let Err(error) = self.consumers.ensure(&reader.consumer(), reader.tenant.0).await {
+        if let Err(error) = self.ensure(&reader, &scopes).await {
             // It is made when the connection is looked at.
             tracing::warn!(error = format!("{error:#}"), integrator = %reader.id, "no consumer yet");
         }
         let longest = Utc::now() + TimeDelta::hours(TICKET_HOURS);
         Ok(Ok((reader, until.map_or(longest, |until| until.min(longest)))))
+    }
+
+    /// The consumer of its own that a reader has; what it may not see does not come to it.
+    pub(crate) async fn ensure(&self, reader: &Reader, scopes: &[EventScope]) -> Result<()> {
+        let scopes: Vec<&str> = scopes.iter().map(EventScope::as_str).collect();
+        let outside = Outside { name: &reader.consumer(), tenant: reader.tenant.0, scopes: &scopes };
+        self.consumers.ensure(outside).await
     }
 
     async fn standing(&self, reader: &Reader) -> Result<Standing> {
@@ -148,9 +158,16 @@ impl Gate {
 
     async fn look_after(&self, stop: &CancellationToken) {
         let connections = Connections::new(self.system.clone());
+        let mut looks = 0_u32;
         while tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await.is_err() {
             if let Err(error) = self.look(&connections).await {
                 tracing::warn!(error = format!("{error:#}"), "who is in cannot be looked at");
+            }
+            looks += 1;
+            if looks % MEASURED_EVERY == 0
+                && let Err(error) = self.measure().await
+            {
+                tracing::warn!(error = format!("{error:#}"), "how far readers are cannot be looked at");
             }
         }
     }

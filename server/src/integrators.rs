@@ -1,16 +1,18 @@
 //! `ubos integrators …`: programs that read their firm's events from NATS.
 
-use crate::operate::PATIENCE;
+use crate::operate::{PATIENCE, worker_pool};
+use crate::roles;
 use crate::tenants::Operator;
 use ::integrators::Seal;
 use access::LogDirectory;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use kernel::{Name, TenantId};
+use kernel::{EventScope, Name, TenantId};
+use messaging::{Beginning, Outside, ReaderConsumers, UNACKNOWLEDGED_MAX};
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 use web::Standing;
 
@@ -28,6 +30,28 @@ pub enum IntegratorsVerb {
         /// Until when it may, such as 2027-01-31T00:00:00Z; for ever unless given.
         #[arg(long)]
         expires_at: Option<DateTime<Utc>>,
+        /// Which events, such as projects.> or crm.client.created; all unless given, and several if given more than once.
+        #[arg(long)]
+        scope: Vec<EventScope>,
+        /// Where it begins: first, which the stream keeps, new, or a position of the log.
+        #[arg(long, default_value = "first", value_parser = beginning)]
+        start: Beginning,
+    },
+    /// Lets it read again from somewhere, or leave out what waits for it.
+    Rewind {
+        #[command(flatten)]
+        which: Which,
+        /// Where it goes on: first, which the stream keeps, new, or a position of the log.
+        #[arg(long, value_parser = beginning)]
+        to: Beginning,
+    },
+    /// How far one integrator is.
+    Show {
+        #[command(flatten)]
+        which: Which,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Gives it another secret, and prints that.
     Rotate {
@@ -72,12 +96,18 @@ pub struct Which {
 pub async fn run(settings: &Settings, verb: IntegratorsVerb) -> Result<()> {
     let operator = Operator::connect(settings).await?;
     match verb {
-        IntegratorsVerb::Add { tenant, name, expires_at } => {
+        IntegratorsVerb::Add { tenant, name, expires_at, scope, start } => {
             ensure!(firm(settings, tenant).await?.is_registered(), "no firm {tenant} is registered");
             let id = Uuid::now_v7();
-            let body = json!({ "name": name.as_str(), "expires_at": expires_at });
+            let body = json!({ "name": name.as_str(), "expires_at": expires_at, "scopes": scope });
             let secret = operator.mint("identity.integrator.add", tenant, id, &body).await?;
+            // Before anybody has the secret; which is shown even if that fails, because nobody could ask for it again.
+            let begun = match start {
+                Beginning::First => Ok(()),
+                start => begin(settings, tenant, id, start).await,
+            };
             println!("integrator {id}\nsecret {secret}");
+            begun.context("it was added, and begins with the first event: rewind says otherwise")?;
         }
         IntegratorsVerb::Rotate { which: Which { tenant, integrator }, overlap_hours } => {
             let body = json!({ "overlap_hours": overlap_hours });
@@ -88,7 +118,14 @@ pub async fn run(settings: &Settings, verb: IntegratorsVerb) -> Result<()> {
             operator.command("identity.integrator.revoke", tenant, integrator, &body).await?;
             println!("done");
         }
-        IntegratorsVerb::List { tenant, json } => list(settings, tenant, json).await?,
+        IntegratorsVerb::Rewind { which: Which { tenant, integrator }, to } => {
+            begin(settings, tenant, integrator, to).await?;
+            println!("done");
+        }
+        IntegratorsVerb::Show { which: Which { tenant, integrator }, json } => {
+            list(settings, tenant, Some(integrator), json).await?
+        }
+        IntegratorsVerb::List { tenant, json } => list(settings, tenant, None, json).await?,
         IntegratorsVerb::Key => key()?,
     }
     operator.drained().await
@@ -107,17 +144,49 @@ async fn firm(settings: &Settings, tenant: Uuid) -> Result<std::sync::Arc<access
     LogDirectory::start(pool).firm(TenantId(tenant)).await
 }
 
-/// From the log, not from a read model, which may lag.
-async fn list(settings: &Settings, tenant: Uuid, as_json: bool) -> Result<()> {
+/// `first`, `new` or a position.
+fn beginning(text: &str) -> Result<Beginning, String> {
+    match (text, text.parse()) {
+        ("first", _) => Ok(Beginning::First),
+        ("new", _) => Ok(Beginning::New),
+        (_, Ok(position @ 1..)) => Ok(Beginning::Position(position)),
+        _ => Err("expected first, new, or a position from 1".to_owned()),
+    }
+}
+
+/// Consumers as whoever works with the stream sees them.
+async fn consumers(settings: &Settings) -> Result<ReaderConsumers> {
+    let pool = worker_pool(settings).await?;
+    let nats = roles::nats(settings, settings.nats.relay(), "ubos operator").await?;
+    Ok(ReaderConsumers::new(pool, nats, roles::stream(settings)))
+}
+
+async fn begin(settings: &Settings, tenant: Uuid, integrator: Uuid, beginning: Beginning) -> Result<()> {
     let firm = firm(settings, tenant).await?;
+    let known = firm.integrators(Utc::now()).find(|(id, ..)| id.0 == integrator);
+    let (_, _, standing) = known.with_context(|| format!("the firm has no integrator {integrator}"))?;
+    let Standing::Reads { scopes, .. } = standing else { bail!("integrator {integrator} reads nothing any more") };
+    let scopes: Vec<&str> = scopes.iter().map(EventScope::as_str).collect();
+    let reader = Outside { name: &integrator.to_string(), tenant, scopes: &scopes };
+    consumers(settings).await?.begin(reader, beginning).await
+}
+
+/// From the log, not from a read model, which may lag; how far each is, NATS says.
+async fn list(settings: &Settings, tenant: Uuid, only: Option<Uuid>, as_json: bool) -> Result<()> {
+    let firm = firm(settings, tenant).await?;
+    let consumers = consumers(settings).await?;
     let mut rows = vec![];
-    for (id, name, standing) in firm.integrators(Utc::now()) {
-        let (state, until) = match standing {
-            Standing::Reads(until) => ("reads", until),
-            Standing::Out(why, _) => (why, None),
-            Standing::In(..) | Standing::Unregistered => ("the firm is not registered", None),
+    for (id, name, standing) in firm.integrators(Utc::now()).filter(|(id, ..)| only.is_none_or(|only| only == id.0)) {
+        let (state, until, scopes) = match standing {
+            Standing::Reads { until, scopes } => ("reads", until, scopes.to_vec()),
+            Standing::Out(why, _) => (why, None, vec![]),
+            Standing::In(..) | Standing::Unregistered => ("the firm is not registered", None, vec![]),
         };
-        rows.push(json!({ "id": id, "name": name, "state": state, "expires_at": until }));
+        let backlog = consumers.backlog(&id.to_string()).await?;
+        rows.push(json!({ "id": id, "name": name, "state": state, "expires_at": until, "scopes": scopes, "backlog": backlog }));
+    }
+    if let Some(only) = only {
+        ensure!(!rows.is_empty(), "the firm has no integrator {only}");
     }
     if as_json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
@@ -126,6 +195,21 @@ async fn list(settings: &Settings, tenant: Uuid, as_json: bool) -> Result<()> {
     for row in &rows {
         let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
         println!("{} {:<24} {} {}", text("id"), text("name"), text("state"), text("expires_at"));
+        let scopes = row["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+        if !scopes.is_empty() {
+            println!("    events        {}", scopes.join(" "));
+        }
+        let backlog = &row["backlog"];
+        if backlog.is_null() {
+            println!("    has not connected yet");
+            continue;
+        }
+        println!("    waiting       {}", backlog["waiting"]);
+        println!(
+            "    out           {} of {UNACKNOWLEDGED_MAX} at most, {} got again",
+            backlog["unacknowledged"], backlog["repeated"]
+        );
+        println!("    acknowledged  {}", backlog["acknowledged_at"].as_str().unwrap_or("never"));
     }
     println!("{} integrators", rows.len());
     Ok(())

@@ -80,7 +80,7 @@ fn may(events: &[Stored], id: UserId, permission: &str) -> bool {
             assert_eq!(principal, Principal::User { id });
             permissions.allow(permission)
         }
-        Standing::Out(..) | Standing::Reads(_) => false,
+        Standing::Out(..) | Standing::Reads { .. } => false,
         Standing::Unregistered => panic!("the firm is registered"),
     }
 }
@@ -289,20 +289,27 @@ fn an_integrator_reads_with_both_secrets_for_a_while_until_it_expires_or_is_revo
         standing(events, &Credential::Integrator { id: LEDGER, secret_hash: SecretHash::of(secret) }, now)
     };
     let name = "Ledger".parse().unwrap();
-    let added = IntegratorEvent::Added { name, secret_hash: SecretHash::of("first"), expires_at: Some(hours(5)) };
+    let scopes: std::sync::Arc<[kernel::EventScope]> = ["projects.>".parse().unwrap()].into();
+    let until = |end| Standing::Reads { until: Some(hours(end).utc()), scopes: scopes.clone() };
+    let added = IntegratorEvent::Added {
+        name,
+        secret_hash: SecretHash::of("first"),
+        expires_at: Some(hours(5)),
+        scopes: scopes.to_vec(),
+    };
     let mut events = with_eve(&[]);
     assert_eq!(reads(&events, "first", now()), Standing::Out("no such integrator", None));
     events.push(stored(LEDGER, added));
-    assert_eq!(reads(&events, "first", now()), Standing::Reads(Some(hours(5).utc())));
+    assert_eq!(reads(&events, "first", now()), until(5));
     assert_eq!(reads(&events, "other", now()), Standing::Out("the secret is another", None));
     assert_eq!(reads(&events, "first", hours(5)), Standing::Out("it has expired", None));
     let key = Credential::ApiKey { id: ApiKeyId(LEDGER.0), secret_hash: SecretHash::of("first") };
     assert_eq!(standing(&events, &key, now()), Standing::Out("no such key", None), "it opens nothing else");
     let rotated = IntegratorEvent::Rotated { secret_hash: SecretHash::of("second"), previous_until: hours(2) };
     events.push(stored(LEDGER, rotated));
-    assert_eq!(reads(&events, "first", now()), Standing::Reads(Some(hours(2).utc())));
+    assert_eq!(reads(&events, "first", now()), until(2));
     assert_eq!(reads(&events, "first", hours(2)), Standing::Out("the secret is another", None));
-    assert_eq!(reads(&events, "second", hours(2)), Standing::Reads(Some(hours(5).utc())));
+    assert_eq!(reads(&events, "second", hours(2)), until(5));
     let suspended = [events.clone(), vec![firm(TenantEvent::Suspended { reason: "unpaid".parse().unwrap() })]].concat();
     assert_eq!(reads(&suspended, "second", now()), Standing::Out("the firm is suspended", None));
     events.push(stored(LEDGER, IntegratorEvent::Revoked { reason: "leaked".parse().unwrap() }));

@@ -3,7 +3,7 @@
 
 use crate::rotation;
 use identity_events::IntegratorEvent as E;
-use kernel::{Aggregate, Context, Decision, Name, Timestamp, command, rejection};
+use kernel::{Aggregate, Context, Decision, EventScope, Name, Timestamp, command, rejection};
 use serde::{Deserialize, Serialize};
 
 use IntegratorCommand as C;
@@ -12,10 +12,13 @@ use IntegratorRejection as R;
 /// What an integrator comes to see: everything of the firm.
 const READS: &str = "*.read";
 
+/// Kinds of events that one may be limited to.
+const SCOPES_MAX: usize = 20;
+
 /// What may be asked of an integrator.
 #[command("identity.integrator")]
 pub enum IntegratorCommand {
-    /// Lets a program read all the firm's events; whoever does that may read all records themselves.
+    /// Lets a program read the firm's events, all or some; whoever does that may read all records themselves.
     #[creates]
     #[mints("ubi")]
     Add {
@@ -24,6 +27,9 @@ pub enum IntegratorCommand {
         /// Until when it may, if not for ever.
         #[serde(default)]
         expires_at: Option<Timestamp>,
+        /// Which events, such as `projects.>`; all of the firm's unless given.
+        #[serde(default)]
+        scopes: Vec<EventScope>,
     },
     /// Gives the program another secret; whoever may add one may do that.
     #[mints("ubi")]
@@ -47,6 +53,9 @@ pub enum IntegratorRejection {
     ExpiresInThePast,
     /// An integrator reads all the firm's events, and you may not read everything.
     BeyondYou,
+    /// An integrator has 20 scopes at most; leave them out for all events.
+    #[invalid("/scopes")]
+    TooManyScopes,
     /// The secret before a rotation stays good for 168 hours at most.
     #[invalid("/overlap_hours")]
     OverlapTooLong,
@@ -75,9 +84,10 @@ impl Aggregate for Integrator {
         }
         Ok(match command {
             C::Add { expires_at: Some(end), .. } if end <= ctx.now => return Err(R::ExpiresInThePast),
-            C::Add { name, expires_at } => {
+            C::Add { scopes, .. } if scopes.len() > SCOPES_MAX => return Err(R::TooManyScopes),
+            C::Add { name, expires_at, scopes } => {
                 let secret_hash = ctx.secret.clone().ok_or(R::NobodyWouldSeeIt)?;
-                vec![E::Added { name, secret_hash, expires_at }]
+                vec![E::Added { name, secret_hash, expires_at, scopes: without_covered(scopes) }]
             }
             C::Rotate { .. } if self.revoked => return Err(R::Revoked),
             C::Rotate { overlap_hours } => {
@@ -98,6 +108,15 @@ impl Aggregate for Integrator {
     }
 }
 
+/// Each event once: NATS takes no two filters of which one covers the other.
+fn without_covered(mut scopes: Vec<EventScope>) -> Vec<EventScope> {
+    scopes.sort();
+    scopes.dedup();
+    let all = scopes.clone();
+    scopes.retain(|scope| !all.iter().any(|other| other != scope && other.covers(scope)));
+    scopes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,11 +125,16 @@ mod tests {
     use kernel::{Role, SecretHash};
 
     fn add(expires_at: Option<Timestamp>) -> C {
-        C::Add { name: "Ledger".parse().unwrap(), expires_at }
+        C::Add { name: "Ledger".parse().unwrap(), expires_at, scopes: vec![] }
     }
 
     fn added() -> E {
-        E::Added { name: "Ledger".parse().unwrap(), secret_hash: SecretHash::of("secret"), expires_at: None }
+        E::Added {
+            name: "Ledger".parse().unwrap(),
+            secret_hash: SecretHash::of("secret"),
+            expires_at: None,
+            scopes: vec![],
+        }
     }
 
     #[test]
@@ -149,6 +173,20 @@ mod tests {
         let revoked = || given::<Integrator>([added(), E::Revoked { reason: "leaked".parse().unwrap() }]);
         revoked().minted("next").when(C::Rotate { overlap_hours: None }).rejected("identity.integrator.revoked");
         revoked().when(C::Revoke { reason: "again".parse().unwrap() }).then([]);
+    }
+
+    #[test]
+    fn an_integrator_may_be_limited_to_some_events() {
+        let scopes = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<EventScope>>();
+        let add = |texts: &[&str]| {
+            let command = C::Add { name: "Ledger".parse().unwrap(), expires_at: None, scopes: scopes(texts) };
+            given::<Integrator>([]).minted("secret").when(command)
+        };
+        let E::Added { name, secret_hash, .. } = added() else { panic!("another event") };
+        let expected = scopes(&["crm.client.>", "projects.>"]);
+        add(&["projects.>", "crm.client.created", "crm.client.>", "projects.project.created", "projects.>"])
+            .then([E::Added { name, secret_hash, expires_at: None, scopes: expected }]);
+        add(&["crm.>"; 21]).rejected("identity.integrator.too_many_scopes");
     }
 
     #[test]

@@ -39,4 +39,6 @@ pub use kernel_macros::{Input, command, event, rejection};
 pub use patch::Patch;
 pub use permission::{OF_EVERY_USER, Permissions, Role, UnknownRole};
 pub use time::{Date, Timestamp};
-pub use values::{Email, Issuer, Money, Name, Pattern, Personal, Phone, SecretHash, Slug, Subject, Text, TimeZone};
+pub use values::{
+    Email, EventScope, Issuer, Money, Name, Pattern, Personal, Phone, SecretHash, Slug, Subject, Text, TimeZone,
+};

@@ -63,6 +63,10 @@ texts! {
     /// What a role grants, or with a `!` denies: `crm.contact.rename`, `crm.*`, `*.read`, or short `clients:read`; with
     /// `:own` at the end only for what is the caller's own.
     Pattern = pattern, { "type": "string", "examples": ["crm.*", "*.read", "!crm.client.block", "clients:read"] };
+    /// Which events somebody may read: all of a context, `projects.>`, all of one kind of record, `crm.client.>`, or one kind of
+    /// event, `crm.client.created`.
+    EventScope = event_scope, { "type": "string", "maxLength": 200, "pattern": "^[a-z][a-z0-9_]*\\.(>|[a-z][a-z0-9_]*\\.(>|[a-z][a-z0-9_]*))$",
+        "examples": ["projects.>", "crm.client.>", "crm.client.created"] };
     /// The SHA-256 of a secret in lower-case hexadecimal. Fields of this type are taken out of what leaves (`x-secret`), so
     /// in events they are `#[serde(default, skip_serializing_if = "SecretHash::is_withheld")]`.
     SecretHash = secret_hash, { "type": "string", "pattern": "^[0-9a-f]{64}$", "x-secret": true };
@@ -78,6 +82,13 @@ impl Pattern {
     /// Does it give, without a `!` in front or `:own` behind?
     pub fn only_gives(&self) -> bool {
         Rule::parse(&self.0).is_some_and(|rule| rule.only_gives())
+    }
+}
+
+impl EventScope {
+    /// Is every event of `other` one of this?
+    pub fn covers(&self, other: &Self) -> bool {
+        self == other || self.0.strip_suffix('>').is_some_and(|prefix| other.0.starts_with(prefix))
     }
 }
 
@@ -168,6 +179,23 @@ fn slug(text: &str) -> Result<String, InvalidValue> {
         Ok(text.to_owned())
     } else {
         Err(InvalidValue::new(FieldCode::NotAKey, "expected a key such as onboarding_project"))
+    }
+}
+
+fn event_scope(text: &str) -> Result<String, InvalidValue> {
+    let is_word = |word: &&str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let words: Vec<&str> = text.split('.').collect();
+    let (last, before) = words.split_last().unwrap_or((&"", &[]));
+    let is_whole = before.iter().all(is_word)
+        && ((before.len() == 2 && is_word(last)) || (matches!(before.len(), 1 | 2) && *last == ">"));
+    if is_whole && text.len() <= 200 {
+        Ok(text.to_owned())
+    } else {
+        let expected = "expected events such as projects.>, crm.client.> or crm.client.created";
+        Err(InvalidValue::new(FieldCode::NotAPattern, expected))
     }
 }
 
@@ -297,6 +325,33 @@ impl<T: JsonSchema> JsonSchema for Personal<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scope_of_events_names_a_context_a_record_or_an_event() {
+        let scope = |text: &str| text.parse::<EventScope>();
+        for good in ["projects.>", "crm.client.>", "crm.client.created", "scheduling.event_type.published"] {
+            assert!(scope(good).is_ok(), "{good}");
+        }
+        for wrong in [
+            "",
+            ">",
+            "*",
+            "crm",
+            "crm.",
+            "crm.*",
+            "crm.client",
+            "crm.>.created",
+            "a.b.c.d",
+            "Crm.>",
+            "crm.client.>.x",
+            "crm .>",
+        ] {
+            assert!(scope(wrong).is_err(), "{wrong}");
+        }
+        let crm = scope("crm.>").unwrap();
+        assert!(crm.covers(&scope("crm.client.created").unwrap()) && !crm.covers(&scope("crmx.>").unwrap()));
+        assert!(!scope("crm.client.>").unwrap().covers(&crm));
+    }
 
     #[test]
     fn one_mailbox_has_one_spelling() {

@@ -1,8 +1,8 @@
 //! What did happen in the identity context: the event enums other crates may read.
 
 use kernel::{
-    Email, InvitationId, Issuer, Name, Pattern, Personal, Principal, Resource, SecretHash, Slug, Subject, Text,
-    Timestamp, UserId, event,
+    Email, EventScope, InvitationId, Issuer, Name, Pattern, Personal, Principal, Resource, SecretHash, Slug, Subject,
+    Text, Timestamp, UserId, event,
 };
 use uuid::Uuid;
 
@@ -316,6 +316,9 @@ pub enum IntegratorEvent {
         /// Until when it may, if not for ever.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Timestamp>,
+        /// Which events, if not all of the firm's.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        scopes: Vec<EventScope>,
     },
     /// It got another secret; the one before it is good for a while.
     Rotated {

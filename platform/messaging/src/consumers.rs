@@ -9,8 +9,11 @@ use anyhow::{Context as _, Result};
 use async_nats::Client;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, Config, DeliverPolicy, pull};
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::Stream;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
+use serde::Serialize;
 use sqlx::PgPool;
 use sqlx::types::Json;
 use std::collections::HashSet;
@@ -77,6 +80,45 @@ pub(crate) async fn bring_back(pool: &PgPool, found: &Stream, from: i64) -> Resu
 /// A consumer that nobody has asked for so long is given up, where the stream keeps events for ever.
 const UNUSED_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Messages that a reader may have without having acknowledged them, those included that it asked to have again later: with
+/// so many out it gets no more until some of them are done.
+pub const UNACKNOWLEDGED_MAX: i64 = 10_000;
+
+/// A reader outside.
+#[derive(Debug, Clone, Copy)]
+pub struct Outside<'r> {
+    /// What its consumer is called.
+    pub name: &'r str,
+    /// Whose events it reads.
+    pub tenant: Uuid,
+    /// Which of them, `projects.>`; all if there are none. Of two none covers the other.
+    pub scopes: &'r [&'r str],
+}
+
+/// Where a reader begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// With the first event that the stream keeps.
+    First,
+    /// With what happens from now on.
+    New,
+    /// With the first event at or after this position.
+    Position(i64),
+}
+
+/// How far a reader is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backlog {
+    /// Events that it has not got yet.
+    pub waiting: u64,
+    /// Events that it has got, and has not acknowledged.
+    pub unacknowledged: u64,
+    /// Of these, those that it got more than once.
+    pub repeated: u64,
+    /// When it acknowledged something last, if it ever did.
+    pub acknowledged_at: Option<DateTime<Utc>>,
+}
+
 /// The consumers of readers outside, each of which sees one tenant's events. They are made here, because whoever makes a
 /// consumer says where its messages go, and NATS asks nobody's permission for that.
 #[derive(Debug, Clone)]
@@ -100,9 +142,49 @@ impl ReaderConsumers {
         found.consumer_names().try_collect().await.context("asking for the stream's consumers")
     }
 
-    /// Makes the consumer `name`, which begins with the stream and sees the events of `tenant`; one that is there stays as it
-    /// is. None is made while the stream is away or being rebuilt: the relay brings those back that were there.
-    pub async fn ensure(&self, name: &str, tenant: Uuid) -> Result<()> {
+    /// How far a reader is; none if it has no consumer.
+    pub async fn backlog(&self, name: &str) -> Result<Option<Backlog>> {
+        let Some((found, _)) = stream::look(&self.context, &self.settings.name).await? else { return Ok(None) };
+        let info = match found.consumer_info(name).await {
+            Ok(info) => info,
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).context("asking for a consumer"),
+        };
+        let at =
+            info.ack_floor.last_active.and_then(|at| DateTime::from_timestamp(at.unix_timestamp(), at.nanosecond()));
+        Ok(Some(Backlog {
+            waiting: info.num_pending,
+            unacknowledged: info.num_ack_pending as u64,
+            repeated: info.num_redelivered as u64,
+            acknowledged_at: at,
+        }))
+    }
+
+    /// Makes the reader's consumer begin there, whatever it has read.
+    ///
+    /// # Errors
+    /// If there is no stream, or NATS does not answer.
+    pub async fn begin(&self, reader: Outside<'_>, beginning: Beginning) -> Result<()> {
+        let found = stream::look(&self.context, &self.settings.name).await?;
+        let (found, state) = found.with_context(|| format!("there is no stream {}", self.settings.name))?;
+        let policy = match beginning {
+            Beginning::First => DeliverPolicy::All,
+            Beginning::New => DeliverPolicy::New,
+            Beginning::Position(position) => {
+                let start_sequence = stream::sequence_from(&found, state, position).await?;
+                DeliverPolicy::ByStartSequence { start_sequence }
+            }
+        };
+        if found.consumer_info(reader.name).await.is_ok() {
+            found.delete_consumer(reader.name).await.context("ending a consumer")?;
+        }
+        self.make(&found, reader, policy).await
+    }
+
+    /// Makes the reader's consumer, which begins with the stream; one that is there stays as it is. None is made while the
+    /// stream is away or being rebuilt: the relay brings those back that were there.
+    pub async fn ensure(&self, reader: Outside<'_>) -> Result<()> {
+        let name = reader.name;
         let Some((found, _)) = stream::look(&self.context, &self.settings.name).await? else { return Ok(()) };
         if found.consumer_info(name).await.is_ok() {
             return Ok(());
@@ -112,10 +194,22 @@ impl ReaderConsumers {
         if sqlx::query_scalar(sql).bind(name).fetch_one(&self.pool).await? {
             return Ok(());
         }
+        self.make(&found, reader, DeliverPolicy::All).await
+    }
+
+    async fn make(&self, found: &Stream, reader: Outside<'_>, deliver_policy: DeliverPolicy) -> Result<()> {
+        let Outside { name, tenant, scopes } = reader;
+        let (filter_subject, filter_subjects) = match scopes {
+            [] => (self.settings.subjects_of(tenant), vec![]),
+            scopes => (String::new(), scopes.iter().map(|scope| self.settings.subject_of(tenant, scope)).collect()),
+        };
         let config = pull::Config {
             durable_name: Some(name.to_owned()),
             description: Some("Made for an integrator.".to_owned()),
-            filter_subject: self.settings.subjects_of(tenant),
+            deliver_policy,
+            filter_subject,
+            filter_subjects,
+            max_ack_pending: UNACKNOWLEDGED_MAX,
             ack_policy: AckPolicy::Explicit,
             inactive_threshold: if self.settings.max_age.is_zero() { UNUSED_MAX } else { self.settings.max_age },
             ..pull::Config::default()

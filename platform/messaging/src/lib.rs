@@ -22,7 +22,7 @@ mod wake;
 
 pub use audit::{Audit, audit};
 pub use connect::{connect, connect_with};
-pub use consumers::ReaderConsumers;
+pub use consumers::{Backlog, Beginning, Outside, ReaderConsumers, UNACKNOWLEDGED_MAX};
 pub use envelope::{CLAIM_CHECK, Decoded, POSITION, decode};
 pub use feed::Feed;
 pub use operate::{DeadLetter, Progress, Retried, Status, dead_letters, request_reseed, reseed, retry, status};

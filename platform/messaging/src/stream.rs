@@ -38,6 +38,11 @@ impl StreamSettings {
         format!("{}.{tenant}.>", self.prefix)
     }
 
+    /// Where some of its events are: `projects.>`.
+    pub fn subject_of(&self, tenant: Uuid, scope: &str) -> String {
+        format!("{}.{tenant}.{scope}", self.prefix)
+    }
+
     /// Where what a history took back is kept.
     pub(crate) fn aside(&self, history: i32) -> String {
         format!("{}_TAKEN_BACK_{history}", self.name)
@@ -221,6 +226,19 @@ pub(crate) async fn before(stream: &Stream, last: u64) -> Result<Option<Publishe
         }
     }
     Ok(None)
+}
+
+/// The first sequence whose event is at or after a position; the one after the last if there is none.
+pub(crate) async fn sequence_from(stream: &Stream, state: StreamState, position: i64) -> Result<u64> {
+    let (mut low, mut high) = (state.first_sequence.max(1), state.last_sequence + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match before(stream, middle).await? {
+            Some(found) if found.position >= position => high = middle,
+            _ => low = middle + 1,
+        }
+    }
+    Ok(low)
 }
 
 /// The relay's messages from one sequence to another, in order.

@@ -410,7 +410,7 @@ fn settle(shown: Shown, standing: Standing) -> Result<Caller, Problem> {
         (Standing::Unregistered, Credential::User(id), Some(permissions)) => {
             Ok(Caller { tenant, principal: Principal::User { id }, api_key, permissions })
         }
-        (Standing::Reads(_), ..) => Err(refused("opens the stream of events, and nothing else")),
+        (Standing::Reads { .. }, ..) => Err(refused("opens the stream of events, and nothing else")),
         (Standing::Unregistered, Credential::User(_), None) => Err(refused("says no roles that we know")),
         (Standing::Unregistered, ..) => Err(refused("a key or session of a firm that is not registered")),
         (Standing::Out(why, _), Credential::User(id), _) => {

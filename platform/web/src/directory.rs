@@ -4,7 +4,9 @@
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
-use kernel::{ApiKeyId, IntegratorId, Permissions, PortalUserId, Principal, SecretHash, SessionId, TenantId, UserId};
+use kernel::{
+    ApiKeyId, EventScope, IntegratorId, Permissions, PortalUserId, Principal, SecretHash, SessionId, TenantId, UserId,
+};
 use std::sync::Arc;
 
 /// Whom a request shows itself to be.
@@ -49,8 +51,13 @@ pub enum Standing {
     Unregistered,
     /// Comes in, as this one, and may do this.
     In(Principal, Arc<Permissions>),
-    /// Reads the firm's events until then, if not for ever, and does nothing else.
-    Reads(Option<DateTime<Utc>>),
+    /// Reads the firm's events, and does nothing else.
+    Reads {
+        /// Until then, if not for ever.
+        until: Option<DateTime<Utc>>,
+        /// These, if not all.
+        scopes: Arc<[EventScope]>,
+    },
     /// Does not come in, and why; and who that is, if the credential was found to be that one's.
     Out(&'static str, Option<Principal>),
 }
@@ -59,7 +66,7 @@ impl Standing {
     /// Is whoever shows this credential refused?
     pub fn refuses(&self, credential: &Credential) -> bool {
         match self {
-            Self::In(..) | Self::Reads(_) => false,
+            Self::In(..) | Self::Reads { .. } => false,
             Self::Out(..) => true,
             Self::Unregistered => !matches!(credential, Credential::User(_)),
         }

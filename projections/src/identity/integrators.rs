@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::IntegratorEvent as E;
-use kernel::{IntegratorId, Name, Timestamp};
+use kernel::{EventScope, IntegratorId, Name, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,6 +24,8 @@ pub struct IntegratorRow {
     pub name: Name,
     /// Until when it may read, if not for ever.
     pub expires_at: Option<Timestamp>,
+    /// Which events, such as `projects.>`; all of the firm's if there are none.
+    pub scopes: Vec<EventScope>,
     /// When it got another secret, if it did.
     pub rotated_at: Option<DateTime<Utc>>,
     /// Until when the secret before that is good.
@@ -45,7 +47,7 @@ impl ReadModel for IntegratorRow {
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Integrator(change) = &event.payload else { return Ok(row) };
-        if let E::Added { name, secret_hash: _, expires_at } = change {
+        if let E::Added { name, secret_hash: _, expires_at, scopes } = change {
             return Ok(Some(Self {
                 id: IntegratorId(key),
                 version: event.sequence,
@@ -53,6 +55,7 @@ impl ReadModel for IntegratorRow {
                 updated_at: event.recorded_at,
                 name: name.clone(),
                 expires_at: *expires_at,
+                scopes: scopes.clone(),
                 rotated_at: None,
                 previous_until: None,
                 revoked_at: None,

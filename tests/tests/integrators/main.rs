@@ -48,6 +48,8 @@ async fn integrators_read_their_own_firms_events_and_do_nothing_else() -> Result
     }
     n_08_without_a_good_secret_nobody_comes_in(&firms).await?;
     n_09_one_integrator_has_a_few_connections_and_small_requests(&firms).await?;
+    one_that_is_limited_gets_its_events_only_and_begins_where_it_is_told(&firms).await?;
+    no_event_that_left_tells_what_a_secret_hashes_to(&firms).await?;
     a_reader_goes_on_while_nobody_lets_others_in(&mut firms, &readers).await?;
     a_reader_goes_on_when_nats_has_lost_everything(&mut firms, &readers).await?;
     a_suspended_firm_reads_nothing_until_it_is_let_in_again(&firms, &readers).await?;
@@ -174,6 +176,57 @@ async fn both_read_their_own_firm_from_the_beginning_and_live(firms: &Firms) -> 
         ensure!(reading.subjects().iter().all(|subject| subject.starts_with(&own)), "{:?}", reading.subjects());
     }
     Ok(readers)
+}
+
+async fn one_that_is_limited_gets_its_events_only_and_begins_where_it_is_told(firms: &Firms) -> Result<()> {
+    let (world, tenant) = (&firms.world, firms.world.tenant.to_string());
+    firms.something_happens(firms.world.tenant).await?;
+    let add = ["integrators", "add", "--tenant", &tenant, "--name", "CRM", "--scope", "crm.client.>", "--start", "new"];
+    let id = said(&world.expect(&add)?, "integrator")?;
+    let stream = firms.jetstream().await?.get_stream("EVENTS").await?;
+    let made = stream.consumer_info(&id).await?;
+    ensure!(made.config.filter_subjects == [format!("ubos.events.{tenant}.crm.client.>")], "{:?}", made.config);
+    ensure!(made.config.max_ack_pending == messaging::UNACKNOWLEDGED_MAX, "{:?}", made.config);
+    let waiting = async |wanted: u64| Ok(stream.consumer_info(&id).await?.num_pending == wanted);
+    eventually("nothing waits at first", PATIENCE, async || waiting(0).await).await?;
+    let last = firms.something_happens(firms.world.tenant).await?;
+    // The integrator that was added is an event too, and no concern of this one.
+    eventually("one event waits", PATIENCE, async || waiting(1).await).await?;
+    let sql = "select count(*) from eventstore.events where tenant_id = $1 and aggregate_type = 'crm.client'";
+    let all: i64 = sqlx::query_scalar(sql).bind(firms.world.tenant).fetch_one(&firms.log).await?;
+    ensure!(all > 1, "{all}");
+    for (to, wanted) in
+        [("first", u64::try_from(all)?), (&*last.to_string(), 1), ("new", 0), ("1", u64::try_from(all)?)]
+    {
+        world.expect(&["integrators", "rewind", "--tenant", &tenant, &id, "--to", to])?;
+        eventually(to, PATIENCE, async || waiting(wanted).await).await?;
+    }
+    let shown: Value =
+        serde_json::from_str(&world.expect(&["integrators", "show", "--tenant", &tenant, &id, "--json"])?)?;
+    ensure!(shown[0]["scopes"] == json!(["crm.client.>"]), "{shown}");
+    ensure!(
+        shown[0]["backlog"]["waiting"] == json!(all) && shown[0]["backlog"]["acknowledged_at"].is_null(),
+        "{shown}"
+    );
+    let listed: Value =
+        serde_json::from_str(&world.expect(&["integrators", "list", "--tenant", &tenant, "--json"])?)?;
+    let ada = listed.as_array().into_iter().flatten().find(|row| row["id"] == json!(firms.ada.id));
+    ensure!(ada.is_some_and(|ada| ada["backlog"]["acknowledged_at"].is_string()), "{listed}");
+    Ok(())
+}
+
+async fn no_event_that_left_tells_what_a_secret_hashes_to(firms: &Firms) -> Result<()> {
+    let in_the_log = "select count(*) from eventstore.events where payload::text like '%secret_hash%'";
+    let in_the_log: i64 = sqlx::query_scalar(in_the_log).fetch_one(&firms.log).await?;
+    ensure!(in_the_log > 2, "{in_the_log}");
+    let stream = firms.jetstream().await?.get_stream("EVENTS").await?;
+    let last = stream.get_info().await?.state.last_sequence;
+    for sequence in 1..=last {
+        let message = stream.get_raw_message(sequence).await?;
+        let text = String::from_utf8_lossy(&message.payload);
+        ensure!(!text.contains("secret_hash"), "{}: {text}", message.subject);
+    }
+    Ok(())
 }
 
 async fn n_01_to_n_07_whatever_else_is_tried_is_denied(firms: &Firms, language: Language) -> Result<()> {
