@@ -3,6 +3,7 @@
 use crate::crew::Crew;
 use crate::intake::Intake;
 use crate::tasks::Tasks;
+use crate::waits::Past;
 use crate::worker::Worker;
 use chrono::Utc;
 use event_store::{CommandBus, Log, RawEvent};
@@ -78,7 +79,8 @@ impl Engine {
         let (ending, ended) = watch::channel(0);
         let worker = Worker::new(bus, tasks.clone(), stopping.clone(), ending);
         let crew = Crew::new(worker, options.runs_at_once);
-        let intake = Intake { pool, events, crew: crew.clone(), stopping: stopping.clone() };
+        let past = Past::new(crew.worker().bus.store().clone(), pool.clone());
+        let intake = Intake { pool, events, crew: crew.clone(), past, stopping: stopping.clone() };
         let intake = tokio::spawn(intake.run());
         let parts = vec![
             tokio::spawn(dispatch(crew, options.clone(), intake)),

@@ -6,13 +6,13 @@
 use crate::crew::Crew;
 use crate::document::Document;
 use crate::engine::Events;
-use crate::expression::{compile, evaluate_tree, holds};
-use crate::references::equal_to_aggregate;
-use crate::scope::{Scope, causing_run, trigger_of, trigger_value};
+use crate::expression::holds;
+use crate::scope::{Scope, causing_run, event_value, trigger_of, trigger_value};
 use crate::tasks::{Noted, Start, Task, interval, wake};
+use crate::waits::{self, Beginning, Past, Waiting};
 use anyhow::{Context as _, Result};
 use catalogue::AnyEvent;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use crash_points::Point;
 use event_store::{ExecuteError, RawEvent};
 use kernel::{Aggregate as _, DefinitionId, Name};
@@ -20,7 +20,7 @@ use metrics::{counter, gauge};
 use serde::Deserialize as _;
 use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,18 +49,6 @@ struct Known {
     active: bool,
 }
 
-/// A condition that an event may meet.
-#[derive(Debug, Clone)]
-struct Waiting {
-    tenant: Uuid,
-    run: Uuid,
-    action_index: i32,
-    event_type: String,
-    matching: Option<String>,
-    /// The only aggregate whose events can meet the condition, if that is known.
-    aggregate_id: Option<Uuid>,
-}
-
 /// What is stored of the log so far.
 #[derive(Debug, Default)]
 struct Kept {
@@ -70,6 +58,8 @@ struct Kept {
     by_trigger: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
     /// Whether any run may wait for an event.
     has_waits: bool,
+    /// The conditions under which a run is cancelled that refer to what its steps gave.
+    of_steps: HashMap<(Uuid, Uuid), Vec<Waiting>>,
 }
 
 impl Kept {
@@ -100,6 +90,8 @@ struct Found {
     ended: Vec<(Uuid, Uuid)>,
     /// What runs wait for.
     waiting: Vec<Waiting>,
+    /// What has come true, and is still to be taken from what is kept.
+    met: Vec<(Uuid, Uuid, i32)>,
 }
 
 /// A change of the engine's tables that is too rare for a way of its own.
@@ -115,6 +107,7 @@ pub(crate) struct Intake {
     pub pool: PgPool,
     pub events: Arc<dyn Events>,
     pub crew: Crew,
+    pub past: Past,
     pub stopping: CancellationToken,
 }
 
@@ -171,6 +164,7 @@ impl Intake {
         let position: i64 = position.fetch_one(&mut *tx).await?;
         let has_waits = sqlx::query_scalar("select exists (select from engine.waits)").fetch_one(&mut *tx).await?;
         type Row = (Uuid, Uuid, String, i32, String, String, Value, bool);
+        let of_steps = waits::of_steps(&mut tx).await?;
         let rows: Vec<Row> = sqlx::query_as(
             "select tenant_id, definition_id, name, version, hash, trigger_event_type, document,
                     not paused and not retired from engine.definitions",
@@ -179,6 +173,9 @@ impl Intake {
         .await?;
         tx.commit().await?;
         let mut kept = Kept { position, has_waits, ..Kept::default() };
+        for wait in of_steps {
+            kept.of_steps.entry((wait.tenant, wait.run)).or_default().push(wait);
+        }
         for (tenant, id, name, version, hash, trigger_event_type, document, active) in rows {
             let Ok(name) = name.parse::<Name>() else {
                 tracing::error!(definition = %id, "a stored definition has no name that can be read");
@@ -197,16 +194,16 @@ impl Intake {
         let mut found = Found::default();
         if kept.has_waits {
             // Waits change with the checkpoint only: if it moves from where we think, they were these.
-            found.waiting = waits(&self.pool, events).await.context("reading what runs wait for")?;
+            found.waiting = waits::of_events(&self.pool, events).await.context("reading what runs wait for")?;
         }
         // A failure makes the caller resume from what is stored; what a single event is at fault for passes it by.
         for event in events {
             let taken = match event.aggregate_type.as_str() {
                 "workflow.definition" => guarded(event, || definition(event, kept, &mut found)),
-                "workflow.run" => self.run_event(event, &mut found).await,
+                "workflow.run" => self.run_event(event, kept, &mut found).await,
                 _ => {
                     guarded(event, || trigger(event, kept, &mut found))?;
-                    self.resolve(event, &mut found).await
+                    self.resolve(event, kept, &mut found).await
                 }
             };
             if let Err(error) = taken {
@@ -285,37 +282,29 @@ impl Intake {
         Ok(moved(&noted))
     }
 
-    async fn run_event(&self, event: &RawEvent, found: &mut Found) -> Result<()> {
+    async fn run_event(&self, event: &RawEvent, kept: &mut Kept, found: &mut Found) -> Result<()> {
         let (tenant, run) = (event.tenant_id.0, event.aggregate_id);
         // Most of what happens to runs concerns nobody but their workers, and need not be read.
         match event.event_type.as_str() {
-            "run.started" if event.payload.get().contains("\"cancel_on\"") => {}
             "step.waiting" | "run.resumed" | "run.cancelled" | "run.succeeded" => {}
+            "step.succeeded" | "step.failed" | "step.skipped" if kept.of_steps.contains_key(&(tenant, run)) => {}
             _ => return Ok(()),
         }
         let Some(AnyEvent::Run(happened)) = read(event) else { return Ok(()) };
         match &happened {
-            RunEvent::Started { document, .. } => {
-                let mut state = Run::default();
-                state.apply(&happened);
-                let scope = Scope::of_run(run, &state);
-                let cancel_on = Document::deserialize(document).map(|d| d.cancel_on);
-                for (index, cancel) in (1..).zip(cancel_on.unwrap_or_default()) {
-                    let reason = cancel.reason.map_or_else(|| format!("{} came", cancel.event_type), |r| r.to_string());
-                    let aggregate_id = only_aggregate(&cancel.matching, &scope);
-                    let (event_type, matching) = (cancel.event_type, Some(cancel.matching));
-                    let wait = Waiting { tenant, run, action_index: -index, event_type, matching, aggregate_id };
-                    found.keep(wait, Some(reason));
-                }
-            }
-            RunEvent::StepWaiting { action_index, event_type: Some(event_type), matching, .. } => {
-                let loaded = self.crew.worker().bus.store().load::<Run>(event.tenant_id, run).await;
-                let (state, _) = loaded.context("loading a run")?;
-                let scope = Scope::of_run(run, &state);
-                let aggregate_id = matching.as_deref().and_then(|matching| only_aggregate(matching, &scope));
-                let action_index = i32::try_from(*action_index).unwrap_or(i32::MAX);
-                let (event_type, matching) = (event_type.clone(), matching.clone());
-                found.keep(Waiting { tenant, run, action_index, event_type, matching, aggregate_id }, None);
+            RunEvent::StepWaiting { action_index, until, event_type: Some(event_type), matching, .. } => {
+                let wait = Waiting {
+                    tenant,
+                    run,
+                    action_index: i32::try_from(*action_index).unwrap_or(i32::MAX),
+                    event_type: event_type.clone(),
+                    matching: matching.clone(),
+                    aggregate_id: None,
+                    after: 0,
+                    until: until.map(DateTime::from),
+                    of_steps: false,
+                };
+                self.begin_waiting(event.position, wait, found).await?;
             }
             RunEvent::Resumed { .. } => found.writes.push(Write::Wake { tenant, run }),
             RunEvent::Cancelled { .. } | RunEvent::Succeeded {} => {
@@ -323,38 +312,81 @@ impl Intake {
                 counter!("workflow_runs_total", "status" => status).increment(1);
                 found.ended.push((tenant, run));
                 found.waiting.retain(|wait| (wait.tenant, wait.run) != (tenant, run));
+                kept.of_steps.remove(&(tenant, run));
                 if status == "cancelled" {
                     found.writes.push(Write::Wake { tenant, run });
                 }
+            }
+            RunEvent::StepSucceeded { action_index, step, .. }
+            | RunEvent::StepFailed { action_index, step, .. }
+            | RunEvent::StepSkipped { action_index, step, .. } => {
+                self.hold_again(event, step, *action_index, kept, found).await?;
             }
             _ => {}
         }
         Ok(())
     }
 
-    async fn resolve(&self, event: &RawEvent, found: &mut Found) -> Result<()> {
-        let mut index = 0;
+    /// A step waits: for what came since its wait began, or for what is still to come.
+    async fn begin_waiting(&self, at: i64, wait: Waiting, found: &mut Found) -> Result<()> {
+        let events = self.past.events(wait.tenant, wait.run, at).await?;
+        let begins = Beginning::of(&events).checked(self.past.log(), wait.run).await?;
+        let mut run = Run::default();
+        events.iter().for_each(|(_, event)| run.apply(event));
+        let scope = Scope::of_run(wait.run, &run);
+        let wait = Waiting { after: begins.after, ..wait.informed(&scope) };
+        let event = self.past.look_back(&wait, begins.from, at, &run).await?;
+        found.keep(wait.clone(), None);
+        if let Some(event) = event {
+            found.met(wait, event);
+        }
+        Ok(())
+    }
+
+    /// A step has ended that a run's conditions refer to: they are held against everything since the trigger once more.
+    async fn hold_again(
+        &self,
+        event: &RawEvent,
+        step: &str,
+        index: u32,
+        kept: &mut Kept,
+        found: &mut Found,
+    ) -> Result<()> {
+        let run = (event.tenant_id.0, event.aggregate_id);
+        let Some(waits) = kept.of_steps.get_mut(&run) else { return Ok(()) };
+        for wait in waits.iter_mut().filter(|wait| wait.is_about(step, index)) {
+            let Some(state) = self.past.run(wait, event.position, &found.starts).await? else { return Ok(()) };
+            *wait = wait.clone().informed(&Scope::of_run(wait.run, &state));
+            let met = self.past.look_back(wait, None, event.position, &state).await?;
+            found.waiting.retain(|other| other.key() != wait.key());
+            found.keep(wait.clone(), None);
+            if let Some(event) = met {
+                found.met(wait.clone(), event);
+            }
+        }
+        found.forget_met(kept);
+        Ok(())
+    }
+
+    async fn resolve(&self, event: &RawEvent, kept: &mut Kept, found: &mut Found) -> Result<()> {
+        let (mut index, mut value) = (0, None);
         while let Some(wait) = found.waiting.get(index) {
-            let concerns = wait.tenant == event.tenant_id.0
-                && wait.event_type == event.event_type
-                && wait.aggregate_id.is_none_or(|only| only == event.aggregate_id);
-            let value = if concerns { crate::worker::event_value(event) } else { Value::Null };
-            let worker = self.crew.worker();
-            let meets = match concerns {
-                true => worker.meets(wait.tenant, wait.run, wait.matching.as_deref(), &value).await,
+            let met = match wait.concerns(event) {
+                true => {
+                    let value = value.get_or_insert_with(|| event_value(event));
+                    let run = self.past.run(wait, event.position, &found.starts).await;
+                    run.map(|run| run.is_some_and(|run| wait.is_met_by(&run, value)))
+                }
                 false => Ok(false),
             };
             // The others that wait for the event are asked all the same.
-            let meets = meets.or_else(|error| pass_by(event, error).map(|()| false))?;
-            if !meets {
-                index += 1;
-                continue;
+            let met = met.or_else(|error| pass_by(event, error).map(|()| false))?;
+            match (met, &value) {
+                (true, Some(value)) => found.met(wait.clone(), value.clone()),
+                _ => index += 1,
             }
-            let wait = found.waiting.swap_remove(index);
-            let (tenant, run) = (wait.tenant, wait.run);
-            found.writes.push(Write::Matched { wait, event: value });
-            found.writes.push(Write::Wake { tenant, run });
         }
+        found.forget_met(kept);
         Ok(())
     }
 }
@@ -364,10 +396,32 @@ impl Found {
         self.waiting.push(wait.clone());
         self.writes.push(Write::Keep { wait, reason });
     }
+
+    /// An event has met the condition, so that it waits no more.
+    fn met(&mut self, wait: Waiting, event: Value) {
+        let (tenant, run) = (wait.tenant, wait.run);
+        self.waiting.retain(|other| other.key() != wait.key());
+        self.met.push(wait.key());
+        self.writes.push(Write::Matched { wait, event });
+        self.writes.push(Write::Wake { tenant, run });
+    }
+
+    fn forget_met(&mut self, kept: &mut Kept) {
+        for (tenant, run, index) in self.met.drain(..) {
+            if let Some(waits) = kept.of_steps.get_mut(&(tenant, run)) {
+                waits.retain(|wait| wait.action_index != index);
+                if waits.is_empty() {
+                    kept.of_steps.remove(&(tenant, run));
+                }
+            }
+        }
+    }
 }
 
-/// The runs that an event starts.
-fn trigger(event: &RawEvent, kept: &Kept, found: &mut Found) {
+/// The runs that an event starts, and under what they are cancelled: every event after this one is held against that, however
+/// soon it comes.
+fn trigger(event: &RawEvent, kept: &mut Kept, found: &mut Found) {
+    let mut of_steps = vec![];
     for known in kept.triggered_by(event) {
         let Some(document) = &known.parsed else { continue };
         let trigger = trigger_of(event);
@@ -380,7 +434,7 @@ fn trigger(event: &RawEvent, kept: &Kept, found: &mut Found) {
                 Err(error) => condition_error = Some(error.message),
             }
         }
-        let run_id = Uuid::new_v5(&known.id, event.event_id.as_bytes());
+        let (tenant, run) = (event.tenant_id.0, Uuid::new_v5(&known.id, event.event_id.as_bytes()));
         let start = Start {
             definition_id: DefinitionId(known.id),
             definition: known.name.clone(),
@@ -392,7 +446,33 @@ fn trigger(event: &RawEvent, kept: &Kept, found: &mut Found) {
             caused_by: causing_run(event),
             condition_error,
         };
-        found.starts.push((event.tenant_id.0, run_id, start));
+        let scope = (!document.cancel_on.is_empty()).then(|| Scope::of_run(run, &start.run(0)));
+        for (scope, (index, cancel)) in
+            scope.iter().flat_map(|scope| (1..).zip(&document.cancel_on).map(move |c| (scope, c)))
+        {
+            let given = cancel.reason.as_ref().map(ToString::to_string);
+            let reason = given.unwrap_or_else(|| format!("{} came", cancel.event_type));
+            let wait = Waiting {
+                tenant,
+                run,
+                action_index: -index,
+                event_type: cancel.event_type.clone(),
+                matching: Some(cancel.matching.clone()),
+                aggregate_id: None,
+                after: event.position,
+                until: None,
+                of_steps: false,
+            };
+            let wait = wait.informed(scope);
+            if wait.of_steps {
+                of_steps.push(wait.clone());
+            }
+            found.keep(wait, Some(reason));
+        }
+        found.starts.push((tenant, run, start));
+    }
+    for wait in of_steps {
+        kept.of_steps.entry((wait.tenant, wait.run)).or_default().push(wait);
     }
 }
 
@@ -404,42 +484,6 @@ fn parse(name: &Name, document: &Value) -> Option<Arc<Document>> {
             tracing::error!(definition = %name, error = %error, "a stored definition cannot be read");
         })
         .ok()
-}
-
-type WaitRow = (Uuid, Uuid, i32, String, Option<String>, Option<Uuid>);
-
-/// Everything that may wait for the events of this batch.
-async fn waits(pool: &PgPool, events: &[Arc<RawEvent>]) -> Result<Vec<Waiting>, sqlx::Error> {
-    let asked: BTreeSet<(Uuid, &str, Uuid)> = events
-        .iter()
-        .filter(|e| e.domain != "workflow")
-        .map(|e| (e.tenant_id.0, e.event_type.as_str(), e.aggregate_id))
-        .collect();
-    let sql = "with asked as (select * from unnest($1::uuid[], $2::text[], $3::uuid[])
-                              as a(tenant_id, event_type, aggregate_id))
-               select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id
-               from asked join engine.waits w using (tenant_id, event_type, aggregate_id)
-               where w.matched is null
-               union all
-               select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id
-               from (select distinct tenant_id, event_type from asked) kinds
-                        join engine.waits w using (tenant_id, event_type)
-               where w.matched is null and w.aggregate_id is null";
-    let rows: Vec<WaitRow> = sqlx::query_as(sql)
-        .bind(asked.iter().map(|(tenant, ..)| *tenant).collect::<Vec<_>>())
-        .bind(asked.iter().map(|(_, event_type, _)| *event_type).collect::<Vec<_>>())
-        .bind(asked.iter().map(|(.., aggregate)| *aggregate).collect::<Vec<_>>())
-        .fetch_all(pool)
-        .await?;
-    let waiting = |(tenant, run, action_index, event_type, matching, aggregate_id)| Waiting {
-        tenant,
-        run,
-        action_index,
-        event_type,
-        matching,
-        aggregate_id,
-    };
-    Ok(rows.into_iter().map(waiting).collect())
 }
 
 /// A panic over one event is no reason to stop for everybody else.
@@ -538,66 +582,9 @@ async fn store(tx: &mut Transaction<'_, Postgres>, write: Write, kept: &Kept) ->
             let flagged = sqlx::query(sql).bind(tenant).bind(id).execute(&mut **tx).await;
             flagged.context("pausing or resuming a definition")?;
         }
-        Write::Keep { wait, reason } => {
-            let sql = "insert into engine.waits
-                           (tenant_id, run_id, action_index, event_type, matching, reason, aggregate_id)
-                       values ($1, $2, $3, $4, $5, $6, $7)
-                       on conflict (tenant_id, run_id, action_index) do update
-                       set event_type = excluded.event_type, matching = excluded.matching, matched = null,
-                           aggregate_id = excluded.aggregate_id";
-            let stored = sqlx::query(sql)
-                .bind(wait.tenant)
-                .bind(wait.run)
-                .bind(wait.action_index)
-                .bind(&wait.event_type)
-                .bind(&wait.matching)
-                .bind(reason)
-                .bind(wait.aggregate_id);
-            stored.execute(&mut **tx).await.context("keeping a wait")?;
-        }
-        Write::Matched { wait, event } => {
-            let sql = "update engine.waits set matched = $4 where tenant_id = $1 and run_id = $2 and action_index = $3";
-            let matched = sqlx::query(sql).bind(wait.tenant).bind(wait.run).bind(wait.action_index).bind(event);
-            matched.execute(&mut **tx).await.context("resolving a wait")?;
-        }
+        Write::Keep { wait, reason } => waits::keep(tx, &wait, reason.as_deref()).await?,
+        Write::Matched { wait, event } => waits::matched(tx, &wait, event).await?,
         Write::Wake { tenant, run } => wake(tx, tenant, run).await.context("waking a run")?,
     }
     Ok(())
-}
-
-/// The aggregate that a condition asks for, if one of the parts that must all hold is `event.aggregate_id == …`.
-fn only_aggregate(matching: &str, scope: &Scope) -> Option<Uuid> {
-    let compiled = compile(matching).ok()?;
-    let sides = equal_to_aggregate(compiled.tree())?;
-    evaluate_tree(sides, scope)?.as_str()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_condition_that_asks_for_one_aggregate_is_held_against_its_events_only() {
-        let (trigger, client) = (Uuid::from_u128(7), Uuid::from_u128(8));
-        let scope = Scope::of([
-            ("trigger", json!({ "aggregate_id": trigger })),
-            ("steps", json!({ "client": { "result": { "id": client } } })),
-        ]);
-        for (matching, expected) in [
-            ("event.aggregate_id == trigger.aggregate_id", Some(trigger)),
-            ("trigger.aggregate_id == event.aggregate_id && event.payload.tag == 'x'", Some(trigger)),
-            ("event.payload.tag == 'x' && (true && event.aggregate_id == steps.client.result.id)", Some(client)),
-            // Whatever may hold for another aggregate too is asked of all.
-            ("event.aggregate_id == trigger.aggregate_id || event.payload.tag == 'x'", None),
-            ("event.aggregate_id != trigger.aggregate_id", None),
-            ("!(event.aggregate_id == trigger.aggregate_id)", None),
-            ("event.aggregate_id == event.payload.client_id", None),
-            ("event.payload.aggregate_id == trigger.aggregate_id", None),
-            ("event.aggregate_id == steps.other.result.id", None),
-            ("true", None),
-        ] {
-            assert_eq!(only_aggregate(matching, &scope), expected, "{matching}");
-        }
-    }
 }

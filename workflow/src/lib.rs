@@ -20,6 +20,7 @@ mod scope;
 mod step;
 mod tasks;
 mod template;
+mod waits;
 mod worker;
 
 pub use check::{Problem, check, read};

@@ -51,6 +51,24 @@ pub(crate) fn equal_to_aggregate(tree: &IdedExpr) -> Option<&IdedExpr> {
     }
 }
 
+/// Whether an expression refers to what steps gave: to any step, or to this one, by its id and its place.
+pub(crate) fn mentions(tree: &IdedExpr, step: Option<(&str, usize)>) -> bool {
+    let is_step = |path: &[Segment], named: bool| match (path.first(), step) {
+        (_, None) | (None | Some(Segment::Computed), _) => true,
+        (Some(Segment::Field(id)), Some((asked, _))) => !named || id == asked,
+        (Some(Segment::Index(index)), Some((_, asked))) => named || usize::try_from(*index) == Ok(asked),
+    };
+    if let Some((root, path)) = path(tree) {
+        let mut inside = false;
+        indexes(tree, &mut |index| inside |= mentions(index, step));
+        // A loop's variable may hide them: then it is asked once too often.
+        return inside || root == "steps" && is_step(&path, true) || root == "step" && is_step(&path, false);
+    }
+    let mut found = false;
+    children(tree, &mut |child| found |= mentions(child, step));
+    found
+}
+
 fn walk<'a>(tree: &'a IdedExpr, sight: &Sight<'_>, bound: &mut Vec<&'a str>, found: &mut Vec<(&'static str, String)>) {
     if let Some((root, path)) = path(tree) {
         if !bound.contains(&root) && !root.starts_with('@') {

@@ -130,6 +130,11 @@ pub(crate) fn trigger_value(trigger: &Trigger) -> Value {
     })
 }
 
+/// An event as expressions see it.
+pub(crate) fn event_value(event: &RawEvent) -> Value {
+    trigger_value(&trigger_of(event))
+}
+
 /// An event as a run keeps it: its payload as today's version, and every field that its schema knows, `null` if it is
 /// absent, so that `event.payload.phone != null` can be asked of every event.
 pub(crate) fn trigger_of(event: &RawEvent) -> Trigger {

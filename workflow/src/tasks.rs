@@ -1,7 +1,7 @@
 //! The queue of runs that want attention, in Postgres: also the timers, and what many workers share.
 
 use chrono::{DateTime, Utc};
-use kernel::{DefinitionId, Name};
+use kernel::{Aggregate as _, DefinitionId, Name};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
-use workflow_domain::Shared;
-use workflow_events::Trigger;
+use workflow_domain::{Run, Shared};
+use workflow_events::{RunEvent, Trigger};
 
 /// Runs let go of in one statement, at most.
 const CLOSED_AT_ONCE: usize = 500;
@@ -45,6 +45,25 @@ pub(crate) struct Start {
     pub condition_error: Option<String>,
 }
 
+impl Start {
+    /// The run as it begins.
+    pub fn run(&self, depth: u32) -> Run {
+        let mut run = Run::default();
+        run.apply(&RunEvent::Started {
+            definition_id: self.definition_id,
+            definition: self.definition.clone(),
+            definition_version: self.definition_version,
+            definition_hash: self.definition_hash.clone(),
+            document: Value::Null,
+            steps: self.steps.clone(),
+            trigger: self.trigger.clone(),
+            depth,
+        });
+        run.document = self.document.clone();
+        run
+    }
+}
+
 /// A run has come into the queue under our lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Noted {
@@ -65,6 +84,48 @@ pub(crate) enum Next {
     Waiting(Option<DateTime<Utc>>),
     /// The run stands still until an operator acts.
     Parked,
+}
+
+/// What events mean for a run, at one moment.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    /// How far the intake has read.
+    checkpoint: i64,
+    conditions: Vec<Condition>,
+}
+
+/// A condition on events that the intake knows of.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    /// The step that waits; below 0: one under which the run is cancelled.
+    pub action_index: i32,
+    pub reason: Option<String>,
+    /// The event that met it.
+    pub matched: Option<Value>,
+    /// The last event that may meet it and that the intake has not read.
+    unread: Option<i64>,
+}
+
+impl Looked {
+    /// How far the intake must read before everything is known that was in the log at this moment.
+    pub fn open(&self) -> Option<i64> {
+        self.conditions.iter().filter_map(|condition| condition.unread).max()
+    }
+
+    pub fn has_read(&self, position: i64) -> bool {
+        self.checkpoint >= position
+    }
+
+    /// Why the run shall be cancelled, if an event says so.
+    pub fn cancelled(&self) -> Option<Name> {
+        let met = self.conditions.iter().find(|met| met.action_index < 0 && met.matched.is_some())?;
+        met.reason.as_deref().unwrap_or("an event ended it").parse().ok()
+    }
+
+    /// What the intake knows of the step that waits; none if it does not know yet that it does.
+    pub fn of_step(&self, index: usize) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| usize::try_from(condition.action_index) == Ok(index))
+    }
 }
 
 /// One process's view of the queue.
@@ -199,11 +260,16 @@ impl Tasks {
         sqlx::query_scalar("select min(due_at) from engine.tasks").fetch_one(&self.pool).await
     }
 
-    /// Events that met a condition of this run: which step (below 0: cancel), the reason, the event.
-    pub async fn matched(&self, task: &Task) -> Result<Vec<(i32, Option<String>, Value)>, sqlx::Error> {
-        let sql = "select action_index, reason, matched from engine.waits
-                   where tenant_id = $1 and run_id = $2 and matched is not null order by action_index";
-        sqlx::query_as(sql).bind(task.tenant).bind(task.run).fetch_all(&self.pool).await
+    /// What events mean for this run, as of now.
+    pub async fn look(&self, task: &Task) -> Result<Looked, sqlx::Error> {
+        type Row = (i64, Option<i32>, Option<String>, Option<Value>, Option<i64>);
+        let sql = "select checkpoint, action_index, reason, matched, unread from engine.look($1, $2)";
+        let rows: Vec<Row> = sqlx::query_as(sql).bind(task.tenant).bind(task.run).fetch_all(&self.pool).await?;
+        let checkpoint = rows.first().map_or(0, |(checkpoint, ..)| *checkpoint);
+        let condition = |(_, index, reason, matched, unread): Row| {
+            Some(Condition { action_index: index?, reason, matched, unread })
+        };
+        Ok(Looked { checkpoint, conditions: rows.into_iter().filter_map(condition).collect() })
     }
 
     /// How many live runs are in which state, and how many are due and not held.

@@ -1,35 +1,35 @@
 //! Takes one run as far as it goes: step by step until it ends, waits, or stands still.
 
 use crate::document::{Action, Document};
-use crate::expression::holds;
 use crate::hand::Hand;
-use crate::scope::{Scope, trigger_value};
 use crate::step::{Failure, Standing};
-use crate::tasks::{Next, Noted, Start, Task, Tasks};
+use crate::tasks::{Looked, Next, Noted, Start, Task, Tasks};
+use crate::waits::TIMED_OUT;
 use anyhow::{Context as _, Result, anyhow};
 use chrono::{DateTime, TimeDelta, Utc};
 use crash_points::Point;
 use event_store::{CommandBus, ExecuteError};
-use kernel::{Aggregate as _, Name, TenantId};
+use kernel::TenantId;
 use metrics::{counter, histogram};
 use parking_lot::Mutex;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-use workflow_domain::run::RunCommand;
 use workflow_domain::{Entry, Run, RunStatus, StepStatus};
-use workflow_events::RunEvent;
 
 /// Runs that lead to runs that lead to runs: beyond it, something goes in circles.
 const DEPTH_MAX: u32 = 20;
 
 /// Records in a row that may be refused before the worker takes a pause.
 const REFUSED_MAX: u32 = 3;
+
+/// How often a worker looks whether the intake has read on, before it lets go of the run, and the pause between.
+const LOOKS: u32 = 40;
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Definitions that are kept parsed.
 const PARSED_MAX: usize = 1_024;
@@ -104,7 +104,11 @@ impl Worker {
             };
             match (noted, &hand) {
                 (Err(_), _) => None,
-                (Ok(Noted::New), Ok(hand)) if hand.next_command().is_some() && !self.stopping.is_cancelled() => {
+                (Ok(Noted::New), Ok(hand))
+                    if hand.next_command().is_some()
+                        && !self.stopping.is_cancelled()
+                        && self.may_go_on(task, hand).await =>
+                {
                     Some(hand.standing().execute(&self.bus).await)
                 }
                 _ => Some(vec![]),
@@ -192,33 +196,38 @@ impl Worker {
         let due_at = hand.run.step().and_then(|step| step.due_at);
         let later = status == Some(StepStatus::Running) && due_at.is_some_and(|due_at| due_at > Utc::now());
         let parked = hand.run.status == RunStatus::Parked;
+        // Whether it ends well or is cancelled is asked before it is told.
+        let ends_well = hand.has_ended() && hand.run.status != RunStatus::Cancelled;
+        let may_be_cancelled = !hand.document.cancel_on.is_empty();
         let rests = stops || hand.has_ended() || parked || later || status == Some(StepStatus::Waiting);
-        if rests && !hand.is_recorded() {
+        if rests && !hand.is_recorded() && !(may_be_cancelled && ends_well) {
             let recorded = hand.record(store).await;
             crash_points::reach(Point::WorkflowRecorded);
             return record(hand, recorded);
         }
-        if hand.has_ended() {
+        if hand.has_ended() && hand.is_recorded() {
             return Ok(Moved::LetGo(Next::Done));
         }
-        if stops {
+        if stops && !hand.has_ended() {
             return Ok(Moved::LetGo(Next::At(Utc::now())));
         }
-        let may_be_cancelled = !hand.document.cancel_on.is_empty();
-        if may_be_cancelled && let Some(reason) = self.cancelled_by(task).await? {
-            if !hand.is_recorded() {
-                // What has been done is told before the end.
-                return record(hand, hand.record(store).await);
+        if may_be_cancelled {
+            let Some(looked) = self.look(task).await? else {
+                // What has been done is told; what has ended is not, and its last step is recognised when it is repeated.
+                return match hand.is_recorded() || hand.has_ended() {
+                    true => Ok(Moved::LetGo(behind())),
+                    false => record(hand, hand.record(store).await),
+                };
+            };
+            if let Some(reason) = looked.cancelled() {
+                hand.note(vec![Entry::Cancelled { reason }])?;
+                return Ok(Moved::On);
             }
-            let (cancel, request) = (RunCommand::Cancel { reason }, hand.standing().request());
-            done(store.execute::<Run>(Some(task.run), cancel, &request).await)?;
-            return Ok(match self.load(task).await? {
-                TakenUp::Run(fresh) => {
-                    *hand = *fresh;
-                    Moved::On
-                }
-                _ => Moved::LetGo(Next::Done),
-            });
+            if hand.has_ended() {
+                let recorded = hand.record(store).await;
+                crash_points::reach(Point::WorkflowRecorded);
+                return record(hand, recorded);
+            }
         }
         if parked {
             return Ok(Moved::LetGo(Next::Parked));
@@ -254,6 +263,12 @@ impl Worker {
         Ok(Moved::On)
     }
 
+    /// Whether no event ends the run that has come so far; if in doubt, no.
+    async fn may_go_on(&self, task: &Task, hand: &Hand) -> bool {
+        hand.document.cancel_on.is_empty()
+            || matches!(self.tasks.look(task).await, Ok(looked) if looked.open().is_none() && looked.cancelled().is_none())
+    }
+
     /// The run with the beginning of its first step, nothing of it recorded.
     async fn begin(&self, task: &Task, start: &Start) -> Result<Hand> {
         let (tenant, run_id) = (TenantId(task.tenant), task.run);
@@ -264,19 +279,7 @@ impl Worker {
             None => 0,
         };
         let document = self.parse(&start.definition_hash, &start.document)?;
-        let begun = RunEvent::Started {
-            definition_id: start.definition_id,
-            definition: start.definition.clone(),
-            definition_version: start.definition_version,
-            definition_hash: start.definition_hash.clone(),
-            document: Value::Null,
-            steps: start.steps.clone(),
-            trigger: start.trigger.clone(),
-            depth,
-        };
-        let mut run = Run::default();
-        run.apply(&begun);
-        run.document = start.document.clone();
+        let run = start.run(depth);
         let failure = match &start.condition_error {
             Some(message) => Some(Failure::terminal("condition_failed", message.clone())),
             None if depth > DEPTH_MAX => {
@@ -293,48 +296,56 @@ impl Worker {
         Ok(hand)
     }
 
-    /// Why the run shall be cancelled, if an event says so.
-    async fn cancelled_by(&self, task: &Task) -> Result<Option<Name>> {
-        let matched = self.tasks.matched(task).await.context("reading what runs wait for")?;
-        let Some((_, reason, _)) = matched.into_iter().find(|(index, ..)| *index < 0) else { return Ok(None) };
-        Ok(reason.as_deref().unwrap_or("an event ended it").parse().ok())
+    /// What events mean for the run: everything that was in the log when this was asked. None if the intake has not read that
+    /// far yet; then nothing may be concluded.
+    async fn look(&self, task: &Task) -> Result<Option<Looked>> {
+        let looked = async || self.tasks.look(task).await.context("reading what runs wait for");
+        let first = looked().await?;
+        let Some(open) = first.open() else { return Ok(Some(first)) };
+        for _ in 0..LOOKS {
+            if self.stopping.is_cancelled() {
+                return Ok(None);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let next = looked().await?;
+            if next.has_read(open) {
+                return Ok(Some(next));
+            }
+        }
+        Ok(None)
     }
 
     /// What became of a wait: something to record, or when to look again.
     async fn waited(&self, task: &Task, standing: &Standing<'_>) -> Result<std::result::Result<Vec<Entry>, Next>> {
         let Some(step) = standing.run.step() else { return Ok(Err(Next::Done)) };
-        let index = i32::try_from(standing.run.current).unwrap_or(i32::MAX);
-        let matched = self.tasks.matched(task).await.context("reading what runs wait for")?;
-        if let Some((.., event)) = matched.into_iter().find(|(waiting, ..)| *waiting == index) {
+        let now = Utc::now();
+        let Some((event_type, _)) = &step.awaits else {
+            return Ok(match step.due_at {
+                Some(until) if until <= now => Ok(vec![Entry::Succeeded { result: json!({ "until": until }).into() }]),
+                until => Err(Next::Waiting(until.map(DateTime::from))),
+            });
+        };
+        let over = step.due_at.is_some_and(|due_at| due_at <= now);
+        let Some(looked) = self.look(task).await? else { return Ok(Err(behind())) };
+        let Some(known) = looked.of_step(standing.run.current) else {
+            // The intake does not know of the wait; it wakes the run if the event came already, but not for its end.
+            return Ok(Err(if over { behind() } else { Next::Waiting(step.due_at.map(DateTime::from)) }));
+        };
+        if let Some(event) = &known.matched {
             return Ok(Ok(vec![Entry::Succeeded { result: json!({ "event": event }).into() }]));
         }
-        let now = Utc::now();
-        match (step.due_at, &step.awaits) {
-            (Some(due_at), _) if due_at > now => Ok(Err(Next::Waiting(Some(due_at.utc())))),
-            (Some(until), None) => Ok(Ok(vec![Entry::Succeeded { result: json!({ "until": until }).into() }])),
-            (Some(_), Some((event_type, _))) => {
-                let failure = Failure::terminal("wait_timed_out", format!("no {event_type} came in time"));
-                let action = standing.document.actions.get(standing.run.current);
-                Ok(Ok(action.map(|action| standing.failed(action, failure)).into_iter().collect()))
-            }
-            (None, _) => Ok(Err(Next::Waiting(None))),
+        if !over {
+            return Ok(Err(Next::Waiting(step.due_at.map(DateTime::from))));
         }
+        let failure = Failure::terminal(TIMED_OUT, format!("no {event_type} came in time"));
+        let action = standing.document.actions.get(standing.run.current);
+        Ok(Ok(action.map(|action| standing.failed(action, failure)).into_iter().collect()))
     }
+}
 
-    /// Does an event meet the condition that a run waits with? An error counts as "no" and is logged: the run goes on
-    /// waiting, and its timeout or an operator ends that.
-    pub async fn meets(&self, tenant: Uuid, run_id: Uuid, matching: Option<&str>, event: &Value) -> Result<bool> {
-        let Some(matching) = matching else { return Ok(true) };
-        let (run, version) = self.bus.store().load::<Run>(TenantId(tenant), run_id).await.context("loading a run")?;
-        if version == 0 || run.has_ended() {
-            return Ok(false);
-        }
-        Ok(holds(matching, &Scope::of_awaited(run_id, &run, event)).unwrap_or_else(|error| {
-            counter!("workflow_condition_errors_total").increment(1);
-            tracing::warn!(run_id = %run_id, error = %error, "a run's condition on an event failed");
-            false
-        }))
-    }
+/// When to look again how far the intake has read.
+fn behind() -> Next {
+    Next::At(Utc::now() + TimeDelta::milliseconds(50 + i64::from(rand::random::<u8>())))
 }
 
 /// What became of a record.
@@ -349,19 +360,4 @@ fn record(hand: &mut Hand, recorded: Result<i64, ExecuteError>) -> Result<Moved>
         ) => Ok(Moved::Refused(error)),
         Err(error) => Err(error).context("recording a step"),
     }
-}
-
-/// A refusal means that somebody was faster, which the next look at the run tells.
-fn done<T>(outcome: Result<T, ExecuteError>) -> Result<()> {
-    match outcome {
-        Ok(_) | Err(ExecuteError::Rejected { .. } | ExecuteError::VersionMismatch { .. } | ExecuteError::Conflict) => {
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// For the intake: an event as expressions see it.
-pub(crate) fn event_value(event: &event_store::RawEvent) -> Value {
-    trigger_value(&crate::scope::trigger_of(event))
 }

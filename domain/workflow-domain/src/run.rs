@@ -59,6 +59,11 @@ pub enum Entry {
         #[serde(default)]
         matching: Option<String>,
     },
+    /// An event ended the run.
+    Cancelled {
+        /// Why.
+        reason: Name,
+    },
     /// It wants somebody told.
     Notified {
         /// Who.
@@ -261,6 +266,10 @@ impl Run {
     /// The events of one entry. `self` is the state before it.
     fn record(&self, entry: Entry, now: Timestamp) -> Decision<Self> {
         use StepStatus::{Pending, Running, Waiting};
+        if let Entry::Cancelled { reason } = entry {
+            // Also after the last step.
+            return if self.has_ended() { Err(R::Ended) } else { Ok(vec![E::Cancelled { reason }]) };
+        }
         let status = self.step().ok_or(R::OutOfStep)?.status;
         let (action_index, step) = self.here()?;
         Ok(match (entry, status) {
@@ -346,7 +355,12 @@ impl Aggregate for Run {
             C::Cancel { .. } if self.status == RunStatus::Cancelled => vec![],
             _ if self.has_ended() => return Err(R::Ended),
             C::Cancel { reason } => vec![E::Cancelled { reason }],
-            C::Record { .. } if self.status == RunStatus::Parked => return Err(R::OutOfStep),
+            // An event ends a run that stands still; nothing else but an operator moves it.
+            C::Record { entries }
+                if self.status == RunStatus::Parked && !matches!(entries[..], [Entry::Cancelled { .. }]) =>
+            {
+                return Err(R::OutOfStep);
+            }
             C::Record { entries } => self.completed(self.clone().record_all(entries, ctx.now)?),
             _ if self.status != RunStatus::Parked => return Err(R::NotParked),
             C::Retry { reason } => {

@@ -4,7 +4,7 @@ use crate::append::{AppendError, Appender, Message, NewEvent, NewSnapshot, Outco
 use crate::cache::{Cache, Cached, advance};
 use crate::load::{Loaded, Loader, StreamKey};
 use crate::sealing::Sealing;
-use crate::{IdempotencyKey, Request, peers, wake::Waker};
+use crate::{IdempotencyKey, Log, Request, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
     Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, FieldErrors, Metadata, Reach,
@@ -193,6 +193,12 @@ impl Store {
     pub async fn load<A: Aggregate>(&self, tenant: TenantId, id: Uuid) -> Result<(A, i64), ExecuteError> {
         let known = self.load_fresh::<A>(key::<A>(tenant, id)).await?;
         Ok((Arc::unwrap_or_clone(known.state), known.version))
+    }
+
+    /// A reader of the log that the store writes to. `pool` connects as `ubos_worker`: the store's own connections see nothing
+    /// unless they name a firm.
+    pub fn log(&self, pool: PgPool) -> Log {
+        Log::unsealing(pool, self.0.vault.clone())
     }
 
     /// The aggregate that holds a claim, if one does.

@@ -1,6 +1,7 @@
 //! The one path a reader takes: pages of the log by position.
 
 use crate::seal;
+use chrono::{DateTime, Utc};
 use kernel::{Metadata, Recorded, TenantId};
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
@@ -109,6 +110,29 @@ impl Log {
         self.open(&rows.fetch_all(&self.pool).await?).await
     }
 
+    /// The events of one kind and one firm that `asked` asks for, in order, at most `limit`. Events of workflows have no
+    /// kind here: nothing waits for them.
+    pub async fn read_kind(&self, asked: &Kind<'_>, limit: i64) -> Result<Vec<RawEvent>, sqlx::Error> {
+        let of_one = if asked.aggregate_id.is_some() { "and e.aggregate_id = $5" } else { "and $5::uuid is null" };
+        let sql = format!(
+            "select {COLUMNS} from {EVENTS}
+             where e.tenant_id = $1 and e.event_type = $2 and e.domain <> 'workflow' and e.position > $3
+               and e.position < $4 {of_one} and ($6::timestamptz is null or e.recorded_at >= $6)
+               and ($7::timestamptz is null or e.recorded_at <= $7)
+             order by e.position limit $8"
+        );
+        let rows = sqlx::query(&sql)
+            .bind(asked.tenant.0)
+            .bind(asked.event_type)
+            .bind(asked.after)
+            .bind(asked.before)
+            .bind(asked.aggregate_id)
+            .bind(asked.from)
+            .bind(asked.until)
+            .bind(limit);
+        self.open(&rows.fetch_all(&self.pool).await?).await
+    }
+
     /// How many events there are up to a position, of these kinds of streams or of all; and of how many streams.
     pub async fn count(&self, upto: i64, types: Option<&[String]>) -> Result<(i64, i64), sqlx::Error> {
         let Some(types) = types else {
@@ -131,6 +155,25 @@ impl Log {
         let rows = sqlx::query(&sql).bind(position).fetch_all(&self.pool).await?;
         Ok(self.open(&rows).await?.pop())
     }
+}
+
+/// Which events of one kind.
+#[derive(Debug, Clone)]
+pub struct Kind<'a> {
+    /// The firm.
+    pub tenant: TenantId,
+    /// `client.tagged`.
+    pub event_type: &'a str,
+    /// Only of this stream, if one is given.
+    pub aggregate_id: Option<Uuid>,
+    /// After this position.
+    pub after: i64,
+    /// And before this one.
+    pub before: i64,
+    /// Not committed before.
+    pub from: Option<DateTime<Utc>>,
+    /// Not committed later.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// Says when somebody was erased.

@@ -182,6 +182,16 @@ fn only_a_parked_run_is_retried_or_skipped() {
 #[test]
 fn a_parked_run_records_nothing() {
     assert_eq!(engine(&parked(), vec![Entry::Started {}]), Err(R::OutOfStep));
+    let with_more = vec![Entry::Cancelled { reason: reason() }, Entry::Started {}];
+    assert_eq!(engine(&parked(), with_more), Err(R::OutOfStep));
+}
+
+#[test]
+fn an_event_ends_a_parked_run_too() {
+    assert_eq!(
+        engine(&parked(), vec![Entry::Cancelled { reason: reason() }]),
+        Ok(vec![E::Cancelled { reason: reason() }])
+    );
 }
 
 #[test]

@@ -1,0 +1,343 @@
+//! What runs wait for: the events under which they are cancelled, and those that a step waits for.
+//!
+//! What counts is where an event stands in the log: after the trigger, or after what the waiting step follows, whenever
+//! somebody came to read it. So a run's conditions are kept in the transaction that notes the run, which lets the intake hold
+//! every later event against them; a step that begins to wait looks back at the events between its beginning and now.
+
+use crate::expression::{compile, evaluate_tree, holds};
+use crate::references::{equal_to_aggregate, mentions};
+use crate::scope::{Scope, causing_run};
+use crate::tasks::Start;
+use anyhow::{Context as _, Result, anyhow};
+use catalogue::AnyEvent;
+use chrono::{DateTime, Utc};
+use event_store::{ExecuteError, Kind, Log, RawEvent, Store};
+use kernel::{Aggregate as _, TenantId};
+use metrics::counter;
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{PgPool, Postgres, Transaction};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use uuid::Uuid;
+use workflow_domain::Run;
+use workflow_events::RunEvent;
+
+/// Events of one look back.
+const PAGE: i64 = 500;
+
+/// A condition that an event may meet.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub tenant: Uuid,
+    pub run: Uuid,
+    /// The step that waits; below 0: a condition under which the run is cancelled.
+    pub action_index: i32,
+    pub event_type: String,
+    pub matching: Option<String>,
+    /// The only aggregate whose events can meet the condition, if that is known.
+    pub aggregate_id: Option<Uuid>,
+    /// Only events after this position count.
+    pub after: i64,
+    /// Only events count that were committed by then.
+    pub until: Option<DateTime<Utc>>,
+    /// The condition refers to what steps gave.
+    pub of_steps: bool,
+}
+
+impl Waiting {
+    /// Which condition of which run.
+    pub fn key(&self) -> (Uuid, Uuid, i32) {
+        (self.tenant, self.run, self.action_index)
+    }
+
+    /// Whether the event is one that the condition is about.
+    pub fn concerns(&self, event: &RawEvent) -> bool {
+        self.tenant == event.tenant_id.0
+            && self.event_type == event.event_type
+            && self.aggregate_id.is_none_or(|only| only == event.aggregate_id)
+            && event.position > self.after
+            && self.until.is_none_or(|until| event.recorded_at <= until)
+    }
+
+    /// Takes from the condition what can be known before any event is asked.
+    pub fn informed(mut self, scope: &Scope) -> Self {
+        let compiled = self.matching.as_deref().and_then(|matching| compile(matching).ok());
+        if let Some(compiled) = compiled {
+            self.of_steps = mentions(compiled.tree(), None);
+            self.aggregate_id = only_aggregate(compiled.tree(), scope);
+        }
+        self
+    }
+
+    /// Whether the condition refers to what this step gave.
+    pub fn is_about(&self, step: &str, index: u32) -> bool {
+        let compiled = self.matching.as_deref().and_then(|matching| compile(matching).ok());
+        let place = usize::try_from(index).unwrap_or(usize::MAX);
+        compiled.is_some_and(|compiled| mentions(compiled.tree(), Some((step, place))))
+    }
+
+    /// Does the event meet the condition, with the run as it is? An error counts as "no" and is logged: the run goes on
+    /// waiting, and its timeout or an operator ends that.
+    pub fn is_met_by(&self, run: &Run, event: &Value) -> bool {
+        let Some(matching) = self.matching.as_deref() else { return true };
+        holds(matching, &Scope::of_awaited(self.run, run, event)).unwrap_or_else(|error| {
+            counter!("workflow_condition_errors_total").increment(1);
+            tracing::warn!(run_id = %self.run, error = %error, "a run's condition on an event failed");
+            false
+        })
+    }
+}
+
+/// The aggregate that a condition asks for, if one of the parts that must all hold is `event.aggregate_id == …`.
+fn only_aggregate(tree: &cel::common::ast::IdedExpr, scope: &Scope) -> Option<Uuid> {
+    evaluate_tree(equal_to_aggregate(tree)?, scope)?.as_str()?.parse().ok()
+}
+
+type Row = (Uuid, Uuid, i32, String, Option<String>, Option<Uuid>, i64, Option<DateTime<Utc>>, bool);
+
+fn waiting(row: Row) -> Waiting {
+    let (tenant, run, action_index, event_type, matching, aggregate_id, after, until, of_steps) = row;
+    Waiting { tenant, run, action_index, event_type, matching, aggregate_id, after, until, of_steps }
+}
+
+/// Everything that may wait for the events of this batch.
+pub(crate) async fn of_events(pool: &PgPool, events: &[Arc<RawEvent>]) -> Result<Vec<Waiting>, sqlx::Error> {
+    let asked: BTreeSet<(Uuid, &str, Uuid)> = events
+        .iter()
+        .filter(|e| e.domain != "workflow")
+        .map(|e| (e.tenant_id.0, e.event_type.as_str(), e.aggregate_id))
+        .collect();
+    let sql = "with asked as (select * from unnest($1::uuid[], $2::text[], $3::uuid[])
+                              as a(tenant_id, event_type, aggregate_id))
+               select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id,
+                      w.after_position, w.until, w.of_steps
+               from asked join engine.waits w using (tenant_id, event_type, aggregate_id)
+               where w.matched is null
+               union all
+               select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id,
+                      w.after_position, w.until, w.of_steps
+               from (select distinct tenant_id, event_type from asked) kinds
+                        join engine.waits w using (tenant_id, event_type)
+               where w.matched is null and w.aggregate_id is null";
+    let rows: Vec<Row> = sqlx::query_as(sql)
+        .bind(asked.iter().map(|(tenant, ..)| *tenant).collect::<Vec<_>>())
+        .bind(asked.iter().map(|(_, event_type, _)| *event_type).collect::<Vec<_>>())
+        .bind(asked.iter().map(|(.., aggregate)| *aggregate).collect::<Vec<_>>())
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(waiting).collect())
+}
+
+/// The conditions under which runs are cancelled that refer to what steps gave.
+pub(crate) async fn of_steps(tx: &mut Transaction<'_, Postgres>) -> Result<Vec<Waiting>, sqlx::Error> {
+    let sql = "select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id,
+                      w.after_position, w.until, w.of_steps
+               from engine.waits w where w.of_steps and w.matched is null and w.action_index < 0";
+    let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(&mut **tx).await?;
+    Ok(rows.into_iter().map(waiting).collect())
+}
+
+/// Keeps a condition, or what has become known of it.
+pub(crate) async fn keep(tx: &mut Transaction<'_, Postgres>, wait: &Waiting, reason: Option<&str>) -> Result<()> {
+    let sql =
+        "insert into engine.waits as w (tenant_id, run_id, action_index, event_type, matching, reason, aggregate_id,
+                                              after_position, until, of_steps)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+               on conflict (tenant_id, run_id, action_index) do update
+               set event_type = excluded.event_type, matching = excluded.matching, matched = null,
+                   aggregate_id = excluded.aggregate_id, after_position = excluded.after_position,
+                   until = excluded.until, of_steps = excluded.of_steps,
+                   reason = coalesce(excluded.reason, w.reason)";
+    let stored = sqlx::query(sql)
+        .bind(wait.tenant)
+        .bind(wait.run)
+        .bind(wait.action_index)
+        .bind(&wait.event_type)
+        .bind(&wait.matching)
+        .bind(reason)
+        .bind(wait.aggregate_id)
+        .bind(wait.after)
+        .bind(wait.until)
+        .bind(wait.of_steps);
+    stored.execute(&mut **tx).await.context("keeping a wait")?;
+    Ok(())
+}
+
+/// Keeps the event that met a condition.
+pub(crate) async fn matched(tx: &mut Transaction<'_, Postgres>, wait: &Waiting, event: Value) -> Result<()> {
+    let sql = "update engine.waits set matched = $4 where tenant_id = $1 and run_id = $2 and action_index = $3";
+    let matched = sqlx::query(sql).bind(wait.tenant).bind(wait.run).bind(wait.action_index).bind(event);
+    matched.execute(&mut **tx).await.context("resolving a wait")?;
+    Ok(())
+}
+
+/// Where the wait of a run's current step begins: where what it follows was over.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Beginning {
+    /// Only events after this position count.
+    pub after: i64,
+    /// And only those that were committed no earlier.
+    pub from: Option<DateTime<Utc>>,
+    /// Where the log has the effect of the step before, if that is the run's own.
+    effect: Option<i64>,
+}
+
+impl Beginning {
+    fn at(after: i64) -> Self {
+        Self { after, from: None, effect: None }
+    }
+
+    /// From the run's events, with their positions. A step follows the trigger, or the step before it: that is over with
+    /// its effect, with the event or the time that it waited for, and otherwise where the log says so. When an operator
+    /// acted, the step follows that.
+    pub fn of(events: &[(i64, RunEvent)]) -> Self {
+        let (mut begins, mut wait) = (Self::at(0), None);
+        for (position, event) in events {
+            match event {
+                RunEvent::Started { trigger, .. } => begins = Self::at(trigger.position),
+                RunEvent::StepWaiting { until, event_type, .. } => {
+                    wait = until.map(|until| (*position, until, event_type))
+                }
+                RunEvent::StepSucceeded { result, .. } => {
+                    let result = result.expose();
+                    let number = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_i64);
+                    begins = match (wait.take(), number("/event/position")) {
+                        (_, Some(event)) => Self::at(event),
+                        (Some((after, until, None)), None) => Self { from: Some(until.utc()), ..Self::at(after) },
+                        _ => Self { effect: number("/position"), ..Self::at(*position) },
+                    };
+                }
+                RunEvent::StepFailed { code, .. } => {
+                    begins = match wait.take() {
+                        Some((after, until, _)) if code == TIMED_OUT => {
+                            Self { from: Some(until.utc()), ..Self::at(after) }
+                        }
+                        _ => Self::at(*position),
+                    };
+                }
+                RunEvent::Resumed { .. } => (begins, wait) = (Self::at(*position), None),
+                _ => {}
+            }
+        }
+        begins
+    }
+
+    /// An effect counts if the run had it: a command that found everything as it should be answers where somebody else
+    /// left off.
+    pub async fn checked(self, log: &Log, run: Uuid) -> Result<Self, sqlx::Error> {
+        let Some(effect) = self.effect else { return Ok(self) };
+        let own = log.find(effect).await?.is_some_and(|event| causing_run(&event) == Some(run));
+        Ok(if own { Self::at(effect) } else { Self::at(self.after) })
+    }
+}
+
+/// What a step fails with whose event did not come in time.
+pub(crate) const TIMED_OUT: &str = "wait_timed_out";
+
+/// Finds out how runs stand and what is in the log already.
+#[derive(Debug, Clone)]
+pub(crate) struct Past {
+    store: Store,
+    log: Log,
+    pool: PgPool,
+}
+
+impl Past {
+    pub fn new(store: Store, pool: PgPool) -> Self {
+        let log = store.log(pool.clone());
+        Self { store, log, pool }
+    }
+
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// A run's events up to a position.
+    pub async fn events(&self, tenant: Uuid, run: Uuid, upto: i64) -> Result<Vec<(i64, RunEvent)>> {
+        let events = self.log.read_stream(TenantId(tenant), run, 0, upto).await.context("reading a run")?;
+        let read = |event: RawEvent| {
+            let payload = event.payload.get();
+            match AnyEvent::read(&event.aggregate_type, &event.event_type, event.event_version, payload) {
+                Ok(AnyEvent::Run(happened)) => Ok((event.position, happened)),
+                Ok(_) => Err(ExecuteError::Fault(anyhow!("a run's stream holds an event of something else"))),
+                Err(error) => Err(ExecuteError::Fault(error.into())),
+            }
+        };
+        Ok(events.into_iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// The run that waits, as the log had it at a position, or at any time if that makes no difference. None if it has
+    /// ended. `noted` are starts that are not stored yet.
+    pub async fn run(&self, wait: &Waiting, at: i64, noted: &[(Uuid, Uuid, Start)]) -> Result<Option<Run>> {
+        let run = if wait.of_steps {
+            let events = self.events(wait.tenant, wait.run, at).await?;
+            let mut run = Run::default();
+            events.iter().for_each(|(_, event)| run.apply(event));
+            (!events.is_empty()).then_some(run)
+        } else {
+            self.today(wait).await?
+        };
+        let run = match run {
+            Some(run) => Some(run),
+            None => match noted.iter().find(|(tenant, run, _)| (*tenant, *run) == (wait.tenant, wait.run)) {
+                Some((.., start)) => Some(start.run(0)),
+                // Between two looks it may have been started.
+                None => match self.noted(wait).await? {
+                    Some(start) => Some(start.run(0)),
+                    None => self.today(wait).await?,
+                },
+            },
+        };
+        Ok(run.filter(|run| !run.has_ended()))
+    }
+
+    async fn today(&self, wait: &Waiting) -> Result<Option<Run>> {
+        let loaded = self.store.load::<Run>(TenantId(wait.tenant), wait.run).await;
+        let (run, version) = loaded.context("loading a run")?;
+        Ok((version > 0).then_some(run))
+    }
+
+    async fn noted(&self, wait: &Waiting) -> Result<Option<Start>, sqlx::Error> {
+        let sql = "select start from engine.tasks where tenant_id = $1 and run_id = $2 and start is not null";
+        let start: Option<Json<Start>> =
+            sqlx::query_scalar(sql).bind(wait.tenant).bind(wait.run).fetch_optional(&self.pool).await?;
+        Ok(start.map(|Json(start)| start))
+    }
+
+    /// The first event before a position that meets the condition, with the run as it was there.
+    pub async fn look_back(
+        &self,
+        wait: &Waiting,
+        from: Option<DateTime<Utc>>,
+        before: i64,
+        run: &Run,
+    ) -> Result<Option<Value>> {
+        let (tenant, event_type) = (TenantId(wait.tenant), wait.event_type.as_str());
+        let mut asked = Kind {
+            tenant,
+            event_type,
+            aggregate_id: wait.aggregate_id,
+            after: wait.after,
+            before,
+            from,
+            until: wait.until,
+        };
+        loop {
+            let page = self.log.read_kind(&asked, PAGE).await.context("looking back")?;
+            for event in &page {
+                let value = crate::scope::event_value(event);
+                if wait.is_met_by(run, &value) {
+                    return Ok(Some(value));
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() as i64 == PAGE => asked.after = last.position,
+                _ => return Ok(None),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
