@@ -2,7 +2,7 @@
 
 use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Name, Patch, Personal, Phone, Scope, Slug,
+    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Flag, Name, Patch, Personal, Phone, Scope, Slug,
     UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ pub enum ClientCommand {
         /// The tag.
         tag: Slug,
     },
-    /// Forbids new work for the client until it is unblocked.
+    /// Forbids changes and new work for the client until it is unblocked.
     Block {
         /// Why.
         reason: Name,
@@ -170,6 +170,14 @@ impl Aggregate for Client {
             }
             E::Blocked { reason: _ } => self.blocked = true,
             E::Unblocked {} => self.blocked = false,
+        }
+    }
+
+    fn flags(&self, event: &E) -> Vec<(Flag, bool)> {
+        match event {
+            E::Blocked { reason: _ } => vec![(Flag::CLIENT_BLOCKED, true)],
+            E::Unblocked {} => vec![(Flag::CLIENT_BLOCKED, false)],
+            _ => vec![],
         }
     }
 

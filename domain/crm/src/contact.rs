@@ -2,8 +2,8 @@
 
 use crm_events::ContactEvent as E;
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Name, Patch, Personal, Phone, Scope, command,
-    rejection,
+    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Flag, Name, Patch, Personal, Phone, Scope,
+    command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -150,6 +150,13 @@ impl Aggregate for Contact {
             }
             E::Archived {} => self.archived = true,
             E::Restored {} => self.archived = false,
+        }
+    }
+
+    fn forbidden_by(&self, event: &E) -> Vec<(Flag, Uuid)> {
+        match event {
+            E::LinkedToClient { client_id, .. } => vec![(Flag::CLIENT_BLOCKED, client_id.0)],
+            _ => vec![],
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::FolderTemplate;
 use files_events::{FolderEvent as E, Subfolder, TemplatePath};
 use kernel::{
-    Aggregate, ClientId, Context, Decision, FolderId, Name, ProjectId, Reference, Resource, Scope, Slug, command,
+    Aggregate, ClientId, Context, Decision, Flag, FolderId, Name, ProjectId, Reference, Resource, Scope, Slug, command,
     rejection,
 };
 use serde::{Deserialize, Serialize};
@@ -201,6 +201,16 @@ impl Aggregate for Folder {
             E::Archived {} => self.archived = true,
             E::Restored {} => self.archived = false,
         }
+    }
+
+    /// For a blocked client no folder is made or brought back.
+    fn forbidden_by(&self, event: &E) -> Vec<(Flag, Uuid)> {
+        let client = match event {
+            E::Created { client_id, .. } => *client_id,
+            E::SubfolderAdded { .. } | E::Restored {} => self.client_id,
+            _ => None,
+        };
+        client.map(|client| (Flag::CLIENT_BLOCKED, client.0)).into_iter().collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The trait a decision is written against.
 
-use crate::{Command, Context, Event, Rejection, Scope, UnreadableEvent};
+use crate::{Command, Context, Event, Flag, Rejection, Scope, UnreadableEvent};
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
 use std::fmt::Debug;
@@ -42,6 +42,17 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
 
     /// What the event takes or releases for this aggregate alone, across the tenant; `self` is the state before it.
     fn claims(&self, _event: &Self::Event) -> Vec<ClaimChange> {
+        vec![]
+    }
+
+    /// The flags that the event puts up (`true`) or takes down about this aggregate, for every context to see; `self` is the
+    /// state before it.
+    fn flags(&self, _event: &Self::Event) -> Vec<(Flag, bool)> {
+        vec![]
+    }
+
+    /// The flags of other aggregates, with their ids, any of which forbids the event while it is up. Asked within the append.
+    fn forbidden_by(&self, _event: &Self::Event) -> Vec<(Flag, Uuid)> {
         vec![]
     }
 

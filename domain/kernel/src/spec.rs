@@ -6,8 +6,8 @@
 //! ```
 
 use crate::{
-    Actor, Aggregate, ClaimChange, Context, Event, Permissions, Reference, Rejection, SecretHash, TenantId, Timestamp,
-    UserId,
+    Actor, Aggregate, ClaimChange, Context, Event, Flag, Permissions, Reference, Rejection, SecretHash, TenantId,
+    Timestamp, UserId,
 };
 use chrono::{TimeZone as _, Utc};
 use std::sync::Arc;
@@ -139,6 +139,18 @@ impl<A: Aggregate> When<A> {
             state.apply(event);
         }
         claims
+    }
+
+    /// What would forbid the decided events.
+    #[track_caller]
+    pub fn forbidden_by(&self) -> Vec<(Flag, Uuid)> {
+        let mut state = self.state.clone();
+        let mut flags = vec![];
+        for event in self.events() {
+            flags.extend(state.forbidden_by(event));
+            state.apply(event);
+        }
+        flags
     }
 
     /// The state after the decided events.

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, Grant, GrantRefused, Grants,
+    Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, Flag, Grant, GrantRefused, Grants,
     InvitationId, Name, Pattern, Personal, PortalUserId, Scope, Slug, Timestamp, command, rejection,
 };
 use portal_events::{PortalUserEvent as E, patterns_of_part};
@@ -219,6 +219,17 @@ impl Aggregate for PortalUser {
             }
             E::Enabled {} => self.standing = Standing::Invited,
         }
+    }
+
+    /// Nobody of a blocked client gets a place in the portal, or more of it; taking away always works.
+    fn forbidden_by(&self, event: &E) -> Vec<(Flag, Uuid)> {
+        let client = match event {
+            E::Created { client_id, .. } => *client_id,
+            E::Invited { .. } | E::Activated { .. } | E::Unlocked {} | E::Enabled {} => self.client_id,
+            E::AccessGranted { .. } | E::Granted { .. } => self.client_id,
+            _ => return vec![],
+        };
+        vec![(Flag::CLIENT_BLOCKED, client.0)]
     }
 
     fn claims(&self, event: &E) -> Vec<ClaimChange> {

@@ -2,7 +2,7 @@
 
 use crate::ProjectTemplate;
 use kernel::{
-    Aggregate, ClientId, Context, Date, Decision, MilestoneId, Name, ProjectId, Reference, Resource, Scope, Slug,
+    Aggregate, ClientId, Context, Date, Decision, Flag, MilestoneId, Name, ProjectId, Reference, Resource, Scope, Slug,
     TaskId, Text, UserId, command, rejection,
 };
 use projects_events::{NewMilestone, NewTask, ProjectEvent as E};
@@ -383,6 +383,18 @@ impl Aggregate for Project {
             E::TaskReopened { task_id } => self.stand(task_id, TaskStanding::Todo),
             E::TaskCancelled { task_id } => self.stand(task_id, TaskStanding::Cancelled),
         }
+    }
+
+    /// For a blocked client nothing is begun; what was begun may be finished, paused or given up.
+    fn forbidden_by(&self, event: &E) -> Vec<(Flag, Uuid)> {
+        let client = match event {
+            E::Created { client_id, .. } => *client_id,
+            E::Activated {} | E::MilestoneCreated { .. } | E::TaskCreated { .. } | E::TaskReopened { .. } => {
+                self.client_id
+            }
+            _ => None,
+        };
+        client.map(|client| (Flag::CLIENT_BLOCKED, client.0)).into_iter().collect()
     }
 }
 

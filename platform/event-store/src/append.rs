@@ -7,7 +7,7 @@ use crate::batch::{self, Answer, Failure};
 use crate::{IdempotencyKey, peers::Foreign, wake::Waker};
 use anyhow::Context as _;
 use crash_points::Point;
-use kernel::ClaimChange;
+use kernel::{Claim, ClaimChange};
 use metrics::{counter, gauge, histogram};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -39,6 +39,8 @@ pub(crate) struct Pending {
     pub key: Option<IdempotencyKey>,
     pub events: Vec<NewEvent>,
     pub claims: Vec<ClaimChange>,
+    /// What nobody may hold, without its being taken: flags that are to be down.
+    pub forbidden: Vec<Claim>,
     pub snapshot: Option<NewSnapshot>,
     /// The stream's key, wrapped, if it had none; and which generation it is.
     pub key_of_stream: Option<(u32, Vec<u8>)>,
@@ -198,16 +200,20 @@ impl Appender {
 
     /// The commands that do not depend on each other, oldest first; the rest stays for the next batch.
     fn take_batch(&mut self) -> Vec<Pending> {
-        let mut seen = HashSet::new();
+        let (mut seen, mut looked_at) = (HashSet::new(), HashSet::new());
         let mut batch = vec![];
         let mut later = VecDeque::new();
         while batch.len() < self.batch_max
             && let Some(pending) = self.waiting.pop_front()
         {
             let touched = self.touches(&pending);
-            let is_free = touched.iter().all(|hash| !seen.contains(hash));
+            // Who only looks at a flag is in the way of whoever puts it up, and of nobody else.
+            let looks = self.looks_at(&pending);
+            let is_free = touched.iter().all(|hash| !seen.contains(hash) && !looked_at.contains(hash))
+                && looks.iter().all(|hash| !seen.contains(hash));
             // What waits also blocks what came after it, so that nobody is overtaken on the same stream.
             seen.extend(touched);
+            looked_at.extend(looks);
             if is_free {
                 batch.push(pending);
             } else {
@@ -232,6 +238,12 @@ impl Appender {
             touched.push(self.hasher.hash_one((tenant, "claim", claim.scope, &claim.value)));
         }
         touched
+    }
+
+    /// The same for the flags that are to be down.
+    fn looks_at(&self, pending: &Pending) -> Vec<u64> {
+        let hash = |claim: &Claim| self.hasher.hash_one((pending.tenant, "claim", claim.scope, &claim.value));
+        pending.forbidden.iter().map(hash).collect()
     }
 
     /// Appends the batch and answers every command in it, whatever happens to the connection meanwhile.
@@ -340,7 +352,7 @@ impl Appender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::Claim;
+    use kernel::Flag;
 
     fn appender() -> Appender {
         let (_, queue) = mpsc::channel(1);
@@ -359,6 +371,7 @@ mod tests {
             key,
             events: vec![],
             claims,
+            forbidden: vec![],
             snapshot: None,
             key_of_stream: None,
             reply: oneshot::channel().0,
@@ -390,6 +403,22 @@ mod tests {
         ]);
         assert_eq!(streams(&appender.take_batch()), [1, 4]);
         assert_eq!(streams(&appender.take_batch()), [2, 3]);
+    }
+
+    #[test]
+    fn who_looks_at_a_flag_shares_a_batch_with_everybody_but_who_changes_it() {
+        let flag = || Flag::CLIENT_BLOCKED.of(Uuid::from_u128(9));
+        let looking = |stream| Pending { forbidden: vec![flag()], ..pending(stream, None, vec![]) };
+        let mut appender = appender();
+        appender.waiting.extend([
+            looking(1),
+            looking(2),
+            pending(3, None, vec![ClaimChange::Take(flag())]),
+            looking(4),
+        ]);
+        assert_eq!(streams(&appender.take_batch()), [1, 2]);
+        assert_eq!(streams(&appender.take_batch()), [3]);
+        assert_eq!(streams(&appender.take_batch()), [4]);
     }
 
     #[test]

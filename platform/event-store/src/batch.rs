@@ -188,7 +188,7 @@ struct Commands<'a> {
     event_version: Vec<i32>,
     event_payload: Vec<&'a str>,
     claim_cmd: Vec<i32>,
-    claim_take: Vec<bool>,
+    claim_take: Vec<Option<bool>>,
     claim_scope: Vec<&'a str>,
     claim_value: Vec<&'a str>,
     snapshot_cmd: Vec<i32>,
@@ -229,7 +229,13 @@ impl<'a> Commands<'a> {
         for change in net(&pending.claims) {
             let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
             self.claim_cmd.push(cmd);
-            self.claim_take.push(matches!(change, ClaimChange::Take(_)));
+            self.claim_take.push(Some(matches!(change, ClaimChange::Take(_))));
+            self.claim_scope.push(claim.scope);
+            self.claim_value.push(&claim.value);
+        }
+        for claim in &pending.forbidden {
+            self.claim_cmd.push(cmd);
+            self.claim_take.push(None);
             self.claim_scope.push(claim.scope);
             self.claim_value.push(&claim.value);
         }

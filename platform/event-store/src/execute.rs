@@ -350,7 +350,10 @@ impl Store {
                 Ok(Some(Executed { id, version, position, created, replayed: true }))
             }
             Ok(Outcome::KeyReused) => Err(ExecuteError::KeyReused),
-            Ok(Outcome::Claimed { scope, holder }) => Err(ExecuteError::Claimed { scope, holder }),
+            Ok(Outcome::Claimed { scope, holder }) => Err(match kernel::Flag::named(&scope) {
+                Some(flag) => ExecuteError::Rejected { code: flag.name, message: flag.message, invalid: None },
+                None => ExecuteError::Claimed { scope, holder },
+            }),
             Ok(Outcome::Conflict) => {
                 self.0.cache.forget(&stream);
                 Ok(None)
@@ -371,10 +374,15 @@ impl Store {
     ) -> Result<Prepared<A>, ExecuteError> {
         let mut sealing = Sealing::new::<A>(self.0.vault.as_ref(), stream, known.subject.clone()).await?;
         let mut state = (*known.state).clone();
-        let mut claims = vec![];
+        let (mut claims, mut forbidden) = (vec![], vec![]);
         let mut written = Vec::with_capacity(events.len());
         for (event, sequence) in events.iter().zip(known.version + 1..) {
-            let changes = state.claims(event);
+            let mut changes = state.claims(event);
+            changes.extend(state.flags(event).into_iter().map(|(flag, is_up)| {
+                let claim = flag.of(stream.aggregate_id);
+                if is_up { ClaimChange::Take(claim) } else { ClaimChange::Release(claim) }
+            }));
+            forbidden.extend(state.forbidden_by(event).into_iter().map(|(flag, id)| flag.of(id)));
             state.apply(event);
             let (entry, payload) = (event.entry(), json(event)?);
             if holds_nul(&payload) || changes.iter().any(claims_nul) {
@@ -416,6 +424,7 @@ impl Store {
             key: request.idempotency.clone(),
             events: written,
             claims,
+            forbidden,
             snapshot,
             key_of_stream: sealing.fresh,
             reply,
