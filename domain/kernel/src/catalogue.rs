@@ -154,11 +154,22 @@ impl UnreadableEvent {
 /// If it is not what the type says. What strangers send is read by [`crate::read_input`], which names every error.
 pub fn read_fields<T: DeserializeOwned>(payload: &str) -> Result<T, UnreadableEvent> {
     let mut reader = serde_json::Deserializer::from_str(payload);
-    let unreadable = |path: String, error: serde_json::Error| UnreadableEvent(format!("{path}: {error}"));
+    let unreadable = |pointer: String, error: serde_json::Error| UnreadableEvent(format!("{pointer}: {error}"));
     let value = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| unreadable(error.path().to_string(), error.into_inner()))?;
-    reader.end().map_err(|error| unreadable(".".to_owned(), error))?;
+        .map_err(|error| unreadable(pointer(error.path()), error.into_inner()))?;
+    reader.end().map_err(|error| unreadable(String::new(), error))?;
     Ok(value)
+}
+
+/// As a JSON Pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let segment = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    };
+    path.iter().map(segment).collect()
 }
 
 /// The JSON Schema of a payload, without references, so that each file stands alone.

@@ -107,7 +107,8 @@ async fn x_11_x_12_what_parsers_disagree_on_is_no_json() {
         let request = firms.http.post(&url).bearer_auth(&owner).header("idempotency-key", Uuid::now_v7().to_string());
         let answer = send(request.header("content-type", "application/json").body(body)).await;
         assert!(matches!(answer.status, 400 | 415 | 422), "{what}: {answer:?}");
-        assert!(answer.text.len() < 2_000, "{what}: the answer is short");
+        // A hundred fields at most are named.
+        assert!(answer.text.len() < 20_000, "{what}: the answer is short");
     }
     firms.projected().await;
     assert_eq!(firms.get("/v1/crm/clients", &owner).await.json()["data"], json!([]));
