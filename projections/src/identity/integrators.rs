@@ -24,8 +24,6 @@ pub struct IntegratorRow {
     pub name: Name,
     /// Until when it may read, if not for ever.
     pub expires_at: Option<Timestamp>,
-    /// Which events, such as `projects.>`; all of the firm's if there are none.
-    pub scopes: Vec<EventScope>,
     /// When it got another secret, if it did.
     pub rotated_at: Option<DateTime<Utc>>,
     /// Until when the secret before that is good.
@@ -34,6 +32,8 @@ pub struct IntegratorRow {
     pub revoked_at: Option<DateTime<Utc>>,
     /// Why.
     pub revoked_reason: Option<Name>,
+    /// Which events, such as `projects.>`; all of the firm's if there are none.
+    pub scopes: Vec<EventScope>,
 }
 
 impl ReadModel for IntegratorRow {
