@@ -213,9 +213,15 @@ async fn a_run_that_stands_before_its_last_record_is_cancelled_by_what_came_befo
     }
     let events = world.events().await;
     let at = |event_type: &str| events.iter().find(|e| e.event_type == event_type).map(|e| e.position);
-    // Whatever came first.
+    // Whatever came first; a record that was on its way when the block came follows it at once.
     match (at("run.succeeded"), at("client.blocked")) {
-        (Some(succeeded), Some(blocked)) => assert!(succeeded < blocked),
+        (Some(succeeded), Some(blocked)) => {
+            let between = events.iter().filter(|e| (blocked + 1..succeeded).contains(&e.position));
+            assert_eq!(
+                between.map(|e| e.event_type.as_str()).collect::<Vec<_>>(),
+                ["step.succeeded"; 1][..usize::from(blocked < succeeded)]
+            );
+        }
         (None, _) => assert!(at("run.cancelled") > at("step.succeeded") && at("step.succeeded").is_some()),
         other => panic!("{other:?}"),
     }
