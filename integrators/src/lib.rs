@@ -164,7 +164,7 @@ impl Gate {
                 tracing::warn!(error = format!("{error:#}"), "who is in cannot be looked at");
             }
             looks += 1;
-            if looks % MEASURED_EVERY == 0
+            if looks.is_multiple_of(MEASURED_EVERY)
                 && let Err(error) = self.measure().await
             {
                 tracing::warn!(error = format!("{error:#}"), "how far readers are cannot be looked at");

@@ -1,5 +1,6 @@
 //! What counts for a run is where an event stands in the log, whatever was read when: with an engine that is quick, that is
 //! slow, that is stopped and that is killed, and with two of them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

@@ -25,19 +25,14 @@ impl<T> Patch<T> {
     }
 
     /// The field after it.
-    pub fn over<U: From<T>>(self, before: &Option<U>) -> Option<U>
-    where
-        U: Clone,
-    {
+    pub fn over<U: From<T> + Clone>(self, before: &Option<U>) -> Option<U> {
         match self {
             Self::Unchanged => before.clone(),
             Self::Removed => None,
             Self::Set(value) => Some(value.into()),
         }
     }
-}
 
-impl<T> Patch<T> {
     /// The field after it, where one that is removed has a default.
     pub fn over_or(self, before: T, default: T) -> T {
         match self {
