@@ -72,7 +72,7 @@ pub fn api_key(data: &[u8]) {
 pub fn cursor(data: &[u8]) {
     let Some((place, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    let names = ["cursor", "at_after", "correlation_id", "limit", "actor", "outcome"];
+    let names = ["cursor", "at_from", "correlation_id", "limit", "actor", "outcome"];
     let name = names[usize::from(*place) % names.len()];
     let tenant = TenantId(Uuid::from_u128(1));
     match AuditFilter::parse(tenant, vec![(name.to_owned(), text.to_owned())]) {

@@ -30,6 +30,8 @@ pub trait ReadModel: Serialize + DeserializeOwned + JsonSchema + Clone + Partial
     const SORT: &'static [&'static str];
     /// How a row says what it belongs to. Without any only whoever may read everything reads it.
     const TIES: &'static [Tie] = &[];
+    /// How a row says that it was put away, so that lists leave it out unless they are asked for it.
+    const AWAY: Option<Away> = None;
     /// Rows are written once and never read back: a rebuild need not keep them in memory.
     const APPEND_ONLY: bool = false;
 
@@ -46,6 +48,20 @@ pub trait ReadModel: Serialize + DeserializeOwned + JsonSchema + Clone + Partial
 
     /// Notes which event touched the row last.
     fn stamp(&mut self, event: &Event);
+}
+
+/// How a row says that it was put away: archived, retired, withdrawn, disbanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Away {
+    /// The column, which is true then.
+    Column(&'static str),
+    /// What it belongs to was archived: the column holds the id of a row of this table of the same group.
+    Of {
+        /// The column.
+        column: &'static str,
+        /// The table: `projects.projects`.
+        table: &'static str,
+    },
 }
 
 /// A value that is no fold of the log and stands in another table; null where that has none. Nothing is filtered or sorted by it.

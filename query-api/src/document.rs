@@ -1,6 +1,7 @@
 //! The query half of the OpenAPI document, from the row types.
 
-use crate::parameters::{LIMIT_MAX, filters_of};
+use crate::condition::{VALUES_MAX, filters_of, is_name, takes_several};
+use crate::parameters::{Archived, LIMIT_MAX};
 use ::web::openapi;
 use projections::{Column, Kind, Table};
 use serde_json::{Map, Value, json};
@@ -12,6 +13,7 @@ pub fn openapi() -> Value {
         paths.insert(format!("/v1/{}", resource.path), json!({ "get": list(table) }));
         paths.insert(format!("/v1/{}/{{id}}", resource.path), json!({ "get": record(table) }));
     }
+    paths.insert(crate::me::PATH.to_owned(), json!({ "get": crate::me::operation() }));
     paths.insert("/v1/events/{position}".to_owned(), json!({ "get": crate::events::operation() }));
     paths.extend(crate::timeline::operations());
     let description = "Every way to look at something. `Min-Position` makes a read see what a command has written.";
@@ -53,7 +55,14 @@ fn list(table: &dyn Table) -> Value {
     let keys = resource.sort.join(", ");
     let about = format!("Keys out of {keys}, separated by commas; a minus in front descends.");
     parameters.push(parameter("sort", &about, json!({ "type": "string", "default": "-created_at" })));
-    let filters = table.columns().iter().filter(|column| resource.filter.contains(&column.name.as_str()));
+    if table.away().is_some() {
+        let about =
+            "Whether to show what was put away (archived, retired, withdrawn, disbanded): without it, only it, or any.";
+        let schema = json!({ "type": "string", "enum": Archived::NAMES, "default": "false" });
+        parameters.push(parameter("archived", about, schema));
+    }
+    let filters =
+        table.columns().iter().filter(|column| column.name == "id" || resource.filter.contains(&column.name.as_str()));
     parameters.extend(filter_parameters(filters));
     parameters.push(min_position());
     let page = json!({
@@ -82,10 +91,30 @@ pub(crate) fn filter_parameters<'c>(columns: impl Iterator<Item = &'c Column>) -
         for (name, operator) in filters_of(column) {
             let about = match operator {
                 "<" => format!("Rows whose `{}` is earlier.", column.name),
-                ">" => format!("Rows whose `{}` is later.", column.name),
+                ">=" => format!("Rows whose `{}` is this or later.", column.name),
+                "?|" => format!("Rows whose `{}` hold any of these, separated by commas or repeated.", column.name),
+                _ if is_name(column) => {
+                    format!("Rows with this `{}`, whatever its case. Repeated: with any of them.", column.name)
+                }
+                _ if takes_several(column) => {
+                    format!("Rows with any of these `{}`, separated by commas or repeated.", column.name)
+                }
                 _ => format!("Rows with this `{}`.", column.name),
             };
-            parameters.push(parameter(&name, &about, filter_schema(column)));
+            let several = takes_several(column);
+            let schema = match several {
+                true => {
+                    json!({ "type": "array", "items": filter_schema(column), "minItems": 1, "maxItems": VALUES_MAX })
+                }
+                false => filter_schema(column),
+            };
+            let mut parameter = parameter(&name, &about, schema);
+            if several {
+                parameter["style"] = json!("form");
+                // A comma may be a part of a name.
+                parameter["explode"] = json!(is_name(column));
+            }
+            parameters.push(parameter);
         }
     }
     parameters

@@ -46,6 +46,7 @@ pub async fn event(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no such event at {}", request.path()));
+    crate::given::none(&request)?;
     let position: i64 = path.parse().map_err(|_| unknown())?;
     let _permit = api.admit(&caller).await?;
     let row: Option<String> = sqlx::query_scalar(&as_tenant(EVENT))

@@ -3,11 +3,16 @@
 //! Ordinary questions have no code here: every read table is a list and a record by id, with filters, order, paging and
 //! documentation from its row type. Each read is one statement that sets the tenant and reads under row-level security.
 
+mod condition;
 mod cursor;
 mod document;
 mod events;
+mod given;
+mod me;
 mod only;
 mod parameters;
+#[cfg(test)]
+mod plans;
 mod positions;
 mod routes;
 mod row;

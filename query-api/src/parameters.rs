@@ -1,16 +1,19 @@
 //! The query string of a list: `limit`, `cursor`, `sort` and whitelisted filters; anything else is refused by name.
 
+use crate::condition::{self, Condition, is_name};
 use crate::cursor::{self, Binding};
+use crate::given::Given;
 use crate::only::Rows;
 use crate::row;
-use crate::value::checked;
+use crate::value::{checked, integer};
 use ::web::{Problem, code};
-use kernel::{FieldCode, FieldError, TenantId};
-use projections::{Column, Kind, Table};
-use std::collections::BTreeMap;
+use kernel::{FieldCode, InvalidValue, TenantId};
+use projections::{Away, Kind, Resource, Table};
 
 /// Rows of a page unless asked otherwise.
 const LIMIT_DEFAULT: usize = 50;
+/// Names are the same whatever their case, and however their accents are written.
+const FOLDED: &str = " collate shared.folded";
 /// Rows of a page at most.
 pub(crate) const LIMIT_MAX: usize = 200;
 
@@ -18,8 +21,9 @@ pub(crate) const LIMIT_MAX: usize = 200;
 #[derive(Debug)]
 pub(crate) struct ListQuery {
     pub limit: usize,
-    /// Column, operator, value.
-    filters: Vec<(String, &'static str, Kind, String)>,
+    filters: Vec<Condition>,
+    /// Which rows that were put away are shown.
+    archived: Archived,
     /// Column and whether it descends; the id comes last.
     order: Vec<(String, bool, Kind)>,
     after: Option<Vec<String>>,
@@ -28,81 +32,95 @@ pub(crate) struct ListQuery {
     pub others: Vec<(String, String)>,
 }
 
-pub(crate) fn refuse(parameter: &str, message: impl Into<String>) -> Problem {
-    let message = message.into();
-    let error = FieldError::new("", FieldCode::NotAllowed, message.clone());
-    Problem::new(&code::INVALID_PARAMETER, format!("{parameter}: {message}")).with("parameter", parameter).field(error)
+/// How many rows a page holds.
+pub(crate) fn limit(given: &mut Given) -> usize {
+    let limit = given.read("limit", |text| integer(text, 1, LIMIT_MAX as i64));
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT)
 }
 
-/// The parameters by name, each once.
-pub(crate) fn once(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Problem> {
-    let mut seen = BTreeMap::new();
-    for (name, value) in pairs {
-        if seen.insert(name.clone(), value.clone()).is_some() {
-            return Err(refuse(name, "expected once"));
+/// Which rows a list shows of those that can be put away: archived, retired, withdrawn, disbanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Archived {
+    Without,
+    Only,
+    Any,
+}
+
+impl Archived {
+    pub const NAMES: [&str; 3] = ["false", "true", "any"];
+
+    fn take(given: &mut Given, away: Option<Away>) -> Self {
+        if away.is_none() {
+            return Self::Any;
+        }
+        let read = |text: &str| match text {
+            "false" => Ok(Self::Without),
+            "true" => Ok(Self::Only),
+            "any" => Ok(Self::Any),
+            other => Err(InvalidValue::not_one_of(other, &Self::NAMES)),
+        };
+        given.read("archived", read).unwrap_or(Self::Without)
+    }
+
+    /// The condition on the row `r`.
+    fn sql(self, away: Option<Away>) -> Option<String> {
+        let is_away = match away? {
+            Away::Column(column) => format!("r.{column}"),
+            Away::Of { column, table } => format!(
+                "exists (select from {table} p where p.tenant_id = r.tenant_id and p.id = r.{column} and p.archived)"
+            ),
+        };
+        match self {
+            Self::Any => None,
+            Self::Only => Some(is_away),
+            Self::Without => Some(format!("not {is_away}")),
         }
     }
-    Ok(seen)
 }
 
-/// How many rows a page holds, taken out of the parameters.
-pub(crate) fn limit(seen: &mut BTreeMap<String, String>) -> Result<usize, Problem> {
-    let Some(text) = seen.remove("limit") else { return Ok(LIMIT_DEFAULT) };
-    let limit = text.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n));
-    limit.ok_or_else(|| refuse("limit", format!("expected a number from 1 to {LIMIT_MAX}")))
-}
-
-/// What a filter parameter of a column is called, and how it compares.
-pub(crate) fn filters_of(column: &Column) -> Vec<(String, &'static str)> {
-    match column.kind {
-        Kind::Time | Kind::Date => {
-            vec![(format!("{}_after", column.name), ">"), (format!("{}_before", column.name), "<")]
+/// The columns to order by, and whether each descends.
+fn order(sort: &str, table: &dyn Table, given: &mut Given) -> Vec<(String, bool, Kind)> {
+    let Resource { sort: keys, .. } = table.resource();
+    let mut order: Vec<(String, bool, Kind)> = vec![];
+    for key in sort.split(',').filter(|_| !sort.is_empty()) {
+        let (name, descending) = key.strip_prefix('-').map_or((key, false), |name| (name, true));
+        let column = table.columns().iter().find(|column| column.name == name && keys.contains(&name));
+        match column {
+            None => given.refuse("sort", InvalidValue::not_one_of(name, keys)),
+            Some(_) if order.iter().any(|(earlier, ..)| earlier == name) => {
+                given.refuse("sort", InvalidValue::new(FieldCode::Duplicate, format!("expected {name} once")));
+            }
+            Some(column) => order.push((name.to_owned(), descending, column.kind)),
         }
-        _ => vec![(column.name.clone(), "=")],
     }
+    // The id makes every order total, in the direction of the last key so that an index can serve both.
+    let descending = order.last().is_some_and(|(_, descending, _)| *descending);
+    order.push(("id".to_owned(), descending, Kind::Uuid));
+    order
 }
 
 impl ListQuery {
+    /// Reads the parameters, and tells at once everything that is wrong with them.
     pub fn parse(table: &dyn Table, tenant: TenantId, pairs: Vec<(String, String)>) -> Result<Self, Problem> {
         let resource = table.resource();
-        let column = |name: &str| table.columns().iter().find(|column| column.name == name);
-        let mut seen = once(&pairs)?;
-        let limit = limit(&mut seen)?;
-        let cursor = seen.remove("cursor");
-        let sort = seen.remove("sort");
+        let mut given = Given::of(&pairs);
+        let limit = limit(&mut given);
+        let cursor = given.once("cursor");
+        let sort = given.once("sort");
+        let archived = Archived::take(&mut given, table.away());
         let default = if resource.sort.contains(&"created_at") { "-created_at" } else { "" };
         let sort = sort.as_deref().unwrap_or(default);
-        let mut order: Vec<(String, bool, Kind)> = vec![];
-        for key in sort.split(',').filter(|_| !sort.is_empty()) {
-            let (name, descending) = key.strip_prefix('-').map_or((key, false), |name| (name, true));
-            let known = resource.sort.contains(&name).then(|| column(name)).flatten();
-            let known =
-                known.ok_or_else(|| refuse("sort", format!("expected keys out of {}", resource.sort.join(", "))))?;
-            if order.iter().any(|(earlier, ..)| earlier == name) {
-                return Err(refuse("sort", format!("expected {name} once")));
-            }
-            order.push((name.to_owned(), descending, known.kind));
-        }
-        // The id makes every order total, in the direction of the last key so that an index can serve both.
-        let descending = order.last().is_some_and(|(_, descending, _)| *descending);
-        order.push(("id".to_owned(), descending, Kind::Uuid));
-
+        let order = order(sort, table, &mut given);
         let mut filters = vec![];
-        let others: Vec<_> = pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
-        for name in resource.filter {
-            let Some(column) = column(name) else { continue };
-            for (parameter, operator) in filters_of(column) {
-                if let Some(text) = seen.remove(&parameter) {
-                    let value = checked(column, &text).map_err(|expected| refuse(&parameter, expected))?;
-                    filters.push((column.name.clone(), operator, column.kind, value));
-                }
+        for name in ["id"].iter().chain(resource.filter) {
+            if let Some(column) = table.columns().iter().find(|column| column.name == *name) {
+                filters.extend(condition::take(column, &mut given));
             }
         }
-        if let Some(unknown) = seen.keys().next() {
-            return Err(refuse(unknown, "this list has no such parameter"));
-        }
-        let said: Vec<String> =
-            filters.iter().map(|(name, operator, _, value)| format!("{name}{operator}{value}")).collect();
+        given.nothing_else("this list has no such parameter")?;
+        let others: Vec<_> = pairs.into_iter().filter(|(name, _)| name != "cursor").collect();
+        let mut said: Vec<String> = filters.iter().map(Condition::said).collect();
+        said.push(format!("{archived:?}"));
         let tenant = tenant.to_string();
         let mut parts = vec![tenant.as_str(), resource.path, sort];
         parts.extend(said.iter().map(String::as_str));
@@ -111,7 +129,7 @@ impl ListQuery {
             None => None,
             Some(text) => Some(after(table, &order, &binding, &text)?),
         };
-        Ok(Self { limit, filters, order, after, binding, others })
+        Ok(Self { limit, filters, archived, order, after, binding, others })
     }
 
     /// The statement that is read [`as_tenant`], where $2 is the array of arguments. It asks for one row more than the page
@@ -124,10 +142,13 @@ impl ListQuery {
         };
         let mut conditions = vec!["r.tenant_id = t.tenant::uuid".to_owned()];
         conditions.extend(rows.sql(&mut bare));
-        let mut argument = |value: &str, kind: Kind| format!("{}::{}", bare(value), kind.sql());
-        for (column, operator, kind, value) in &self.filters {
-            conditions.push(format!("r.{column} {operator} {}", argument(value, *kind)));
+        conditions.extend(self.archived.sql(table.away()));
+        for filter in &self.filters {
+            let column = table.columns().iter().find(|column| column.name == filter.column);
+            let folded = if column.is_some_and(is_name) { FOLDED } else { "" };
+            conditions.push(filter.sql(&format!("r.{}{folded}", filter.column), &mut bare));
         }
+        let mut argument = |value: &str, kind: Kind| format!("{}::{}", bare(value), kind.sql());
         if let Some(after) = &self.after {
             let keys: Vec<_> =
                 self.order.iter().zip(after).map(|((c, d, kind), v)| (c, *d, argument(v, *kind))).collect();

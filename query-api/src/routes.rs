@@ -1,5 +1,6 @@
 //! The two paths that every question goes through: a list, and one record.
 
+use crate::given;
 use crate::only::Rows;
 use crate::parameters::{ListQuery, as_tenant};
 use crate::positions::Positions;
@@ -25,6 +26,8 @@ pub struct Api {
     patience: Duration,
     admission: Admission,
     tables: HashMap<&'static str, (&'static Group, &'static dyn Table)>,
+    /// Every permission there is, in order.
+    permissions: Vec<&'static str>,
 }
 
 impl Api {
@@ -33,7 +36,20 @@ impl Api {
     pub fn new(pool: PgPool, patience: Duration, admission: Admission) -> Self {
         let tables = projections::resources().map(|(group, table, resource)| (resource.path, (group, table)));
         let positions = Positions::start(pool.clone());
-        Self { positions, pool, vault: None, patience, admission, tables: tables.collect() }
+        let reads = projections::resources().map(|(_, _, resource)| resource.read);
+        let mut permissions: Vec<&'static str> = reads.chain(crate::timeline::PERMISSIONS).collect();
+        permissions.sort_unstable();
+        permissions.dedup();
+        Self { positions, pool, vault: None, patience, admission, tables: tables.collect(), permissions }
+    }
+
+    /// The same, and it knows the commands too, so that it can tell a caller which of them they may ask for.
+    #[must_use]
+    pub fn knowing(mut self, commands: impl IntoIterator<Item = &'static str>) -> Self {
+        self.permissions.extend(commands);
+        self.permissions.sort_unstable();
+        self.permissions.dedup();
+        self
     }
 
     /// The same with a vault, which opens single events of the log.
@@ -48,6 +64,7 @@ impl Api {
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
+    config.route(crate::me::PATH, web::get().to(crate::me::me));
     config.route("/v1/events/{position}", web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")
@@ -78,9 +95,7 @@ async fn list(
     RequestInfo::set_route(&request, "/v1/{context}/{collection}");
     let (context, collection) = path.into_inner();
     let (group, table, rows) = api.table(&context, &collection, &caller, &request).await?;
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-        .map_err(|error| Problem::new(&code::INVALID_PARAMETER, format!("the query string cannot be read: {error}")))?;
-    let query = ListQuery::parse(table, caller.tenant, pairs.into_inner())?;
+    let query = ListQuery::parse(table, caller.tenant, given::pairs(&request)?)?;
     let _permit = api.admit(&caller).await?;
     let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()), table, &rows);
     let rows = sqlx::query(&sql)
@@ -122,12 +137,7 @@ async fn record(
     RequestInfo::set_route(&request, "/v1/{context}/{collection}/{id}");
     let (context, collection, id) = path.into_inner();
     let (group, table, rows) = api.table(&context, &collection, &caller, &request).await?;
-    if let Some((name, _)) =
-        request.query_string().split('&').find_map(|p| p.split_once('=').or((!p.is_empty()).then_some((p, ""))))
-    {
-        let detail = format!("{name}: a record takes no parameters");
-        return Err(Problem::new(&code::INVALID_PARAMETER, detail).with("parameter", name));
-    }
+    given::none(&request)?;
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no such record at {}", request.path()));
     let id: Uuid = id.parse().map_err(|_| unknown())?;
     let _permit = api.admit(&caller).await?;
@@ -165,6 +175,11 @@ impl Api {
     /// What opens events of the log.
     pub(crate) fn vault(&self) -> Option<&Vault> {
         self.vault.as_ref()
+    }
+
+    /// Every permission there is.
+    pub(crate) fn permissions(&self) -> &[&'static str] {
+        &self.permissions
     }
 
     /// Connects as `ubos_query`.

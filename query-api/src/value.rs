@@ -1,27 +1,46 @@
 //! Values that come in as text and go into SQL as text with a cast; checked here, so that no cast can fail there.
 
 use chrono::SecondsFormat;
-use kernel::{Date, InvalidValue, Timestamp};
+use kernel::{Date, Email, FieldCode, InvalidValue, Timestamp};
 use projections::{Column, Kind};
 use uuid::Uuid;
 
 /// The text as PostgreSQL takes it for this column, or what was expected.
-pub(crate) fn checked(column: &Column, text: &str) -> Result<String, String> {
+pub(crate) fn checked(column: &Column, text: &str) -> Result<String, InvalidValue> {
     match column.kind {
-        Kind::Uuid => text.parse::<Uuid>().map(|id| id.to_string()).map_err(|_| "expected a UUID".to_owned()),
-        Kind::Integer => text.parse::<i64>().map(|n| n.to_string()).map_err(|_| "expected an integer".to_owned()),
-        Kind::Boolean => text.parse::<bool>().map(|b| b.to_string()).map_err(|_| "expected true or false".to_owned()),
-        Kind::Time => time(text).map_err(|wrong| wrong.message),
-        Kind::Date => text.parse::<Date>().map(|day| day.to_string()).map_err(|wrong| wrong.message),
+        Kind::Uuid => text
+            .parse::<Uuid>()
+            .map(|id| id.to_string())
+            .map_err(|_| InvalidValue::new(FieldCode::NotAnId, "expected a UUID")),
+        Kind::Integer => integer(text, i64::MIN, i64::MAX).map(|n| n.to_string()),
+        Kind::Boolean => text
+            .parse::<bool>()
+            .map(|b| b.to_string())
+            .map_err(|_| InvalidValue::new(FieldCode::NotABoolean, "expected true or false")),
+        Kind::Time => time(text),
+        Kind::Date => text.parse::<Date>().map(|day| day.to_string()),
         Kind::Text if !column.values.is_empty() && !column.values.iter().any(|value| value == text) => {
-            Err(format!("expected one of {}", column.values.join(", ")))
+            Err(InvalidValue::not_one_of(text, &column.values.iter().map(String::as_str).collect::<Vec<_>>()))
         }
-        Kind::Text if text.contains('\0') => Err("expected text without NUL characters".to_owned()),
-        // One mailbox has one spelling; see `kernel::Email`.
-        Kind::Text if column.schema.to_string().contains("\"format\":\"idn-email\"") => Ok(text.trim().to_lowercase()),
-        Kind::Text => Ok(text.to_owned()),
-        Kind::Json => Err("this cannot be compared".to_owned()),
+        Kind::Text | Kind::Json if text.contains('\0') => {
+            Err(InvalidValue::new(FieldCode::NulCharacter, "expected text without NUL characters"))
+        }
+        // One mailbox has one spelling.
+        Kind::Text if column.schema.to_string().contains("\"format\":\"idn-email\"") => {
+            text.parse::<Email>().map(|email| email.as_str().to_owned())
+        }
+        Kind::Text | Kind::Json => Ok(text.to_owned()),
     }
+}
+
+/// A whole number from `min` to `max`.
+pub(crate) fn integer(text: &str, min: i64, max: i64) -> Result<i64, InvalidValue> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(InvalidValue::new(FieldCode::NotANumber, format!("expected a whole number from {min} to {max}")));
+    }
+    let inside = text.parse().ok().filter(|n| (min..=max).contains(n));
+    inside.ok_or_else(|| InvalidValue::out_of_range(min, max))
 }
 
 /// PostgreSQL knows other years than we do, and a different spelling for some.
@@ -51,22 +70,27 @@ mod tests {
             (Kind::Date, "2026-02-30"),
             (Kind::Date, "+12026-01-01"),
             (Kind::Text, "a\0b"),
-            (Kind::Json, "{}"),
+            (Kind::Json, "a\0b"),
         ] {
             assert!(checked(&column(kind), wrong).is_err(), "{kind:?} {wrong:?}");
         }
+        let code = |kind, text: &str| checked(&column(kind), text).unwrap_err().code;
+        assert_eq!(code(Kind::Integer, "-9223372036854775809"), FieldCode::OutOfRange);
+        assert_eq!(code(Kind::Integer, "+5"), FieldCode::NotANumber);
     }
 
     #[test]
     fn an_address_is_found_in_any_spelling() {
         let email = Column { schema: json!({ "format": "idn-email" }), ..column(Kind::Text) };
         assert_eq!(checked(&email, " Ada@Example.COM "), Ok("ada@example.com".to_owned()));
+        assert_eq!(checked(&email, "ada").unwrap_err().code, FieldCode::NotAnEmail);
     }
 
     #[test]
     fn a_value_that_the_column_never_has_is_refused() {
         let status = Column { values: vec!["open".into(), "done".into()], ..column(Kind::Text) };
         assert_eq!(checked(&status, "open"), Ok("open".to_owned()));
-        assert_eq!(checked(&status, "opne"), Err("expected one of open, done".to_owned()));
+        let wrong = checked(&status, "opne").unwrap_err();
+        assert_eq!((wrong.code, &wrong.parameters["nearest"]), (FieldCode::NotOneOf, &json!("open")));
     }
 }

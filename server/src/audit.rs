@@ -45,10 +45,10 @@ pub enum AuditVerb {
         /// Only those that were made, or only those that were refused.
         #[arg(long, value_enum)]
         outcome: Option<Outcome>,
-        /// Only what came after: 2026-12-01T00:00:00Z.
+        /// Only what came at this moment or later: 2026-12-01T00:00:00Z.
         #[arg(long)]
-        after: Option<DateTime<Utc>>,
-        /// Only what came before.
+        from: Option<DateTime<Utc>>,
+        /// Only what came before this moment.
         #[arg(long)]
         before: Option<DateTime<Utc>>,
     },
@@ -56,14 +56,14 @@ pub enum AuditVerb {
 
 /// `ubos audit …`
 pub async fn audit(settings: &Settings, verb: AuditVerb) -> Result<()> {
-    let AuditVerb::Export { tenant, format, outcome, after, before } = verb;
+    let AuditVerb::Export { tenant, format, outcome, from, before } = verb;
     let outcome = outcome.map(|outcome| match outcome {
         Outcome::Accepted => "accepted".to_owned(),
         Outcome::Denied => "denied".to_owned(),
     });
     let pairs = [
         ("outcome", outcome),
-        ("at_after", after.map(|at| at.to_rfc3339())),
+        ("at_from", from.map(|at| at.to_rfc3339())),
         ("at_before", before.map(|at| at.to_rfc3339())),
     ];
     let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();

@@ -33,7 +33,7 @@ fn pretty(value: &serde_json::Value) -> Result<String> {
 }
 
 /// Every command, without a store behind them: nothing is executed here.
-fn commands() -> Vec<CommandInfo> {
+pub(crate) fn commands() -> Vec<CommandInfo> {
     struct Collected(Vec<CommandInfo>);
     impl Mounts for Collected {
         fn mount<A: Aggregate>(&mut self) {

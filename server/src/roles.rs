@@ -237,7 +237,8 @@ async fn query_api(settings: &Settings, health: Health, stop: CancellationToken)
     let admission = admission(settings, "query-api", settings.http.reads_in_flight_max);
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
-    let api = Data::new(query_api::Api::new(pool.clone(), patience, admission).unsealing(vault));
+    let commands = crate::generate::commands().into_iter().map(|info| info.entry.name);
+    let api = Data::new(query_api::Api::new(pool.clone(), patience, admission).unsealing(vault).knowing(commands));
     let document = leak(&query_api::openapi())?;
     let sessions = sessions(settings).await?.map(Data::new);
     let routes = move |config: &mut ServiceConfig| {

@@ -184,6 +184,8 @@ macro_rules! ask {
     }};
 }
 
+#[path = "access/me.rs"]
+mod me;
 #[path = "access/resources.rs"]
 mod resources;
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
+use ClaimChange::{Release, Take};
 use ContactCommand as C;
 use ContactRejection as R;
 
@@ -41,15 +42,15 @@ pub enum ContactCommand {
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
         phone: Patch<Phone>,
     },
-    /// Lets the person speak for a client, or changes in which role.
+    /// Lets the person speak for a client, or changes in which role; who is asked first stays if that is left out.
     LinkToClient {
         /// The client.
         client_id: ClientId,
         /// In which role.
         role: Name,
-        /// Is this the first person to ask?
-        #[serde(default)]
-        primary: bool,
+        /// Is this the first person to ask? A client has one such person at most.
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        primary: Patch<bool>,
     },
     /// Ends that the person speaks for a client.
     UnlinkFromClient {
@@ -77,6 +78,8 @@ pub struct Contact {
     phone: Option<Personal<Phone>>,
     clients: BTreeMap<ClientId, (String, bool)>,
     archived: bool,
+    /// Nobody can be asked who was erased, so such a person is first nowhere.
+    erased: bool,
 }
 
 impl Aggregate for Contact {
@@ -116,6 +119,7 @@ impl Aggregate for Contact {
                 }
             }
             C::LinkToClient { client_id, role, primary } => {
+                let primary = primary.over_or(self.is_first_at(&client_id), false) && !self.erased;
                 let link = (role.as_str().to_owned(), primary);
                 if self.clients.get(&client_id) == Some(&link) {
                     vec![]
@@ -133,17 +137,17 @@ impl Aggregate for Contact {
     fn apply(&mut self, event: &E) {
         match event {
             E::Created { name, email, phone } => {
-                self.name = name.text().to_owned();
+                self.called(name);
                 self.email = email.clone();
                 self.phone = phone.clone();
             }
-            E::Renamed { name } => self.name = name.text().to_owned(),
+            E::Renamed { name } => self.called(name),
             E::ContactDetailsChanged { email, phone } => {
                 self.email = email.clone();
                 self.phone = phone.clone();
             }
             E::LinkedToClient { client_id, role, primary } => {
-                self.clients.insert(*client_id, (role.as_str().to_owned(), *primary));
+                self.clients.insert(*client_id, (role.as_str().to_owned(), *primary && !self.erased));
             }
             E::UnlinkedFromClient { client_id } => {
                 self.clients.remove(client_id);
@@ -161,17 +165,47 @@ impl Aggregate for Contact {
     }
 
     fn claims(&self, event: &E) -> Vec<ClaimChange> {
-        let take = |email: &Option<Personal<Email>>| address(email).map(ClaimChange::Take).collect::<Vec<_>>();
-        let release = || address(&self.email).map(ClaimChange::Release).collect::<Vec<_>>();
         match event {
-            E::Created { email, .. } => take(email),
-            E::ContactDetailsChanged { email, .. } if *email != self.email => [release(), take(email)].concat(),
-            // An archived person does not stand in the way of a new one with the same address.
-            E::Archived {} => release(),
-            E::Restored {} => take(&self.email),
+            E::Created { email, .. } => address(email).map(Take).collect(),
+            E::ContactDetailsChanged { email, .. } if *email != self.email => {
+                address(&self.email).map(Release).chain(address(email).map(Take)).collect()
+            }
+            E::LinkedToClient { client_id, primary, .. } => match (self.is_first_at(client_id), *primary) {
+                (false, true) => vec![Take(first_to_ask(client_id))],
+                (true, false) => vec![Release(first_to_ask(client_id))],
+                _ => vec![],
+            },
+            E::UnlinkedFromClient { client_id } if self.is_first_at(client_id) => {
+                vec![Release(first_to_ask(client_id))]
+            }
+            // An archived person does not stand in the way of a new one with the same address, or at the same client.
+            E::Archived {} => address(&self.email).chain(self.firsts()).map(Release).collect(),
+            E::Restored {} => address(&self.email).chain(self.firsts()).map(Take).collect(),
             _ => vec![],
         }
     }
+}
+
+impl Contact {
+    fn called(&mut self, name: &Personal<Name>) {
+        self.name = name.text().to_owned();
+        self.erased = name.expose().is_none();
+    }
+
+    fn is_first_at(&self, client: &ClientId) -> bool {
+        self.clients.get(client).is_some_and(|(_, primary)| *primary)
+    }
+
+    /// The claims on being the first person to ask, one for each client where it is.
+    fn firsts(&self) -> impl Iterator<Item = Claim> {
+        self.clients.iter().filter(|(_, (_, primary))| *primary).map(|(client, _)| first_to_ask(client))
+    }
+}
+
+/// The claim on being the first person to ask at a client. It says of a person where they work, and goes with them when
+/// they are erased.
+fn first_to_ask(client: &ClientId) -> Claim {
+    Claim::personal("crm.client.primary_contact", client.to_string())
 }
 
 /// The claim on an address, if there is one; an erased one is nobody's.
@@ -240,9 +274,53 @@ mod tests {
     #[test]
     fn linking_twice_in_the_same_role_is_already_so() {
         let client_id = ClientId(uuid::Uuid::from_u128(7));
-        let link = || C::LinkToClient { client_id, role: "owner".parse().unwrap(), primary: true };
+        let link = || C::LinkToClient { client_id, role: "owner".parse().unwrap(), primary: Patch::Set(true) };
         let linked = E::LinkedToClient { client_id, role: "owner".parse().unwrap(), primary: true };
         given::<Contact>([created()]).when(link()).then([linked.clone()]);
         given::<Contact>([created(), linked]).when(link()).then_nothing();
+    }
+
+    #[test]
+    fn a_client_has_one_first_person_to_ask() {
+        let client_id = ClientId(uuid::Uuid::from_u128(7));
+        let claim = || Claim::personal("crm.client.primary_contact", client_id.to_string());
+        let link =
+            |primary| C::LinkToClient { client_id, role: "owner".parse().unwrap(), primary: Patch::Set(primary) };
+        let linked = |primary| E::LinkedToClient { client_id, role: "owner".parse().unwrap(), primary };
+        let claims = |before: &[E], command| given::<Contact>(before.iter().cloned()).when(command).claims();
+        assert_eq!(claims(&[created()], link(false)), []);
+        assert_eq!(claims(&[created()], link(true)), [Take(claim())]);
+        let first = [created(), linked(true)];
+        assert_eq!(claims(&first, link(false)), [Release(claim())]);
+        assert_eq!(claims(&first, C::UnlinkFromClient { client_id }), [Release(claim())]);
+        assert_eq!(claims(&first, C::Archive {}), [Release(ada()), Release(claim())]);
+        let away = [created(), linked(true), E::Archived {}];
+        assert_eq!(claims(&away, C::Restore {}), [Take(ada()), Take(claim())]);
+    }
+
+    #[test]
+    fn another_role_leaves_it_as_it_is_who_is_asked_first() {
+        let client_id = ClientId(uuid::Uuid::from_u128(7));
+        let linked = |role: &str, primary| E::LinkedToClient { client_id, role: role.parse().unwrap(), primary };
+        let body = format!(r#"{{"client_id":"{client_id}","role":"heir"}}"#);
+        let change = || <C as kernel::Command>::parse("link_to_client", &body).unwrap();
+        let when = given::<Contact>([created(), linked("owner", true)]).when(change());
+        assert_eq!(when.then([linked("heir", true)]).claims(), []);
+        given::<Contact>([created(), linked("owner", false)]).when(change()).then([linked("heir", false)]);
+        given::<Contact>([created()]).when(change()).then([linked("heir", false)]);
+    }
+
+    #[test]
+    fn whoever_was_erased_is_asked_first_nowhere() {
+        let client_id = ClientId(uuid::Uuid::from_u128(7));
+        let erased = E::Created { name: Personal::erased(), email: Some(Personal::erased()), phone: None };
+        let linked = |primary| E::LinkedToClient { client_id, role: "owner".parse().unwrap(), primary };
+        let link = C::LinkToClient { client_id, role: "owner".parse().unwrap(), primary: Patch::Set(true) };
+        assert_eq!(given::<Contact>([erased.clone(), linked(true)]).when(C::Archive {}).claims(), []);
+        given::<Contact>([erased.clone()]).when(link.clone()).then([linked(false)]);
+        let named = E::Renamed { name: Personal::new("Ada Lovelace".parse().unwrap()) };
+        let when = given::<Contact>([erased, linked(true), named]).when(link).then([linked(true)]);
+        let claim = Claim::personal("crm.client.primary_contact", client_id.to_string());
+        assert_eq!(when.claims(), [Take(claim)], "somebody else, who asks for the place anew");
     }
 }

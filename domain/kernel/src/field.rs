@@ -158,10 +158,13 @@ impl InvalidValue {
 
 /// What is wrong with one field of an input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, thiserror::Error)]
-#[error("{pointer}: {message}")]
+#[error("{}: {message}", .parameter.as_ref().unwrap_or(.pointer))]
 pub struct FieldError {
-    /// JSON Pointer (RFC 6901) into the body; empty for the body as a whole.
+    /// JSON Pointer (RFC 6901) into the body; empty for the body as a whole, and for a parameter.
     pub pointer: String,
+    /// The query parameter that is wrong, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
     /// Out of a closed list.
     pub code: FieldCode,
     /// What the code speaks of: `{"max": 200}`.
@@ -179,7 +182,12 @@ impl FieldError {
     /// A wrong value at `pointer`.
     pub fn of(pointer: impl Into<String>, wrong: InvalidValue) -> Self {
         let InvalidValue { code, parameters, message } = wrong;
-        Self { pointer: pointer.into(), code, parameters, message }
+        Self { pointer: pointer.into(), parameter: None, code, parameters, message }
+    }
+
+    /// A wrong value of a query parameter.
+    pub fn of_parameter(name: impl Into<String>, wrong: InvalidValue) -> Self {
+        Self { parameter: Some(name.into()), ..Self::of("", wrong) }
     }
 
     /// A value at `pointer` that contradicts a rule, which has a code of its own.

@@ -31,6 +31,12 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<workflow_domain::Run>();
 }
 
-/// The scopes of claims whose values are personal data: addresses and logins.
-pub const PERSONAL_CLAIMS: [&str; 5] =
-    ["crm.client.email", "crm.contact.email", "identity.user.email", "identity.user.login", "portal.portal_user.email"];
+/// The scopes of claims whose values are personal data: addresses, logins, and where somebody is the first to ask.
+pub const PERSONAL_CLAIMS: [&str; 6] = [
+    "crm.client.email",
+    "crm.client.primary_contact",
+    "crm.contact.email",
+    "identity.user.email",
+    "identity.user.login",
+    "portal.portal_user.email",
+];

@@ -56,6 +56,15 @@ pub struct Caller {
     pub api_key: Option<ApiKeyId>,
     /// What the caller may do.
     pub permissions: Arc<Permissions>,
+    /// The roles that a token says, where its firm is not registered; else the firm says which they are.
+    pub vouched_roles: Arc<[Role]>,
+}
+
+/// What whoever issued a token says its subject may do.
+#[derive(Clone)]
+struct Vouched {
+    roles: Arc<[Role]>,
+    permissions: Arc<Permissions>,
 }
 
 impl Caller {
@@ -167,7 +176,7 @@ struct Shown {
     tenant: TenantId,
     credential: Credential,
     /// What whoever issued the token says its subject may do.
-    vouched: Option<Arc<Permissions>>,
+    vouched: Option<Vouched>,
 }
 
 /// A token whose signature and claims were found good.
@@ -175,7 +184,7 @@ struct Shown {
 struct Verified {
     tenant: TenantId,
     subject: UserId,
-    vouched: Option<Arc<Permissions>>,
+    vouched: Option<Vouched>,
     /// The token's own end, in seconds since 1970, forgiveness included.
     expires: u64,
     /// When it is to be verified again, in seconds since 1970.
@@ -357,7 +366,7 @@ impl Verifier {
         let verified = Verified {
             tenant: claims.tenant,
             subject: claims.sub,
-            vouched: roles.map(|roles| Arc::new(Permissions::of(&roles))),
+            vouched: roles.map(|roles| Vouched { permissions: Arc::new(Permissions::of(&roles)), roles: roles.into() }),
             expires: claims.exp.saturating_add(self.settings.leeway_seconds),
             stale: now + REMEMBERED_SECONDS_MAX,
         };
@@ -406,9 +415,11 @@ fn settle(shown: Shown, standing: Standing) -> Result<Caller, Problem> {
     };
     let tenant = shown.tenant;
     match (standing, shown.credential, shown.vouched) {
-        (Standing::In(principal, permissions), ..) => Ok(Caller { tenant, principal, api_key, permissions }),
-        (Standing::Unregistered, Credential::User(id), Some(permissions)) => {
-            Ok(Caller { tenant, principal: Principal::User { id }, api_key, permissions })
+        (Standing::In(principal, permissions), ..) => {
+            Ok(Caller { tenant, principal, api_key, permissions, vouched_roles: Arc::default() })
+        }
+        (Standing::Unregistered, Credential::User(id), Some(Vouched { roles, permissions })) => {
+            Ok(Caller { tenant, principal: Principal::User { id }, api_key, permissions, vouched_roles: roles })
         }
         (Standing::Reads { .. }, ..) => Err(refused("opens the stream of events, and nothing else")),
         (Standing::Unregistered, Credential::User(_), None) => Err(refused("says no roles that we know")),

@@ -58,6 +58,7 @@ fn problem_schema() -> Value {
                 "type": "object", "required": ["pointer", "code", "parameters", "message"],
                 "properties": {
                     "pointer": { "type": "string", "description": "JSON Pointer (RFC 6901) into the body" },
+                    "parameter": { "type": "string", "description": "the query parameter, if one is wrong" },
                     "code": {
                         "type": "string",
                         "enum": kernel::FieldCode::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>(),

@@ -45,7 +45,7 @@ impl ReadModel for ClientRow {
     const READ: &'static str = "crm.client.read";
     const ABOUT: &'static str = "Firms and persons that are served.";
     const FILTER: &'static [&'static str] =
-        &["name", "kind", "email", "status", "owner_id", "created_at", "updated_at"];
+        &["name", "kind", "email", "status", "owner_id", "tags", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
     const TIES: &'static [Tie] = &[Tie::Client("id"), Tie::User("owner_id")];
 

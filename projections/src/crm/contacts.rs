@@ -1,6 +1,6 @@
 //! Contacts as the lists and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use crm_events::ContactEvent as E;
@@ -51,7 +51,8 @@ impl ReadModel for ContactRow {
     const PATH: &'static str = "crm/contacts";
     const READ: &'static str = "crm.contact.read";
     const ABOUT: &'static str = "Persons at clients.";
-    const FILTER: &'static [&'static str] = &["name", "email", "client_id", "archived", "created_at", "updated_at"];
+    const FILTER: &'static [&'static str] = &["name", "email", "client_id", "created_at", "updated_at"];
+    const AWAY: Option<Away> = Some(Away::Column("archived"));
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
     const TIES: &'static [Tie] = &[Tie::Clients("clients")];
 
@@ -81,7 +82,9 @@ impl ReadModel for ContactRow {
             }
             E::LinkedToClient { client_id, role, primary } => {
                 row.clients.retain(|c| c.client_id != *client_id);
-                row.clients.push(ContactClient { client_id: *client_id, role: role.clone(), primary: *primary });
+                // Whoever was erased cannot be asked, and another may be asked first.
+                let primary = *primary && !row.name.text().is_empty();
+                row.clients.push(ContactClient { client_id: *client_id, role: role.clone(), primary });
             }
             E::UnlinkedFromClient { client_id } => row.clients.retain(|c| c.client_id != *client_id),
             E::Archived {} => row.archived = true,

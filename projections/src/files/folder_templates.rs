@@ -1,6 +1,6 @@
 //! Folder templates as whoever chooses one sees them.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use files_events::{FolderTemplateEvent as E, TemplatePath};
@@ -36,7 +36,8 @@ impl ReadModel for FolderTemplateRow {
     const PATH: &'static str = "files/folder-templates";
     const READ: &'static str = "files.folder_template.read";
     const ABOUT: &'static str = "Trees of folders to copy from.";
-    const FILTER: &'static [&'static str] = &["key", "retired"];
+    const FILTER: &'static [&'static str] = &["key", "name"];
+    const AWAY: Option<Away> = Some(Away::Column("retired"));
     const SORT: &'static [&'static str] = &["key", "name", "created_at", "updated_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {

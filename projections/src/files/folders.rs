@@ -1,6 +1,6 @@
 //! Folder trees: one row per root, with its subfolders.
 
-use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use files_events::{FolderEvent as E, Subfolder};
@@ -58,7 +58,8 @@ impl ReadModel for FolderRow {
     const READ: &'static str = "files.folder.read";
     const ABOUT: &'static str = "Folder trees, each with all its subfolders.";
     const FILTER: &'static [&'static str] =
-        &["name", "client_id", "project_id", "template", "archived", "created_at", "updated_at"];
+        &["name", "client_id", "project_id", "template", "created_at", "updated_at"];
+    const AWAY: Option<Away> = Some(Away::Column("archived"));
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
     const TIES: &'static [Tie] = &[Tie::Client("client_id"), Tie::Project("project_id")];
 

@@ -58,7 +58,7 @@ impl ReadModel for ApiKeyRow {
     const PATH: &'static str = "identity/api-keys";
     const READ: &'static str = "identity.api_key.read";
     const ABOUT: &'static str = "API keys, without their secrets.";
-    const FILTER: &'static [&'static str] = &["principal_kind", "principal_id", "expires_at"];
+    const FILTER: &'static [&'static str] = &["name", "principal_kind", "principal_id", "expires_at"];
     const SORT: &'static [&'static str] = &["name", "created_at"];
     const TIES: &'static [Tie] = &[Tie::User("principal_id")];
 

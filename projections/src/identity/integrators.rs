@@ -42,7 +42,7 @@ impl ReadModel for IntegratorRow {
     const PATH: &'static str = "identity/integrators";
     const READ: &'static str = "identity.integrator.read";
     const ABOUT: &'static str = "Programs that read the firm's events from NATS, without their secrets.";
-    const FILTER: &'static [&'static str] = &["expires_at"];
+    const FILTER: &'static [&'static str] = &["name", "expires_at"];
     const SORT: &'static [&'static str] = &["name", "created_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {

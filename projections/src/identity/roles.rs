@@ -1,6 +1,6 @@
 //! The roles that the firm made itself.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::RoleEvent as E;
@@ -38,7 +38,8 @@ impl ReadModel for RoleRow {
     const PATH: &'static str = "identity/roles";
     const READ: &'static str = "identity.role.read";
     const ABOUT: &'static str = "The roles that the firm made itself, beside owner, admin, member and viewer.";
-    const FILTER: &'static [&'static str] = &["name", "withdrawn"];
+    const FILTER: &'static [&'static str] = &["name"];
+    const AWAY: Option<Away> = Some(Away::Column("withdrawn"));
     const SORT: &'static [&'static str] = &["name", "created_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {

@@ -1,6 +1,6 @@
 //! The firm's teams.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::TeamEvent as E;
@@ -36,7 +36,8 @@ impl ReadModel for TeamRow {
     const PATH: &'static str = "identity/teams";
     const READ: &'static str = "identity.team.read";
     const ABOUT: &'static str = "The firm's teams.";
-    const FILTER: &'static [&'static str] = &["name", "disbanded"];
+    const FILTER: &'static [&'static str] = &["name"];
+    const AWAY: Option<Away> = Some(Away::Column("disbanded"));
     const SORT: &'static [&'static str] = &["name", "created_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {

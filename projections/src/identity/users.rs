@@ -62,7 +62,7 @@ impl ReadModel for UserRow {
     const PATH: &'static str = "identity/users";
     const READ: &'static str = "identity.user.read";
     const ABOUT: &'static str = "The firm's users.";
-    const FILTER: &'static [&'static str] = &["email", "status", "created_at", "updated_at"];
+    const FILTER: &'static [&'static str] = &["name", "email", "status", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
     const TIES: &'static [Tie] = &[Tie::User("id")];
 

@@ -66,7 +66,8 @@ impl ReadModel for PortalUserRow {
     const PATH: &'static str = "portal/portal-users";
     const READ: &'static str = "portal.portal_user.read";
     const ABOUT: &'static str = "Persons at clients with a place in the portal.";
-    const FILTER: &'static [&'static str] = &["client_id", "contact_id", "email", "status", "created_at", "updated_at"];
+    const FILTER: &'static [&'static str] =
+        &["name", "client_id", "contact_id", "email", "status", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
     const TIES: &'static [Tie] = &[Tie::Client("client_id"), Tie::PortalUser("id")];
 

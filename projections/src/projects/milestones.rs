@@ -1,6 +1,6 @@
 //! Milestones of projects.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{Date, MilestoneId, Name, ProjectId};
@@ -50,7 +50,8 @@ impl ReadModel for MilestoneRow {
     const PATH: &'static str = "projects/milestones";
     const READ: &'static str = "projects.milestone.read";
     const ABOUT: &'static str = "Milestones of projects.";
-    const FILTER: &'static [&'static str] = &["project_id", "status", "due_on", "created_at", "updated_at"];
+    const FILTER: &'static [&'static str] = &["name", "project_id", "status", "due_on", "created_at", "updated_at"];
+    const AWAY: Option<Away> = Some(Away::Of { column: "project_id", table: "projects.projects" });
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
     const TIES: &'static [Tie] =
         &[Tie::Project("project_id"), Tie::ClientOf { column: "project_id", table: "projects.projects" }];

@@ -1,6 +1,6 @@
 //! Project templates as whoever chooses one sees them.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{Name, ProjectTemplateId, Slug};
@@ -38,7 +38,8 @@ impl ReadModel for ProjectTemplateRow {
     const PATH: &'static str = "projects/project-templates";
     const READ: &'static str = "projects.project_template.read";
     const ABOUT: &'static str = "Project skeletons to copy from.";
-    const FILTER: &'static [&'static str] = &["key", "retired"];
+    const FILTER: &'static [&'static str] = &["key", "name"];
+    const AWAY: Option<Away> = Some(Away::Column("retired"));
     const SORT: &'static [&'static str] = &["key", "name", "created_at", "updated_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {

@@ -1,6 +1,6 @@
 //! Projects as boards and lists show them.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{ClientId, Date, Name, ProjectId, Slug, Text};
@@ -65,7 +65,8 @@ impl ReadModel for ProjectRow {
     const READ: &'static str = "projects.project.read";
     const ABOUT: &'static str = "Projects.";
     const FILTER: &'static [&'static str] =
-        &["name", "client_id", "template", "status", "starts_on", "archived", "created_at", "updated_at"];
+        &["name", "client_id", "template", "status", "starts_on", "created_at", "updated_at"];
+    const AWAY: Option<Away> = Some(Away::Column("archived"));
     const SORT: &'static [&'static str] = &["name", "starts_on", "created_at", "updated_at"];
     const TIES: &'static [Tie] = &[Tie::Client("client_id"), Tie::Project("id")];
 

@@ -1,6 +1,6 @@
 //! Tasks of projects as boards and lists show them.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{Date, MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId};
@@ -65,7 +65,8 @@ impl ReadModel for TaskRow {
     const READ: &'static str = "projects.task.read";
     const ABOUT: &'static str = "Tasks of projects.";
     const FILTER: &'static [&'static str] =
-        &["project_id", "milestone_id", "status", "role", "assignee_id", "due_on", "created_at", "updated_at"];
+        &["title", "project_id", "milestone_id", "status", "role", "assignee_id", "due_on", "created_at", "updated_at"];
+    const AWAY: Option<Away> = Some(Away::Of { column: "project_id", table: "projects.projects" });
     const SORT: &'static [&'static str] = &["title", "created_at", "updated_at"];
     const TIES: &'static [Tie] = &[
         Tie::Project("project_id"),

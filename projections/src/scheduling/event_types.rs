@@ -1,6 +1,6 @@
 //! Kinds of meetings that can be booked.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{AvailabilityId, EventTypeId, Name, Slug, Text, UserId};
@@ -52,7 +52,8 @@ impl ReadModel for EventTypeRow {
     const PATH: &'static str = "scheduling/event-types";
     const READ: &'static str = "scheduling.event_type.read";
     const ABOUT: &'static str = "Kinds of meetings that can be booked.";
-    const FILTER: &'static [&'static str] = &["key", "host_id", "retired"];
+    const FILTER: &'static [&'static str] = &["key", "name", "host_id"];
+    const AWAY: Option<Away> = Some(Away::Column("retired"));
     const SORT: &'static [&'static str] = &["key", "name", "created_at", "updated_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {

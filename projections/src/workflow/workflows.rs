@@ -1,6 +1,6 @@
 //! Workflow definitions in their newest version.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{DefinitionId, Name, Text};
@@ -51,7 +51,8 @@ impl ReadModel for WorkflowRow {
     const PATH: &'static str = "workflow/workflows";
     const READ: &'static str = "workflow.definition.read";
     const ABOUT: &'static str = "Workflow definitions in their newest version.";
-    const FILTER: &'static [&'static str] = &["name", "trigger_event_type", "enabled", "retired"];
+    const FILTER: &'static [&'static str] = &["name", "trigger_event_type", "enabled"];
+    const AWAY: Option<Away> = Some(Away::Column("retired"));
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {

@@ -1,9 +1,10 @@
 //! Which entries are asked for, and the statement that finds them.
 
 use super::entry::{ACCEPTED, AuditEntry, DENIED, Outcome};
+use crate::condition::{self, Condition};
 use crate::cursor::{self, Binding};
-use crate::parameters::{as_tenant, filters_of, foreign_cursor, limit, once, refuse};
-use crate::value::checked;
+use crate::given::Given;
+use crate::parameters::{as_tenant, foreign_cursor, limit};
 use ::web::Problem;
 use chrono::{DateTime, SecondsFormat, Utc};
 use kernel::{TenantId, Timestamp};
@@ -41,8 +42,7 @@ pub(super) type After = (DateTime<Utc>, Uuid);
 #[derive(Debug, Clone)]
 pub struct AuditFilter {
     tenant: TenantId,
-    /// Column, operator, kind, value.
-    conditions: Vec<(String, &'static str, Kind, String)>,
+    conditions: Vec<Condition>,
     pub(super) limit: usize,
     pub(super) after: Option<After>,
     binding: Binding,
@@ -61,24 +61,25 @@ impl AuditFilter {
     /// Reads the parameters of a query string.
     ///
     /// # Errors
-    /// A problem that names the first parameter that is unknown, comes twice or means nothing.
+    /// A problem that names every parameter that is unknown, comes twice or means nothing.
     pub fn parse(tenant: TenantId, pairs: Vec<(String, String)>) -> Result<Self, Problem> {
-        let mut seen = once(&pairs)?;
-        let limit = limit(&mut seen)?;
-        let cursor = seen.remove("cursor");
-        let mut conditions = vec![];
-        for column in COLUMNS.iter() {
-            for (parameter, operator) in filters_of(column) {
-                if let Some(text) = seen.remove(&parameter) {
-                    let value = checked(column, &text).map_err(|expected| refuse(&parameter, expected))?;
-                    conditions.push((column.name.clone(), operator, column.kind, value));
-                }
-            }
-        }
-        if let Some(unknown) = seen.keys().next() {
-            return Err(refuse(unknown, "this list has no such parameter"));
-        }
-        let said = conditions.iter().map(|(name, operator, _, value)| format!("{name}{operator}{value}"));
+        Self::take(tenant, pairs, |_| ()).map(|(filter, ())| filter)
+    }
+
+    /// The same, where others are read besides.
+    pub(super) fn take<T>(
+        tenant: TenantId,
+        pairs: Vec<(String, String)>,
+        others: impl FnOnce(&mut Given) -> T,
+    ) -> Result<(Self, T), Problem> {
+        let mut given = Given::of(&pairs);
+        let besides = others(&mut given);
+        let limit = limit(&mut given);
+        let cursor = given.once("cursor");
+        let conditions: Vec<Condition> =
+            COLUMNS.iter().flat_map(|column| condition::take(column, &mut given)).collect();
+        given.nothing_else("this list has no such parameter")?;
+        let said = conditions.iter().map(Condition::said);
         let mut parts = vec![tenant.to_string(), "timeline/audit-entries".to_owned()];
         parts.extend(said);
         let binding = Binding::new(&parts.iter().map(String::as_str).collect::<Vec<_>>());
@@ -87,7 +88,7 @@ impl AuditFilter {
             Some(text) => Some(after(&binding, &text).ok_or_else(foreign_cursor)?),
         };
         let others = pairs.into_iter().filter(|(name, _)| name != "cursor").collect();
-        Ok(Self { tenant, conditions, limit, after, binding, others })
+        Ok((Self { tenant, conditions, limit, after, binding, others }, besides))
     }
 
     /// The cursor after this entry.
@@ -112,27 +113,33 @@ impl AuditFilter {
     /// index can.
     fn sql(&self, order: Order, after: Option<After>, max: usize) -> (String, Vec<String>) {
         let mut arguments: Vec<String> = vec![];
-        let mut argument = |value: &str, kind: Kind| {
+        let mut bare = |value: &str| {
             arguments.push(value.to_owned());
-            format!("($2)[{}]::{}", arguments.len(), kind.sql())
+            format!("($2)[{}]", arguments.len())
         };
         let (mut accepted, mut denied) = (vec![], vec![]);
-        let mut outcome = None;
-        for (name, operator, kind, value) in &self.conditions {
-            let argument = argument(value, *kind);
-            match name.as_str() {
-                "outcome" => outcome = Some(value.as_str()),
+        let mut outcomes: Option<&[String]> = None;
+        for condition in &self.conditions {
+            match condition.column.as_str() {
+                "outcome" => outcomes = Some(&condition.values),
                 "aggregate_id" => {
-                    accepted.push(format!("r.aggregate_id = {argument}"));
-                    denied.push(format!("{argument} = any(r.aggregate_ids)"));
+                    let (argument, several) = condition.argument(&mut bare);
+                    let ids = if several { argument } else { format!("array[{argument}]") };
+                    accepted.push(format!("r.aggregate_id = any ({ids})"));
+                    denied.push(format!("r.aggregate_ids && {ids}"));
                 }
                 "at" => {
-                    accepted.push(format!("r.created_at {operator} {argument}"));
-                    denied.push(format!("r.at {operator} {argument}"));
+                    let (argument, _) = condition.argument(&mut bare);
+                    accepted.push(format!("r.created_at {} {argument}", condition.operator));
+                    denied.push(format!("r.at {} {argument}", condition.operator));
                 }
-                _ => [&mut accepted, &mut denied].into_iter().for_each(|c| c.push(format!("r.{name} = {argument}"))),
+                name => {
+                    let sql = condition.sql(&format!("r.{name}"), &mut bare);
+                    [&mut accepted, &mut denied].into_iter().for_each(|c| c.push(sql.clone()));
+                }
             }
         }
+        let mut argument = |value: &str, kind: Kind| format!("{}::{}", bare(value), kind.sql());
         let (direction, beyond) = match order {
             Order::NewestFirst => ("desc", "<"),
             Order::OldestFirst => ("asc", ">"),
@@ -151,10 +158,11 @@ impl AuditFilter {
             )
         };
         let mut halves = vec![];
-        if outcome != Some("denied") {
+        let asked = |outcome: &str| outcomes.is_none_or(|outcomes| outcomes.iter().any(|asked| asked == outcome));
+        if asked("accepted") {
             halves.push(half(ACCEPTED, accepted, "r.created_at"));
         }
-        if outcome != Some("accepted") {
+        if asked("denied") {
             halves.push(half(DENIED, denied, "r.at"));
         }
         let halves = halves.join(" union all ");

@@ -4,12 +4,14 @@ use super::entry::AuditEntry;
 use super::export::{Format, export};
 use super::filter::{AuditFilter, COLUMNS, Order};
 use crate::document::filter_parameters;
-use crate::parameters::{LIMIT_MAX, refuse};
+use crate::given::pairs;
+use crate::parameters::LIMIT_MAX;
 use crate::routes::{Api, encoded, fault};
-use ::web::{Caller, Problem, RequestInfo, code, openapi};
+use ::web::{Caller, Problem, RequestInfo, openapi};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, LINK, VARY};
-use actix_web::web::{self, Data, Query, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use kernel::{FieldCode, InvalidValue};
 use serde_json::{Map, Value, json};
 
 const LIST: &str = "/v1/timeline/audit-entries";
@@ -18,16 +20,12 @@ const EXPORT: &str = "/v1/timeline/audit-entries/export";
 const INSPECT: &str = "timeline.audit_entry.inspect";
 const TAKE_OUT: &str = "timeline.audit_entry.export";
 
+/// What may be asked of the trail.
+pub(crate) const PERMISSIONS: [&str; 2] = [INSPECT, TAKE_OUT];
+
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config.route(LIST, web::get().to(list));
     config.route(EXPORT, web::get().to(file));
-}
-
-fn pairs(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {
-    let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string());
-    let unreadable =
-        |error| Problem::new(&code::INVALID_PARAMETER, format!("the query string cannot be read: {error}"));
-    Ok(pairs.map_err(unreadable)?.into_inner())
 }
 
 async fn list(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -54,19 +52,15 @@ async fn list(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<Ht
 async fn file(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     RequestInfo::set_route(&request, EXPORT);
     caller.require(TAKE_OUT)?;
-    let (mut format, mut others) = (None, vec![]);
-    for (name, value) in pairs(&request)? {
-        match name.as_str() {
-            "format" if format.is_none() => {
-                let expected = || refuse("format", format!("expected one of {}", Format::NAMES.join(", ")));
-                format = Some(Format::named(&value).ok_or_else(expected)?);
+    let (filter, format) = AuditFilter::take(caller.tenant, pairs(&request)?, |given| {
+        for paging in ["limit", "cursor"] {
+            if !given.all(paging).is_empty() {
+                given.refuse(paging, InvalidValue::new(FieldCode::Unknown, "a file has no pages"));
             }
-            "format" => return Err(refuse("format", "expected once")),
-            "limit" | "cursor" => return Err(refuse(&name, "a file has no pages")),
-            _ => others.push((name, value)),
         }
-    }
-    let (format, filter) = (format.unwrap_or(Format::Ndjson), AuditFilter::parse(caller.tenant, others)?);
+        let named = |text: &str| Format::named(text).ok_or_else(|| InvalidValue::not_one_of(text, &Format::NAMES));
+        given.read("format", named).unwrap_or(Format::Ndjson)
+    })?;
     api.has_seen("timeline", &request).await?;
     let extension = if format == Format::Csv { "csv" } else { "ndjson" };
     let body = export(api.pool().clone(), Some((api.admission().clone(), caller.tenant)), filter, format);

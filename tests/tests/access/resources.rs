@@ -54,7 +54,7 @@ impl World {
     }
 
     /// Brings the read models up to the end of the log.
-    async fn project(&self) {
+    pub(super) async fn project(&self) {
         let pool = self.database.worker().await;
         let log = Log::new(pool.clone());
         for group in projections::groups() {

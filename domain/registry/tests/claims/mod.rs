@@ -16,7 +16,7 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         // Who is archived does not stand in the way of others.
         "crm.contact" => match last_of(&events, &["contact.archived", "contact.restored"]) {
             Some(("contact.archived", _)) => BTreeSet::new(),
-            _ => one("crm.contact.email", last_address(&events)),
+            _ => one("crm.contact.email", last_address(&events)).into_iter().chain(first_at(&events)).collect(),
         },
         "portal.portal_user" => {
             let created = events.first().map(|(_, e)| format!("{}/{}", text(&e["client_id"]), text(&e["email"])));
@@ -45,6 +45,20 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         "scheduling.appointment" => appointment(&events),
         _ => BTreeSet::new(),
     }
+}
+
+/// The clients at which the person is the first to ask.
+fn first_at(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
+    let mut held = BTreeSet::new();
+    for (event_type, event) in events {
+        let client = || ("crm.client.primary_contact", text(&event["client_id"]));
+        match *event_type {
+            "contact.linked_to_client" if event["primary"] == true => drop(held.replace(client())),
+            "contact.linked_to_client" | "contact.unlinked_from_client" => drop(held.take(&client())),
+            _ => {}
+        }
+    }
+    held
 }
 
 /// The address that the person was first invited at, for ever, and the logins that are the person's now.

@@ -1,0 +1,186 @@
+//! Who asks, and what they may do: what a client needs to show the right buttons, and no others.
+
+use crate::parameters::as_tenant;
+use crate::routes::{Api, fault, unreadable};
+use ::web::{Caller, Problem, RequestInfo};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use kernel::{Permissions, Principal, Reach, Resource};
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Where it is answered.
+pub(crate) const PATH: &str = "/v1/identity/me";
+
+/// What the read models say of the caller, each null where they say nothing: $2 is the principal's id, $3 the key's.
+const KNOWN: &str = "
+    select json_build_object(
+        'firm', (select r.name from identity.tenants r where r.tenant_id = t.tenant::uuid and r.id = t.tenant::uuid),
+        'user', (select json_build_object('name', r.name, 'email', r.email, 'roles', r.roles) from identity.users r
+                 where r.tenant_id = t.tenant::uuid and r.id = $2),
+        'service_account', (select json_build_object('name', r.name, 'roles', r.roles) from identity.service_accounts r
+                            where r.tenant_id = t.tenant::uuid and r.id = $2),
+        'owner', exists (select from identity.tenants r where r.tenant_id = t.tenant::uuid and r.owners ? ($2::uuid)::text),
+        'api_key', (select json_build_object('name', r.name, 'scopes', r.scopes, 'expires_at', r.expires_at)
+                    from identity.api_keys r where r.tenant_id = t.tenant::uuid and r.id = $3)
+    )::text";
+
+/// The same of a portal user. No statement reads two contexts.
+const KNOWN_IN_PORTAL: &str = "
+    select coalesce((
+        select json_build_object('name', r.name, 'email', r.email, 'client_id', r.client_id)
+        from portal.portal_users r where r.tenant_id = t.tenant::uuid and r.id = $2 and $3::uuid is not null
+    ), 'null')::text";
+
+/// A permission that does not reach everything.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Limited {
+    permission: &'static str,
+    /// It reaches what is the caller's own.
+    own: bool,
+    /// It reaches what belongs to one of these.
+    resources: Vec<Resource>,
+}
+
+/// What the caller may do with everything of the firm, and with some of it.
+fn effective<'n>(
+    permissions: &Permissions,
+    names: impl IntoIterator<Item = &'n &'static str>,
+) -> (Vec<&'static str>, Vec<Limited>) {
+    let (mut everything, mut limited) = (vec![], vec![]);
+    for permission in names {
+        match permissions.reach(permission) {
+            Reach::Everything => everything.push(*permission),
+            Reach::Only(limits) => {
+                limited.push(Limited { permission, own: limits.own, resources: limits.resources });
+            }
+            Reach::Nothing => {}
+        }
+    }
+    (everything, limited)
+}
+
+/// Everybody may ask who they are.
+pub async fn me(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    RequestInfo::set_route(&request, PATH);
+    crate::given::none(&request)?;
+    let (kind, id) = match caller.principal {
+        Principal::User { id } => ("user", id.0),
+        Principal::ServiceAccount { id } => ("service_account", id.0),
+        Principal::PortalUser { id } => ("portal_user", id.0),
+    };
+    api.has_seen("identity", &request).await?;
+    if kind == "portal_user" {
+        api.has_seen("portal", &request).await?;
+    }
+    let _permit = api.admit(&caller).await?;
+    let mut known = ask(&api, KNOWN, &caller, id).await?;
+    if kind == "portal_user" {
+        known[kind] = ask(&api, KNOWN_IN_PORTAL, &caller, id).await?;
+    }
+    let mut roles = known[kind]["roles"].as_array().cloned().unwrap_or_default();
+    if kind == "user" && known["owner"] == true {
+        roles.insert(0, json!("owner"));
+    }
+    roles.extend(caller.vouched_roles.iter().map(|role| json!(role)));
+    let api_key = caller.api_key.map(|key| {
+        let key_of = &known["api_key"];
+        json!({
+            "id": key, "name": key_of["name"], "scopes": key_of["scopes"].as_array().cloned().unwrap_or_default(),
+            "expires_at": key_of["expires_at"],
+        })
+    });
+    let (permissions, limited) = effective(&caller.permissions, api.permissions());
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json!({
+        "tenant": { "id": caller.tenant, "name": known["firm"] },
+        "principal": { "kind": kind, "id": id },
+        "name": known[kind]["name"],
+        "email": known[kind]["email"],
+        "client_id": known[kind]["client_id"],
+        "roles": roles,
+        "api_key": api_key,
+        "permissions": permissions,
+        "limited_permissions": limited,
+    })))
+}
+
+async fn ask(api: &Api, sql: &str, caller: &Caller, id: Uuid) -> Result<Value, Problem> {
+    let known: String = sqlx::query_scalar(&as_tenant(sql))
+        .bind(caller.tenant.0)
+        .bind(id)
+        .bind(caller.api_key.map_or(Uuid::nil(), |key| key.0))
+        .fetch_one(api.pool())
+        .await
+        .map_err(|error| fault(&error))?;
+    serde_json::from_str(&known).map_err(|error| unreadable(&error))
+}
+
+/// The operation for the OpenAPI document.
+pub fn operation() -> Value {
+    let text = |about: &str| json!({ "type": "string", "description": about });
+    let maybe = |about: &str| json!({ "type": ["string", "null"], "description": about });
+    let id = |about: &str| json!({ "type": "string", "format": "uuid", "description": about });
+    let list = |about: &str, items: Value| json!({ "type": "array", "items": items, "description": about });
+    let object = |properties: Value| {
+        let required: Vec<&String> = properties.as_object().into_iter().flat_map(|p| p.keys()).collect();
+        json!({ "type": "object", "required": required, "properties": properties })
+    };
+    let resource =
+        object(json!({ "kind": { "type": "string", "enum": ["client", "project"] }, "id": id("Which one.") }));
+    let limited = object(json!({
+        "permission": text("Its dotted name."),
+        "own": { "type": "boolean", "description": "It reaches what is the caller's own." },
+        "resources": list("It reaches what belongs to one of these.", resource),
+    }));
+    let mut key = object(json!({
+        "id": id("The key."),
+        "name": maybe("What it is called."),
+        "scopes": list("What it is limited to; nothing if the list is empty.", text("A pattern.")),
+        "expires_at": { "type": ["string", "null"], "format": "date-time", "description": "When it ends." },
+    }));
+    key["type"] = json!(["object", "null"]);
+    key["description"] = json!("The API key that was shown; null for a token or a session.");
+    let schema = object(json!({
+        "tenant": object(json!({ "id": id("The firm."), "name": maybe("What it is called, once it is registered.") })),
+        "principal": object(json!({
+            "kind": { "type": "string", "enum": ["user", "service_account", "portal_user"] }, "id": id("Who."),
+        })),
+        "name": maybe("What the caller is called, if that is known here."),
+        "email": maybe("The caller's address; none for a service account."),
+        "client_id": { "type": ["string", "null"], "format": "uuid", "description": "A portal user's client." },
+        "roles": list("The roles that the caller has, by name; what the token says while the firm is not registered.", text("A role.")),
+        "api_key": key,
+        "permissions": list("What the caller may do with everything of the firm, within the key's scopes.", text("Its dotted name.")),
+        "limited_permissions": list("What the caller may do with some of it.", limited),
+    }));
+    json!({
+        "operationId": "identity.me.read",
+        "summary": "Who the caller is, for which firm, with which roles and permissions.",
+        "tags": ["identity"],
+        "parameters": [crate::document::min_position()],
+        "responses": {
+            "200": { "description": "The caller.", "content": { "application/json": { "schema": schema } } },
+            "default": { "$ref": "#/components/responses/Problem" },
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::{ClientId, Grant};
+
+    #[test]
+    fn what_a_key_may_do_is_bounded_by_its_scopes() {
+        let names = ["crm.client.read", "crm.client.rename", "crm.contact.read", "projects.task.read"];
+        let client = Resource::Client { id: ClientId(Uuid::from_u128(7)) };
+        let grant = Grant { pattern: "projects.*".parse().unwrap(), resource: client };
+        let held = Permissions::patterns(["crm.*", "!crm.client.rename"]).granted([&grant]);
+        let (everything, limited) = effective(&held, &names);
+        assert_eq!(everything, ["crm.client.read", "crm.contact.read"]);
+        assert_eq!(limited, [Limited { permission: "projects.task.read", own: false, resources: vec![client] }]);
+        let (everything, limited) = effective(&held.within(["crm.client.*"]), &names);
+        assert_eq!((everything, limited), (vec!["crm.client.read"], vec![]));
+    }
+}
