@@ -131,7 +131,6 @@ pub fn configure(config: &mut ServiceConfig, login: Data<Login>) {
         web::resource("/v1/login/portal")
             .app_data(forms())
             .route(web::get().to(portal::open))
-            .route(web::head().to(portal::open))
             .route(web::post().to(portal::press)),
     );
 }
@@ -212,6 +211,10 @@ struct Callback {
 }
 
 async fn callback(login: Data<Login>, request: HttpRequest) -> HttpResponse {
+    if request.extensions().get::<RequestInfo>().is_some_and(|info| info.is_head) {
+        // Whoever only looks must not use the login up.
+        return HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish();
+    }
     match come_back(&login, &request).await {
         Ok(response) => response,
         Err(stopped) => stopped.answer(&login, &request),

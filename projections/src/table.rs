@@ -1,7 +1,7 @@
 //! A read table as the engine sees it: rows in memory, folded by event, written column by column or as COPY text.
 
 use crate::copy;
-use crate::model::{Beside, Column, Event, FoldError, Kind, ReadModel, Tie, columns};
+use crate::model::{Beside, Column, Event, FoldError, Kind, PartOf, ReadModel, Tie, columns};
 use kernel::TenantId;
 use schemars::Schema;
 use serde_json::{Value, json};
@@ -31,6 +31,8 @@ pub trait Table: Send + Sync {
     fn columns(&self) -> &[Column];
     /// What readers see besides its columns.
     fn beside(&self) -> &'static [Beside];
+    /// Of which aggregate's read model a row is a part.
+    fn part_of(&self) -> Option<PartOf>;
     /// Rows are written once.
     fn append_only(&self) -> bool;
     /// Path, permission, sentence, filters and sorts of its API.
@@ -93,6 +95,10 @@ impl<R: ReadModel> Table for Of<R> {
 
     fn beside(&self) -> &'static [Beside] {
         R::BESIDE
+    }
+
+    fn part_of(&self) -> Option<PartOf> {
+        R::PART_OF
     }
 
     fn append_only(&self) -> bool {

@@ -213,7 +213,7 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
     let limits = BodyLimits { bytes_max: http.max_body_bytes, time_max: Duration::from_millis(http.body_timeout_ms) };
     let admission = admission(settings, "command-api", http.commands_in_flight_max);
     let login = login(settings, &bus, pool.clone()).await?;
-    let api = Data::new(command_api::Api::new(bus, limits, admission));
+    let api = Data::new(command_api::Api::new(bus, limits, admission).with_records_at(&http.query_public_url));
     let refusals = api.refusals().clone();
     let routes = move |config: &mut ServiceConfig| {
         ::web::openapi::serve(config, document);

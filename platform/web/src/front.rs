@@ -9,11 +9,11 @@ use crate::{Caller, Draining, security_headers};
 use actix_cors::Cors;
 use actix_web::http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION,
-    RETRY_AFTER,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ETAG, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, ORIGIN, RETRY_AFTER,
 };
 use actix_web::{HttpMessage, HttpRequest};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// How long a browser may go without asking again whether a page may call, seconds.
 const PREFLIGHT_LIVES: usize = 600;
@@ -39,6 +39,21 @@ const RESPONSE_HEADERS: [HeaderName; 8] = [
     RATE_LIMIT,
     RATE_LIMIT_POLICY,
     HeaderName::from_static("request-id"),
+];
+/// What may be there once only. Lists, such as `If-Match` and `X-Forwarded-For`, may go over several lines.
+const ONCE: [HeaderName; 12] = [
+    AUTHORIZATION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    COOKIE,
+    EXPECT,
+    HOST,
+    ORIGIN,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("min-position"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static(CSRF_HEADER),
 ];
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -95,6 +110,7 @@ impl Front {
     /// Looks at a request of which nothing is known but where it comes from and how large it is.
     pub(crate) async fn let_in(&self, request: &HttpRequest, client: IpAddr) -> Result<(), Problem> {
         self.measure(request)?;
+        unambiguous(request)?;
         match &self.limits {
             Some(limits) if !PROBES.contains(&request.path()) => note(request, None, limits.address(client).await),
             _ => Ok(()),
@@ -164,6 +180,36 @@ impl Front {
             headers.insert(RATE_LIMIT_POLICY, value.clone());
         }
     }
+}
+
+/// Refuses what two readers could take for two different requests: a header twice that may be there once, of which each
+/// could look at another one, and a host that is none (RFC 9112 §3.2).
+fn unambiguous(request: &HttpRequest) -> Result<(), Problem> {
+    let headers = request.headers();
+    if let Some(name) = ONCE.iter().find(|name| headers.get_all(*name).nth(1).is_some()) {
+        return Err(Problem::new(&code::INVALID_HEADER, format!("{name}: expected once")));
+    }
+    match headers.get(HOST) {
+        Some(host) if !is_host(host.as_bytes()) => {
+            Err(Problem::new(&code::INVALID_REQUEST, "Host: expected a name or an address, and a port if need be"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `uri-host [ ":" port ]` as we have it: a name of letters, digits, `-`, `_` and `.`, an IPv4 or an IPv6 address in brackets.
+fn is_host(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => ("ip", port),
+            _ => return false,
+        },
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let is_port = |port: &str| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    !host.is_empty() && host.len() <= 255 && is_name && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 fn who(caller: &Caller) -> Who {

@@ -48,7 +48,7 @@ pub struct WorkflowRow {
 impl ReadModel for WorkflowRow {
     const TABLE: &'static str = "workflow.workflows";
     const STREAMS: &'static [&'static str] = &["workflow.definition"];
-    const PATH: &'static str = "workflow/workflows";
+    const PATH: &'static str = "workflow/definitions";
     const READ: &'static str = "workflow.definition.read";
     const ABOUT: &'static str = "Workflow definitions in their newest version.";
     const FILTER: &'static [&'static str] = &["name", "trigger_event_type", "enabled", "retired"];

@@ -96,15 +96,16 @@ impl Firms {
         let sessions = Sessions::connect(&redis_url(), settings).await.unwrap();
         let bounds = AdmissionSettings { in_flight_max: 64, waiting_max: 256, wait_max: Duration::from_secs(5) };
         let limits = BodyLimits { bytes_max: 1_048_576, time_max: Duration::from_secs(5) };
-        let commands = command_api::Api::new(bus.clone(), limits, Admission::new("command-api", bounds.clone()));
-        let refusals = commands.refusals().clone();
-        let commands = Data::new(commands);
-        let pool = database.query().await;
-        let queries = Data::new(query_api::Api::new(pool, Duration::from_secs(2), Admission::new("query-api", bounds)));
-        let (seen, shared) = (verifier.clone(), Data::new(sessions.clone()));
-        let commands = serve(seen, shared, move |config| command_api::configure(config, commands.clone()));
+        let (pool, admission) = (database.query().await, Admission::new("query-api", bounds.clone()));
+        let queries = Data::new(query_api::Api::new(pool, Duration::from_secs(2), admission));
         let (seen, shared) = (verifier.clone(), Data::new(sessions.clone()));
         let queries = serve(seen, shared, move |config| query_api::configure(config, queries.clone()));
+        let commands = command_api::Api::new(bus.clone(), limits, Admission::new("command-api", bounds));
+        let commands = commands.with_records_at(&queries);
+        let refusals = commands.refusals().clone();
+        let commands = Data::new(commands);
+        let (seen, shared) = (verifier.clone(), Data::new(sessions.clone()));
+        let commands = serve(seen, shared, move |config| command_api::configure(config, commands.clone()));
         Self {
             log: Log::new(database.worker().await),
             http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
