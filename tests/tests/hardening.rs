@@ -52,9 +52,18 @@ async fn s_12_every_answer_of_both_services_says_what_browsers_must_not_do(world
     let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
     let mut seen = vec![];
     for role in [Role::CommandApi, Role::QueryApi] {
-        for path in
-            ["/", "/health", "/ready", "/openapi.json", "/docs", "/docs/index.html", CLIENTS, "/nothing", "/.env"]
-        {
+        let (published, others) = (
+            [
+                "/openapi.json",
+                "/asyncapi.json",
+                "/schemas",
+                "/schemas/crm.client.created",
+                "/problems",
+                "/problems/not-found",
+            ],
+            ["/", "/health", "/ready", "/docs", "/docs/index.html", CLIENTS, "/nothing", "/.env"],
+        );
+        for path in published.into_iter().chain(others) {
             let answer = http.get(world.url(role) + path).send().await?;
             seen.push(answer.status().as_u16());
             let what = format!("{} {path}: {answer:?}", role.name());

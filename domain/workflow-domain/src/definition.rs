@@ -13,6 +13,7 @@ use DefinitionRejection as R;
 pub enum DefinitionCommand {
     /// Publishes the first version of a definition; only `ubos workflow publish` does, because it checks it.
     #[creates]
+    #[refused(Unchecked)]
     Publish {
         /// What the definition is called.
         name: Name,
@@ -27,6 +28,7 @@ pub enum DefinitionCommand {
         document: Value,
     },
     /// Publishes another version of a definition; only `ubos workflow publish` does, because it checks it.
+    #[refused(Unchecked, Retired)]
     Revise {
         /// What it is for.
         #[serde(default)]
@@ -39,11 +41,13 @@ pub enum DefinitionCommand {
         document: Value,
     },
     /// Lets no new runs start until the definition is resumed.
+    #[refused(Retired)]
     Pause {
         /// Why.
         reason: Name,
     },
     /// Lets new runs start again.
+    #[refused(Retired)]
     Resume {},
     /// Ends that new runs start, for good.
     Retire {

@@ -256,16 +256,29 @@ pub fn operations(document: &Value) -> Vec<Operation> {
         let methods = methods.as_object().unwrap().clone();
         methods.into_iter().map(move |(method, description)| {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            Operation { method, path: path.clone(), description }
+            Operation { method, path: path.clone(), description: written_out(document, &description, 0) }
         })
     });
     each.collect()
 }
 
+/// The value with what it refers to in place of the references, as far as anybody looks.
+fn written_out(document: &Value, value: &Value, depth: usize) -> Value {
+    match value {
+        Value::Object(fields) => match fields.get("$ref").and_then(Value::as_str) {
+            Some(_) if depth > 8 => json!({}),
+            Some(reference) => written_out(document, document.pointer(&reference[1..]).unwrap(), depth + 1),
+            None => fields.iter().map(|(name, value)| (name.clone(), written_out(document, value, depth))).collect(),
+        },
+        Value::Array(items) => items.iter().map(|value| written_out(document, value, depth)).collect(),
+        other => other.clone(),
+    }
+}
+
 /// Every command of every context.
 pub fn commands(firms: &Firms) -> Vec<Operation> {
     let commands: Vec<_> = firms.bus.commands().copied().collect();
-    operations(&command_api::openapi(&commands))
+    operations(&command_api::openapi(&commands, |_| {}))
 }
 
 /// Every question.
