@@ -113,7 +113,7 @@ async fn filled(firms: &Firms, firm: Firm, canary: &str) -> Filled {
         }
     }
     let definition = json!({
-        "name": canary, "trigger": { "event_type": "client.created" },
+        "name": canary, "runs_as": ["workflow.run.notify"], "trigger": { "event_type": "client.created" },
         "actions": [{ "type": "notify", "to": "owner", "subject": canary, "body": canary }],
     });
     let published = workflow::publish(&firms.bus, kernel::TenantId(firm.tenant), canary, &definition.to_string()).await;
