@@ -13,7 +13,7 @@ use DefinitionRejection as R;
 pub enum DefinitionCommand {
     /// Publishes the first version of a definition; only `ubos workflow publish` does, because it checks it.
     #[creates]
-    #[refused(Unchecked)]
+    #[refused(Unchecked, PatternsBeyondYours)]
     Publish {
         /// What the definition is called.
         name: Name,
@@ -30,7 +30,7 @@ pub enum DefinitionCommand {
         document: Value,
     },
     /// Publishes another version of a definition; only `ubos workflow publish` does, because it checks it.
-    #[refused(Unchecked, Retired)]
+    #[refused(Unchecked, PatternsBeyondYours, Retired)]
     Revise {
         /// What it is for.
         #[serde(default)]
