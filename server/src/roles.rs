@@ -211,7 +211,7 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
     let document = leak(&documents::commands(&commands))?;
     let http = &settings.http;
     let limits = BodyLimits { bytes_max: http.max_body_bytes, time_max: Duration::from_millis(http.body_timeout_ms) };
-    let admission = admission(settings, "command-api", http.commands_in_flight_max);
+    let admission = Admission::new("command-api", bounds(settings, http.commands_in_flight_max));
     let login = login(settings, &bus, pool.clone()).await?;
     let api = Data::new(command_api::Api::new(bus, limits, admission).with_records_at(&http.query_public_url));
     let refusals = api.refusals().clone();
@@ -235,7 +235,10 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
 async fn query_api(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.query_url, "query-api").await?;
     let patience = Duration::from_millis(settings.http.min_position_wait_ms);
-    let admission = admission(settings, "query-api", settings.http.reads_in_flight_max);
+    let in_flight_max = settings.http.reads_in_flight_max;
+    // A read may take as long as a statement may, and holds a connection meanwhile: some are left for other firms.
+    let of_one_firm_max = in_flight_max.min(settings.database.connections_max as usize) * 3 / 4;
+    let admission = Admission::leaving_room("query-api", bounds(settings, in_flight_max), of_one_firm_max);
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
     let api = Data::new(query_api::Api::new(pool.clone(), patience, admission).unsealing(vault));
@@ -256,10 +259,10 @@ async fn query_api(settings: &Settings, health: Health, stop: CancellationToken)
     Ok(())
 }
 
-fn admission(settings: &Settings, service: &'static str, in_flight_max: usize) -> Admission {
+fn bounds(settings: &Settings, in_flight_max: usize) -> AdmissionSettings {
     let http = &settings.http;
     let wait_max = Duration::from_millis(http.waiting_ms_max);
-    Admission::new(service, AdmissionSettings { in_flight_max, waiting_max: http.waiting_max, wait_max })
+    AdmissionSettings { in_flight_max, waiting_max: http.waiting_max, wait_max }
 }
 
 /// A document that lives as long as the process, in one piece.

@@ -208,7 +208,7 @@ pub struct RateLimitSettings {
     pub caller_requests: u32,
     /// Requests with one API key in a window.
     pub key_requests: u32,
-    /// Requests of one firm in a window.
+    /// Requests of one firm in a window. In all of these a body counts once more for each further 16 KiB.
     pub tenant_requests: u32,
     /// Tokens, keys and sessions from one address that are not good, in a minute. Beyond it what is not good is answered 429; what is good comes in all the same.
     pub address_failures: u32,

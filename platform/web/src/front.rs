@@ -57,8 +57,9 @@ const ONCE: [HeaderName; 12] = [
 ];
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// Whoever restarts processes and moves traffic by these must never be told to come later.
-const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
+/// Whoever restarts processes and moves traffic by these must never be told to come later. They cost next to nothing, which
+/// `/metrics` does not.
+const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// How large a request may be before its body begins. The server itself refuses more than 96 headers and 128 KiB, with an
 /// empty answer and 431.
@@ -146,6 +147,15 @@ impl Front {
         let Some(limits) = &self.limits else { return Ok(()) };
         let who = who(caller);
         note(request, Some(who), limits.caller(&who).await)
+    }
+
+    /// May the body in hand go on? Each further piece of it counts like a request of whoever sends it.
+    pub(crate) async fn may_send_more(&self, request: &HttpRequest, info: &RequestInfo) -> Result<(), Problem> {
+        let Some(limits) = &self.limits else { return Ok(()) };
+        match info.who.get() {
+            Some(who) => note(request, Some(who), limits.caller(&who).await),
+            None => note(request, None, limits.address(info.client).await),
+        }
     }
 
     /// May somebody who is not known to be good show who they are?

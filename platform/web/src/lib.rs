@@ -4,6 +4,7 @@ mod admission;
 mod api_key;
 mod auth;
 mod body;
+mod by_firm;
 mod client_address;
 mod directory;
 mod draining;

@@ -56,6 +56,15 @@ impl RequestInfo {
             _ => Ok(()),
         }
     }
+
+    /// May one more piece of this request's body come?
+    pub(crate) async fn may_send_more(request: &HttpRequest) -> Result<(), Problem> {
+        let info = request.extensions().get::<Self>().cloned();
+        match (request.app_data::<web::Data<Front>>(), info) {
+            (Some(front), Some(info)) => front.may_send_more(request, &info).await,
+            _ => Ok(()),
+        }
+    }
 }
 
 const TRACEPARENT: &str = "traceparent";
