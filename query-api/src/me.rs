@@ -1,13 +1,15 @@
 //! Who asks, and what they may do: what a client needs to show the right buttons, and no others.
 
+use crate::document::{min_position, problems};
 use crate::parameters::as_tenant;
 use crate::routes::{Api, fault, unreadable};
-use ::web::{Caller, Problem, RequestInfo};
+use ::web::openapi::{self, Document};
+use ::web::{Caller, Problem, ProblemCode, RequestInfo, code};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use kernel::{Permissions, Principal, Reach, Resource};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// Where it is answered.
@@ -116,54 +118,73 @@ async fn ask(api: &Api, sql: &str, caller: &Caller, id: Uuid) -> Result<Value, P
     serde_json::from_str(&known).map_err(|error| unreadable(&error))
 }
 
-/// The operation for the OpenAPI document.
-pub fn operation() -> Value {
+/// Adds the operation to the OpenAPI document.
+pub fn describe(document: &mut Document) {
     let text = |about: &str| json!({ "type": "string", "description": about });
     let maybe = |about: &str| json!({ "type": ["string", "null"], "description": about });
     let id = |about: &str| json!({ "type": "string", "format": "uuid", "description": about });
     let list = |about: &str, items: Value| json!({ "type": "array", "items": items, "description": about });
-    let object = |properties: Value| {
+    let mut object = |name: &str, about: &str, properties: Value| {
         let required: Vec<&String> = properties.as_object().into_iter().flat_map(|p| p.keys()).collect();
-        json!({ "type": "object", "required": required, "properties": properties })
+        let schema = json!({ "type": "object", "description": about, "required": required, "properties": properties });
+        document.component(name, schema)
     };
-    let resource =
-        object(json!({ "kind": { "type": "string", "enum": ["client", "project"] }, "id": id("Which one.") }));
-    let limited = object(json!({
+    let kind = |names: &[&str], about: &str| json!({ "type": "string", "enum": names, "description": about });
+    let kinds = kind(&["client", "project"], "What it is.");
+    let reached = object("Reached", "What a right is for.", json!({ "kind": kinds, "id": id("Which one.") }));
+    let own = json!({ "type": "boolean", "description": "It reaches what is the caller's own." });
+    let properties = json!({
         "permission": text("Its dotted name."),
-        "own": { "type": "boolean", "description": "It reaches what is the caller's own." },
-        "resources": list("It reaches what belongs to one of these.", resource),
-    }));
-    let mut key = object(json!({
+        "own": own,
+        "resources": list("It reaches what belongs to one of these.", reached),
+    });
+    let limited = object("LimitedPermission", "A permission that does not reach everything.", properties);
+    let properties = json!({
         "id": id("The key."),
         "name": maybe("What it is called."),
         "scopes": list("What it is limited to; nothing if the list is empty.", text("A pattern.")),
         "expires_at": { "type": ["string", "null"], "format": "date-time", "description": "When it ends." },
-    }));
-    key["type"] = json!(["object", "null"]);
-    key["description"] = json!("The API key that was shown; null for a token or a session.");
-    let schema = object(json!({
-        "tenant": object(json!({ "id": id("The firm."), "name": maybe("What it is called, once it is registered.") })),
-        "principal": object(json!({
-            "kind": { "type": "string", "enum": ["user", "service_account", "portal_user"] }, "id": id("Who."),
-        })),
+    });
+    let key = object("KeyShown", "The API key that was shown.", properties);
+    let properties = json!({ "id": id("Which one."), "name": maybe("What it is called, once it is registered.") });
+    let firm = object("FirmOfCaller", "The firm that the caller came in for.", properties);
+    let kinds = kind(&["user", "service_account", "portal_user"], "What the caller is.");
+    let who = object("PrincipalOfCaller", "Who asks.", json!({ "kind": kinds, "id": id("Which one.") }));
+    let roles = "The roles that the caller has, by name; what the token says while the firm is not registered.";
+    let everything = "What the caller may do with everything of the firm, within the key's scopes.";
+    let properties = json!({
+        "tenant": firm,
+        "principal": who,
         "name": maybe("What the caller is called, if that is known here."),
         "email": maybe("The caller's address; none for a service account."),
         "client_id": { "type": ["string", "null"], "format": "uuid", "description": "A portal user's client." },
-        "roles": list("The roles that the caller has, by name; what the token says while the firm is not registered.", text("A role.")),
-        "api_key": key,
-        "permissions": list("What the caller may do with everything of the firm, within the key's scopes.", text("Its dotted name.")),
+        "roles": list(roles, text("A role.")),
+        "api_key": { "anyOf": [key, { "type": "null" }], "description": "Null for a token or a session." },
+        "permissions": list(everything, text("Its dotted name.")),
         "limited_permissions": list("What the caller may do with some of it.", limited),
-    }));
-    json!({
+    });
+    let me = object("Me", "The caller.", properties);
+    let mut responses = Map::from_iter([(
+        "200".to_owned(),
+        json!({
+            "description": "The caller.",
+            "headers": Map::from_iter([openapi::request_id()]),
+            "content": { "application/json": { "schema": me } },
+        }),
+    )]);
+    const OWN: &[&ProblemCode] = &[&code::INVALID_PARAMETER, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
+    responses.extend(problems(document, "Me", OWN));
+    let summary = "Who the caller is, for which firm, with which roles and permissions.";
+    let operation = json!({
         "operationId": "identity.me.read",
-        "summary": "Who the caller is, for which firm, with which roles and permissions.",
+        "summary": summary,
+        "description": format!("{summary} Everybody who comes in may ask."),
         "tags": ["identity"],
-        "parameters": [crate::document::min_position()],
-        "responses": {
-            "200": { "description": "The caller.", "content": { "application/json": { "schema": schema } } },
-            "default": { "$ref": "#/components/responses/Problem" },
-        },
-    })
+        "security": openapi::to_look(),
+        "parameters": [min_position()],
+        "responses": responses,
+    });
+    document.operation(PATH, "get", operation);
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use ContactRejection as R;
 pub enum ContactCommand {
     /// Adds a person to the golden record.
     #[creates]
+    #[refused("email.taken")]
     Create {
         /// What the person is called.
         name: Name,
@@ -29,11 +30,13 @@ pub enum ContactCommand {
         phone: Option<Phone>,
     },
     /// Gives the person another name.
+    #[refused(Archived)]
     Rename {
         /// The new name.
         name: Name,
     },
     /// Changes address or telephone number. What is left out stays, `null` removes it.
+    #[refused(Archived, "email.taken")]
     ChangeContactDetails {
         /// The address.
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
@@ -43,6 +46,7 @@ pub enum ContactCommand {
         phone: Patch<Phone>,
     },
     /// Lets the person speak for a client, or changes in which role; who is asked first stays if that is left out.
+    #[refused(Archived, "crm.client.blocked")]
     LinkToClient {
         /// The client.
         client_id: ClientId,
@@ -53,6 +57,7 @@ pub enum ContactCommand {
         primary: Patch<bool>,
     },
     /// Ends that the person speaks for a client.
+    #[refused(Archived)]
     UnlinkFromClient {
         /// The client.
         client_id: ClientId,
@@ -60,6 +65,7 @@ pub enum ContactCommand {
     /// Takes the person out of every list; the history stays.
     Archive {},
     /// Puts the person back into the lists.
+    #[refused("email.taken")]
     Restore {},
 }
 

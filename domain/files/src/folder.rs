@@ -21,6 +21,7 @@ const FOLDERS_MAX: usize = 2_000;
 pub enum FolderCommand {
     /// Makes an empty folder.
     #[creates]
+    #[refused("crm.client.blocked")]
     Create {
         /// Its name.
         name: Name,
@@ -33,6 +34,7 @@ pub enum FolderCommand {
     },
     /// Makes a folder with all the subfolders of a template.
     #[creates]
+    #[refused(UnknownTemplate, TemplateRetired, "crm.client.blocked")]
     CreateFromTemplate {
         /// The template's key.
         template: Slug,
@@ -47,6 +49,7 @@ pub enum FolderCommand {
         project_id: Option<ProjectId>,
     },
     /// Puts a folder into the tree.
+    #[refused(Archived, UnknownParent, NameTaken, TooManyFolders, "crm.client.blocked")]
     AddSubfolder {
         /// The folder it lies in; the root unless given.
         #[serde(default)]
@@ -55,6 +58,7 @@ pub enum FolderCommand {
         name: Name,
     },
     /// Gives a folder of the tree, or its root, another name.
+    #[refused(Archived, UnknownFolder, NameTaken)]
     Rename {
         /// Which one; the root unless given.
         #[serde(default)]
@@ -63,6 +67,7 @@ pub enum FolderCommand {
         name: Name,
     },
     /// Moves a folder elsewhere in the tree.
+    #[refused(Archived, UnknownFolder, UnknownParent, NameTaken, Cycle)]
     MoveSubfolder {
         /// Which one.
         folder_id: FolderId,
@@ -72,6 +77,7 @@ pub enum FolderCommand {
     /// Takes the tree out of every list; nothing is deleted.
     Archive {},
     /// Puts the tree back into the lists.
+    #[refused("crm.client.blocked")]
     Restore {},
 }
 

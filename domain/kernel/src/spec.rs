@@ -6,8 +6,8 @@
 //! ```
 
 use crate::{
-    Actor, Aggregate, ClaimChange, Context, Event, Flag, Permissions, Reference, Rejection, SecretHash, TenantId,
-    Timestamp, UserId,
+    Actor, Aggregate, ClaimChange, Command, Context, Event, Flag, Permissions, Reference, Rejection, SecretHash,
+    TenantId, Timestamp, UserId,
 };
 use chrono::{TimeZone as _, Utc};
 use std::sync::Arc;
@@ -74,6 +74,7 @@ impl<A: Aggregate> Given<A> {
 
     /// Decides.
     pub fn when(self, command: A::Command) -> When<A> {
+        let entry = command.entry();
         let outcome = self.state.decide(command.clone(), &self.ctx);
         self.ctx.restart();
         let again = self.state.decide(command, &self.ctx);
@@ -82,6 +83,10 @@ impl<A: Aggregate> Given<A> {
             again.as_ref().map_err(|r| r.entry().code),
             "a decision must be deterministic"
         );
+        if let Err(rejection) = &outcome {
+            let code = rejection.entry().code;
+            assert!(entry.refusals.contains(&code), "{} does not say that it may be #[refused({code})]", entry.name);
+        }
         When { state: self.state, outcome }
     }
 }

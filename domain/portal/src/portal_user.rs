@@ -23,6 +23,7 @@ const INVITATION_DAYS_MAX: u32 = 90;
 pub enum PortalUserCommand {
     /// Gives somebody at a client a place in the portal.
     #[creates]
+    #[refused("email.taken", "crm.client.blocked")]
     Create {
         /// The client.
         client_id: ClientId,
@@ -35,48 +36,58 @@ pub enum PortalUserCommand {
         email: Email,
     },
     /// Invites the person in; an earlier open invitation becomes void. An active person needs none.
+    #[refused(Disabled, Locked, InvitationPeriodOutOfRange, "crm.client.blocked")]
     Invite {
         /// Days until it expires, 14 unless given, at most 90.
         #[serde(default)]
         expires_in_days: Option<u32>,
     },
     /// Takes the open invitation back.
+    #[refused(Disabled, Locked)]
     RevokeInvitation {},
     /// Accepts the open invitation.
+    #[refused(Disabled, Locked, InvitationNotOpen, InvitationExpired, "crm.client.blocked")]
     AcceptInvitation {
         /// Which one; a void one is refused.
         invitation_id: InvitationId,
     },
     /// Lets the person see a part of the portal; nobody gives what they do not have.
+    #[refused(Disabled, Locked, GrantBeyondYours, "crm.client.blocked")]
     GrantAccess {
         /// Which part: `projects`, `approvals`, `files`, or one of the frontend's own.
         scope: Slug,
     },
     /// Hides a part of the portal from the person.
+    #[refused(Disabled, Locked)]
     RevokeAccess {
         /// Which part.
         scope: Slug,
     },
     /// Lets the person do something more of what concerns the client; nobody gives what they do not have.
+    #[refused(Disabled, Locked, TooManyGrants, NotPlain, GrantBeyondYours, "crm.client.blocked")]
     Grant {
         /// What: `projects.project.accept_milestone`, `projects.*`.
         pattern: Pattern,
     },
     /// Lets the person do it no longer.
+    #[refused(Disabled, Locked)]
     RevokeGrant {
         /// What.
         pattern: Pattern,
     },
     /// Keeps the person out for the time being.
+    #[refused(Disabled, Locked, NotActive)]
     Lock {
         /// Why.
         reason: Name,
     },
     /// Lets the person in again.
+    #[refused(Disabled, "crm.client.blocked")]
     Unlock {},
     /// Closes the person's place in the portal.
     Disable {},
     /// Opens the person's place in the portal again; a new invitation is needed.
+    #[refused("crm.client.blocked")]
     Enable {},
 }
 

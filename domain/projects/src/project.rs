@@ -23,6 +23,7 @@ const MILESTONES_MAX: usize = 100;
 pub enum ProjectCommand {
     /// Begins an empty project as a draft.
     #[creates]
+    #[refused("crm.client.blocked")]
     Create {
         /// What it is called.
         name: Name,
@@ -35,6 +36,7 @@ pub enum ProjectCommand {
     },
     /// Begins a project as a draft with the milestones and tasks of a template.
     #[creates]
+    #[refused(UnknownTemplate, TemplateRetired, DueBeyondCalendar, "crm.client.blocked")]
     CreateFromTemplate {
         /// The template's key.
         template: Slug,
@@ -49,29 +51,36 @@ pub enum ProjectCommand {
         starts_on: Option<Date>,
     },
     /// Gives the project another name.
+    #[refused(Closed)]
     Rename {
         /// The new name.
         name: Name,
     },
     /// Begins work on the project, or goes on after a pause.
+    #[refused(Closed, "crm.client.blocked")]
     Activate {},
     /// Pauses work on the project.
+    #[refused(Closed, NotActive)]
     Hold {
         /// Why.
         #[serde(default)]
         reason: Option<Text>,
     },
     /// Finishes the project; no task may be open.
+    #[refused(Closed, NotActive, OpenTasks)]
     Complete {},
     /// Gives the project up.
+    #[refused(Closed)]
     Cancel {
         /// Why.
         #[serde(default)]
         reason: Option<Text>,
     },
     /// Takes a finished or cancelled project out of every list; its history stays.
+    #[refused(StillOpen)]
     Archive {},
     /// Puts a milestone into the project.
+    #[refused(Closed, TooLarge, "crm.client.blocked")]
     AddMilestone {
         /// What it is called.
         name: Name,
@@ -80,16 +89,19 @@ pub enum ProjectCommand {
         due_on: Option<Date>,
     },
     /// Notes that a milestone is reached; its tasks must be done or cancelled.
+    #[refused(Closed, UnknownMilestone, MilestoneHasOpenTasks)]
     CompleteMilestone {
         /// Which one.
         milestone_id: MilestoneId,
     },
     /// Notes that the client agrees that a milestone is reached.
+    #[refused(Closed, UnknownMilestone, MilestoneNotCompleted)]
     AcceptMilestone {
         /// Which one.
         milestone_id: MilestoneId,
     },
     /// Puts a task into the project.
+    #[refused(Closed, UnknownMilestone, MilestoneCompleted, TooLarge, "crm.client.blocked")]
     AddTask {
         /// What is to be done.
         title: Name,
@@ -107,6 +119,7 @@ pub enum ProjectCommand {
         assignee_id: Option<UserId>,
     },
     /// Gives a task to somebody.
+    #[refused(Closed, UnknownTask, TaskClosed)]
     AssignTask {
         /// Which one.
         task_id: TaskId,
@@ -114,11 +127,13 @@ pub enum ProjectCommand {
         assignee_id: UserId,
     },
     /// Begins work on a task, or goes on when nothing stands in the way any more.
+    #[refused(Closed, UnknownTask, TaskClosed)]
     StartTask {
         /// Which one.
         task_id: TaskId,
     },
     /// Notes what stands in the way of a task.
+    #[refused(Closed, UnknownTask, TaskClosed)]
     BlockTask {
         /// Which one.
         task_id: TaskId,
@@ -126,16 +141,19 @@ pub enum ProjectCommand {
         reason: Text,
     },
     /// Notes that a task is done.
+    #[refused(Closed, UnknownTask, TaskClosed)]
     CompleteTask {
         /// Which one.
         task_id: TaskId,
     },
     /// Notes that a task is not done after all.
+    #[refused(Closed, MilestoneCompleted, UnknownTask, "crm.client.blocked")]
     ReopenTask {
         /// Which one.
         task_id: TaskId,
     },
     /// Notes that a task need not be done.
+    #[refused(Closed, UnknownTask, TaskClosed)]
     CancelTask {
         /// Which one.
         task_id: TaskId,
