@@ -33,6 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub struct Mailer {
     queue: Queue,
     smtp: AsyncSmtpTransport<Tokio1Executor>,
+    /// Host and port, for whoever reads why a letter did not go.
+    server: String,
     from: Mailbox,
     links: Links,
 }
@@ -46,7 +48,7 @@ impl Mailer {
         let smtp = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp_url).context("settings: mail.smtp_url")?;
         let smtp = smtp.timeout(Some(Duration::from_secs(20))).build();
         let from = from.parse().context("settings: mail.from")?;
-        Ok(Self { queue: Queue::new(log), smtp, from, links })
+        Ok(Self { queue: Queue::new(log), smtp, server: place(smtp_url), from, links })
     }
 
     /// Works until asked to stop; what it has begun to send it finishes.
@@ -66,6 +68,10 @@ impl Mailer {
         let links = try_join_all((0..SENDERS).map(|_| self.send_ways_in(&on)));
         try_join!(letters, links)?;
         Ok(())
+    }
+
+    fn said(&self, error: &Error) -> String {
+        format!("mail server {}: {}", self.server, causes(error))
     }
 
     async fn take_in(&self) -> Result<()> {
@@ -97,12 +103,12 @@ impl Mailer {
                 Err(error) if is_final(&error) => {
                     // What the server says may name the person.
                     tracing::warn!(position, "a letter was refused, `ubos mailer failed` says why");
-                    self.queue.set_aside(position, &error.to_string()).await?;
+                    self.queue.set_aside(position, &self.said(&error)).await?;
                     counter!("mail_letters_total", "outcome" => "refused").increment(1);
                 }
                 Err(error) => {
-                    tracing::warn!(position, error = %error, "a letter cannot be sent now");
-                    self.queue.put_off(&due, &error.to_string()).await?;
+                    tracing::warn!(position, error = self.said(&error), "a letter cannot be sent now");
+                    self.queue.put_off(&due, &self.said(&error)).await?;
                     counter!("mail_letters_total", "outcome" => "put_off").increment(1);
                 }
             }
@@ -133,7 +139,7 @@ impl Mailer {
                     Ok(_) => "sent",
                     Err(error) if is_final(&error) => "refused",
                     Err(error) => {
-                        tracing::warn!(portal_user = %person.id, error = %error, "a link cannot be sent now");
+                        tracing::warn!(portal_user = %person.id, error = self.said(&error), "a link cannot be sent now");
                         put_off = true;
                         "put_off"
                     }
@@ -144,6 +150,44 @@ impl Mailer {
         }
         Ok(())
     }
+}
+
+/// Where the mail server of a URL is, without user and password: `mail.example:587`.
+pub fn place(smtp_url: &str) -> String {
+    let url = url::Url::parse(smtp_url).ok();
+    let Some(host) = url.as_ref().and_then(url::Url::host_str) else { return "of an unreadable URL".to_owned() };
+    let port = url.as_ref().and_then(url::Url::port);
+    let usual = if smtp_url.starts_with("smtps:") { 465 } else { 25 };
+    format!("{host}:{}", port.unwrap_or(usual))
+}
+
+/// Whether the mail server lets us in, without a letter.
+///
+/// # Errors
+/// That name the server and say why it does not.
+pub async fn reach(smtp_url: &str) -> Result<()> {
+    let smtp = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp_url).context("settings: mail.smtp_url")?;
+    let smtp: AsyncSmtpTransport<Tokio1Executor> = smtp.timeout(Some(Duration::from_secs(5))).build();
+    let server = place(smtp_url);
+    match smtp.test_connection().await {
+        Ok(true) => Ok(()),
+        Ok(false) => anyhow::bail!("the mail server {server} does not let us in"),
+        Err(error) => anyhow::bail!("the mail server {server} cannot be reached: {}", causes(&error)),
+    }
+}
+
+/// An error with what is behind it, on one line.
+fn causes(error: &Error) -> String {
+    let mut said = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_said = cause.to_string();
+        if !said.contains(&cause_said) {
+            said = format!("{said}: {cause_said}");
+        }
+        source = cause.source();
+    }
+    said
 }
 
 /// Does the work again and again until asked to stop.

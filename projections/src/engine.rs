@@ -97,6 +97,19 @@ impl Target {
             .await
     }
 
+    /// Notes whose rows these will be, while there are none: a checkpoint is made by a migration, which knows no folds.
+    pub async fn claim_empty(self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        let claim = "update projections.checkpoints set version = $3
+                     where group_name = $1 and slot = $2 and position = 0 and version <> $3";
+        sqlx::query(claim)
+            .bind(self.group.name)
+            .bind(self.slot.name())
+            .bind(self.group.version)
+            .execute(pool)
+            .await
+            .map(drop)
+    }
+
     /// Applies the next events of the log: contiguous, beginning right after the checkpoint.
     pub async fn apply(self, pool: &PgPool, events: &[Arc<RawEvent>]) -> Result<Applied> {
         self.apply_keeping(pool, events, &mut Kept::default()).await

@@ -47,12 +47,17 @@ pub async fn status(pool: &PgPool) -> Result<Status> {
             missing_events,
             parked,
             led,
-            replay_needed: version != group.version,
+            replay_needed: needs_replay(group, position, version),
             rebuilding,
             can_roll_back,
         });
     }
     Ok(Status { head, groups: statuses })
+}
+
+/// A group that has read nothing has no rows of an older shape, whatever its checkpoint was born with.
+fn needs_replay(group: &Group, position: i64, version: i32) -> bool {
+    position > 0 && version != group.version
 }
 
 fn table_names(group: &Group) -> Vec<String> {
@@ -65,8 +70,8 @@ pub async fn plan(log: &Log, group: &'static Group, options: &RebuildOptions) ->
     let head = log.head().await?;
     let types = group.streams();
     let (events, streams) = log.count(head, types.as_deref()).await?;
-    let (version, bytes): (i32, i64) = sqlx::query_as(
-        "select c.version, (select coalesce(sum(pg_total_relation_size(format('%I.%I', t.group_name, t.table_name)::regclass)), 0)::bigint
+    let (position, version, bytes): (i64, i32, i64) = sqlx::query_as(
+        "select c.position, c.version, (select coalesce(sum(pg_total_relation_size(format('%I.%I', t.group_name, t.table_name)::regclass)), 0)::bigint
                             from projections.tables t where t.group_name = c.group_name)
          from projections.checkpoints c where c.group_name = $1 and c.slot = 'live'",
     )
@@ -95,7 +100,7 @@ pub async fn plan(log: &Log, group: &'static Group, options: &RebuildOptions) ->
         bytes,
         rate,
         seconds: rate.map(|rate| events as f64 / rate),
-        replay_needed: version != group.version,
+        replay_needed: needs_replay(group, position, version),
     })
 }
 

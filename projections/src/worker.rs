@@ -109,7 +109,16 @@ async fn lead(target: Target, pool: PgPool, feed: Feed, stop: CancellationToken)
 pub(crate) async fn follow(target: Target, pool: &PgPool, feed: &Feed, stop: &CancellationToken) {
     let mut reader = Reader { target, pool, feed, at: None, kept: Kept::default(), max: BATCH_FIRST };
     let mut pause = Duration::from_millis(50);
+    let mut claimed = false;
     while !stop.is_cancelled() {
+        if !claimed {
+            match target.claim_empty(pool).await {
+                Ok(()) => claimed = true,
+                Err(error) => {
+                    tracing::warn!(group = target.group.name, error = %error, "a checkpoint cannot be claimed")
+                }
+            }
+        }
         match reader.step(stop).await {
             Ok(()) => pause = Duration::from_millis(50),
             Err(error) => {

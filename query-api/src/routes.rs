@@ -26,16 +26,40 @@ pub struct Api {
     positions: Positions,
     patience: Duration,
     admission: Admission,
-    tables: HashMap<&'static str, (&'static Group, &'static dyn Table)>,
+    tables: HashMap<&'static str, Known>,
     /// Every permission there is, in order.
     permissions: Vec<&'static str>,
+}
+
+/// A read table, and what log and metrics call the two paths to it.
+#[derive(Clone, Copy)]
+struct Known {
+    group: &'static Group,
+    table: &'static dyn Table,
+    list: &'static str,
+    record: &'static str,
+}
+
+impl Known {
+    /// The names live as long as the process, as the tables do; there are two for each.
+    fn new(group: &'static Group, table: &'static dyn Table, path: &str) -> Self {
+        Self { group, table, list: format!("/v1/{path}").leak(), record: format!("/v1/{path}/{{id}}").leak() }
+    }
+}
+
+/// The two paths to a table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    List,
+    Record,
 }
 
 impl Api {
     /// Answers from every read table. `pool` connects as `ubos_query`; `patience` is how long `Min-Position` waits;
     /// `admission` says how many reads are in work at once.
     pub fn new(pool: PgPool, patience: Duration, admission: Admission) -> Self {
-        let tables = projections::resources().map(|(group, table, resource)| (resource.path, (group, table)));
+        let tables = projections::resources()
+            .map(|(group, table, resource)| (resource.path, Known::new(group, table, resource.path)));
         let positions = Positions::start(pool.clone());
         let reads = projections::resources().map(|(_, _, resource)| resource.read);
         let mut permissions: Vec<&'static str> = reads.chain(crate::timeline::PERMISSIONS).collect();
@@ -93,9 +117,8 @@ async fn list(
     path: Path<(String, String)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    RequestInfo::set_route(&request, "/v1/{context}/{collection}");
     let (context, collection) = path.into_inner();
-    let (group, table, rows) = api.table(&context, &collection, &caller, &request).await?;
+    let (group, table, rows) = api.table(&context, &collection, Way::List, &caller, &request).await?;
     let query = ListQuery::parse(table, caller.tenant, given::pairs(&request)?)?;
     let _permit = api.admit(&caller).await?;
     let (sql, arguments) = query.sql(&format!("{}.{}", group.name, table.name()), table, &rows);
@@ -135,9 +158,8 @@ async fn record(
     path: Path<(String, String, String)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    RequestInfo::set_route(&request, "/v1/{context}/{collection}/{id}");
     let (context, collection, id) = path.into_inner();
-    let (group, table, rows) = api.table(&context, &collection, &caller, &request).await?;
+    let (group, table, rows) = api.table(&context, &collection, Way::Record, &caller, &request).await?;
     given::none(&request)?;
     let unknown = || Problem::new(&code::NOT_FOUND, format!("no such record at {}", request.path()));
     let id: Uuid = id.parse().map_err(|_| unknown())?;
@@ -210,17 +232,20 @@ impl Api {
         self.admission.admit(caller.tenant).await
     }
 
-    /// The table behind a path and which of its rows the caller sees, once it has seen `Min-Position`.
+    /// The table behind a path and which of its rows the caller sees, once it has seen `Min-Position`. Log and metrics name the
+    /// table: that one list is slow or refused is of no use to anybody who is not told which.
     async fn table(
         &self,
         context: &str,
         collection: &str,
+        way: Way,
         caller: &Caller,
         request: &HttpRequest,
     ) -> Result<(&'static Group, &'static dyn Table, Rows), Problem> {
         let found = self.tables.get(format!("{context}/{collection}").as_str()).copied();
-        let (group, table) =
+        let Known { group, table, list, record } =
             found.ok_or_else(|| Problem::new(&code::NOT_FOUND, format!("nothing answers GET {}", request.path())))?;
+        RequestInfo::set_route(request, if way == Way::List { list } else { record });
         let resource = table.resource();
         let rows = Rows::of(resource.ties, &caller.reach(resource.read)?, caller.principal);
         let rows = rows.ok_or_else(|| caller.denied(resource.read))?;

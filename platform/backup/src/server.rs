@@ -29,7 +29,9 @@ impl Source {
         // The error must not show the password.
         let options = PgConnectOptions::from_str(&self.url).ok().context("the backup's URL is none of PostgreSQL")?;
         let options = options.database(&self.database).application_name("ubos backup").disable_statement_logging();
-        PgConnection::connect_with(&options).await.context("connecting to the server that is to be backed up")
+        let place = format!("{}:{}", options.get_host(), options.get_port());
+        let connection = PgConnection::connect_with(&options).await;
+        connection.with_context(|| format!("PostgreSQL at {place}, which is to be backed up, cannot be reached"))
     }
 
     /// Tells a program of PostgreSQL's where the server is. The password goes into its environment, because anybody may

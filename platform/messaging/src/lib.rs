@@ -21,7 +21,7 @@ mod taken_back;
 mod wake;
 
 pub use audit::{Audit, audit};
-pub use connect::{connect, connect_with};
+pub use connect::{connect, connect_now, connect_with, place};
 pub use consumers::{Backlog, Beginning, Outside, ReaderConsumers, UNACKNOWLEDGED_MAX};
 pub use envelope::{CLAIM_CHECK, Decoded, POSITION, decode};
 pub use feed::Feed;

@@ -79,7 +79,7 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<()> {
         settings.admin_url.as_ref().map(|url| options(url.expose_secret(), "database.admin_url")).transpose()?;
     let admin = admin.map(ConnectOptions::disable_statement_logging);
     if let Some(admin) = &admin {
-        let mut admin = PgConnection::connect_with(admin).await.context("connecting to database.admin_url")?;
+        let mut admin = open(admin, "database.admin_url").await?;
         let urls = [&settings.owner_url, &settings.command_url, &settings.query_url, &settings.worker_url];
         let mut passwords = RolePasswords::all("");
         for ((url, role), password) in urls.iter().zip(ROLES).zip(&mut passwords.0) {
@@ -100,7 +100,7 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<()> {
         }
         admin.close().await?;
     }
-    let mut connection = PgConnection::connect_with(&owner).await.context("connecting to database.owner_url")?;
+    let mut connection = open(&owner, "database.owner_url").await?;
     MIGRATOR.run(&mut connection).await.context("running migrations")?;
     sqlx::query("select eventstore.ensure_partitions()").execute(&mut connection).await?;
     sqlx::query("select eventstore.ensure_history()").execute(&mut connection).await?;
@@ -109,8 +109,7 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<()> {
         (Some(admin), Some(name)) => admin.database(name),
         _ => owner,
     };
-    let mut inside =
-        PgConnection::connect_with(&inside).await.context("connecting to the database that was migrated")?;
+    let mut inside = open(&inside, "the database that was migrated").await?;
     restrict(&mut inside).await?;
     inside.close().await?;
     Ok(())
@@ -134,6 +133,31 @@ fn options(url: &str, setting: &str) -> Result<PgConnectOptions> {
     Ok(options.log_statements(tracing::log::LevelFilter::Trace))
 }
 
+/// Where PostgreSQL is and as whom we come, without a password: `PostgreSQL at db.example:5432, database ubos, as ubos_query`.
+pub fn place(options: &PgConnectOptions) -> String {
+    let server = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let database = options.get_database().unwrap_or(options.get_username());
+    format!("PostgreSQL at {server}, database {database}, as {}", options.get_username())
+}
+
+/// One connection, within a time in which a server that is there answers.
+///
+/// # Errors
+/// That names the server and says why.
+pub async fn open(options: &PgConnectOptions, what_for: &str) -> Result<PgConnection> {
+    let unreachable = || format!("{what_for}: {} cannot be reached", place(options));
+    match tokio::time::timeout(CONNECT_PATIENCE, PgConnection::connect_with(options)).await {
+        Ok(opened) => opened.with_context(unreachable),
+        Err(_) => Err(anyhow::anyhow!("no answer within {CONNECT_PATIENCE:?}")).with_context(unreachable),
+    }
+}
+
+/// How long a server may take to let us in.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Whether every migration that this program knows has run.
 async fn is_migrated(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let latest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
@@ -155,6 +179,16 @@ pub async fn connect(url: &str, service: &str, connections_max: u32, patience: D
     let deadline = tokio::time::Instant::now() + patience;
     let fence = Arc::new(Fence::default());
     let pool = loop {
+        // A pool that cannot connect says that it timed out; one connection says why.
+        match open(&options, service).await {
+            Ok(connection) => drop(connection.close().await),
+            Err(error) if tokio::time::Instant::now() < deadline => {
+                tracing::info!(error = format!("{error:#}"), "database not there yet");
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(Duration::from_secs(5))
@@ -175,7 +209,9 @@ pub async fn connect(url: &str, service: &str, connections_max: u32, patience: D
                 tracing::info!(error = %error, "database not there yet");
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
-            Err(error) => return Err(error).with_context(|| format!("connecting {service} to PostgreSQL")),
+            Err(error) => {
+                return Err(error).with_context(|| format!("{service}: {} cannot be reached", place(&options)));
+            }
         }
     };
     // Whoever migrates may still be at it.
@@ -230,6 +266,16 @@ impl Fence {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_is_away_is_named_with_its_cause_and_without_a_password() {
+        // Nobody listens on the first port.
+        let url = "postgres://ubos_worker:s3cret@127.0.0.1:1/ubos";
+        let error = connect(url, "relay", 1, Duration::ZERO).await.unwrap_err();
+        let message = format!("{error:#}");
+        assert!(message.starts_with("relay: PostgreSQL at 127.0.0.1:1, database ubos, as ubos_worker"), "{message}");
+        assert!(message.contains("refused") && !message.contains("s3cret"), "{message}");
+    }
 
     #[test]
     fn a_role_gets_the_password_that_its_url_will_log_in_with() {

@@ -1,7 +1,7 @@
 //! One typed settings struct: defaults, then a TOML file, then the environment (`UBOS__DATABASE__COMMAND_URL`).
 
 use crate::tls;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use schemars::JsonSchema;
@@ -407,16 +407,16 @@ fn defaults() -> serde_json::Value {
 impl Settings {
     /// Reads file and environment. The error names the setting that is missing, unknown or wrong.
     pub fn load(file: Option<&Path>) -> Result<Self> {
-        if let Some(file) = file
-            && !file.is_file()
-        {
-            bail!("settings file {} does not exist", file.display());
-        }
         let mut figment = Figment::from(Serialized::defaults(defaults()));
         if let Some(file) = file {
-            figment = figment.merge(Toml::file(file));
+            let text = std::fs::read_to_string(file);
+            let text = text.with_context(|| format!("settings: the file {} cannot be read", file.display()))?;
+            figment = figment.merge(Toml::string(&text));
         }
-        Self::extract(figment.merge(Env::prefixed("UBOS__").split("__")))
+        Self::extract(figment.merge(Env::prefixed("UBOS__").split("__"))).with_context(|| match file {
+            Some(file) => format!("reading {} and the environment", file.display()),
+            None => "reading the environment alone, because no file was named with --config or UBOS_CONFIG".to_owned(),
+        })
     }
 
     fn extract(figment: Figment) -> Result<Self> {
@@ -540,6 +540,17 @@ mod tests {
     fn what_has_no_sensible_default_is_all_that_must_be_set() {
         let settings = read(MINIMAL).unwrap();
         assert_eq!(settings.http.max_body_bytes, 1_048_576);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named_with_the_reason() {
+        let missing = Settings::load(Some(Path::new("/nowhere/ubos.toml"))).unwrap_err();
+        let message = format!("{missing:#}");
+        assert!(message.contains("/nowhere/ubos.toml") && message.contains("No such file"), "{message}");
+        let folder = Settings::load(Some(&std::env::temp_dir())).unwrap_err();
+        assert!(format!("{folder:#}").contains("directory"), "{folder:#}");
+        let none = format!("{:#}", Settings::load(None).unwrap_err());
+        assert!(none.contains("--config") && none.contains("UBOS_CONFIG"), "{none}");
     }
 
     #[test]

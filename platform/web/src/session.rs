@@ -122,7 +122,10 @@ impl Sessions {
     pub async fn connect_with(client: redis::Client, settings: SessionSettings) -> Result<Self> {
         let config =
             ConnectionManagerConfig::new().set_response_timeout(Some(PATIENCE)).set_connection_timeout(Some(PATIENCE));
-        let redis = ConnectionManager::new_with_config(client, config).await.context("connecting to Redis")?;
+        // The address alone: what is shown of a client's URL may not be its password.
+        let place = client.get_connection_info().addr().to_string();
+        let redis = ConnectionManager::new_with_config(client, config).await;
+        let redis = redis.with_context(|| format!("Redis at {place}, where sessions are kept, cannot be reached"))?;
         Ok(Self { redis, settings })
     }
 

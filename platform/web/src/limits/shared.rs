@@ -50,6 +50,7 @@ impl Shared {
             .set_connection_timeout(Some(Duration::from_secs(1)))
             .set_response_timeout(Some(Duration::from_secs(1)))
             .set_max_delay(ASK_AGAIN);
+        let place = client.get_connection_info().addr().to_string();
         let redis = ConnectionManager::new_lazy_with_config(client, config).context("settings: redis.url")?;
         let (asks, waiting) = mpsc::channel(WAITING_MAX);
         let is_up = Arc::new(AtomicBool::new(true));
@@ -57,6 +58,7 @@ impl Shared {
             redis,
             script: Script::new(include_str!("grant.lua")),
             is_up: is_up.clone(),
+            place,
             patience,
             seconds: histogram!("rate_limit_redis_seconds"),
             failures: counter!("rate_limit_redis_failures_total"),
@@ -91,6 +93,8 @@ struct Granting {
     redis: ConnectionManager,
     script: Script,
     is_up: Arc<AtomicBool>,
+    /// Where Redis is, without its password.
+    place: String,
     patience: Duration,
     seconds: Histogram,
     failures: Counter,
@@ -149,6 +153,7 @@ impl Granting {
     /// From here until Redis answers nobody asks it but we.
     async fn wait_for_redis(&mut self, error: &anyhow::Error) {
         tracing::warn!(
+            redis = self.place,
             error = format!("{error:#}"),
             "rate limits: Redis does not answer, counting in this process alone"
         );
@@ -163,7 +168,7 @@ impl Granting {
                 break;
             }
         }
-        tracing::info!("rate limits: Redis answers, counting together again");
+        tracing::info!(redis = self.place, "rate limits: Redis answers, counting together again");
         self.local.set(0.0);
         self.is_up.store(true, Ordering::Relaxed);
     }
