@@ -46,11 +46,20 @@ fn operation(info: &CommandInfo) -> Value {
         let about = "shown this once; the answer to a repeat with the same Idempotency-Key has none";
         properties["secret"] = json!({ "type": "string", "description": about });
     }
+    let mut required = vec!["id", "version", "position"];
+    for part in entry.makes {
+        properties[part.name] = if part.is_list() {
+            json!({ "type": "array", "items": { "type": "string", "format": "uuid" }, "description": "the parts that were made with it, in order" })
+        } else {
+            json!({ "type": "string", "format": "uuid", "description": "the part that was made, now or at an earlier time" })
+        };
+        required.extend(part.always.then_some(part.name));
+    }
     let answer = json!({
         "description": entry.summary,
         "headers": { "ETag": { "schema": { "type": "string" } }, "Request-Id": { "schema": { "type": "string" } } },
         "content": { "application/json": { "schema": {
-            "type": "object", "required": ["id", "version", "position"],
+            "type": "object", "required": required,
             "properties": properties,
         } } },
     });

@@ -302,6 +302,7 @@ mod tests {
             name: Personal::new("Ada Lovelace".parse().unwrap()),
             roles: vec![],
             expires_at: spec_time(),
+            days: 14,
         });
         user.apply(&UserEvent::Activated { invitation_id });
         user

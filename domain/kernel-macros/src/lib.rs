@@ -9,6 +9,7 @@ mod input;
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::{format_ident, quote};
+use syn::punctuated::Punctuated;
 use syn::{Attribute, Error, Expr, Fields, Ident, ItemEnum, Lit, LitInt, LitStr, Meta, Result, Token, Variant};
 
 /// Declares the events of one aggregate: `#[event("crm.client")]`, optionally `upcasters = UPCASTERS`.
@@ -20,7 +21,8 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, expand_event)
 }
 
-/// Declares the commands of one aggregate: `#[command("crm.client")]`. Variant helpers: `#[creates]`, `#[mints("ubk")]`.
+/// Declares the commands of one aggregate: `#[command("crm.client")]`. Variant helpers: `#[creates]`, `#[mints("ubk")]`,
+/// `#[makes("task_id")]` for the parts of the aggregate whose ids the answer tells (`"task_id?"` if there may be none).
 #[proc_macro_attribute]
 pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, expand_command)
@@ -82,6 +84,7 @@ struct Entry {
     name: Option<String>,
     creates: bool,
     mints: Option<String>,
+    makes: Vec<Tokens>,
     retired: bool,
     invalid: Option<String>,
     /// Name of the hidden struct that carries the variant's fields.
@@ -97,6 +100,7 @@ const HELPERS: &[(&str, &str)] = &[
     ("retired", "event"),
     ("creates", "command"),
     ("mints", "command"),
+    ("makes", "command"),
     ("invalid", "rejection"),
 ];
 
@@ -121,13 +125,14 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         name: None,
         creates: false,
         mints: None,
+        makes: vec![],
         retired: false,
         invalid: None,
         body: format_ident!("__{}{}", outer, variant.ident),
         body_fields: Tokens::new(),
         field_names: vec![],
     };
-    let mut kept = vec![];
+    let (mut kept, mut made) = (vec![], vec![]);
     for attr in variant.attrs.drain(..) {
         let owner = HELPERS.iter().find(|(helper, _)| attr.path().is_ident(helper)).map_or(what, |(_, owner)| owner);
         if owner != what {
@@ -145,6 +150,8 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
             entry.creates = true;
         } else if attr.path().is_ident("mints") {
             entry.mints = Some(attr.parse_args::<LitStr>()?.value());
+        } else if attr.path().is_ident("makes") {
+            made = attr.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated)?.into_iter().collect();
         } else if attr.path().is_ident("retired") {
             entry.retired = true;
         } else if attr.path().is_ident("invalid") {
@@ -173,6 +180,18 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         Fields::Unnamed(_) => {
             return Err(Error::new_spanned(&*variant, "name the fields: they are part of the published schema"));
         }
+    }
+    for name in made {
+        let (text, always) = match name.value().strip_suffix('?') {
+            Some(text) => (text.to_owned(), false),
+            None => (name.value(), true),
+        };
+        // Whoever repeats the command without a key says with it which part is meant.
+        if !text.ends_with("_ids") && !(text.ends_with("_id") && entry.field_names.iter().any(|field| *field == text)) {
+            let message = "expected a list, such as \"task_ids\", or one of the fields, such as \"task_id\"";
+            return Err(Error::new_spanned(name, message));
+        }
+        entry.makes.push(quote!(::kernel::PartEntry { name: #text, always: #always }));
     }
     Ok(entry)
 }
@@ -232,9 +251,9 @@ fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
             Some(prefix) => quote!(Some(#prefix)),
             None => quote!(None),
         };
-        let name = format!("{}.{}", stream.value(), e.snake);
+        let (name, makes) = (format!("{}.{}", stream.value(), e.snake), &e.makes);
         quote!(::kernel::CommandEntry {
-            stream: #stream, name: #name, action: #action, creates: #creates, mints: #mints,
+            stream: #stream, name: #name, action: #action, creates: #creates, mints: #mints, makes: &[#(#makes),*],
             summary: #summary, schema: ::kernel::schema_of::<#body>,
         })
     });

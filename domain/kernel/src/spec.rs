@@ -6,7 +6,7 @@
 //! ```
 
 use crate::{
-    Actor, Aggregate, ClaimChange, Context, Event, Flag, Permissions, Reference, Rejection, SecretHash, TenantId,
+    Actor, Aggregate, ClaimChange, Context, Event, Flag, Parts, Permissions, Reference, Rejection, SecretHash, TenantId,
     Timestamp, UserId,
 };
 use chrono::{TimeZone as _, Utc};
@@ -82,7 +82,7 @@ impl<A: Aggregate> Given<A> {
             again.as_ref().map_err(|r| r.entry().code),
             "a decision must be deterministic"
         );
-        When { state: self.state, outcome }
+        When { state: self.state, outcome, parts: self.ctx.parts() }
     }
 }
 
@@ -91,6 +91,7 @@ impl<A: Aggregate> Given<A> {
 pub struct When<A: Aggregate> {
     state: A,
     outcome: Result<Vec<A::Event>, A::Rejection>,
+    parts: Parts,
 }
 
 impl<A: Aggregate> When<A> {
@@ -127,6 +128,11 @@ impl<A: Aggregate> When<A> {
             Ok(events) => events,
             Err(rejection) => panic!("rejected with {}: {rejection}", rejection.entry().code),
         }
+    }
+
+    /// The parts whose ids the answer tells.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// What the decided events take and release.

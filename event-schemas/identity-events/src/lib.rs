@@ -95,6 +95,8 @@ pub enum UserEvent {
         roles: Vec<Slug>,
         /// Until when it can be accepted.
         expires_at: Timestamp,
+        /// For how many days that is.
+        days: u32,
     },
     /// The open invitation was taken back.
     InvitationRevoked {

@@ -8,7 +8,7 @@ use crate::{IdempotencyKey, Log, Request, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
     Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, FieldErrors, Metadata, Reach,
-    Reference, ReferenceBy, Rejection, TenantId,
+    Parts, Reference, ReferenceBy, Rejection, TenantId,
 };
 use metrics::{counter, histogram};
 use sqlx::PgPool;
@@ -91,6 +91,8 @@ pub struct Executed {
     pub created: bool,
     /// The answer of an earlier request with the same idempotency key.
     pub replayed: bool,
+    /// The ids of the parts that it made.
+    pub parts: Parts,
 }
 
 /// Why a command did nothing.
@@ -324,10 +326,12 @@ impl Store {
             ExecuteError::Rejected { code: entry.code, message: entry.message, invalid: entry.invalid }
         })?;
         if events.is_empty() && request.idempotency.is_none() {
-            return Ok(Some(known.unchanged(stream.aggregate_id)));
+            return Ok(Some(known.unchanged(stream.aggregate_id, ctx.parts())));
         }
-        let Prepared { state, subject, pending, answer } =
+        let parts = ctx.parts();
+        let Prepared { state, subject, mut pending, answer } =
             self.prepare(known, stream, entry.name, events, request).await?;
+        pending.parts = (!parts.is_empty()).then(|| parts.to_string());
         let has_new_key = pending.key_of_stream.is_some();
         let snapshot_version = pending.snapshot.as_ref().map_or(known.snapshot_version, |s| s.version);
         match self.0.queue.try_send(Message::Append(pending)) {
@@ -344,10 +348,11 @@ impl Store {
                 let cached = Cached { state, version, position, snapshot_version, subject, advance: advance::<A> };
                 self.0.cache.insert::<A>(stream, cached);
                 let id = stream.aggregate_id;
-                Ok(Some(Executed { id, version, position, created, replayed: false }))
+                Ok(Some(Executed { id, version, position, created, replayed: false, parts }))
             }
-            Ok(Outcome::Replayed { id, version, position, created }) => {
-                Ok(Some(Executed { id, version, position, created, replayed: true }))
+            Ok(Outcome::Replayed { id, version, position, created, parts }) => {
+                let parts = stored_parts(parts)?;
+                Ok(Some(Executed { id, version, position, created, replayed: true, parts }))
             }
             Ok(Outcome::KeyReused) => Err(ExecuteError::KeyReused),
             Ok(Outcome::Claimed { scope, holder }) => Err(match kernel::Flag::named(&scope) {
@@ -426,6 +431,7 @@ impl Store {
             claims,
             forbidden,
             snapshot,
+            parts: None,
             key_of_stream: sealing.fresh,
             reply,
         };
@@ -495,8 +501,8 @@ impl Store {
 
     /// What an earlier request with this key was answered, if there was one.
     async fn answer_of(&self, tenant: TenantId, key: &IdempotencyKey) -> Result<Option<Executed>, ExecuteError> {
-        let sql = "select fingerprint, aggregate_id, version, position, created from eventstore.answer($1, $2, $3)";
-        let row: Option<(Vec<u8>, Uuid, i64, i64, bool)> = sqlx::query_as(sql)
+        let sql = "select fingerprint, aggregate_id, version, position, created, parts from eventstore.answer($1, $2, $3)";
+        let row: Option<(Vec<u8>, Uuid, i64, i64, bool, Option<String>)> = sqlx::query_as(sql)
             .bind(tenant.0)
             .bind(&key.scope)
             .bind(&key.key)
@@ -506,8 +512,9 @@ impl Store {
         match row {
             None => Ok(None),
             Some((fingerprint, ..)) if fingerprint != key.fingerprint => Err(ExecuteError::KeyReused),
-            Some((_, id, version, position, created)) => {
-                Ok(Some(Executed { id, version, position, created, replayed: true }))
+            Some((_, id, version, position, created, parts)) => {
+                let parts = stored_parts(parts)?;
+                Ok(Some(Executed { id, version, position, created, replayed: true, parts }))
             }
         }
     }
@@ -533,8 +540,8 @@ impl<A: Aggregate> Known<A> {
         Self { state, version: 0, position: 0, snapshot_version: 0, subject, from_cache: false }
     }
 
-    fn unchanged(&self, id: Uuid) -> Executed {
-        Executed { id, version: self.version, position: self.position, created: false, replayed: false }
+    fn unchanged(&self, id: Uuid, parts: Parts) -> Executed {
+        Executed { id, version: self.version, position: self.position, created: false, replayed: false, parts }
     }
 }
 
@@ -587,6 +594,12 @@ pub(crate) fn keys_failed(error: impl Into<anyhow::Error>) -> ExecuteError {
 
 pub(crate) fn key<A: Aggregate>(tenant: TenantId, id: Uuid) -> StreamKey {
     StreamKey { tenant: tenant.0, aggregate_type: A::Event::STREAM, aggregate_id: id }
+}
+
+/// The parts as a stored answer keeps them.
+fn stored_parts(text: Option<String>) -> Result<Parts, ExecuteError> {
+    let parts = text.map(|text| text.parse().map_err(|e: serde_json::Error| ExecuteError::Fault(e.into())));
+    parts.transpose().map(Option::unwrap_or_default)
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, ExecuteError> {

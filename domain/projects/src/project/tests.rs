@@ -93,6 +93,7 @@ fn a_reached_milestone_takes_no_open_tasks() {
     let reopen = C::ReopenTask { task_id: task_id(1) };
     given::<Project>(history.clone()).when(reopen).rejected("projects.project.milestone_completed");
     let add = C::AddTask {
+        task_id: None,
         title: "One more".parse().unwrap(),
         description: None,
         milestone_id: Some(milestone_id()),
