@@ -4,3 +4,5 @@ mod bad_input;
 mod common;
 mod overload;
 mod parts;
+mod patches;
+mod wrong_fields;
