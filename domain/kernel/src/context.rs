@@ -1,9 +1,11 @@
 //! Everything a decision may know besides its own state: who, when, for whom, and what it asked to look at.
 
 use crate::{
-    Aggregate, ApiKeyId, Parts, Permissions, PortalUserId, SecretHash, ServiceAccountId, TenantId, Timestamp, UserId,
+    Aggregate, ApiKeyId, Date, Parts, Permissions, PortalUserId, SecretHash, ServiceAccountId, TenantId, Timestamp,
+    UserId,
 };
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -109,6 +111,8 @@ pub struct Context {
     pub actor: Actor,
     /// When the command arrived, UTC, microseconds.
     pub now: Timestamp,
+    /// Where the firm's clocks hang.
+    pub time_zone: Tz,
     /// Id of the aggregate that decides.
     pub id: Uuid,
     /// What whoever asks may do: a role can only be given by who holds what it grants.
@@ -130,13 +134,14 @@ pub(crate) type ReferenceKey = (&'static str, String);
 pub type FoundReference = (Uuid, Arc<dyn Any + Send + Sync>);
 
 impl Context {
-    /// A context without references, for somebody who may do everything. `seed` is unique to the command (its id), fresh
+    /// A context without references, for somebody who may do everything, in UTC. `seed` is unique to the command (its id), fresh
     /// ids derive from it.
     pub fn new(tenant: TenantId, actor: Actor, now: impl Into<DateTime<Utc>>, id: Uuid, seed: Uuid) -> Self {
         let (permissions, references) = (ALL.clone(), HashMap::new());
         let now = Timestamp::of_clock(now.into());
         let (drawn, parts) = (AtomicU32::new(0), Mutex::default());
-        Self { tenant, actor, now, id, permissions, secret: None, seed, drawn, parts, references }
+        let time_zone = Tz::UTC;
+        Self { tenant, actor, now, time_zone, id, permissions, secret: None, seed, drawn, parts, references }
     }
 
     /// A fresh UUIDv7: its time is `now`, its random part is derived from the command's id.
@@ -147,6 +152,11 @@ impl Context {
         random.copy_from_slice(&digest[..10]);
         let millis = u64::try_from(self.now.timestamp_millis()).unwrap_or(0);
         T::from(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// The day it is for the firm.
+    pub fn today(&self) -> Date {
+        self.now.date_in(self.time_zone)
     }
 
     /// The id of the part that the command makes, or made when it came before: what the caller chose, or a fresh one. The

@@ -6,8 +6,8 @@
 //! ```
 
 use crate::{
-    Actor, Aggregate, ClaimChange, Context, Event, Flag, Parts, Permissions, Reference, Rejection, SecretHash, TenantId,
-    Timestamp, UserId,
+    Actor, Aggregate, ClaimChange, Context, Event, Flag, Parts, Permissions, Reference, Rejection, SecretHash,
+    TenantId, TimeZone, Timestamp, UserId,
 };
 use chrono::{TimeZone as _, Utc};
 use std::sync::Arc;
@@ -38,6 +38,12 @@ impl<A: Aggregate> Given<A> {
     /// The command arrives at this time.
     pub fn at(mut self, now: Timestamp) -> Self {
         self.ctx.now = now;
+        self
+    }
+
+    /// The firm's clocks hang there.
+    pub fn in_zone(mut self, zone: &TimeZone) -> Self {
+        self.ctx.time_zone = zone.rules();
         self
     }
 

@@ -37,7 +37,7 @@ pub enum ProjectCommand {
         /// For whom.
         #[serde(default)]
         client_id: Option<ClientId>,
-        /// Its first day; today unless given.
+        /// Its first day; the firm's today unless given.
         #[serde(default)]
         starts_on: Option<Date>,
     },
@@ -53,7 +53,7 @@ pub enum ProjectCommand {
         /// For whom.
         #[serde(default)]
         client_id: Option<ClientId>,
-        /// Its first day, from which everything is due; today unless given.
+        /// Its first day, from which everything is due; the firm's today unless given.
         #[serde(default)]
         starts_on: Option<Date>,
     },
@@ -288,7 +288,7 @@ impl Aggregate for Project {
         let open = matches!(self.standing, Standing::Draft | Standing::Active | Standing::OnHold);
         Ok(match command {
             C::Create { name, client_id, starts_on } => {
-                let starts_on = starts_on.unwrap_or(ctx.now.date());
+                let starts_on = starts_on.unwrap_or(ctx.today());
                 vec![E::Created { name, client_id, template: None, starts_on, milestones: vec![], tasks: vec![] }]
             }
             C::CreateFromTemplate { template, name, client_id, starts_on } => {
@@ -522,7 +522,7 @@ fn from_template(
         Some(name) => name,
         None => found.name().parse().map_err(|_| R::UnknownTemplate)?,
     };
-    let starts_on = starts_on.unwrap_or(ctx.now.date());
+    let starts_on = starts_on.unwrap_or(ctx.today());
     let due = |days: u32| starts_on.checked_add_days(days).ok_or(R::DueBeyondCalendar);
     ["milestone_ids", "task_ids"].into_iter().for_each(|list| ctx.begin_parts(list));
     let milestones = found.milestones().iter().map(|m| {

@@ -2,8 +2,8 @@
 
 use crate::world::Stream;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command as _, CommandEntry, Context, Event as _, FieldErrors, History, Mounts, Parts,
-    Reference, Rejection as _, Stored,
+    Aggregate, Claim, ClaimChange, Command as _, CommandEntry, Context, Event as _, FieldErrors, History, Mounts,
+    Parts, Reference, Rejection as _, Stored,
 };
 use serde_json::Value;
 use std::any::Any;

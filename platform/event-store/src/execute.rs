@@ -4,11 +4,11 @@ use crate::append::{AppendError, Appender, Message, NewEvent, NewSnapshot, Outco
 use crate::cache::{Cache, Cached, advance};
 use crate::load::{Loaded, Loader, StreamKey};
 use crate::sealing::Sealing;
-use crate::{IdempotencyKey, Log, Request, peers, wake::Waker};
+use crate::{IdempotencyKey, Log, Request, TimeZones, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, FieldErrors, Metadata, Reach,
-    Parts, Reference, ReferenceBy, Rejection, TenantId,
+    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, FieldErrors, Metadata, Parts, Reach,
+    Reference, ReferenceBy, Rejection, TenantId,
 };
 use metrics::{counter, histogram};
 use sqlx::PgPool;
@@ -33,11 +33,14 @@ pub struct StoreOptions {
     pub cached_streams_max: usize,
     /// Seals what is personal; without it nothing is sealed, and what is sealed cannot be read.
     pub vault: Option<Vault>,
+    /// Knows where each firm's clocks hang; without it they all hang in UTC.
+    pub time_zones: Option<Arc<dyn TimeZones>>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { batch_commands_max: 128, queue_commands_max: 4096, cached_streams_max: 20_000, vault: None }
+        let (vault, time_zones) = (None, None);
+        Self { batch_commands_max: 128, queue_commands_max: 4096, cached_streams_max: 20_000, vault, time_zones }
     }
 }
 
@@ -51,6 +54,7 @@ struct Shared {
     loader: Loader,
     cache: Cache,
     vault: Option<Vault>,
+    time_zones: Option<Arc<dyn TimeZones>>,
     closed: AtomicBool,
 }
 
@@ -162,14 +166,14 @@ impl Store {
         let connect = pool.connect_options().as_ref().clone();
         let (foreign, written) = mpsc::unbounded_channel();
         tokio::spawn(Appender::new(connect, receiver, options.batch_commands_max, waker, foreign).run());
-        let vault = options.vault;
+        let (vault, time_zones) = (options.vault, options.time_zones);
         let loader = Loader::start(pool.clone(), vault.clone());
         let cache = Cache::new(options.cached_streams_max);
         tokio::spawn(peers::follow(pool.clone(), cache.clone(), written));
         if let Some(vault) = &vault {
             tokio::spawn(forget_the_erased(vault.destroyed(), cache.clone()));
         }
-        Self(Arc::new(Shared { pool, queue, loader, cache, vault, closed: AtomicBool::new(false) }))
+        Self(Arc::new(Shared { pool, queue, loader, cache, vault, time_zones, closed: AtomicBool::new(false) }))
     }
 
     /// Loads, decides, appends; reloads and decides again at most three times if somebody was faster.
@@ -315,6 +319,9 @@ impl Store {
         let mut ctx =
             Context::new(request.tenant, request.actor.clone(), request.now, stream.aggregate_id, request.command_id);
         ctx.secret.clone_from(&request.secret);
+        if let Some(zones) = &self.0.time_zones {
+            ctx.time_zone = zones.time_zone(request.tenant).await.map_err(ExecuteError::Unavailable)?;
+        }
         if let Some(held) = &request.permissions {
             ctx.permissions = held.clone();
         }
@@ -501,7 +508,8 @@ impl Store {
 
     /// What an earlier request with this key was answered, if there was one.
     async fn answer_of(&self, tenant: TenantId, key: &IdempotencyKey) -> Result<Option<Executed>, ExecuteError> {
-        let sql = "select fingerprint, aggregate_id, version, position, created, parts from eventstore.answer($1, $2, $3)";
+        let sql =
+            "select fingerprint, aggregate_id, version, position, created, parts from eventstore.answer($1, $2, $3)";
         let row: Option<(Vec<u8>, Uuid, i64, i64, bool, Option<String>)> = sqlx::query_as(sql)
             .bind(tenant.0)
             .bind(&key.scope)
