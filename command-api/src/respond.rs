@@ -8,11 +8,11 @@ use kernel::{FieldError, Reach};
 
 /// 201 with `Location` for a creation, else 200. A secret that was made for the command is shown now or never: whoever
 /// repeats it learns that it was done, and can ask for another.
-pub fn done(info: &CommandInfo, executed: &Executed, secret: Option<&str>) -> HttpResponse {
+pub fn done(info: &CommandInfo, executed: &Executed, secret: Option<&str>, records_at: &str) -> HttpResponse {
     let Executed { id, version, position, created, replayed, parts } = executed;
     let mut response = if *created { HttpResponse::Created() } else { HttpResponse::Ok() };
     if *created {
-        response.insert_header((LOCATION, format!("/v1/{}/{id}", info.path)));
+        response.insert_header((LOCATION, format!("{records_at}/v1/{}/{id}", info.path)));
     }
     if *replayed {
         response.insert_header(("Idempotency-Replayed", "true"));
@@ -58,7 +58,11 @@ pub fn problem(info: &CommandInfo, error: ExecuteError, reach: &Reach) -> Proble
             if *reach == Reach::Everything { problem.with("holder", holder.to_string()) } else { problem }
         }
         ExecuteError::VersionMismatch { expected, actual } => {
-            let detail = format!("expected version {expected}, the record has {actual}");
+            let expected: Vec<String> = expected.iter().map(i64::to_string).collect();
+            let detail = match expected.as_slice() {
+                [] => format!("none of these tags is of this record, which has version {actual}"),
+                _ => format!("expected version {}, the record has {actual}", expected.join(" or ")),
+            };
             Problem::new(&code::VERSION_MISMATCH, detail).with("actual", actual)
         }
         ExecuteError::Conflict => Problem::new(&code::CONFLICT, "others changed the record at the same time; repeat"),

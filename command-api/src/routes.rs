@@ -1,9 +1,12 @@
 //! The two paths that every command goes through, and the table that says which command is meant.
 
 use crate::respond;
-use ::web::{Admission, BodyLimits, Caller, Problem, Refusal, Refusals, RequestInfo, ShownKey, Who, code, read_json};
+use ::web::{
+    Admission, BodyLimits, Caller, Problem, Refusal, Refusals, RequestInfo, ShownKey, Who, code, expected_versions,
+    read_json,
+};
 use actix_web::http::Method;
-use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue, IF_MATCH};
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue};
 use actix_web::web::Data;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
@@ -21,6 +24,8 @@ pub struct Api {
     limits: BodyLimits,
     admission: Admission,
     refusals: Refusals,
+    /// Where query-api is, without a slash at the end; empty if it is where this is.
+    records_at: String,
 }
 
 /// How the codes of rejections end that are about what whoever asks may do, and so refusals like any other: nobody gives
@@ -39,7 +44,14 @@ impl Api {
         for info in &all {
             commands.entry(info.path).or_default().insert(action_of(&all, info), *info);
         }
-        Self { bus, commands, limits, admission, refusals: Refusals::default() }
+        Self { bus, commands, limits, admission, refusals: Refusals::default(), records_at: String::new() }
+    }
+
+    /// Says where clients find query-api, which shows what commands make: `https://query.example.com`.
+    #[must_use]
+    pub fn with_records_at(mut self, url: &str) -> Self {
+        url.trim_end_matches('/').clone_into(&mut self.records_at);
+        self
     }
 
     /// Who was refused what, for whoever writes that down.
@@ -161,7 +173,7 @@ async fn perform(
         let detail = "send an Idempotency-Key header, so that a repeat creates nothing twice";
         return Err(Problem::new(&code::IDEMPOTENCY_KEY_REQUIRED, detail));
     }
-    let expected_version = expected_version(request.headers())?;
+    let expected_versions = expected_versions(request.headers())?;
     let body = read_json(request, payload, api.limits).await?.0;
     let permit = api.admission.admit(caller.tenant).await?;
     let idempotency = key.map(|key| IdempotencyKey {
@@ -172,7 +184,7 @@ async fn perform(
     let about = request.extensions().get::<RequestInfo>().cloned();
     let mut command = Request {
         idempotency,
-        expected_version,
+        expected_versions,
         correlation_id: about.as_ref().map_or_else(Uuid::now_v7, |a| a.id),
         traceparent: about.and_then(|a| a.traceparent),
         permissions: Some(caller.permissions.clone()),
@@ -185,14 +197,15 @@ async fn perform(
     }
     // Detached, so that a client that hangs up cannot leave a command half-way; the permit goes with the work.
     let span = tracing::Span::current();
+    let at_work = api.clone();
     let work = async move {
-        let executed = api.bus.execute(&info, id, body, command).await;
+        let executed = at_work.bus.execute(&info, id, body, command).await;
         drop(permit);
         executed
     };
     let done = tokio::spawn(tracing::Instrument::instrument(work, span)).await;
     match done {
-        Ok(Ok(executed)) => Ok(respond::done(&info, &executed, shown.as_deref())),
+        Ok(Ok(executed)) => Ok(respond::done(&info, &executed, shown.as_deref(), &api.records_at)),
         Ok(Err(error)) => Err(respond::problem(&info, error, &reach)),
         Err(panic) => {
             tracing::error!(error = %panic, command = info.entry.name, "a command panicked");
@@ -211,20 +224,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             let detail = "Idempotency-Key: expected 1 to 255 visible ASCII characters";
             Err(Problem::new(&code::INVALID_HEADER, detail))
         }
-    }
-}
-
-fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let Some(value) = headers.get(IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    // `*` asks for any existing record, which every command but a creation does anyway.
-    if text == "*" {
-        return Ok(None);
-    }
-    let version = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse::<i64>().ok());
-    match version {
-        Some(version) if version > 0 => Ok(Some(version)),
-        _ => Err(Problem::new(&code::INVALID_HEADER, "If-Match: expected one version as an entity tag, such as \"3\"")),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Authorization code flow with PKCE, state and nonce (OpenID Connect Core 1.0, RFC 7636, RFC 9700). An account is found by
 //! its linked login, or by an address that the provider has verified, and by nothing else.
 
+mod document;
 mod firms;
 mod pages;
 mod portal;
@@ -11,5 +12,6 @@ mod provider;
 mod routes;
 mod user;
 
+pub use document::describe;
 pub use provider::{Provider, ProviderSettings};
-pub use routes::{Addresses, Login, configure, openapi};
+pub use routes::{Addresses, Login, configure};

@@ -16,7 +16,7 @@ use event_store::ExecuteError;
 use kernel::{Email, PortalUserId, Principal, SecretHash, SessionId, TenantId, Timestamp};
 use metrics::counter;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -170,48 +170,4 @@ pub(crate) fn page(
     response.content_type("text/html; charset=utf-8").body(format!(
         r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer"><title>{title}</title></head><body><main>{body}</main></body></html>"#
     ))
-}
-
-/// The routes for the OpenAPI document.
-pub fn openapi() -> Map<String, Value> {
-    let problem = json!({ "$ref": "#/components/responses/Problem" });
-    let html =
-        |about: &str| json!({ "description": about, "content": { "text/html": { "schema": { "type": "string" } } } });
-    let text = json!({ "type": "string" });
-    let ask = json!({
-        "operationId": "login.portal_link", "tags": ["login"],
-        "summary": "Sends a portal user a link to come in, if there is one with this address; answered the same if not.",
-        "requestBody": { "required": true, "content": { "application/json": { "schema": {
-            "type": "object", "required": ["tenant", "email"], "additionalProperties": false,
-            "properties": {
-                "tenant": { "type": "string", "format": "uuid" }, "email": { "type": "string", "format": "idn-email" },
-            },
-        } } } },
-        "responses": {
-            "202": { "description": "Noted.", "content": { "application/json": { "schema": { "type": "object" } } } },
-            "default": problem,
-        },
-    });
-    let open = json!({
-        "operationId": "login.portal_page", "tags": ["login"],
-        "summary": "Where the link leads: a page with a button. Opening it uses nothing up.",
-        "parameters": [{ "name": "link", "in": "query", "required": true, "schema": text }],
-        "responses": { "200": html("The page."), "410": html("This is no link.") },
-    });
-    let press = json!({
-        "operationId": "login.portal", "tags": ["login"],
-        "summary": "What the button does: uses the link up, and lets its person in.",
-        "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": { "schema": {
-            "type": "object", "required": ["link", "page"], "properties": { "link": text, "page": text },
-        } } } },
-        "responses": {
-            "303": { "description": "To the portal, with a session." },
-            "410": html("The link is of no use, or not any more."),
-            "default": problem,
-        },
-    });
-    Map::from_iter([
-        ("/v1/login/portal/link".to_owned(), json!({ "post": ask })),
-        ("/v1/login/portal".to_owned(), json!({ "get": open, "post": press })),
-    ])
 }

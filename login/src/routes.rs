@@ -7,10 +7,7 @@ use crate::{firms, portal};
 use ::portal::PortalSession;
 use ::portal::portal_session::PortalSessionCommand;
 use ::web::session;
-use ::web::{
-    BodyLimits, Caller, Problem, RequestInfo, Session, Sessions, code, may_say_of_this, openapi as web_openapi,
-    shortened,
-};
+use ::web::{BodyLimits, Caller, Problem, RequestInfo, Session, Sessions, code, may_say_of_this, shortened};
 use actix_web::cookie::Cookie;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, USER_AGENT};
 use actix_web::web::{self, Data, Query, ServiceConfig};
@@ -21,7 +18,7 @@ use identity::session::SessionCommand;
 use kernel::{Name, Principal, SecretHash, SessionId, TenantId, Timestamp};
 use metrics::counter;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use sqlx::PgPool;
 use std::time::Duration;
 use url::Url;
@@ -131,7 +128,6 @@ pub fn configure(config: &mut ServiceConfig, login: Data<Login>) {
         web::resource("/v1/login/portal")
             .app_data(forms())
             .route(web::get().to(portal::open))
-            .route(web::head().to(portal::open))
             .route(web::post().to(portal::press)),
     );
 }
@@ -212,6 +208,10 @@ struct Callback {
 }
 
 async fn callback(login: Data<Login>, request: HttpRequest) -> HttpResponse {
+    if request.extensions().get::<RequestInfo>().is_some_and(|info| info.is_head) {
+        // Whoever only looks must not use the login up.
+        return HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish();
+    }
     match come_back(&login, &request).await {
         Ok(response) => response,
         Err(stopped) => stopped.answer(&login, &request),
@@ -364,63 +364,6 @@ async fn logout(login: Data<Login>, caller: Caller, request: HttpRequest) -> Res
     done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;
     let cookie: Cookie<'static> = login.sessions.forget(&shown).await.map_err(|error| unavailable(&error))?;
     Ok(HttpResponse::NoContent().cookie(cookie).finish())
-}
-
-/// The routes for the OpenAPI document.
-pub fn openapi() -> Map<String, Value> {
-    let parameter = |name: &str, required: bool, about: &str| json!({ "name": name, "in": "query", "required": required, "description": about, "schema": { "type": "string" } });
-    let problem = json!({ "$ref": "#/components/responses/Problem" });
-    let operation = |id: &str, summary: &str, parameters: Value, status: &str, answer: &str| {
-        json!({
-            "operationId": id, "summary": summary, "tags": ["login"], "parameters": parameters,
-            "responses": { status: { "description": answer }, "default": problem },
-        })
-    };
-    let start = operation(
-        "login.start",
-        "Sends a browser to a provider.",
-        json!([
-            parameter("tenant", false, "the firm's id; without it the one that knows the person, or a choice"),
-            parameter("provider", true, "its name in the settings"),
-            parameter("redirect_to", false, "a path of the app to come back to"),
-        ]),
-        "303",
-        "To the provider.",
-    );
-    let callback = operation(
-        "login.callback",
-        "Where a provider sends the browser back to.",
-        json!([
-            parameter("state", false, "what the provider was given"),
-            parameter("code", false, "what the provider gave"),
-            parameter("iss", false, "which provider it was"),
-            parameter("error", false, "why there is no code"),
-        ]),
-        "303",
-        "To the app, with a session.",
-    );
-    let current =
-        operation("login.session", "Whom the browser's session speaks for.", json!([]), "200", "The session.");
-    let csrf = web_openapi::header(session::CSRF_HEADER, true, "the session's csrf_token", json!({ "type": "string" }));
-    let logout = operation("login.logout", "Ends the browser's session.", json!([csrf]), "204", "It is over.");
-    let mut paths = Map::from_iter([
-        ("/v1/login/start".to_owned(), json!({ "get": start })),
-        ("/v1/login/callback".to_owned(), json!({ "get": callback })),
-        ("/v1/login/session".to_owned(), json!({ "get": current })),
-        ("/v1/login/logout".to_owned(), json!({ "post": logout })),
-    ]);
-    let text = json!({ "type": "string" });
-    let choice = json!({
-        "operationId": "login.choice", "tags": ["login"],
-        "summary": "What the page does that asks which firm somebody wants to go to who is known to several.",
-        "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": { "schema": {
-            "type": "object", "required": ["choice", "tenant"], "properties": { "choice": text, "tenant": text },
-        } } } },
-        "responses": { "303": { "description": "To the app, with a session." }, "default": problem },
-    });
-    paths.insert("/v1/login/choice".to_owned(), json!({ "post": choice }));
-    paths.extend(portal::openapi());
-    paths
 }
 
 /// A path of the app itself, and never another site's address.

@@ -27,7 +27,7 @@ pub mod workflow;
 
 pub use engine::{Applied, Kept, Target};
 pub use group::{Group, Slot, group, groups, resources};
-pub use model::{Beside, Column, Event, FoldError, Kind, ReadModel, Shown, Tie};
+pub use model::{Beside, Column, Event, FoldError, Kind, PartOf, ReadModel, Shown, Tie};
 pub use operate::{parked, plan, retry, status};
 pub use rebuild::{Built, OnProgress, Progress, RebuildOptions, Stage};
 pub use refold::{Refolded, refold};

@@ -33,6 +33,9 @@ pub trait ReadModel: Serialize + DeserializeOwned + JsonSchema + Clone + Partial
     /// Rows are written once and never read back: a rebuild need not keep them in memory.
     const APPEND_ONLY: bool = false;
 
+    /// Of which aggregate's read model a row is a part, where commands about it go to that aggregate.
+    const PART_OF: Option<PartOf> = None;
+
     /// What readers see besides, that no event says.
     const BESIDE: &'static [Beside] = &[];
 
@@ -59,6 +62,15 @@ pub struct Beside {
     pub about: &'static str,
     /// The SQL that finds it for the row `r`.
     pub sql: &'static str,
+}
+
+/// Where the aggregate stands of which a row is a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartOf {
+    /// The row's column with the aggregate's id.
+    pub column: &'static str,
+    /// The aggregate's own table, of the same group: `projects.projects`.
+    pub table: &'static str,
 }
 
 /// How a row says what it belongs to, for readers whose rights are for single resources or for what is their own.

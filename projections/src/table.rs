@@ -1,9 +1,9 @@
 //! A read table as the engine sees it: rows in memory, folded by event, written column by column or as COPY text.
 
 use crate::copy;
-use crate::model::{Beside, Column, Event, FoldError, Kind, ReadModel, Tie, columns};
+use crate::model::{Beside, Column, Event, FoldError, Kind, PartOf, ReadModel, Tie, columns};
 use kernel::TenantId;
-use schemars::Schema;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -31,12 +31,16 @@ pub trait Table: Send + Sync {
     fn columns(&self) -> &[Column];
     /// What readers see besides its columns.
     fn beside(&self) -> &'static [Beside];
+    /// Of which aggregate's read model a row is a part.
+    fn part_of(&self) -> Option<PartOf>;
     /// Rows are written once.
     fn append_only(&self) -> bool;
     /// Path, permission, sentence, filters and sorts of its API.
     fn resource(&self) -> Resource;
     /// JSON Schema of a row as readers see it.
     fn schema(&self) -> Schema;
+    /// The same with references to named types, and what a generated client calls it: `Client`.
+    fn component(&self, generator: &mut SchemaGenerator) -> (String, Schema);
     /// An empty memory of its rows.
     fn fold(&self) -> Box<dyn Fold>;
 }
@@ -95,6 +99,10 @@ impl<R: ReadModel> Table for Of<R> {
         R::BESIDE
     }
 
+    fn part_of(&self) -> Option<PartOf> {
+        R::PART_OF
+    }
+
     fn append_only(&self) -> bool {
         R::APPEND_ONLY
     }
@@ -104,23 +112,36 @@ impl<R: ReadModel> Table for Of<R> {
     }
 
     fn schema(&self) -> Schema {
-        let mut schema = kernel::schema_of::<R>();
-        for beside in R::BESIDE {
-            let mut value = json!({ "description": beside.about, "type": ["string", "null"] });
-            if beside.kind == Kind::Time {
-                value["format"] = json!("date-time");
-            }
-            if let Some(properties) = schema.ensure_object().get_mut("properties").and_then(Value::as_object_mut) {
-                properties.insert(beside.name.to_owned(), value);
-            }
-        }
-        schema
+        seen::<R>(kernel::schema_of::<R>())
+    }
+
+    fn component(&self, generator: &mut SchemaGenerator) -> (String, Schema) {
+        let name = R::schema_name();
+        let schema = seen::<R>(R::json_schema(generator));
+        (name.strip_suffix("Row").unwrap_or(&name).to_owned(), schema)
     }
 
     fn fold(&self) -> Box<dyn Fold> {
         let columns = self.columns.clone();
         Box::new(Memory::<R> { columns, cells: HashMap::new(), staged: vec![], changed: vec![] })
     }
+}
+
+/// The schema with what readers see besides, and every member required: an answer has all of them.
+fn seen<R: ReadModel>(mut schema: Schema) -> Schema {
+    let Some(properties) = schema.ensure_object().get_mut("properties").and_then(Value::as_object_mut) else {
+        return schema;
+    };
+    for beside in R::BESIDE {
+        let mut value = json!({ "description": beside.about, "type": ["string", "null"] });
+        if beside.kind == Kind::Time {
+            value["format"] = json!("date-time");
+        }
+        properties.insert(beside.name.to_owned(), value);
+    }
+    let names: Vec<Value> = properties.keys().map(|name| name.as_str().into()).collect();
+    schema.insert("required".to_owned(), names.into());
+    schema
 }
 
 /// The rows of one table that a batch or a shard of a rebuild holds in memory.

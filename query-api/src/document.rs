@@ -1,78 +1,118 @@
 //! The query half of the OpenAPI document, from the row types.
 
 use crate::parameters::{LIMIT_MAX, filters_of};
-use ::web::openapi;
+use ::web::openapi::{self, Document};
+use ::web::{ProblemCode, code};
 use projections::{Column, Kind, Table};
 use serde_json::{Map, Value, json};
 
-/// Every read table as two operations.
+/// Every read table as two operations, and what there is besides.
 pub fn openapi() -> Value {
-    let mut paths = Map::new();
+    let mut document = Document::of_answers();
     for (_, table, resource) in projections::resources() {
-        paths.insert(format!("/v1/{}", resource.path), json!({ "get": list(table) }));
-        paths.insert(format!("/v1/{}/{{id}}", resource.path), json!({ "get": record(table) }));
+        let (name, schema) = table.component(document.generator());
+        let row = document.component(&name, schema.to_value());
+        let page = document.page(&format!("{name}Page"), &row);
+        let (list, record) = (list(&mut document, table, &page), record(&mut document, table, &row));
+        document.operation(&format!("/v1/{}", resource.path), "get", list);
+        document.operation(&format!("/v1/{}/{{id}}", resource.path), "get", record);
     }
-    paths.insert("/v1/events/{position}".to_owned(), json!({ "get": crate::events::operation() }));
-    paths.extend(crate::timeline::operations());
-    let description = "Every way to look at something. `Min-Position` makes a read see what a command has written.";
-    openapi::document("UBOS queries", description, paths)
+    crate::events::describe(&mut document);
+    crate::timeline::describe(&mut document);
+    document.finish(
+        "UBOS queries",
+        "Every way to look at something. `Min-Position` makes a read see what a command has written.",
+    )
 }
 
-fn parameter(name: &str, about: &str, schema: Value) -> Value {
+pub(crate) fn parameter(name: &str, about: &str, schema: Value) -> Value {
     json!({ "name": name, "in": "query", "required": false, "description": about, "schema": schema })
 }
 
 pub(crate) fn min_position() -> Value {
     let about = "Waits until the read model has seen this position of the log: the `position` that a command answered.";
-    openapi::header("Min-Position", false, about, json!({ "type": "integer", "minimum": 0 }))
+    openapi::header("Min-Position", false, about, json!({ "type": "integer", "format": "int64", "minimum": 0 }))
 }
 
-fn shared(table: &dyn Table, operation: &str, summary: String, parameters: Vec<Value>, responses: Value) -> Value {
-    let resource = table.resource();
-    let stem = resource.read.strip_suffix("read").unwrap_or(resource.read);
-    json!({
-        "operationId": format!("{stem}{operation}"),
-        "summary": summary,
-        "tags": [table.group()],
-        "x-permission": resource.read,
-        "parameters": parameters,
-        "responses": responses,
-    })
-}
-
-fn list(table: &dyn Table) -> Value {
-    let resource = table.resource();
-    let mut parameters = vec![
-        parameter(
-            "limit",
-            "Rows of the page.",
-            json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 50 }),
-        ),
+/// The parameters that say which page.
+pub(crate) fn paging() -> Vec<Value> {
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 50 });
+    vec![
+        parameter("limit", "Rows of the page.", limit),
         parameter("cursor", "The `next_cursor` of the page before.", json!({ "type": "string" })),
-    ];
+    ]
+}
+
+/// What a page is answered with.
+pub(crate) fn page_headers() -> Map<String, Value> {
+    let link = json!({ "description": "The next page, `rel=\"next\"`.", "schema": { "type": "string" } });
+    Map::from_iter([("Link".to_owned(), link), openapi::request_id()])
+}
+
+/// The problems that a question may meet, besides its own.
+pub(crate) fn problems(
+    document: &mut Document,
+    name: &str,
+    own: &'static [&'static ProblemCode],
+) -> Map<String, Value> {
+    // Only a change is refused for want of what a session's page shows.
+    const KNOWN: &[&ProblemCode] = &[&code::UNAUTHENTICATED, &code::FORBIDDEN];
+    let kinds = [openapi::EVERYWHERE, KNOWN, openapi::AT_WORK, own];
+    document.problems(name, kinds.into_iter().flatten(), &[])
+}
+
+/// One operation that looks at something.
+pub(crate) struct Question<'q> {
+    pub id: &'q str,
+    pub permission: &'q str,
+    pub summary: &'q str,
+    pub tag: &'q str,
+    pub parameters: Vec<Value>,
+}
+
+impl Question<'_> {
+    pub fn answered(self, responses: Map<String, Value>) -> Value {
+        json!({
+            "operationId": self.id,
+            "summary": self.summary,
+            "description": format!("{} Needs the permission `{}`.", self.summary, self.permission),
+            "tags": [self.tag],
+            "security": openapi::to_look(),
+            "x-permission": self.permission,
+            "parameters": self.parameters,
+            "responses": responses,
+        })
+    }
+}
+
+/// What a permission is about: `crm.client` of `crm.client.read`.
+fn stem(permission: &str) -> &str {
+    permission.rsplit_once('.').map_or(permission, |(stem, _)| stem)
+}
+
+fn list(document: &mut Document, table: &dyn Table, page: &Value) -> Value {
+    let resource = table.resource();
+    let mut parameters = paging();
     let keys = resource.sort.join(", ");
     let about = format!("Keys out of {keys}, separated by commas; a minus in front descends.");
     parameters.push(parameter("sort", &about, json!({ "type": "string", "default": "-created_at" })));
     let filters = table.columns().iter().filter(|column| resource.filter.contains(&column.name.as_str()));
     parameters.extend(filter_parameters(filters));
     parameters.push(min_position());
-    let page = json!({
-        "type": "object",
-        "required": ["data", "has_more", "next_cursor"],
-        "properties": {
-            "data": { "type": "array", "items": openapi::embedded(table.schema()) },
-            "has_more": { "type": "boolean" },
-            "next_cursor": { "type": ["string", "null"] },
-        },
-    });
-    let ok = json!({
-        "description": "A page.",
-        "headers": { "Link": { "description": "The next page, `rel=\"next\"`.", "schema": { "type": "string" } },
-                     "Request-Id": { "schema": { "type": "string" } } },
-        "content": { "application/json": { "schema": page } },
-    });
-    let responses = json!({ "200": ok, "default": { "$ref": "#/components/responses/Problem" } });
-    shared(table, "list", resource.about.to_owned(), parameters, responses)
+    let mut responses = Map::from_iter([(
+        "200".to_owned(),
+        json!({
+            "description": "A page.",
+            "headers": page_headers(),
+            "content": { "application/json": { "schema": page } },
+        }),
+    )]);
+    const OWN: &[&ProblemCode] =
+        &[&code::INVALID_PARAMETER, &code::INVALID_CURSOR, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
+    responses.extend(problems(document, "List", OWN));
+    let id = format!("{}.list", stem(resource.read));
+    let (permission, tag) = (resource.read, table.group());
+    Question { id: &id, permission, summary: resource.about, tag, parameters }.answered(responses)
 }
 
 /// The parameters that select rows by these columns.
@@ -104,20 +144,34 @@ fn filter_schema(column: &Column) -> Value {
     }
 }
 
-fn record(table: &dyn Table) -> Value {
-    let id = json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } });
-    let about = "Answers 304 if the record still has this version.";
-    let known = openapi::header("If-None-Match", false, about, json!({ "type": "string", "examples": ["\"3\""] }));
-    let ok = json!({
-        "description": "The record.",
-        "headers": { "ETag": { "description": "Its version, for If-Match of a command.", "schema": { "type": "string" } },
-                     "Request-Id": { "schema": { "type": "string" } } },
-        "content": { "application/json": { "schema": openapi::embedded(table.schema()) } },
-    });
-    let responses = json!({
-        "200": ok,
-        "304": { "description": "The record has not changed." },
-        "default": { "$ref": "#/components/responses/Problem" },
-    });
-    shared(table, "read", format!("One of: {}", table.resource().about), vec![id, known, min_position()], responses)
+fn record(document: &mut Document, table: &dyn Table, row: &Value) -> Value {
+    let id = json!({ "type": "string", "format": "uuid" });
+    let id = json!({ "name": "id", "in": "path", "required": true, "description": "The record.", "schema": id });
+    let about = "Tags of answers that the client holds: 304 if one of them is still right.";
+    let known = openapi::header(
+        "If-None-Match",
+        false,
+        about,
+        json!({ "type": "string", "examples": ["\"3-5f0c2a9e41d7b683\""] }),
+    );
+    let etag = json!({ "description": "Changes whenever the answer does; for If-Match of a command.", "schema": { "type": "string" } });
+    let headers = Map::from_iter([("ETag".to_owned(), etag), openapi::request_id()]);
+    let mut responses = Map::from_iter([
+        (
+            "200".to_owned(),
+            json!({
+                "description": "The record.",
+                "headers": headers,
+                "content": { "application/json": { "schema": row } },
+            }),
+        ),
+        ("304".to_owned(), json!({ "description": "What the client holds is right.", "headers": headers })),
+    ]);
+    const OWN: &[&ProblemCode] =
+        &[&code::INVALID_PARAMETER, &code::NOT_FOUND, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
+    responses.extend(problems(document, "Record", OWN));
+    let resource = table.resource();
+    let (name, summary) = (format!("{}.read", stem(resource.read)), format!("One of: {}", resource.about));
+    let (permission, tag, parameters) = (resource.read, table.group(), vec![id, known, min_position()]);
+    Question { id: &name, permission, summary: &summary, tag, parameters }.answered(responses)
 }

@@ -1,7 +1,9 @@
 //! One event of the log by its position: where a claim-check in the stream points to.
 
+use crate::document::{Question, problems};
 use crate::parameters::as_tenant;
 use crate::routes::{Api, fault, sealed, unreadable};
+use ::web::openapi::{self, Document};
 use ::web::{Caller, Problem, code};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,7 +12,7 @@ use event_store::{RawEvent, open_events};
 use kernel::Metadata;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, json};
 use uuid::Uuid;
 
 const EVENT: &str = "
@@ -78,25 +80,46 @@ pub async fn event(
     Ok(HttpResponse::Ok().json(shown))
 }
 
-/// The operation for the OpenAPI document.
-pub fn operation() -> Value {
-    let text = || json!({ "type": "string" });
+/// Adds the operation to the OpenAPI document.
+pub fn describe(document: &mut Document) {
+    let text = |about: &str| json!({ "type": "string", "description": about });
+    let uuid = |about: &str| json!({ "type": "string", "format": "uuid", "description": about });
+    let number = |about: &str| json!({ "type": "integer", "format": "int64", "minimum": 1, "description": about });
     let properties = json!({
-        "position": { "type": "integer" }, "id": { "type": "string", "format": "uuid" }, "domain": text(),
-        "aggregate_type": text(), "aggregate_id": { "type": "string", "format": "uuid" }, "sequence": { "type": "integer" },
-        "event_type": text(), "event_version": { "type": "integer" }, "payload": { "type": "object" },
-        "metadata": { "type": "object" }, "recorded_at": { "type": "string", "format": "date-time" },
+        "position": number("where it stands in the log"),
+        "id": uuid("the event"),
+        "domain": text("the context: `crm`"),
+        "aggregate_type": text("the kind of record: `crm.client`"),
+        "aggregate_id": uuid("the record"),
+        "sequence": number("the record's version after it"),
+        "event_type": text("what happened: `client.created`"),
+        "event_version": number("the version of its payload"),
+        "payload": { "type": "object", "additionalProperties": true, "description": "as `/schemas/` has it for this version" },
+        "metadata": { "type": "object", "additionalProperties": true, "description": "who did it, by which command, in which request" },
+        "recorded_at": { "type": "string", "format": "date-time", "description": "when it was committed" },
     });
-    json!({
-        "operationId": "events.read",
-        "summary": "One event of the log by its position: where a claim-check in the stream points to.",
-        "tags": ["events"],
-        "parameters": [{ "name": "position", "in": "path", "required": true, "schema": { "type": "integer", "minimum": 1 } }],
-        "responses": {
-            "200": { "description": "The event.", "content": { "application/json": { "schema": {
-                "type": "object", "properties": properties,
-            } } } },
-            "default": { "$ref": "#/components/responses/Problem" },
-        },
-    })
+    let required: Vec<&str> = properties.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let schema = json!({ "type": "object", "description": "An event of the log.", "required": required, "properties": properties });
+    let schema = document.component("Event", schema);
+    let mut responses = Map::from_iter([(
+        "200".to_owned(),
+        json!({
+            "description": "The event.",
+            "headers": Map::from_iter([openapi::request_id()]),
+            "content": { "application/json": { "schema": schema } },
+        }),
+    )]);
+    responses.extend(problems(document, "EventRead", &[&code::NOT_FOUND]));
+    let position = json!({ "type": "integer", "format": "int64", "minimum": 1 });
+    let parameters = vec![
+        json!({ "name": "position", "in": "path", "required": true, "description": "Where it stands.", "schema": position }),
+    ];
+    let question = Question {
+        id: "events.read",
+        permission: "<aggregate>.read",
+        summary: "One event of the log by its position: where a claim-check in the stream points to.",
+        tag: "events",
+        parameters,
+    };
+    document.operation("/v1/events/{position}", "get", question.answered(responses));
 }

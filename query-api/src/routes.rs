@@ -4,11 +4,12 @@ use crate::only::Rows;
 use crate::parameters::{ListQuery, as_tenant};
 use crate::positions::Positions;
 use crate::row;
-use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
-use actix_web::http::header::{ALLOW, ETAG, HeaderValue, IF_NONE_MATCH, LINK};
+use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code, entity_tag, is_known};
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, ETAG, HeaderValue, LINK};
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use projections::{Group, Table};
+use projections::{Group, PartOf, Table};
 use serde_json::Value;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sqlx::{PgPool, Row as _};
@@ -60,12 +61,12 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
 async fn nothing(request: HttpRequest) -> HttpResponse {
     let path = request.path();
     // A command's path has one part more than a record's; whatever it is, it is not to be asked here.
-    if request.method() == actix_web::http::Method::GET {
+    if request.method() == Method::GET {
         return Problem::new(&code::NOT_FOUND, format!("nothing answers GET {path}")).error_response();
     }
-    let detail = format!("{path} takes GET only; commands go to command-api");
+    let detail = format!("{path} takes GET and HEAD only; commands go to command-api");
     let mut response = Problem::new(&code::METHOD_NOT_ALLOWED, detail).error_response();
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }
 
@@ -137,8 +138,9 @@ async fn record(
         format!("($3)[{}]", arguments.len())
     });
     let sql = as_tenant(&format!(
-        "select {} from {}.{} r where r.tenant_id = t.tenant::uuid and r.id = $2{}",
+        "select {}, {} as {CHECKED} from {}.{} r where r.tenant_id = t.tenant::uuid and r.id = $2{}",
         row::selection(table),
+        checked_version(table),
         group.name,
         table.name(),
         only.map_or(String::new(), |only| format!(" and {only}")),
@@ -149,16 +151,31 @@ async fn record(
     }
     let found = asked.fetch_optional(&api.pool).await;
     let found = found.map_err(|error| fault(&error))?.ok_or_else(unknown)?;
-    let version: i64 = found.try_get("version").map_err(|error| unreadable(&error))?;
-    let etag = format!("\"{version}\"");
-    let mut response = if is_known(&request, &etag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((ETAG, etag.clone()));
-    if is_known(&request, &etag) {
-        return Ok(response.finish());
-    }
+    let version: i64 = found.try_get(CHECKED).map_err(|error| unreadable(&error))?;
     let mut body = vec![];
     row::write(&mut body, &found, table).map_err(|error| unreadable(&error))?;
+    let etag = entity_tag(version, &body);
+    let is_known = is_known(request.headers(), &etag)?;
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((ETAG, etag));
+    if is_known {
+        return Ok(response.finish());
+    }
     Ok(response.content_type("application/json").body(body))
+}
+
+/// What the version is called that commands check.
+const CHECKED: &str = "checked_version";
+
+/// The version that a command about the row `r` checks: its own, or that of the aggregate of which it is a part, which the
+/// row may have last changed long before.
+fn checked_version(table: &dyn Table) -> String {
+    match table.part_of() {
+        None => "r.version".to_owned(),
+        Some(PartOf { column, table }) => format!(
+            "coalesce((select p.version from {table} p where p.tenant_id = t.tenant::uuid and p.id = r.{column}), r.version)"
+        ),
+    }
 }
 
 impl Api {
@@ -241,13 +258,6 @@ fn behind(group: &str, position: i64, at: Option<i64>) -> Problem {
     };
     let detail = format!("{group} has read up to position {at}, {} short of {position}", position - at);
     Problem::new(&code::PROJECTION_BEHIND, detail).with("position", at).with("behind", position - at)
-}
-
-/// Does the caller hold this version already? Weak and strong tags compare alike (RFC 9110 §13.1.2).
-fn is_known(request: &HttpRequest, etag: &str) -> bool {
-    let tags =
-        request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
-    tags.map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 /// Percent-encodes what is not unreserved (RFC 3986 §2.3).

@@ -10,8 +10,8 @@ use std::path::Path;
 pub fn write(root: &Path) -> Result<()> {
     catalogue::write(root).context("event-schemas")?;
     let mut files = vec![
-        ("docs/openapi/query.json", pretty(&query_api::openapi())?),
-        ("docs/openapi/command.json", pretty(&crate::roles::command_document(&commands()))?),
+        ("docs/openapi/query.json", pretty(&crate::documents::queries())?),
+        ("docs/openapi/command.json", pretty(&crate::documents::commands(&commands()))?),
         ("deploy/config.default.toml", runtime::settings::documented_defaults()),
         ("workflow/definition.schema.json", pretty(&workflow::definition_schema())?),
     ];
@@ -33,7 +33,7 @@ fn pretty(value: &serde_json::Value) -> Result<String> {
 }
 
 /// Every command, without a store behind them: nothing is executed here.
-fn commands() -> Vec<CommandInfo> {
+pub fn commands() -> Vec<CommandInfo> {
     struct Collected(Vec<CommandInfo>);
     impl Mounts for Collected {
         fn mount<A: Aggregate>(&mut self) {

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod demo;
+mod documents;
 mod events;
 mod front;
 mod generate;

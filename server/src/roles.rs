@@ -1,6 +1,6 @@
 //! Starting, serving and stopping the roles.
 
-use crate::{front, subjects, vault};
+use crate::{documents, front, subjects, vault};
 use ::integrators::{Gate, Seal};
 use ::login::{Addresses, Login, Provider, ProviderSettings};
 use ::vault::Vault;
@@ -8,7 +8,7 @@ use ::web::{Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions,
 use access::{LogDirectory, Witness};
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::{Context, Result};
-use event_store::{CommandBus, CommandInfo, Log, Store, StoreOptions, TimeZones};
+use event_store::{CommandBus, Log, Store, StoreOptions, TimeZones};
 use mailer::{Links, Mailer};
 use messaging::{Feed, ReaderConsumers, Relay, RelayOptions, StreamSettings};
 use runtime::health::Health;
@@ -214,15 +214,16 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
     let bus = bus_with(settings, pool.clone(), vault, Some(directory.clone()));
     let store = bus.store().clone();
     let commands: Vec<_> = bus.commands().copied().collect();
-    let document = leak(&command_document(&commands))?;
+    let document = leak(&documents::commands(&commands))?;
     let http = &settings.http;
     let limits = BodyLimits { bytes_max: http.max_body_bytes, time_max: Duration::from_millis(http.body_timeout_ms) };
-    let admission = admission(settings, "command-api", http.commands_in_flight_max);
+    let admission = Admission::new("command-api", bounds(settings, http.commands_in_flight_max));
     let login = login(settings, &bus, pool.clone()).await?;
-    let api = Data::new(command_api::Api::new(bus, limits, admission));
+    let api = Data::new(command_api::Api::new(bus, limits, admission).with_records_at(&http.query_public_url));
     let refusals = api.refusals().clone();
     let routes = move |config: &mut ServiceConfig| {
         ::web::openapi::serve(config, document);
+        documents::serve_events(config);
         // First, because commands take every path that is left.
         if let Some(login) = &login {
             ::login::configure(config, login.clone());
@@ -240,17 +241,21 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
 async fn query_api(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.query_url, "query-api").await?;
     let patience = Duration::from_millis(settings.http.min_position_wait_ms);
-    let admission = admission(settings, "query-api", settings.http.reads_in_flight_max);
+    let in_flight_max = settings.http.reads_in_flight_max;
+    // A read may take as long as a statement may, and holds a connection meanwhile: some are left for other firms.
+    let of_one_firm_max = in_flight_max.min(settings.database.connections_max as usize) * 3 / 4;
+    let admission = Admission::leaving_room("query-api", bounds(settings, in_flight_max), of_one_firm_max);
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
     let api = Data::new(query_api::Api::new(pool.clone(), patience, admission).unsealing(vault));
-    let document = leak(&query_api::openapi())?;
+    let document = leak(&documents::queries())?;
     let sessions = sessions(settings).await?.map(Data::new);
     let routes = move |config: &mut ServiceConfig| {
         if let Some(sessions) = &sessions {
             config.app_data(sessions.clone());
         }
         ::web::openapi::serve(config, document);
+        documents::serve_events(config);
         query_api::configure(config, api.clone());
     };
     let verifier = verifier(settings, LogDirectory::start(pool.clone())).await?;
@@ -260,19 +265,10 @@ async fn query_api(settings: &Settings, health: Health, stop: CancellationToken)
     Ok(())
 }
 
-fn admission(settings: &Settings, service: &'static str, in_flight_max: usize) -> Admission {
+fn bounds(settings: &Settings, in_flight_max: usize) -> AdmissionSettings {
     let http = &settings.http;
     let wait_max = Duration::from_millis(http.waiting_ms_max);
-    Admission::new(service, AdmissionSettings { in_flight_max, waiting_max: http.waiting_max, wait_max })
-}
-
-/// What command-api describes: commands, and the pages of a login.
-pub fn command_document(commands: &[CommandInfo]) -> serde_json::Value {
-    let mut document = command_api::openapi(commands);
-    if let Some(paths) = document["paths"].as_object_mut() {
-        paths.extend(::login::openapi());
-    }
-    document
+    AdmissionSettings { in_flight_max, waiting_max: http.waiting_max, wait_max }
 }
 
 /// A document that lives as long as the process, in one piece.

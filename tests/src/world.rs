@@ -157,6 +157,7 @@ url = "{redis}"
 {MET_BY_NOBODY}[http]
 command_bind = "127.0.0.1:{command}"
 query_bind = "127.0.0.1:{query}"
+query_public_url = "http://127.0.0.1:{query}"
 drain_delay_ms = 0
 [admin]
 relay_bind = "127.0.0.1:{relay}"

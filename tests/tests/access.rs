@@ -135,23 +135,25 @@ struct Operation {
 /// Every operation that needs a permission, as the documents say.
 fn operations(bus: &CommandBus) -> (Vec<Operation>, Vec<Operation>) {
     let of = |document: Value| -> Vec<Operation> {
+        let whole = document.clone();
         let paths = document["paths"].as_object().unwrap().clone();
         let each = paths.into_iter().flat_map(|(path, methods)| {
             let methods = methods.as_object().unwrap().clone();
+            let whole = whole.clone();
             methods.into_iter().filter_map(move |(method, operation)| {
                 let template = path.clone();
                 let path = path.replace("{id}", &Uuid::now_v7().to_string());
                 let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
                 let permission = operation["x-permission"].as_str()?.to_owned();
                 let body = &operation["requestBody"]["content"]["application/json"]["schema"];
-                let body = if body.is_null() { json!({}) } else { catalogue::example(body, &permission) };
+                let body = if body.is_null() { json!({}) } else { catalogue::example_in(&whole, body, &permission) };
                 Some(Operation { method, path, template, permission, body })
             })
         });
         each.collect()
     };
     let commands: Vec<_> = bus.commands().copied().collect();
-    (of(command_api::openapi(&commands)), of(query_api::openapi()))
+    (of(command_api::openapi(&commands, |_| {})), of(query_api::openapi()))
 }
 
 /// One of the two services.

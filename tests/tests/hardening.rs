@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use e2e::{Copy, Role, World};
 use reqwest::{Client, Response};
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,6 +18,9 @@ const PATIENT: (&str, &str) = ("UBOS__RATE_LIMITS__REDIS_TIMEOUT_MS", "10000");
 async fn both_services_keep_what_security_md_says() -> Result<()> {
     let mut world = World::start().await?;
     s_12_every_answer_of_both_services_says_what_browsers_must_not_do(&world).await?;
+    the_page_of_the_document_has_nothing_inline(&world).await?;
+    a_location_leads_to_what_was_made(&world).await?;
+    the_tag_of_a_part_is_what_if_match_takes(&world).await?;
     d_05_copies_of_both_services_share_the_quotas_of_two_firms(&world).await?;
     h_07_addresses_are_counted_as_proxies_say(&world).await?;
     limits_hold_without_redis_and_are_shared_again(&mut world).await?;
@@ -48,9 +52,18 @@ async fn s_12_every_answer_of_both_services_says_what_browsers_must_not_do(world
     let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
     let mut seen = vec![];
     for role in [Role::CommandApi, Role::QueryApi] {
-        for path in
-            ["/", "/health", "/ready", "/openapi.json", "/docs", "/docs/index.html", CLIENTS, "/nothing", "/.env"]
-        {
+        let (published, others) = (
+            [
+                "/openapi.json",
+                "/asyncapi.json",
+                "/schemas",
+                "/schemas/crm.client.created",
+                "/problems",
+                "/problems/not-found",
+            ],
+            ["/", "/health", "/ready", "/docs", "/docs/index.html", CLIENTS, "/nothing", "/.env"],
+        );
+        for path in published.into_iter().chain(others) {
             let answer = http.get(world.url(role) + path).send().await?;
             seen.push(answer.status().as_u16());
             let what = format!("{} {path}: {answer:?}", role.name());
@@ -67,7 +80,7 @@ async fn s_12_every_answer_of_both_services_says_what_browsers_must_not_do(world
             }
             let policy = header(&answer, "content-security-policy");
             ensure!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{what}");
-            ensure!(!policy.contains("unsafe-inline") || path.starts_with("/docs/"), "{what}");
+            ensure!(!policy.contains("unsafe-"), "{what}");
             ensure!(!header(&answer, "request-id").is_empty(), "{what}");
         }
         let stranger = http.get(world.url(role) + "/nothing").send().await?;
@@ -77,6 +90,88 @@ async fn s_12_every_answer_of_both_services_says_what_browsers_must_not_do(world
     ensure!(header(&known, "ratelimit").starts_with('"'), "{known:?}");
     ensure!(header(&known, "ratelimit-policy").contains("\"tenant\";q=1000000000;w=10"), "{known:?}");
     ensure!([200, 302, 401, 404, 405].iter().all(|status| seen.contains(status)), "{seen:?}");
+    Ok(())
+}
+
+/// What a browser would not run or not show under a policy without `unsafe-inline`.
+async fn the_page_of_the_document_has_nothing_inline(world: &World) -> Result<()> {
+    let http = Client::new();
+    for role in [Role::CommandApi, Role::QueryApi] {
+        let answer = http.get(world.url(role) + "/docs/").send().await?;
+        let policy = header(&answer, "content-security-policy").to_owned();
+        ensure!(policy.contains("script-src 'self';") && policy.contains("style-src 'self';"), "{policy}");
+        let page = answer.text().await?.to_ascii_lowercase();
+        for inline in ["<style", " style=", " onload=", " onclick=", "javascript:"] {
+            ensure!(!page.contains(inline), "{inline} in {page}");
+        }
+        for script in page.split("<script").skip(1) {
+            let (attributes, rest) = script.split_once('>').unwrap_or_default();
+            ensure!(attributes.contains(" src="), "{attributes}");
+            ensure!(rest.trim_start().starts_with("</script>"), "{rest}");
+        }
+    }
+    Ok(())
+}
+
+async fn a_location_leads_to_what_was_made(world: &World) -> Result<()> {
+    let http = Client::new();
+    let creations =
+        [(CLIENTS, json!({ "name": "Ada Lovelace" })), ("/v1/projects/projects", json!({ "name": "Engine" }))];
+    for (path, body) in creations {
+        let made = http.post(world.url(Role::CommandApi) + path).bearer_auth(world.token()).json(&body);
+        let made = made.header("idempotency-key", "location").send().await?;
+        ensure!(made.status() == 201, "{made:?}");
+        // As every client resolves it: against the address that was asked.
+        let there = made.url().join(header(&made, "location"))?;
+        let made: Value = made.json().await?;
+        let request = http.get(there).bearer_auth(world.token()).header("min-position", made["position"].to_string());
+        let shown = request.send().await?;
+        ensure!(shown.status() == 200, "{shown:?}");
+        let shown: Value = shown.json().await?;
+        ensure!(shown["id"] == made["id"], "{shown}");
+    }
+    Ok(())
+}
+
+/// Parts have a version of their own, commands about them check that of the whole.
+async fn the_tag_of_a_part_is_what_if_match_takes(world: &World) -> Result<()> {
+    let http = Client::new();
+    let tag_of = async |path: String, position: i64| -> Result<String> {
+        let request = http.get(world.url(Role::QueryApi) + &path).bearer_auth(world.token());
+        let answer = request.header("min-position", position.to_string()).send().await?;
+        ensure!(answer.status() == 200, "{answer:?}");
+        Ok(header(&answer, "etag").to_owned())
+    };
+    let post = async |path: &str, tag: Option<&str>, body: Value| -> Result<(u16, Value)> {
+        let mut request = http.post(world.url(Role::CommandApi) + path).bearer_auth(world.token()).json(&body);
+        request = match tag {
+            Some(tag) => request.header("if-match", tag),
+            None => request.header("idempotency-key", body.to_string().len().to_string()),
+        };
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.json().await?))
+    };
+    let (status, project) = post("/v1/projects/projects", None, json!({ "name": "Tags of parts" })).await?;
+    ensure!(status == 201, "{project}");
+    let id = project["id"].as_str().unwrap_or_default();
+    let commands = format!("/v1/projects/projects/{id}");
+    let (_, added) = post(&format!("{commands}/add-task"), None, json!({ "title": "Draw it" })).await?;
+    let (_, last) = post(&format!("{commands}/add-milestone"), None, json!({ "name": "Drawn" })).await?;
+    ensure!(last["version"].as_i64() > added["version"].as_i64(), "the project goes on, the task does not: {last}");
+    let mut position = last["position"].as_i64().unwrap_or_default();
+    for (part, key, first, second) in [
+        ("tasks", "task_id", "start-task", "cancel-task"),
+        ("milestones", "milestone_id", "complete-milestone", "accept-milestone"),
+    ] {
+        let rows = world.get(&format!("/v1/projects/{part}?project_id={id}"), Some(position)).await?.body;
+        let part_id = rows["data"][0]["id"].as_str().unwrap_or_default();
+        let before = tag_of(format!("/v1/projects/{part}/{part_id}"), position).await?;
+        let (status, answer) = post(&format!("{commands}/{first}"), Some(&before), json!({ key: part_id })).await?;
+        ensure!(status == 200, "{before} is as it was read: {answer}");
+        position = answer["position"].as_i64().unwrap_or_default();
+        let (status, answer) = post(&format!("{commands}/{second}"), Some(&before), json!({ key: part_id })).await?;
+        ensure!(status == 412, "{before} is of what was before: {answer}");
+    }
     Ok(())
 }
 
@@ -101,7 +196,7 @@ async fn d_05_copies_of_both_services_share_the_quotas_of_two_firms(world: &Worl
         header(&refused, "retry-after").parse::<u32>().is_ok_and(|seconds| (1..=120).contains(&seconds)),
         "{refused:?}"
     );
-    let body: serde_json::Value = refused.json().await?;
+    let body: Value = refused.json().await?;
     ensure!(body["code"] == "rate-limited" && body["violated-policies"][0] == "tenant", "{body}");
     let asked = until_refused(&http, &[&second, &first], &quiet).await?;
     ensure!(asked == 30, "the other firm had {asked} of 30");

@@ -141,7 +141,7 @@ fn a_malformed_definition_is_refused_with_its_place(world: &World) -> Result<()>
     let file = std::env::temp_dir().join(format!("ubos-definition-{}.yaml", Uuid::now_v7()));
     std::fs::write(
         &file,
-        "name: broken\ntrigger: { event_type: appointment.booked }\nactions:\n  - { type: explode }\n",
+        "name: broken\nruns_as: []\ntrigger: { event_type: appointment.booked }\nactions:\n  - { type: explode }\n",
     )?;
     let name = file.display().to_string();
     let refused = world.ubos(&["workflow", "publish", "--tenant", &world.tenant.to_string(), &name])?;

@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Long enough to wait across the restore, short enough to be over before the drill is.
 const WAITER: &str = "
 name: Waits across the restore
+runs_as: [crm.client.tag]
 trigger:
   event_type: client.created
   condition: event.payload.name == 'Waiter'

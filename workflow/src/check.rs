@@ -1,12 +1,13 @@
 //! Everything that can be wrong with a definition, found before it is published: each problem with its place and a stable
 //! code, all of them at once.
 
-use crate::document::{Action, AwaitedEvent, CreateEntity, Document, Notify, SendCommand, Wait, duration};
+use crate::document::{Action, AwaitedEvent, CreateEntity, Document, NOTIFY, Notify, SendCommand, Wait, duration};
 use crate::expression::compile;
 use crate::references::{Sight, unknown};
 use crate::schema::{PARTS, problems};
 use crate::template::{Part, escaped, expressions, parts};
 use event_store::CommandBus;
+use kernel::{Pattern, Permissions};
 use serde_json::{Map, Value};
 
 /// One thing that is wrong with a definition.
@@ -37,14 +38,20 @@ pub fn read(text: &str) -> Result<Value, Problem> {
 
 /// Checks a definition against its schema, the commands of `bus` and the catalogue of events.
 pub fn check(definition: &Value, bus: &CommandBus) -> Result<Document, Vec<Problem>> {
-    let mut found = Found::default();
+    check_for(definition, bus, &Permissions::all())
+}
+
+/// The same, for somebody who holds `held`: they can neither let steps do what they may not do themselves, nor look at
+/// events that they may not read.
+pub(crate) fn check_for(definition: &Value, bus: &CommandBus, held: &Permissions) -> Result<Document, Vec<Problem>> {
+    let mut found = Found { held: held.clone(), ..Found::default() };
     found.shape(definition);
     found.answer()?;
     let document: Document = match serde_json::from_value(definition.clone()) {
         Ok(document) => document,
         Err(error) => {
             found.add("", "invalid_value", error.to_string());
-            return Err(found.0);
+            return Err(found.problems);
         }
     };
     found.graph(&document, bus);
@@ -53,15 +60,21 @@ pub fn check(definition: &Value, bus: &CommandBus) -> Result<Document, Vec<Probl
 }
 
 #[derive(Default)]
-struct Found(Vec<Problem>);
+struct Found {
+    problems: Vec<Problem>,
+    /// What whoever publishes may do.
+    held: Permissions,
+    /// What the steps may do.
+    runs_as: Permissions,
+}
 
 impl Found {
     fn add(&mut self, path: impl Into<String>, code: &'static str, message: impl Into<String>) {
-        self.0.push(Problem { path: path.into(), code, message: message.into() });
+        self.problems.push(Problem { path: path.into(), code, message: message.into() });
     }
 
     fn answer(&mut self) -> Result<(), Vec<Problem>> {
-        if self.0.is_empty() { Ok(()) } else { Err(std::mem::take(&mut self.0)) }
+        if self.problems.is_empty() { Ok(()) } else { Err(std::mem::take(&mut self.problems)) }
     }
 
     fn shape(&mut self, definition: &Value) {
@@ -70,6 +83,11 @@ impl Found {
         };
         for (path, code, message) in problems(&schema.document, definition) {
             self.add(path, code, message);
+        }
+        for (index, pattern) in definition["runs_as"].as_array().into_iter().flatten().enumerate() {
+            if let Some(Err(error)) = pattern.as_str().map(str::parse::<Pattern>) {
+                self.add(format!("/runs_as/{index}"), "invalid_value", error.to_string());
+            }
         }
         for (index, action) in definition["actions"].as_array().into_iter().flatten().enumerate() {
             let Some(kind) = action["type"].as_str() else { continue };
@@ -86,6 +104,8 @@ impl Found {
     }
 
     fn graph(&mut self, document: &Document, bus: &CommandBus) {
+        self.runs_as = document.permissions();
+        self.patterns(&document.runs_as, bus);
         let trigger = self.event("/trigger/event_type", &document.trigger.event_type);
         if let Some(condition) = &document.trigger.condition {
             let sight = Sight { event: trigger.as_ref(), trigger: None, steps: None };
@@ -144,6 +164,7 @@ impl Found {
                 }
             }
             Action::Notify(Notify { to, subject, body, .. }) => {
+                self.within(&format!("{at}/type"), NOTIFY);
                 for (name, text) in [("to", to), ("subject", subject), ("body", body)] {
                     self.template(&format!("{at}/{name}"), &Value::from(text.as_str()), sight);
                 }
@@ -172,6 +193,8 @@ impl Found {
         };
         if name.starts_with("workflow.") {
             self.add(named_at, "command_not_allowed", "a workflow does not command workflows");
+        } else {
+            self.within(named_at, &name);
         }
         match (info.entry.creates, target) {
             (true, Some(_)) => {
@@ -183,6 +206,36 @@ impl Found {
             _ => {}
         }
         self.parameters(&format!("{at}/parameters"), &name, parameters, &Value::from((info.entry.schema)()));
+    }
+
+    /// A step needs this permission.
+    fn within(&mut self, at: &str, permission: &str) {
+        if !self.runs_as.allow(permission) {
+            let message = format!("`runs_as` does not allow {permission}, and no step runs with anything else");
+            self.add(at, "beyond_runs_as", message);
+        }
+    }
+
+    /// Every pattern means something, and nothing that whoever publishes does not have.
+    fn patterns(&mut self, patterns: &[Pattern], bus: &CommandBus) {
+        let known: Vec<String> = bus
+            .commands()
+            .flat_map(|info| [info.entry.name.to_owned(), format!("{}.read", info.entry.stream)])
+            .chain([NOTIFY.to_owned()])
+            .collect();
+        for (index, pattern) in patterns.iter().enumerate() {
+            let at = format!("/runs_as/{index}");
+            let text = pattern.as_str();
+            let meant = Permissions::patterns([text.strip_prefix('!').unwrap_or(text)]);
+            if text.ends_with(":own") {
+                self.add(at, "pattern_not_allowed", "a workflow has nothing of its own");
+            } else if !known.iter().any(|permission| meant.allow(permission)) {
+                self.add(at, "unknown_permission", format!("{text:?} matches no permission"));
+            }
+        }
+        if !self.held.cover(patterns.iter().map(Pattern::as_str)) {
+            self.add("/runs_as", "patterns_beyond_yours", "the patterns grant more than you have");
+        }
     }
 
     fn parameters(&mut self, at: &str, command: &str, parameters: &Map<String, Value>, schema: &Value) {
@@ -220,6 +273,8 @@ impl Found {
         };
         if entry.stream.starts_with("workflow.") {
             self.add(at, "event_not_allowed", "what happens to workflows starts no workflow");
+        } else if !self.held.allow(&format!("{}.read", entry.stream)) {
+            self.add(at, "event_beyond_yours", format!("you may not read {}, whose event this is", entry.stream));
         }
         Some(Value::from((entry.schema)()))
     }

@@ -1,6 +1,6 @@
 //! What a definition may say.
 
-use kernel::{Name, Text};
+use kernel::{Name, Pattern, Permissions, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,6 +14,10 @@ pub struct Document {
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Text>,
+    /// With which permissions its steps run, as patterns: `crm.client.tag`. No more than whoever publishes it holds; a step that
+    /// needs another is refused. An action `notify` needs `workflow.run.notify`.
+    #[schemars(length(max = 100))]
+    pub runs_as: Vec<Pattern>,
     /// What starts a run.
     pub trigger: Trigger,
     /// What ends a run early.
@@ -226,7 +230,25 @@ impl Action {
     }
 }
 
+/// The permission to have somebody told something.
+pub(crate) const NOTIFY: &str = "workflow.run.notify";
+
+impl Action {
+    /// The permission that it needs: its command, if it sends one.
+    pub fn permission(&self) -> Option<String> {
+        match self {
+            Self::Notify(_) => Some(NOTIFY.to_owned()),
+            Self::CreateEntity(_) | Self::Command(_) | Self::Wait(_) => self.command(),
+        }
+    }
+}
+
 impl Document {
+    /// What its steps may do.
+    pub fn permissions(&self) -> Permissions {
+        Permissions::patterns(self.runs_as.iter().map(Pattern::as_str))
+    }
+
     /// The id of the step at `index`.
     pub fn step_id(&self, index: usize) -> String {
         let given = self.actions.get(index).and_then(|action| action.common().id.clone());

@@ -1,5 +1,6 @@
 //! The role `ubos workflow`: one intake, many workers, and a dispatcher between them.
 
+use crate::bounds::Bounds;
 use crate::crew::Crew;
 use crate::intake::Intake;
 use crate::tasks::Tasks;
@@ -55,11 +56,18 @@ pub struct EngineOptions {
     pub lease: Duration,
     /// The net under the wake-ups; also how soon another process's work is noticed.
     pub poll_every: Duration,
+    /// How many runs may follow.
+    pub bounds: Bounds,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { runs_at_once: 128, lease: Duration::from_secs(15), poll_every: Duration::from_secs(1) }
+        Self {
+            runs_at_once: 128,
+            lease: Duration::from_secs(15),
+            poll_every: Duration::from_secs(1),
+            bounds: Bounds::default(),
+        }
     }
 }
 
@@ -77,10 +85,11 @@ impl Engine {
         let stopping = CancellationToken::new();
         let tasks = Tasks::new(pool.clone(), options.lease);
         let (ending, ended) = watch::channel(0);
-        let worker = Worker::new(bus, tasks.clone(), stopping.clone(), ending);
+        let worker = Worker::new(bus, tasks.clone(), options.bounds.clone(), stopping.clone(), ending);
         let crew = Crew::new(worker, options.runs_at_once);
         let past = Past::new(crew.worker().bus.store().clone(), pool.clone());
-        let intake = Intake { pool, events, crew: crew.clone(), past, stopping: stopping.clone() };
+        let bounds = options.bounds.clone();
+        let intake = Intake { pool, events, crew: crew.clone(), past, bounds, stopping: stopping.clone() };
         let intake = tokio::spawn(intake.run());
         let parts = vec![
             tokio::spawn(dispatch(crew, options.clone(), intake)),

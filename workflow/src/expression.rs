@@ -6,7 +6,7 @@
 use crate::scope::Scope;
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Program, Value as Cel};
-use parking_lot::Mutex;
+use quick_cache::sync::Cache;
 use serde_json::{Map, Number, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -58,20 +58,17 @@ impl Compiled {
 
 /// Compiles, or finds what was compiled before.
 pub(crate) fn compile(source: &str) -> Result<Arc<Compiled>, ExpressionError> {
-    static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Compiled>>>> = LazyLock::new(Mutex::default);
-    if let Some(found) = COMPILED.lock().get(source) {
-        return Ok(found.clone());
+    // What is used often stays, however many expressions of another firm are used once.
+    static COMPILED: LazyLock<Cache<String, Arc<Compiled>>> = LazyLock::new(|| Cache::new(COMPILED_MAX));
+    if let Some(found) = COMPILED.get(source) {
+        return Ok(found);
     }
     if source.chars().count() > EXPRESSION_CHARS_MAX {
         let message = format!("an expression has at most {EXPRESSION_CHARS_MAX} characters");
         return Err(ExpressionError::new("expression_too_long", message));
     }
     let compiled = Arc::new(parse(source)?);
-    let mut cache = COMPILED.lock();
-    if cache.len() >= COMPILED_MAX {
-        cache.clear();
-    }
-    cache.insert(source.to_owned(), compiled.clone());
+    COMPILED.insert(source.to_owned(), compiled.clone());
     Ok(compiled)
 }
 

@@ -83,7 +83,8 @@ impl Hand {
         }
         let entries = self.unrecorded.clone();
         let parks = entries.iter().any(|entry| matches!(entry, Entry::Failed { go_on: false, .. }));
-        let request = Request { expected_version: Some(self.version), now: self.at.utc(), ..self.standing().request() };
+        let request =
+            Request { expected_versions: Some(vec![self.version]), now: self.at.utc(), ..self.standing().request() };
         let recorded = store.execute::<Run>(Some(self.run_id), RunCommand::Record { entries }, &request).await?;
         if parks {
             counter!("workflow_runs_total", "status" => "parked").increment(1);

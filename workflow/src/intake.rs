@@ -3,6 +3,7 @@
 //! What a batch of events leads to is written in one transaction with the checkpoint. Whoever moves the checkpoint first
 //! wins, so any number of processes may read along; the others read again from where it stands then.
 
+use crate::bounds::{Admitted, Bounds, Incident};
 use crate::crew::Crew;
 use crate::document::Document;
 use crate::engine::Events;
@@ -108,6 +109,7 @@ pub(crate) struct Intake {
     pub events: Arc<dyn Events>,
     pub crew: Crew,
     pub past: Past,
+    pub bounds: Bounds,
     pub stopping: CancellationToken,
 }
 
@@ -202,7 +204,7 @@ impl Intake {
                 "workflow.definition" => guarded(event, || definition(event, kept, &mut found)),
                 "workflow.run" => self.run_event(event, kept, &mut found).await,
                 _ => {
-                    guarded(event, || trigger(event, kept, &mut found))?;
+                    guarded(event, || trigger(event, kept, &self.bounds, &mut found))?;
                     self.resolve(event, kept, &mut found).await
                 }
             };
@@ -420,19 +422,25 @@ impl Found {
 
 /// The runs that an event starts, and under what they are cancelled: every event after this one is held against that, however
 /// soon it comes.
-fn trigger(event: &RawEvent, kept: &mut Kept, found: &mut Found) {
-    let mut of_steps = vec![];
+fn trigger(event: &RawEvent, kept: &mut Kept, bounds: &Bounds, found: &mut Found) {
+    let (mut of_steps, mut started) = (vec![], 0);
     for known in kept.triggered_by(event) {
         let Some(document) = &known.parsed else { continue };
         let trigger = trigger_of(event);
-        let mut condition_error = None;
+        let mut incident = None;
         if let Some(condition) = &document.trigger.condition {
             match holds(condition, &Scope::of([("event", trigger_value(&trigger))])) {
                 Ok(true) => {}
                 Ok(false) => continue,
                 // Neither yes nor no: an operator shall see it, so the run starts and stands still.
-                Err(error) => condition_error = Some(error.message),
+                Err(error) => incident = Some(Incident::new("condition_failed", error.message)),
             }
+        }
+        started += 1;
+        match bounds.of_event(event.tenant_id.0, trigger.correlation_id, started) {
+            Admitted::Yes => {}
+            Admitted::Parked(too_many) => incident = Some(too_many),
+            Admitted::No => continue,
         }
         let (tenant, run) = (event.tenant_id.0, Uuid::new_v5(&known.id, event.event_id.as_bytes()));
         let start = Start {
@@ -444,7 +452,7 @@ fn trigger(event: &RawEvent, kept: &mut Kept, found: &mut Found) {
             steps: document.step_ids(),
             trigger,
             caused_by: causing_run(event),
-            condition_error,
+            incident,
         };
         let scope = (!document.cancel_on.is_empty()).then(|| Scope::of_run(run, &start.run(0)));
         for (scope, (index, cancel)) in

@@ -1,6 +1,7 @@
 //! A worker is killed at every point at which it waits for something, and another one goes on.
 
 use crate::EngineOptions;
+use crate::bounds::Bounds;
 use crate::common::World;
 use crate::tasks::{Task, Tasks};
 use crate::worker::Worker;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 fn worker(world: &World) -> Worker {
     let tasks = Tasks::new(world.pool.clone(), Duration::from_millis(1));
-    Worker::new(world.bus.clone(), tasks, CancellationToken::new(), watch::Sender::new(0))
+    Worker::new(world.bus.clone(), tasks, Bounds::default(), CancellationToken::new(), watch::Sender::new(0))
 }
 
 /// The next due run.

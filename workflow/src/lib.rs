@@ -5,8 +5,10 @@
 //! same commands that people use, and record each as an event of the run. Nothing is replayed as code: a run is what its
 //! events say, so a worker may die at any point and another goes on.
 
+mod bounds;
 mod check;
 mod crew;
+mod denials;
 mod document;
 mod engine;
 mod expression;
@@ -23,12 +25,13 @@ mod template;
 mod waits;
 mod worker;
 
+pub use bounds::Bounds;
 pub use check::{Problem, check, read};
 pub use document::{Action, Document, Retry};
 pub use engine::{Engine, EngineOptions, Events, PolledLog};
 pub use expression::{EXPRESSION_CHARS_MAX, ExpressionError};
 pub use operate::{RunFilter, RunLine, RunsError, cancel, forget, retry, runs, show, skip};
-pub use publish::{PublishError, Published, definition_id, publish, shipped};
+pub use publish::{PublishError, Published, definition_id, publish, publish_within, shipped};
 pub use schema::definition_schema;
 pub use template::fill_in;
 

@@ -3,6 +3,7 @@
 //! ends, or stands still or waits for something that is there.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use crate::bounds::Bounds;
 use crate::common::World;
 use crate::killed::moves;
 use crate::tasks::Tasks;
@@ -171,6 +172,7 @@ fn document(definition: usize, steps: &[Step]) -> Value {
         steps.iter().enumerate().map(|(index, step)| step.action(&marker(definition, index), index)).collect();
     json!({
         "name": format!("Sample {definition}"),
+        "runs_as": ["*"],
         "trigger": { "event_type": "client.created" },
         // A connection that is lost is no reason to give up.
         "retry": { "max_attempts": 100, "initial_ms": 1, "cap_ms": 20 },
@@ -255,7 +257,8 @@ async fn work(mut chance: Chance, pool: PgPool, bus: event_store::CommandBus) {
         // In the storm a lease is over before the work is, so that several work on one run.
         let lease = Duration::from_millis(if storm { 4 } else { 5_000 });
         let tasks = Tasks::new(pool.clone(), lease);
-        let worker = Worker::new(bus.clone(), tasks, CancellationToken::new(), watch::Sender::new(0));
+        let worker =
+            Worker::new(bus.clone(), tasks, Bounds::default(), CancellationToken::new(), watch::Sender::new(0));
         let mut tasks = worker.tasks.take(chance.rng.random_range(1..4)).await.unwrap_or_default();
         tasks.shuffle(&mut chance.rng);
         for task in tasks {

@@ -1,11 +1,12 @@
 //! Publishing definitions: checked, hashed, and a new version only if the content is new.
 
-use crate::check::{Problem, check, read};
+use crate::check::{Problem, check_for, read};
 use crate::schema::sorted;
 use event_store::{CommandBus, ExecuteError, Request};
-use kernel::{Actor, DefinitionId, Patch, TenantId};
+use kernel::{Actor, DefinitionId, Patch, Permissions, TenantId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use uuid::Uuid;
 use workflow_domain::{Definition, definition::DefinitionCommand};
 
@@ -51,18 +52,33 @@ pub fn definition_id(tenant: TenantId, name: &str) -> DefinitionId {
     DefinitionId(Uuid::new_v5(&tenant.0, format!("workflow.definition:{name}").as_bytes()))
 }
 
-/// Checks `text` (YAML or JSON) and publishes it for `tenant`. `by` is who asks, for the log.
+/// Checks `text` (YAML or JSON) and publishes it for `tenant` as an operator, who may do everything. `by` is who asks, for
+/// the log.
 pub async fn publish(bus: &CommandBus, tenant: TenantId, by: &str, text: &str) -> Result<Published, PublishError> {
+    publish_within(bus, tenant, by, text, Arc::new(Permissions::all())).await
+}
+
+/// The same for somebody who holds `held`, with everything that limits them: denials, a key's scopes, single resources. They
+/// need the permission to publish, and a definition's steps get no more than they hold.
+pub async fn publish_within(
+    bus: &CommandBus,
+    tenant: TenantId,
+    by: &str,
+    text: &str,
+    held: Arc<Permissions>,
+) -> Result<Published, PublishError> {
     let document = read(text).map_err(|problem| PublishError::Problems(vec![problem]))?;
-    let checked = check(&document, bus).map_err(PublishError::Problems)?;
+    let checked = check_for(&document, bus, &held).map_err(PublishError::Problems)?;
     let document = serde_json::to_value(&checked).map_err(|e| ExecuteError::Fault(e.into()))?;
     let document = sorted(document);
     let hash = hex::encode(Sha256::digest(document.to_string()));
     let id = definition_id(tenant, checked.name.as_str());
-    let request = Request::new(tenant, Actor::System { name: by.to_owned() });
+    let actor = Actor::System { name: by.to_owned() };
+    let request = Request { permissions: Some(held), ..Request::new(tenant, actor) };
     let first = DefinitionCommand::Publish {
         name: checked.name.clone(),
         description: checked.description.clone(),
+        runs_as: checked.runs_as.clone(),
         trigger_event_type: checked.trigger.event_type.clone(),
         hash: hash.clone(),
         document: document.clone(),
@@ -74,6 +90,7 @@ pub async fn publish(bus: &CommandBus, tenant: TenantId, by: &str, text: &str) -
             let next = DefinitionCommand::Revise {
                 // A document is whole: what it leaves out is not there.
                 description: checked.description.map_or(Patch::Removed, Patch::Set),
+                runs_as: checked.runs_as,
                 trigger_event_type: checked.trigger.event_type,
                 hash: hash.clone(),
                 document,

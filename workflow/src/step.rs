@@ -1,6 +1,6 @@
 //! One step: what it sends, and what its outcome means.
 
-use crate::document::{Action, CreateEntity, Document, Notify, OnError, Retry, SendCommand, Wait, duration};
+use crate::document::{Action, CreateEntity, Document, NOTIFY, Notify, OnError, Retry, SendCommand, Wait, duration};
 use crate::expression::{ExpressionError, holds};
 use crate::scope::Scope;
 use crate::template::{render, render_string};
@@ -10,6 +10,7 @@ use kernel::{Actor, Parts, TenantId, Text, Timestamp};
 use rand::Rng as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use uuid::Uuid;
 use workflow_domain::{Entry, Run};
 use workflow_events::FailureClass;
@@ -21,6 +22,9 @@ pub(crate) struct Standing<'a> {
     pub run: &'a Run,
     pub document: &'a Document,
 }
+
+/// The code of a step that its definition's `runs_as` does not allow.
+pub(crate) const DENIED: &str = "denied";
 
 /// Why a step did not succeed.
 #[derive(Debug)]
@@ -48,6 +52,7 @@ fn derived(run: Uuid, step: &str, iteration: u32) -> Uuid {
 }
 
 impl Standing<'_> {
+    /// A request of the engine's own, about the run itself.
     pub fn request(&self) -> Request {
         let definition = self.run.definition.as_ref().map(ToString::to_string).unwrap_or_default();
         let mut request = Request::new(self.tenant, Actor::Workflow { run_id: self.run_id, definition });
@@ -57,6 +62,11 @@ impl Standing<'_> {
             request.traceparent = trigger.traceparent.clone();
         }
         request
+    }
+
+    /// A request of the step that the run stands at: it may do what the definition says, and nothing else.
+    fn step_request(&self) -> Request {
+        Request { permissions: Some(Arc::new(self.document.permissions())), ..self.request() }
     }
 
     /// What begins after the present state: steps whose condition does not hold are left out, the next one starts.
@@ -181,7 +191,7 @@ impl Standing<'_> {
         let step = self.run.step().map(|s| s.id.clone()).unwrap_or_default();
         let id = derived(self.run_id, &step, 0);
         let target = if info.entry.creates { id } else { target.unwrap_or_default() };
-        let mut request = self.request();
+        let mut request = self.step_request();
         request.command_id = id;
         let fingerprint = Sha256::new().chain_update(name).chain_update(target).chain_update(&body).finalize();
         request.idempotency = Some(IdempotencyKey {
@@ -231,6 +241,10 @@ impl Standing<'_> {
     }
 
     fn notify(&self, notify: &Notify, action: &Action, scope: &Scope) -> Vec<Entry> {
+        // Telling somebody is no command, and reaches further than most.
+        if !self.document.permissions().allow(NOTIFY) {
+            return vec![self.failed(action, denied())];
+        }
         let filled = || -> Result<Vec<Entry>, Failure> {
             let text = |template: &str| -> Result<Text, Failure> {
                 let text = render_string(template, scope)?;
@@ -274,7 +288,7 @@ fn classify(error: ExecuteError) -> Failure {
         ExecuteError::Rejected { code, message, .. } => Failure::terminal(code, message),
         ExecuteError::Invalid(errors) => Failure::terminal("invalid_input", errors.to_string()),
         ExecuteError::Claimed { scope, .. } => Failure::terminal("claimed", format!("{scope} is taken")),
-        ExecuteError::Denied => Failure::terminal("denied", "the run may not do this"),
+        ExecuteError::Denied => denied(),
         ExecuteError::NotFound => Failure::terminal("not_found", "the target does not exist"),
         ExecuteError::AlreadyExists => Failure::terminal("already_exists", "it exists already"),
         ExecuteError::VersionMismatch { .. } => Failure::terminal("version_mismatch", "another version was expected"),
@@ -286,6 +300,10 @@ fn classify(error: ExecuteError) -> Failure {
             Failure::terminal("fault", "a defect of ours; the log says more")
         }
     }
+}
+
+fn denied() -> Failure {
+    Failure::terminal(DENIED, "`runs_as` of the definition does not allow this")
 }
 
 fn left_out() -> kernel::Name {

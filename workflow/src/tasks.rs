@@ -1,5 +1,6 @@
 //! The queue of runs that want attention, in Postgres: also the timers, and what many workers share.
 
+use crate::bounds::Incident;
 use chrono::{DateTime, Utc};
 use kernel::{Aggregate as _, DefinitionId, Name};
 use parking_lot::Mutex;
@@ -41,8 +42,8 @@ pub(crate) struct Start {
     pub trigger: Trigger,
     /// The run whose event it starts from, if one is.
     pub caused_by: Option<Uuid>,
-    /// Why the trigger's condition is neither true nor false.
-    pub condition_error: Option<String>,
+    /// Why it shall stand still at once.
+    pub incident: Option<Incident>,
 }
 
 impl Start {
@@ -270,6 +271,22 @@ impl Tasks {
             Some(Condition { action_index: index?, reason, matched, unread })
         };
         Ok(Looked { checkpoint, conditions: rows.into_iter().filter_map(condition).collect() })
+    }
+
+    /// Forgets under what a run would have been cancelled, because it is not started.
+    pub async fn forget(&self, task: &Task) -> Result<(), sqlx::Error> {
+        let sql = "delete from engine.waits where tenant_id = $1 and run_id = $2";
+        sqlx::query(sql).bind(task.tenant).bind(task.run).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Counts a run that follows from another; answers how many have followed from the same request, and in the firm within
+    /// an hour.
+    pub async fn follow(&self, tenant: Uuid, chain: Uuid, chain_max: u32) -> Result<(u64, u64), sqlx::Error> {
+        let sql = "select of_chain, of_firm from engine.follow($1, $2, $3)";
+        let counted = sqlx::query_as(sql).bind(tenant).bind(chain).bind(i64::from(chain_max));
+        let (of_chain, of_firm): (i64, i64) = counted.fetch_one(&self.pool).await?;
+        Ok((of_chain.unsigned_abs(), of_firm.unsigned_abs()))
     }
 
     /// How many live runs are in which state, and how many are due and not held.

@@ -1,5 +1,7 @@
 //! Takes one run as far as it goes: step by step until it ends, waits, or stands still.
 
+use crate::bounds::{Admitted, Bounds};
+use crate::denials;
 use crate::document::{Action, Document};
 use crate::hand::Hand;
 use crate::step::{Failure, Standing};
@@ -9,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow};
 use chrono::{DateTime, TimeDelta, Utc};
 use crash_points::Point;
 use event_store::{CommandBus, ExecuteError};
+use futures::future::Either;
 use kernel::TenantId;
 use metrics::{counter, histogram};
 use parking_lot::Mutex;
@@ -20,9 +23,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use workflow_domain::{Entry, Run, RunStatus, StepStatus};
-
-/// Runs that lead to runs that lead to runs: beyond it, something goes in circles.
-const DEPTH_MAX: u32 = 20;
 
 /// Records in a row that may be refused before the worker takes a pause.
 const REFUSED_MAX: u32 = 3;
@@ -39,6 +39,7 @@ const PARSED_MAX: usize = 1_024;
 pub(crate) struct Worker {
     pub bus: CommandBus,
     pub tasks: Tasks,
+    bounds: Bounds,
     /// No further step is begun once this is cancelled.
     pub stopping: CancellationToken,
     /// Counts the runs that have ended here.
@@ -63,8 +64,14 @@ enum Moved {
 }
 
 impl Worker {
-    pub fn new(bus: CommandBus, tasks: Tasks, stopping: CancellationToken, ended: watch::Sender<u64>) -> Self {
-        Self { bus, tasks, stopping, ended: Arc::new(ended), parsed: Arc::default() }
+    pub fn new(
+        bus: CommandBus,
+        tasks: Tasks,
+        bounds: Bounds,
+        stopping: CancellationToken,
+        ended: watch::Sender<u64>,
+    ) -> Self {
+        Self { bus, tasks, bounds, stopping, ended: Arc::new(ended), parsed: Arc::default() }
     }
 
     /// Works on a task and lets go of it. While `noted` has not come, the task is not in the queue yet; if it does not
@@ -96,12 +103,37 @@ impl Worker {
     /// ended long ago, and its keys may be forgotten.
     async fn take_up(&self, task: &mut Task, noted: Option<oneshot::Receiver<Noted>>) -> Result<TakenUp> {
         let Some(start) = &task.start else { return self.load(task).await };
-        let hand = self.begin(task, start).await;
-        let first = async {
-            let noted = match noted {
+        let noted = async {
+            match noted {
                 Some(noted) => noted.await,
                 None => Ok(Noted::Known),
+            }
+        };
+        let mut noted = Either::Left(noted);
+        if start.caused_by.is_some() {
+            // Such runs are counted: by whoever's they are, and when they start.
+            let known = match noted.await {
+                Ok(known) => known,
+                Err(_) => return Ok(TakenUp::NotOurs),
             };
+            let (tenant, run) = (TenantId(task.tenant), task.run);
+            if known == Noted::Known && self.bus.store().load::<Run>(tenant, run).await.context("loading a run")?.1 > 0
+            {
+                task.start = None;
+                return self.load(task).await;
+            }
+            noted = Either::Right(std::future::ready(Ok(known)));
+        }
+        let hand = match self.begin(task, start).await {
+            Ok(Some(hand)) => Ok(hand),
+            Ok(None) => {
+                self.tasks.forget(task).await.context("forgetting a run")?;
+                return Ok(TakenUp::Ended);
+            }
+            Err(error) => Err(error),
+        };
+        let first = async {
+            let noted = noted.await;
             match (noted, &hand) {
                 (Err(_), _) => None,
                 (Ok(Noted::New), Ok(hand))
@@ -109,7 +141,9 @@ impl Worker {
                         && !self.stopping.is_cancelled()
                         && self.may_go_on(task, hand).await =>
                 {
-                    Some(hand.standing().execute(&self.bus).await)
+                    let entries = hand.standing().execute(&self.bus).await;
+                    denials::note(&self.tasks.pool, hand, &entries).await;
+                    Some(entries)
                 }
                 _ => Some(vec![]),
             }
@@ -247,11 +281,17 @@ impl Worker {
                     crash_points::reach(Point::WorkflowExecuted);
                     histogram!("workflow_step_duration_seconds", "action" => command).record(started.elapsed());
                     match record(hand, recorded)? {
-                        Moved::On => entries,
+                        Moved::On => {}
                         other => return Ok(other),
                     }
+                    denials::note(&self.tasks.pool, hand, &entries).await;
+                    entries
                 }
-                None => hand.standing().execute(&self.bus).await,
+                None => {
+                    let entries = hand.standing().execute(&self.bus).await;
+                    denials::note(&self.tasks.pool, hand, &entries).await;
+                    entries
+                }
             },
             Some(StepStatus::Waiting) => match self.waited(task, &hand.standing()).await? {
                 Ok(entries) => entries,
@@ -269,8 +309,8 @@ impl Worker {
             || matches!(self.tasks.look(task).await, Ok(looked) if looked.open().is_none() && looked.cancelled().is_none())
     }
 
-    /// The run with the beginning of its first step, nothing of it recorded.
-    async fn begin(&self, task: &Task, start: &Start) -> Result<Hand> {
+    /// The run with the beginning of its first step, nothing of it recorded; none if it shall not start.
+    async fn begin(&self, task: &Task, start: &Start) -> Result<Option<Hand>> {
         let (tenant, run_id) = (TenantId(task.tenant), task.run);
         let depth = match start.caused_by {
             Some(cause) => {
@@ -280,20 +320,22 @@ impl Worker {
         };
         let document = self.parse(&start.definition_hash, &start.document)?;
         let run = start.run(depth);
-        let failure = match &start.condition_error {
-            Some(message) => Some(Failure::terminal("condition_failed", message.clone())),
-            None if depth > DEPTH_MAX => {
-                let message = format!("more than {DEPTH_MAX} runs have led to each other");
-                Some(Failure::terminal("chain_too_long", message))
+        let mut incident = start.incident.clone();
+        if incident.is_none() && start.caused_by.is_some() {
+            let chain = start.trigger.correlation_id;
+            let admitted = self.bounds.of_run(&self.tasks, task.tenant, chain, depth).await;
+            match admitted.context("counting the runs that follow")? {
+                Admitted::Yes => {}
+                Admitted::Parked(too_many) => incident = Some(too_many),
+                Admitted::No => return Ok(None),
             }
-            None => None,
-        };
+        }
         let mut hand = Hand::new(tenant, run_id, run, document, 0);
-        hand.note(match failure {
+        hand.note(match incident.map(Failure::from) {
             Some(Failure { class, code, message }) => vec![Entry::Failed { class, code, message, go_on: false }],
             None => hand.standing().begin(),
         })?;
-        Ok(hand)
+        Ok(Some(hand))
     }
 
     /// What events mean for the run: everything that was in the log when this was asked. None if the intake has not read that

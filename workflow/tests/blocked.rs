@@ -108,7 +108,7 @@ async fn a_step_for_a_blocked_client_parks_its_run_and_says_why() {
         "type": "command", "command": "projects.project.create", "parameters": { "name": "Engine", "client_id": client }
     });
     let definition = json!({
-        "name": "Begin", "trigger": { "event_type": "client.created" }, "actions": [step]
+        "name": "Begin", "runs_as": ["*"], "trigger": { "event_type": "client.created" }, "actions": [step]
     });
     world.publish(&definition).await;
     let engine = world.engine();

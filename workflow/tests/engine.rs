@@ -12,7 +12,7 @@ use workflow::EngineOptions;
 use workflow_domain::{RunStatus, StepStatus};
 
 fn on_client(name: &str, actions: Value) -> Value {
-    json!({ "name": name, "trigger": { "event_type": "client.created" }, "actions": actions })
+    json!({ "name": name, "runs_as": ["*"], "trigger": { "event_type": "client.created" }, "actions": actions })
 }
 
 fn tag(tag: &str) -> Value {
@@ -210,7 +210,7 @@ async fn t_17_nobody_but_the_engine_starts_or_records_a_run() {
     let entries = json!({ "entries": [{ "kind": "started" }] });
     let refused = world.send("workflow.run.record", Some(run), entries).await.unwrap_err();
     assert!(matches!(refused, ExecuteError::Rejected { code: "workflow.run.engine_only", .. }), "{refused:?}");
-    let definition = json!({ "name": "x", "trigger_event_type": "client.created", "hash": "00", "document": {} });
+    let definition = json!({ "name": "x", "runs_as": [], "trigger_event_type": "client.created", "hash": "00", "document": { "runs_as": [] } });
     let refused = world.send("workflow.definition.publish", None, definition).await.unwrap_err();
     assert!(matches!(refused, ExecuteError::Rejected { code: "workflow.definition.unchecked", .. }), "{refused:?}");
     engine.stop().await;

@@ -15,7 +15,7 @@ use workflow::{Engine, EngineOptions, Events, PolledLog};
 use workflow_domain::RunStatus;
 
 fn on_client(name: &str, actions: Value) -> Value {
-    json!({ "name": name, "trigger": { "event_type": "client.created" }, "actions": actions })
+    json!({ "name": name, "runs_as": ["*"], "trigger": { "event_type": "client.created" }, "actions": actions })
 }
 
 fn tag(tag: &str) -> Value {
@@ -155,7 +155,7 @@ async fn with_the_engine_stopped_in_between_the_cancelled_booking_does_nothing()
 async fn an_event_before_the_trigger_cancels_nothing_and_neither_does_the_trigger_itself() {
     let world = World::new().await;
     let by_tag = json!({
-        "name": "Tagged", "trigger": { "event_type": "client.tagged" },
+        "name": "Tagged", "runs_as": ["*"], "trigger": { "event_type": "client.tagged" },
         "cancel_on": [{ "event_type": "client.tagged", "match": "event.aggregate_id == trigger.aggregate_id" }],
         "actions": [{ "type": "wait", "for": "1h" }],
     });

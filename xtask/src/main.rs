@@ -10,6 +10,7 @@ mod deny;
 mod documents;
 mod faults;
 mod generate;
+mod lint;
 mod python;
 mod sbom;
 mod secrets;

@@ -177,7 +177,7 @@ fn the_description_says_of_every_command_which_ids_its_answer_has() {
     }
     let mut all = All(vec![]);
     registry::mount_all(&mut all);
-    let document = command_api::openapi(&all.0);
+    let document = command_api::openapi(&all.0, |_| {});
     let operations = document["paths"].as_object().into_iter().flatten().map(|(_, path)| &path["post"]);
     let operations: Vec<_> = operations.collect();
     let makers: Vec<_> = all.0.iter().filter(|info| !info.entry.makes.is_empty()).collect();

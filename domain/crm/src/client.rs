@@ -20,6 +20,7 @@ const TAGS_MAX: usize = 50;
 pub enum ClientCommand {
     /// Adds a client to the golden record.
     #[creates]
+    #[refused("email.taken")]
     Create {
         /// What the client is called.
         name: Name,
@@ -34,11 +35,13 @@ pub enum ClientCommand {
         phone: Option<Phone>,
     },
     /// Gives the client another name.
+    #[refused(Blocked)]
     Rename {
         /// The new name.
         name: Name,
     },
     /// Changes the main address or telephone number. What is left out stays, `null` removes it.
+    #[refused(Blocked, "email.taken")]
     ChangeContactDetails {
         /// The main address.
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
@@ -48,21 +51,25 @@ pub enum ClientCommand {
         phone: Patch<Phone>,
     },
     /// Moves the client along: prospect, onboarding, active, dormant, former.
+    #[refused(Blocked, StatusNotReachable)]
     ChangeStatus {
         /// Where the client stands from now on.
         status: ClientStatus,
     },
     /// Makes somebody of the firm responsible for the client.
+    #[refused(Blocked)]
     AssignOwner {
         /// Who.
         owner_id: UserId,
     },
     /// Puts a tag on the client.
+    #[refused(Blocked, TooManyTags)]
     Tag {
         /// The tag.
         tag: Slug,
     },
     /// Takes a tag off the client.
+    #[refused(Blocked)]
     Untag {
         /// The tag.
         tag: Slug,

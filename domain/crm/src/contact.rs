@@ -17,6 +17,7 @@ use ContactRejection as R;
 pub enum ContactCommand {
     /// Adds a person to the golden record.
     #[creates]
+    #[refused("email.taken")]
     Create {
         /// What the person is called.
         name: Name,
@@ -28,11 +29,13 @@ pub enum ContactCommand {
         phone: Option<Phone>,
     },
     /// Gives the person another name.
+    #[refused(Archived)]
     Rename {
         /// The new name.
         name: Name,
     },
     /// Changes address or telephone number. What is left out stays, `null` removes it.
+    #[refused(Archived, "email.taken")]
     ChangeContactDetails {
         /// The address.
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
@@ -42,6 +45,7 @@ pub enum ContactCommand {
         phone: Patch<Phone>,
     },
     /// Lets the person speak for a client, or changes in which role.
+    #[refused(Archived, "crm.client.blocked")]
     LinkToClient {
         /// The client.
         client_id: ClientId,
@@ -52,6 +56,7 @@ pub enum ContactCommand {
         primary: bool,
     },
     /// Ends that the person speaks for a client.
+    #[refused(Archived)]
     UnlinkFromClient {
         /// The client.
         client_id: ClientId,
@@ -59,6 +64,7 @@ pub enum ContactCommand {
     /// Takes the person out of every list; the history stays.
     Archive {},
     /// Puts the person back into the lists.
+    #[refused("email.taken")]
     Restore {},
 }
 

@@ -23,6 +23,7 @@ const FOLDER_ID: &str = "folder_id";
 pub enum FolderCommand {
     /// Makes an empty folder.
     #[creates]
+    #[refused("crm.client.blocked")]
     Create {
         /// Its name.
         name: Name,
@@ -36,6 +37,7 @@ pub enum FolderCommand {
     /// Makes a folder with all the subfolders of a template.
     #[creates]
     #[makes("folder_ids")]
+    #[refused(UnknownTemplate, TemplateRetired, "crm.client.blocked")]
     CreateFromTemplate {
         /// The template's key.
         template: Slug,
@@ -51,6 +53,7 @@ pub enum FolderCommand {
     },
     /// Puts a folder into the tree.
     #[makes("folder_id")]
+    #[refused(Archived, UnknownParent, NameTaken, FolderExists, TooManyFolders, "crm.client.blocked")]
     AddSubfolder {
         /// The id that it shall have, so that a repeat makes no other; a fresh one unless given.
         #[serde(default)]
@@ -62,6 +65,7 @@ pub enum FolderCommand {
         name: Name,
     },
     /// Gives a folder of the tree, or its root, another name.
+    #[refused(Archived, UnknownFolder, NameTaken)]
     Rename {
         /// Which one; the root unless given.
         #[serde(default)]
@@ -70,6 +74,7 @@ pub enum FolderCommand {
         name: Name,
     },
     /// Moves a folder elsewhere in the tree.
+    #[refused(Archived, UnknownFolder, UnknownParent, NameTaken, Cycle)]
     MoveSubfolder {
         /// Which one.
         folder_id: FolderId,
@@ -79,6 +84,7 @@ pub enum FolderCommand {
     /// Takes the tree out of every list; nothing is deleted.
     Archive {},
     /// Puts the tree back into the lists.
+    #[refused("crm.client.blocked")]
     Restore {},
 }
 

@@ -18,6 +18,7 @@ const DEPTH_MAX: usize = 10;
 pub enum FolderTemplateCommand {
     /// Defines a tree of folders to copy from.
     #[creates]
+    #[refused(TooLarge, DuplicatePath, ParentMissing, "key.taken")]
     Define {
         /// What definitions call it; unique in the firm.
         key: Slug,
@@ -27,6 +28,7 @@ pub enum FolderTemplateCommand {
         paths: Vec<TemplatePath>,
     },
     /// Changes the tree; folders made earlier stay as they are.
+    #[refused(Retired, TooLarge, DuplicatePath, ParentMissing)]
     Revise {
         /// What people call it.
         name: Name,

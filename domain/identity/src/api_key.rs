@@ -21,6 +21,15 @@ pub enum ApiKeyCommand {
     /// Issues a key: for oneself, or for a service account whose roles one holds.
     #[creates]
     #[mints("ubk")]
+    #[refused(
+        TooManyScopes,
+        ExpiresInThePast,
+        ServiceAccountUnknown,
+        AnotherUsers,
+        PrincipalBeyondYou,
+        PortalUsersHaveNone,
+        NobodyWouldSeeIt
+    )]
     Issue {
         /// What it is called.
         name: Name,
@@ -35,6 +44,15 @@ pub enum ApiKeyCommand {
     },
     /// Gives the key another secret; whoever may issue it may do that.
     #[mints("ubk")]
+    #[refused(
+        ServiceAccountUnknown,
+        AnotherUsers,
+        PrincipalBeyondYou,
+        PortalUsersHaveNone,
+        OverlapTooLong,
+        Revoked,
+        NobodyWouldSeeIt
+    )]
     Rotate {
         /// Hours for which the secret before it stays good, 24 unless given, at most 168.
         #[serde(default)]

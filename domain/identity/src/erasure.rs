@@ -23,6 +23,7 @@ pub enum ErasureCommand {
         derived: bool,
     },
     /// Notes that it is done, and what it came to; only UBOS itself does.
+    #[refused(NotOurs)]
     Complete {
         /// Streams that were erased.
         streams: u32,

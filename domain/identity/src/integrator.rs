@@ -21,6 +21,7 @@ pub enum IntegratorCommand {
     /// Lets a program read the firm's events, all or some; whoever does that may read all records themselves.
     #[creates]
     #[mints("ubi")]
+    #[refused(ExpiresInThePast, BeyondYou, TooManyScopes, NobodyWouldSeeIt)]
     Add {
         /// What it is called.
         name: Name,
@@ -33,6 +34,7 @@ pub enum IntegratorCommand {
     },
     /// Gives the program another secret; whoever may add one may do that.
     #[mints("ubi")]
+    #[refused(BeyondYou, OverlapTooLong, Revoked, NobodyWouldSeeIt)]
     Rotate {
         /// Hours for which the secret before it stays good, 24 unless given, at most 168.
         #[serde(default)]

@@ -18,6 +18,7 @@ const PATTERNS_MAX: usize = 100;
 pub enum RoleCommand {
     /// Makes a role.
     #[creates]
+    #[refused(NameIsBuiltIn, TooManyPatterns, PatternsBeyondYours, "name.taken")]
     Define {
         /// What it is called where it is assigned; one role per name.
         name: Slug,
@@ -27,6 +28,7 @@ pub enum RoleCommand {
         patterns: Vec<Pattern>,
     },
     /// Lets the role grant something else, to everybody who has it.
+    #[refused(TooManyPatterns, PatternsBeyondYours, Withdrawn)]
     Change {
         /// What it is for.
         description: Text,
@@ -34,6 +36,7 @@ pub enum RoleCommand {
         patterns: Vec<Pattern>,
     },
     /// Gives whoever has the role a right for one resource; nobody gives what they do not have.
+    #[refused(TooManyGrants, NotPlain, GrantBeyondYours, Withdrawn)]
     Grant {
         /// What may be done: `projects.*`.
         pattern: Pattern,
@@ -41,6 +44,7 @@ pub enum RoleCommand {
         resource: Resource,
     },
     /// Takes a right for one resource from whoever has the role.
+    #[refused(Withdrawn)]
     RevokeGrant {
         /// What may not be done any more.
         pattern: Pattern,

@@ -18,6 +18,7 @@ const ROLES_MAX: usize = 20;
 pub enum ServiceAccountCommand {
     /// Gives a program an account.
     #[creates]
+    #[refused(TooManyRoles, RoleUnknown, OwnerIsNoRoleToGive, RoleBeyondYours, "name.taken")]
     Create {
         /// What it is called; one account per name.
         name: Name,
@@ -25,11 +26,13 @@ pub enum ServiceAccountCommand {
         roles: Vec<Slug>,
     },
     /// Gives the program a role; nobody gives what they do not have.
+    #[refused(TooManyRoles, RoleUnknown, OwnerIsNoRoleToGive, RoleBeyondYours, Disabled)]
     AssignRole {
         /// Which one.
         role: Slug,
     },
     /// Takes a role from the program.
+    #[refused(Disabled)]
     RevokeRole {
         /// Which one.
         role: Slug,

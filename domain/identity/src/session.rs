@@ -16,6 +16,7 @@ const KEEPS_OUT: &str = "identity.user.suspend";
 pub enum SessionCommand {
     /// Starts a session; only the login does, once it has seen who it is.
     #[creates]
+    #[refused(OnlyTheLogin, EndsInThePast)]
     Start {
         /// Who.
         user_id: UserId,
@@ -28,6 +29,7 @@ pub enum SessionCommand {
         user_agent: Option<Name>,
     },
     /// Lets the session open nothing any more: one's own, or that of somebody whom one may suspend.
+    #[refused(NotYours)]
     End {
         /// Why.
         reason: Name,

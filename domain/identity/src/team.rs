@@ -20,26 +20,31 @@ const MEMBERS_MAX: usize = 1_000;
 pub enum TeamCommand {
     /// Makes a team.
     #[creates]
+    #[refused("name.taken")]
     Create {
         /// What it is called; one team per name.
         name: Name,
     },
     /// Calls the team something else.
+    #[refused(Disbanded, "name.taken")]
     Rename {
         /// What it is called from now on.
         name: Name,
     },
     /// Takes a user in.
+    #[refused(UserUnknown, TooManyMembers, MembershipBeyondYours, Disbanded)]
     AddMember {
         /// Who.
         user_id: UserId,
     },
     /// Takes a user out.
+    #[refused(Disbanded)]
     RemoveMember {
         /// Who.
         user_id: UserId,
     },
     /// Gives its members a right for one resource; nobody gives what they do not have.
+    #[refused(TooManyGrants, NotPlain, GrantBeyondYours, Disbanded)]
     Grant {
         /// What may be done: `projects.*`.
         pattern: Pattern,
@@ -47,6 +52,7 @@ pub enum TeamCommand {
         resource: Resource,
     },
     /// Takes a right for one resource from its members.
+    #[refused(Disbanded)]
     RevokeGrant {
         /// What may not be done any more.
         pattern: Pattern,

@@ -23,6 +23,7 @@ const PROVIDERS_MAX: usize = 20;
 pub enum TenantCommand {
     /// Lets a firm in; its first owner is invited next.
     #[creates]
+    #[refused(IdIsNotTheTenants, OnlyOperators)]
     Register {
         /// What the firm is called.
         name: Name,
@@ -30,46 +31,57 @@ pub enum TenantCommand {
         owner_id: UserId,
     },
     /// Gives the firm another name.
+    #[refused(Closed, Suspended)]
     Rename {
         /// What it is called from now on.
         name: Name,
     },
     /// Says where the firm's clocks hang, and so which day it is for the firm; UTC until then.
+    #[refused(Closed, Suspended)]
     SetTimeZone {
         /// An IANA name.
         time_zone: TimeZone,
     },
     /// Makes the firm a customer, also one that owed a payment.
+    #[refused(Closed, Suspended, OnlyOperators)]
     Activate {},
     /// Notes that the firm owes a payment.
+    #[refused(Closed, Suspended, OnlyOperators)]
     MarkPastDue {},
     /// Keeps everybody of the firm out for the time being.
+    #[refused(Closed, OnlyOperators)]
     Suspend {
         /// Why.
         reason: Name,
     },
     /// Lets the firm in again.
+    #[refused(Closed, OnlyOperators)]
     Resume {},
     /// Ends the firm's time with UBOS; its data is kept for 30 days.
     Close {},
     /// Undoes the end while the data is there.
+    #[refused(Purged)]
     Reopen {},
     /// Lets people in through these providers only, or through any that there are.
+    #[refused(Closed, Suspended, TooManyProviders)]
     LimitLogins {
         /// Each provider's `iss`, at most 20; any of the installation's if there are none.
         issuers: Vec<Issuer>,
     },
     /// Makes an active user an owner.
+    #[refused(Closed, Suspended, UserNotActive)]
     AddOwner {
         /// Who.
         user_id: UserId,
     },
     /// Makes an owner an ordinary user; somebody has to stay.
+    #[refused(Closed, Suspended, LastOwner)]
     RemoveOwner {
         /// Who.
         user_id: UserId,
     },
     /// Puts one owner in another's place.
+    #[refused(Closed, Suspended, SuccessorNotActive, NotAnOwner)]
     TransferOwnership {
         /// Who is an owner now.
         from_user_id: UserId,
@@ -77,6 +89,7 @@ pub enum TenantCommand {
         to_user_id: UserId,
     },
     /// Notes that an event of the firm that could not be applied is read as something else now; only UBOS itself does.
+    #[refused(OnlyOperators)]
     NoteRepair {
         /// The event's position.
         position: i64,

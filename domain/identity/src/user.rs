@@ -32,6 +32,14 @@ pub enum UserCommand {
     /// Invites somebody into the firm.
     #[creates]
     #[makes("invitation_id")]
+    #[refused(
+        InvitationPeriodOutOfRange,
+        TooManyRoles,
+        RoleUnknown,
+        OwnerIsNoRoleToGive,
+        RoleBeyondYours,
+        "email.taken"
+    )]
     Invite {
         /// Where the invitation goes; one user per firm and address.
         email: Email,
@@ -48,6 +56,16 @@ pub enum UserCommand {
     },
     /// Invites the person again; an earlier open invitation becomes void. Also whoever left can be invited again.
     #[makes("invitation_id")]
+    #[refused(
+        InvitationPeriodOutOfRange,
+        TooManyRoles,
+        RoleUnknown,
+        OwnerIsNoRoleToGive,
+        RoleBeyondYours,
+        InvitationExists,
+        AlreadyActive,
+        Suspended
+    )]
     Reinvite {
         /// Days until the invitation expires, 14 unless given, at most 90.
         #[serde(default)]
@@ -59,26 +77,31 @@ pub enum UserCommand {
     /// Takes the open invitation back.
     RevokeInvitation {},
     /// Accepts the open invitation; the login does, for whoever followed the link.
+    #[refused(InvitationNotOpen, InvitationExpired, OnlyTheLogin)]
     AcceptInvitation {
         /// Which one; a void one is refused.
         invitation_id: InvitationId,
     },
     /// Calls the person something else.
+    #[refused(Out)]
     Rename {
         /// What the person is called from now on.
         name: Name,
     },
     /// Gives the person a role; nobody gives what they do not have.
+    #[refused(TooManyRoles, RoleUnknown, OwnerIsNoRoleToGive, RoleBeyondYours, Out)]
     AssignRole {
         /// Which one.
         role: Slug,
     },
     /// Takes a role from the person.
+    #[refused(Out)]
     RevokeRole {
         /// Which one.
         role: Slug,
     },
     /// Gives the person a right for one resource; nobody gives what they do not have.
+    #[refused(TooManyGrants, NotPlain, GrantBeyondYours, Out)]
     Grant {
         /// What may be done: `projects.*`.
         pattern: Pattern,
@@ -86,6 +109,7 @@ pub enum UserCommand {
         resource: Resource,
     },
     /// Takes a right for one resource from the person.
+    #[refused(Out)]
     RevokeGrant {
         /// What may not be done any more.
         pattern: Pattern,
@@ -93,6 +117,7 @@ pub enum UserCommand {
         resource: Resource,
     },
     /// Takes a login at a provider for this person's; only the login does, once it has seen who it is.
+    #[refused(Out, TooManyLogins, OnlyTheLogin, "login.taken")]
     LinkLogin {
         /// The provider's `iss`.
         issuer: Issuer,
@@ -100,6 +125,7 @@ pub enum UserCommand {
         subject: Subject,
     },
     /// Takes it for this person's no longer.
+    #[refused(Out)]
     UnlinkLogin {
         /// The provider's `iss`.
         issuer: Issuer,
@@ -107,18 +133,22 @@ pub enum UserCommand {
         subject: Subject,
     },
     /// Keeps the person out for the time being; no owner.
+    #[refused(NotActive, Out, Owner)]
     Suspend {
         /// Why.
         reason: Name,
     },
     /// Lets the person in again.
+    #[refused(Out)]
     Reinstate {},
     /// Takes the person out of the firm; no owner.
+    #[refused(Out, Owner)]
     Deactivate {
         /// Why.
         reason: Name,
     },
     /// Leaves the firm; only oneself, and no owner.
+    #[refused(Out, Owner, NotYourself)]
     Leave {},
 }
 

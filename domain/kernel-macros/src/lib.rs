@@ -22,7 +22,9 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Declares the commands of one aggregate: `#[command("crm.client")]`. Variant helpers: `#[creates]`, `#[mints("ubk")]`,
-/// `#[makes("task_id")]` for the parts of the aggregate whose ids the answer tells (`"task_id?"` if there may be none).
+/// `#[makes("task_id")]` for the parts of the aggregate whose ids the answer tells (`"task_id?"` if there may be none), and
+/// `#[refused(Blocked, "email.taken", "crm.client.blocked")]` with the rejections that it may meet, the claims that another may
+/// hold, and the flags of other aggregates that forbid it.
 #[proc_macro_attribute]
 pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, expand_command)
@@ -85,12 +87,26 @@ struct Entry {
     creates: bool,
     mints: Option<String>,
     makes: Vec<Tokens>,
+    /// Codes below the stream's name.
+    refusals: Vec<String>,
     retired: bool,
     invalid: Option<String>,
     /// Name of the hidden struct that carries the variant's fields.
     body: Ident,
     body_fields: Tokens,
     field_names: Vec<Ident>,
+}
+
+/// A rejection by its variant's name, or any other code as it ends: `Blocked`, `"email.taken"`.
+struct Why(String);
+
+impl syn::parse::Parse for Why {
+    fn parse(input: syn::parse::ParseStream) -> Result<Self> {
+        if input.peek(LitStr) {
+            return Ok(Why(input.parse::<LitStr>()?.value()));
+        }
+        Ok(Why(snake_case(&input.parse::<Ident>()?.to_string())))
+    }
 }
 
 /// Which attribute's variants take which helper.
@@ -101,6 +117,7 @@ const HELPERS: &[(&str, &str)] = &[
     ("creates", "command"),
     ("mints", "command"),
     ("makes", "command"),
+    ("refused", "command"),
     ("invalid", "rejection"),
 ];
 
@@ -126,6 +143,7 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         creates: false,
         mints: None,
         makes: vec![],
+        refusals: vec![],
         retired: false,
         invalid: None,
         body: format_ident!("__{}{}", outer, variant.ident),
@@ -152,6 +170,9 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
             entry.mints = Some(attr.parse_args::<LitStr>()?.value());
         } else if attr.path().is_ident("makes") {
             made = attr.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated)?.into_iter().collect();
+        } else if attr.path().is_ident("refused") {
+            let why = attr.parse_args_with(Punctuated::<Why, Token![,]>::parse_terminated)?;
+            entry.refusals.extend(why.into_iter().map(|Why(code)| code));
         } else if attr.path().is_ident("retired") {
             entry.retired = true;
         } else if attr.path().is_ident("invalid") {
@@ -252,9 +273,14 @@ fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
             None => quote!(None),
         };
         let (name, makes) = (format!("{}.{}", stream.value(), e.snake), &e.makes);
+        // What other aggregates say or hold is called by its whole name.
+        let is_whole = |code: &str| code.matches('.').count() > 1;
+        let refusals =
+            e.refusals.iter().map(|code| if is_whole(code) { code.clone() } else { format!("{}.{code}", stream.value()) });
         quote!(::kernel::CommandEntry {
             stream: #stream, name: #name, action: #action, creates: #creates, mints: #mints, makes: &[#(#makes),*],
-            summary: #summary, schema: ::kernel::schema_of::<#body>,
+            summary: #summary,
+            refusals: &[#(#refusals),*], schema: ::kernel::schema_of::<#body>, component: ::kernel::component_of::<#body>,
         })
     });
     let index = index_arms(&entries);
@@ -319,7 +345,9 @@ fn expand_rejection(args: Args, mut item: ItemEnum) -> Result<Tokens> {
 /// The hidden struct that reads one variant's fields, so that an error names the field and not the enum.
 fn body(entry: &Entry, outer: &Ident, strict: bool) -> Tokens {
     let (name, fields, summary) = (&entry.body, &entry.body_fields, &entry.summary);
-    let title = format!("{outer}{}", entry.ident);
+    // Whoever generates a client sees it: `ClientRename`.
+    let outer = outer.to_string();
+    let title = format!("{}{}", outer.strip_suffix("Command").unwrap_or(&outer), entry.ident);
     let read = if strict { quote!(::kernel::Input) } else { quote!(::serde::Deserialize) };
     let deny = if strict { quote!(#[serde(deny_unknown_fields)]) } else { quote!() };
     quote! {

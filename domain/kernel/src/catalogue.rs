@@ -1,7 +1,7 @@
 //! What `#[event]`, `#[command]` and `#[rejection]` give an enum: one dotted name, one sentence, one schema per variant.
 
 use crate::{FieldErrors, PartEntry};
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 
@@ -43,8 +43,12 @@ pub struct CommandEntry {
     pub makes: &'static [PartEntry],
     /// The doc sentence.
     pub summary: &'static str,
+    /// Codes of why this very command may be refused: its aggregate's rejections, and what it takes that may be taken.
+    pub refusals: &'static [&'static str],
     /// JSON Schema (2020-12) of the body.
     pub schema: fn() -> Schema,
+    /// A reference to the same among the definitions of a document that names its types.
+    pub component: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// One reason to refuse.
@@ -179,4 +183,9 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 pub fn schema_of<T: JsonSchema>() -> Schema {
     let settings = schemars::generate::SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<T>()
+}
+
+/// A reference to the JSON Schema of a payload, among the definitions of a document.
+pub fn component_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
 }

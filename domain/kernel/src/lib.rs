@@ -27,8 +27,8 @@ mod values;
 
 pub use aggregate::{Aggregate, Claim, ClaimChange, Decision, History, Mounts, Reference, ReferenceBy, Stored};
 pub use catalogue::{
-    Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, UnreadableEvent, Upcaster, read_event,
-    read_fields, schema_of,
+    Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, UnreadableEvent, Upcaster, component_of,
+    read_event, read_fields, schema_of,
 };
 pub use context::{Actor, Context, FoundReference, Principal};
 pub use cqrs::{Root, RootCommand, RootEvent};

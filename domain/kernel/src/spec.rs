@@ -6,7 +6,7 @@
 //! ```
 
 use crate::{
-    Actor, Aggregate, ClaimChange, Context, Event, Flag, Parts, Permissions, Reference, Rejection, SecretHash,
+    Actor, Aggregate, ClaimChange, Command, Context, Event, Flag, Parts, Permissions, Reference, Rejection, SecretHash,
     TenantId, TimeZone, Timestamp, UserId,
 };
 use chrono::{TimeZone as _, Utc};
@@ -80,6 +80,7 @@ impl<A: Aggregate> Given<A> {
 
     /// Decides.
     pub fn when(self, command: A::Command) -> When<A> {
+        let entry = command.entry();
         let outcome = self.state.decide(command.clone(), &self.ctx);
         self.ctx.restart();
         let again = self.state.decide(command, &self.ctx);
@@ -88,6 +89,10 @@ impl<A: Aggregate> Given<A> {
             again.as_ref().map_err(|r| r.entry().code),
             "a decision must be deterministic"
         );
+        if let Err(rejection) = &outcome {
+            let code = rejection.entry().code;
+            assert!(entry.refusals.contains(&code), "{} does not say that it may be #[refused({code})]", entry.name);
+        }
         When { state: self.state, outcome, parts: self.ctx.parts() }
     }
 }

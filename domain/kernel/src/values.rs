@@ -43,7 +43,6 @@ macro_rules! texts {
         crate::input_texts!($name);
         impl JsonSchema for $name {
             fn schema_name() -> Cow<'static, str> { stringify!($name).into() }
-            fn inline_schema() -> bool { true }
             fn json_schema(_: &mut SchemaGenerator) -> Schema { json_schema!($schema) }
         }
     )*};

@@ -17,6 +17,7 @@ const KEEPS_OUT: &str = "portal.portal_user.lock";
 pub enum PortalSessionCommand {
     /// Starts a session; only the login does, once it has seen who it is.
     #[creates]
+    #[refused(OnlyTheLogin, EndsInThePast)]
     Start {
         /// Who.
         portal_user_id: PortalUserId,
@@ -29,6 +30,7 @@ pub enum PortalSessionCommand {
         user_agent: Option<Name>,
     },
     /// Lets the session open nothing any more: one's own, or that of somebody whom one may lock.
+    #[refused(NotYours)]
     End {
         /// Why.
         reason: Name,

@@ -25,6 +25,7 @@ const INVITATION_ID: &str = "invitation_id";
 pub enum PortalUserCommand {
     /// Gives somebody at a client a place in the portal.
     #[creates]
+    #[refused("email.taken", "crm.client.blocked")]
     Create {
         /// The client.
         client_id: ClientId,
@@ -38,6 +39,7 @@ pub enum PortalUserCommand {
     },
     /// Invites the person in; an earlier open invitation becomes void. An active person needs none.
     #[makes("invitation_id?")]
+    #[refused(Disabled, Locked, InvitationPeriodOutOfRange, InvitationExists, "crm.client.blocked")]
     Invite {
         /// Days until it expires, 14 unless given, at most 90.
         #[serde(default)]
@@ -47,42 +49,51 @@ pub enum PortalUserCommand {
         invitation_id: Option<InvitationId>,
     },
     /// Takes the open invitation back.
+    #[refused(Disabled, Locked)]
     RevokeInvitation {},
     /// Accepts the open invitation.
+    #[refused(Disabled, Locked, InvitationNotOpen, InvitationExpired, "crm.client.blocked")]
     AcceptInvitation {
         /// Which one; a void one is refused.
         invitation_id: InvitationId,
     },
     /// Lets the person see a part of the portal; nobody gives what they do not have.
+    #[refused(Disabled, Locked, GrantBeyondYours, "crm.client.blocked")]
     GrantAccess {
         /// Which part: `projects`, `approvals`, `files`, or one of the frontend's own.
         scope: Slug,
     },
     /// Hides a part of the portal from the person.
+    #[refused(Disabled, Locked)]
     RevokeAccess {
         /// Which part.
         scope: Slug,
     },
     /// Lets the person do something more of what concerns the client; nobody gives what they do not have.
+    #[refused(Disabled, Locked, TooManyGrants, NotPlain, GrantBeyondYours, "crm.client.blocked")]
     Grant {
         /// What: `projects.project.accept_milestone`, `projects.*`.
         pattern: Pattern,
     },
     /// Lets the person do it no longer.
+    #[refused(Disabled, Locked)]
     RevokeGrant {
         /// What.
         pattern: Pattern,
     },
     /// Keeps the person out for the time being.
+    #[refused(Disabled, Locked, NotActive)]
     Lock {
         /// Why.
         reason: Name,
     },
     /// Lets the person in again.
+    #[refused(Disabled, "crm.client.blocked")]
     Unlock {},
     /// Closes the person's place in the portal.
     Disable {},
     /// Opens the person's place in the portal again; a new invitation is needed.
+    #[refused("crm.client.blocked")]
     Enable {},
 }
 

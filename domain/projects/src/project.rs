@@ -31,6 +31,7 @@ const TASK_CLAIM: &str = "projects.project.task_id";
 pub enum ProjectCommand {
     /// Begins an empty project as a draft.
     #[creates]
+    #[refused("crm.client.blocked")]
     Create {
         /// What it is called.
         name: Name,
@@ -44,6 +45,7 @@ pub enum ProjectCommand {
     /// Begins a project as a draft with the milestones and tasks of a template.
     #[creates]
     #[makes("milestone_ids", "task_ids")]
+    #[refused(UnknownTemplate, TemplateRetired, DueBeyondCalendar, "crm.client.blocked")]
     CreateFromTemplate {
         /// The template's key.
         template: Slug,
@@ -58,30 +60,37 @@ pub enum ProjectCommand {
         starts_on: Option<Date>,
     },
     /// Gives the project another name.
+    #[refused(Closed)]
     Rename {
         /// The new name.
         name: Name,
     },
     /// Begins work on the project, or goes on after a pause.
+    #[refused(Closed, "crm.client.blocked")]
     Activate {},
     /// Pauses work on the project.
+    #[refused(Closed, NotActive)]
     Hold {
         /// Why.
         #[serde(default)]
         reason: Option<Text>,
     },
     /// Finishes the project; no task may be open.
+    #[refused(Closed, NotActive, OpenTasks)]
     Complete {},
     /// Gives the project up.
+    #[refused(Closed)]
     Cancel {
         /// Why.
         #[serde(default)]
         reason: Option<Text>,
     },
     /// Takes a finished or cancelled project out of every list; its history stays.
+    #[refused(StillOpen)]
     Archive {},
     /// Puts a milestone into the project.
     #[makes("milestone_id")]
+    #[refused(Closed, MilestoneExists, TooLarge, "milestone_id.taken", "crm.client.blocked")]
     AddMilestone {
         /// The id that it shall have, so that a repeat makes no other; a fresh one unless given.
         #[serde(default)]
@@ -93,17 +102,28 @@ pub enum ProjectCommand {
         due_on: Option<Date>,
     },
     /// Notes that a milestone is reached; its tasks must be done or cancelled.
+    #[refused(Closed, UnknownMilestone, MilestoneHasOpenTasks)]
     CompleteMilestone {
         /// Which one.
         milestone_id: MilestoneId,
     },
     /// Notes that the client agrees that a milestone is reached.
+    #[refused(Closed, UnknownMilestone, MilestoneNotCompleted)]
     AcceptMilestone {
         /// Which one.
         milestone_id: MilestoneId,
     },
     /// Puts a task into the project.
     #[makes("task_id")]
+    #[refused(
+        Closed,
+        UnknownMilestone,
+        MilestoneCompleted,
+        TaskExists,
+        TooLarge,
+        "task_id.taken",
+        "crm.client.blocked"
+    )]
     AddTask {
         /// The id that it shall have, so that a repeat makes no other; a fresh one unless given.
         #[serde(default)]
@@ -124,6 +144,7 @@ pub enum ProjectCommand {
         assignee_id: Option<UserId>,
     },
     /// Gives a task to somebody.
+    #[refused(Closed, UnknownTask, TaskClosed)]
     AssignTask {
         /// Which one.
         task_id: TaskId,
@@ -131,11 +152,13 @@ pub enum ProjectCommand {
         assignee_id: UserId,
     },
     /// Begins work on a task, or goes on when nothing stands in the way any more.
+    #[refused(Closed, UnknownTask, TaskClosed)]
     StartTask {
         /// Which one.
         task_id: TaskId,
     },
     /// Notes what stands in the way of a task.
+    #[refused(Closed, UnknownTask, TaskClosed)]
     BlockTask {
         /// Which one.
         task_id: TaskId,
@@ -143,16 +166,19 @@ pub enum ProjectCommand {
         reason: Text,
     },
     /// Notes that a task is done.
+    #[refused(Closed, UnknownTask, TaskClosed)]
     CompleteTask {
         /// Which one.
         task_id: TaskId,
     },
     /// Notes that a task is not done after all.
+    #[refused(Closed, MilestoneCompleted, UnknownTask, "crm.client.blocked")]
     ReopenTask {
         /// Which one.
         task_id: TaskId,
     },
     /// Notes that a task need not be done.
+    #[refused(Closed, UnknownTask, TaskClosed)]
     CancelTask {
         /// Which one.
         task_id: TaskId,

@@ -20,6 +20,7 @@ const DUE_DAYS_MAX: u32 = 3_650;
 pub enum ProjectTemplateCommand {
     /// Defines a project skeleton to copy from.
     #[creates]
+    #[refused(TooLarge, DueTooFarAhead, DuplicateMilestone, UnknownMilestone, "key.taken")]
     Define {
         /// What definitions call it; unique in the firm.
         key: Slug,
@@ -33,6 +34,7 @@ pub enum ProjectTemplateCommand {
         tasks: Vec<TemplateTask>,
     },
     /// Changes the skeleton; projects made earlier stay as they are.
+    #[refused(Retired, TooLarge, DueTooFarAhead, DuplicateMilestone, UnknownMilestone)]
     Revise {
         /// What people call it.
         name: Name,

@@ -83,6 +83,25 @@ fn check(world: &World, key: &Key, attempt: &Attempt) -> TestCaseResult {
     if let Decided::Unreadable(error) = &attempt.decided {
         prop_assert!(false, "the schema allows what is not read: {}: {error}", what());
     }
+    let refusals = attempt.entry.refusals;
+    match &attempt.decided {
+        Decided::Refused(code) => {
+            prop_assert!(
+                refusals.contains(code),
+                "{} does not say that it may be refused with {code}",
+                attempt.entry.name
+            );
+        }
+        Decided::Claimed(claim) => {
+            let code = format!("{}.taken", claim.scope);
+            prop_assert!(
+                refusals.contains(&code.as_str()),
+                "{} does not say that it may meet {code}",
+                attempt.entry.name
+            );
+        }
+        _ => {}
+    }
     for (witness, decided) in &attempt.witnesses {
         // A claim is refused after the decision, so what was decided before it is what the others know.
         if !matches!(attempt.decided, Decided::Claimed(_)) {

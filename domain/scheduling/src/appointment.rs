@@ -36,6 +36,16 @@ pub struct Invitee {
 pub enum AppointmentCommand {
     /// Books a meeting; if the event type asks for it, the host has to confirm.
     #[creates]
+    #[refused(
+        UnknownEventType,
+        EventTypeRetired,
+        NotOnGrid,
+        OutsideAvailability,
+        TooSoon,
+        TooFarAhead,
+        NotOpen,
+        "scheduling.slot.taken"
+    )]
     Book {
         /// The event type's key.
         event_type: Slug,
@@ -50,25 +60,40 @@ pub enum AppointmentCommand {
         notes: Option<Text>,
     },
     /// Says yes to a request.
+    #[refused(NotRequested, TimePassed)]
     Confirm {},
     /// Says no to a request; the time is free again.
+    #[refused(NotRequested)]
     Decline {
         /// Why.
         #[serde(default)]
         reason: Option<Text>,
     },
     /// Moves the meeting to another time; it stays the same appointment.
+    #[refused(
+        UnknownEventType,
+        EventTypeRetired,
+        NotOnGrid,
+        OutsideAvailability,
+        TooSoon,
+        TooFarAhead,
+        NotOpen,
+        Over,
+        "scheduling.slot.taken"
+    )]
     Reschedule {
         /// When it begins, on the five-minute grid.
         starts_at: Timestamp,
     },
     /// Asks the guest to choose another time; nothing is changed yet.
+    #[refused(NotOpen, Over)]
     RequestReschedule {
         /// Why.
         #[serde(default)]
         reason: Option<Text>,
     },
     /// Calls the meeting off; the time is free again.
+    #[refused(NotOpen, Over)]
     Cancel {
         /// By whom.
         by: CancelledBy,
@@ -77,8 +102,10 @@ pub enum AppointmentCommand {
         reason: Option<Text>,
     },
     /// Notes that the meeting took place.
+    #[refused(NotOpen, NotBegun)]
     Complete {},
     /// Notes that the guest did not come.
+    #[refused(NotOpen, NotBegun)]
     MarkNoShow {},
 }
 

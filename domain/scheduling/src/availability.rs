@@ -20,6 +20,7 @@ const OVERRIDES_MAX: usize = 730;
 pub enum AvailabilityCommand {
     /// Sets somebody's hours for the first time; a host has one set of hours.
     #[creates]
+    #[refused(HoursOutOfOrder, "host.taken")]
     Set {
         /// Whose hours.
         host_id: UserId,
@@ -29,6 +30,7 @@ pub enum AvailabilityCommand {
         weekly: Vec<WeeklyHours>,
     },
     /// Changes the weekly hours; bookings stay.
+    #[refused(HoursOutOfOrder)]
     Change {
         /// Where the clock hangs, an IANA name.
         time_zone: TimeZone,
@@ -36,6 +38,7 @@ pub enum AvailabilityCommand {
         weekly: Vec<WeeklyHours>,
     },
     /// Gives one date hours of its own; none closes the day.
+    #[refused(PeriodsOutOfOrder, TooManyOverrides)]
     OverrideDate {
         /// The date and its hours.
         day: DateOverride,

@@ -77,6 +77,7 @@ impl RevisedRules {
 pub enum EventTypeCommand {
     /// Lets a kind of meeting be booked.
     #[creates]
+    #[refused(NotOnGrid, DurationOutOfRange, TooFarAhead, UnknownAvailability, HoursOfAnotherHost, "key.taken")]
     Define {
         /// What links and definitions call it; unique in the firm.
         key: Slug,
@@ -84,6 +85,7 @@ pub enum EventTypeCommand {
         rules: EventTypeRules,
     },
     /// Changes how it is booked; earlier bookings stay as they are.
+    #[refused(Retired, NotOnGrid, DurationOutOfRange, TooFarAhead, UnknownAvailability, HoursOfAnotherHost)]
     Revise {
         /// How it is booked.
         rules: RevisedRules,

@@ -1,8 +1,8 @@
 //! A definition: which event starts a run, and what the run does.
 
-use kernel::{Aggregate, Context, Decision, Name, Patch, Text, command, rejection};
+use kernel::{Aggregate, Context, Decision, Name, Patch, Pattern, Text, command, rejection};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use workflow_events::DefinitionEvent as E;
 
 use DefinitionCommand as C;
@@ -13,12 +13,15 @@ use DefinitionRejection as R;
 pub enum DefinitionCommand {
     /// Publishes the first version of a definition; only `ubos workflow publish` does, because it checks it.
     #[creates]
+    #[refused(Unchecked, PatternsBeyondYours)]
     Publish {
         /// What the definition is called.
         name: Name,
         /// What it is for.
         #[serde(default)]
         description: Option<Text>,
+        /// With which permissions its steps run.
+        runs_as: Vec<Pattern>,
         /// Which event starts a run: `appointment.booked`.
         trigger_event_type: String,
         /// SHA-256 of the document, in hexadecimal.
@@ -27,10 +30,13 @@ pub enum DefinitionCommand {
         document: Value,
     },
     /// Publishes another version of a definition; only `ubos workflow publish` does, because it checks it.
+    #[refused(Unchecked, PatternsBeyondYours, Retired)]
     Revise {
         /// What it is for; it stays if left out.
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
         description: Patch<Text>,
+        /// With which permissions its steps run.
+        runs_as: Vec<Pattern>,
         /// Which event starts a run: `appointment.booked`.
         trigger_event_type: String,
         /// SHA-256 of the document, in hexadecimal.
@@ -39,11 +45,13 @@ pub enum DefinitionCommand {
         document: Value,
     },
     /// Lets no new runs start until the definition is resumed.
+    #[refused(Retired)]
     Pause {
         /// Why.
         reason: Name,
     },
     /// Lets new runs start again.
+    #[refused(Retired)]
     Resume {},
     /// Ends that new runs start, for good.
     Retire {
@@ -57,6 +65,8 @@ pub enum DefinitionCommand {
 pub enum DefinitionRejection {
     /// Definitions are published with `ubos workflow publish`, which checks them first.
     Unchecked,
+    /// The patterns of `runs_as` grant more than you have.
+    PatternsBeyondYours,
     /// The definition is retired; publish it under another name.
     Retired,
 }
@@ -94,14 +104,26 @@ impl Aggregate for Definition {
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         let engine = crate::is_engine(&ctx.actor);
         Ok(match command {
+            // Nobody gives a workflow what they do not have.
+            C::Publish { runs_as, .. } | C::Revise { runs_as, .. }
+                if !ctx.permissions.cover(runs_as.iter().map(Pattern::as_str)) =>
+            {
+                return Err(R::PatternsBeyondYours);
+            }
             C::Publish { .. } | C::Revise { .. } if !engine => return Err(R::Unchecked),
-            C::Publish { name, description, trigger_event_type, hash, document } => {
+            // What was checked is what runs.
+            C::Publish { runs_as, document, .. } | C::Revise { runs_as, document, .. }
+                if document.get("runs_as") != Some(&json!(runs_as)) =>
+            {
+                return Err(R::Unchecked);
+            }
+            C::Publish { name, description, runs_as: _, trigger_event_type, hash, document } => {
                 vec![E::Published { version: 1, hash, name, description, trigger_event_type, document }]
             }
             C::Retire { .. } if self.retired => vec![],
             C::Retire { reason } => vec![E::Retired { reason }],
             _ if self.retired => return Err(R::Retired),
-            C::Revise { description, trigger_event_type, hash, document } => {
+            C::Revise { description, runs_as: _, trigger_event_type, hash, document } => {
                 let description = description.over(&self.description);
                 // The same content again is no new version, so that a deployment may publish everything every time.
                 if hash == self.hash && description == self.description {
@@ -136,9 +158,8 @@ impl Aggregate for Definition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::Actor;
     use kernel::spec::given;
-    use serde_json::json;
+    use kernel::{Actor, Permissions};
 
     fn about(description: Option<&str>, published: E) -> E {
         let E::Published { version, hash, name, trigger_event_type, document, .. } = published else {
@@ -155,25 +176,31 @@ mod tests {
             name: "Onboarding".parse().unwrap(),
             description: None,
             trigger_event_type: "appointment.booked".into(),
-            document: json!({}),
+            document: json!({ "runs_as": ["crm.client.tag"] }),
         }
     }
 
     fn revise(hash: &str) -> C {
         C::Revise {
             description: Patch::Unchanged,
+            runs_as: vec!["crm.client.tag".parse().unwrap()],
             trigger_event_type: "appointment.booked".into(),
             hash: hash.into(),
-            document: json!({}),
+            document: json!({ "runs_as": ["crm.client.tag"] }),
         }
     }
 
     fn decide(events: &[E], command: C) -> Decision<Definition> {
+        decide_within(events, command, Permissions::all())
+    }
+
+    fn decide_within(events: &[E], command: C, held: Permissions) -> Decision<Definition> {
         let mut definition = Definition::default();
         events.iter().for_each(|event| definition.apply(event));
         let actor = Actor::System { name: "publish".into() };
         let id = kernel::spec::spec_time();
-        let ctx = Context::new(Default::default(), actor, id, Default::default(), Default::default());
+        let mut ctx = Context::new(Default::default(), actor, id, Default::default(), Default::default());
+        ctx.permissions = held.into();
         definition.decide(command, &ctx)
     }
 
@@ -191,8 +218,8 @@ mod tests {
     fn a_revision_keeps_the_description_that_it_leaves_out() {
         let before = about(Some("For new clients."), published(1, "aa"));
         let with = |description: Patch<Text>| match revise("bb") {
-            C::Revise { trigger_event_type, hash, document, .. } => {
-                C::Revise { description, trigger_event_type, hash, document }
+            C::Revise { runs_as, trigger_event_type, hash, document, .. } => {
+                C::Revise { description, runs_as, trigger_event_type, hash, document }
             }
             other => other,
         };
@@ -200,6 +227,31 @@ mod tests {
         assert_eq!(revised(Patch::Unchanged), [about(Some("For new clients."), published(2, "bb"))]);
         assert_eq!(revised(Patch::Removed), [published(2, "bb")]);
         assert_eq!(revised(Patch::Set("Anew.".parse().unwrap())), [about(Some("Anew."), published(2, "bb"))]);
+    }
+
+    #[test]
+    fn nobody_gives_a_workflow_what_they_do_not_have() {
+        let held = |patterns: &[&str]| Permissions::patterns(patterns.iter().copied());
+        for (held, may) in [
+            (held(&["crm.*"]), true),
+            (held(&["crm.client.tag"]), true),
+            (held(&["crm.client.tag:own"]), false),
+            (held(&["*", "!crm.client.tag"]), false),
+            (held(&["files.*"]), false),
+            (held(&["*"]).within(["workflow.*"]), false),
+            (held(&["*"]).within(["crm.client.*"]), true),
+        ] {
+            let decided = decide_within(&[published(1, "aa")], revise("bb"), held);
+            assert_eq!(decided, if may { Ok(vec![published(2, "bb")]) } else { Err(R::PatternsBeyondYours) });
+        }
+    }
+
+    #[test]
+    fn what_was_checked_is_what_runs() {
+        let C::Revise { description, runs_as, trigger_event_type, hash, .. } = revise("bb") else { panic!() };
+        let document = json!({ "runs_as": ["*"] });
+        let other = C::Revise { description, runs_as, trigger_event_type, hash, document };
+        assert_eq!(decide(&[published(1, "aa")], other), Err(R::Unchecked));
     }
 
     #[test]

@@ -84,6 +84,7 @@ kernel::input_as_deserialized!(Entry);
 pub enum RunCommand {
     /// Starts a run; only the engine does.
     #[creates]
+    #[refused(EngineOnly, Ended, OutOfStep, StepsWrong)]
     Start {
         /// The definition.
         definition_id: DefinitionId,
@@ -107,16 +108,19 @@ pub enum RunCommand {
         entries: Vec<Entry>,
     },
     /// Records what happened to the current step; only the engine does.
+    #[refused(EngineOnly, Ended, OutOfStep)]
     Record {
         /// What happened, in order.
         entries: Vec<Entry>,
     },
     /// Has a parked run try its step again.
+    #[refused(Ended, NotParked, OutOfStep)]
     Retry {
         /// Why it may succeed now.
         reason: Name,
     },
     /// Has a parked run go on without its step.
+    #[refused(Ended, NotParked, OutOfStep)]
     Skip {
         /// What later steps refer to instead of the step's result: `{"id": "…"}`.
         #[serde(default)]
@@ -125,6 +129,7 @@ pub enum RunCommand {
         reason: Name,
     },
     /// Ends the run before its last step; what it has done stays.
+    #[refused(Ended)]
     Cancel {
         /// Why.
         reason: Name,

@@ -1,11 +1,42 @@
 //! `asyncapi.yaml`: every event as an integrator on NATS sees it.
 
 use crate::artefacts::Published;
-use crate::{context_of, schema_id};
+use crate::{context_of, schema_id, schema_url};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// The committed document as the services answer it: payloads refer to the schemas that are served beside it.
+pub fn served() -> Value {
+    // `check` and the tests compare the file with the types.
+    let mut document = serde_saphyr::from_str(include_str!("../../asyncapi.yaml")).unwrap_or_default();
+    refer(&mut document);
+    document
+}
+
+/// `./json/crm/client.created.v1.json` is served as `/schemas/crm.client.created.v1`.
+fn refer(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(reference)) = fields.get_mut("$ref")
+                && let Some((context, file)) = reference.strip_prefix("./json/").and_then(|path| path.split_once('/'))
+                && let Some((event_type, version)) = file.trim_end_matches(".json").rsplit_once(".v")
+            {
+                let version = version.parse().unwrap_or_default();
+                *reference = schema_url(&format!("{context}.{event_type}"), version);
+            }
+            fields.values_mut().for_each(refer);
+        }
+        Value::Array(items) => items.iter_mut().for_each(refer),
+        _ => {}
+    }
+}
 
 /// The AsyncAPI 3.0 document over every published version of every event.
 pub(crate) fn document(published: &[Published]) -> String {
+    yaml(&described(published))
+}
+
+fn described(published: &[Published]) -> Value {
     let mut channels = Map::new();
     let mut operations = Map::new();
     let mut messages = Map::new();
@@ -19,21 +50,28 @@ pub(crate) fn document(published: &[Published]) -> String {
         list.into_iter().for_each(|l| l.push(json!({ "$ref": format!("#/channels/{name}/messages/{message}") })));
         messages.insert(message, self::message(event));
     }
-    let document = json!({
+    json!({
         "asyncapi": "3.0.0",
+        "id": "urn:ubos:events",
         "info": {
             "title": "UBOS events",
             "version": env!("CARGO_PKG_VERSION"),
             "description": INTRODUCTION,
+            "contact": { "name": "Whoever runs this installation" },
             "license": { "name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0" },
+            "tags": contexts(published),
         },
         "defaultContentType": "application/json",
         "servers": { "nats": {
             "host": "{host}",
             "protocol": "nats",
-            "description": "NATS with JetStream, stream EVENTS.",
+            "title": "NATS with JetStream",
+            "description": CONNECTING,
             "variables": { "host": { "default": "localhost:4222", "description": "Host and port of the installation." } },
-            "security": [{ "$ref": "#/components/securitySchemes/user" }],
+            "security": [
+                { "$ref": "#/components/securitySchemes/token" },
+                { "$ref": "#/components/securitySchemes/password" },
+            ],
         } },
         "channels": channels,
         "operations": operations,
@@ -45,14 +83,27 @@ pub(crate) fn document(published: &[Published]) -> String {
                 "bindings": { "nats": {} },
             } },
             "parameters": { "tenant": { "description": "Id of the firm, a UUID. A connection sees its own firm only." } },
-            "securitySchemes": { "user": {
-                "type": "userPassword",
-                "description": "Credentials of one firm: they allow `ubos.events.<tenant>.>` and nothing else.",
-            } },
+            "securitySchemes": {
+                "token": {
+                    "type": "apiKey",
+                    "in": "password",
+                    "description": "The secret of an integrator as the connection's token: `ubi_…`. `POST \
+                        /v1/identity/integrators` of command-api answers it once, with the integrator's id, and `rotate` another.",
+                },
+                "password": {
+                    "type": "userPassword",
+                    "description": "For clients that want a user: any name, and the same secret as the password.",
+                },
+            },
         },
-    });
-    yaml(&document)
+    })
 }
+
+const CONNECTING: &str = "\
+An integrator reads one firm's events from the durable pull consumer that is made for it, in the stream EVENTS under its id, \
+with explicit acknowledgement within 30 seconds. The prefix of its inboxes is `_INBOX_<id>`, the prefix of its JetStream API \
+is `UBOS`. It may ask for its next messages, ask for its consumer's state and acknowledge; subscribing to the subjects below, like \
+everything else, is denied. Its scopes say which of them its consumer gets.";
 
 const INTRODUCTION: &str = "\
 Everything that happens, as CloudEvents 1.0 in binary mode: attributes are headers, the body is the event's payload.
@@ -62,6 +113,15 @@ gap. Remember the last position you have handled and skip anything at or below i
 
 A payload may gain optional fields and enums may gain values without a new version: ignore what you do not know. Any \
 other change is a new version, named by `ce-dataschema`. What lets somebody in, and what it hashes to, is in no event that leaves.";
+
+/// The contexts that events belong to, as tags.
+fn contexts(published: &[Published]) -> Vec<Value> {
+    let names: BTreeSet<&str> = published.iter().map(|event| context_of(event.entry)).collect();
+    names
+        .into_iter()
+        .map(|name| json!({ "name": name, "description": format!("What happens in the context {name}.") }))
+        .collect()
+}
 
 fn message_name(event: &Published) -> String {
     format!("{}.v{}", event.entry.name, event.version)
@@ -89,6 +149,7 @@ fn operation(event: &Published) -> Value {
         "action": "send",
         "channel": { "$ref": format!("#/channels/{name}") },
         "summary": event.entry.summary,
+        "description": format!("{} The body is the event's payload, the headers say the rest.", event.entry.summary),
         "tags": [{ "name": context_of(event.entry) }],
         "bindings": { "nats": { "bindingVersion": "0.1.0" } },
         "messages": [],
@@ -159,4 +220,40 @@ fn headers() -> Value {
 fn yaml(document: &Value) -> String {
     let body = serde_saphyr::to_string(document).unwrap_or_default();
     format!("# Generated from the Rust types by `cargo xtask gen`; edits are lost.\n{body}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_served_names_the_secret_that_integrators_show() {
+        let document = served();
+        let schemes = &document["components"]["securitySchemes"];
+        assert_eq!(schemes["token"]["type"], "apiKey");
+        for scheme in document["servers"]["nats"]["security"].as_array().unwrap() {
+            let reference = scheme["$ref"].as_str().unwrap();
+            assert!(document.pointer(&reference[1..]).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_schema_is_found_by_each_of_its_names() {
+        let schema = crate::schema("client.created", 2);
+        assert!(schema.is_some());
+        for name in [
+            "crm.client.created.v2",
+            "crm.client.created.v2.json",
+            "urn:ubos:event:crm.client.created:v2",
+            "crm.client.created",
+            "client.created.v2",
+        ] {
+            assert_eq!(crate::schema_named(name), schema, "{name}");
+        }
+        for name in
+            ["", "crm.client.created.v3", "crm.client.created.v0", "files.client.created", "crm.client.created.v", "x"]
+        {
+            assert_eq!(crate::schema_named(name), None, "{name}");
+        }
+    }
 }

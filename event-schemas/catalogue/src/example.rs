@@ -11,7 +11,12 @@ use uuid::Uuid;
 ///
 /// `seed` makes ids differ between events: the event's dotted name.
 pub fn example(schema: &Value, seed: &str) -> Value {
-    Maker { root: schema, seed }.value(schema, "", 0)
+    example_in(schema, schema, seed)
+}
+
+/// The same for a schema whose references lead into `document`.
+pub fn example_in(document: &Value, schema: &Value, seed: &str) -> Value {
+    Maker { root: document, seed }.value(schema, "", 0)
 }
 
 /// A schema that refers to itself is followed this far: a tree of one branch.

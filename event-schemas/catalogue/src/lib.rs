@@ -11,8 +11,9 @@ mod pattern;
 mod secrets;
 
 pub use artefacts::{ArtefactError, artefacts, golden_path, schema_path, stale, write};
+pub use asyncapi::served as asyncapi;
 pub use compatibility::{Break, compatibility};
-pub use example::example;
+pub use example::{example, example_in};
 pub use secrets::withhold;
 
 use kernel::{Event, EventEntry, Recorded, UnreadableEvent, read_event};
@@ -134,6 +135,27 @@ pub fn schema(event_type: &str, version: u32) -> Option<Value> {
     }
     let text = OLDER_SCHEMAS.iter().find(|(of, v, _)| *of == event_type && *v == version)?.2;
     serde_json::from_str(text).ok()
+}
+
+/// Where the services answer with that schema.
+pub fn schema_url(name: &str, version: u32) -> String {
+    format!("/schemas/{name}.v{version}")
+}
+
+/// The published JSON Schema by any of its names: `crm.client.created.v1`, with `.json` behind or without; what
+/// `ce-dataschema` says; `crm.client.created` or `client.created` for today's version.
+pub fn schema_named(name: &str) -> Option<Value> {
+    let name = name.strip_suffix(".json").unwrap_or(name);
+    let (event, version) = match name.strip_prefix("urn:ubos:event:") {
+        Some(urn) => urn.rsplit_once(":v").map(|(event, version)| (event, Some(version)))?,
+        None => match name.rsplit_once(".v") {
+            Some((event, version)) if version.bytes().all(|digit| digit.is_ascii_digit()) => (event, Some(version)),
+            _ => (name, None),
+        },
+    };
+    let entry = by_name(event).or_else(|| by_event_type(event))?;
+    let version = version.map_or(Some(entry.version), |version| version.parse().ok())?;
+    schema(entry.event_type, version)
 }
 
 /// Contracts of versions that are not written any more: one line when an event's version is raised.

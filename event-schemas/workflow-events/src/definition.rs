@@ -19,7 +19,7 @@ pub enum DefinitionEvent {
         description: Option<Text>,
         /// Which event starts a run: `appointment.booked`.
         trigger_event_type: String,
-        /// The whole definition: `trigger` (with its `condition`), `actions`, `retry`, `cancel_on`.
+        /// The whole definition: `runs_as`, `trigger` (with its `condition`), `actions`, `retry`, `cancel_on`.
         document: Value,
     },
     /// No new runs start until the definition is resumed; running ones go on.

@@ -133,10 +133,10 @@ pub enum ExecuteError {
         holder: Uuid,
     },
     /// `If-Match` named another version.
-    #[error("expected version {expected}, found {actual}")]
+    #[error("expected version {}, found {actual}", alternatives(expected))]
     VersionMismatch {
-        /// What the client saw.
-        expected: i64,
+        /// What will do for the client; nothing if it named no version of this record.
+        expected: Vec<i64>,
         /// What is so.
         actual: i64,
     },
@@ -310,10 +310,10 @@ impl Store {
             (true, version) if version > 0 => return Err(ExecuteError::AlreadyExists),
             _ => {}
         }
-        if let Some(expected) = request.expected_version
-            && expected != known.version
+        if let Some(expected) = &request.expected_versions
+            && !expected.contains(&known.version)
         {
-            return Err(ExecuteError::VersionMismatch { expected, actual: known.version });
+            return Err(ExecuteError::VersionMismatch { expected: expected.clone(), actual: known.version });
         }
         let references = known.state.references(&command);
         let mut ctx =
@@ -550,6 +550,14 @@ impl<A: Aggregate> Known<A> {
 
     fn unchanged(&self, id: Uuid, parts: Parts) -> Executed {
         Executed { id, version: self.version, position: self.position, created: false, replayed: false, parts }
+    }
+}
+
+/// The versions as a sentence has them.
+fn alternatives(versions: &[i64]) -> String {
+    match versions {
+        [] => "of another record".to_owned(),
+        some => some.iter().map(i64::to_string).collect::<Vec<_>>().join(" or "),
     }
 }
 

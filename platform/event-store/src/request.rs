@@ -28,8 +28,8 @@ pub struct Request {
     pub causation_id: Option<Uuid>,
     /// How a repeat is recognised.
     pub idempotency: Option<IdempotencyKey>,
-    /// The version the client saw (`If-Match`); anything else is refused.
-    pub expected_version: Option<i64>,
+    /// The versions that will do for the client (`If-Match`); any other is refused.
+    pub expected_versions: Option<Vec<i64>>,
     /// W3C trace context.
     pub traceparent: Option<String>,
 }
@@ -48,7 +48,7 @@ impl Request {
             correlation_id: command_id,
             causation_id: None,
             idempotency: None,
-            expected_version: None,
+            expected_versions: None,
             traceparent: None,
         }
     }

@@ -213,7 +213,7 @@ async fn every_conflict_is_reported_to_the_right_caller() {
     let (database, stores, hot) = world().await;
     let id = hot[0];
     for version in 1..=20 {
-        let seen = || event_store::Request { expected_version: Some(version), ..request() };
+        let seen = || event_store::Request { expected_versions: Some(vec![version]), ..request() };
         let tasks = (0..16).map(|n| {
             let (store, request) = (stores[n % 2].clone(), seen());
             tokio::spawn(async move { store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &request).await })
@@ -224,7 +224,7 @@ async fn every_conflict_is_reported_to_the_right_caller() {
         for refused in answers.iter().filter_map(|a| a.as_ref().err()) {
             match refused {
                 ExecuteError::VersionMismatch { expected, actual } => {
-                    assert_eq!((*expected, *actual), (version, version + 1));
+                    assert_eq!((expected.as_slice(), *actual), (&[version][..], version + 1));
                 }
                 other => panic!("{other:?}"),
             }

@@ -81,8 +81,8 @@ async fn a_right_for_one_resource_opens_what_belongs_to_it_and_hides_the_rest() 
         assert!(matches!(denied, Err(ExecuteError::Denied)), "{denied:?}");
         let theirs = store.execute::<Tally>(None, open(label), &request()).await.unwrap().id;
         // Whatever else would be wrong with it, it is as if it were not there.
-        for expected_version in [None, Some(7)] {
-            let asked = Request { expected_version, ..asked() };
+        for expected_versions in [None, Some(vec![7])] {
+            let asked = Request { expected_versions, ..asked() };
             let hidden = store.execute::<Tally>(Some(theirs), C::Add { amount: -1 }, &asked).await;
             assert!(matches!(hidden, Err(ExecuteError::NotFound)), "{hidden:?}");
         }
@@ -160,10 +160,10 @@ async fn a_claimed_value_names_its_holder_and_is_free_again_after_release() {
 async fn a_stale_if_match_is_refused_with_the_actual_version() {
     let (_database, store) = store().await;
     let id = open(&store).await;
-    let seen = |version| Request { expected_version: Some(version), ..request() };
+    let seen = |version| Request { expected_versions: Some(vec![version]), ..request() };
     store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &seen(1)).await.unwrap();
     match store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &seen(1)).await {
-        Err(ExecuteError::VersionMismatch { expected, actual }) => assert_eq!((expected, actual), (1, 2)),
+        Err(ExecuteError::VersionMismatch { expected, actual }) => assert_eq!((expected, actual), (vec![1], 2)),
         other => panic!("{other:?}"),
     }
 }
@@ -174,7 +174,7 @@ async fn a_stale_cache_is_never_the_reason_for_a_refusal() {
     let id = open(&store).await;
     let elsewhere = Store::start(database.command().await, StoreOptions::default());
     elsewhere.execute::<Tally>(Some(id), C::Add { amount: 1 }, &request()).await.unwrap();
-    let current = Request { expected_version: Some(2), ..request() };
+    let current = Request { expected_versions: Some(vec![1, 2]), ..request() };
     let added = store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &current).await.unwrap();
     assert_eq!(added.version, 3);
 }

@@ -23,6 +23,7 @@ pub use install::{Programs, cache_folder, ensure_faketime, ensure_installed};
 pub use maildev::Maildev;
 pub use nats::{ClusterNode, Nats, NatsLogins, NatsOptions, NatsUser, nats_node, nats_python};
 pub use net::{free_port, free_ports, http_get, port_holder};
+pub use npm::npm_tools;
 pub use oidc::Oidc;
 pub use postgres::{Postgres, PostgresMode};
 pub use process::{Gone, Launch, Process};

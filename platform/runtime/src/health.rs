@@ -5,7 +5,7 @@
 //! hiccup: traffic that moves away and back costs more than a check that failed once.
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpResponse, HttpServer, guard};
 use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
@@ -120,9 +120,11 @@ impl Health {
     /// Adds the three paths to a service.
     pub fn configure(&self, config: &mut ServiceConfig) {
         config.app_data(web::Data::new(self.clone()));
-        config.route("/health", web::get().to(health));
-        config.route("/ready", web::get().to(ready));
-        config.route("/metrics", web::get().to(metrics_text));
+        // HEAD too: whoever balances load may ask by it.
+        let get = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+        config.route("/health", get().to(health));
+        config.route("/ready", get().to(ready));
+        config.route("/metrics", get().to(metrics_text));
     }
 
     /// Serves only the three paths, for roles that serve nothing else; returns when `stopped` is cancelled.

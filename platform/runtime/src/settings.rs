@@ -134,6 +134,9 @@ pub struct HttpSettings {
     pub command_bind: SocketAddr,
     /// Where query-api listens.
     pub query_bind: SocketAddr,
+    /// Where clients find query-api, `https://query.example.com`: what a command has made is named there in `Location`.
+    /// Empty where both services are behind one host.
+    pub query_public_url: String,
     /// Bytes of a request body at most.
     pub max_body_bytes: usize,
     /// How long after SIGTERM connections are still accepted, so that load balancers notice first, milliseconds.
@@ -205,7 +208,7 @@ pub struct RateLimitSettings {
     pub caller_requests: u32,
     /// Requests with one API key in a window.
     pub key_requests: u32,
-    /// Requests of one firm in a window.
+    /// Requests of one firm in a window. In all of these a body counts once more for each further 16 KiB.
     pub tenant_requests: u32,
     /// Tokens, keys and sessions from one address that are not good, in a minute. Beyond it what is not good is answered 429; what is good comes in all the same.
     pub address_failures: u32,
@@ -375,7 +378,7 @@ fn defaults() -> serde_json::Value {
         "database": { "connections_max": 16 },
         "nats": { "url": "nats://127.0.0.1:21422", "stream": "EVENTS", "subject_prefix": "ubos.events", "replicas": 1, "max_age_days": 30 },
         "http": {
-            "command_bind": "127.0.0.1:21400", "query_bind": "127.0.0.1:21401", "max_body_bytes": 1_048_576,
+            "command_bind": "127.0.0.1:21400", "query_bind": "127.0.0.1:21401", "query_public_url": "", "max_body_bytes": 1_048_576,
             "drain_delay_ms": 3_000, "drain_timeout_ms": 20_000, "min_position_wait_ms": 2_000,
             "workers": 0, "connections_max": 10_000, "connections_per_address_max": 2_000, "header_timeout_ms": 5_000, "body_timeout_ms": 10_000,
             "commands_in_flight_max": 128, "reads_in_flight_max": 32, "waiting_max": 256, "waiting_ms_max": 40,
@@ -443,6 +446,10 @@ impl Settings {
         tls::apply(&mut settings)?;
         if !(1..=3_600).contains(&settings.rate_limits.window_seconds) {
             bail!("settings: rate_limits.window_seconds must be 1 to 3600");
+        }
+        let records_at = &settings.http.query_public_url;
+        if !(records_at.is_empty() || records_at.starts_with("https://") || records_at.starts_with("http://")) {
+            bail!("settings: http.query_public_url must begin with https:// or http://, or be empty");
         }
         // The log tells for 90 days which sessions were ended.
         let login = &settings.login;

@@ -5,7 +5,8 @@
 //! wanted than can be done, and an answer that comes late helps nobody. Before, a disk that stalls for a moment makes
 //! everybody wait and sheds nobody. A firm may use everything while nobody else wants it. When others do, whoever has least
 //! in work goes first, and a full queue makes room for a firm that has little in it at the cost of the one that has most: a
-//! noisy firm sheds its own requests.
+//! noisy firm sheds its own requests. Where work may take long, no firm has all places: waiting for its turn would be waiting
+//! for the longest of its requests.
 
 mod pressure;
 mod state;
@@ -79,6 +80,13 @@ enum Called {
 impl Admission {
     /// Nothing is in work yet. `service` names it in the metrics.
     pub fn new(service: &'static str, settings: AdmissionSettings) -> Self {
+        let of_one_firm_max = settings.in_flight_max;
+        Self::leaving_room(service, settings, of_one_firm_max)
+    }
+
+    /// The same with at most `of_one_firm_max` of one firm in work, so that others need not wait until what it asked for is
+    /// done: for work that may take long.
+    pub fn leaving_room(service: &'static str, settings: AdmissionSettings, of_one_firm_max: usize) -> Self {
         let shed = |reason| counter!("http_requests_shed_total", "service" => service, "reason" => reason);
         let metrics = Metrics {
             in_flight: gauge!("http_requests_in_flight", "service" => service),
@@ -88,7 +96,7 @@ impl Admission {
             shed_displaced: shed("displaced"),
             shed_late: shed("waited_too_long"),
         };
-        let state = State::new(settings.in_flight_max, settings.waiting_max);
+        let state = State::new(settings.in_flight_max, settings.waiting_max).with_one_firm_max(of_one_firm_max);
         let inside = Mutex::new(Inside { state, overloaded: false, pressure: Pressure::new() });
         Self(Arc::new(Shared { settings, inside, metrics }))
     }

@@ -1,5 +1,6 @@
 //! Bodies: JSON objects in UTF-8, of bounded size and arriving in bounded time, without duplicate keys and without NUL characters.
 
+use crate::RequestInfo;
 use crate::problem::{Problem, code};
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -24,6 +25,10 @@ pub struct BodyLimits {
     pub time_max: Duration,
 }
 
+/// Bytes of a body that count as one request of their sender's quotas: memory, disk and log are shared too, and one large body
+/// takes as much of them as many small ones.
+const PIECE: usize = 16 << 10;
+
 /// Reads and checks a body. An empty one stands for `{}`.
 pub async fn read_json(request: &HttpRequest, payload: Payload, limits: BodyLimits) -> Result<JsonBody, Problem> {
     let encoding = request.headers().get(CONTENT_ENCODING);
@@ -35,7 +40,7 @@ pub async fn read_json(request: &HttpRequest, payload: Payload, limits: BodyLimi
     if announced.is_some_and(|bytes| bytes > limits.bytes_max) {
         return Err(too_large(limits));
     }
-    let bytes = tokio::time::timeout(limits.time_max, read(payload, limits)).await.map_err(|_| {
+    let bytes = tokio::time::timeout(limits.time_max, read(request, payload, limits)).await.map_err(|_| {
         let detail = format!("expected the whole body within {} ms", limits.time_max.as_millis());
         Problem::new(&code::REQUEST_TIMEOUT, detail)
     })??;
@@ -55,14 +60,19 @@ pub async fn read_json(request: &HttpRequest, payload: Payload, limits: BodyLimi
     Ok(JsonBody(text))
 }
 
-async fn read(mut payload: Payload, limits: BodyLimits) -> Result<BytesMut, Problem> {
+async fn read(request: &HttpRequest, mut payload: Payload, limits: BodyLimits) -> Result<BytesMut, Problem> {
     let mut bytes = BytesMut::new();
+    let mut counted = PIECE;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|e| Problem::new(&code::INVALID_JSON, format!("the body could not be read: {e}")))?;
         if bytes.len() + chunk.len() > limits.bytes_max {
             return Err(too_large(limits));
         }
         bytes.extend_from_slice(&chunk);
+        while bytes.len() > counted {
+            RequestInfo::may_send_more(request).await?;
+            counted += PIECE;
+        }
     }
     Ok(bytes)
 }

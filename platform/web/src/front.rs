@@ -9,11 +9,11 @@ use crate::{Caller, Draining, security_headers};
 use actix_cors::Cors;
 use actix_web::http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION,
-    RETRY_AFTER,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ETAG, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, ORIGIN, RETRY_AFTER,
 };
 use actix_web::{HttpMessage, HttpRequest};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// How long a browser may go without asking again whether a page may call, seconds.
 const PREFLIGHT_LIVES: usize = 600;
@@ -40,10 +40,26 @@ const RESPONSE_HEADERS: [HeaderName; 8] = [
     RATE_LIMIT_POLICY,
     HeaderName::from_static("request-id"),
 ];
+/// What may be there once only. Lists, such as `If-Match` and `X-Forwarded-For`, may go over several lines.
+const ONCE: [HeaderName; 12] = [
+    AUTHORIZATION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    COOKIE,
+    EXPECT,
+    HOST,
+    ORIGIN,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("min-position"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static(CSRF_HEADER),
+];
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// Whoever restarts processes and moves traffic by these must never be told to come later.
-const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
+/// Whoever restarts processes and moves traffic by these must never be told to come later. They cost next to nothing, which
+/// `/metrics` does not.
+const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// How large a request may be before its body begins. The server itself refuses more than 96 headers and 128 KiB, with an
 /// empty answer and 431.
@@ -95,6 +111,7 @@ impl Front {
     /// Looks at a request of which nothing is known but where it comes from and how large it is.
     pub(crate) async fn let_in(&self, request: &HttpRequest, client: IpAddr) -> Result<(), Problem> {
         self.measure(request)?;
+        unambiguous(request)?;
         match &self.limits {
             Some(limits) if !PROBES.contains(&request.path()) => note(request, None, limits.address(client).await),
             _ => Ok(()),
@@ -132,6 +149,15 @@ impl Front {
         note(request, Some(who), limits.caller(&who).await)
     }
 
+    /// May the body in hand go on? Each further piece of it counts like a request of whoever sends it.
+    pub(crate) async fn may_send_more(&self, request: &HttpRequest, info: &RequestInfo) -> Result<(), Problem> {
+        let Some(limits) = &self.limits else { return Ok(()) };
+        match info.who.get() {
+            Some(who) => note(request, Some(who), limits.caller(&who).await),
+            None => note(request, None, limits.address(info.client).await),
+        }
+    }
+
     /// May somebody who is not known to be good show who they are?
     pub(crate) fn may_try(&self, request: &HttpRequest) -> Result<(), Problem> {
         let Some(limits) = &self.limits else { return Ok(()) };
@@ -164,6 +190,36 @@ impl Front {
             headers.insert(RATE_LIMIT_POLICY, value.clone());
         }
     }
+}
+
+/// Refuses what two readers could take for two different requests: a header twice that may be there once, of which each
+/// could look at another one, and a host that is none (RFC 9112 §3.2).
+fn unambiguous(request: &HttpRequest) -> Result<(), Problem> {
+    let headers = request.headers();
+    if let Some(name) = ONCE.iter().find(|name| headers.get_all(*name).nth(1).is_some()) {
+        return Err(Problem::new(&code::INVALID_HEADER, format!("{name}: expected once")));
+    }
+    match headers.get(HOST) {
+        Some(host) if !is_host(host.as_bytes()) => {
+            Err(Problem::new(&code::INVALID_REQUEST, "Host: expected a name or an address, and a port if need be"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `uri-host [ ":" port ]` as we have it: a name of letters, digits, `-`, `_` and `.`, an IPv4 or an IPv6 address in brackets.
+fn is_host(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => ("ip", port),
+            _ => return false,
+        },
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let is_port = |port: &str| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    !host.is_empty() && host.len() <= 255 && is_name && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 fn who(caller: &Caller) -> Who {

@@ -3,11 +3,11 @@
 use crate::limits::{Left, Who};
 use crate::problem::{Problem, code};
 use crate::said::{may_say, shortened};
-use crate::server::{Work, Working};
+use crate::server::{Asks, Work, Working};
 use crate::{Front, auth};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, EXPECT, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
@@ -30,6 +30,8 @@ pub struct RequestInfo {
     pub traceparent: Option<String>,
     /// Where it comes from, as far as that can be believed.
     pub client: IpAddr,
+    /// Is it HEAD? Routes see it as GET.
+    pub is_head: bool,
     route: Cell<Option<&'static str>>,
     /// What is left of the quota that is nearest to its end.
     pub(crate) left: Cell<Option<Left>>,
@@ -51,6 +53,15 @@ impl RequestInfo {
         let client = request.extensions().get::<Self>().map(|info| info.client);
         match (request.app_data::<web::Data<Front>>(), client) {
             (Some(front), Some(client)) => front.may_log_in(request, client).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// May one more piece of this request's body come?
+    pub(crate) async fn may_send_more(request: &HttpRequest) -> Result<(), Problem> {
+        let info = request.extensions().get::<Self>().cloned();
+        match (request.app_data::<web::Data<Front>>(), info) {
+            (Some(front), Some(info)) => front.may_send_more(request, &info).await,
             _ => Ok(()),
         }
     }
@@ -76,20 +87,39 @@ const NO_ROUTE: &str = "front";
 
 /// Middleware for `actix_web::middleware::from_fn`, around everything else.
 pub async fn observe<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<Working<EitherBody<B>>>, Error> {
     let id = Uuid::now_v7();
     let at_work = request.conn_data::<Work>().map(Work::begin);
+    // Told to go on only when its body is read: token, permission and headers are looked at first.
+    let waits = request.headers().contains_key(EXPECT).then(|| request.conn_data::<Work>().cloned()).flatten();
+    let has_asked = waits.map(|work| {
+        let (body, has_asked) = Asks::new(request.take_payload(), work);
+        request.set_payload(body);
+        has_asked
+    });
     let front = request.app_data::<web::Data<Front>>().cloned().unwrap_or_default();
     let client = front.proxies.client(request.request());
     let traceparent = request.headers().get(TRACEPARENT).and_then(|v| v.to_str().ok()).filter(|v| well_formed(v));
     let traceparent = traceparent.map(str::to_owned);
     let method = label_of(request.method());
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
+        // The same without a body, which the server leaves out: no route has to know.
+        request.head_mut().method = Method::GET;
+    }
     let span = tracing::info_span!("request", correlation_id = %id, method);
     let traceparent = continue_trace(&span, traceparent);
-    let info =
-        RequestInfo { id, traceparent, client, route: Cell::default(), left: Cell::default(), who: Cell::default() };
+    let info = RequestInfo {
+        id,
+        traceparent,
+        client,
+        is_head,
+        route: Cell::default(),
+        left: Cell::default(),
+        who: Cell::default(),
+    };
     request.extensions_mut().insert(info);
     let started = Instant::now();
     REQUEST
@@ -117,8 +147,8 @@ pub async fn observe<B: MessageBody + 'static>(
                 limits.failed(client).await;
             }
             account(response.request(), method, response.status(), started.elapsed());
-            if front.draining.has_begun() {
-                // The client's next request belongs to another process.
+            if front.draining.has_begun() || has_asked.is_some_and(|has_asked| !has_asked.get()) {
+                // The client's next request belongs to another process; or what comes next may be a body that nobody wants.
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             let (request, mut answer) = response.into_parts();

@@ -10,7 +10,7 @@ use std::time::Duration;
 const DATA_ONLY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// The page that shows the OpenAPI document brings its scripts along.
 const DOCUMENTATION: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");

@@ -1,16 +1,16 @@
 //! Who was refused what, and which API keys are in use: noted in memory while requests are answered, for whoever writes it
 //! down in batches. Nothing here waits, and nothing grows with the number of requests.
 
+use crate::by_firm::{ByFirm, Place};
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{ApiKeyId, Principal, TenantId};
 use metrics::counter;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Kinds of refusals, and keys, that are remembered at the same time.
+/// Kinds of refusals, and keys, that are remembered at the same time, of all firms.
 const REMEMBERED_MAX: usize = 10_000;
 /// Records that a note names; the others are counted.
 const TARGETS_MAX: usize = 10;
@@ -70,8 +70,8 @@ pub struct Noted {
     pub last_at: DateTime<Utc>,
 }
 
-/// The same one refused the same for the same reason.
-type Kind = (Who, &'static str, String, String);
+/// The same one of a firm refused the same for the same reason.
+type Kind = (Principal, Option<ApiKeyId>, &'static str, String, String);
 
 struct Window {
     /// What has not been handed out.
@@ -84,9 +84,16 @@ struct Window {
 /// Refusals that wait to be written down. Cheap to clone.
 ///
 /// The first of a kind is due at once. While the same goes on it is counted, and a note is due after one minute, then two, up to
-/// sixteen: so nobody hides a refusal behind others, and nobody fills a disk.
-#[derive(Clone, Default)]
-pub struct Refusals(Arc<Mutex<HashMap<Kind, Window>>>);
+/// sixteen: so nobody hides a refusal behind others, and nobody fills a disk. A firm with more kinds of them than there is room
+/// for drops its own.
+#[derive(Clone)]
+pub struct Refusals(Arc<Mutex<ByFirm<Kind, Window>>>);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(ByFirm::new(REMEMBERED_MAX))))
+    }
+}
 
 impl Refusals {
     /// Notes a refusal, unless there are more kinds of them than can be remembered; then it is counted as dropped.
@@ -96,13 +103,17 @@ impl Refusals {
 
     fn note_at(&self, refusal: Refusal, now: DateTime<Utc>) {
         counter!("audit_refusals_total").increment(1);
-        let kind = (refusal.who, refusal.permission, refusal.reason.clone(), refusal.detail.clone());
+        let Who { tenant, principal, api_key } = refusal.who;
+        let kind = (principal, api_key, refusal.permission, refusal.reason.clone(), refusal.detail.clone());
         let mut windows = self.0.lock();
-        if windows.len() >= REMEMBERED_MAX && !windows.contains_key(&kind) {
+        let new = || Window { noted: None, due: now, next: WINDOW };
+        let Place::There(window, left) = windows.entry(tenant, kind, new, |window| window.noted.is_none()) else {
             counter!("audit_refusals_dropped_total").increment(1);
             return;
+        };
+        if let Some(Window { noted: Some(lost), .. }) = left {
+            counter!("audit_refusals_dropped_total").increment(lost.count);
         }
-        let window = windows.entry(kind).or_insert(Window { noted: None, due: now, next: WINDOW });
         let target = refusal.aggregate_id;
         let noted = window.noted.get_or_insert_with(|| Noted {
             first: refusal,
@@ -124,7 +135,7 @@ impl Refusals {
     /// Hands out what is due.
     pub fn due(&self, now: DateTime<Utc>) -> Vec<Noted> {
         let mut due = vec![];
-        self.0.lock().retain(|_, window| {
+        self.0.lock().retain(|_, _, window| {
             if window.due > now {
                 return true;
             }
@@ -139,7 +150,7 @@ impl Refusals {
 
     /// Hands out everything, because the process ends.
     pub fn rest(&self) -> Vec<Noted> {
-        self.0.lock().drain().filter_map(|(_, window)| window.noted).collect()
+        self.0.lock().drain().filter_map(|window| window.noted).collect()
     }
 }
 
@@ -149,8 +160,14 @@ struct Use {
 }
 
 /// When API keys were used last. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct KeysInUse(Arc<Mutex<HashMap<(TenantId, ApiKeyId), Use>>>);
+#[derive(Clone)]
+pub struct KeysInUse(Arc<Mutex<ByFirm<ApiKeyId, Use>>>);
+
+impl Default for KeysInUse {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(ByFirm::new(REMEMBERED_MAX))))
+    }
+}
 
 impl KeysInUse {
     /// Notes that a key has let somebody in just now.
@@ -160,11 +177,16 @@ impl KeysInUse {
 
     fn note_at(&self, tenant: TenantId, key: ApiKeyId, now: DateTime<Utc>) {
         let mut uses = self.0.lock();
-        if uses.len() >= REMEMBERED_MAX && !uses.contains_key(&(tenant, key)) {
+        let is_handed_out = |used: &Use| used.handed_out == Some(used.last);
+        let new = || Use { last: now, handed_out: None };
+        let Place::There(used, left) = uses.entry(tenant, key, new, is_handed_out) else {
             counter!("audit_key_uses_dropped_total").increment(1);
             return;
+        };
+        used.last = now;
+        if left.is_some_and(|left| !is_handed_out(&left)) {
+            counter!("audit_key_uses_dropped_total").increment(1);
         }
-        uses.entry((tenant, key)).or_insert(Use { last: now, handed_out: None }).last = now;
     }
 
     /// Hands out the keys that were used since they were last handed out, each once a minute at most.
@@ -179,9 +201,9 @@ impl KeysInUse {
 
     fn take(&self, now: DateTime<Utc>, pause: TimeDelta) -> Vec<(TenantId, ApiKeyId, DateTime<Utc>)> {
         let mut due = vec![];
-        self.0.lock().retain(|(tenant, key), used| {
+        self.0.lock().retain(|tenant, key, used| {
             if used.handed_out.is_none_or(|before| used.last > before && now - before >= pause) {
-                due.push((*tenant, *key, used.last));
+                due.push((tenant, *key, used.last));
                 used.handed_out = Some(used.last);
             }
             now - used.last < USE_FORGOTTEN_AFTER
@@ -260,6 +282,25 @@ mod tests {
         assert_eq!(refusals.due(at(0)).len(), REMEMBERED_MAX);
         assert_eq!(refusals.due(at(61)), []);
         assert!(refusals.0.lock().is_empty());
+    }
+
+    #[test]
+    fn d_05_a_firm_that_is_refused_in_every_way_hides_no_refusal_of_another() {
+        let refusals = Refusals::default();
+        let keys = KeysInUse::default();
+        let (noisy, quiet) = (TenantId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(2)));
+        for number in 0..20_000 {
+            refusals.note_at(refusal(number, "crm.client.rename", 1), at(0));
+            keys.note_at(noisy, ApiKeyId(Uuid::from_u128(number)), at(0));
+        }
+        let mut theirs = refusal(1, "crm.client.block", 1);
+        theirs.who.tenant = quiet;
+        refusals.note_at(theirs, at(0));
+        keys.note_at(quiet, ApiKeyId(Uuid::from_u128(1)), at(0));
+        let due = refusals.due(at(0));
+        assert_eq!(due.len(), REMEMBERED_MAX);
+        assert!(due.iter().any(|noted| noted.first.who.tenant == quiet));
+        assert!(keys.due(at(0)).iter().any(|(tenant, ..)| *tenant == quiet));
     }
 
     #[test]

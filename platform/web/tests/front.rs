@@ -2,15 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use ::web::{
-    Caller, Front, HeadLimits, Limits, NoDirectory, Quota, Quotas, TrustedProxies, Verifier, VerifierSettings,
-    not_found_handler, observe,
+    BodyLimits, Caller, Front, HeadLimits, Limits, NoDirectory, Problem, Quota, Quotas, TrustedProxies, Verifier,
+    VerifierSettings, not_found_handler, observe, read_json,
 };
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use actix_web::web::{self, Data};
-use actix_web::{App, HttpResponse};
+use actix_web::web::{self, Data, Payload};
+use actix_web::{App, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,11 +41,18 @@ async fn mine(_: Caller) -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
+async fn said(_: Caller, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    let limits = BodyLimits { bytes_max: 1 << 20, time_max: HOUR };
+    read_json(&request, payload, limits).await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
 /// A service with a page for callers and one for probes.
 macro_rules! service {
     ($front:expr, $verifier:expr) => {{
         let app = App::new().wrap(from_fn(observe)).app_data(Data::new($front)).app_data($verifier.clone());
         let app = app.route("/mine", web::get().to(mine)).route("/ready", web::get().to(HttpResponse::Ok));
+        let app = app.route("/said", web::post().to(said)).route("/metrics", web::get().to(HttpResponse::Ok));
         init_service(app.default_service(web::to(not_found_handler))).await
     }};
 }
@@ -122,8 +129,33 @@ async fn an_address_is_turned_away_before_anybody_asks_who_it_is_but_probes_are_
     for _ in 0..5 {
         assert_eq!(call_service(&service, here().uri("/ready").to_request()).await.status(), 200);
     }
+    let metrics = call_service(&service, here().uri("/metrics").to_request()).await;
+    assert_eq!(metrics.status(), 429, "they cost more than a probe, and nobody is restarted for want of them");
     let elsewhere = from_address("198.51.100.2").uri("/nothing").to_request();
     assert_eq!(call_service(&service, elsewhere).await.status(), 404);
+}
+
+/// Attack D-05: one firm sends little often, or much at once, which fills memory and disks all the same.
+#[actix_web::test]
+async fn d_05_a_large_body_counts_like_the_small_ones_that_it_is_as_long_as() {
+    let issuer = Issuer::new("k");
+    let verifier = verifier(&issuer).await;
+    let service = service!(limited(Quotas { tenant: quota(10), ..Quotas::default() }), verifier);
+    let tokens = [Uuid::now_v7(), Uuid::now_v7()].map(|tenant| format!("Bearer {}", token(&issuer, tenant)));
+    let say = async |token: &str, kibibytes: usize| {
+        let body = json!({ "text": "x".repeat(kibibytes << 10) }).to_string();
+        let request = TestRequest::post().uri("/said").insert_header(("authorization", token));
+        let request =
+            request.peer_addr(([198, 51, 100, 1], 4_711).into()).insert_header(("content-type", "application/json"));
+        call_service(&service, request.set_payload(body).to_request()).await
+    };
+    assert_eq!(say(&tokens[0], 100).await.status(), 200);
+    let (status, body) = problem(say(&tokens[0], 100).await).await;
+    assert_eq!((status.as_u16(), &body["violated-policies"]), (429, &json!(["tenant"])), "{body}");
+    for _ in 0..10 {
+        assert_eq!(say(&tokens[1], 15).await.status(), 200, "a body like most counts as one request");
+    }
+    assert_eq!(say(&tokens[1], 15).await.status(), 429);
 }
 
 /// Attack H-07: a client makes up where it comes from, so as to be counted as somebody else.

@@ -24,8 +24,13 @@ async fn echo(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Pr
 fn routes(config: &mut ServiceConfig) {
     config.route("/echo", web::post().to(echo));
     config.route("/ok", web::get().to(|| async { HttpResponse::Ok().body("fine") }));
+    config.route("/refuses", web::put().to(refuse));
     config.route("/ticks", web::get().to(ticks));
     config.route("/long", web::get().to(|| async { HttpResponse::Ok().body("x".repeat(64 << 20)) }));
+}
+
+async fn refuse() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(&::web::code::UNAUTHENTICATED, "nobody comes in here"))
 }
 
 /// A word now and then, for ever.
@@ -266,14 +271,22 @@ async fn h_01_ambiguous_framing_is_refused_and_ends_the_connection() {
         "content-length : 5\r\n",
         "transfer encoding: chunked\r\n",
         "x-a: b\rc\r\n",
+        // a bare LF, which a proxy in front may take for a part of the value
+        "x-a: b\nx-c: d\r\n",
+        "x-a: b\n",
         "x-a: b\0c\r\n",
     ] {
         let answer = running.say(&format!("{post}{head}\r\n{body}")).await;
         problem(&answer, 400, "invalid-request");
         assert!(answer.contains("connection: close") && !answer.contains("fine"), "{head:?}: {answer}");
     }
-    for chunk in ["5;\0\r\nhello\r\n0\r\n\r\n", "-5\r\nhello\r\n", "5x\r\nhello\r\n", "ffffffffffffffffff\r\nhello\r\n"]
-    {
+    for chunk in [
+        "5\nhello\r\n0\r\n\r\n",
+        "5;\0\r\nhello\r\n0\r\n\r\n",
+        "-5\r\nhello\r\n",
+        "5x\r\nhello\r\n",
+        "ffffffffffffffffff\r\nhello\r\n",
+    ] {
         let answer = running.say(&format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}")).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{chunk:?}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{chunk:?}: {answer}");
@@ -306,6 +319,16 @@ async fn h_04_odd_methods_targets_and_hosts_are_refused() {
         ("GET /ok HTTP/1.1\r\n", 400),
         ("GET /ok HTTP/1.1\r\nhost: x\r\nhost: y\r\n", 400),
         ("GET /ok HTTP/1.1\r\nhost: x\r\nhost: x\r\n", 400),
+        ("GET /ok HTTP/1.1\r\nhost:\r\n", 400),
+        ("GET /ok HTTP/1.1\r\nhost: a/b\r\n", 400),
+        ("GET /ok HTTP/1.1\r\nhost: [::1\r\n", 400),
+        ("GET /ok HTTP/1.1\r\nhost: [::1]x\r\n", 400),
+        ("GET /ok HTTP/1.1\r\nhost: a,b\r\n", 400),
+        ("GET /ok HTTP/1.1\r\nhost: a b\r\n", 400),
+        ("GET /ok HTTP/1.1\r\nhost: u@x\r\n", 400),
+        ("GET /ok HTTP/1.1\r\nhost: x:80:80\r\n", 400),
+        ("GET /ok HTTP/1.1\r\nhost: x:http\r\n", 400),
+        ("GET /ok HTTP/1.1\r\nhost: :80\r\n", 400),
         ("GET /ok HTTP/3.0\r\nhost: x\r\n", 400),
         ("GET  /ok HTTP/1.1\r\nhost: x\r\n", 400),
         ("nonsense\r\n", 400),
@@ -317,6 +340,18 @@ async fn h_04_odd_methods_targets_and_hosts_are_refused() {
     }
 }
 
+#[actix_web::test]
+async fn hosts_as_they_are_spelt_and_head_wherever_get_is() {
+    let running = Running::start(&settings());
+    for host in ["x", "api.example.com:8443", "127.0.0.1:80", "[::1]:8080", "a_b", "x."] {
+        let answer = running.say(&format!("GET /ok HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await;
+        assert!(answer.ends_with("fine"), "{host}: {answer}");
+    }
+    let head = running.say("HEAD /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("content-length: 4\r\n"), "{head}");
+    assert!(head.ends_with("\r\n\r\n"), "no body: {head}");
+}
+
 /// Attack H-05: a promise of a body that never comes, and protocols that we do not speak.
 #[actix_web::test]
 async fn h_05_expectations_and_upgrades_hold_nothing_open() {
@@ -324,8 +359,17 @@ async fn h_05_expectations_and_upgrades_hold_nothing_open() {
     let expect = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n\
                   content-length: 20\r\n\r\n";
     let answer = running.say(expect).await;
-    let answer = answer.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&answer);
+    let answer = answer.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").expect("it reads the body");
     problem(answer, 408, "request-timeout");
+    let unwanted = expect.replace("/echo", "/refuses").replace("POST", "PUT");
+    let answer = running.say(&unwanted).await;
+    problem(&answer, 401, "unauthenticated");
+    assert!(answer.contains("connection: close"), "what follows may be a body that nobody wants: {answer}");
+    let mut connection = running.connect().await;
+    connection.write_all(expect.replace("content-length: 20", "content-length: 2").as_bytes()).await.unwrap();
+    assert_eq!(one_answer(&mut connection, "\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
+    connection.write_all(b"{}").await.unwrap();
+    assert!(one_answer(&mut connection, "{}").await.starts_with("HTTP/1.1 200 "));
     for upgrade in ["websocket", "h2c", "TLS/1.0"] {
         let request = format!("GET /ok HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: {upgrade}\r\n\r\n");
         let answer = running.say(&request).await;

@@ -1,6 +1,6 @@
 //! Milestones of projects.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Event, FoldError, PartOf, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{Date, MilestoneId, Name, ProjectId};
@@ -50,6 +50,7 @@ impl ReadModel for MilestoneRow {
     const PATH: &'static str = "projects/milestones";
     const READ: &'static str = "projects.milestone.read";
     const ABOUT: &'static str = "Milestones of projects.";
+    const PART_OF: Option<PartOf> = Some(PartOf { column: "project_id", table: "projects.projects" });
     const FILTER: &'static [&'static str] = &["project_id", "status", "due_on", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
     const TIES: &'static [Tie] =

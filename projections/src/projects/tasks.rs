@@ -1,6 +1,6 @@
 //! Tasks of projects as boards and lists show them.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
+use crate::model::{Event, FoldError, PartOf, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{Date, MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId};
@@ -64,6 +64,7 @@ impl ReadModel for TaskRow {
     const PATH: &'static str = "projects/tasks";
     const READ: &'static str = "projects.task.read";
     const ABOUT: &'static str = "Tasks of projects.";
+    const PART_OF: Option<PartOf> = Some(PartOf { column: "project_id", table: "projects.projects" });
     const FILTER: &'static [&'static str] =
         &["project_id", "milestone_id", "status", "role", "assignee_id", "due_on", "created_at", "updated_at"];
     const SORT: &'static [&'static str] = &["title", "created_at", "updated_at"];

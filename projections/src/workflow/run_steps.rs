@@ -1,6 +1,6 @@
 //! Steps of runs: one row per action of the definition, from the run's beginning on.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, PartOf, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{Personal, RunId, Timestamp};
@@ -76,6 +76,7 @@ impl ReadModel for RunStepRow {
     const PATH: &'static str = "workflow/run-steps";
     const READ: &'static str = "workflow.run_step.read";
     const ABOUT: &'static str = "Steps of runs, one per action.";
+    const PART_OF: Option<PartOf> = Some(PartOf { column: "run_id", table: "workflow.runs" });
     const FILTER: &'static [&'static str] = &["run_id", "status", "created_at"];
     const SORT: &'static [&'static str] = &["action_index", "created_at", "updated_at"];
 

@@ -3,7 +3,7 @@
 use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{DefinitionId, Name, Text};
+use kernel::{DefinitionId, Name, Pattern, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,12 +43,14 @@ pub struct WorkflowRow {
     pub retired: bool,
     /// Why it is paused or retired.
     pub reason: Option<Name>,
+    /// With which permissions its steps run.
+    pub runs_as: Vec<Pattern>,
 }
 
 impl ReadModel for WorkflowRow {
     const TABLE: &'static str = "workflow.workflows";
     const STREAMS: &'static [&'static str] = &["workflow.definition"];
-    const PATH: &'static str = "workflow/workflows";
+    const PATH: &'static str = "workflow/definitions";
     const READ: &'static str = "workflow.definition.read";
     const ABOUT: &'static str = "Workflow definitions in their newest version.";
     const FILTER: &'static [&'static str] = &["name", "trigger_event_type", "enabled", "retired"];
@@ -74,6 +76,7 @@ impl ReadModel for WorkflowRow {
                 definition_hash: hash.clone(),
                 retired: row.as_ref().is_some_and(|before| before.retired),
                 reason: row.and_then(|before| before.reason),
+                runs_as: patterns(&document["runs_as"]),
             }));
         }
         let mut row = existing(row, event)?;
@@ -96,4 +99,22 @@ impl ReadModel for WorkflowRow {
     }
 
     stamped!();
+}
+
+/// What a document says of what its steps may do. Everything that is published has been checked.
+fn patterns(runs_as: &Value) -> Vec<Pattern> {
+    runs_as.as_array().into_iter().flatten().filter_map(|pattern| pattern.as_str()?.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_workflow_may_is_shown_as_it_was_published() {
+        let shown = patterns(&json!(["crm.client.tag", "!crm.client.erase"]));
+        assert_eq!(shown.iter().map(Pattern::as_str).collect::<Vec<_>>(), ["crm.client.tag", "!crm.client.erase"]);
+        assert_eq!(patterns(&Value::Null), []);
+    }
 }

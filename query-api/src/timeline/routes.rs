@@ -3,14 +3,15 @@
 use super::entry::AuditEntry;
 use super::export::{Format, export};
 use super::filter::{AuditFilter, COLUMNS, Order};
-use crate::document::filter_parameters;
-use crate::parameters::{LIMIT_MAX, refuse};
+use crate::document::{Question, filter_parameters, min_position, page_headers, paging, parameter, problems};
+use crate::parameters::refuse;
 use crate::routes::{Api, encoded, fault};
-use ::web::{Caller, Problem, RequestInfo, code, openapi};
+use ::web::openapi::{self, Document};
+use ::web::{Caller, Problem, ProblemCode, RequestInfo, code};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, LINK, VARY};
 use actix_web::web::{self, Data, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 const LIST: &str = "/v1/timeline/audit-entries";
 const EXPORT: &str = "/v1/timeline/audit-entries/export";
@@ -78,53 +79,49 @@ async fn file(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<Ht
         .streaming(body))
 }
 
-/// The operations for the OpenAPI document.
-pub(crate) fn operations() -> Map<String, Value> {
+/// Adds the operations to the OpenAPI document.
+pub(crate) fn describe(document: &mut Document) {
     let filters = filter_parameters(COLUMNS.iter());
-    let query = |name: &str, about: &str, schema: Value| json!({ "name": name, "in": "query", "required": false, "description": about, "schema": schema });
-    let mut of_list = vec![
-        query(
-            "limit",
-            "Entries of the page.",
-            json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 50 }),
-        ),
-        query("cursor", "The `next_cursor` of the page before.", json!({ "type": "string" })),
-    ];
+    let mut of_list = paging();
     of_list.extend(filters.clone());
-    of_list.push(crate::document::min_position());
-    let mut of_file = vec![query(
-        "format",
-        "How it is written.",
-        json!({ "type": "string", "enum": Format::NAMES, "default": "ndjson" }),
-    )];
+    of_list.push(min_position());
+    let format = json!({ "type": "string", "enum": Format::NAMES, "default": "ndjson" });
+    let mut of_file = vec![parameter("format", "How it is written.", format)];
     of_file.extend(filters);
-    of_file.push(crate::document::min_position());
-    let problem = json!({ "$ref": "#/components/responses/Problem" });
-    let entry = openapi::embedded(kernel::schema_of::<AuditEntry>());
-    let page = json!({
-        "type": "object", "required": ["data", "has_more", "next_cursor"],
-        "properties": {
-            "data": { "type": "array", "items": entry },
-            "has_more": { "type": "boolean" },
-            "next_cursor": { "type": ["string", "null"] },
-        },
-    });
-    let list = json!({
-        "operationId": "timeline.audit_entry.list",
-        "summary": "Changes that were made and changes that were refused, newest first.",
-        "tags": ["timeline"], "x-permission": INSPECT, "parameters": of_list,
-        "responses": { "200": { "description": "A page.", "content": { "application/json": { "schema": page } } }, "default": problem },
-    });
-    let file = json!({
-        "operationId": TAKE_OUT,
-        "summary": "The same as a file, oldest first.",
-        "tags": ["timeline"], "x-permission": TAKE_OUT, "parameters": of_file,
-        "responses": {
-            "200": { "description": "An entry per line.", "content": {
-                "application/x-ndjson": { "schema": { "type": "string" } }, "text/csv": { "schema": { "type": "string" } },
-            } },
-            "default": problem,
-        },
-    });
-    Map::from_iter([(LIST.to_owned(), json!({ "get": list })), (EXPORT.to_owned(), json!({ "get": file }))])
+    of_file.push(min_position());
+    let entry = document.generator().subschema_for::<AuditEntry>().to_value();
+    let page = document.page("AuditEntryPage", &entry);
+    let mut responses = Map::from_iter([(
+        "200".to_owned(),
+        json!({
+            "description": "A page.",
+            "headers": page_headers(),
+            "content": { "application/json": { "schema": page } },
+        }),
+    )]);
+    const OF_LIST: &[&ProblemCode] =
+        &[&code::INVALID_PARAMETER, &code::INVALID_CURSOR, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
+    responses.extend(problems(document, "List", OF_LIST));
+    let list = Question {
+        id: "timeline.audit_entry.list",
+        permission: INSPECT,
+        summary: "Changes that were made and changes that were refused, newest first.",
+        tag: "timeline",
+        parameters: of_list,
+    };
+    document.operation(LIST, "get", list.answered(responses));
+    let line = json!({ "schema": { "type": "string" } });
+    let mut responses = Map::from_iter([(
+        "200".to_owned(),
+        json!({
+            "description": "An entry per line.",
+            "headers": Map::from_iter([openapi::request_id()]),
+            "content": { "application/x-ndjson": line, "text/csv": line },
+        }),
+    )]);
+    const OF_FILE: &[&ProblemCode] = &[&code::INVALID_PARAMETER, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
+    responses.extend(problems(document, "File", OF_FILE));
+    let summary = "Changes that were made and changes that were refused as a file, oldest first.";
+    let file = Question { id: TAKE_OUT, permission: TAKE_OUT, summary, tag: "timeline", parameters: of_file };
+    document.operation(EXPORT, "get", file.answered(responses));
 }

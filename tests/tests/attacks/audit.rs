@@ -229,3 +229,45 @@ async fn the_last_use_of_a_key_is_shown_with_it() {
         assert!(used >= before && used <= chrono::Utc::now(), "{shown}");
     }
 }
+
+#[actix_web::test]
+async fn t_30_nobody_publishes_a_definition_over_http_that_may_more_than_they_may() {
+    let firms = Firms::start().await;
+    let firm = firms.register("Engines").await;
+    let (viewer, publisher) = (Uuid::now_v7(), Uuid::now_v7());
+    firms.join(firm, viewer, &["viewer"]).await;
+    let role =
+        json!({ "name": "automation", "description": "Workflows", "patterns": ["workflow.*", "crm.client.tag"] });
+    let defined = firms.post("/v1/identity/roles", &firms.owner(firm), &role).await;
+    assert_eq!(defined.status, 201, "{defined:?}");
+    firms.join(firm, publisher, &["automation"]).await;
+    let scopes = json!({ "name": "CI", "principal": { "kind": "user", "id": firm.owner }, "scopes": ["workflow.*"] });
+    let issued = firms.post("/v1/identity/api-keys", &firms.owner(firm), &scopes).await;
+    let key = issued.json()["secret"].as_str().unwrap().to_owned();
+    let publish = async |bearer: &str, runs_as: Value| {
+        let body = json!({ "name": "Mine", "runs_as": runs_as, "trigger_event_type": "client.created", "hash": "00",
+                           "document": { "runs_as": runs_as } });
+        firms.post("/v1/workflow/definitions", bearer, &body).await
+    };
+    let (viewer, publisher, owner) = (firms.token(firm, viewer), firms.token(firm, publisher), firms.owner(firm));
+    let beyond = "workflow.definition.patterns_beyond_yours";
+    for (bearer, runs_as, code) in [
+        (&viewer, json!([]), "forbidden"),
+        (&publisher, json!(["*"]), beyond),
+        (&publisher, json!(["crm.client.tag", "crm.client.block"]), beyond),
+        (&key, json!(["crm.client.tag"]), beyond),
+        // What they may give is still to be checked by what reads definitions.
+        (&publisher, json!(["crm.client.tag"]), "workflow.definition.unchecked"),
+        (&owner, json!(["*"]), "workflow.definition.unchecked"),
+    ] {
+        let refused = publish(bearer, runs_as.clone()).await;
+        assert_eq!(refused.code(), code, "{runs_as}: {refused:?}");
+    }
+    let wrong = publish(&owner, json!(["crm.client.tag", "no pattern"])).await;
+    assert_eq!((wrong.status, &wrong.json()["errors"][0]["pointer"]), (422, &json!("/runs_as/1")), "{wrong:?}");
+    firms.written_down().await;
+    let denied = entries(&firms, firm, "outcome=denied").await;
+    let reasons: Vec<&str> = denied.iter().filter_map(|entry| entry["reason"].as_str()).collect();
+    assert!(reasons.contains(&beyond) && reasons.contains(&"forbidden"), "{denied:#?}");
+    assert!(denied.iter().all(|entry| entry["permission"] == "workflow.definition.publish"), "{denied:#?}");
+}

@@ -1,7 +1,7 @@
 //! A firm whose every text is a canary, beside one that asks for everything in every way it can: nothing that leaves the product
 //! on the other firm's side holds a canary. Row T-02 and T-04 to T-07, for all operations.
 
-use crate::firms::{Answer, Firm, Firms, Operation, commands, queries};
+use crate::firms::{Answer, Firm, Firms, Operation, commands, queries, send};
 use metrics_exporter_prometheus::PrometheusHandle;
 use redis::AsyncCommands;
 use reqwest::Method;
@@ -77,10 +77,20 @@ fn places(value: &mut Value, change: &mut impl FnMut(&str, &mut Value), at: &str
     }
 }
 
+/// What a firm was filled with.
+#[derive(Debug, Default)]
+struct Filled {
+    /// The first of each collection.
+    made: BTreeMap<String, Uuid>,
+    /// Where everything is that was made.
+    locations: Vec<String>,
+    /// What was not done.
+    refused: Vec<String>,
+}
+
 /// Makes one of everything through the API, and does everything to it that can be done, each text a canary that its field takes.
-/// Answers the ids by collection, and what was not done.
-async fn filled(firms: &Firms, firm: Firm, canary: &str) -> (BTreeMap<String, Uuid>, Vec<String>) {
-    let (mut made, mut refused) = (BTreeMap::new(), vec![]);
+async fn filled(firms: &Firms, firm: Firm, canary: &str) -> Filled {
+    let Filled { mut made, mut locations, mut refused } = Filled::default();
     let all = commands(firms);
     let creations = all.iter().filter(|operation| !operation.path.contains("{id}"));
     for operation in creations.chain(all.iter().filter(|operation| operation.path.contains("{id}"))) {
@@ -93,6 +103,9 @@ async fn filled(firms: &Firms, firm: Firm, canary: &str) -> (BTreeMap<String, Uu
         let id = made.get(&collection).copied().unwrap_or_else(Uuid::now_v7);
         let path = operation.path.replace("{id}", &id.to_string());
         let answer = fitted(firms, firm, operation, &path, canary).await;
+        if answer.status == 201 {
+            locations.push(answer.headers["location"].to_str().unwrap().to_owned());
+        }
         if answer.status == 201 && !made.contains_key(&collection) {
             made.insert(collection, answer.id());
         } else if !matches!(answer.status, 200 | 201) {
@@ -100,12 +113,12 @@ async fn filled(firms: &Firms, firm: Firm, canary: &str) -> (BTreeMap<String, Uu
         }
     }
     let definition = json!({
-        "name": canary, "trigger": { "event_type": "client.created" },
+        "name": canary, "runs_as": ["workflow.run.notify"], "trigger": { "event_type": "client.created" },
         "actions": [{ "type": "notify", "to": "owner", "subject": canary, "body": canary }],
     });
     let published = workflow::publish(&firms.bus, kernel::TenantId(firm.tenant), canary, &definition.to_string()).await;
     made.insert("/v1/workflow/definitions".to_owned(), published.unwrap().id.0);
-    (made, refused)
+    Filled { made, locations, refused }
 }
 
 /// Asks with canaries, and takes out those that their field does not take.
@@ -147,6 +160,25 @@ async fn fitted(firms: &Firms, firm: Firm, operation: &Operation, path: &str, ca
     }
 }
 
+#[actix_web::test]
+async fn a_location_leads_to_what_was_made_whatever_it_is() {
+    let firms = Firms::start().await;
+    let read: Vec<String> = queries().into_iter().map(|operation| operation.path).collect();
+    for operation in commands(&firms).iter().filter(|operation| !operation.path.contains("{id}")) {
+        let record = operation.path.split('/').take(4).collect::<Vec<_>>().join("/") + "/{id}";
+        assert!(read.contains(&record), "{} makes what {record} does not show", operation.path);
+    }
+    let firm = firms.register("Ours").await;
+    let Filled { locations, refused, .. } = filled(&firms, firm, "ours").await;
+    assert!(locations.len() > 13, "one of everything: {locations:?}, but: {refused:#?}");
+    firms.projected().await;
+    for location in locations {
+        let shown = send(firms.http.get(&location).bearer_auth(firms.owner(firm))).await;
+        assert_eq!(shown.status, 200, "{location}: {}", shown.text);
+        assert!(location.ends_with(&shown.id().to_string()), "{location}: {}", shown.text);
+    }
+}
+
 /// What came back, beside what was asked for.
 struct Seen {
     asked: String,
@@ -164,7 +196,7 @@ async fn t_02_t_04_t_06_t_07_nothing_of_another_firm_is_anywhere() {
     let firms = Firms::start().await;
     let canary = format!("cnry{}", &Uuid::now_v7().simple().to_string()[16..]);
     let (ours, theirs) = (firms.register("Ours").await, firms.register(&format!("Firm {canary}")).await);
-    let (made, refused) = filled(&firms, theirs, &canary).await;
+    let Filled { made, refused, .. } = filled(&firms, theirs, &canary).await;
     assert!(made.len() > 13, "one of everything: {made:?}, but: {refused:#?}");
     filled(&firms, ours, "ours").await;
     firms.session(theirs, theirs.owner).await;

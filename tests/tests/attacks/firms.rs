@@ -96,15 +96,16 @@ impl Firms {
         let sessions = Sessions::connect(&redis_url(), settings).await.unwrap();
         let bounds = AdmissionSettings { in_flight_max: 64, waiting_max: 256, wait_max: Duration::from_secs(5) };
         let limits = BodyLimits { bytes_max: 1_048_576, time_max: Duration::from_secs(5) };
-        let commands = command_api::Api::new(bus.clone(), limits, Admission::new("command-api", bounds.clone()));
-        let refusals = commands.refusals().clone();
-        let commands = Data::new(commands);
-        let pool = database.query().await;
-        let queries = Data::new(query_api::Api::new(pool, Duration::from_secs(2), Admission::new("query-api", bounds)));
-        let (seen, shared) = (verifier.clone(), Data::new(sessions.clone()));
-        let commands = serve(seen, shared, move |config| command_api::configure(config, commands.clone()));
+        let (pool, admission) = (database.query().await, Admission::new("query-api", bounds.clone()));
+        let queries = Data::new(query_api::Api::new(pool, Duration::from_secs(2), admission));
         let (seen, shared) = (verifier.clone(), Data::new(sessions.clone()));
         let queries = serve(seen, shared, move |config| query_api::configure(config, queries.clone()));
+        let commands = command_api::Api::new(bus.clone(), limits, Admission::new("command-api", bounds));
+        let commands = commands.with_records_at(&queries);
+        let refusals = commands.refusals().clone();
+        let commands = Data::new(commands);
+        let (seen, shared) = (verifier.clone(), Data::new(sessions.clone()));
+        let commands = serve(seen, shared, move |config| command_api::configure(config, commands.clone()));
         Self {
             log: Log::new(database.worker().await),
             http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
@@ -255,16 +256,29 @@ pub fn operations(document: &Value) -> Vec<Operation> {
         let methods = methods.as_object().unwrap().clone();
         methods.into_iter().map(move |(method, description)| {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            Operation { method, path: path.clone(), description }
+            Operation { method, path: path.clone(), description: written_out(document, &description, 0) }
         })
     });
     each.collect()
 }
 
+/// The value with what it refers to in place of the references, as far as anybody looks.
+fn written_out(document: &Value, value: &Value, depth: usize) -> Value {
+    match value {
+        Value::Object(fields) => match fields.get("$ref").and_then(Value::as_str) {
+            Some(_) if depth > 8 => json!({}),
+            Some(reference) => written_out(document, document.pointer(&reference[1..]).unwrap(), depth + 1),
+            None => fields.iter().map(|(name, value)| (name.clone(), written_out(document, value, depth))).collect(),
+        },
+        Value::Array(items) => items.iter().map(|value| written_out(document, value, depth)).collect(),
+        other => other.clone(),
+    }
+}
+
 /// Every command of every context.
 pub fn commands(firms: &Firms) -> Vec<Operation> {
     let commands: Vec<_> = firms.bus.commands().copied().collect();
-    operations(&command_api::openapi(&commands))
+    operations(&command_api::openapi(&commands, |_| {}))
 }
 
 /// Every question.

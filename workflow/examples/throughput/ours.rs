@@ -40,6 +40,7 @@ fn definition() -> String {
     let create = |domain: &str, entity: &str, parameters: serde_json::Value| json!({ "type": "create_entity", "domain": domain, "entity": entity, "parameters": parameters });
     json!({
         "name": "Four steps",
+        "runs_as": ["crm.client.rename", "crm.client.tag", "crm.contact.create", "files.folder.create"],
         "trigger": { "event_type": "client.created", "condition": "event.payload.kind != 'individual'" },
         "actions": [
             command("crm.client.rename", json!({ "name": "{{ event.payload.name }} & Sons" })),

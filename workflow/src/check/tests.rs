@@ -13,6 +13,7 @@ fn bus() -> CommandBus {
 fn good() -> Value {
     json!({
         "name": "Appointment Booked → Onboarding",
+        "runs_as": ["crm.client.create", "crm.client.tag", "workflow.run.notify"],
         "trigger": { "event_type": "appointment.booked", "condition": "event.payload.client_name != ''" },
         "actions": [
             {
@@ -101,6 +102,19 @@ async fn every_mistake_has_a_place_and_a_code() {
         ("/actions/1/until", json!("{{ event.recorded_at }}"), "/actions/1", "wait_needs_one"),
         ("/actions/1/when", json!("steps.step_2.status == 'failed'"), "/actions/1/when", "unknown_step"),
         ("/actions/3/body", json!("{{ foo }}"), "/actions/3/body", "unknown_variable"),
+        ("/runs_as", Value::Null, "", "missing_field"),
+        ("/runs_as", json!("*"), "/runs_as", "wrong_type"),
+        ("/runs_as", json!([7]), "/runs_as/0", "wrong_type"),
+        ("/runs_as", json!(["*", "crm client"]), "/runs_as/1", "invalid_value"),
+        ("/runs_as", json!(["*", "!"]), "/runs_as/1", "invalid_value"),
+        ("/runs_as", json!(["*", "crm.klient.*"]), "/runs_as/1", "unknown_permission"),
+        ("/runs_as", json!(["*", "!crm.client.tagg"]), "/runs_as/1", "unknown_permission"),
+        ("/runs_as", json!(["*", "crm.client.tag:own"]), "/runs_as/1", "pattern_not_allowed"),
+        ("/runs_as", json!([]), "/actions/0/entity", "beyond_runs_as"),
+        ("/runs_as", json!(["*.read"]), "/actions/2/command", "beyond_runs_as"),
+        ("/runs_as", json!(["*", "!crm.client.tag"]), "/actions/2/command", "beyond_runs_as"),
+        ("/runs_as", json!(["crm.*"]), "/actions/3/type", "beyond_runs_as"),
+        ("/actions/2/command", json!("crm.client.block"), "/actions/2/command", "beyond_runs_as"),
         ("/retry", json!({ "max_attempts": 0 }), "/retry/max_attempts", "invalid_value"),
         ("/retry", json!({ "max_atempts": 3 }), "/retry", "unknown_field"),
     ] {

@@ -28,6 +28,18 @@ fn a_condition_is_true_or_false() {
 }
 
 #[test]
+fn what_one_firm_uses_often_stays_compiled_however_much_another_uses_once() {
+    let often = "event.payload.n > 1 && event.payload.n < 1001";
+    let compiled = compile(often).unwrap();
+    for n in 0..2 * COMPILED_MAX {
+        compile(&format!("event.payload.n == {n}")).unwrap();
+        if n % 64 == 0 {
+            assert!(Arc::ptr_eq(&compiled, &compile(often).unwrap()), "{n}");
+        }
+    }
+}
+
+#[test]
 fn x_03_x_05_nothing_of_the_host_is_in_reach() {
     for hostile in [
         "constructor.constructor('return process')()",

@@ -5,7 +5,7 @@ use workflow_events::{RunEvent, Trigger};
 
 fn document(retry: Value) -> Document {
     serde_json::from_value(json!({
-        "name": "Tags", "trigger": { "event_type": "client.created" }, "retry": retry,
+        "name": "Tags", "runs_as": ["crm.client.tag"], "trigger": { "event_type": "client.created" }, "retry": retry,
         "actions": [
             { "id": "first", "type": "command", "command": "crm.client.tag", "target": "x", "parameters": {} },
             { "id": "second", "when": "false", "type": "wait", "for": "1s" },

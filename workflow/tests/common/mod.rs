@@ -178,6 +178,18 @@ impl World {
         sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await.unwrap() == 0
     }
 
+    /// Waits until the intake has read everything and every run that has not ended stands still.
+    pub async fn only_parked(&self) {
+        let sql = "select (select count(*) from engine.tasks where state <> 'parked')
+                       + (select count(*) from eventstore.events
+                          where position > (select position from engine.checkpoint where name = 'intake'))";
+        let started = Instant::now();
+        while sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await.unwrap() > 0 {
+            assert!(started.elapsed() < Duration::from_secs(20), "still at work: {:#?}", self.summary().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub async fn until_idle(&self) {
         let started = Instant::now();
         while !self.is_idle().await {

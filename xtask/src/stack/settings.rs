@@ -50,6 +50,7 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
         vec![
             ("command_bind", bind(ports.command_api).into()),
             ("query_bind", bind(ports.query_api).into()),
+            ("query_public_url", format!("http://{}", bind(ports.query_api)).into()),
             // Nobody balances load here, so nobody needs time to notice that we go.
             ("drain_delay_ms", 0.into()),
         ],

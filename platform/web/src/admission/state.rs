@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 /// Who is in work and who waits; `S` is how a waiter is told.
 pub(super) struct State<S> {
     running_max: usize,
+    of_one_firm_max: usize,
     waiting_max: usize,
     running: usize,
     waiting: usize,
@@ -34,12 +35,18 @@ impl<S> State<S> {
     pub fn new(running_max: usize, waiting_max: usize) -> Self {
         Self {
             running_max: running_max.max(1),
+            of_one_firm_max: usize::MAX,
             waiting_max,
             running: 0,
             waiting: 0,
             arrivals: 0,
             firms: HashMap::new(),
         }
+    }
+
+    /// No firm has more than so many in work, however few others have.
+    pub fn with_one_firm_max(self, of_one_firm_max: usize) -> Self {
+        Self { of_one_firm_max: of_one_firm_max.max(1), ..self }
     }
 
     pub fn running(&self) -> usize {
@@ -52,8 +59,8 @@ impl<S> State<S> {
 
     /// A request comes; `channel` is only made for one that waits.
     pub fn arrive<R>(&mut self, tenant: TenantId, channel: impl FnOnce() -> (S, R)) -> Turn<S, R> {
-        if self.running < self.running_max {
-            // Nobody waits while there is room: whoever leaves calls the next one in.
+        if self.running < self.running_max && self.may_have_more(tenant) {
+            // Nobody who may have more waits while there is room: whoever leaves calls the next one in.
             self.running += 1;
             self.firm(tenant).running += 1;
             return Turn::Now;
@@ -83,7 +90,7 @@ impl<S> State<S> {
         self.forget_idle(tenant);
         // Whoever has least in work; of those, whoever waits longest.
         let waiting = self.firms.iter().filter_map(|(tenant, firm)| {
-            let (number, _) = firm.queue.front()?;
+            let (number, _) = firm.queue.front().filter(|_| firm.running < self.of_one_firm_max)?;
             Some((firm.running, *number, *tenant))
         });
         let (_, _, next) = waiting.min_by_key(|(running, number, _)| (*running, *number))?;
@@ -118,6 +125,10 @@ impl<S> State<S> {
         self.waiting -= 1;
         self.forget_idle(longest);
         Some(displaced)
+    }
+
+    fn may_have_more(&self, tenant: TenantId) -> bool {
+        self.firms.get(&tenant).is_none_or(|firm| firm.running < self.of_one_firm_max)
     }
 
     fn firm(&mut self, tenant: TenantId) -> &mut Firm<S> {

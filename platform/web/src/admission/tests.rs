@@ -34,6 +34,19 @@ fn a_firm_may_use_everything_while_nobody_else_wants_it() {
 }
 
 #[test]
+fn where_a_firm_may_not_have_everything_others_come_in_at_once() {
+    let mut state = State::new(4, 8).with_one_firm_max(3);
+    let turns = fill(&mut state, NOISY, 0..6);
+    assert!(turns[..3].iter().all(|turn| matches!(turn, Turn::Now)));
+    assert!(turns[3..].iter().all(|turn| matches!(turn, Turn::Waits { displaced: None, .. })));
+    assert!(matches!(arrive(&mut state, QUIET, 6), Turn::Now));
+    assert_eq!(state.leave(firm(QUIET)), None, "the place is nobody's, although some wait");
+    assert_eq!((state.running(), state.waiting()), (3, 3));
+    assert_eq!(state.leave(firm(NOISY)), Some((firm(NOISY), 3)));
+    assert!(matches!(arrive(&mut state, QUIET, 7), Turn::Now));
+}
+
+#[test]
 fn whoever_has_least_in_work_goes_first_and_then_whoever_waits_longest() {
     let mut state = State::new(2, 10);
     fill(&mut state, NOISY, 0..5);

@@ -3,6 +3,7 @@
 //! The server below limits how long the first request of a connection may take to arrive, and how long a connection is idle
 //! between requests, but not how long a further request may trickle in nor how slowly an answer may be read.
 
+use super::lines::Lines;
 use super::peers::Place;
 use super::work::Work;
 use crate::problem::{Problem, code};
@@ -20,6 +21,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// What the server says to `Expect: 100-continue`.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How long a connection waits.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +47,10 @@ pub(super) struct Connection {
     stuck: Option<Pin<Box<Sleep>>>,
     /// An answer of ours in place of the server's bare one, and how much of it is written.
     instead: Option<(Vec<u8>, usize)>,
+    /// The server would say `100 Continue` before anybody has looked at the request. How much of it is said by us, if it is
+    /// owed.
+    owed: Option<usize>,
+    lines: Lines,
     /// The server is being stopped.
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
     _place: Place,
@@ -58,6 +66,8 @@ impl Connection {
             waits_since: (0, Instant::now()),
             stuck: None,
             instead: None,
+            owed: None,
+            lines: Lines::default(),
             // A child, because all connections would share the lock of one.
             closing: Box::pin(closing.child_token().cancelled_owned()),
             _place: place,
@@ -92,6 +102,26 @@ impl Connection {
         }
     }
 
+    /// Tells the client that its body is wanted, once somebody reads it.
+    fn poll_owed(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.owed.is_none() {
+            return Ok(());
+        }
+        self.work.wakes(context.waker());
+        while let Some(said) = self.owed
+            && self.work.is_body_wanted()
+        {
+            match Pin::new(&mut self.stream).poll_write(context, &CONTINUE[said..])? {
+                Poll::Pending => break,
+                Poll::Ready(more) => self.owed = Some(said + more).filter(|said| *said < CONTINUE.len()),
+            }
+        }
+        if self.owed.is_none() {
+            self.work.body_is_settled();
+        }
+        Ok(())
+    }
+
     /// Writes what is left of our answer.
     fn poll_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some((answer, written)) = &mut self.instead {
@@ -107,7 +137,10 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
+        connection.poll_owed(context)?;
+        let before = buffer.filled().len();
         if let Poll::Ready(read) = Pin::new(&mut connection.stream).poll_read(context, buffer) {
+            connection.lines.watch(&mut buffer.filled_mut()[before..]);
             return Poll::Ready(read);
         }
         // As if the client had hung up.
@@ -118,6 +151,21 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let connection = self.get_mut();
+        if connection.instead.is_none() && bytes.starts_with(CONTINUE) {
+            connection.owed = Some(0);
+            connection.poll_owed(context)?;
+            return Poll::Ready(Ok(CONTINUE.len()));
+        }
+        // Whoever is answered need not be told to go on, unless that is half said.
+        if connection.owed.is_some_and(|said| said > 0) {
+            connection.poll_owed(context)?;
+            if connection.owed.is_some() {
+                return Poll::Pending;
+            }
+        }
+        connection.owed = None;
+        // What the next request of the connection wants is its own.
+        connection.work.body_is_settled();
         if connection.instead.is_none() {
             connection.instead = bare(bytes).map(|answer| (answer, 0));
         }

@@ -1,6 +1,7 @@
 //! The HTTP server of both services: `actix_web::HttpServer`'s own parts, on connections that do not wait for ever.
 
 mod connection;
+mod lines;
 mod peers;
 mod work;
 
@@ -23,8 +24,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-pub(crate) use work::Work;
 pub use work::Working;
+pub(crate) use work::{Asks, Work};
 
 /// What a server's clients may take up.
 #[derive(Debug, Clone)]

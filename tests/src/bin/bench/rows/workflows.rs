@@ -71,7 +71,9 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         json!({ "type": "command", "command": "crm.client.tag", "target": "{{ event.aggregate_id }}",
                 "parameters": { "tag": tag } })
     });
-    let definition = json!({ "name": "Four tags", "trigger": { "event_type": "client.created" }, "actions": steps });
+    let definition = json!({
+        "name": "Four tags", "runs_as": ["crm.client.tag"], "trigger": { "event_type": "client.created" }, "actions": steps,
+    });
     workflow::publish(&bus, tenant(0), "bench", &definition.to_string()).await?;
     let _roles = (product.start("relay").await?, product.start("workflow").await?);
     let finished = Finished::watch(log.worker().await).await?;

@@ -1,0 +1,39 @@
+//! What a definition's steps were refused, for the firm's audit trail: beside what people and programs were refused.
+
+use crate::hand::Hand;
+use crate::step::DENIED;
+use serde_json::json;
+use sqlx::PgPool;
+use uuid::Uuid;
+use workflow_domain::Entry;
+
+/// How long the same command of the same definition is one refusal, in seconds: a definition that goes on after failures decides
+/// how often it is refused, and must not decide how full the trail is.
+const WINDOW: i64 = 3_600;
+
+/// Writes down that the step at which `hand` stands was refused, if `entries` say so. The run says it too, so a failure to write
+/// is no reason to stop.
+pub(crate) async fn note(pool: &PgPool, hand: &Hand, entries: &[Entry]) {
+    let refused = entries.iter().find_map(|entry| match entry {
+        Entry::Failed { code, message, .. } if code == DENIED => Some(message),
+        _ => None,
+    });
+    let (Some(message), Some(permission)) = (refused, hand.action().and_then(|action| action.permission())) else {
+        return;
+    };
+    let Some(trigger) = hand.run.trigger.as_deref() else { return };
+    let (definition, now) = (&hand.run.definition_id, chrono::Utc::now());
+    let name = hand.run.definition.as_ref().map(ToString::to_string).unwrap_or_default();
+    let id = Uuid::new_v5(&definition.0, format!("{permission}:{}", now.timestamp() / WINDOW).as_bytes());
+    let (aggregate_type, _) = permission.rsplit_once('.').unwrap_or_default();
+    let refusal = json!([{
+        "tenant_id": hand.tenant, "id": id, "permission": permission, "aggregate_type": aggregate_type, "aggregate_ids": [],
+        "actor_kind": "workflow", "actor": hand.run_id, "api_key_id": null, "reason": "forbidden",
+        "detail": format!("{name}, version {}: {message}", hand.run.definition_version),
+        "correlation_id": trigger.correlation_id, "client_address": null, "count": 1, "first_at": now, "last_at": now,
+    }]);
+    let noted = sqlx::query("select audit.note_refusals($1::jsonb)").bind(refusal.to_string()).execute(pool).await;
+    if let Err(error) = noted {
+        tracing::warn!(run_id = %hand.run_id, error = %error, "what a step was refused is not on the audit trail");
+    }
+}
