@@ -4,6 +4,8 @@ use crate::firm::{Firm, Stored};
 use crate::portal::Person;
 use anyhow::{Context, Result, anyhow};
 use chrono::Utc;
+use chrono_tz::Tz;
+use event_store::TimeZones;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use kernel::{PortalUserId, SessionId, TenantId};
@@ -269,6 +271,17 @@ impl Known {
             self.firms.insert(tenant, found.clone());
         }
         Ok(found)
+    }
+}
+
+/// As the log had it a moment ago, like rights.
+impl TimeZones for LogDirectory {
+    fn time_zone(&self, tenant: TenantId) -> BoxFuture<'_, Result<Tz>> {
+        let known = self.0.firms.get(&tenant).filter(|found| self.0.is_fresh() || found.at.elapsed() < STALE_AFTER);
+        match known {
+            Some(found) => std::future::ready(Ok(found.firm.time_zone())).boxed(),
+            None => Box::pin(async move { Ok(self.0.read(tenant).await?.firm.time_zone()) }),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One firm, folded from its events: a pure function of the log.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use identity_events::{
     ApiKeyEvent, IntegratorEvent, RoleEvent, ServiceAccountEvent, SessionEvent, TeamEvent, TenantEvent, UserEvent,
 };
@@ -42,6 +43,7 @@ pub struct Firm {
     keys: HashMap<ApiKeyId, Key>,
     integrators: BTreeMap<IntegratorId, Integrator>,
     ended: HashSet<SessionId>,
+    time_zone: Option<Tz>,
 }
 
 #[derive(Debug, Default)]
@@ -189,6 +191,11 @@ impl Firm {
         self.registered
     }
 
+    /// Where the firm's clocks hang.
+    pub fn time_zone(&self) -> Tz {
+        self.time_zone.unwrap_or(Tz::UTC)
+    }
+
     /// Every integrator there ever was, with what is so for its newest secret.
     pub fn integrators(&self, now: DateTime<Utc>) -> impl Iterator<Item = (IntegratorId, &Name, Standing)> {
         self.integrators.iter().map(move |(id, Integrator { name, secret, .. })| {
@@ -268,6 +275,7 @@ impl Firm {
             TenantEvent::OwnerRemoved { user_id } => {
                 self.owners.remove(&user_id);
             }
+            TenantEvent::TimeZoneSet { time_zone } => self.time_zone = Some(time_zone.rules()),
             TenantEvent::OwnershipTransferred { from_user_id, to_user_id } => {
                 self.owners.remove(&from_user_id);
                 self.owners.insert(to_user_id);

@@ -42,6 +42,7 @@ impl Firm {
             name: "Somebody".parse().unwrap(),
             roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
             expires_in_days: None,
+            invitation_id: None,
         };
         self.user(id, invite).await;
         let (user, _) = self.store.load::<User>(self.tenant, id.0).await.unwrap();

@@ -4,7 +4,7 @@ use crate::routes::action_of;
 use ::web::openapi::{self, Document, OwnCode};
 use ::web::{ProblemCode, code};
 use event_store::CommandInfo;
-use kernel::{CommandEntry, Flag};
+use kernel::{CommandEntry, Flag, PartEntry};
 use serde_json::{Map, Value, json};
 
 /// These commands as operations, and what `more` adds.
@@ -41,28 +41,45 @@ struct Answers {
 
 impl Answers {
     fn of(document: &mut Document) -> Self {
-        let members = || {
-            let number = |least: u32, about: &str| json!({ "type": "integer", "format": "int64", "minimum": least, "description": about });
-            json!({
-                "id": { "type": "string", "format": "uuid", "description": "the record" },
-                "version": number(1, "the record's version after the command"),
-                "position": number(0, "for the Min-Position header of a query"),
-            })
-        };
-        let schema = |about: &str, properties: Value| {
-            let required = ["id", "version", "position"];
-            json!({ "type": "object", "description": about, "required": required, "properties": properties })
-        };
-        let mut with_secret = members();
+        let mut with_secret = answer("What a command did that made a secret.");
         let about = "shown this once; the answer to a repeat with the same Idempotency-Key has none";
-        with_secret["secret"] = json!({ "type": "string", "description": about });
-        let plain = schema("What a command did.", members());
+        with_secret["properties"]["secret"] = json!({ "type": "string", "description": about });
         Self {
-            plain: document.component("CommandAnswer", plain),
-            with_secret: document
-                .component("CommandAnswerWithSecret", schema("What a command did that made a secret.", with_secret)),
+            plain: document.component("CommandAnswer", answer("What a command did.")),
+            with_secret: document.component("CommandAnswerWithSecret", with_secret),
         }
     }
+}
+
+fn answer(about: &str) -> Value {
+    let number = |least: u32, about: &str| json!({ "type": "integer", "format": "int64", "minimum": least, "description": about });
+    json!({
+        "type": "object",
+        "description": about,
+        "required": ["id", "version", "position"],
+        "properties": {
+            "id": { "type": "string", "format": "uuid", "description": "the record" },
+            "version": number(1, "the record's version after the command"),
+            "position": number(0, "for the Min-Position header of a query"),
+        },
+    })
+}
+
+/// What a command answers that makes parts of the record.
+fn with_parts(makes: &[PartEntry]) -> Value {
+    let mut answer = answer("What a command did, and the ids of the parts that it made.");
+    for part in makes {
+        answer["properties"][part.name] = if part.is_list() {
+            let id = json!({ "type": "string", "format": "uuid" });
+            json!({ "type": "array", "items": id, "description": "the parts that were made with it, in order" })
+        } else {
+            json!({ "type": "string", "format": "uuid", "description": "the part that was made, now or at an earlier time" })
+        };
+        if let Some(required) = answer["required"].as_array_mut() {
+            required.extend(part.always.then(|| json!(part.name)));
+        }
+    }
+    answer
 }
 
 fn operation(document: &mut Document, info: &CommandInfo, answers: &Answers) -> Value {
@@ -92,7 +109,11 @@ fn operation(document: &mut Document, info: &CommandInfo, answers: &Answers) -> 
     if entry.creates {
         headers.insert("Location".to_owned(), text("Where query-api shows the record."));
     }
-    let schema = if entry.mints.is_some() { &answers.with_secret } else { &answers.plain };
+    let schema = match (entry.mints, entry.makes) {
+        (Some(_), _) => answers.with_secret.clone(),
+        (None, []) => answers.plain.clone(),
+        (None, makes) => document.component(&format!("{}Answer", named(entry)), with_parts(makes)),
+    };
     let mut responses = Map::new();
     responses.insert(
         if entry.creates { "201" } else { "200" }.to_owned(),

@@ -9,7 +9,7 @@ use kernel::{FieldError, Reach};
 /// 201 with `Location` for a creation, else 200. A secret that was made for the command is shown now or never: whoever
 /// repeats it learns that it was done, and can ask for another.
 pub fn done(info: &CommandInfo, executed: &Executed, secret: Option<&str>, records_at: &str) -> HttpResponse {
-    let Executed { id, version, position, created, replayed } = executed;
+    let Executed { id, version, position, created, replayed, parts } = executed;
     let mut response = if *created { HttpResponse::Created() } else { HttpResponse::Ok() };
     if *created {
         response.insert_header((LOCATION, format!("{records_at}/v1/{}/{id}", info.path)));
@@ -20,6 +20,11 @@ pub fn done(info: &CommandInfo, executed: &Executed, secret: Option<&str>, recor
     response.insert_header((ETAG, format!("\"{version}\"")));
     // Fields that need no escaping.
     let mut body = format!(r#"{{"id":"{id}","version":{version},"position":{position}"#);
+    if !parts.is_empty() {
+        let parts = parts.to_string();
+        body.push(',');
+        body.push_str(parts.trim_start_matches('{').trim_end_matches('}'));
+    }
     if let Some(secret) = secret.filter(|_| !replayed) {
         body.push_str(&format!(r#","secret":"{secret}""#));
     }

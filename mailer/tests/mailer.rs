@@ -53,6 +53,7 @@ impl World {
             name: name.parse().unwrap(),
             roles: vec![],
             expires_in_days: None,
+            invitation_id: None,
         };
         self.store.execute::<User>(None, invite, &self.request()).await.unwrap();
     }
@@ -161,7 +162,7 @@ impl World {
         };
         let id = Uuid::now_v7();
         self.store.execute::<PortalUser>(Some(id), create, &request).await.unwrap();
-        let invite = PortalUserCommand::Invite { expires_in_days: None };
+        let invite = PortalUserCommand::Invite { expires_in_days: None, invitation_id: None };
         self.store.execute::<PortalUser>(Some(id), invite, &request).await.unwrap();
     }
 
@@ -193,6 +194,7 @@ async fn what_one_firm_asks_for_holds_up_nobody_elses_letters() {
         name: "Ada".parse().unwrap(),
         roles: vec![],
         expires_in_days: None,
+        invitation_id: None,
     };
     let request = Request::new(other, Actor::System { name: "test".to_owned() });
     world.store.execute::<User>(None, invite, &request).await.unwrap();

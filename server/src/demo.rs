@@ -107,6 +107,7 @@ async fn register(settings: &Settings) -> Result<()> {
         name: "Analytical Advisors".parse()?,
         owner_email: "grace@advisors.example".parse()?,
         owner_name: "Grace Hopper".parse()?,
+        time_zone: Some("Europe/Berlin".parse()?),
         tenant: Some(TENANT),
         owner: Some(OWNER),
     };

@@ -8,7 +8,7 @@ use ::web::{Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions,
 use access::{LogDirectory, Witness};
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::{Context, Result};
-use event_store::{CommandBus, Log, Store, StoreOptions};
+use event_store::{CommandBus, Log, Store, StoreOptions, TimeZones};
 use mailer::{Links, Mailer};
 use messaging::{Feed, ReaderConsumers, Relay, RelayOptions, StreamSettings};
 use runtime::health::Health;
@@ -130,13 +130,18 @@ pub async fn nats(settings: &Settings, url: &SecretString, name: &str) -> Result
     messaging::connect_with(url.expose_secret(), name, &tls).await
 }
 
-/// Every command over a store on `pool`.
+/// Every command over a store on `pool`. Operators decide nothing that hangs on a firm's day, and need not follow its clocks.
 pub fn bus(settings: &Settings, pool: PgPool, vault: Option<Vault>) -> CommandBus {
+    bus_with(settings, pool, vault, None)
+}
+
+fn bus_with(settings: &Settings, pool: PgPool, vault: Option<Vault>, directory: Option<LogDirectory>) -> CommandBus {
     let options = StoreOptions {
         batch_commands_max: settings.append.batch_commands_max,
         queue_commands_max: settings.append.queue_commands_max,
         cached_streams_max: settings.append.cached_streams_max,
         vault,
+        time_zones: directory.map(|directory| Arc::new(directory) as Arc<dyn TimeZones>),
     };
     let mut bus = CommandBus::new(Store::start(pool, options));
     registry::mount_all(&mut bus);
@@ -153,7 +158,7 @@ pub fn stream(settings: &Settings) -> StreamSettings {
     }
 }
 
-async fn verifier(settings: &Settings, pool: PgPool) -> Result<Data<Verifier>> {
+async fn verifier(settings: &Settings, directory: LogDirectory) -> Result<Data<Verifier>> {
     let auth = &settings.auth;
     let settings = VerifierSettings {
         jwks: auth.jwks.clone(),
@@ -162,7 +167,7 @@ async fn verifier(settings: &Settings, pool: PgPool) -> Result<Data<Verifier>> {
         audience: auth.audience.clone(),
         leeway_seconds: auth.leeway_seconds,
     };
-    Ok(Data::new(Verifier::start(settings, Arc::new(LogDirectory::start(pool))).await?))
+    Ok(Data::new(Verifier::start(settings, Arc::new(directory)).await?))
 }
 
 /// Where sessions are kept, if people log in here.
@@ -205,7 +210,8 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
     let pool = pool(settings, &settings.database.command_url, "command-api").await?;
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
-    let bus = bus(settings, pool.clone(), vault);
+    let directory = LogDirectory::start(pool.clone());
+    let bus = bus_with(settings, pool.clone(), vault, Some(directory.clone()));
     let store = bus.store().clone();
     let commands: Vec<_> = bus.commands().copied().collect();
     let document = leak(&documents::commands(&commands))?;
@@ -224,7 +230,7 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
         }
         command_api::configure(config, api.clone());
     };
-    let verifier = verifier(settings, pool.clone()).await?;
+    let verifier = verifier(settings, directory).await?;
     let witness = Witness::start(pool.clone(), Some(refusals), verifier.keys_in_use().clone());
     serve(settings, settings.http.command_bind, health.database(pool), verifier, stop, routes).await?;
     store.drain().await;
@@ -253,7 +259,7 @@ async fn query_api(settings: &Settings, health: Health, stop: CancellationToken)
         documents::serve_events(config);
         query_api::configure(config, api.clone());
     };
-    let verifier = verifier(settings, pool.clone()).await?;
+    let verifier = verifier(settings, LogDirectory::start(pool.clone())).await?;
     let witness = Witness::start(pool.clone(), None, verifier.keys_in_use().clone());
     serve(settings, settings.http.query_bind, health.database(pool), verifier, stop, routes).await?;
     witness.stop().await;
@@ -339,7 +345,8 @@ async fn workflow(settings: &Settings, health: Health, stop: CancellationToken) 
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
     let feed = feed(settings, &pool, vault.clone(), "ubos workflow").await?;
-    let bus = bus(settings, pool.clone(), vault);
+    let directory = LogDirectory::start(pool.clone());
+    let bus = bus_with(settings, pool.clone(), vault, Some(directory));
     let store = bus.store().clone();
     let engine = workflow::Engine::start(pool.clone(), bus, Arc::new(feed), workflow::EngineOptions::default());
     let stopping = stop.clone();

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use event_store::{CommandBus, ExecuteError, Request};
 use identity::User;
-use kernel::{Actor, Email, Name, SecretHash, TenantId};
+use kernel::{Actor, Email, Name, SecretHash, TenantId, TimeZone};
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -56,6 +56,9 @@ pub struct RegisterArguments {
     /// What the first owner is called.
     #[arg(long)]
     pub owner_name: Name,
+    /// Where the firm's clocks hang, such as Europe/Berlin; UTC unless given.
+    #[arg(long)]
+    pub time_zone: Option<TimeZone>,
     /// The firm's id, to repeat what was interrupted; a new one unless given.
     #[arg(long)]
     pub tenant: Option<Uuid>,
@@ -138,6 +141,10 @@ impl Operator {
         self.command("identity.user.invite", tenant, owner, &invite).await?;
         let register = json!({ "name": arguments.name.as_str(), "owner_id": owner });
         self.command("identity.tenant.register", tenant, tenant, &register).await?;
+        if let Some(time_zone) = &arguments.time_zone {
+            let set = json!({ "time_zone": time_zone.as_str() });
+            self.command("identity.tenant.set_time_zone", tenant, tenant, &set).await?;
+        }
         Ok(Registered { tenant, owner })
     }
 

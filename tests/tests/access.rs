@@ -38,7 +38,9 @@ struct World {
 impl World {
     async fn new() -> Self {
         let database = TestDatabase::create().await;
-        let mut bus = CommandBus::new(Store::start(database.command().await, StoreOptions::default()));
+        let directory = Arc::new(LogDirectory::start(database.query().await));
+        let options = StoreOptions { time_zones: Some(directory.clone()), ..StoreOptions::default() };
+        let mut bus = CommandBus::new(Store::start(database.command().await, options));
         registry::mount_all(&mut bus);
         let issuer = Issuer::new("k");
         let keys = key_set(&[issuer.jwk()]);
@@ -49,7 +51,6 @@ impl World {
             audience: "ubos".into(),
             leeway_seconds: 5,
         };
-        let directory = Arc::new(LogDirectory::start(database.query().await));
         let bounds = AdmissionSettings { in_flight_max: 8, waiting_max: 64, wait_max: Duration::from_secs(5) };
         let limits = BodyLimits { bytes_max: 1_048_576, time_max: Duration::from_secs(5) };
         let admission = |name| Admission::new(name, bounds.clone());
@@ -186,6 +187,8 @@ macro_rules! ask {
     }};
 }
 
+#[path = "access/days.rs"]
+mod days;
 #[path = "access/me.rs"]
 mod me;
 #[path = "access/resources.rs"]

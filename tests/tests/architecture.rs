@@ -179,6 +179,9 @@ const IMPURE: &[&str] = &[
     "eprintln!",
     "dbg!",
     "async fn",
+    // The day it is in UTC is no firm's and no host's: `Timestamp::date_in`.
+    "date_naive",
+    "naive_utc",
 ];
 
 /// The impure words of a source text, its comments and its tests aside.

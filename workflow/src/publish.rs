@@ -3,7 +3,7 @@
 use crate::check::{Problem, check_for, read};
 use crate::schema::sorted;
 use event_store::{CommandBus, ExecuteError, Request};
-use kernel::{Actor, DefinitionId, Permissions, TenantId};
+use kernel::{Actor, DefinitionId, Patch, Permissions, TenantId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -88,7 +88,8 @@ pub async fn publish_within(
     let done = match store.execute::<Definition>(Some(id.0), first, &request).await {
         Err(ExecuteError::AlreadyExists) => {
             let next = DefinitionCommand::Revise {
-                description: checked.description,
+                // A document is whole: what it leaves out is not there.
+                description: checked.description.map_or(Patch::Removed, Patch::Set),
                 runs_as: checked.runs_as,
                 trigger_event_type: checked.trigger.event_type,
                 hash: hash.clone(),

@@ -6,7 +6,7 @@ use crate::scope::Scope;
 use crate::template::{render, render_string};
 use chrono::{TimeDelta, Utc};
 use event_store::{CommandBus, ExecuteError, Executed, IdempotencyKey, Request};
-use kernel::{Actor, TenantId, Text, Timestamp};
+use kernel::{Actor, Parts, TenantId, Text, Timestamp};
 use rand::Rng as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -202,7 +202,8 @@ impl Standing<'_> {
         Ok(match bus.execute(info, Some(target), body, request).await {
             // Nobody but this step can know the id, so it is this step's own earlier work; its key was forgotten since.
             Err(ExecuteError::AlreadyExists) if info.entry.creates => {
-                Ok(Executed { id: target, version: 0, position: 0, created: true, replayed: true })
+                let parts = Parts::default();
+                Ok(Executed { id: target, version: 0, position: 0, created: true, replayed: true, parts })
             }
             outcome => outcome,
         })
@@ -260,8 +261,12 @@ impl Standing<'_> {
 }
 
 fn result(executed: &Executed) -> Value {
-    let Executed { id, version, position, created, .. } = executed;
-    json!({ "id": id, "version": version, "position": position, "created": created })
+    let Executed { id, version, position, created, parts, replayed: _ } = executed;
+    let mut result = json!({ "id": id, "version": version, "position": position, "created": created });
+    if let (Value::Object(fields), Value::Object(parts)) = (&mut result, Value::from(parts.clone())) {
+        fields.extend(parts);
+    }
+    result
 }
 
 /// Any time up to the pause that the attempt has grown to (full jitter).

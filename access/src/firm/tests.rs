@@ -43,6 +43,7 @@ fn joined(id: UserId, roles: &[&str]) -> Vec<Stored> {
         name: Personal::new("Ada".parse().unwrap()),
         roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
         expires_at: hours(1),
+        days: 14,
     };
     vec![user(id, invited), user(id, UserEvent::Activated { invitation_id })]
 }

@@ -4,3 +4,6 @@ mod bad_input;
 mod common;
 mod contacts;
 mod overload;
+mod parts;
+mod patches;
+mod wrong_fields;

@@ -3,8 +3,8 @@
 use crate::FolderTemplate;
 use files_events::{FolderEvent as E, Subfolder, TemplatePath};
 use kernel::{
-    Aggregate, ClientId, Context, Decision, Flag, FolderId, Name, ProjectId, Reference, Resource, Scope, Slug, command,
-    rejection,
+    Aggregate, ClientId, Context, Decision, Flag, FolderId, Imprint, Name, ProjectId, Reference, Resource, Scope, Slug,
+    command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ use FolderRejection as R;
 
 /// Folders of one tree.
 const FOLDERS_MAX: usize = 2_000;
+/// What answers call a folder that was added.
+const FOLDER_ID: &str = "folder_id";
 
 /// What may be asked of a folder tree.
 #[command("files.folder")]
@@ -34,6 +36,7 @@ pub enum FolderCommand {
     },
     /// Makes a folder with all the subfolders of a template.
     #[creates]
+    #[makes("folder_ids")]
     #[refused(UnknownTemplate, TemplateRetired, "crm.client.blocked")]
     CreateFromTemplate {
         /// The template's key.
@@ -49,8 +52,12 @@ pub enum FolderCommand {
         project_id: Option<ProjectId>,
     },
     /// Puts a folder into the tree.
-    #[refused(Archived, UnknownParent, NameTaken, TooManyFolders, "crm.client.blocked")]
+    #[makes("folder_id")]
+    #[refused(Archived, UnknownParent, NameTaken, FolderExists, TooManyFolders, "crm.client.blocked")]
     AddSubfolder {
+        /// The id that it shall have, so that a repeat makes no other; a fresh one unless given.
+        #[serde(default)]
+        folder_id: Option<FolderId>,
         /// The folder it lies in; the root unless given.
         #[serde(default)]
         parent_id: Option<FolderId>,
@@ -102,6 +109,8 @@ pub enum FolderRejection {
     /// A folder cannot lie inside itself.
     #[invalid("/parent_id")]
     Cycle,
+    /// The tree has another folder with this id, or it was added with something else.
+    FolderExists,
     /// A tree has at most 2,000 folders.
     TooManyFolders,
 }
@@ -114,6 +123,8 @@ pub struct Folder {
     project_id: Option<ProjectId>,
     /// Every subfolder: its parent and its name. The root is not among them.
     subfolders: BTreeMap<FolderId, (FolderId, String)>,
+    /// What each of them was made with.
+    made_with: BTreeMap<FolderId, Imprint>,
     archived: bool,
 }
 
@@ -122,7 +133,7 @@ impl Aggregate for Folder {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "files/folders";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn scope(&self, _id: Uuid, command: &C) -> Scope {
         let of = |client: Option<ClientId>, project: Option<ProjectId>| {
@@ -165,18 +176,29 @@ impl Aggregate for Folder {
                 let (name, subfolders) = (name.into(), plant(found.paths(), root, ctx));
                 vec![E::Created { name, client_id, project_id, template: Some(template), subfolders }]
             }
+            C::AddSubfolder { folder_id: Some(id), parent_id, name }
+                if id == root || self.subfolders.contains_key(&id) =>
+            {
+                let id = ctx.part(FOLDER_ID, Some(id));
+                let again = Subfolder { id, parent_id: parent_id.unwrap_or(root), name };
+                match self.made_with.get(&id) {
+                    Some(there) if *there == Imprint::of(&again) => vec![],
+                    _ => return Err(R::FolderExists),
+                }
+            }
             C::Archive {} if self.archived => vec![],
             C::Archive {} => vec![E::Archived {}],
             C::Restore {} if self.archived => vec![E::Restored {}],
             C::Restore {} => vec![],
             _ if self.archived => return Err(R::Archived),
-            C::AddSubfolder { parent_id, name } => {
+            C::AddSubfolder { folder_id, parent_id, name } => {
                 let parent_id = parent_id.unwrap_or(root);
                 self.check_place(root, parent_id, &name, None)?;
                 if self.subfolders.len() >= FOLDERS_MAX {
                     return Err(R::TooManyFolders);
                 }
-                vec![E::SubfolderAdded { subfolder: Subfolder { id: ctx.fresh(), parent_id, name } }]
+                let id = ctx.part(FOLDER_ID, folder_id);
+                vec![E::SubfolderAdded { subfolder: Subfolder { id, parent_id, name } }]
             }
             C::Rename { folder_id, name } => return self.rename(root, folder_id.unwrap_or(root), name),
             C::MoveSubfolder { folder_id, parent_id } => return self.relocate(root, folder_id, parent_id),
@@ -188,13 +210,9 @@ impl Aggregate for Folder {
             E::Created { name, client_id, project_id, subfolders, template: _ } => {
                 self.name = name.text().to_owned();
                 (self.client_id, self.project_id) = (*client_id, *project_id);
-                let planted = subfolders.iter().map(|f| (f.id, (f.parent_id, f.name.as_str().to_owned())));
-                self.subfolders = planted.collect();
+                subfolders.iter().for_each(|subfolder| self.add(subfolder));
             }
-            E::SubfolderAdded { subfolder } => {
-                let placed = (subfolder.parent_id, subfolder.name.as_str().to_owned());
-                self.subfolders.insert(subfolder.id, placed);
-            }
+            E::SubfolderAdded { subfolder } => self.add(subfolder),
             E::Renamed { folder_id, name } => match self.subfolders.get_mut(folder_id) {
                 Some((_, old)) => *old = name.text().to_owned(),
                 None => self.name = name.text().to_owned(),
@@ -221,6 +239,12 @@ impl Aggregate for Folder {
 }
 
 impl Folder {
+    fn add(&mut self, subfolder: &Subfolder) {
+        let placed = (subfolder.parent_id, subfolder.name.as_str().to_owned());
+        self.subfolders.insert(subfolder.id, placed);
+        self.made_with.insert(subfolder.id, Imprint::of(subfolder));
+    }
+
     /// May a folder called `name` lie in `parent`? `itself` is not in its own way.
     fn check_place(&self, root: FolderId, parent: FolderId, name: &Name, itself: Option<FolderId>) -> Result<(), R> {
         if parent != root && !self.subfolders.contains_key(&parent) {
@@ -265,10 +289,11 @@ impl Folder {
 /// Fresh folders for every path of a template.
 fn plant(paths: &[TemplatePath], root: FolderId, ctx: &Context) -> Vec<Subfolder> {
     let mut planted: BTreeMap<&[Name], FolderId> = BTreeMap::new();
+    ctx.begin_parts("folder_ids");
     let mut subfolders = vec![];
     for path in paths {
         let Some((name, parent)) = path.split_last() else { continue };
-        let id = ctx.fresh();
+        let id = ctx.part_of("folder_ids");
         let parent_id = planted.get(parent).copied().unwrap_or(root);
         planted.insert(path, id);
         subfolders.push(Subfolder { id, parent_id, name: name.clone() });
@@ -344,9 +369,9 @@ mod tests {
 
     #[test]
     fn two_folders_of_one_name_cannot_lie_in_one_place() {
-        let add = C::AddSubfolder { parent_id: None, name: name("invoices") };
+        let add = C::AddSubfolder { folder_id: None, parent_id: None, name: name("invoices") };
         given::<Folder>([tree()]).when(add).rejected("files.folder.name_taken");
-        let elsewhere = C::AddSubfolder { parent_id: Some(id(10)), name: name("Invoices") };
+        let elsewhere = C::AddSubfolder { folder_id: None, parent_id: Some(id(10)), name: name("Invoices") };
         assert_eq!(given::<Folder>([tree()]).when(elsewhere).events().len(), 1);
     }
 
@@ -360,7 +385,7 @@ mod tests {
 
     #[test]
     fn an_archived_tree_takes_no_new_folder() {
-        let add = C::AddSubfolder { parent_id: None, name: name("New") };
+        let add = C::AddSubfolder { folder_id: None, parent_id: None, name: name("New") };
         given::<Folder>([tree(), E::Archived {}]).when(add).rejected("files.folder.archived");
     }
 }

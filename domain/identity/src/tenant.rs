@@ -3,7 +3,7 @@
 use crate::User;
 use chrono::TimeDelta;
 use identity_events::TenantEvent as E;
-use kernel::{Aggregate, Context, Decision, Issuer, Name, Reference, Timestamp, UserId, command, rejection};
+use kernel::{Aggregate, Context, Decision, Issuer, Name, Reference, TimeZone, Timestamp, UserId, command, rejection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -35,6 +35,12 @@ pub enum TenantCommand {
     Rename {
         /// What it is called from now on.
         name: Name,
+    },
+    /// Says where the firm's clocks hang, and so which day it is for the firm; UTC until then.
+    #[refused(Closed, Suspended)]
+    SetTimeZone {
+        /// An IANA name.
+        time_zone: TimeZone,
     },
     /// Makes the firm a customer, also one that owed a payment.
     #[refused(Closed, Suspended, OnlyOperators)]
@@ -144,6 +150,7 @@ pub struct Tenant {
     purge_at: Option<Timestamp>,
     owners: BTreeSet<UserId>,
     issuers: BTreeSet<Issuer>,
+    time_zone: TimeZone,
 }
 
 impl Aggregate for Tenant {
@@ -151,7 +158,7 @@ impl Aggregate for Tenant {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/tenants";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
@@ -198,6 +205,8 @@ impl Aggregate for Tenant {
             _ if self.standing == Standing::Suspended => return Err(R::Suspended),
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name }],
+            C::SetTimeZone { time_zone } if time_zone == self.time_zone => vec![],
+            C::SetTimeZone { time_zone } => vec![E::TimeZoneSet { time_zone }],
             C::Activate {} if self.standing == Standing::Active => vec![],
             C::Activate {} => vec![E::Activated {}],
             C::MarkPastDue {} if self.standing == Standing::PastDue => vec![],
@@ -232,6 +241,7 @@ impl Aggregate for Tenant {
                 self.owners.insert(*owner_id);
             }
             E::Renamed { name } => self.name = name.to_string(),
+            E::TimeZoneSet { time_zone } => self.time_zone = time_zone.clone(),
             // Whoever was suspended comes in as a customer again; that a payment is owed is noted anew.
             E::Activated {} | E::Resumed {} => self.standing = Standing::Active,
             E::PaymentOverdue {} => self.standing = Standing::PastDue,
@@ -314,6 +324,7 @@ mod tests {
             name: Personal::new("Ada Lovelace".parse().unwrap()),
             roles: vec![],
             expires_at: spec_time(),
+            days: 14,
         });
         user.apply(&UserEvent::Activated { invitation_id });
         user
@@ -324,6 +335,17 @@ mod tests {
         let register = || C::Register { name: "Analytical Engines".parse().unwrap(), owner_id: user(2) };
         given::<Tenant>([]).by_system().with_id(Uuid::from_u128(1)).when(register()).then([registered()]);
         given::<Tenant>([]).by_system().when(register()).rejected("identity.tenant.id_is_not_the_tenants");
+    }
+
+    #[test]
+    fn a_firms_clocks_hang_in_utc_until_it_says_where() {
+        let zone = |name: &str| name.parse::<TimeZone>().unwrap();
+        let set = |name| C::SetTimeZone { time_zone: zone(name) };
+        let berlin = E::TimeZoneSet { time_zone: zone("Europe/Berlin") };
+        given::<Tenant>([registered()]).when(set("UTC")).then_nothing();
+        given::<Tenant>([registered()]).when(set("Europe/Berlin")).then([berlin.clone()]);
+        given::<Tenant>([registered(), berlin.clone()]).when(set("Europe/Berlin")).then_nothing();
+        given::<Tenant>([registered(), berlin, closed()]).when(set("UTC")).rejected("identity.tenant.closed");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use kernel::{
     Name, Pattern, Personal, Reference, Resource, Scope, Slug, Subject, Timestamp, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use UserCommand as C;
@@ -19,6 +19,8 @@ use UserRejection as R;
 const INVITATION_DAYS: u32 = 14;
 /// How long an invitation may be open at most.
 const INVITATION_DAYS_MAX: u32 = 90;
+/// What answers call an invitation that was issued.
+const INVITATION_ID: &str = "invitation_id";
 /// Roles of one user.
 const ROLES_MAX: usize = 20;
 /// Logins of one user.
@@ -29,6 +31,7 @@ const LOGINS_MAX: usize = 10;
 pub enum UserCommand {
     /// Invites somebody into the firm.
     #[creates]
+    #[makes("invitation_id")]
     #[refused(
         InvitationPeriodOutOfRange,
         TooManyRoles,
@@ -47,14 +50,19 @@ pub enum UserCommand {
         /// Days until the invitation expires, 14 unless given, at most 90.
         #[serde(default)]
         expires_in_days: Option<u32>,
+        /// The id that the invitation shall have, so that a repeat makes no other; a fresh one unless given.
+        #[serde(default)]
+        invitation_id: Option<InvitationId>,
     },
     /// Invites the person again; an earlier open invitation becomes void. Also whoever left can be invited again.
+    #[makes("invitation_id")]
     #[refused(
         InvitationPeriodOutOfRange,
         TooManyRoles,
         RoleUnknown,
         OwnerIsNoRoleToGive,
         RoleBeyondYours,
+        InvitationExists,
         AlreadyActive,
         Suspended
     )]
@@ -62,6 +70,9 @@ pub enum UserCommand {
         /// Days until the invitation expires, 14 unless given, at most 90.
         #[serde(default)]
         expires_in_days: Option<u32>,
+        /// The id that the invitation shall have, so that a repeat makes no other; a fresh one unless given.
+        #[serde(default)]
+        invitation_id: Option<InvitationId>,
     },
     /// Takes the open invitation back.
     RevokeInvitation {},
@@ -164,6 +175,8 @@ pub enum UserRejection {
     GrantBeyondYours,
     /// The invitation is not the open one.
     InvitationNotOpen,
+    /// Another invitation of the person has this id, or it was issued for another time.
+    InvitationExists,
     /// The invitation has expired; ask for a new one.
     InvitationExpired,
     /// The person comes in already.
@@ -201,6 +214,8 @@ pub struct User {
     name: Option<Personal<Name>>,
     standing: Standing,
     invitation: Option<(InvitationId, Timestamp)>,
+    /// Every invitation there ever was, and for how many days.
+    invitations: BTreeMap<InvitationId, u32>,
     roles: BTreeSet<Slug>,
     grants: Grants,
     logins: BTreeSet<(Issuer, String)>,
@@ -211,7 +226,7 @@ impl Aggregate for User {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/users";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn scope(&self, id: Uuid, _command: &C) -> Scope {
         Scope::default().owned_by([UserId(id)])
@@ -236,15 +251,24 @@ impl Aggregate for User {
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         let is_owner = || ctx.referenced::<Tenant>(ctx.tenant.0).is_some_and(|firm| firm.is_owner(UserId(ctx.id)));
         Ok(match command {
-            C::Invite { email, name, roles, expires_in_days } => {
+            C::Invite { email, name, roles, expires_in_days, invitation_id } => {
                 let roles: BTreeSet<Slug> = roles.into_iter().collect();
-                return self.invited(email.into(), name.into(), roles, expires_in_days, ctx);
+                return self.invited(email.into(), name.into(), roles, expires_in_days, invitation_id, ctx);
+            }
+            // The repeat of what was done before, whatever became of it: it makes no invitation void that came after.
+            C::Reinvite { expires_in_days, invitation_id: Some(id) } if self.invitations.contains_key(&id) => {
+                let id = ctx.part(INVITATION_ID, Some(id));
+                match self.invitations.get(&id) {
+                    Some(there) if *there == expires_in_days.unwrap_or(INVITATION_DAYS) => vec![],
+                    _ => return Err(R::InvitationExists),
+                }
             }
             C::Reinvite { .. } if self.standing == Standing::Active => return Err(R::AlreadyActive),
             C::Reinvite { .. } if self.standing == Standing::Suspended => return Err(R::Suspended),
-            C::Reinvite { expires_in_days } => match (&self.email, &self.name) {
+            C::Reinvite { expires_in_days, invitation_id } => match (&self.email, &self.name) {
                 (Some(email), Some(name)) => {
-                    return self.invited(email.clone(), name.clone(), self.roles.clone(), expires_in_days, ctx);
+                    let (email, name, roles) = (email.clone(), name.clone(), self.roles.clone());
+                    return self.invited(email, name, roles, expires_in_days, invitation_id, ctx);
                 }
                 _ => vec![],
             },
@@ -302,10 +326,11 @@ impl Aggregate for User {
 
     fn apply(&mut self, event: &E) {
         match event {
-            E::Invited { invitation_id, email, name, roles, expires_at } => {
+            E::Invited { invitation_id, email, name, roles, expires_at, days } => {
                 (self.email, self.name) = (Some(email.clone()), Some(name.clone()));
                 self.roles = roles.iter().cloned().collect();
                 self.invitation = Some((*invitation_id, *expires_at));
+                self.invitations.insert(*invitation_id, *days);
                 self.standing = Standing::Invited;
             }
             E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
@@ -400,6 +425,7 @@ impl User {
         name: Personal<Name>,
         roles: BTreeSet<Slug>,
         expires_in_days: Option<u32>,
+        invitation_id: Option<InvitationId>,
         ctx: &Context,
     ) -> Decision<Self> {
         let days = expires_in_days.unwrap_or(INVITATION_DAYS);
@@ -412,7 +438,8 @@ impl User {
         roles.iter().try_for_each(|role| may_give(role, ctx))?;
         let expires_at = ctx.now + TimeDelta::days(i64::from(days));
         let roles = roles.into_iter().collect();
-        Ok(vec![E::Invited { invitation_id: ctx.fresh(), email, name, roles, expires_at }])
+        let invitation_id = ctx.part(INVITATION_ID, invitation_id);
+        Ok(vec![E::Invited { invitation_id, email, name, roles, expires_at, days }])
     }
 }
 
@@ -444,6 +471,7 @@ mod tests {
             name: Personal::new("Ada Lovelace".parse().unwrap()),
             roles: roles.iter().map(|role| slug(role)).collect(),
             expires_at: spec_time() + TimeDelta::days(14),
+            days: 14,
         }
     }
 
@@ -457,6 +485,7 @@ mod tests {
             name: "Ada Lovelace".parse().unwrap(),
             roles: roles.iter().map(|role| slug(role)).collect(),
             expires_in_days: None,
+            invitation_id: None,
         }
     }
 
@@ -576,7 +605,7 @@ mod tests {
         assert_eq!(gone.claims(), [ClaimChange::Release(User::login(&issuer, "ada"))]);
         let out = [invited(&["viewer"]), activated(), E::Left {}];
         given::<User>(out.clone()).when(C::AssignRole { role: slug("admin") }).rejected("identity.user.out");
-        let again = given::<User>(out).when(C::Reinvite { expires_in_days: None });
+        let again = given::<User>(out).when(C::Reinvite { expires_in_days: None, invitation_id: None });
         assert_eq!((again.claims(), again.events().len()), (vec![], 1), "the address is still this user's");
     }
 

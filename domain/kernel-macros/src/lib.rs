@@ -21,7 +21,8 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, expand_event)
 }
 
-/// Declares the commands of one aggregate: `#[command("crm.client")]`. Variant helpers: `#[creates]`, `#[mints("ubk")]`, and
+/// Declares the commands of one aggregate: `#[command("crm.client")]`. Variant helpers: `#[creates]`, `#[mints("ubk")]`,
+/// `#[makes("task_id")]` for the parts of the aggregate whose ids the answer tells (`"task_id?"` if there may be none), and
 /// `#[refused(Blocked, "email.taken", "crm.client.blocked")]` with the rejections that it may meet, the claims that another may
 /// hold, and the flags of other aggregates that forbid it.
 #[proc_macro_attribute]
@@ -85,6 +86,7 @@ struct Entry {
     name: Option<String>,
     creates: bool,
     mints: Option<String>,
+    makes: Vec<Tokens>,
     /// Codes below the stream's name.
     refusals: Vec<String>,
     retired: bool,
@@ -114,6 +116,7 @@ const HELPERS: &[(&str, &str)] = &[
     ("retired", "event"),
     ("creates", "command"),
     ("mints", "command"),
+    ("makes", "command"),
     ("refused", "command"),
     ("invalid", "rejection"),
 ];
@@ -139,6 +142,7 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         name: None,
         creates: false,
         mints: None,
+        makes: vec![],
         refusals: vec![],
         retired: false,
         invalid: None,
@@ -146,7 +150,7 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         body_fields: Tokens::new(),
         field_names: vec![],
     };
-    let mut kept = vec![];
+    let (mut kept, mut made) = (vec![], vec![]);
     for attr in variant.attrs.drain(..) {
         let owner = HELPERS.iter().find(|(helper, _)| attr.path().is_ident(helper)).map_or(what, |(_, owner)| owner);
         if owner != what {
@@ -164,6 +168,8 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
             entry.creates = true;
         } else if attr.path().is_ident("mints") {
             entry.mints = Some(attr.parse_args::<LitStr>()?.value());
+        } else if attr.path().is_ident("makes") {
+            made = attr.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated)?.into_iter().collect();
         } else if attr.path().is_ident("refused") {
             let why = attr.parse_args_with(Punctuated::<Why, Token![,]>::parse_terminated)?;
             entry.refusals.extend(why.into_iter().map(|Why(code)| code));
@@ -195,6 +201,18 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         Fields::Unnamed(_) => {
             return Err(Error::new_spanned(&*variant, "name the fields: they are part of the published schema"));
         }
+    }
+    for name in made {
+        let (text, always) = match name.value().strip_suffix('?') {
+            Some(text) => (text.to_owned(), false),
+            None => (name.value(), true),
+        };
+        // Whoever repeats the command without a key says with it which part is meant.
+        if !text.ends_with("_ids") && !(text.ends_with("_id") && entry.field_names.iter().any(|field| *field == text)) {
+            let message = "expected a list, such as \"task_ids\", or one of the fields, such as \"task_id\"";
+            return Err(Error::new_spanned(name, message));
+        }
+        entry.makes.push(quote!(::kernel::PartEntry { name: #text, always: #always }));
     }
     Ok(entry)
 }
@@ -254,13 +272,14 @@ fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
             Some(prefix) => quote!(Some(#prefix)),
             None => quote!(None),
         };
-        let name = format!("{}.{}", stream.value(), e.snake);
+        let (name, makes) = (format!("{}.{}", stream.value(), e.snake), &e.makes);
         // What other aggregates say or hold is called by its whole name.
         let is_whole = |code: &str| code.matches('.').count() > 1;
         let refusals =
             e.refusals.iter().map(|code| if is_whole(code) { code.clone() } else { format!("{}.{code}", stream.value()) });
         quote!(::kernel::CommandEntry {
-            stream: #stream, name: #name, action: #action, creates: #creates, mints: #mints, summary: #summary,
+            stream: #stream, name: #name, action: #action, creates: #creates, mints: #mints, makes: &[#(#makes),*],
+            summary: #summary,
             refusals: &[#(#refusals),*], schema: ::kernel::schema_of::<#body>, component: ::kernel::component_of::<#body>,
         })
     });

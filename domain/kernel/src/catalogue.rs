@@ -1,6 +1,6 @@
 //! What `#[event]`, `#[command]` and `#[rejection]` give an enum: one dotted name, one sentence, one schema per variant.
 
-use crate::FieldErrors;
+use crate::{FieldErrors, PartEntry};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -38,6 +38,9 @@ pub struct CommandEntry {
     /// What the secret begins with that is made for it and shown once, to whoever asks; the decision sees what it hashes
     /// to ([`crate::Context::secret`]).
     pub mints: Option<&'static str>,
+    /// The parts of the aggregate that it makes, whose ids its answer tells ([`crate::Context::part`]). Whoever sends it may
+    /// choose the id of a single one in the field of that name.
+    pub makes: &'static [PartEntry],
     /// The doc sentence.
     pub summary: &'static str,
     /// Codes of why this very command may be refused: its aggregate's rejections, and what it takes that may be taken.

@@ -1,16 +1,18 @@
 //! Everything a decision may know besides its own state: who, when, for whom, and what it asked to look at.
 
 use crate::{
-    Aggregate, ApiKeyId, Permissions, PortalUserId, SecretHash, ServiceAccountId, TenantId, Timestamp, UserId,
+    Aggregate, ApiKeyId, Date, Parts, Permissions, PortalUserId, SecretHash, ServiceAccountId, TenantId, Timestamp,
+    UserId,
 };
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// Who acts.
@@ -109,6 +111,8 @@ pub struct Context {
     pub actor: Actor,
     /// When the command arrived, UTC, microseconds.
     pub now: Timestamp,
+    /// Where the firm's clocks hang.
+    pub time_zone: Tz,
     /// Id of the aggregate that decides.
     pub id: Uuid,
     /// What whoever asks may do: a role can only be given by who holds what it grants.
@@ -117,6 +121,7 @@ pub struct Context {
     pub secret: Option<SecretHash>,
     seed: Uuid,
     drawn: AtomicU32,
+    parts: Mutex<Parts>,
     references: HashMap<ReferenceKey, Option<FoundReference>>,
 }
 
@@ -129,12 +134,14 @@ pub(crate) type ReferenceKey = (&'static str, String);
 pub type FoundReference = (Uuid, Arc<dyn Any + Send + Sync>);
 
 impl Context {
-    /// A context without references, for somebody who may do everything. `seed` is unique to the command (its id), fresh
+    /// A context without references, for somebody who may do everything, in UTC. `seed` is unique to the command (its id), fresh
     /// ids derive from it.
     pub fn new(tenant: TenantId, actor: Actor, now: impl Into<DateTime<Utc>>, id: Uuid, seed: Uuid) -> Self {
         let (permissions, references) = (ALL.clone(), HashMap::new());
         let now = Timestamp::of_clock(now.into());
-        Self { tenant, actor, now, id, permissions, secret: None, seed, drawn: AtomicU32::new(0), references }
+        let (drawn, parts) = (AtomicU32::new(0), Mutex::default());
+        let time_zone = Tz::UTC;
+        Self { tenant, actor, now, time_zone, id, permissions, secret: None, seed, drawn, parts, references }
     }
 
     /// A fresh UUIDv7: its time is `now`, its random part is derived from the command's id.
@@ -147,9 +154,44 @@ impl Context {
         T::from(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
+    /// The day it is for the firm.
+    pub fn today(&self) -> Date {
+        self.now.date_in(self.time_zone)
+    }
+
+    /// The id of the part that the command makes, or made when it came before: what the caller chose, or a fresh one. The
+    /// answer tells it under this name, which the command declares with `#[makes]`.
+    pub fn part<T: From<Uuid> + Into<Uuid> + Copy>(&self, name: &str, chosen: Option<T>) -> T {
+        let id = chosen.unwrap_or_else(|| self.fresh());
+        self.with_parts(|parts| parts.set(name, id.into()));
+        id
+    }
+
+    /// Says that the answer tells of any number of parts under this name, also if there will be none.
+    pub fn begin_parts(&self, name: &str) {
+        self.with_parts(|parts| parts.begin(name));
+    }
+
+    /// A fresh id for one of many parts that the command makes; the answer tells all of them under this name.
+    pub fn part_of<T: From<Uuid> + Into<Uuid> + Copy>(&self, name: &str) -> T {
+        let id: T = self.fresh();
+        self.with_parts(|parts| parts.push(name, id.into()));
+        id
+    }
+
+    /// The parts that the decision has made.
+    pub fn parts(&self) -> Parts {
+        self.with_parts(|parts| parts.clone())
+    }
+
+    fn with_parts<R>(&self, work: impl FnOnce(&mut Parts) -> R) -> R {
+        work(&mut self.parts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Starts over with ids, for a decision that is taken again after a conflict.
     pub fn restart(&self) {
         self.drawn.store(0, Ordering::Relaxed);
+        self.with_parts(Parts::clear);
     }
 
     /// The aggregate that [`Aggregate::references`] asked for by id; none if it does not exist.

@@ -6,8 +6,8 @@
 //! ```
 
 use crate::{
-    Actor, Aggregate, ClaimChange, Command, Context, Event, Flag, Permissions, Reference, Rejection, SecretHash,
-    TenantId, Timestamp, UserId,
+    Actor, Aggregate, ClaimChange, Command, Context, Event, Flag, Parts, Permissions, Reference, Rejection, SecretHash,
+    TenantId, TimeZone, Timestamp, UserId,
 };
 use chrono::{TimeZone as _, Utc};
 use std::sync::Arc;
@@ -38,6 +38,12 @@ impl<A: Aggregate> Given<A> {
     /// The command arrives at this time.
     pub fn at(mut self, now: Timestamp) -> Self {
         self.ctx.now = now;
+        self
+    }
+
+    /// The firm's clocks hang there.
+    pub fn in_zone(mut self, zone: &TimeZone) -> Self {
+        self.ctx.time_zone = zone.rules();
         self
     }
 
@@ -87,7 +93,7 @@ impl<A: Aggregate> Given<A> {
             let code = rejection.entry().code;
             assert!(entry.refusals.contains(&code), "{} does not say that it may be #[refused({code})]", entry.name);
         }
-        When { state: self.state, outcome }
+        When { state: self.state, outcome, parts: self.ctx.parts() }
     }
 }
 
@@ -96,6 +102,7 @@ impl<A: Aggregate> Given<A> {
 pub struct When<A: Aggregate> {
     state: A,
     outcome: Result<Vec<A::Event>, A::Rejection>,
+    parts: Parts,
 }
 
 impl<A: Aggregate> When<A> {
@@ -132,6 +139,11 @@ impl<A: Aggregate> When<A> {
             Ok(events) => events,
             Err(rejection) => panic!("rejected with {}: {rejection}", rejection.entry().code),
         }
+    }
+
+    /// The parts whose ids the answer tells.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// What the decided events take and release.

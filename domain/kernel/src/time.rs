@@ -6,6 +6,7 @@
 
 use crate::{FieldCode, InvalidValue};
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use chrono_tz::Tz;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -61,9 +62,9 @@ impl Timestamp {
         self.0.checked_add_signed(time).and_then(|at| Self::try_from(at).ok())
     }
 
-    /// The day it is in UTC.
-    pub fn date(self) -> Date {
-        Date(self.0.date_naive())
+    /// The day it is where clocks show the time of this zone; near the ends of the calendar its first or last one.
+    pub fn date_in(self, zone: Tz) -> Date {
+        Date(self.0.with_timezone(&zone).naive_local().date().clamp(first_day(), last_day()))
     }
 
     /// The moment as `chrono` knows it.
@@ -336,6 +337,36 @@ mod tests {
     }
 
     #[test]
+    fn the_day_is_that_of_the_zone() {
+        for (at, zone, expected) in [
+            ("2026-11-02T23:59:59.999999Z", "UTC", "2026-11-02"),
+            ("2026-11-03T00:00:00Z", "UTC", "2026-11-03"),
+            // Fourteen hours ahead: the first place on Earth where it is tomorrow.
+            ("2026-11-02T09:59:59Z", "Pacific/Kiritimati", "2026-11-02"),
+            ("2026-11-02T10:00:00Z", "Pacific/Kiritimati", "2026-11-03"),
+            // Eleven hours behind: the last.
+            ("2026-11-02T10:59:59Z", "Pacific/Pago_Pago", "2026-11-01"),
+            ("2026-11-02T11:00:00Z", "Pacific/Pago_Pago", "2026-11-02"),
+            // The clocks of Los Angeles went back at 09:00 UTC that day, which has 25 hours.
+            ("2026-11-01T06:59:59Z", "America/Los_Angeles", "2026-10-31"),
+            ("2026-11-01T07:00:00Z", "America/Los_Angeles", "2026-11-01"),
+            ("2026-11-02T07:59:59Z", "America/Los_Angeles", "2026-11-01"),
+            ("2026-11-02T08:00:00Z", "America/Los_Angeles", "2026-11-02"),
+            // They go forward at midnight there, so that day begins at one o'clock.
+            ("2026-09-06T03:59:59Z", "America/Santiago", "2026-09-05"),
+            ("2026-09-06T04:00:00Z", "America/Santiago", "2026-09-06"),
+            // Samoa had no 30 December 2011.
+            ("2011-12-30T09:59:59Z", "Pacific/Apia", "2011-12-29"),
+            ("2011-12-30T10:00:00Z", "Pacific/Apia", "2011-12-31"),
+            ("9999-12-31T23:00:00Z", "Pacific/Kiritimati", "9999-12-31"),
+            ("0001-01-01T00:00:00Z", "America/Los_Angeles", "0001-01-01"),
+        ] {
+            let found = time(at).unwrap().date_in(zone.parse().unwrap());
+            assert_eq!(found.to_string(), expected, "{at} in {zone}");
+        }
+    }
+
+    #[test]
     fn sums_stop_at_the_ends() {
         let far = TimeDelta::MAX;
         assert_eq!((Timestamp::MAX + far, Timestamp::MIN - far), (Timestamp::MAX, Timestamp::MIN));
@@ -354,7 +385,9 @@ mod tests {
             let text = at.to_string();
             prop_assert_eq!(text.find('-'), Some(4));
             prop_assert_eq!(time(&text), Ok(at));
-            prop_assert_eq!(day(&at.date().to_string()), Ok(at.date()));
+            let (utc, east) = (at.date_in(Tz::UTC), at.date_in(Tz::Pacific__Kiritimati));
+            prop_assert_eq!(day(&utc.to_string()), Ok(utc));
+            prop_assert!(utc == east || utc.checked_add_days(1) == Some(east) || east.checked_add_days(1) == Some(utc));
         }
     }
 }

@@ -110,6 +110,13 @@ impl Default for SecretHash {
     }
 }
 
+/// UTC, until somebody says which.
+impl Default for TimeZone {
+    fn default() -> Self {
+        Self(chrono_tz::UTC.name().to_owned())
+    }
+}
+
 impl TimeZone {
     /// The zone's rules.
     pub fn rules(&self) -> chrono_tz::Tz {

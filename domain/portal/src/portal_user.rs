@@ -7,7 +7,7 @@ use kernel::{
 };
 use portal_events::{PortalUserEvent as E, patterns_of_part};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use PortalUserCommand as C;
@@ -17,6 +17,8 @@ use PortalUserRejection as R;
 const INVITATION_DAYS: u32 = 14;
 /// How long an invitation may be open at most.
 const INVITATION_DAYS_MAX: u32 = 90;
+/// What answers call an invitation that was issued.
+const INVITATION_ID: &str = "invitation_id";
 
 /// What may be asked of a portal user.
 #[command("portal.portal_user")]
@@ -36,11 +38,15 @@ pub enum PortalUserCommand {
         email: Email,
     },
     /// Invites the person in; an earlier open invitation becomes void. An active person needs none.
-    #[refused(Disabled, Locked, InvitationPeriodOutOfRange, "crm.client.blocked")]
+    #[makes("invitation_id?")]
+    #[refused(Disabled, Locked, InvitationPeriodOutOfRange, InvitationExists, "crm.client.blocked")]
     Invite {
         /// Days until it expires, 14 unless given, at most 90.
         #[serde(default)]
         expires_in_days: Option<u32>,
+        /// The id that the invitation shall have, so that a repeat makes no other; a fresh one unless given.
+        #[serde(default)]
+        invitation_id: Option<InvitationId>,
     },
     /// Takes the open invitation back.
     #[refused(Disabled, Locked)]
@@ -100,6 +106,8 @@ pub enum PortalUserRejection {
     Locked,
     /// The invitation is not the open one.
     InvitationNotOpen,
+    /// Another invitation of the person has this id, or it was issued for another time.
+    InvitationExists,
     /// The invitation has expired; send a new one.
     InvitationExpired,
     /// An invitation is open for 1 to 90 days.
@@ -133,6 +141,8 @@ pub struct PortalUser {
     email: Option<Personal<Email>>,
     standing: Standing,
     invitation: Option<(InvitationId, Timestamp)>,
+    /// Every invitation there ever was, and for how many days.
+    invitations: BTreeMap<InvitationId, u32>,
     scopes: BTreeSet<Slug>,
     grants: Grants,
 }
@@ -142,7 +152,7 @@ impl Aggregate for PortalUser {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "portal/portal-users";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
@@ -167,7 +177,7 @@ impl Aggregate for PortalUser {
             _ if self.standing == Standing::Locked => return Err(R::Locked),
             C::Lock { .. } if self.standing != Standing::Active => return Err(R::NotActive),
             C::Lock { reason } => vec![E::Locked { reason: reason.into() }],
-            C::Invite { expires_in_days } => return self.invite(expires_in_days, ctx),
+            C::Invite { expires_in_days, invitation_id } => return self.invite(expires_in_days, invitation_id, ctx),
             C::RevokeInvitation {} => {
                 self.invitation.iter().map(|(id, _)| E::InvitationRevoked { invitation_id: *id }).collect()
             }
@@ -202,7 +212,10 @@ impl Aggregate for PortalUser {
             E::Created { client_id, email, .. } => {
                 (self.client_id, self.email) = (*client_id, Some(email.clone()));
             }
-            E::Invited { invitation_id, expires_at } => self.invitation = Some((*invitation_id, *expires_at)),
+            E::Invited { invitation_id, expires_at, days } => {
+                self.invitation = Some((*invitation_id, *expires_at));
+                self.invitations.insert(*invitation_id, *days);
+            }
             E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
             E::Activated { invitation_id: _ } => {
                 self.invitation = None;
@@ -293,8 +306,22 @@ impl PortalUser {
         if held { Ok(()) } else { Err(R::GrantBeyondYours) }
     }
 
-    fn invite(&self, expires_in_days: Option<u32>, ctx: &Context) -> Decision<Self> {
+    fn invite(
+        &self,
+        expires_in_days: Option<u32>,
+        invitation_id: Option<InvitationId>,
+        ctx: &Context,
+    ) -> Decision<Self> {
         let days = expires_in_days.unwrap_or(INVITATION_DAYS);
+        // The repeat of what was done before, whatever became of it: it makes no invitation void that came after.
+        match invitation_id.and_then(|id| Some((id, self.invitations.get(&id)?))) {
+            Some((id, there)) if *there == days => {
+                ctx.part(INVITATION_ID, Some(id));
+                return Ok(vec![]);
+            }
+            Some(_) => return Err(R::InvitationExists),
+            None => {}
+        }
         if !(1..=INVITATION_DAYS_MAX).contains(&days) {
             return Err(R::InvitationPeriodOutOfRange);
         }
@@ -302,7 +329,7 @@ impl PortalUser {
             return Ok(vec![]);
         }
         let expires_at = ctx.now + TimeDelta::days(i64::from(days));
-        Ok(vec![E::Invited { invitation_id: ctx.fresh(), expires_at }])
+        Ok(vec![E::Invited { invitation_id: ctx.part(INVITATION_ID, invitation_id), expires_at, days }])
     }
 }
 
@@ -321,7 +348,8 @@ mod tests {
     }
 
     fn invited() -> E {
-        E::Invited { invitation_id: InvitationId(Uuid::from_u128(8)), expires_at: spec_time() + TimeDelta::days(14) }
+        let expires_at = spec_time() + TimeDelta::days(14);
+        E::Invited { invitation_id: InvitationId(Uuid::from_u128(8)), expires_at, days: 14 }
     }
 
     fn accept(id: u128) -> C {
@@ -343,7 +371,7 @@ mod tests {
 
     #[test]
     fn an_invitation_is_open_for_two_weeks() {
-        let when = given::<PortalUser>([created()]).when(C::Invite { expires_in_days: None });
+        let when = given::<PortalUser>([created()]).when(C::Invite { expires_in_days: None, invitation_id: None });
         match when.events() {
             [E::Invited { expires_at, .. }] => assert_eq!(*expires_at, spec_time() + TimeDelta::days(14)),
             other => panic!("{other:?}"),
@@ -386,13 +414,13 @@ mod tests {
 
     #[test]
     fn a_disabled_portal_user_cannot_be_invited() {
-        let invite = C::Invite { expires_in_days: None };
+        let invite = C::Invite { expires_in_days: None, invitation_id: None };
         given::<PortalUser>([created(), E::Disabled {}]).when(invite).rejected("portal.portal_user.disabled");
     }
 
     #[test]
     fn an_invitation_for_a_year_is_refused() {
-        let invite = C::Invite { expires_in_days: Some(365) };
+        let invite = C::Invite { expires_in_days: Some(365), invitation_id: None };
         given::<PortalUser>([created()]).when(invite).rejected("portal.portal_user.invitation_period_out_of_range");
     }
 

@@ -2,8 +2,8 @@
 
 use crate::ProjectTemplate;
 use kernel::{
-    Aggregate, ClientId, Context, Date, Decision, Flag, MilestoneId, Name, ProjectId, Reference, Resource, Scope, Slug,
-    TaskId, Text, UserId, command, rejection,
+    Aggregate, Claim, ClaimChange, ClientId, Context, Date, Decision, Flag, Imprint, MilestoneId, Name, ProjectId,
+    Reference, Resource, Scope, Slug, TaskId, Text, UserId, command, rejection,
 };
 use projects_events::{NewMilestone, NewTask, ProjectEvent as E};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,14 @@ use ProjectRejection as R;
 const TASKS_MAX: usize = 1_000;
 /// Milestones of one project.
 const MILESTONES_MAX: usize = 100;
+/// What answers call a milestone that was added.
+const MILESTONE_ID: &str = "milestone_id";
+/// What answers call a task that was added.
+const TASK_ID: &str = "task_id";
+/// Which project has the milestone with this id.
+const MILESTONE_CLAIM: &str = "projects.project.milestone_id";
+/// Which project has the task with this id.
+const TASK_CLAIM: &str = "projects.project.task_id";
 
 /// What may be asked of a project.
 #[command("projects.project")]
@@ -30,12 +38,13 @@ pub enum ProjectCommand {
         /// For whom.
         #[serde(default)]
         client_id: Option<ClientId>,
-        /// Its first day; today unless given.
+        /// Its first day; the firm's today unless given.
         #[serde(default)]
         starts_on: Option<Date>,
     },
     /// Begins a project as a draft with the milestones and tasks of a template.
     #[creates]
+    #[makes("milestone_ids", "task_ids")]
     #[refused(UnknownTemplate, TemplateRetired, DueBeyondCalendar, "crm.client.blocked")]
     CreateFromTemplate {
         /// The template's key.
@@ -46,7 +55,7 @@ pub enum ProjectCommand {
         /// For whom.
         #[serde(default)]
         client_id: Option<ClientId>,
-        /// Its first day, from which everything is due; today unless given.
+        /// Its first day, from which everything is due; the firm's today unless given.
         #[serde(default)]
         starts_on: Option<Date>,
     },
@@ -80,8 +89,12 @@ pub enum ProjectCommand {
     #[refused(StillOpen)]
     Archive {},
     /// Puts a milestone into the project.
-    #[refused(Closed, TooLarge, "crm.client.blocked")]
+    #[makes("milestone_id")]
+    #[refused(Closed, MilestoneExists, TooLarge, "milestone_id.taken", "crm.client.blocked")]
     AddMilestone {
+        /// The id that it shall have, so that a repeat makes no other; a fresh one unless given.
+        #[serde(default)]
+        milestone_id: Option<MilestoneId>,
         /// What it is called.
         name: Name,
         /// When it is due.
@@ -101,8 +114,20 @@ pub enum ProjectCommand {
         milestone_id: MilestoneId,
     },
     /// Puts a task into the project.
-    #[refused(Closed, UnknownMilestone, MilestoneCompleted, TooLarge, "crm.client.blocked")]
+    #[makes("task_id")]
+    #[refused(
+        Closed,
+        UnknownMilestone,
+        MilestoneCompleted,
+        TaskExists,
+        TooLarge,
+        "task_id.taken",
+        "crm.client.blocked"
+    )]
     AddTask {
+        /// The id that it shall have, so that a repeat makes no other; a fresh one unless given.
+        #[serde(default)]
+        task_id: Option<TaskId>,
         /// What is to be done.
         title: Name,
         /// How it is done.
@@ -193,6 +218,10 @@ pub enum ProjectRejection {
     UnknownTask,
     /// The task is done or cancelled; reopen it first.
     TaskClosed,
+    /// The project has another milestone with this id, or it was added with something else.
+    MilestoneExists,
+    /// The project has another task with this id, or it was added with something else.
+    TaskExists,
     /// A project has at most 1,000 tasks and 100 milestones.
     TooLarge,
 }
@@ -225,6 +254,7 @@ struct Task {
     milestone_id: Option<MilestoneId>,
     assignee_id: Option<UserId>,
     standing: TaskStanding,
+    made_with: Imprint,
 }
 
 impl Task {
@@ -238,6 +268,7 @@ struct Milestone {
     name: Name,
     completed: bool,
     accepted: bool,
+    made_with: Imprint,
 }
 
 /// What is remembered of a project.
@@ -255,7 +286,7 @@ impl Aggregate for Project {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "projects/projects";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
@@ -283,11 +314,28 @@ impl Aggregate for Project {
         let open = matches!(self.standing, Standing::Draft | Standing::Active | Standing::OnHold);
         Ok(match command {
             C::Create { name, client_id, starts_on } => {
-                let starts_on = starts_on.unwrap_or(ctx.now.date());
+                let starts_on = starts_on.unwrap_or(ctx.today());
                 vec![E::Created { name, client_id, template: None, starts_on, milestones: vec![], tasks: vec![] }]
             }
             C::CreateFromTemplate { template, name, client_id, starts_on } => {
                 return from_template(template, name, client_id, starts_on, ctx);
+            }
+            C::AddMilestone { milestone_id: Some(id), name, due_on } if self.milestones.contains_key(&id) => {
+                let again = NewMilestone { id: ctx.part(MILESTONE_ID, Some(id)), name, due_on };
+                match self.milestones.get(&id) {
+                    Some(there) if there.made_with == Imprint::of(&again) => vec![],
+                    _ => return Err(R::MilestoneExists),
+                }
+            }
+            C::AddTask { task_id: Some(id), title, description, milestone_id, due_on, assignee_id }
+                if self.tasks.contains_key(&id) =>
+            {
+                let id = ctx.part(TASK_ID, Some(id));
+                let again = NewTask { id, title, description, milestone_id, due_on, role: None, assignee_id };
+                match self.tasks.get(&id) {
+                    Some(there) if there.made_with == Imprint::of(&again) => vec![],
+                    _ => return Err(R::TaskExists),
+                }
             }
             C::Archive {} if self.standing == Standing::Archived => vec![],
             C::Archive {} if open => return Err(R::StillOpen),
@@ -306,8 +354,9 @@ impl Aggregate for Project {
             C::Complete {} => vec![E::Completed {}],
             C::Cancel { reason } => vec![E::Cancelled { reason }],
             C::AddMilestone { .. } if self.milestones.len() >= MILESTONES_MAX => return Err(R::TooLarge),
-            C::AddMilestone { name, due_on } => {
-                vec![E::MilestoneCreated { milestone: NewMilestone { id: ctx.fresh(), name, due_on } }]
+            C::AddMilestone { milestone_id, name, due_on } => {
+                let id = ctx.part(MILESTONE_ID, milestone_id);
+                vec![E::MilestoneCreated { milestone: NewMilestone { id, name, due_on } }]
             }
             C::CompleteMilestone { milestone_id } => return self.complete_milestone(milestone_id),
             C::AcceptMilestone { milestone_id } => match self.milestones.get(&milestone_id) {
@@ -321,8 +370,8 @@ impl Aggregate for Project {
                 return Err(R::UnknownMilestone);
             }
             C::AddTask { milestone_id: Some(id), .. } if self.is_reached(id) => return Err(R::MilestoneCompleted),
-            C::AddTask { title, description, milestone_id, due_on, assignee_id } => {
-                let id = ctx.fresh();
+            C::AddTask { task_id, title, description, milestone_id, due_on, assignee_id } => {
+                let id = ctx.part(TASK_ID, task_id);
                 let task = NewTask { id, title, description, milestone_id, due_on, role: None, assignee_id };
                 vec![E::TaskCreated { task }]
             }
@@ -403,6 +452,20 @@ impl Aggregate for Project {
         }
     }
 
+    /// The id of a part is its own among all projects of the firm, because it is found by it; who chooses one may choose badly.
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        let milestone = |new: &NewMilestone| ClaimChange::Take(Claim::new(MILESTONE_CLAIM, new.id.to_string()));
+        let task = |new: &NewTask| ClaimChange::Take(Claim::new(TASK_CLAIM, new.id.to_string()));
+        match event {
+            E::Created { milestones, tasks, .. } => {
+                milestones.iter().map(milestone).chain(tasks.iter().map(task)).collect()
+            }
+            E::MilestoneCreated { milestone: new } => vec![milestone(new)],
+            E::TaskCreated { task: new } => vec![task(new)],
+            _ => vec![],
+        }
+    }
+
     /// For a blocked client nothing is begun; what was begun may be finished, paused or given up.
     fn forbidden_by(&self, event: &E) -> Vec<(Flag, Uuid)> {
         let client = match event {
@@ -418,13 +481,15 @@ impl Aggregate for Project {
 
 impl Project {
     fn add_milestone(&mut self, milestone: &NewMilestone) {
-        let added = Milestone { name: milestone.name.clone(), completed: false, accepted: false };
+        let (name, made_with) = (milestone.name.clone(), Imprint::of(milestone));
+        let added = Milestone { name, completed: false, accepted: false, made_with };
         self.milestones.insert(milestone.id, added);
     }
 
     fn add_task(&mut self, task: &NewTask) {
+        let made_with = Imprint::of(task);
         let NewTask { title, milestone_id, assignee_id, .. } = task.clone();
-        self.tasks.insert(task.id, Task { title, milestone_id, assignee_id, standing: TaskStanding::Todo });
+        self.tasks.insert(task.id, Task { title, milestone_id, assignee_id, standing: TaskStanding::Todo, made_with });
     }
 
     fn stand(&mut self, task_id: &TaskId, standing: TaskStanding) {
@@ -483,17 +548,18 @@ fn from_template(
         Some(name) => name,
         None => found.name().parse().map_err(|_| R::UnknownTemplate)?,
     };
-    let starts_on = starts_on.unwrap_or(ctx.now.date());
+    let starts_on = starts_on.unwrap_or(ctx.today());
     let due = |days: u32| starts_on.checked_add_days(days).ok_or(R::DueBeyondCalendar);
+    ["milestone_ids", "task_ids"].into_iter().for_each(|list| ctx.begin_parts(list));
     let milestones = found.milestones().iter().map(|m| {
         let due_on = Some(due(m.due_after_days)?);
-        Ok(NewMilestone { id: ctx.fresh(), name: m.name.clone(), due_on })
+        Ok(NewMilestone { id: ctx.part_of("milestone_ids"), name: m.name.clone(), due_on })
     });
     let milestones = milestones.collect::<Result<Vec<_>, R>>()?;
     let milestone = |name: &Name| milestones.iter().find(|m| m.name == *name).map(|m| m.id);
     let tasks = found.tasks().iter().map(|task| {
         Ok(NewTask {
-            id: ctx.fresh(),
+            id: ctx.part_of("task_ids"),
             title: task.title.clone(),
             description: task.description.clone(),
             milestone_id: task.milestone.as_ref().and_then(milestone),

@@ -108,12 +108,13 @@ fn check(world: &World, key: &Key, attempt: &Attempt) -> TestCaseResult {
             prop_assert_eq!(decided, &attempt.decided, "{} decides differently: {}", witness, what());
         }
     }
+    check_parts(attempt)?;
     prop_assert!(attempt.misread.is_empty(), "{}: {:?}", what(), attempt.misread);
     for (kind, state) in attempt.states.iter().skip(1) {
         prop_assert_eq!(state, &attempt.states[0].1, "the {} state differs after {}", kind, what());
     }
     match &attempt.retried {
-        Some(Decided::Events(events)) if !events.is_empty() && !may_repeat(attempt.entry.name) => {
+        Some(Decided::Events(events)) if !events.is_empty() && !may_repeat(attempt) => {
             prop_assert!(false, "{} does it again: {events:?}", what());
         }
         Some(Decided::Events(_) | Decided::Refused(_)) | None => {}
@@ -131,8 +132,30 @@ fn check(world: &World, key: &Key, attempt: &Attempt) -> TestCaseResult {
     Ok(())
 }
 
-fn may_repeat(command: &str) -> bool {
-    AGAIN.iter().any(|(name, _)| *name == command)
+/// Whoever chooses the id of the part that is made, makes it once.
+fn may_repeat(attempt: &Attempt) -> bool {
+    AGAIN.iter().any(|(name, _)| *name == attempt.entry.name)
+        && attempt.entry.makes.iter().all(|part| attempt.body[part.name].is_null())
+}
+
+/// What answers tell of parts is what the command declares, and what is in the events.
+fn check_parts(attempt: &Attempt) -> TestCaseResult {
+    let declared = attempt.entry.makes;
+    for name in attempt.parts.names() {
+        prop_assert!(declared.iter().any(|part| part.name == name), "{} makes {name} too", attempt.entry.name);
+    }
+    let Decided::Events(events) = &attempt.decided else { return Ok(()) };
+    for part in declared {
+        let (single, listed) = (attempt.parts.id(part.name), attempt.parts.ids(part.name));
+        let told = attempt.parts.names().any(|name| name == part.name);
+        prop_assert!(told || !part.always, "{} does not tell {}", attempt.entry.name, part.name);
+        for id in single.into_iter().chain(listed) {
+            let id = id.to_string();
+            let made = events.is_empty() || events.iter().any(|event| event.payload.contains(&id));
+            prop_assert!(made, "{} tells {id}, which is in no event", attempt.entry.name);
+        }
+    }
+    Ok(())
 }
 
 impl Seen {

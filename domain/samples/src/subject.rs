@@ -3,7 +3,7 @@
 use crate::world::Stream;
 use kernel::{
     Aggregate, Claim, ClaimChange, Command as _, CommandEntry, Context, Event as _, FieldErrors, History, Mounts,
-    Reference, Rejection as _, Stored,
+    Parts, Reference, Rejection as _, Stored,
 };
 use serde_json::Value;
 use std::any::Any;
@@ -44,6 +44,8 @@ pub struct Attempt {
     pub body: Value,
     /// What was decided, and stored if nobody held its claims.
     pub decided: Decided,
+    /// The parts whose ids the answer tells.
+    pub parts: Parts,
     /// Decided by others that should know the same; each with its name. Empty unless the world is audited.
     pub witnesses: Vec<(&'static str, Decided)>,
     /// The same command once more, on the state that it led to; none if it was refused or creates.
@@ -200,7 +202,9 @@ impl<A: Aggregate> Subject for Of<A> {
             }
         };
         let before = Self::state(stream).clone();
-        let (decided, events) = Self::decide(&before, command.clone(), &make(false));
+        let ctx = make(false);
+        let (decided, events) = Self::decide(&before, command.clone(), &ctx);
+        attempt.parts = ctx.parts();
         if audited {
             let again = make(false);
             let mut ask = |name, state: &A, ctx: &Context| {
@@ -244,6 +248,7 @@ impl Attempt {
             entry,
             body,
             decided: Decided::Events(vec![]),
+            parts: Parts::default(),
             witnesses: vec![],
             retried: None,
             states: vec![],

@@ -4,7 +4,7 @@ use crate::event_type::DAYS_AHEAD_MAX;
 use crate::{Availability, EventType, GRANULE_MINUTES};
 use chrono::{SecondsFormat, TimeDelta};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Decision, Email, EventTypeId, Name, Personal, Phone, Reference,
+    Aggregate, Claim, ClaimChange, Context, Date, Decision, Email, EventTypeId, Name, Personal, Phone, Reference,
     ReferenceBy, Scope, Slug, Text, TimeZone, Timestamp, UserId, command, rejection,
 };
 use scheduling_events::{AppointmentDetails, AppointmentEvent as E, CancelledBy, EventTypeRules, Slot};
@@ -325,17 +325,19 @@ impl Appointment {
         if starts_at < ctx.now + minutes(rules.min_notice_minutes) {
             return Err(R::TooSoon);
         }
-        // Types that were defined before the days had a bound may reach beyond the calendar.
-        let days = rules.max_days_ahead.min(DAYS_AHEAD_MAX);
-        if starts_at > ctx.now + TimeDelta::days(i64::from(days)) {
-            return Err(R::TooFarAhead);
-        }
         let ends_at = starts_at + minutes(rules.duration_minutes);
         let hours = match self.hours(rules).by {
             ReferenceBy::Id(id) => ctx.referenced::<Availability>(id),
             ReferenceBy::Claim(claim) => ctx.holder::<Availability>(claim.scope, &claim.value).map(|(_, found)| found),
         };
-        if !hours.is_some_and(|hours| hours.is_open(starts_at, ends_at)) {
+        let hours = hours.ok_or(R::OutsideAvailability)?;
+        // Whole days of the host's calendar, today not among them. Types that were defined before the days had a bound may
+        // reach beyond the calendar.
+        let last = hours.day_of(ctx.now).checked_add_days(rules.max_days_ahead.min(DAYS_AHEAD_MAX));
+        if hours.day_of(starts_at) > last.unwrap_or(Date::MAX) {
+            return Err(R::TooFarAhead);
+        }
+        if !hours.is_open(starts_at, ends_at) {
             return Err(R::OutsideAvailability);
         }
         Ok(Slot {
@@ -480,6 +482,44 @@ mod tests {
             world([], false).when(book(starts_at)).rejected(&format!("scheduling.appointment.{code}"));
         }
         given::<Appointment>([]).when(book(at(11, 0))).rejected("scheduling.appointment.unknown_event_type");
+    }
+
+    /// Open around the clock.
+    fn hours(zone: &str, days_ahead: u32) -> (EventType, Availability) {
+        let mut kind = EventType::default();
+        let rules =
+            EventTypeRules { max_days_ahead: days_ahead, min_notice_minutes: 0, ..event_type::tests::rules(30) };
+        kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        (kind, availability::tests::always_open(zone))
+    }
+
+    #[test]
+    fn days_ahead_are_days_of_the_hosts_calendar() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        // Where the host is, how many days ahead, what time it is, and the last start and the first beyond it.
+        for (zone, days, now, last, beyond) in [
+            ("UTC", 0, "2026-11-02T23:00:00Z", "2026-11-02T23:55:00Z", "2026-11-03T00:00:00Z"),
+            ("UTC", 1, "2026-11-02T00:00:00Z", "2026-11-03T23:55:00Z", "2026-11-04T00:00:00Z"),
+            // It is the 3rd there already, and until 10:00 UTC.
+            ("Pacific/Kiritimati", 0, "2026-11-02T10:00:00Z", "2026-11-03T09:55:00Z", "2026-11-03T10:00:00Z"),
+            ("Pacific/Kiritimati", 0, "2026-11-02T09:00:00Z", "2026-11-02T09:55:00Z", "2026-11-02T10:00:00Z"),
+            // It is still the 1st there, which has 25 hours because the clocks go back.
+            ("America/Los_Angeles", 0, "2026-11-01T07:00:00Z", "2026-11-02T07:55:00Z", "2026-11-02T08:00:00Z"),
+            ("America/Los_Angeles", 1, "2026-11-01T06:55:00Z", "2026-11-02T07:55:00Z", "2026-11-02T08:00:00Z"),
+            // And the day when they go forward has 23.
+            ("America/Los_Angeles", 1, "2026-03-08T07:55:00Z", "2026-03-09T06:55:00Z", "2026-03-09T07:00:00Z"),
+        ] {
+            let by_key = || Reference::claim::<EventType>(EventType::key_claim(&"consultation".parse().unwrap()));
+            let of = || Reference::id::<Availability>(Uuid::from_u128(21));
+            let (kind, open) = hours(zone, days);
+            let world = || {
+                let world = given::<Appointment>([]).at(time(now));
+                let world = world.knowing(by_key(), Uuid::from_u128(30), kind.clone());
+                world.knowing(of(), Uuid::from_u128(21), open.clone())
+            };
+            assert_eq!(world().when(book(time(last))).events().len(), 1, "{zone} {now}: {last}");
+            world().when(book(time(beyond))).rejected("scheduling.appointment.too_far_ahead");
+        }
     }
 
     #[test]

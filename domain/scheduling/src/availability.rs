@@ -86,6 +86,11 @@ impl Availability {
         starts_at < ends_at && (0..(ends_at - starts_at).num_minutes()).all(open)
     }
 
+    /// The day it is on the host's calendar.
+    pub fn day_of(&self, at: Timestamp) -> Date {
+        at.date_in(self.time_zone.clone().unwrap_or_default().rules())
+    }
+
     /// When meetings of this length can begin on a local date, in UTC, every `step_minutes`.
     pub fn starts(&self, date: Date, duration_minutes: u32, step_minutes: u32) -> Vec<Timestamp> {
         let Some(zone) = self.time_zone.as_ref().map(TimeZone::rules) else { return vec![] };
@@ -224,6 +229,15 @@ pub(crate) mod tests {
         let weekly = vec![WeeklyHours { weekday, periods: vec![period(from, to)] }];
         let host_id = UserId(Uuid::from_u128(20));
         availability.apply(&E::Set { host_id, time_zone: "Europe/Berlin".parse().unwrap(), weekly });
+        availability
+    }
+
+    pub(crate) fn always_open(zone: &str) -> Availability {
+        use Weekday::{Friday, Monday, Saturday, Sunday, Thursday, Tuesday, Wednesday};
+        let days = [Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday];
+        let weekly = days.map(|weekday| WeeklyHours { weekday, periods: vec![period("00:00", "24:00")] }).to_vec();
+        let mut availability = Availability::default();
+        availability.apply(&E::Set { host_id: UserId(Uuid::from_u128(20)), time_zone: zone.parse().unwrap(), weekly });
         availability
     }
 

@@ -41,7 +41,7 @@ pub struct RevisedRules {
     /// How long before its start it must be booked.
     #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
     pub min_notice_minutes: Patch<u32>,
-    /// How many days ahead it can be booked.
+    /// How many days ahead it can be booked, whole days of the host's calendar; 0 is today.
     #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
     pub max_days_ahead: Patch<u32>,
     /// Does the host have to confirm?

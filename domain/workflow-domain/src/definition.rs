@@ -1,6 +1,6 @@
 //! A definition: which event starts a run, and what the run does.
 
-use kernel::{Aggregate, Context, Decision, Name, Pattern, Text, command, rejection};
+use kernel::{Aggregate, Context, Decision, Name, Patch, Pattern, Text, command, rejection};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use workflow_events::DefinitionEvent as E;
@@ -32,9 +32,9 @@ pub enum DefinitionCommand {
     /// Publishes another version of a definition; only `ubos workflow publish` does, because it checks it.
     #[refused(Unchecked, PatternsBeyondYours, Retired)]
     Revise {
-        /// What it is for.
-        #[serde(default)]
-        description: Option<Text>,
+        /// What it is for; it stays if left out.
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        description: Patch<Text>,
         /// With which permissions its steps run.
         runs_as: Vec<Pattern>,
         /// Which event starts a run: `appointment.booked`.
@@ -75,6 +75,7 @@ pub enum DefinitionRejection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
     name: Option<Name>,
+    description: Option<Text>,
     version: u32,
     hash: String,
     paused: bool,
@@ -98,6 +99,7 @@ impl Aggregate for Definition {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "workflow/definitions";
+    const STATE_VERSION: i32 = 2;
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         let engine = crate::is_engine(&ctx.actor);
@@ -121,9 +123,12 @@ impl Aggregate for Definition {
             C::Retire { .. } if self.retired => vec![],
             C::Retire { reason } => vec![E::Retired { reason }],
             _ if self.retired => return Err(R::Retired),
-            // The same content again is no new version, so that a deployment may publish everything every time.
-            C::Revise { hash, .. } if hash == self.hash => vec![],
             C::Revise { description, runs_as: _, trigger_event_type, hash, document } => {
+                let description = description.over(&self.description);
+                // The same content again is no new version, so that a deployment may publish everything every time.
+                if hash == self.hash && description == self.description {
+                    return Ok(vec![]);
+                }
                 let Some(name) = self.name.clone() else { return Err(R::Retired) };
                 let version = self.version + 1;
                 vec![E::Published { version, hash, name, description, trigger_event_type, document }]
@@ -137,7 +142,8 @@ impl Aggregate for Definition {
 
     fn apply(&mut self, event: &E) {
         match event {
-            E::Published { version, hash, name, .. } => {
+            E::Published { version, hash, name, description, .. } => {
+                self.description.clone_from(description);
                 self.version = *version;
                 self.hash = hash.clone();
                 self.name = Some(name.clone());
@@ -155,6 +161,14 @@ mod tests {
     use kernel::spec::given;
     use kernel::{Actor, Permissions};
 
+    fn about(description: Option<&str>, published: E) -> E {
+        let E::Published { version, hash, name, trigger_event_type, document, .. } = published else {
+            return published;
+        };
+        let description = description.map(|text| text.parse().unwrap());
+        E::Published { version, hash, name, description, trigger_event_type, document }
+    }
+
     fn published(version: u32, hash: &str) -> E {
         E::Published {
             version,
@@ -168,7 +182,7 @@ mod tests {
 
     fn revise(hash: &str) -> C {
         C::Revise {
-            description: None,
+            description: Patch::Unchanged,
             runs_as: vec!["crm.client.tag".parse().unwrap()],
             trigger_event_type: "appointment.booked".into(),
             hash: hash.into(),
@@ -198,6 +212,21 @@ mod tests {
     #[test]
     fn the_same_content_is_no_new_version() {
         assert_eq!(decide(&[published(1, "aa")], revise("aa")), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_revision_keeps_the_description_that_it_leaves_out() {
+        let before = about(Some("For new clients."), published(1, "aa"));
+        let with = |description: Patch<Text>| match revise("bb") {
+            C::Revise { runs_as, trigger_event_type, hash, document, .. } => {
+                C::Revise { description, runs_as, trigger_event_type, hash, document }
+            }
+            other => other,
+        };
+        let revised = |description| decide(std::slice::from_ref(&before), with(description)).unwrap();
+        assert_eq!(revised(Patch::Unchanged), [about(Some("For new clients."), published(2, "bb"))]);
+        assert_eq!(revised(Patch::Removed), [published(2, "bb")]);
+        assert_eq!(revised(Patch::Set("Anew.".parse().unwrap())), [about(Some("Anew."), published(2, "bb"))]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use kernel::{
     Email, EventScope, InvitationId, Issuer, Name, Pattern, Personal, Principal, Resource, SecretHash, Slug, Subject,
-    Text, Timestamp, UserId, event,
+    Text, TimeZone, Timestamp, UserId, event,
 };
 use uuid::Uuid;
 
@@ -22,6 +22,11 @@ pub enum TenantEvent {
     Renamed {
         /// What it is called now.
         name: Name,
+    },
+    /// The firm said where its clocks hang; before that it is UTC.
+    TimeZoneSet {
+        /// An IANA name.
+        time_zone: TimeZone,
     },
     /// The firm became a customer, or is one again.
     Activated {},
@@ -95,6 +100,8 @@ pub enum UserEvent {
         roles: Vec<Slug>,
         /// Until when it can be accepted.
         expires_at: Timestamp,
+        /// For how many days that is.
+        days: u32,
     },
     /// The open invitation was taken back.
     InvitationRevoked {

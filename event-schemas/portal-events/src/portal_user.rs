@@ -34,6 +34,8 @@ pub enum PortalUserEvent {
         invitation_id: InvitationId,
         /// Until when it can be accepted.
         expires_at: Timestamp,
+        /// For how many days that is.
+        days: u32,
     },
     /// The open invitation was taken back.
     InvitationRevoked {

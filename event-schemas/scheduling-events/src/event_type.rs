@@ -28,7 +28,7 @@ pub struct EventTypeRules {
     /// How long before its start it must be booked.
     #[serde(default)]
     pub min_notice_minutes: u32,
-    /// How many days ahead it can be booked.
+    /// How many days ahead it can be booked, whole days of the host's calendar; 0 is today.
     #[serde(default = "year")]
     pub max_days_ahead: u32,
     /// Does the host have to confirm?

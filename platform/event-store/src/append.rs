@@ -42,6 +42,8 @@ pub(crate) struct Pending {
     /// What nobody may hold, without its being taken: flags that are to be down.
     pub forbidden: Vec<Claim>,
     pub snapshot: Option<NewSnapshot>,
+    /// The ids of the parts that it makes, as JSON text, for the stored answer.
+    pub parts: Option<String>,
     /// The stream's key, wrapped, if it had none; and which generation it is.
     pub key_of_stream: Option<(u32, Vec<u8>)>,
     pub reply: oneshot::Sender<Result<Outcome, AppendError>>,
@@ -66,7 +68,7 @@ pub(crate) struct NewSnapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Appended { version: i64, position: i64, created: bool },
-    Replayed { id: Uuid, version: i64, position: i64, created: bool },
+    Replayed { id: Uuid, version: i64, position: i64, created: bool, parts: Option<String> },
     KeyReused,
     Conflict,
     Claimed { scope: String, holder: Uuid },
@@ -373,6 +375,7 @@ mod tests {
             claims,
             forbidden: vec![],
             snapshot: None,
+            parts: None,
             key_of_stream: None,
             reply: oneshot::channel().0,
         }

@@ -40,10 +40,10 @@ impl From<sqlx::Error> for Failure {
 macro_rules! append {
     ($more:literal) => {
         concat!(
-            "select cmd, outcome, aggregate_id, version, position, created, detail",
+            "select cmd, outcome, aggregate_id, version, position, created, detail, parts",
             $more,
             " from eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                                     $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)"
+                                     $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)"
         )
     };
 }
@@ -110,6 +110,7 @@ async fn call(connection: &mut PgConnection, batch: &[Pending], has_turn: bool) 
         .bind(c.key_cmd)
         .bind(c.key_generation)
         .bind(c.key_wrapped)
+        .bind(c.parts)
         .fetch_all(connection)
         .await?;
     let mut refused = BTreeMap::new();
@@ -130,7 +131,10 @@ async fn call(connection: &mut PgConnection, batch: &[Pending], has_turn: bool) 
 fn refusal(row: &PgRow) -> Result<Outcome, sqlx::Error> {
     let (version, position) = (row.try_get(3)?, row.try_get(4)?);
     Ok(match row.try_get(1)? {
-        "replayed" => Outcome::Replayed { id: row.try_get(2)?, version, position, created: row.try_get(5)? },
+        "replayed" => {
+            let (id, created, parts) = (row.try_get(2)?, row.try_get(5)?, row.try_get(7)?);
+            Outcome::Replayed { id, version, position, created, parts }
+        }
         "key_reused" => Outcome::KeyReused,
         "claimed" => Outcome::Claimed { scope: row.try_get(6)?, holder: row.try_get(2)? },
         _ => Outcome::Conflict,
@@ -198,6 +202,7 @@ struct Commands<'a> {
     key_cmd: Vec<i32>,
     key_generation: Vec<i32>,
     key_wrapped: Vec<&'a [u8]>,
+    parts: Vec<Option<&'a str>>,
 }
 
 impl<'a> Commands<'a> {
@@ -225,6 +230,7 @@ impl<'a> Commands<'a> {
         self.last.push(if events == 0 { 0 } else { events_before + events });
         self.scope.push(pending.key.as_ref().map(|k| k.scope.as_str()));
         self.key.push(pending.key.as_ref().map(|k| k.key.as_str()));
+        self.parts.push(pending.parts.as_deref());
         self.fingerprint.push(pending.key.as_ref().map(|k| k.fingerprint.as_slice()));
         for change in net(&pending.claims) {
             let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;

@@ -4,10 +4,10 @@ use crate::append::{AppendError, Appender, Message, NewEvent, NewSnapshot, Outco
 use crate::cache::{Cache, Cached, advance};
 use crate::load::{Loaded, Loader, StreamKey};
 use crate::sealing::Sealing;
-use crate::{IdempotencyKey, Log, Request, peers, wake::Waker};
+use crate::{IdempotencyKey, Log, Request, TimeZones, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, FieldErrors, Metadata, Reach,
+    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, FieldErrors, Metadata, Parts, Reach,
     Reference, ReferenceBy, Rejection, TenantId,
 };
 use metrics::{counter, histogram};
@@ -33,11 +33,14 @@ pub struct StoreOptions {
     pub cached_streams_max: usize,
     /// Seals what is personal; without it nothing is sealed, and what is sealed cannot be read.
     pub vault: Option<Vault>,
+    /// Knows where each firm's clocks hang; without it they all hang in UTC.
+    pub time_zones: Option<Arc<dyn TimeZones>>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { batch_commands_max: 128, queue_commands_max: 4096, cached_streams_max: 20_000, vault: None }
+        let (vault, time_zones) = (None, None);
+        Self { batch_commands_max: 128, queue_commands_max: 4096, cached_streams_max: 20_000, vault, time_zones }
     }
 }
 
@@ -51,6 +54,7 @@ struct Shared {
     loader: Loader,
     cache: Cache,
     vault: Option<Vault>,
+    time_zones: Option<Arc<dyn TimeZones>>,
     closed: AtomicBool,
 }
 
@@ -91,6 +95,8 @@ pub struct Executed {
     pub created: bool,
     /// The answer of an earlier request with the same idempotency key.
     pub replayed: bool,
+    /// The ids of the parts that it made.
+    pub parts: Parts,
 }
 
 /// Why a command did nothing.
@@ -160,14 +166,14 @@ impl Store {
         let connect = pool.connect_options().as_ref().clone();
         let (foreign, written) = mpsc::unbounded_channel();
         tokio::spawn(Appender::new(connect, receiver, options.batch_commands_max, waker, foreign).run());
-        let vault = options.vault;
+        let (vault, time_zones) = (options.vault, options.time_zones);
         let loader = Loader::start(pool.clone(), vault.clone());
         let cache = Cache::new(options.cached_streams_max);
         tokio::spawn(peers::follow(pool.clone(), cache.clone(), written));
         if let Some(vault) = &vault {
             tokio::spawn(forget_the_erased(vault.destroyed(), cache.clone()));
         }
-        Self(Arc::new(Shared { pool, queue, loader, cache, vault, closed: AtomicBool::new(false) }))
+        Self(Arc::new(Shared { pool, queue, loader, cache, vault, time_zones, closed: AtomicBool::new(false) }))
     }
 
     /// Loads, decides, appends; reloads and decides again at most three times if somebody was faster.
@@ -313,6 +319,9 @@ impl Store {
         let mut ctx =
             Context::new(request.tenant, request.actor.clone(), request.now, stream.aggregate_id, request.command_id);
         ctx.secret.clone_from(&request.secret);
+        if let Some(zones) = &self.0.time_zones {
+            ctx.time_zone = zones.time_zone(request.tenant).await.map_err(ExecuteError::Unavailable)?;
+        }
         if let Some(held) = &request.permissions {
             ctx.permissions = held.clone();
         }
@@ -324,10 +333,12 @@ impl Store {
             ExecuteError::Rejected { code: entry.code, message: entry.message, invalid: entry.invalid }
         })?;
         if events.is_empty() && request.idempotency.is_none() {
-            return Ok(Some(known.unchanged(stream.aggregate_id)));
+            return Ok(Some(known.unchanged(stream.aggregate_id, ctx.parts())));
         }
-        let Prepared { state, subject, pending, answer } =
+        let parts = ctx.parts();
+        let Prepared { state, subject, mut pending, answer } =
             self.prepare(known, stream, entry.name, events, request).await?;
+        pending.parts = (!parts.is_empty()).then(|| parts.to_string());
         let has_new_key = pending.key_of_stream.is_some();
         let snapshot_version = pending.snapshot.as_ref().map_or(known.snapshot_version, |s| s.version);
         match self.0.queue.try_send(Message::Append(pending)) {
@@ -344,10 +355,11 @@ impl Store {
                 let cached = Cached { state, version, position, snapshot_version, subject, advance: advance::<A> };
                 self.0.cache.insert::<A>(stream, cached);
                 let id = stream.aggregate_id;
-                Ok(Some(Executed { id, version, position, created, replayed: false }))
+                Ok(Some(Executed { id, version, position, created, replayed: false, parts }))
             }
-            Ok(Outcome::Replayed { id, version, position, created }) => {
-                Ok(Some(Executed { id, version, position, created, replayed: true }))
+            Ok(Outcome::Replayed { id, version, position, created, parts }) => {
+                let parts = stored_parts(parts)?;
+                Ok(Some(Executed { id, version, position, created, replayed: true, parts }))
             }
             Ok(Outcome::KeyReused) => Err(ExecuteError::KeyReused),
             Ok(Outcome::Claimed { scope, holder }) => Err(match kernel::Flag::named(&scope) {
@@ -426,6 +438,7 @@ impl Store {
             claims,
             forbidden,
             snapshot,
+            parts: None,
             key_of_stream: sealing.fresh,
             reply,
         };
@@ -495,8 +508,9 @@ impl Store {
 
     /// What an earlier request with this key was answered, if there was one.
     async fn answer_of(&self, tenant: TenantId, key: &IdempotencyKey) -> Result<Option<Executed>, ExecuteError> {
-        let sql = "select fingerprint, aggregate_id, version, position, created from eventstore.answer($1, $2, $3)";
-        let row: Option<(Vec<u8>, Uuid, i64, i64, bool)> = sqlx::query_as(sql)
+        let sql =
+            "select fingerprint, aggregate_id, version, position, created, parts from eventstore.answer($1, $2, $3)";
+        let row: Option<(Vec<u8>, Uuid, i64, i64, bool, Option<String>)> = sqlx::query_as(sql)
             .bind(tenant.0)
             .bind(&key.scope)
             .bind(&key.key)
@@ -506,8 +520,9 @@ impl Store {
         match row {
             None => Ok(None),
             Some((fingerprint, ..)) if fingerprint != key.fingerprint => Err(ExecuteError::KeyReused),
-            Some((_, id, version, position, created)) => {
-                Ok(Some(Executed { id, version, position, created, replayed: true }))
+            Some((_, id, version, position, created, parts)) => {
+                let parts = stored_parts(parts)?;
+                Ok(Some(Executed { id, version, position, created, replayed: true, parts }))
             }
         }
     }
@@ -533,8 +548,8 @@ impl<A: Aggregate> Known<A> {
         Self { state, version: 0, position: 0, snapshot_version: 0, subject, from_cache: false }
     }
 
-    fn unchanged(&self, id: Uuid) -> Executed {
-        Executed { id, version: self.version, position: self.position, created: false, replayed: false }
+    fn unchanged(&self, id: Uuid, parts: Parts) -> Executed {
+        Executed { id, version: self.version, position: self.position, created: false, replayed: false, parts }
     }
 }
 
@@ -595,6 +610,12 @@ pub(crate) fn keys_failed(error: impl Into<anyhow::Error>) -> ExecuteError {
 
 pub(crate) fn key<A: Aggregate>(tenant: TenantId, id: Uuid) -> StreamKey {
     StreamKey { tenant: tenant.0, aggregate_type: A::Event::STREAM, aggregate_id: id }
+}
+
+/// The parts as a stored answer keeps them.
+fn stored_parts(text: Option<String>) -> Result<Parts, ExecuteError> {
+    let parts = text.map(|text| text.parse().map_err(|e: serde_json::Error| ExecuteError::Fault(e.into())));
+    parts.transpose().map(Option::unwrap_or_default)
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, ExecuteError> {

@@ -15,6 +15,7 @@ mod repair;
 mod request;
 mod seal;
 mod sealing;
+mod time_zones;
 mod transaction;
 mod wake;
 
@@ -25,5 +26,6 @@ pub use log::{Erasures, Kind, Log, RawEvent, Withhold};
 pub use request::{IdempotencyKey, Request};
 pub use seal::{is_personal_event, open_events, says_personal};
 pub use sealing::hash_claims;
+pub use time_zones::TimeZones;
 pub use transaction::{begin, begin_with};
 pub use wake::CHANNEL;

@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::TenantEvent as E;
-use kernel::{Issuer, Name, TenantId, Timestamp, UserId};
+use kernel::{Issuer, Name, TenantId, TimeZone, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -48,6 +48,8 @@ pub struct TenantRow {
     pub purge_at: Option<Timestamp>,
     /// The providers that its people log in at; any of the installation's if there are none.
     pub login_issuers: Vec<Issuer>,
+    /// Where its clocks hang, an IANA name.
+    pub time_zone: TimeZone,
 }
 
 impl ReadModel for TenantRow {
@@ -74,6 +76,7 @@ impl ReadModel for TenantRow {
                 suspended_reason: None,
                 purge_at: None,
                 login_issuers: vec![],
+                time_zone: TimeZone::default(),
             }));
         }
         let mut row = existing(row, event)?;
@@ -88,6 +91,7 @@ impl ReadModel for TenantRow {
             E::Closed { purge_at } => row.purge_at = Some(*purge_at),
             E::Reopened {} => row.purge_at = None,
             E::EventRepaired { .. } => {}
+            E::TimeZoneSet { time_zone } => row.time_zone = time_zone.clone(),
             E::LoginsLimited { issuers } => row.login_issuers = issuers.clone(),
             E::OwnerAdded { user_id } => row.owners.push(*user_id),
             E::OwnerRemoved { user_id } => row.owners.retain(|owner| owner != user_id),

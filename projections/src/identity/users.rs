@@ -68,7 +68,7 @@ impl ReadModel for UserRow {
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::User(change) = &event.payload else { return Ok(row) };
-        if let E::Invited { invitation_id, email, name, roles, expires_at } = change {
+        if let E::Invited { invitation_id, email, name, roles, expires_at, .. } = change {
             let grants = row.as_ref().map_or(vec![], |row| row.grants.clone());
             return Ok(Some(Self {
                 id: UserId(key),

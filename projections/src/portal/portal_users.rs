@@ -95,7 +95,7 @@ impl ReadModel for PortalUserRow {
         let mut row = existing(row, event)?;
         match change {
             E::Created { .. } => {}
-            E::Invited { invitation_id, expires_at } => {
+            E::Invited { invitation_id, expires_at, .. } => {
                 row.status = PortalUserStatus::Invited;
                 (row.invitation_id, row.invitation_expires_at) = (Some(*invitation_id), Some(*expires_at));
             }

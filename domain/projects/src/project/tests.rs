@@ -37,6 +37,40 @@ fn done(n: u128) -> E {
 }
 
 #[test]
+fn a_project_begins_on_the_firms_day_unless_it_says_when() {
+    let template = given::<ProjectTemplate>([]).when(project_template::tests::define("Kick-off")).state();
+    for (now, zone, today, in_a_week) in [
+        ("2026-11-02T23:59:59Z", "UTC", (11, 2), (11, 9)),
+        ("2026-11-03T00:00:00Z", "UTC", (11, 3), (11, 10)),
+        ("2026-11-02T09:59:59Z", "Pacific/Kiritimati", (11, 2), (11, 9)),
+        ("2026-11-02T10:00:00Z", "Pacific/Kiritimati", (11, 3), (11, 10)),
+        ("2026-11-02T07:59:59Z", "America/Los_Angeles", (11, 1), (11, 8)),
+        ("2026-11-02T08:00:00Z", "America/Los_Angeles", (11, 2), (11, 9)),
+        // The last hour of the day on which the clocks go back, and the first of the day on which they go forward.
+        ("2026-11-01T07:00:00Z", "America/Los_Angeles", (11, 1), (11, 8)),
+        ("2026-03-08T07:59:59Z", "America/Los_Angeles", (3, 7), (3, 14)),
+        ("2026-03-08T08:00:00Z", "America/Los_Angeles", (3, 8), (3, 15)),
+    ] {
+        let day = |(month, day)| Date::from_ymd(2026, month, day).unwrap();
+        let world = || given::<Project>([]).at(now.parse().unwrap()).in_zone(&zone.parse().unwrap());
+        let create = C::Create { name: "Books".parse().unwrap(), client_id: None, starts_on: None };
+        match world().when(create).events() {
+            [E::Created { starts_on, .. }] => assert_eq!(*starts_on, day(today), "{now} in {zone}"),
+            other => panic!("{other:?}"),
+        }
+        let template_key = "onboarding_project".parse().unwrap();
+        let copy = C::CreateFromTemplate { template: template_key, name: None, client_id: None, starts_on: None };
+        let reference = Project::default().references(&copy).remove(0);
+        match world().knowing(reference, Uuid::from_u128(9), template.clone()).when(copy).events() {
+            [E::Created { starts_on, milestones, .. }] => {
+                assert_eq!((*starts_on, milestones[0].due_on), (day(today), Some(day(in_a_week))), "{now} in {zone}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_template_becomes_a_skeleton_with_dates() {
     let command = || C::CreateFromTemplate {
         template: "onboarding_project".parse().unwrap(),
@@ -93,6 +127,7 @@ fn a_reached_milestone_takes_no_open_tasks() {
     let reopen = C::ReopenTask { task_id: task_id(1) };
     given::<Project>(history.clone()).when(reopen).rejected("projects.project.milestone_completed");
     let add = C::AddTask {
+        task_id: None,
         title: "One more".parse().unwrap(),
         description: None,
         milestone_id: Some(milestone_id()),

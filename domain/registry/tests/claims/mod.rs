@@ -43,6 +43,7 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
             one("identity.service_account.name", first_text(&events, "name").map(|name| name.to_lowercase()))
         }
         "scheduling.appointment" => appointment(&events),
+        "projects.project" => project(&events),
         _ => BTreeSet::new(),
     }
 }
@@ -74,6 +75,18 @@ fn user(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
         }
     }
     held.extend(one("identity.user.email", first_text(events, "email")));
+    held
+}
+
+/// The ids of its milestones and tasks, for ever.
+fn project(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
+    let ids = |field: &str, list: &str, scope: &'static str| {
+        let single = events.iter().map(|(_, event)| &event[field]).filter(|part| part.is_object());
+        let listed = events.iter().flat_map(|(_, event)| event[list].as_array().into_iter().flatten());
+        single.chain(listed).map(|part| (scope, text(&part["id"]))).collect::<BTreeSet<_>>()
+    };
+    let mut held = ids("milestone", "milestones", "projects.project.milestone_id");
+    held.extend(ids("task", "tasks", "projects.project.task_id"));
     held
 }
 

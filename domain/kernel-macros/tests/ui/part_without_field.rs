@@ -1,0 +1,14 @@
+use kernel_macros::command;
+
+/// A part whose id nobody can choose.
+#[command("projects.project")]
+enum Command {
+    /// Puts a task into the project.
+    #[makes("task_id")]
+    AddTask {
+        /// What is to be done.
+        title: String,
+    },
+}
+
+fn main() {}
