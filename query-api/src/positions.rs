@@ -45,26 +45,45 @@ impl Positions {
         Self(shared)
     }
 
-    /// Waits until `group` has read `position`. The error is where it was when patience ended, if that is known.
-    pub async fn reached(&self, group: &str, position: i64, patience: Duration) -> Result<(), Option<i64>> {
+    /// Waits until `group` has read `position`, but not for one that no event has.
+    pub async fn reached(&self, group: &str, position: i64, patience: Duration) -> Result<(), Missed> {
         let waiter = Waiter::new(&self.0);
         let mut seen = self.0.seen.subscribe();
         seen.mark_unchanged();
         self.0.wanted.notify_one();
         let mut at = None;
+        let mut first = true;
         let reached = async {
             while seen.changed().await.is_ok() {
-                at = seen.borrow_and_update().get(group).copied();
+                let seen = seen.borrow_and_update();
+                at = seen.get(group).copied();
                 if at.is_some_and(|at| at >= position) {
-                    return;
+                    return Ok(());
+                }
+                // The first look may have begun before the position was given out.
+                if !std::mem::take(&mut first) && seen.get(HEAD).is_some_and(|head| *head < position) {
+                    return Err(Missed::Unknown(at));
                 }
             }
+            Ok(())
         };
         let in_time = tokio::time::timeout(patience, reached).await;
         drop(waiter);
-        in_time.map_err(|_| at)
+        in_time.unwrap_or(Err(Missed::Behind(at)))
     }
 }
+
+/// Why somebody waited for nothing; with where the group was, if that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// Patience ended.
+    Behind(Option<i64>),
+    /// The log ends before the position.
+    Unknown(Option<i64>),
+}
+
+/// What the end of the log is called among the groups, of which none has an empty name.
+const HEAD: &str = "";
 
 /// Counts while it lives, also when the request is given up.
 struct Waiter<'a>(&'a Shared);
@@ -83,6 +102,8 @@ impl Drop for Waiter<'_> {
 }
 
 async fn look(pool: &PgPool) -> Result<HashMap<String, i64>, sqlx::Error> {
-    let sql = "select group_name, position from projections.checkpoints where slot = 'live'";
+    // A replica may be behind, and does not know where the log ends.
+    let sql = "select group_name, position from projections.checkpoints where slot = 'live'
+               union all select '', h.position from eventstore.head h where not pg_is_in_recovery()";
     Ok(sqlx::query_as::<_, (String, i64)>(sql).fetch_all(pool).await?.into_iter().collect())
 }

@@ -3,7 +3,7 @@
 use crate::given;
 use crate::only::Rows;
 use crate::parameters::{ListQuery, as_tenant};
-use crate::positions::Positions;
+use crate::positions::{Missed, Positions};
 use crate::row;
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code, entity_tag, is_known};
 use actix_web::http::Method;
@@ -255,12 +255,14 @@ impl Api {
 
     /// Waits until a group has seen `Min-Position`, if the request names one.
     pub(crate) async fn has_seen(&self, group: &str, request: &HttpRequest) -> Result<(), Problem> {
-        if let Some(position) = min_position(request)?
-            && let Err(at) = self.positions.reached(group, position, self.patience).await
-        {
-            return Err(self.unknown(position).await.unwrap_or_else(|| behind(group, position, at)));
+        let Some(position) = min_position(request)? else { return Ok(()) };
+        match self.positions.reached(group, position, self.patience).await {
+            Ok(()) => Ok(()),
+            // Nobody waits for what will not come: whoever sends made-up positions would keep us looking.
+            Err(Missed::Behind(at) | Missed::Unknown(at)) => {
+                Err(self.unknown(position).await.unwrap_or_else(|| behind(group, position, at)))
+            }
         }
-        Ok(())
     }
 
     pub(crate) fn admission(&self) -> &Admission {

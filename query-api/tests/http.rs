@@ -487,6 +487,20 @@ async fn min_position_waits_for_the_read_model_and_says_how_far_it_is_behind() {
 }
 
 #[actix_web::test]
+async fn d_05_nobody_waits_for_a_position_that_no_event_has() {
+    let (world, issuer) = (world().await, Issuer::new().await);
+    let patience = Duration::from_secs(3_600);
+    let api = Data::new(Api::new(world.database.query().await, patience, admission()));
+    let app = App::new().wrap(from_fn(web::observe)).app_data(issuer.verifier.clone());
+    let app = init_service(app.configure(|config| configure(config, api))).await;
+    let token = issuer.token(1, &["viewer"]);
+    let request = get("/v1/crm/clients", &token).insert_header(("min-position", i64::MAX.to_string())).to_request();
+    let answer = tokio::time::timeout(Duration::from_secs(30), call_service(&app, request)).await;
+    let (status, body) = json_of(answer.expect("it is answered at once")).await;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (409, Some("position-unknown")), "{body}");
+}
+
+#[actix_web::test]
 async fn t_06_on_one_connection_under_churn_no_firm_sees_another_firms_rows() {
     let (world, issuer) = (world().await, Issuer::new().await);
     let pool = PgPoolOptions::new().max_connections(1).connect(&world.database.url("ubos_query")).await.unwrap();

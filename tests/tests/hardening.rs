@@ -119,7 +119,7 @@ async fn a_location_leads_to_what_was_made(world: &World) -> Result<()> {
         [(CLIENTS, json!({ "name": "Ada Lovelace" })), ("/v1/projects/projects", json!({ "name": "Engine" }))];
     for (path, body) in creations {
         let made = http.post(world.url(Role::CommandApi) + path).bearer_auth(world.token()).json(&body);
-        let made = made.header("idempotency-key", "location").send().await?;
+        let made = made.header("idempotency-key", path).send().await?;
         ensure!(made.status() == 201, "{made:?}");
         // As every client resolves it: against the address that was asked.
         let there = made.url().join(header(&made, "location"))?;
