@@ -1,7 +1,7 @@
 //! Values that come in as text and go into SQL as text with a cast; checked here, so that no cast can fail there.
 
 use chrono::SecondsFormat;
-use kernel::{Date, InvalidValue, Timestamp};
+use kernel::{Date, Email, InvalidValue, Timestamp};
 use projections::{Column, Kind};
 use uuid::Uuid;
 
@@ -18,8 +18,11 @@ pub(crate) fn checked(column: &Column, text: &str) -> Result<String, String> {
         }
         Kind::Text if text.contains('\0') => Err("expected text without NUL characters".to_owned()),
         // One mailbox has one spelling; see `kernel::Email`.
-        Kind::Text if column.schema.to_string().contains("\"format\":\"idn-email\"") => Ok(text.trim().to_lowercase()),
-        Kind::Text => Ok(text.to_owned()),
+        Kind::Text if column.schema.to_string().contains("\"format\":\"idn-email\"") => {
+            text.parse::<Email>().map(|email| email.to_string()).map_err(|wrong| wrong.message)
+        }
+        // Names and texts are kept in NFC, so they are looked for in it.
+        Kind::Text => Ok(kernel::nfc(text)),
         Kind::Json => Err("this cannot be compared".to_owned()),
     }
 }
@@ -60,7 +63,13 @@ mod tests {
     #[test]
     fn an_address_is_found_in_any_spelling() {
         let email = Column { schema: json!({ "format": "idn-email" }), ..column(Kind::Text) };
-        assert_eq!(checked(&email, " Ada@Example.COM "), Ok("ada@example.com".to_owned()));
+        for (asked, kept) in
+            [(" Ada@Example.COM ", "ada@example.com"), ("zoe\u{308}@BÜCHER.example", "zo\u{eb}@xn--bcher-kva.example")]
+        {
+            assert_eq!(checked(&email, asked), Ok(kept.to_owned()));
+        }
+        assert!(checked(&email, "\u{212a}im@example.com").is_err());
+        assert_eq!(checked(&column(Kind::Text), "Cafe\u{301}"), Ok("Caf\u{e9}".to_owned()));
     }
 
     #[test]
