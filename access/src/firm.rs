@@ -314,6 +314,8 @@ impl Firm {
                 user.roles.remove(&role);
             }
             UserEvent::Invited { .. }
+            | UserEvent::LetterFailed { .. }
+            | UserEvent::LetterSent { .. }
             | UserEvent::InvitationRevoked { .. }
             | UserEvent::Renamed { .. }
             | UserEvent::LoginLinked { .. }

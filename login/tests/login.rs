@@ -357,9 +357,8 @@ async fn whoever_names_no_firm_comes_to_the_one_that_knows_them_or_chooses() {
         portal_url: APP.to_owned(),
     };
     let worker = world.database.worker().await;
-    let mailer =
-        mailer::Mailer::new(event_store::Log::new(worker), "smtp://127.0.0.1:9", "no-reply@ubos.example", links)
-            .unwrap();
+    let (log, store) = (event_store::Log::new(worker), world.bus.store().clone());
+    let mailer = mailer::Mailer::new(log, store, "smtp://127.0.0.1:9", "no-reply@ubos.example", links).unwrap();
     assert_eq!(back().await.0.status(), 403, "no firm knows them");
 
     world.command("identity.user.invite", Uuid::now_v7(), &invitation(&address)).await;

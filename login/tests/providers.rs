@@ -11,11 +11,14 @@ use testing::Issuer;
 
 const CALLBACK: &str = "https://ubos.example/v1/login/callback";
 const SECRET: &str = "a secret/with+signs";
+const ADA: &str = "ada@example.com";
 
 /// What the provider says about itself and about Ada.
 struct Ways {
     /// `token_endpoint_auth_methods_supported`
     methods: Value,
+    /// Of Ada.
+    email: &'static str,
     email_verified: Value,
     with_nonce: bool,
 }
@@ -38,7 +41,7 @@ async fn token(fake: Data<Arc<Fake>>, form: Form<HashMap<String, String>>, reque
     }
     let now = chrono::Utc::now().timestamp();
     let mut claims = json!({ "iss": fake.url, "sub": "ada", "aud": "ubos", "exp": now + 60, "iat": now,
-                             "email": "ada@example.com", "email_verified": fake.ways.email_verified });
+                             "email": fake.ways.email, "email_verified": fake.ways.email_verified });
     if fake.ways.with_nonce {
         claims["nonce"] = json!(*fake.nonce.lock().unwrap());
     }
@@ -103,7 +106,7 @@ async fn the_secret_is_shown_in_the_way_that_the_provider_takes() {
         json!(["client_secret_post", "client_secret_basic"]),
         json!(["private_key_jwt", "client_secret_basic"]),
     ] {
-        let ways = Ways { methods: methods.clone(), email_verified: json!(true), with_nonce: true };
+        let ways = Ways { methods: methods.clone(), email: ADA, email_verified: json!(true), with_nonce: true };
         assert_eq!(log_in(ways).await, Ok(Some("ada@example.com".to_owned())), "{methods}");
     }
 }
@@ -117,13 +120,33 @@ async fn a_verified_address_counts_also_when_that_is_said_as_text() {
         (json!("false"), false),
         (Value::Null, false),
     ] {
-        let ways = Ways { methods: Value::Null, email_verified: email_verified.clone(), with_nonce: true };
+        let ways = Ways { methods: Value::Null, email: ADA, email_verified: email_verified.clone(), with_nonce: true };
         assert_eq!(log_in(ways).await.map(|email| email.is_some()), Ok(counts), "{email_verified}");
+    }
+}
+
+/// A letter that Unicode's lower case or a normalisation makes an ASCII one, such as the Kelvin sign, is another's mailbox in
+/// disguise.
+#[actix_web::test]
+async fn an_address_that_only_looks_like_anothers_is_nobodys() {
+    for (email, counts_as) in [
+        ("\u{212a}im@example.com", None),
+        ("kim@exa\u{200b}mple.com", None),
+        ("k\u{2060}im@example.com", None),
+        ("k..im@example.com", None),
+        ("KIM@EXAMPLE.COM", Some("kim@example.com")),
+        ("kim@B\u{dc}CHER.example", Some("kim@xn--bcher-kva.example")),
+        ("Zoe\u{308}@example.com", Some("zo\u{eb}@example.com")),
+        ("\u{130}da@example.com", Some("\u{130}da@example.com")),
+        ("\u{ff2b}im@example.com", Some("\u{ff2b}im@example.com")),
+    ] {
+        let ways = Ways { methods: Value::Null, email, email_verified: json!(true), with_nonce: true };
+        assert_eq!(log_in(ways).await, Ok(counts_as.map(str::to_owned)), "{email:?}");
     }
 }
 
 #[actix_web::test]
 async fn an_id_token_without_the_nonce_lets_nobody_in() {
-    let ways = Ways { methods: Value::Null, email_verified: json!(true), with_nonce: false };
+    let ways = Ways { methods: Value::Null, email: ADA, email_verified: json!(true), with_nonce: false };
     assert!(log_in(ways).await.unwrap_err().contains("not good"));
 }

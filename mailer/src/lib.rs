@@ -2,9 +2,10 @@
 //!
 //! Intake looks through identity's events and notes which ask for a letter; sending takes what is due under a lease. Any
 //! number of mailers may run. A letter that the server refuses for good is set aside for an operator, one that it
-//! cannot take now is tried again for two days.
+//! cannot take now is tried again for two days. Whoever invited sees on the record that a letter could not be sent, and why.
 
 mod letter;
+mod note;
 mod portal;
 mod queue;
 
@@ -12,14 +13,15 @@ pub use letter::Links;
 pub use queue::{Failed, failed, forget, retry};
 
 use anyhow::{Context, Result};
-use event_store::Log;
+use event_store::{Log, Store};
 use futures::future::{join_all, try_join_all};
 use futures::{join, try_join};
-use lettre::message::Mailbox;
+use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::Error;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use metrics::{counter, gauge};
-use queue::Queue;
+use note::Outcome;
+use queue::{Due, Queue};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use web::portal_link::PortalLink;
@@ -32,6 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Sends letters.
 pub struct Mailer {
     queue: Queue,
+    store: Store,
     smtp: AsyncSmtpTransport<Tokio1Executor>,
     /// Host and port, for whoever reads why a letter did not go.
     server: String,
@@ -40,15 +43,15 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// `log` connects as `ubos_worker`; `smtp_url` is `smtp://user:password@host:587?tls=required` or `smtps://…`.
+    /// `log` and `store` connect as `ubos_worker`; `smtp_url` is `smtp://user:password@host:587?tls=required` or `smtps://…`.
     ///
     /// # Errors
     /// If the URL or the sender's address cannot be read; nothing is connected yet.
-    pub fn new(log: Log, smtp_url: &str, from: &str, links: Links) -> Result<Self> {
+    pub fn new(log: Log, store: Store, smtp_url: &str, from: &str, links: Links) -> Result<Self> {
         let smtp = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp_url).context("settings: mail.smtp_url")?;
         let smtp = smtp.timeout(Some(Duration::from_secs(20))).build();
         let from = from.parse().context("settings: mail.from")?;
-        Ok(Self { queue: Queue::new(log), smtp, server: place(smtp_url), from, links })
+        Ok(Self { queue: Queue::new(log), store, smtp, server: place(smtp_url), from, links })
     }
 
     /// Works until asked to stop; what it has begun to send it finishes.
@@ -91,19 +94,28 @@ impl Mailer {
                 Ok(letter) => letter,
                 Err(error) => {
                     // Nothing is sent that cannot be written, and trying again changes nothing until we are corrected.
-                    self.queue.set_aside(position, &format!("{error:#}")).await?;
+                    self.give_up(&due, &format!("{error:#}")).await?;
                     continue;
                 }
             };
+            let is_ascii = is_ascii(&letter);
             match self.smtp.send(letter).await {
                 Ok(_) => {
+                    if due.was_refused {
+                        note::letter(&self.store, &self.queue, position, Outcome::Sent).await?;
+                    }
                     self.queue.sent(position).await?;
                     counter!("mail_letters_total", "outcome" => "sent").increment(1);
                 }
-                Err(error) if is_final(&error) => {
+                Err(error) if is_final(&error, is_ascii) => {
                     // What the server says may name the person.
                     tracing::warn!(position, "a letter was refused, `ubos mailer failed` says why");
-                    self.queue.set_aside(position, &self.said(&error)).await?;
+                    self.give_up(&due, &self.said(&error)).await?;
+                    counter!("mail_letters_total", "outcome" => "refused").increment(1);
+                }
+                Err(error) if due.is_last() => {
+                    tracing::warn!(position, error = self.said(&error), "a letter is given up, `ubos mailer failed` says why");
+                    self.give_up(&due, &self.said(&error)).await?;
                     counter!("mail_letters_total", "outcome" => "refused").increment(1);
                 }
                 Err(error) => {
@@ -114,6 +126,12 @@ impl Mailer {
             }
         }
         Ok(())
+    }
+
+    /// The record says so first: whoever is told of a letter twice is told the same.
+    async fn give_up(&self, due: &Due, why: &str) -> Result<()> {
+        note::letter(&self.store, &self.queue, due.position, Outcome::Failed(why)).await?;
+        self.queue.set_aside(due.position, why).await
     }
 }
 
@@ -131,13 +149,21 @@ impl Mailer {
                     Ok(letter) => letter,
                     Err(error) => {
                         tracing::error!(tenant = %person.tenant, portal_user = %person.id, error = format!("{error:#}"), "a link cannot be written");
+                        note::link(&self.store, &person, Outcome::Failed(&format!("{error:#}"))).await?;
                         continue;
                     }
                 };
                 self.queue.keep_link(&link).await?;
+                let is_ascii = is_ascii(&letter);
                 let outcome = match self.smtp.send(letter).await {
-                    Ok(_) => "sent",
-                    Err(error) if is_final(&error) => "refused",
+                    Ok(_) => {
+                        note::link(&self.store, &person, Outcome::Sent).await?;
+                        "sent"
+                    }
+                    Err(error) if is_final(&error, is_ascii) => {
+                        note::link(&self.store, &person, Outcome::Failed(&self.said(&error))).await?;
+                        "refused"
+                    }
                     Err(error) => {
                         tracing::warn!(portal_user = %person.id, error = self.said(&error), "a link cannot be sent now");
                         put_off = true;
@@ -203,7 +229,12 @@ async fn keep_on<W: Future<Output = Result<()>>>(stop: &CancellationToken, work:
     }
 }
 
-/// A reply of the form 5yz says not to come again (RFC 5321 §4.2.1).
-fn is_final(error: &Error) -> bool {
-    error.is_permanent()
+/// A reply of the form 5yz says not to come again (RFC 5321 §4.2.1). Neither does an address beyond ASCII reach a server that
+/// does not say that it takes any (RFC 6531 §3.1).
+fn is_final(error: &Error, is_ascii: bool) -> bool {
+    error.is_permanent() || !is_ascii && error.is_client()
+}
+
+fn is_ascii(letter: &Message) -> bool {
+    letter.envelope().to().iter().all(|to| AsRef::<str>::as_ref(to).is_ascii())
 }

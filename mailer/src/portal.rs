@@ -45,6 +45,8 @@ pub struct Person {
     pub email: Email,
     /// Does the person come in, or would with the open invitation?
     comes_in: bool,
+    /// Could the newest letter to the person not be sent?
+    pub letter_failed: bool,
 }
 
 impl Queue {
@@ -175,18 +177,22 @@ impl Queue {
                     let Some((name, email)) = name.expose().cloned().zip(email.expose().cloned()) else {
                         return Ok(None);
                     };
-                    found = Some(Person { tenant, id, name, email, comes_in: false });
+                    found = Some(Person { tenant, id, name, email, comes_in: false, letter_failed: false });
                 }
-                (
-                    PortalUserEvent::Invited { .. } | PortalUserEvent::Activated { .. } | PortalUserEvent::Unlocked {},
-                    Some(person),
-                ) => person.comes_in = true,
+                (PortalUserEvent::Invited { .. }, Some(person)) => {
+                    (person.comes_in, person.letter_failed) = (true, false);
+                }
+                (PortalUserEvent::Activated { .. } | PortalUserEvent::Unlocked {}, Some(person)) => {
+                    person.comes_in = true;
+                }
                 (
                     PortalUserEvent::InvitationRevoked { .. }
                     | PortalUserEvent::Locked { .. }
                     | PortalUserEvent::Disabled {},
                     Some(person),
                 ) => person.comes_in = false,
+                (PortalUserEvent::LetterFailed { .. }, Some(person)) => person.letter_failed = true,
+                (PortalUserEvent::LetterSent {}, Some(person)) => person.letter_failed = false,
                 _ => {}
             }
         }

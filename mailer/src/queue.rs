@@ -20,6 +20,15 @@ pub struct Due {
     pub position: i64,
     /// How often it was tried, this time included.
     pub attempts: i32,
+    /// Could it not be sent the last time?
+    pub was_refused: bool,
+}
+
+impl Due {
+    /// Is it not tried again after this time?
+    pub fn is_last(&self) -> bool {
+        self.attempts >= ATTEMPTS_MAX
+    }
 }
 
 /// A letter that was set aside.
@@ -84,11 +93,11 @@ impl Queue {
                        limit 1),
                    taken as (
                        update mail.letters l set due_at = now() + make_interval(secs => $1), attempts = l.attempts + 1
-                       from turn where l.position = turn.position returning l.tenant_id, l.position, l.attempts),
+                       from turn where l.position = turn.position returning l.tenant_id, l.position, l.attempts, l.error),
                    noted as (
                        insert into mail.turns (tenant_id, taken_at) select tenant_id, clock_timestamp() from taken
                        on conflict (tenant_id) do update set taken_at = excluded.taken_at)
-                   select position, attempts from taken";
+                   select position, attempts, error is not null as was_refused from taken";
         Ok(sqlx::query_as(sql).bind(f64::from(LEASE_SECONDS)).fetch_optional(&self.pool).await?)
     }
 
@@ -112,11 +121,8 @@ impl Queue {
         Ok(())
     }
 
-    /// It is tried again later, and set aside after the last time.
+    /// It is tried again later.
     pub async fn put_off(&self, due: &Due, why: &str) -> Result<()> {
-        if due.attempts >= ATTEMPTS_MAX {
-            return self.set_aside(due.position, why).await;
-        }
         let minutes = 1 << due.attempts.clamp(0, 7);
         let sql = "update mail.letters set due_at = now() + make_interval(mins => $2), error = $3 where position = $1";
         sqlx::query(sql).bind(due.position).bind(minutes.min(120)).bind(why).execute(&self.pool).await?;

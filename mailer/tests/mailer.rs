@@ -44,7 +44,12 @@ impl World {
             app_url: "https://app.example".to_owned(),
             portal_url: "https://portal.example".to_owned(),
         };
-        Mailer::new(Log::new(self.worker.clone()), &self.sink.url(), "UBOS <no-reply@ubos.example>", links).unwrap()
+        self.mailer_of(&self.sink.url(), links)
+    }
+
+    fn mailer_of(&self, url: &str, links: Links) -> Mailer {
+        let store = Store::start(self.worker.clone(), StoreOptions::default());
+        Mailer::new(Log::new(self.worker.clone()), store, url, "UBOS <no-reply@ubos.example>", links).unwrap()
     }
 
     async fn invite(&self, email: &str, name: &str) {
@@ -133,8 +138,7 @@ async fn nothing_is_lost_while_no_server_answers() {
         app_url: "https://app.example".to_owned(),
         portal_url: "https://portal.example".to_owned(),
     };
-    let nowhere =
-        Mailer::new(Log::new(world.worker.clone()), "smtp://127.0.0.1:9", "no-reply@ubos.example", links).unwrap();
+    let nowhere = world.mailer_of("smtp://127.0.0.1:9", links);
     nowhere.round().await.unwrap();
     world.make_due().await;
     world.mailer().round().await.unwrap();
@@ -230,4 +234,82 @@ async fn a_link_that_waited_long_for_its_turn_is_sent_all_the_same() {
     world.ask(world.tenant, "ada@example.com", 40.0).await;
     world.mailer().round().await.unwrap();
     assert_eq!(world.letters_to("ada@example.com").len(), 2, "the invitation and the link");
+}
+
+impl World {
+    /// What the log has of these kinds of events, with their reasons.
+    async fn noted(&self) -> Vec<(String, Option<String>)> {
+        let sql = "select event_type, payload::json ->> 'reason' from eventstore.events
+                   where event_type like '%.letter_%' order by position";
+        sqlx::query_as(sql).fetch_all(&self._database.superuser().await).await.unwrap()
+    }
+}
+
+fn types(noted: &[(String, Option<String>)]) -> Vec<&str> {
+    noted.iter().map(|(event_type, _)| event_type.as_str()).collect()
+}
+
+#[tokio::test]
+async fn whoever_invites_sees_on_the_record_that_the_letter_failed_and_that_it_was_sent_after_all() {
+    let world = World::new().await;
+    world.invite("nobody@example.com", "Nobody").await;
+    world.place_in_the_portal(world.tenant, "ada@example.com").await;
+    world.sink.answer("550 no such mailbox");
+    world.mailer().round().await.unwrap();
+    let noted = world.noted().await;
+    assert_eq!(noted.len(), 2, "{noted:?}");
+    assert!(types(&noted).contains(&"user.letter_failed") && types(&noted).contains(&"portal_user.letter_failed"));
+    let says_why = |reason: &Option<String>| reason.as_deref().is_some_and(|why| why.contains("no such mailbox"));
+    assert!(noted.iter().all(|(_, reason)| says_why(reason)), "{noted:?}");
+    world.sink.answer("250 taken");
+    assert_eq!(retry(&world.worker, None).await.unwrap(), 2);
+    world.mailer().round().await.unwrap();
+    let noted = world.noted().await;
+    assert_eq!(noted.len(), 4, "{noted:?}");
+    assert!(
+        types(&noted[2..]).contains(&"user.letter_sent") && types(&noted[2..]).contains(&"portal_user.letter_sent")
+    );
+}
+
+#[tokio::test]
+async fn a_letter_that_is_sent_at_once_leaves_no_note() {
+    let world = World::new().await;
+    world.invite("ada@example.com", "Ada").await;
+    world.sink.answer("451 not now");
+    world.mailer().round().await.unwrap();
+    world.sink.answer("250 taken");
+    world.make_due().await;
+    world.mailer().round().await.unwrap();
+    assert_eq!(world.sink.letters().len(), 1);
+    assert!(world.noted().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_link_that_the_server_refuses_is_on_the_record_once_however_often_it_is_asked_for() {
+    let world = World::new().await;
+    world.place_in_the_portal(world.tenant, "ada@example.com").await;
+    world.mailer().round().await.unwrap();
+    for (answer, expected) in [
+        ("550 no such mailbox", vec!["portal_user.letter_failed"]),
+        ("550 no such mailbox", vec!["portal_user.letter_failed"]),
+        ("250 taken", vec!["portal_user.letter_failed", "portal_user.letter_sent"]),
+        ("250 taken", vec!["portal_user.letter_failed", "portal_user.letter_sent"]),
+    ] {
+        world.sink.answer(answer);
+        sqlx::query("delete from login.portal_requests").execute(&world._database.superuser().await).await.unwrap();
+        world.ask(world.tenant, "ada@example.com", 0.0).await;
+        world.mailer().round().await.unwrap();
+        assert_eq!(types(&world.noted().await), expected, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_beyond_ascii_is_not_tried_for_two_days_at_a_server_that_takes_none() {
+    let world = World::new().await;
+    world.invite("zoë@example.com", "Zoë").await;
+    world.mailer().round().await.unwrap();
+    assert_eq!(world.sink.letters().len(), 0);
+    let noted = world.noted().await;
+    assert_eq!(types(&noted), ["user.letter_failed"], "{noted:?}");
+    assert!(noted[0].1.as_deref().is_some_and(|why| why.contains("SMTPUTF8")), "{noted:?}");
 }

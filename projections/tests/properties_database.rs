@@ -10,6 +10,8 @@ use projections::{Applied, Group, Kept, Progress, RebuildOptions, ReplayOptions,
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 use samples::mixed_scripts;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// A log, and the ways in which it is read.
 #[derive(Debug, Clone)]
@@ -46,6 +48,47 @@ fn any_deliveries_and_any_replay_give_the_same_rows() {
     let mut runner = TestRunner::new(samples::config(4, samples::regressions!("properties_database")));
     let played = runner.run(&cases(), |case| runtime.block_on(play(&case)));
     played.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Places of commands that were given extremes.
+type Strained = BTreeSet<(&'static str, String)>;
+
+/// Whatever extreme is put into a field of a command: what the decision lets through is kept by every read model, live and
+/// in a rebuild.
+#[test]
+fn what_is_let_into_the_log_can_be_kept_by_every_read_model() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let strained: RefCell<Strained> = RefCell::default();
+    let mut runner = TestRunner::new(samples::config(4, samples::regressions!("extremes_database")));
+    let numbers = (mixed_scripts(50..100), mixed_scripts(150..151));
+    let played = runner.run(&numbers, |(before, script)| {
+        let mut world = samples::World::default();
+        for number in &before.steps {
+            world.step(None, *number);
+        }
+        for number in &script.steps {
+            let done = world.strain(*number, &strained.borrow());
+            let done = done.and_then(|(place, attempts)| Some((attempts.first()?.1.entry.name, place)));
+            strained.borrow_mut().extend(done);
+        }
+        runtime.block_on(keep(world.log()))
+    });
+    played.unwrap_or_else(|error| panic!("{error}"));
+}
+
+async fn keep(log: &[RawEvent]) -> TestCaseResult {
+    let world = World::new().await;
+    append(&world, log).await;
+    for group in groups() {
+        deliver(&world, group, &[(0, 500)]).await?;
+        let before = rows(&world, group).await;
+        let report = replay(&world.log, group, &ReplayOptions::default(), &mut |_: &Progress| {}).await.unwrap();
+        prop_assert!(report.switched && report.comparison.equal(), "{}", report);
+        prop_assert_eq!(rows(&world, group).await, before, "{}", group.name);
+    }
+    let parked = world.count("select count(*) from projections.parked").await;
+    prop_assert_eq!(parked, 0, "what the log took was parked");
+    Ok(())
 }
 
 async fn play(case: &Case) -> TestCaseResult {

@@ -25,11 +25,12 @@ pub(crate) fn checked(column: &Column, text: &str) -> Result<String, InvalidValu
         Kind::Text | Kind::Json if text.contains('\0') => {
             Err(InvalidValue::new(FieldCode::NulCharacter, "expected text without NUL characters"))
         }
-        // One mailbox has one spelling.
+        // One mailbox has one spelling; see `kernel::Email`.
         Kind::Text if column.schema.to_string().contains("\"format\":\"idn-email\"") => {
-            text.parse::<Email>().map(|email| email.as_str().to_owned())
+            text.parse::<Email>().map(|email| email.to_string())
         }
-        Kind::Text | Kind::Json => Ok(text.to_owned()),
+        // Names and texts are kept in NFC, so they are looked for in it.
+        Kind::Text | Kind::Json => Ok(kernel::nfc(text)),
     }
 }
 
@@ -82,7 +83,13 @@ mod tests {
     #[test]
     fn an_address_is_found_in_any_spelling() {
         let email = Column { schema: json!({ "format": "idn-email" }), ..column(Kind::Text) };
-        assert_eq!(checked(&email, " Ada@Example.COM "), Ok("ada@example.com".to_owned()));
+        for (asked, kept) in
+            [(" Ada@Example.COM ", "ada@example.com"), ("zoe\u{308}@BÜCHER.example", "zo\u{eb}@xn--bcher-kva.example")]
+        {
+            assert_eq!(checked(&email, asked), Ok(kept.to_owned()));
+        }
+        assert!(checked(&email, "\u{212a}im@example.com").is_err());
+        assert_eq!(checked(&column(Kind::Text), "Cafe\u{301}"), Ok("Caf\u{e9}".to_owned()));
         assert_eq!(checked(&email, "ada").unwrap_err().code, FieldCode::NotAnEmail);
     }
 

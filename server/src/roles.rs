@@ -371,10 +371,13 @@ async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) ->
     };
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
-    let mailer = Mailer::new(Log::unsealing(pool.clone(), vault), url.expose_secret(), &settings.mail.from, links)?;
+    let store = bus(settings, pool.clone(), vault.clone()).store().clone();
+    let log = Log::unsealing(pool.clone(), vault);
+    let mailer = Mailer::new(log, store.clone(), url.expose_secret(), &settings.mail.from, links)?;
     let stopping = stop.clone();
     let work = async move {
         mailer.run(stopping).await;
+        store.drain().await;
         Ok(())
     };
     until_stopped(work, health.database(pool), settings.admin.mailer_bind, stop).await

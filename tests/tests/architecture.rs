@@ -95,10 +95,15 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
         Login => {
             matches!(target, Kernel | Platform) || target == Context && ["identity", "portal"].contains(&context(to))
         }
+        // It notes what became of a letter on the record of whom it is for.
+        Mailer => {
+            matches!(target, Kernel | Events | Catalogue | Platform)
+                || target == Context && ["identity", "portal"].contains(&context(to))
+        }
         // Who may read is asked of whoever the server brings along.
         Integrators => matches!(target, Kernel | Platform),
         CommandApi => matches!(target, Kernel | Registry | Platform),
-        Projections | Integrations | Mailer => matches!(target, Kernel | Events | Catalogue | Platform),
+        Projections | Integrations => matches!(target, Kernel | Events | Catalogue | Platform),
         QueryApi => matches!(target, Kernel | Events | Catalogue | Platform | Projections),
         // The process manager calls every context through the registry and owns the context of its runs.
         Workflow => {

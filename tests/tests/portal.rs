@@ -112,15 +112,14 @@ impl World {
             config.app_data(sessions.clone());
             query_api::configure(config, api.clone());
         });
-        let worker = database.worker().await;
+        let (worker, store) = (database.worker().await, bus.store().clone());
         let world = Self {
             bus,
             tenant: Uuid::now_v7(),
             acme: Uuid::now_v7(),
             other: Uuid::now_v7(),
             ada: Uuid::now_v7(),
-            mailer: Mailer::new(event_store::Log::new(worker), &sink.url(), "UBOS <no-reply@ubos.example>", links)
-                .unwrap(),
+            mailer: Mailer::new(Log::new(worker), store, &sink.url(), "UBOS <no-reply@ubos.example>", links).unwrap(),
             sink,
             http: Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             commands,

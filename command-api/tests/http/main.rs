@@ -6,4 +6,5 @@ mod contacts;
 mod overload;
 mod parts;
 mod patches;
+mod values;
 mod wrong_fields;

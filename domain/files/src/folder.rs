@@ -3,7 +3,7 @@
 use crate::FolderTemplate;
 use files_events::{FolderEvent as E, Subfolder, TemplatePath};
 use kernel::{
-    Aggregate, ClientId, Context, Decision, Flag, FolderId, Imprint, Name, ProjectId, Reference, Resource, Scope, Slug,
+    Aggregate, ClientId, Context, Decision, Flag, FolderId, FolderName, Imprint, ProjectId, Reference, Resource, Scope, Slug,
     command, rejection,
 };
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub enum FolderCommand {
     #[refused("crm.client.blocked")]
     Create {
         /// Its name.
-        name: Name,
+        name: FolderName,
         /// Whose papers it holds.
         #[serde(default)]
         client_id: Option<ClientId>,
@@ -43,7 +43,7 @@ pub enum FolderCommand {
         template: Slug,
         /// Its name; the template's name unless given.
         #[serde(default)]
-        name: Option<Name>,
+        name: Option<FolderName>,
         /// Whose papers it holds.
         #[serde(default)]
         client_id: Option<ClientId>,
@@ -62,7 +62,7 @@ pub enum FolderCommand {
         #[serde(default)]
         parent_id: Option<FolderId>,
         /// Its name.
-        name: Name,
+        name: FolderName,
     },
     /// Gives a folder of the tree, or its root, another name.
     #[refused(Archived, UnknownFolder, NameTaken)]
@@ -71,7 +71,7 @@ pub enum FolderCommand {
         #[serde(default)]
         folder_id: Option<FolderId>,
         /// Its new name.
-        name: Name,
+        name: FolderName,
     },
     /// Moves a folder elsewhere in the tree.
     #[refused(Archived, UnknownFolder, UnknownParent, NameTaken, Cycle)]
@@ -246,17 +246,23 @@ impl Folder {
     }
 
     /// May a folder called `name` lie in `parent`? `itself` is not in its own way.
-    fn check_place(&self, root: FolderId, parent: FolderId, name: &Name, itself: Option<FolderId>) -> Result<(), R> {
+    fn check_place(
+        &self,
+        root: FolderId,
+        parent: FolderId,
+        name: &FolderName,
+        itself: Option<FolderId>,
+    ) -> Result<(), R> {
         if parent != root && !self.subfolders.contains_key(&parent) {
             return Err(R::UnknownParent);
         }
         let taken = self.subfolders.iter().any(|(id, (p, n))| {
-            *p == parent && Some(*id) != itself && n.to_lowercase() == name.as_str().to_lowercase()
+            *p == parent && Some(*id) != itself && n.parse::<FolderName>().is_ok_and(|n| n.folded() == name.folded())
         });
         if taken { Err(R::NameTaken) } else { Ok(()) }
     }
 
-    fn rename(&self, root: FolderId, folder_id: FolderId, name: Name) -> Decision<Self> {
+    fn rename(&self, root: FolderId, folder_id: FolderId, name: FolderName) -> Decision<Self> {
         let old = match self.subfolders.get(&folder_id) {
             Some((parent, old)) => {
                 self.check_place(root, *parent, &name, Some(folder_id))?;
@@ -288,7 +294,7 @@ impl Folder {
 
 /// Fresh folders for every path of a template.
 fn plant(paths: &[TemplatePath], root: FolderId, ctx: &Context) -> Vec<Subfolder> {
-    let mut planted: BTreeMap<&[Name], FolderId> = BTreeMap::new();
+    let mut planted: BTreeMap<&[FolderName], FolderId> = BTreeMap::new();
     ctx.begin_parts("folder_ids");
     let mut subfolders = vec![];
     for path in paths {
@@ -311,7 +317,7 @@ mod tests {
         FolderId(Uuid::from_u128(n))
     }
 
-    fn name(text: &str) -> Name {
+    fn name(text: &str) -> FolderName {
         text.parse().unwrap()
     }
 

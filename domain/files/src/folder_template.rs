@@ -1,7 +1,7 @@
 //! A folder template: a tree of folders to copy from.
 
 use files_events::{FolderTemplateEvent as E, TemplatePath};
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Slug, command, rejection};
+use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, FolderName, Slug, command, rejection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub enum FolderTemplateCommand {
         /// What definitions call it; unique in the firm.
         key: Slug,
         /// What people call it.
-        name: Name,
+        name: FolderName,
         /// The subfolders, each by its path from the root: `["Contracts", "Drafts"]`.
         paths: Vec<TemplatePath>,
     },
@@ -31,7 +31,7 @@ pub enum FolderTemplateCommand {
     #[refused(Retired, TooLarge, DuplicatePath, ParentMissing)]
     Revise {
         /// What people call it.
-        name: Name,
+        name: FolderName,
         /// The subfolders.
         paths: Vec<TemplatePath>,
     },
@@ -135,11 +135,11 @@ fn check(paths: &[TemplatePath]) -> Result<(), R> {
     if paths.len() > PATHS_MAX || paths.iter().any(|path| path.is_empty() || path.len() > DEPTH_MAX) {
         return Err(R::TooLarge);
     }
-    let mut seen: BTreeSet<&[Name]> = BTreeSet::new();
-    // A tree refuses two names in one place that differ in case only, so a template does.
+    let mut seen: BTreeSet<&[FolderName]> = BTreeSet::new();
+    // A tree refuses two names in one place that look the same, so a template does.
     let mut folded = BTreeSet::new();
     for path in paths {
-        let lower: Vec<String> = path.iter().map(|name| name.as_str().to_lowercase()).collect();
+        let lower: Vec<String> = path.iter().map(|name| name.folded()).collect();
         if !seen.insert(path) || !folded.insert(lower) {
             return Err(R::DuplicatePath);
         }

@@ -123,7 +123,7 @@ impl Aggregate for ServiceAccount {
     fn claims(&self, event: &E) -> Vec<ClaimChange> {
         match event {
             E::Created { name, .. } => {
-                vec![ClaimChange::Take(Claim::new("identity.service_account.name", name.as_str().to_lowercase()))]
+                vec![ClaimChange::Take(Claim::new("identity.service_account.name", name.folded()))]
             }
             _ => vec![],
         }

@@ -180,7 +180,7 @@ impl From<GrantRefused> for R {
 }
 
 fn named(name: &Name) -> Claim {
-    Claim::new("identity.team.name", name.as_str().to_lowercase())
+    Claim::new("identity.team.name", name.folded())
 }
 
 #[cfg(test)]

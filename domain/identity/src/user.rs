@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use identity_events::UserEvent as E;
 use kernel::{
     Actor, Aggregate, Claim, ClaimChange, Context, Decision, Email, Grant, GrantRefused, Grants, InvitationId, Issuer,
-    Name, Pattern, Personal, Reference, Resource, Scope, Slug, Subject, Timestamp, UserId, command, rejection,
+    Name, Pattern, Personal, Reference, Resource, Scope, Slug, Subject, Text, Timestamp, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +73,18 @@ pub enum UserCommand {
         /// The id that the invitation shall have, so that a repeat makes no other; a fresh one unless given.
         #[serde(default)]
         invitation_id: Option<InvitationId>,
+    },
+    /// Notes that the letter about the open invitation cannot be sent; only the mailer does.
+    NoteLetterFailed {
+        /// The invitation that it is about.
+        invitation_id: InvitationId,
+        /// Why.
+        reason: Text,
+    },
+    /// Notes that the letter about the open invitation was sent after all; only the mailer does.
+    NoteLetterSent {
+        /// The invitation that it is about.
+        invitation_id: InvitationId,
     },
     /// Takes the open invitation back.
     RevokeInvitation {},
@@ -195,6 +207,8 @@ pub enum UserRejection {
     TooManyLogins,
     /// Only the login does this, for whoever has shown who they are.
     OnlyTheLogin,
+    /// Only the mailer does this, for it has tried to send the letter.
+    OnlyTheMailer,
 }
 
 /// Where a user stands.
@@ -216,6 +230,7 @@ pub struct User {
     invitation: Option<(InvitationId, Timestamp)>,
     /// Every invitation there ever was, and for how many days.
     invitations: BTreeMap<InvitationId, u32>,
+    letter_failed: bool,
     roles: BTreeSet<Slug>,
     grants: Grants,
     logins: BTreeSet<(Issuer, String)>,
@@ -272,6 +287,17 @@ impl Aggregate for User {
                 }
                 _ => vec![],
             },
+            C::NoteLetterFailed { .. } | C::NoteLetterSent { .. } if !ctx.actor.is_system() => {
+                return Err(R::OnlyTheMailer);
+            }
+            // What became of the letter about another invitation no longer matters.
+            C::NoteLetterFailed { invitation_id, reason } if self.has_open(invitation_id) && !self.letter_failed => {
+                vec![E::LetterFailed { invitation_id, reason: reason.into() }]
+            }
+            C::NoteLetterSent { invitation_id } if self.has_open(invitation_id) && self.letter_failed => {
+                vec![E::LetterSent { invitation_id }]
+            }
+            C::NoteLetterFailed { .. } | C::NoteLetterSent { .. } => vec![],
             C::RevokeInvitation {} => {
                 self.invitation.iter().map(|(id, _)| E::InvitationRevoked { invitation_id: *id }).collect()
             }
@@ -331,8 +357,11 @@ impl Aggregate for User {
                 self.roles = roles.iter().cloned().collect();
                 self.invitation = Some((*invitation_id, *expires_at));
                 self.invitations.insert(*invitation_id, *days);
+                self.letter_failed = false;
                 self.standing = Standing::Invited;
             }
+            E::LetterFailed { .. } => self.letter_failed = true,
+            E::LetterSent { .. } => self.letter_failed = false,
             E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
             E::Activated { invitation_id: _ } => {
                 self.invitation = None;
@@ -415,6 +444,10 @@ impl User {
         Claim::personal("identity.user.login", format!("{issuer} {subject}"))
     }
 
+    fn has_open(&self, invitation_id: InvitationId) -> bool {
+        self.invitation() == Some(invitation_id)
+    }
+
     fn has_login(&self, issuer: &Issuer, subject: &Subject) -> bool {
         self.logins.contains(&(issuer.clone(), subject.to_string()))
     }
@@ -459,6 +492,22 @@ mod tests {
     use kernel::{ClientId, Role};
 
     const SELF: Uuid = Uuid::from_u128(2);
+
+    #[test]
+    fn what_became_of_a_letter_is_noted_by_the_mailer_once_and_of_the_open_invitation_only() {
+        let [open, void] = [8, 9].map(|id| InvitationId(Uuid::from_u128(id)));
+        let reason: Text = "550 no such mailbox".parse().unwrap();
+        let note = |invitation_id| C::NoteLetterFailed { invitation_id, reason: reason.clone() };
+        let failed = E::LetterFailed { invitation_id: open, reason: Personal::new(reason.clone()) };
+        let sent = |invitation_id| C::NoteLetterSent { invitation_id };
+        let has = |events: &[E]| given::<User>([&[invited(&[])][..], events].concat()).by_system();
+        has(&[]).when(note(open)).then([failed.clone()]);
+        has(&[]).when(note(void)).then([]);
+        has(&[]).when(sent(open)).then([]);
+        has(&[failed.clone()]).when(note(open)).then([]);
+        has(&[failed.clone()]).when(sent(open)).then([E::LetterSent { invitation_id: open }]);
+        given::<User>([invited(&[])]).when(note(open)).rejected("identity.user.only_the_mailer");
+    }
 
     fn slug(text: &str) -> Slug {
         text.parse().unwrap()

@@ -12,6 +12,7 @@ mod aggregate;
 mod catalogue;
 mod context;
 mod cqrs;
+mod email;
 mod envelope;
 mod field;
 mod flag;
@@ -21,9 +22,11 @@ mod input;
 mod part;
 mod patch;
 mod permission;
+mod phone;
 pub mod spec;
 mod time;
 mod values;
+mod visible;
 
 pub use aggregate::{Aggregate, Claim, ClaimChange, Decision, History, Mounts, Reference, ReferenceBy, Stored};
 pub use catalogue::{
@@ -44,5 +47,7 @@ pub use patch::Patch;
 pub use permission::{OF_EVERY_USER, Permissions, Role, UnknownRole};
 pub use time::{Date, Timestamp};
 pub use values::{
-    Email, EventScope, Issuer, Money, Name, Pattern, Personal, Phone, SecretHash, Slug, Subject, Text, TimeZone,
+    Email, EventScope, FolderName, Issuer, Money, Name, Pattern, Personal, Phone, SecretHash, Slug, Subject, Text,
+    TimeZone,
 };
+pub use visible::nfc;

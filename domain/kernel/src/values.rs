@@ -2,6 +2,7 @@
 
 use crate::permission::Rule;
 use crate::{FieldCode, InvalidValue};
+use crate::{email, phone, visible};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
@@ -9,9 +10,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// A checked text type: parsing, serde, schema and display from one rule.
+macro_rules! first {
+    ($first:expr $(, $rest:expr)*) => {
+        $first
+    };
+}
+
+/// A checked text type: parsing, serde, schema and display from one rule, or reading JSON by another.
 macro_rules! texts {
-    ($($(#[$doc:meta])* $name:ident = $check:expr, $schema:tt);* $(;)?) => {$(
+    ($($(#[$doc:meta])* $name:ident = $check:expr, $schema:tt $(, read by $read:expr)?);* $(;)?) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
@@ -37,7 +44,8 @@ macro_rules! texts {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                let read: fn(&str) -> Result<String, InvalidValue> = first!($($read,)? $check);
+                read(&text).map(Self).map_err(serde::de::Error::custom)
             }
         }
         crate::input_texts!($name);
@@ -49,14 +57,18 @@ macro_rules! texts {
 }
 
 texts! {
-    /// What something or someone is called: 1 to 200 characters, trimmed, one line.
-    Name = |text| line(text, 200), { "type": "string", "minLength": 1, "maxLength": 200 };
-    /// Free text of up to 5,000 characters; may have lines.
-    Text = |text| bounded(text, 5_000), { "type": "string", "maxLength": 5000 };
-    /// An e-mail address, trimmed and lower-cased so that one mailbox has one spelling.
-    Email = email, { "type": "string", "format": "idn-email", "maxLength": 254 };
-    /// A telephone number in E.164: `+4930123456`.
-    Phone = phone, { "type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$" };
+    /// What something or someone is called: 1 to 200 characters, trimmed, one line, in NFC and without what nobody sees.
+    Name = |text| visible::name(text, 200), { "type": "string", "minLength": 1, "maxLength": 200 };
+    /// What a folder is called: a name that is one step of a path, so without `/` and `\\`, and neither `.` nor `..`.
+    FolderName = folder_name, { "type": "string", "format": "folder-name", "minLength": 1, "maxLength": 200 };
+    /// Free text of up to 5,000 characters in NFC; may have lines, and nothing that turns its direction around.
+    Text = |text| visible::text(text, 5_000), { "type": "string", "maxLength": 5000 };
+    /// An e-mail address of RFC 5321, trimmed, in NFC, its domain in A-labels (IDNA) and its ASCII letters lower-cased, so
+    /// that one mailbox has one spelling.
+    Email = email::address, { "type": "string", "format": "idn-email", "maxLength": 254 };
+    /// A telephone number in E.164, one that its country's plan has: `+4930123456`.
+    Phone = phone::number, { "type": "string", "format": "phone", "pattern": "^\\+[1-9][0-9]{6,14}$",
+        "examples": ["+4930123456", "+442079460958"] }, read by phone::of_the_log;
     /// A key that people and definitions write: `onboarding_project`.
     Slug = slug, { "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,62}$" };
     /// What a role grants, or with a `!` denies: `crm.contact.rename`, `crm.*`, `*.read`, or short `clients:read`; with
@@ -75,6 +87,20 @@ texts! {
     Subject = |text| line(text, 255), { "type": "string", "minLength": 1, "maxLength": 255 };
     /// An IANA time zone name: `Europe/Berlin`.
     TimeZone = time_zone, { "type": "string", "examples": ["Europe/Berlin", "America/New_York"] };
+}
+
+impl Name {
+    /// What it is compared by: names that look the same are one name.
+    pub fn folded(&self) -> String {
+        visible::folded(&self.0)
+    }
+}
+
+impl FolderName {
+    /// What it is compared by: names that look the same are one name.
+    pub fn folded(&self) -> String {
+        visible::folded(&self.0)
+    }
 }
 
 impl Pattern {
@@ -124,7 +150,7 @@ impl TimeZone {
     }
 }
 
-fn bounded(text: &str, limit: usize) -> Result<String, InvalidValue> {
+pub(crate) fn bounded(text: &str, limit: usize) -> Result<String, InvalidValue> {
     if text.chars().count() > limit {
         return Err(InvalidValue::too_long(limit));
     }
@@ -134,7 +160,7 @@ fn bounded(text: &str, limit: usize) -> Result<String, InvalidValue> {
     Ok(text.to_owned())
 }
 
-fn line(text: &str, limit: usize) -> Result<String, InvalidValue> {
+pub(crate) fn line(text: &str, limit: usize) -> Result<String, InvalidValue> {
     let text = text.trim();
     if text.is_empty() {
         return Err(InvalidValue::too_short(1));
@@ -145,36 +171,14 @@ fn line(text: &str, limit: usize) -> Result<String, InvalidValue> {
     bounded(text, limit)
 }
 
-fn email(text: &str) -> Result<String, InvalidValue> {
-    let text = line(text, 254)?.to_lowercase();
-    let valid = match text.split_once('@') {
-        Some((local, domain)) => {
-            let label = |l: &str| !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || c == '-');
-            !local.is_empty()
-                && local.len() <= 64
-                && !local.chars().any(|c| c.is_whitespace() || matches!(c, '@' | ',' | ';' | '<' | '>' | '(' | ')'))
-                && domain.split('.').count() >= 2
-                && domain.split('.').all(label)
-        }
-        None => false,
-    };
-    if valid {
-        Ok(text)
-    } else {
-        Err(InvalidValue::new(FieldCode::NotAnEmail, "expected an e-mail address such as ada@example.com"))
+fn folder_name(text: &str) -> Result<String, InvalidValue> {
+    let name = visible::name(text, 200)?;
+    // Full-width letters and the like are other letters; only what a path is made of would lead elsewhere.
+    if name.contains(['/', '\\']) || name == "." || name == ".." {
+        let expected = r"expected a folder's name without / and \, and neither . nor ..";
+        return Err(InvalidValue::new(FieldCode::NotAllowed, expected));
     }
-}
-
-fn phone(text: &str) -> Result<String, InvalidValue> {
-    let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
-    let number = digits.strip_prefix('+').unwrap_or("");
-    let valid =
-        (7..=15).contains(&number.len()) && !number.starts_with('0') && number.chars().all(|c| c.is_ascii_digit());
-    if valid {
-        Ok(digits)
-    } else {
-        Err(InvalidValue::new(FieldCode::NotAPhone, "expected an E.164 telephone number such as +4930123456"))
-    }
+    Ok(name)
 }
 
 fn slug(text: &str) -> Result<String, InvalidValue> {
@@ -381,6 +385,17 @@ mod tests {
         assert!("   ".parse::<Name>().is_err());
         assert!("x".repeat(201).parse::<Name>().is_err());
         assert_eq!("  Ada Lovelace ".parse::<Name>().unwrap().as_str(), "Ada Lovelace");
+    }
+
+    #[test]
+    fn a_folder_is_called_what_leads_nowhere_else() {
+        for wrong in ["a/b", "/", "a\\b", "..", ".", " .. ", "../secret"] {
+            assert_eq!(wrong.parse::<FolderName>().unwrap_err().code, FieldCode::NotAllowed, "{wrong:?}");
+        }
+        assert_eq!("\u{200b}".parse::<FolderName>().unwrap_err().code, FieldCode::NotVisible);
+        for right in ["...", ".config", "a.b", "2026 – Q1", "A∕B"] {
+            assert_eq!(right.parse::<FolderName>().unwrap().as_str(), right);
+        }
     }
 
     #[test]

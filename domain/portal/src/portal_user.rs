@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use kernel::{
     Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, Flag, Grant, GrantRefused, Grants,
-    InvitationId, Name, Pattern, Personal, PortalUserId, Scope, Slug, Timestamp, command, rejection,
+    InvitationId, Name, Pattern, Personal, PortalUserId, Scope, Slug, Text, Timestamp, command, rejection,
 };
 use portal_events::{PortalUserEvent as E, patterns_of_part};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,20 @@ pub enum PortalUserCommand {
         #[serde(default)]
         expires_in_days: Option<u32>,
         /// The id that the invitation shall have, so that a repeat makes no other; a fresh one unless given.
+        #[serde(default)]
+        invitation_id: Option<InvitationId>,
+    },
+    /// Notes that a letter to the person cannot be sent; only the mailer does.
+    NoteLetterFailed {
+        /// The invitation that it is about; none if it has the link that the person asked for.
+        #[serde(default)]
+        invitation_id: Option<InvitationId>,
+        /// Why.
+        reason: Text,
+    },
+    /// Notes that letters reach the person again; only the mailer does.
+    NoteLetterSent {
+        /// The invitation that the letter is about; none if it has the link that the person asked for.
         #[serde(default)]
         invitation_id: Option<InvitationId>,
     },
@@ -122,6 +136,8 @@ pub enum PortalUserRejection {
     NotPlain,
     /// It is more than you may do for this client.
     GrantBeyondYours,
+    /// Only the mailer does this, for it has tried to send the letter.
+    OnlyTheMailer,
 }
 
 /// Where a portal user stands.
@@ -143,6 +159,7 @@ pub struct PortalUser {
     invitation: Option<(InvitationId, Timestamp)>,
     /// Every invitation there ever was, and for how many days.
     invitations: BTreeMap<InvitationId, u32>,
+    letter_failed: bool,
     scopes: BTreeSet<Slug>,
     grants: Grants,
 }
@@ -166,6 +183,16 @@ impl Aggregate for PortalUser {
             C::Create { client_id, contact_id, name, email } => {
                 vec![E::Created { client_id, contact_id, name: name.into(), email: email.into() }]
             }
+            C::NoteLetterFailed { .. } | C::NoteLetterSent { .. } if !ctx.actor.is_system() => {
+                return Err(R::OnlyTheMailer);
+            }
+            C::NoteLetterFailed { invitation_id, reason } if self.concerns(invitation_id) && !self.letter_failed => {
+                vec![E::LetterFailed { invitation_id, reason: reason.into() }]
+            }
+            C::NoteLetterSent { invitation_id } if self.concerns(invitation_id) && self.letter_failed => {
+                vec![E::LetterSent {}]
+            }
+            C::NoteLetterFailed { .. } | C::NoteLetterSent { .. } => vec![],
             C::Enable {} if self.standing == Standing::Disabled => vec![E::Enabled {}],
             C::Enable {} => vec![],
             C::Disable {} if self.standing == Standing::Disabled => vec![],
@@ -215,7 +242,10 @@ impl Aggregate for PortalUser {
             E::Invited { invitation_id, expires_at, days } => {
                 self.invitation = Some((*invitation_id, *expires_at));
                 self.invitations.insert(*invitation_id, *days);
+                self.letter_failed = false;
             }
+            E::LetterFailed { .. } => self.letter_failed = true,
+            E::LetterSent {} => self.letter_failed = false,
             E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
             E::Activated { invitation_id: _ } => {
                 self.invitation = None;
@@ -293,6 +323,11 @@ impl PortalUser {
     /// The open invitation, if there is one.
     pub fn invitation(&self) -> Option<InvitationId> {
         self.invitation.map(|(id, _)| id)
+    }
+
+    /// Does it matter what became of the letter? That about another invitation does not.
+    fn concerns(&self, invitation_id: Option<InvitationId>) -> bool {
+        invitation_id.is_none() || self.invitation() == invitation_id
     }
 
     /// A right of a portal user is always for the person's client.
@@ -410,6 +445,23 @@ mod tests {
         has().when(grant("projects.*")).then([]);
         let revoke = C::RevokeGrant { pattern: "projects.*".parse().unwrap() };
         has().when(revoke).then([E::GrantRevoked { pattern: "projects.*".parse().unwrap() }]);
+    }
+
+    #[test]
+    fn what_became_of_a_letter_is_noted_by_the_mailer_and_once() {
+        let open = Some(InvitationId(Uuid::from_u128(8)));
+        let reason: Text = "550 no such mailbox".parse().unwrap();
+        let note = |invitation_id| C::NoteLetterFailed { invitation_id, reason: reason.clone() };
+        let failed = |invitation_id| E::LetterFailed { invitation_id, reason: Personal::new(reason.clone()) };
+        let has = |events: &[E]| given::<PortalUser>([&[created(), invited()][..], events].concat()).by_system();
+        has(&[]).when(note(open)).then([failed(open)]);
+        has(&[]).when(note(None)).then([failed(None)]);
+        has(&[]).when(note(Some(InvitationId(Uuid::from_u128(9))))).then([]);
+        has(&[]).when(C::NoteLetterSent { invitation_id: None }).then([]);
+        has(&[failed(open)]).when(note(open)).then([]);
+        has(&[failed(open)]).when(C::NoteLetterSent { invitation_id: None }).then([E::LetterSent {}]);
+        let asked = given::<PortalUser>([created(), invited()]).when(note(open));
+        asked.rejected("portal.portal_user.only_the_mailer");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::world::{Key, World};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use kernel::Name;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand::rngs::StdRng;
@@ -20,6 +21,7 @@ const DEPTH_MAX: usize = 3;
 const TEXTS: &[&str] =
     &["Ada", "ada", "Ada Ltd", "Contracts", "\"quoted\" \\N 'x' %s", "Zoë ☃ 𝔘", "<b>&amp;</b> {{ event.id }}", "0"];
 const EMAILS: &[&str] = &["ada@engines.example", "zoë@bücher.example", "Eve+x@Engines.example"];
+const PHONES: &[&str] = &["+49 (0) 30 123456", "+4930123456", "+442079460958", "+390612345678", "+1 202-555-0143"];
 const NUMBERS: &[i64] = &[0, 1, 2, 5, 10, 30, 60, 365];
 
 /// Makes one command's body.
@@ -136,6 +138,8 @@ impl Generator<'_> {
             Some("date-time") => return self.time().to_rfc3339(),
             Some("date") => return self.time().date_naive().to_string(),
             Some("idn-email") => return EMAILS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("phone") => return PHONES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("folder-name") => return self.name().replace(['/', '\\'], "-"),
             _ => {}
         }
         if let Some(pattern) = keyword("pattern") {
@@ -158,9 +162,11 @@ impl Generator<'_> {
             return TEXTS.choose(&mut self.rng).copied().unwrap_or_default().to_owned();
         }
         let length = self.rng.random_range(0..199);
-        let letters = (0..length).map(|_| self.rng.random::<char>()).map(|c| if c.is_control() { ' ' } else { c });
-        // Not only spaces, and none at the ends, which would be taken off.
-        format!("x{}", letters.collect::<String>()).trim().to_owned()
+        let is_seen = |c: &char| format!("x{c}x").parse::<Name>().is_ok();
+        let letters = (0..length).map(|_| Some(self.rng.random::<char>()).filter(is_seen).unwrap_or(' '));
+        // Not only spaces, and none at the ends, which would be taken off. NFC makes two letters of a few.
+        let text = kernel::nfc(&format!("x{}", letters.collect::<String>()));
+        text.chars().take(200).collect::<String>().trim().to_owned()
     }
 
     /// One of six texts that match, or any.

@@ -132,8 +132,12 @@ impl World {
     }
 
     /// Makes a command of the number, and sends it with every extreme in one of its places, one after the other. Answers the
-    /// place, as a JSON Pointer, and what came of each.
-    pub fn strain(&mut self, number: u64) -> (String, Vec<(Key, Attempt)>) {
+    /// place, as a JSON Pointer, and what came of each. Places of `done`, each with its command, come last.
+    pub fn strain(
+        &mut self,
+        number: u64,
+        done: &BTreeSet<(&'static str, String)>,
+    ) -> Option<(String, Vec<(Key, Attempt)>)> {
         let mut rng = rng(number);
         self.now += pause(&mut rng);
         let subject = subject(&mut rng, None);
@@ -141,12 +145,21 @@ impl World {
         let there = self.streams.get(&key);
         let (creates, own) = (there.is_none(), there.map(Stream::ids).unwrap_or_default());
         let entries: Vec<_> = subject.commands().iter().filter(|entry| entry.creates == creates).collect();
-        let Some(entry) = entries.choose(&mut rng).copied() else { return Default::default() };
+        let is_new = |entry: &CommandEntry, place: &str| !done.contains(&(entry.name, place.to_owned()));
+        let fields = |entry: &CommandEntry| {
+            let fields = subject.schema(entry)["properties"].as_object();
+            fields.into_iter().flatten().map(|(name, _)| format!("/{name}")).collect::<Vec<_>>()
+        };
+        let new: Vec<_> =
+            entries.iter().filter(|entry| fields(entry).iter().any(|field| is_new(entry, field))).collect();
+        let entry = new.choose(&mut rng).copied().or_else(|| entries.choose(&mut rng)).copied()?;
         let (actor, command) = (actor(&mut rng), rng.random::<u128>());
         let mut generator = Generator { rng, world: self, target: key, own };
         let body = generator.value(subject.schema(entry), "", 0);
         let mut rng = generator.rng;
-        let Some(place) = extreme::places(&body).choose(&mut rng).cloned() else { return Default::default() };
+        let places = extreme::places(&body);
+        let new: Vec<_> = places.iter().filter(|place| is_new(entry, place)).collect();
+        let place = new.choose(&mut rng).copied().or_else(|| places.choose(&mut rng)).cloned()?;
         let mut attempts = vec![];
         for (n, body) in (0u128..).zip(extreme::bodies(&body, &place)) {
             // What creates needs a stream that is not there yet; a firm has one of its own.
@@ -165,7 +178,7 @@ impl World {
             self.record(key, &attempt, actor.clone());
             attempts.push((key, attempt));
         }
-        (place, attempts)
+        Some((place, attempts))
     }
 
     /// Thinks of somebody and something to say, and sends the command.

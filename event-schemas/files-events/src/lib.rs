@@ -1,11 +1,11 @@
 //! What did happen in the files context: the event enums other crates may read.
 
-use kernel::{ClientId, FolderId, Name, Personal, ProjectId, Slug, event};
+use kernel::{ClientId, FolderId, FolderName, Personal, ProjectId, Slug, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A folder that a template makes, by its path from the root: `["Contracts", "Drafts"]`.
-pub type TemplatePath = Vec<Name>;
+pub type TemplatePath = Vec<FolderName>;
 
 /// Everything that happens to a folder template.
 #[event("files.folder_template")]
@@ -15,14 +15,14 @@ pub enum FolderTemplateEvent {
         /// What definitions call it.
         key: Slug,
         /// What people call it.
-        name: Name,
+        name: FolderName,
         /// The subfolders, each by its path; parents come before children.
         paths: Vec<TemplatePath>,
     },
     /// The tree changed; folders made earlier stay as they are.
     Revised {
         /// What people call it.
-        name: Name,
+        name: FolderName,
         /// The subfolders.
         paths: Vec<TemplatePath>,
     },
@@ -40,7 +40,7 @@ pub struct Subfolder {
     /// The folder it lies in.
     pub parent_id: FolderId,
     /// Its name.
-    pub name: Name,
+    pub name: FolderName,
 }
 
 /// Everything that happens to a folder tree; the aggregate is its root.
@@ -49,7 +49,7 @@ pub enum FolderEvent {
     /// A folder was made, with all its subfolders.
     Created {
         /// The root's name, often a person's.
-        name: Personal<Name>,
+        name: Personal<FolderName>,
         /// Whose papers it holds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_id: Option<ClientId>,
@@ -72,7 +72,7 @@ pub enum FolderEvent {
         /// Which one.
         folder_id: FolderId,
         /// Its new name.
-        name: Personal<Name>,
+        name: Personal<FolderName>,
     },
     /// A folder of the tree lies elsewhere in it now.
     SubfolderMoved {

@@ -103,6 +103,18 @@ pub enum UserEvent {
         /// For how many days that is.
         days: u32,
     },
+    /// The letter about the open invitation could not be sent, and is not tried again.
+    LetterFailed {
+        /// The invitation.
+        invitation_id: InvitationId,
+        /// Why, often in the words of the mail server, which may name the person.
+        reason: Personal<Text>,
+    },
+    /// The letter about the open invitation, which could not be sent at first, was sent after all.
+    LetterSent {
+        /// The invitation.
+        invitation_id: InvitationId,
+    },
     /// The open invitation was taken back.
     InvitationRevoked {
         /// The invitation.

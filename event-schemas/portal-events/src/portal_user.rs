@@ -1,6 +1,6 @@
 //! What happens to a portal user.
 
-use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, Slug, Timestamp, event};
+use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, Slug, Text, Timestamp, event};
 
 /// What a part of the portal opens, of the person's client and of nothing else. Parts with other names are the frontend's
 /// own and open nothing.
@@ -37,6 +37,16 @@ pub enum PortalUserEvent {
         /// For how many days that is.
         days: u32,
     },
+    /// A letter to the person could not be sent, and is not tried again.
+    LetterFailed {
+        /// The invitation that it was about; none if it had the link that the person asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invitation_id: Option<InvitationId>,
+        /// Why, often in the words of the mail server, which may name the person.
+        reason: Personal<Text>,
+    },
+    /// Letters reach the person again.
+    LetterSent {},
     /// The open invitation was taken back.
     InvitationRevoked {
         /// The invitation.

@@ -4,7 +4,7 @@ use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use files_events::{FolderTemplateEvent as E, TemplatePath};
-use kernel::{FolderTemplateId, Name, Slug};
+use kernel::{FolderName, FolderTemplateId, Slug};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -23,7 +23,7 @@ pub struct FolderTemplateRow {
     /// What definitions call it.
     pub key: Slug,
     /// What people call it.
-    pub name: Name,
+    pub name: FolderName,
     /// The subfolders, each by its path.
     pub paths: Vec<TemplatePath>,
     /// No new folders are made from it.

@@ -4,7 +4,7 @@ use crate::model::{Away, Event, FoldError, ReadModel, Shown, Tie, existing, stam
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use files_events::{FolderEvent as E, Subfolder};
-use kernel::{ClientId, FolderId, Name, ProjectId, Slug};
+use kernel::{ClientId, FolderId, FolderName, ProjectId, Slug};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,7 +17,7 @@ pub struct SubfolderRow {
     /// The folder it lies in.
     pub parent_id: FolderId,
     /// Its name.
-    pub name: Shown<Name>,
+    pub name: Shown<FolderName>,
 }
 
 impl From<&Subfolder> for SubfolderRow {
@@ -38,7 +38,7 @@ pub struct FolderRow {
     /// When it changed last.
     pub updated_at: DateTime<Utc>,
     /// The root's name.
-    pub name: Shown<Name>,
+    pub name: Shown<FolderName>,
     /// Whose papers it holds.
     pub client_id: Option<ClientId>,
     /// Which project's papers it holds.

@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use identity_events::UserEvent as E;
-use kernel::{Email, Grant, InvitationId, Issuer, Name, Personal, Slug, Timestamp, UserId};
+use kernel::{Email, Grant, InvitationId, Issuer, Name, Personal, Slug, Text, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -54,6 +54,8 @@ pub struct UserRow {
     pub reason: Option<Personal<Name>>,
     /// The person's rights for single resources, beside those of roles and teams.
     pub grants: Vec<Grant>,
+    /// Why the letter about the open invitation could not be sent; none if it was, or is on its way.
+    pub letter_failure: Option<Personal<Text>>,
 }
 
 impl ReadModel for UserRow {
@@ -85,15 +87,18 @@ impl ReadModel for UserRow {
                 login_issuers: row.map_or(vec![], |row| row.login_issuers),
                 reason: None,
                 grants,
+                letter_failure: None,
             }));
         }
         let mut row = existing(row, event)?;
         match change {
             E::Invited { .. } => {}
-            E::InvitationRevoked { .. } => (row.invitation_id, row.invitation_expires_at) = (None, None),
+            E::LetterFailed { reason, .. } => row.letter_failure = Some(reason.clone()),
+            E::LetterSent { .. } => row.letter_failure = None,
+            E::InvitationRevoked { .. } => row.end_invitation(),
             E::Activated { .. } => {
                 row.status = UserStatus::Active;
-                (row.invitation_id, row.invitation_expires_at) = (None, None);
+                row.end_invitation();
                 row.activated_at = row.activated_at.or(Some(event.recorded_at));
             }
             E::Renamed { name } => row.name = name.into(),
@@ -124,9 +129,13 @@ impl ReadModel for UserRow {
 }
 
 impl UserRow {
+    fn end_invitation(&mut self) {
+        (self.invitation_id, self.invitation_expires_at, self.letter_failure) = (None, None, None);
+    }
+
     fn take_out(&mut self, reason: Option<Personal<Name>>) {
         (self.status, self.reason) = (UserStatus::Deactivated, reason);
-        (self.invitation_id, self.invitation_expires_at) = (None, None);
+        self.end_invitation();
         self.login_issuers.clear();
         self.grants.clear();
     }

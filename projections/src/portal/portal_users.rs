@@ -3,7 +3,7 @@
 use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, PortalUserId, Slug, Timestamp};
+use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, PortalUserId, Slug, Text, Timestamp};
 use portal_events::PortalUserEvent as E;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,8 @@ pub struct PortalUserRow {
     pub locked_reason: Option<Personal<Name>>,
     /// What the person may do of what concerns the client, beside what the parts open.
     pub grants: Vec<Pattern>,
+    /// Why the newest letter to the person could not be sent; none if it was, or is on its way.
+    pub letter_failure: Option<Personal<Text>>,
 }
 
 impl ReadModel for PortalUserRow {
@@ -90,6 +92,7 @@ impl ReadModel for PortalUserRow {
                 scopes: vec![],
                 locked_reason: None,
                 grants: vec![],
+                letter_failure: None,
             }));
         }
         let mut row = existing(row, event)?;
@@ -98,7 +101,10 @@ impl ReadModel for PortalUserRow {
             E::Invited { invitation_id, expires_at, .. } => {
                 row.status = PortalUserStatus::Invited;
                 (row.invitation_id, row.invitation_expires_at) = (Some(*invitation_id), Some(*expires_at));
+                row.letter_failure = None;
             }
+            E::LetterFailed { reason, .. } => row.letter_failure = Some(reason.clone()),
+            E::LetterSent {} => row.letter_failure = None,
             E::InvitationRevoked { .. } => {
                 row.status = PortalUserStatus::Created;
                 (row.invitation_id, row.invitation_expires_at) = (None, None);

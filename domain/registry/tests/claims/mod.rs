@@ -36,11 +36,11 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
             Some(_) => BTreeSet::new(),
             None => {
                 let named = last_of(&events, &["team.created", "team.renamed"]);
-                one("identity.team.name", named.map(|(_, event)| text(&event["name"]).to_lowercase()))
+                one("identity.team.name", named.map(|(_, event)| folded(&event["name"])))
             }
         },
         "identity.service_account" => {
-            one("identity.service_account.name", first_text(&events, "name").map(|name| name.to_lowercase()))
+            one("identity.service_account.name", events.first().map(|(_, event)| folded(&event["name"])))
         }
         "scheduling.appointment" => appointment(&events),
         "projects.project" => project(&events),
@@ -127,6 +127,11 @@ fn last_address(events: &[(&str, Value)]) -> Option<String> {
 
 fn first_text(events: &[(&str, Value)], field: &str) -> Option<String> {
     events.first().map(|(_, event)| text(&event[field]))
+}
+
+/// What a name is compared by.
+fn folded(name: &Value) -> String {
+    text(name).parse::<kernel::Name>().unwrap().folded()
 }
 
 fn text(value: &Value) -> String {

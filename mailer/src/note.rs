@@ -1,0 +1,85 @@
+//! What became of a letter, on the record of whom it is for, so that whoever asked for it sees it.
+
+use crate::portal::Person;
+use crate::queue::Queue;
+use anyhow::{Context, Result};
+use catalogue::AnyEvent;
+use event_store::{ExecuteError, Request, Store};
+use identity::User;
+use identity::user::UserCommand;
+use identity_events::UserEvent;
+use kernel::{Actor, TenantId, Text};
+use portal::PortalUser;
+use portal::portal_user::PortalUserCommand;
+use portal_events::PortalUserEvent;
+
+/// Characters of a reason; a mail server may say any number.
+const REASON_MAX: usize = 500;
+
+/// What became of a letter.
+#[derive(Debug, Clone, Copy)]
+pub enum Outcome<'a> {
+    /// It was sent.
+    Sent,
+    /// It cannot be sent, and why.
+    Failed(&'a str),
+}
+
+/// Notes what became of the letter that the event at `position` asks for.
+pub async fn letter(store: &Store, queue: &Queue, position: i64, outcome: Outcome<'_>) -> Result<()> {
+    let event = queue.event(position).await?;
+    let (tenant, id) = (event.tenant_id, Some(event.aggregate_id));
+    match catalogue::decode(event)?.payload {
+        AnyEvent::User(UserEvent::Invited { invitation_id, .. }) => {
+            let command = match outcome {
+                Outcome::Sent => UserCommand::NoteLetterSent { invitation_id },
+                Outcome::Failed(why) => UserCommand::NoteLetterFailed { invitation_id, reason: reason(why) },
+            };
+            noted(store.execute::<User>(id, command, &request(tenant)).await.map(drop))
+        }
+        AnyEvent::PortalUser(PortalUserEvent::Invited { invitation_id, .. }) => {
+            let invitation_id = Some(invitation_id);
+            let command = match outcome {
+                Outcome::Sent => PortalUserCommand::NoteLetterSent { invitation_id },
+                Outcome::Failed(why) => PortalUserCommand::NoteLetterFailed { invitation_id, reason: reason(why) },
+            };
+            noted(store.execute::<PortalUser>(id, command, &request(tenant)).await.map(drop))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Notes what became of a letter with the link that a portal user asked for. Most reach whom they are for, as before.
+pub async fn link(store: &Store, person: &Person, outcome: Outcome<'_>) -> Result<()> {
+    let command = match outcome {
+        Outcome::Sent if !person.letter_failed => return Ok(()),
+        Outcome::Sent => PortalUserCommand::NoteLetterSent { invitation_id: None },
+        Outcome::Failed(why) => PortalUserCommand::NoteLetterFailed { invitation_id: None, reason: reason(why) },
+    };
+    noted(store.execute::<PortalUser>(Some(person.id.0), command, &request(person.tenant)).await.map(drop))
+}
+
+/// What the record does not take, such as that of a person who was erased meanwhile, is not tried again.
+fn noted(result: Result<(), ExecuteError>) -> Result<()> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(error @ (ExecuteError::Overloaded | ExecuteError::Conflict | ExecuteError::Unavailable(_))) => {
+            Err(error).context("noting what became of a letter")
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "what became of a letter is not on the record");
+            Ok(())
+        }
+    }
+}
+
+/// The reason as a text that can be kept.
+fn reason(why: &str) -> Text {
+    let plain: String = why.chars().filter(|c| !c.is_control()).take(REASON_MAX).collect();
+    let unclear = || "the mail server refused it".parse().unwrap_or_else(|_| unreachable!("it is a text"));
+    plain.parse().unwrap_or_else(|_| unclear())
+}
+
+fn request(tenant: TenantId) -> Request {
+    Request::new(tenant, Actor::System { name: "mailer".to_owned() })
+}
