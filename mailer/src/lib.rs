@@ -110,12 +110,16 @@ impl Mailer {
                 Err(error) if is_final(&error, is_ascii) => {
                     // What the server says may name the person.
                     tracing::warn!(position, "a letter was refused, `ubos mailer failed` says why");
-                    self.give_up(&due, &self.said(&error)).await?;
+                    self.give_up(&due, &causes(&error)).await?;
                     counter!("mail_letters_total", "outcome" => "refused").increment(1);
                 }
                 Err(error) if due.is_last() => {
-                    tracing::warn!(position, error = self.said(&error), "a letter is given up, `ubos mailer failed` says why");
-                    self.give_up(&due, &self.said(&error)).await?;
+                    tracing::warn!(
+                        position,
+                        error = self.said(&error),
+                        "a letter is given up, `ubos mailer failed` says why"
+                    );
+                    self.give_up(&due, &causes(&error)).await?;
                     counter!("mail_letters_total", "outcome" => "refused").increment(1);
                 }
                 Err(error) => {
@@ -161,7 +165,7 @@ impl Mailer {
                         "sent"
                     }
                     Err(error) if is_final(&error, is_ascii) => {
-                        note::link(&self.store, &person, Outcome::Failed(&self.said(&error))).await?;
+                        note::link(&self.store, &person, Outcome::Failed(&causes(&error))).await?;
                         "refused"
                     }
                     Err(error) => {

@@ -3,8 +3,8 @@
 use crate::FolderTemplate;
 use files_events::{FolderEvent as E, Subfolder, TemplatePath};
 use kernel::{
-    Aggregate, ClientId, Context, Decision, Flag, FolderId, FolderName, Imprint, ProjectId, Reference, Resource, Scope, Slug,
-    command, rejection,
+    Aggregate, ClientId, Context, Decision, Flag, FolderId, FolderName, Imprint, ProjectId, Reference, Resource, Scope,
+    Slug, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -75,6 +75,7 @@ pub enum UserCommand {
         invitation_id: Option<InvitationId>,
     },
     /// Notes that the letter about the open invitation cannot be sent; only the mailer does.
+    #[refused(OnlyTheMailer)]
     NoteLetterFailed {
         /// The invitation that it is about.
         invitation_id: InvitationId,
@@ -82,6 +83,7 @@ pub enum UserCommand {
         reason: Text,
     },
     /// Notes that the letter about the open invitation was sent after all; only the mailer does.
+    #[refused(OnlyTheMailer)]
     NoteLetterSent {
         /// The invitation that it is about.
         invitation_id: InvitationId,

@@ -49,6 +49,7 @@ pub enum PortalUserCommand {
         invitation_id: Option<InvitationId>,
     },
     /// Notes that a letter to the person cannot be sent; only the mailer does.
+    #[refused(OnlyTheMailer)]
     NoteLetterFailed {
         /// The invitation that it is about; none if it has the link that the person asked for.
         #[serde(default)]
@@ -57,6 +58,7 @@ pub enum PortalUserCommand {
         reason: Text,
     },
     /// Notes that letters reach the person again; only the mailer does.
+    #[refused(OnlyTheMailer)]
     NoteLetterSent {
         /// The invitation that the letter is about; none if it has the link that the person asked for.
         #[serde(default)]
