@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use event_store::TimeZones;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use kernel::{PortalUserId, SessionId, TenantId};
+use kernel::{PortalUserId, SessionId, TenantId, UserId};
 use metrics::{counter, gauge};
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
@@ -16,7 +16,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 use web::{Credential, Directory, Standing};
@@ -30,6 +30,10 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(150);
 /// For how long what is in memory is good when the log does not answer; with the pause and the question itself it stays
 /// within a second.
 const STALE_AFTER: Duration = Duration::from_millis(750);
+/// How old a session may be that what is read does not know yet.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(2);
+/// Why a session opens nothing that only Redis knows.
+const NEVER_BEGUN: &str = "no such session was ever begun";
 /// How long the follower waits for its connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Reads at the same time. Requests come to this before anything has counted them, and a pool that thousands wait for never
@@ -73,7 +77,7 @@ struct Known {
     nobody: Arc<Firm>,
     reading: Mutex<HashMap<TenantId, Reading>>,
     turns: Semaphore,
-    /// Portal users and their sessions, by their stream, with their firm.
+    /// Portal users, and everybody's sessions, by their stream, with their firm.
     portal: Cache<Uuid, (TenantId, Arc<Person>)>,
     /// Goes up whenever something is forgotten; what was read before that is not kept.
     forgotten: Mutex<u64>,
@@ -188,13 +192,18 @@ impl Known {
 
     /// What is so for a credential, as far as it is in memory and memory counts.
     fn recall(&self, tenant: TenantId, credential: &Credential) -> Option<Standing> {
-        let standing = self.firm(tenant, credential)?.standing(credential, Utc::now());
-        match credential {
-            Credential::Portal { user, id } if standing.is_none() && self.is_fresh() => {
-                let find = |stream| self.portal.get(&stream).filter(|(of, _)| *of == tenant).map(|(_, found)| found);
-                Some(Person::standing(&*find(user.0)?, &*find(id.0)?))
+        let (firm, now) = (self.firm(tenant, credential)?, Utc::now());
+        let standing = firm.standing(credential, now);
+        let find = |stream| self.portal.get(&stream).filter(|(of, _)| *of == tenant).map(|(_, found)| found);
+        match (credential, standing) {
+            (Credential::Portal { user, id }, None) if self.is_fresh() => {
+                Some(Person::standing(&*find(user.0)?, &*find(id.0)?, now))
             }
-            _ => standing,
+            // How it began does not change, and that it was ended the firm knows.
+            (Credential::Session { user, id }, Some(standing @ Standing::In(..))) => {
+                Some(in_session(&firm, standing, *user, Some(&*find(id.0)?)))
+            }
+            (_, standing) => standing,
         }
     }
 
@@ -205,28 +214,74 @@ impl Known {
             None => self.read(tenant).await?.firm,
         };
         match (firm.standing(credential, Utc::now()), credential) {
+            (Some(standing @ Standing::In(..)), Credential::Session { user, id }) => {
+                let mut begun = self.read_session(tenant, *id).await?;
+                while begun.is_none() && self.may_arrive(*id).await {
+                    begun = self.read_session(tenant, *id).await?;
+                }
+                Ok(in_session(&firm, standing, *user, begun.as_deref()))
+            }
             (Some(standing), _) => Ok(standing),
-            (None, Credential::Portal { user, id }) => self.read_portal(tenant, *user, *id).await,
+            (None, Credential::Portal { user, id }) => {
+                let mut standing = self.read_portal(tenant, *user, *id).await?;
+                while standing.is_none() && self.may_arrive(*id).await {
+                    standing = self.read_portal(tenant, *user, *id).await?;
+                }
+                Ok(standing.unwrap_or(Standing::Out(NEVER_BEGUN, None)))
+            }
             (None, _) => Ok(Standing::Out("nothing is known", None)),
         }
     }
 
-    async fn read_portal(&self, tenant: TenantId, user: PortalUserId, session: SessionId) -> Result<Standing> {
+    /// How a session began; none if the log never began it, which is not remembered.
+    async fn read_session(&self, tenant: TenantId, session: SessionId) -> Result<Option<Arc<Person>>> {
         let _turn = self.turns.acquire().await?;
         let before = *self.forgotten.lock();
-        let sql = "select aggregate_type, aggregate_id, event_type, event_version, payload from eventstore.portal_events($1, $2)";
-        let read = sqlx::query_as(sql).bind(tenant.0).bind(vec![user.0, session.0]).fetch_all(&self.pool);
-        let events: Vec<Stored> = read.await.context("reading a portal user's rights")?;
+        let events = self.entrances(tenant, vec![session.0]).await?;
+        let Some(begun) = Person::session(&events).context("folding a session")?.map(Arc::new) else { return Ok(None) };
+        let forgotten = self.forgotten.lock();
+        if *forgotten == before {
+            self.portal.insert(session.0, (tenant, begun.clone()));
+        }
+        Ok(Some(begun))
+    }
+
+    /// Whether a session that is not in the log may be there in a moment, which is waited for: what is read may be a replica,
+    /// and a session says in its id when it began.
+    async fn may_arrive(&self, session: SessionId) -> bool {
+        let began = session.0.get_timestamp().map(|at| at.to_unix());
+        let began = began.map(|(seconds, nanos)| UNIX_EPOCH + Duration::new(seconds, nanos));
+        let is_young = began.is_some_and(|began| began.elapsed().is_ok_and(|age| age < ARRIVES_WITHIN));
+        if is_young {
+            let mut looked = self.looked.subscribe();
+            drop(tokio::time::timeout(STALE_AFTER, looked.changed()).await);
+        }
+        is_young
+    }
+
+    async fn entrances(&self, tenant: TenantId, streams: Vec<Uuid>) -> Result<Vec<Stored>> {
+        let sql =
+            "select aggregate_type, aggregate_id, event_type, event_version, payload from eventstore.entrances($1, $2)";
+        let read = sqlx::query_as(sql).bind(tenant.0).bind(streams).fetch_all(&self.pool);
+        read.await.context("reading who comes in")
+    }
+
+    /// What is so for a portal user; none if the log never began the session.
+    async fn read_portal(&self, tenant: TenantId, user: PortalUserId, session: SessionId) -> Result<Option<Standing>> {
+        let _turn = self.turns.acquire().await?;
+        let before = *self.forgotten.lock();
+        let events = self.entrances(tenant, vec![user.0, session.0]).await?;
         let of = |stream: Uuid| events.iter().filter(move |event| event.aggregate_id == stream);
         let person = Arc::new(Person::user(user, of(user.0)).context("folding a portal user's rights")?);
-        let begun = Arc::new(Person::session(of(session.0)).context("folding a portal session")?);
-        let standing = Person::standing(&person, &begun);
+        let begun = Person::session(of(session.0)).context("folding a portal session")?.map(Arc::new);
+        let Some(begun) = begun else { return Ok(None) };
+        let standing = Person::standing(&person, &begun, Utc::now());
         let forgotten = self.forgotten.lock();
         if *forgotten == before {
             self.portal.insert(user.0, (tenant, person));
             self.portal.insert(session.0, (tenant, begun));
         }
-        Ok(standing)
+        Ok(Some(standing))
     }
 
     /// Reads a firm, once for all who ask for it meanwhile: when the log could not be followed for a while, everybody does.
@@ -283,6 +338,15 @@ impl TimeZones for LogDirectory {
             None => Box::pin(async move { Ok(self.0.read(tenant).await?.firm.time_zone()) }),
         }
     }
+}
+
+/// What is so in a session for a user who comes in: it opens what the log began, for that user, in that time in the firm.
+fn in_session(firm: &Firm, standing: Standing, user: UserId, session: Option<&Person>) -> Standing {
+    let why = match session {
+        Some(Person::Session(begun)) => firm.keeps_out(user, begun, Utc::now()),
+        _ => Some(NEVER_BEGUN),
+    };
+    why.map_or(standing, |why| Standing::Out(why, None))
 }
 
 impl Directory for LogDirectory {

@@ -1,13 +1,15 @@
 //! One firm, folded from its events: a pure function of the log.
 
+use crate::portal::Begun;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use identity_events::{
-    ApiKeyEvent, IntegratorEvent, RoleEvent, ServiceAccountEvent, SessionEvent, TeamEvent, TenantEvent, UserEvent,
+    ApiKeyEvent, GivenRole, IntegratorEvent, RoleEvent, ServiceAccountEvent, SessionEvent, TeamEvent, TenantEvent,
+    UserEvent,
 };
 use kernel::{
     ApiKeyId, Event, EventScope, Grant, Grants, IntegratorId, Name, OF_EVERY_USER, Pattern, Permissions, Principal,
-    Role, SecretHash, ServiceAccountId, SessionId, Slug, Timestamp, UnreadableEvent, UserId, read_event,
+    Role, RoleId, SecretHash, ServiceAccountId, SessionId, Slug, Timestamp, UnreadableEvent, UserId, read_event,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -34,7 +36,8 @@ pub struct Stored {
 pub struct Firm {
     registered: bool,
     suspended: bool,
-    closed: bool,
+    /// When the data of a closed firm is destroyed.
+    closed: Option<Timestamp>,
     owners: BTreeSet<UserId>,
     users: HashMap<UserId, User>,
     roles: HashMap<Uuid, CustomRole>,
@@ -46,11 +49,25 @@ pub struct Firm {
     time_zone: Option<Tz>,
 }
 
+/// Roles by name, with the id of each of the firm's own: its name may be another role's tomorrow.
+type Roles = BTreeMap<Slug, Option<RoleId>>;
+
+/// What an owner of a firm that is closed may do: change their mind.
+const OF_A_CLOSED_FIRM: [&str; 5] = [
+    "identity.tenant.reopen",
+    "identity.tenant.read",
+    "identity.user.read:own",
+    "identity.session.audit:own",
+    "identity.session.end:own",
+];
+
 #[derive(Debug, Default)]
 struct User {
     standing: UserStanding,
-    roles: BTreeSet<Slug>,
+    roles: Roles,
     grants: Grants,
+    /// Which of the person's times in the firm it is; what was given for another has ended with that.
+    membership: u32,
     permissions: Arc<Permissions>,
 }
 
@@ -65,27 +82,28 @@ enum UserStanding {
 
 #[derive(Debug)]
 struct CustomRole {
-    name: Slug,
     patterns: Vec<Pattern>,
     grants: Grants,
 }
 
 #[derive(Debug, Default)]
 struct Team {
-    members: BTreeSet<UserId>,
+    /// Each with the time in the firm that they are a member for.
+    members: BTreeMap<UserId, u32>,
     grants: Grants,
 }
 
 #[derive(Debug, Default)]
 struct Account {
     disabled: bool,
-    roles: BTreeSet<Slug>,
+    roles: Roles,
     permissions: Arc<Permissions>,
 }
 
 #[derive(Debug)]
 struct Key {
     principal: Principal,
+    membership: u32,
     scopes: Vec<Pattern>,
     secret: Secret,
     permissions: Arc<Permissions>,
@@ -162,11 +180,11 @@ impl Firm {
         if !self.registered {
             return Some(Standing::Unregistered);
         }
-        if self.closed {
-            return Some(Standing::Out("the firm is closed", None));
-        }
         if self.suspended {
             return Some(Standing::Out("the firm is suspended", None));
+        }
+        if let Some(purge_at) = self.closed {
+            return Some(self.closed_to(credential, purge_at > now));
         }
         Some(match credential {
             Credential::User(id) => self.user(*id),
@@ -184,6 +202,27 @@ impl Firm {
             },
             Credential::Portal { .. } => return None,
         })
+    }
+
+    /// A closed firm lets nobody in but its owners in person, who may reopen it while its data is there.
+    fn closed_to(&self, credential: &Credential, is_there: bool) -> Standing {
+        let standing = match credential {
+            Credential::Session { id, .. } if self.ended.contains(id) => Standing::Out("the session was ended", None),
+            Credential::User(id) | Credential::Session { user: id, .. } if is_there && self.owners.contains(id) => {
+                self.user(*id)
+            }
+            _ => Standing::Out("the firm is closed", None),
+        };
+        match standing {
+            Standing::In(principal, _) => Standing::In(principal, Arc::new(Permissions::patterns(OF_A_CLOSED_FIRM))),
+            out => out,
+        }
+    }
+
+    /// Why a session of a user opens nothing, if so: `begun` is what the log says of it.
+    pub(crate) fn keeps_out(&self, user: UserId, begun: &Begun, now: DateTime<Utc>) -> Option<&'static str> {
+        let known = self.users.get(&user).map(|user| user.membership);
+        begun.keeps_out(Principal::User { id: user }, known, now)
     }
 
     /// Whether the firm was let in here.
@@ -209,10 +248,6 @@ impl Firm {
         let Some(user) = self.users.get(&id) else { return Standing::Out("this is no user of the firm", who) };
         match user.standing {
             UserStanding::Active => Standing::In(Principal::User { id }, user.permissions.clone()),
-            // Who was made an owner at the same moment stays one, so that the firm is never without.
-            UserStanding::Suspended if self.owners.contains(&id) => {
-                Standing::In(Principal::User { id }, user.permissions.clone())
-            }
             UserStanding::Suspended => Standing::Out("this user is suspended", who),
             UserStanding::Invited => Standing::Out("this user has not accepted the invitation", who),
             UserStanding::Out => Standing::Out("this user has left the firm", who),
@@ -225,13 +260,23 @@ impl Firm {
         if let Err(why) = key.secret.good_until(secret_hash, now) {
             return Standing::Out(why, who);
         }
+        // Whoever shows the secret before a rotation has it for as long as that is good.
+        let permissions = || match &key.secret.previous {
+            Some((_, until)) if key.secret.hash != *secret_hash => {
+                Arc::new(Permissions::clone(&key.permissions).until(Some(*until)))
+            }
+            _ => key.permissions.clone(),
+        };
         match key.principal {
             Principal::User { id } => match self.user(id) {
-                Standing::In(principal, _) => Standing::In(principal, key.permissions.clone()),
+                Standing::In(..) if self.users.get(&id).is_none_or(|user| user.membership != key.membership) => {
+                    Standing::Out("the key's user has left the firm since", who)
+                }
+                Standing::In(principal, _) => Standing::In(principal, permissions()),
                 out => out,
             },
             Principal::ServiceAccount { id } => match self.accounts.get(&id) {
-                Some(account) if !account.disabled => Standing::In(key.principal, key.permissions.clone()),
+                Some(account) if !account.disabled => Standing::In(key.principal, permissions()),
                 _ => Standing::Out("the service account is disabled", who),
             },
             Principal::PortalUser { .. } => Standing::Out("no such key", None),
@@ -267,8 +312,8 @@ impl Firm {
             }
             TenantEvent::Suspended { .. } => self.suspended = true,
             TenantEvent::Resumed {} => self.suspended = false,
-            TenantEvent::Closed { .. } => self.closed = true,
-            TenantEvent::Reopened {} => self.closed = false,
+            TenantEvent::Closed { purge_at } => self.closed = Some(purge_at),
+            TenantEvent::Reopened {} => self.closed = None,
             TenantEvent::OwnerAdded { user_id } => {
                 self.owners.insert(user_id);
             }
@@ -290,7 +335,7 @@ impl Firm {
 
     fn apply_user(&mut self, id: UserId, event: UserEvent) {
         if let UserEvent::Invited { roles, .. } = event {
-            let roles = roles.into_iter().collect();
+            let roles = held(roles);
             let user = self.users.entry(id).or_default();
             (user.standing, user.roles) = (UserStanding::Invited, roles);
             return;
@@ -302,16 +347,18 @@ impl Firm {
             UserEvent::Deactivated { .. } | UserEvent::Left {} => {
                 user.standing = UserStanding::Out;
                 user.grants.clear();
+                user.roles.clear();
+                user.membership += 1;
             }
             UserEvent::Granted { pattern, resource } => user.grants.insert(Grant { pattern, resource }),
             UserEvent::GrantRevoked { pattern, resource } => {
                 user.grants.remove(&Grant { pattern, resource });
             }
             UserEvent::RoleAssigned { role } => {
-                user.roles.insert(role);
+                user.roles.insert(role.name, role.id);
             }
             UserEvent::RoleRevoked { role } => {
-                user.roles.remove(&role);
+                user.roles.remove(&role.name);
             }
             UserEvent::Invited { .. }
             | UserEvent::LetterFailed { .. }
@@ -325,8 +372,8 @@ impl Firm {
 
     fn role(&mut self, id: Uuid, event: RoleEvent) {
         match event {
-            RoleEvent::Defined { name, patterns, .. } => {
-                self.roles.insert(id, CustomRole { name, patterns, grants: Grants::default() });
+            RoleEvent::Defined { patterns, .. } => {
+                self.roles.insert(id, CustomRole { patterns, grants: Grants::default() });
             }
             RoleEvent::Granted { pattern, resource } => {
                 if let Some(role) = self.roles.get_mut(&id) {
@@ -352,8 +399,8 @@ impl Firm {
     fn team(&mut self, id: Uuid, event: TeamEvent) {
         let team = self.teams.entry(id).or_default();
         match event {
-            TeamEvent::MemberAdded { user_id } => {
-                team.members.insert(user_id);
+            TeamEvent::MemberAdded { user_id, membership } => {
+                team.members.insert(user_id, membership);
             }
             TeamEvent::MemberRemoved { user_id } => {
                 team.members.remove(&user_id);
@@ -372,12 +419,12 @@ impl Firm {
     fn account(&mut self, id: ServiceAccountId, event: ServiceAccountEvent) {
         let account = self.accounts.entry(id).or_default();
         match event {
-            ServiceAccountEvent::Created { roles, .. } => account.roles = roles.into_iter().collect(),
+            ServiceAccountEvent::Created { roles, .. } => account.roles = held(roles),
             ServiceAccountEvent::RoleAssigned { role } => {
-                account.roles.insert(role);
+                account.roles.insert(role.name, role.id);
             }
             ServiceAccountEvent::RoleRevoked { role } => {
-                account.roles.remove(&role);
+                account.roles.remove(&role.name);
             }
             ServiceAccountEvent::Disabled {} => account.disabled = true,
             ServiceAccountEvent::Enabled {} => account.disabled = false,
@@ -385,9 +432,9 @@ impl Firm {
     }
 
     fn api_key(&mut self, id: ApiKeyId, event: ApiKeyEvent) {
-        if let ApiKeyEvent::Issued { principal, scopes, secret_hash, expires_at, .. } = event {
+        if let ApiKeyEvent::Issued { principal, membership, scopes, secret_hash, expires_at, .. } = event {
             let secret = Secret::new(secret_hash, expires_at);
-            self.keys.insert(id, Key { principal, scopes, secret, permissions: Arc::default() });
+            self.keys.insert(id, Key { principal, membership, scopes, secret, permissions: Arc::default() });
             return;
         }
         let Some(key) = self.keys.get_mut(&id) else { return };
@@ -420,7 +467,10 @@ impl Firm {
             let permissions = match owners.contains(id) {
                 true => Permissions::of(&[Role::Owner]),
                 false => {
-                    let teams = teams.values().filter(|team| team.members.contains(id)).map(|team| &team.grants);
+                    let teams = teams
+                        .values()
+                        .filter(|team| team.members.get(id) == Some(&user.membership))
+                        .map(|team| &team.grants);
                     let grants = teams.chain([&user.grants]).chain(granting(&user.roles, roles)).flat_map(Grants::iter);
                     let patterns = granted(&user.roles, roles).into_iter().chain(OF_EVERY_USER);
                     Permissions::patterns(patterns).granted(grants)
@@ -440,9 +490,12 @@ impl Firm {
             };
             // A key of somebody who is not there opens nothing.
             let held = held.cloned().unwrap_or_default();
-            key.permissions = match key.scopes.as_slice() {
-                [] => held,
-                scopes => Arc::new(Arc::unwrap_or_clone(held).within(scopes.iter().map(Pattern::as_str))),
+            key.permissions = match (key.scopes.as_slice(), key.secret.expires_at) {
+                ([], None) => held,
+                (scopes, end) => {
+                    let held = Arc::unwrap_or_clone(held).until(end);
+                    Arc::new(if scopes.is_empty() { held } else { held.within(scopes.iter().map(Pattern::as_str)) })
+                }
             };
         }
     }
@@ -453,25 +506,27 @@ pub(crate) fn read<E: Event>(event: &Stored) -> Result<E, UnreadableEvent> {
     read_event(&event.event_type, version, &event.payload)
 }
 
-/// The patterns of roles; one that does not exist grants nothing, and owner is none to have.
-fn granted<'r>(names: &'r BTreeSet<Slug>, custom: &'r HashMap<Uuid, CustomRole>) -> Vec<&'r str> {
-    let patterns = |name: &'r Slug| match name.as_str().parse::<Role>() {
-        Ok(Role::Owner) => vec![],
-        Ok(role) => role.patterns().to_vec(),
-        Err(_) => {
-            let role = custom.values().find(|role| role.name == *name);
+fn held(roles: Vec<GivenRole>) -> Roles {
+    roles.into_iter().map(|role| (role.name, role.id)).collect()
+}
+
+/// The patterns of roles; one that does not exist or was withdrawn grants nothing, and owner is none to have.
+fn granted<'r>(held: &Roles, custom: &'r HashMap<Uuid, CustomRole>) -> Vec<&'r str> {
+    let patterns = |(name, id): (&Slug, &Option<RoleId>)| match (id, name.as_str().parse::<Role>()) {
+        (Some(id), _) => {
+            let role = custom.get(&id.0);
             role.map_or(vec![], |role| role.patterns.iter().map(Pattern::as_str).collect())
         }
+        (None, Ok(Role::Owner) | Err(_)) => vec![],
+        (None, Ok(role)) => role.patterns().to_vec(),
     };
-    names.iter().flat_map(patterns).collect()
+    held.iter().flat_map(patterns).collect()
 }
 
 /// The rights for single resources that roles of the firm's own give.
-fn granting<'r>(
-    names: &'r BTreeSet<Slug>,
-    custom: &'r HashMap<Uuid, CustomRole>,
-) -> impl Iterator<Item = &'r Grants> + use<'r> {
-    custom.values().filter(|role| names.contains(&role.name)).map(|role| &role.grants)
+fn granting<'r>(held: &Roles, custom: &'r HashMap<Uuid, CustomRole>) -> impl Iterator<Item = &'r Grants> + use<'r> {
+    let ids: Vec<RoleId> = held.values().flatten().copied().collect();
+    ids.into_iter().filter_map(|id| custom.get(&id.0)).map(|role| &role.grants)
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! One portal user and one portal session, folded from their events: pure functions of the log.
 
 use crate::firm::{Stored, read};
-use kernel::{ClientId, Event, Grant, Grants, Pattern, Permissions, PortalUserId, Principal, Slug, UnreadableEvent};
+use chrono::{DateTime, Utc};
+use identity_events::SessionEvent;
+use kernel::{
+    ClientId, Event, Grant, Grants, Pattern, Permissions, PortalUserId, Principal, Slug, Timestamp, UnreadableEvent,
+};
 use portal_events::{PortalSessionEvent, PortalUserEvent, patterns_of_part};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,12 +18,41 @@ const OF_EVERY_PORTAL_USER: [&str; 3] =
 /// A stream of portal that says who comes in.
 #[derive(Debug)]
 pub enum Person {
-    /// A portal user: whether they come in, and what they may do.
-    User(PortalUserId, bool, Arc<Permissions>),
-    /// A session that was ended.
-    Ended,
-    /// Nothing that keeps anybody out: a session that goes on, or one that is too new to be known.
-    Nothing,
+    /// A portal user: whether they come in, what they may do, and which of their times in the portal it is.
+    User(PortalUserId, bool, Arc<Permissions>, u32),
+    /// A session, of the portal or of the firm.
+    Session(Begun),
+}
+
+/// A session as the log has it: what a store of sessions says besides opens nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    principal: Principal,
+    membership: u32,
+    ends_at: Timestamp,
+    /// Whether it was ended; only known of sessions of the portal, of the firm's the firm knows.
+    ended: bool,
+}
+
+impl Begun {
+    /// Why it opens nothing for this one, if so; `membership` is which of their times it is, if they are known.
+    pub(crate) fn keeps_out(
+        &self,
+        shown: Principal,
+        membership: Option<u32>,
+        now: DateTime<Utc>,
+    ) -> Option<&'static str> {
+        if self.principal != shown {
+            return Some("the session is somebody else's");
+        }
+        if self.ended {
+            return Some("the session was ended");
+        }
+        if membership != Some(self.membership) {
+            return Some("the session's person has left since");
+        }
+        (self.ends_at <= now).then_some("the session is over")
+    }
 }
 
 impl Person {
@@ -32,33 +65,50 @@ impl Person {
         for event in events.into_iter().filter(|event| event.aggregate_type == PortalUserEvent::STREAM) {
             user.apply(read(event)?);
         }
-        Ok(Self::User(id, user.active, Arc::new(user.permissions())))
+        Ok(Self::User(id, user.active, Arc::new(user.permissions()), user.membership))
     }
 
-    /// Folds the events of one session.
+    /// Folds the events of one session; none if the log never began it.
     ///
     /// # Errors
     /// If one of them cannot be read.
-    pub fn session<'e>(events: impl IntoIterator<Item = &'e Stored>) -> Result<Self, UnreadableEvent> {
-        for event in events.into_iter().filter(|event| event.aggregate_type == PortalSessionEvent::STREAM) {
-            if let PortalSessionEvent::Ended { .. } = read(event)? {
-                return Ok(Self::Ended);
+    pub fn session<'e>(events: impl IntoIterator<Item = &'e Stored>) -> Result<Option<Self>, UnreadableEvent> {
+        let mut begun: Option<Begun> = None;
+        let mut begin = |principal, membership, ends_at| {
+            begun = Some(Begun { principal, membership, ends_at, ended: false });
+        };
+        let mut ended = false;
+        for event in events {
+            match event.aggregate_type.as_str() {
+                PortalSessionEvent::STREAM => match read(event)? {
+                    PortalSessionEvent::Started { portal_user_id: id, membership, ends_at, .. } => {
+                        begin(Principal::PortalUser { id }, membership, ends_at);
+                    }
+                    PortalSessionEvent::Ended { .. } => ended = true,
+                },
+                SessionEvent::STREAM => match read(event)? {
+                    SessionEvent::Started { user_id: id, membership, ends_at, .. } => {
+                        begin(Principal::User { id }, membership, ends_at);
+                    }
+                    SessionEvent::Ended { .. } => ended = true,
+                },
+                _ => {}
             }
         }
-        Ok(Self::Nothing)
+        Ok(begun.map(|begun| Self::Session(Begun { ended, ..begun })))
     }
 
     /// What is so for this portal user in this session.
-    pub fn standing(user: &Self, session: &Self) -> Standing {
-        match (user, session) {
-            (Self::User(id, ..), Self::Ended) => {
-                Standing::Out("the session was ended", Some(Principal::PortalUser { id: *id }))
-            }
-            (_, Self::Ended) => Standing::Out("the session was ended", None),
-            (Self::User(id, true, permissions), _) => {
-                Standing::In(Principal::PortalUser { id: *id }, permissions.clone())
-            }
-            _ => Standing::Out("this portal user does not come in", None),
+    pub fn standing(user: &Self, session: &Self, now: DateTime<Utc>) -> Standing {
+        let Self::User(id, active, permissions, membership) = user else {
+            return Standing::Out("this is no portal user", None);
+        };
+        let principal = Principal::PortalUser { id: *id };
+        let Self::Session(begun) = session else { return Standing::Out("this is no session", None) };
+        match begun.keeps_out(principal, Some(*membership), now) {
+            Some(why) => Standing::Out(why, (begun.principal == principal).then_some(principal)),
+            None if *active => Standing::In(principal, permissions.clone()),
+            None => Standing::Out("this portal user does not come in", None),
         }
     }
 }
@@ -67,6 +117,7 @@ impl Person {
 struct PortalUser {
     client_id: ClientId,
     active: bool,
+    membership: u32,
     parts: BTreeSet<Slug>,
     grants: BTreeSet<Pattern>,
 }
@@ -76,7 +127,13 @@ impl PortalUser {
         match event {
             PortalUserEvent::Created { client_id, .. } => self.client_id = client_id,
             PortalUserEvent::Activated { .. } | PortalUserEvent::Unlocked {} => self.active = true,
-            PortalUserEvent::Locked { .. } | PortalUserEvent::Disabled {} => self.active = false,
+            PortalUserEvent::Locked { .. } => self.active = false,
+            PortalUserEvent::Disabled {} => {
+                self.active = false;
+                self.membership += 1;
+                self.parts.clear();
+                self.grants.clear();
+            }
             PortalUserEvent::AccessGranted { scope } => {
                 self.parts.insert(scope);
             }
@@ -113,6 +170,7 @@ impl PortalUser {
 mod tests {
     use super::*;
     use crate::firm::tests::stored;
+    use kernel::spec::spec_time;
     use kernel::{InvitationId, Personal, Resource, Scope};
     use uuid::Uuid;
 
@@ -129,12 +187,23 @@ mod tests {
         [created].into_iter().chain(more).map(|event| stored(ADA, event)).collect()
     }
 
+    fn begun(membership: u32) -> Stored {
+        let ends_at = spec_time() + chrono::TimeDelta::hours(1);
+        let (portal_user_id, client_id) = (ADA, CLIENT);
+        let started = PortalSessionEvent::Started { portal_user_id, membership, client_id, ends_at, user_agent: None };
+        stored(Uuid::from_u128(30), started)
+    }
+
+    fn session(events: &[Stored]) -> Person {
+        Person::session(events).unwrap().unwrap()
+    }
+
     fn activated() -> PortalUserEvent {
         PortalUserEvent::Activated { invitation_id: InvitationId(Uuid::from_u128(8)) }
     }
 
     fn standing(events: &[Stored]) -> Standing {
-        Person::standing(&Person::user(ADA, events).unwrap(), &Person::Nothing)
+        Person::standing(&Person::user(ADA, events).unwrap(), &session(&[begun(0)]), spec_time().utc())
     }
 
     #[test]
@@ -170,8 +239,27 @@ mod tests {
     #[test]
     fn a_session_that_was_ended_lets_nobody_in() {
         let user = Person::user(ADA, &history([activated()])).unwrap();
+        let at = |events: &[Stored], now: Timestamp| Person::standing(&user, &session(events), now.utc());
+        assert!(matches!(at(&[begun(0)], spec_time()), Standing::In(..)));
+        assert!(matches!(at(&[begun(0)], spec_time() + chrono::TimeDelta::hours(1)), Standing::Out(..)), "over");
+        assert!(Person::session(&[]).unwrap().is_none(), "never begun");
         let ended = PortalSessionEvent::Ended { reason: "logged out".parse().unwrap() };
-        let session = Person::session(&[stored(Uuid::from_u128(30), ended)]).unwrap();
-        assert!(matches!(Person::standing(&user, &session), Standing::Out(..)));
+        let ended = [begun(0), stored(Uuid::from_u128(30), ended)];
+        assert!(matches!(at(&ended, spec_time()), Standing::Out(..)));
+        let somebody = Person::user(PortalUserId(Uuid::from_u128(11)), &history([activated()])).unwrap();
+        let standing = Person::standing(&somebody, &session(&[begun(0)]), spec_time().utc());
+        assert!(matches!(standing, Standing::Out(..)), "another's");
+    }
+
+    #[test]
+    fn who_comes_back_has_neither_the_sessions_nor_the_rights_of_before() {
+        let part = PortalUserEvent::AccessGranted { scope: "projects".parse().unwrap() };
+        let gone = [PortalUserEvent::Disabled {}, PortalUserEvent::Enabled {}, activated()];
+        let back = history([activated(), part].into_iter().chain(gone));
+        let user = Person::user(ADA, &back).unwrap();
+        let at = |membership| Person::standing(&user, &session(&[begun(membership)]), spec_time().utc());
+        assert!(matches!(at(0), Standing::Out(..)), "a session from before");
+        let Standing::In(_, permissions) = at(1) else { panic!("a new one") };
+        assert_eq!(permissions.reach("projects.project.read"), kernel::Reach::Nothing);
     }
 }

@@ -4,10 +4,11 @@
 use access::LogDirectory;
 use event_store::{Request, Store, StoreOptions};
 use identity::role::RoleCommand;
+use identity::session::SessionCommand;
 use identity::tenant::TenantCommand;
 use identity::user::UserCommand;
-use identity::{CustomRole, Tenant, User};
-use kernel::{Actor, ApiKeyId, SecretHash, TenantId, UserId};
+use identity::{CustomRole, Session, Tenant, User};
+use kernel::{Actor, ApiKeyId, SecretHash, SessionId, TenantId, Timestamp, UserId};
 use std::time::Duration;
 use testing::TestDatabase;
 use uuid::Uuid;
@@ -129,6 +130,60 @@ async fn a_firm_that_is_registered_later_is_found() {
     let owns = async || may(&directory, firm.tenant, firm.owner, "identity.tenant.close").await;
     eventually("the owner comes in", owns).await;
     assert!(matches!(directory.look_up(firm.tenant, &stranger).await.unwrap(), Standing::Out(..)));
+}
+
+#[tokio::test]
+async fn a_session_opens_what_the_log_began_and_nothing_that_only_redis_says() {
+    let database = TestDatabase::create().await;
+    let firm = Firm::registered(&database).await;
+    let (eve, session) = (UserId(Uuid::now_v7()), SessionId(Uuid::now_v7()));
+    firm.join(eve, &["admin"]).await;
+    let start = async |id: SessionId| {
+        let ends_at = Timestamp::of_clock(chrono::Utc::now() + chrono::TimeDelta::hours(1));
+        let issuer = "https://login.example.com".parse().unwrap();
+        let start = SessionCommand::Start { user_id: eve, issuer, ends_at, user_agent: None };
+        firm.store.execute::<Session>(Some(id.0), start, &firm.request()).await.unwrap();
+    };
+    start(session).await;
+    let directory = LogDirectory::start(database.query().await);
+    let is_in = async |user: UserId, id: SessionId| {
+        let credential = Credential::Session { user, id };
+        let standing = match directory.recall(firm.tenant, &credential) {
+            Some(standing) => standing,
+            None => directory.look_up(firm.tenant, &credential).await.unwrap(),
+        };
+        matches!(standing, Standing::In(..))
+    };
+    assert!(is_in(eve, session).await);
+    assert!(!is_in(firm.owner, session).await, "it is another's");
+    let stream = |number| SessionId(Uuid::from_u128(number));
+    for made_up in [stream(1), SessionId(Uuid::now_v7()), SessionId(eve.0), SessionId(firm.tenant.0)] {
+        assert!(!is_in(eve, made_up).await, "the log began no {made_up:?}");
+    }
+    // What is read may be behind: a session that began a moment ago is waited for.
+    let late = SessionId(Uuid::now_v7());
+    let (came_in, ()) = futures::join!(is_in(eve, late), start(late));
+    assert!(came_in, "it was on its way");
+
+    // What ended stays ended.
+    firm.user(eve, UserCommand::Deactivate { reason: "has gone".parse().unwrap() }).await;
+    eventually("the session is out", async || !is_in(eve, session).await).await;
+    firm.user(
+        eve,
+        UserCommand::Reinvite {
+            roles: Some(vec!["viewer".parse().unwrap()]),
+            expires_in_days: None,
+            invitation_id: None,
+        },
+    )
+    .await;
+    let (user, _) = firm.store.load::<User>(firm.tenant, eve.0).await.unwrap();
+    firm.user(eve, UserCommand::AcceptInvitation { invitation_id: user.invitation().unwrap() }).await;
+    eventually("the person is back", async || may(&directory, firm.tenant, eve, "crm.client.read").await).await;
+    assert!(!is_in(eve, session).await && !is_in(eve, late).await);
+    let fresh = SessionId(Uuid::now_v7());
+    start(fresh).await;
+    assert!(is_in(eve, fresh).await);
 }
 
 /// The log does not answer this any more.

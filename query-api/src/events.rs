@@ -1,4 +1,5 @@
-//! One event of the log by its position: where a claim-check in the stream points to.
+//! One event of the log by its position: where a claim-check in the stream points to. As in the stream, what it says of secrets
+//! is left out.
 
 use crate::document::{Question, problems};
 use crate::parameters::as_tenant;
@@ -40,7 +41,8 @@ struct Shown<'a> {
     recorded_at: DateTime<Utc>,
 }
 
-/// The permission is that of the event's aggregate; what the caller may not see is not there.
+/// The permission is that of the lists which its aggregate is read in, so that nobody sees in an event what they do not see
+/// in those; what the caller may not see is not there.
 pub async fn event(
     api: Data<Api>,
     caller: Caller,
@@ -59,12 +61,13 @@ pub async fn event(
         .map_err(|error| fault(&error))?;
     let row = row.ok_or_else(unknown)?;
     let event: RawEvent = serde_json::from_str(&row).map_err(|error| unreadable(&error))?;
-    if !caller.permissions.allow(&format!("{}.read", event.aggregate_type)) {
+    if !may_see(&caller, &event.aggregate_type) {
         return Err(unknown());
     }
     let mut opened = [event];
     open_events(api.vault(), &mut opened).await.map_err(|error| sealed(&error))?;
-    let [event] = opened;
+    let [mut event] = opened;
+    catalogue::withhold(&mut event);
     let shown = Shown {
         position: event.position,
         id: event.event_id,
@@ -79,6 +82,14 @@ pub async fn event(
         recorded_at: event.recorded_at,
     };
     Ok(HttpResponse::Ok().json(shown))
+}
+
+/// May the caller read every list that this kind of aggregate is shown in? An aggregate of more than one has events of all of
+/// them, and what is shown in none is shown to nobody.
+fn may_see(caller: &Caller, aggregate_type: &str) -> bool {
+    let lists = projections::resources().filter(|(_, table, _)| table.streams().contains(&aggregate_type));
+    let mut reads = lists.map(|(_, _, resource)| resource.read).peekable();
+    reads.peek().is_some() && reads.all(|read| caller.permissions.allow(read))
 }
 
 /// Adds the operation to the OpenAPI document.
@@ -118,7 +129,7 @@ pub fn describe(document: &mut Document) {
     let question = Question {
         id: "events.read",
         permission: "<aggregate>.read",
-        summary: "One event of the log by its position: where a claim-check in the stream points to.",
+        summary: "One event of the log by its position, without secrets: where a claim-check in the stream points to.",
         tag: "events",
         parameters,
     };

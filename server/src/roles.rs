@@ -136,12 +136,14 @@ pub fn bus(settings: &Settings, pool: PgPool, vault: Option<Vault>) -> CommandBu
 }
 
 fn bus_with(settings: &Settings, pool: PgPool, vault: Option<Vault>, directory: Option<LogDirectory>) -> CommandBus {
+    let providers = settings.login.providers.iter().filter_map(|provider| provider.issuer.parse().ok()).collect();
     let options = StoreOptions {
         batch_commands_max: settings.append.batch_commands_max,
         queue_commands_max: settings.append.queue_commands_max,
         cached_streams_max: settings.append.cached_streams_max,
         vault,
         time_zones: directory.map(|directory| Arc::new(directory) as Arc<dyn TimeZones>),
+        providers: Some(providers),
     };
     let mut bus = CommandBus::new(Store::start(pool, options));
     registry::mount_all(&mut bus);

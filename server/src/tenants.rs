@@ -42,6 +42,11 @@ pub enum TenantsVerb {
         /// The firm.
         tenant: Uuid,
     },
+    /// Opens a firm again that was closed, while its data is there; its owners can do that themselves.
+    Reopen {
+        /// The firm.
+        tenant: Uuid,
+    },
 }
 
 /// Who is let in.
@@ -104,6 +109,7 @@ pub async fn tenants(settings: &Settings, verb: TenantsVerb) -> Result<()> {
             (tenant, "identity.tenant.suspend", json!({ "reason": reason.as_str() }))
         }
         TenantsVerb::Resume { tenant } => (tenant, "identity.tenant.resume", json!({})),
+        TenantsVerb::Reopen { tenant } => (tenant, "identity.tenant.reopen", json!({})),
     };
     operator.command(name, tenant, tenant, &body).await?;
     println!("done");

@@ -35,13 +35,21 @@ fn user(id: UserId, event: UserEvent) -> Stored {
     stored(id, event)
 }
 
+/// The firm's own role `partner` is this one, unless said otherwise.
+const PARTNER: RoleId = RoleId(Uuid::from_u128(40));
+
+fn given(role: &str) -> GivenRole {
+    let id = role.parse::<Role>().is_err().then_some(PARTNER);
+    GivenRole { name: role.parse().unwrap(), id }
+}
+
 fn joined(id: UserId, roles: &[&str]) -> Vec<Stored> {
     let invitation_id = InvitationId(Uuid::from_u128(8));
     let invited = UserEvent::Invited {
         invitation_id,
         email: Personal::new("ada@example.com".parse().unwrap()),
         name: Personal::new("Ada".parse().unwrap()),
-        roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
+        roles: roles.iter().map(|role| given(role)).collect(),
         expires_at: hours(1),
         days: 14,
     };
@@ -56,11 +64,12 @@ fn with_eve(roles: &[&str]) -> Vec<Stored> {
 }
 
 fn with_program(scopes: &[&str], expires_at: Option<Timestamp>) -> Vec<Stored> {
-    let (name, roles) = ("Sync".parse().unwrap(), vec!["member".parse().unwrap()]);
+    let (name, roles) = ("Sync".parse().unwrap(), vec![given("member")]);
     let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
     let issued = ApiKeyEvent::Issued {
         name: "Key".parse().unwrap(),
         principal: Principal::ServiceAccount { id: PROGRAM },
+        membership: 0,
         scopes,
         secret_hash: SecretHash::of("first"),
         expires_at,
@@ -146,6 +155,23 @@ fn a_role_of_the_firms_own_grants_what_it_says_until_it_is_withdrawn() {
 }
 
 #[test]
+fn a_role_of_the_same_name_is_another_role() {
+    let defined = |id, pattern: &str| {
+        let (name, description) = ("partner".parse().unwrap(), "Runs engagements".parse().unwrap());
+        let patterns = vec![pattern.parse().unwrap()];
+        stored(Uuid::from_u128(id), RoleEvent::Defined { name, description, patterns })
+    };
+    let mut events = with_eve(&["partner"]);
+    events.push(defined(40, "crm.*"));
+    events.push(stored(PARTNER, RoleEvent::Withdrawn {}));
+    events.push(defined(41, "*"));
+    assert!(!may(&events, EVE, "crm.client.rename"), "nobody has the new one yet");
+    let role = GivenRole { name: "partner".parse().unwrap(), id: Some(RoleId(Uuid::from_u128(41))) };
+    events.push(user(EVE, UserEvent::RoleAssigned { role }));
+    assert!(may(&events, EVE, "crm.client.rename"));
+}
+
+#[test]
 fn a_firm_that_is_suspended_or_closed_keeps_everybody_out() {
     let mut events = with_eve(&["admin"]);
     for (out, back) in [
@@ -198,6 +224,7 @@ fn a_users_key_goes_with_the_user() {
     let issued = ApiKeyEvent::Issued {
         name: "Mine".parse().unwrap(),
         principal: Principal::User { id: EVE },
+        membership: 0,
         scopes: vec![],
         secret_hash: SecretHash::of("first"),
         expires_at: None,
@@ -206,6 +233,61 @@ fn a_users_key_goes_with_the_user() {
     assert!(key_may(&events, "first", now(), "crm.client.read"));
     events.push(user(EVE, UserEvent::Left {}));
     assert!(!key_may(&events, "first", now(), "crm.client.read"));
+    events.extend(joined(EVE, &["admin"]));
+    assert!(may(&events, EVE, "crm.client.read"));
+    assert!(!key_may(&events, "first", now(), "crm.client.read"), "what ended stays ended");
+}
+
+#[test]
+fn a_session_opens_what_the_log_began_in_this_time_of_the_user_and_no_more() {
+    let session = SessionId(Uuid::from_u128(50));
+    let started = |user_id, membership| SessionEvent::Started {
+        user_id,
+        membership,
+        issuer: "https://login.example.com".parse().unwrap(),
+        ends_at: hours(1),
+        user_agent: None,
+    };
+    let keeps_out = |events: &[Stored], event: SessionEvent, now: Timestamp| {
+        let begun = match crate::portal::Person::session(&[stored(session, event)]).unwrap() {
+            Some(crate::portal::Person::Session(begun)) => begun,
+            _ => panic!("no session"),
+        };
+        Firm::fold(events).unwrap().keeps_out(EVE, &begun, now.utc())
+    };
+    let mut events = with_eve(&["viewer"]);
+    assert_eq!(keeps_out(&events, started(EVE, 0), now()), None);
+    assert!(keeps_out(&events, started(ADA, 0), now()).is_some(), "another's");
+    assert!(keeps_out(&events, started(EVE, 0), hours(1)).is_some(), "over");
+    events.push(user(EVE, UserEvent::Left {}));
+    events.extend(joined(EVE, &["viewer"]));
+    assert!(keeps_out(&events, started(EVE, 0), now()).is_some(), "from before they went");
+    assert_eq!(keeps_out(&events, started(EVE, 1), now()), None);
+}
+
+#[test]
+fn an_owner_of_a_closed_firm_may_reopen_it_while_its_data_is_there() {
+    let events = [with_eve(&["admin"]), vec![firm(TenantEvent::Closed { purge_at: hours(2) })]].concat();
+    let at = |id, now, permission| match standing(&events, &Credential::User(id), now) {
+        Standing::In(_, permissions) => permissions.allow(permission),
+        _ => false,
+    };
+    assert!(at(ADA, now(), "identity.tenant.reopen") && at(ADA, hours(1), "identity.tenant.reopen"));
+    assert!(!at(ADA, hours(2), "identity.tenant.reopen"), "its data is gone");
+    assert!(!at(ADA, now(), "crm.client.read"), "nothing else");
+    assert!(!at(EVE, now(), "identity.tenant.reopen"), "no owner");
+}
+
+#[test]
+fn what_is_given_with_a_secret_that_ends_ends_no_later() {
+    let rotated = ApiKeyEvent::Rotated { secret_hash: SecretHash::of("second"), previous_until: hours(2) };
+    let events = [with_program(&[], Some(hours(5))), vec![stored(KEY, rotated)]].concat();
+    for (secret, end) in [("first", 2), ("second", 5)] {
+        let credential = Credential::ApiKey { id: KEY, secret_hash: SecretHash::of(secret) };
+        let Standing::In(_, permissions) = standing(&events, &credential, now()) else { panic!("{secret}") };
+        assert!(permissions.cover_end(Some(hours(end))), "{secret}");
+        assert!(!permissions.cover_end(Some(hours(end + 1))) && !permissions.cover_end(None), "{secret}");
+    }
 }
 
 #[test]
@@ -244,7 +326,7 @@ fn rights_for_a_resource_come_from_the_user_their_roles_and_their_teams() {
         stored(role, defined),
         stored(role, RoleEvent::Granted { pattern: pattern(), resource: client(1) }),
         stored(team, TeamEvent::Created { name: "Tax".parse().unwrap() }),
-        stored(team, TeamEvent::MemberAdded { user_id: EVE }),
+        stored(team, TeamEvent::MemberAdded { user_id: EVE, membership: 0 }),
         stored(team, TeamEvent::Granted { pattern: pattern(), resource: client(2) }),
         user(EVE, UserEvent::Granted { pattern: pattern(), resource: client(3) }),
     ]);
@@ -259,7 +341,7 @@ fn rights_for_a_resource_come_from_the_user_their_roles_and_their_teams() {
     let and = |event: Stored| [events.clone(), vec![event]].concat();
     for (event, left) in [
         (stored(role, RoleEvent::GrantRevoked { pattern: pattern(), resource: client(1) }), [false, true, true, false]),
-        (user(EVE, UserEvent::RoleRevoked { role: "partner".parse().unwrap() }), [false, true, true, false]),
+        (user(EVE, UserEvent::RoleRevoked { role: given("partner") }), [false, true, true, false]),
         (stored(role, RoleEvent::Withdrawn {}), [false, true, true, false]),
         (stored(team, TeamEvent::GrantRevoked { pattern: pattern(), resource: client(2) }), [true, false, true, false]),
         (stored(team, TeamEvent::MemberRemoved { user_id: EVE }), [true, false, true, false]),
@@ -269,7 +351,13 @@ fn rights_for_a_resource_come_from_the_user_their_roles_and_their_teams() {
         assert_eq!(reached(&and(event.clone())), left, "{}", event.event_type);
     }
     let back = [events.clone(), vec![user(EVE, UserEvent::Left {})], joined(EVE, &["partner"])].concat();
-    assert_eq!(reached(&back), [true, true, false, false], "whoever leaves comes back without their own");
+    assert_eq!(
+        reached(&back),
+        [true, false, false, false],
+        "whoever leaves comes back without their own, and in no team"
+    );
+    let member = stored(team, TeamEvent::MemberAdded { user_id: EVE, membership: 1 });
+    assert_eq!(reached(&[back, vec![member]].concat()), [true, true, false, false], "taken in once more");
 }
 
 #[test]

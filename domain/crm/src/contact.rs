@@ -163,7 +163,7 @@ impl Aggregate for Contact {
         }
     }
 
-    fn forbidden_by(&self, event: &E) -> Vec<(Flag, Uuid)> {
+    fn forbidden_by(&self, _id: Uuid, event: &E) -> Vec<(Flag, Uuid)> {
         match event {
             E::LinkedToClient { client_id, .. } => vec![(Flag::CLIENT_BLOCKED, client_id.0)],
             _ => vec![],

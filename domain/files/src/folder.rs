@@ -228,7 +228,7 @@ impl Aggregate for Folder {
     }
 
     /// For a blocked client no folder is made or brought back.
-    fn forbidden_by(&self, event: &E) -> Vec<(Flag, Uuid)> {
+    fn forbidden_by(&self, _id: Uuid, event: &E) -> Vec<(Flag, Uuid)> {
         let client = match event {
             E::Created { client_id, .. } => *client_id,
             E::SubfolderAdded { .. } | E::Restored {} => self.client_id,

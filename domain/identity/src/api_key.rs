@@ -1,7 +1,7 @@
 //! An API key: a secret with which a program comes in, for a service account or for a user. Only what it hashes to is known
 //! here; the key itself is shown once, to whoever asked for it.
 
-use crate::{CustomRole, ServiceAccount, rotation};
+use crate::{ServiceAccount, User, rotation};
 use identity_events::ApiKeyEvent as E;
 use kernel::{
     Actor, Aggregate, Context, Decision, Name, Pattern, Principal, Reference, Scope, Timestamp, command, rejection,
@@ -18,7 +18,8 @@ const SCOPES_MAX: usize = 100;
 /// What may be asked of an API key.
 #[command("identity.api_key")]
 pub enum ApiKeyCommand {
-    /// Issues a key: for oneself, or for a service account whose roles one holds.
+    /// Issues a key: for oneself, or for a service account whose roles one holds. With a key, none that may do more or is
+    /// good for longer than the one it is asked for with.
     #[creates]
     #[mints("ubk")]
     #[refused(
@@ -27,6 +28,8 @@ pub enum ApiKeyCommand {
         ServiceAccountUnknown,
         AnotherUsers,
         PrincipalBeyondYou,
+        ScopesBeyondYours,
+        EndBeyondYours,
         PortalUsersHaveNone,
         NobodyWouldSeeIt
     )]
@@ -42,15 +45,18 @@ pub enum ApiKeyCommand {
         #[serde(default)]
         expires_at: Option<Timestamp>,
     },
-    /// Gives the key another secret; whoever may issue it may do that.
+    /// Gives the key another secret; whoever may issue such a key may do that.
     #[mints("ubk")]
     #[refused(
         ServiceAccountUnknown,
         AnotherUsers,
         PrincipalBeyondYou,
+        ScopesBeyondYours,
+        EndBeyondYours,
         PortalUsersHaveNone,
         OverlapTooLong,
         Revoked,
+        Ended,
         NobodyWouldSeeIt
     )]
     Rotate {
@@ -83,6 +89,12 @@ pub enum ApiKeyRejection {
     /// The service account may do more than you.
     #[invalid("/principal")]
     PrincipalBeyondYou,
+    /// The key may do more than the one that you ask with; its scopes have to be within that one's.
+    #[invalid("/scopes")]
+    ScopesBeyondYours,
+    /// The key is good for longer than the one that you ask with.
+    #[invalid("/expires_at")]
+    EndBeyondYours,
     /// A portal user comes in by a link; keys are for users and programs.
     #[invalid("/principal")]
     PortalUsersHaveNone,
@@ -91,6 +103,8 @@ pub enum ApiKeyRejection {
     OverlapTooLong,
     /// The key was revoked; issue another.
     Revoked,
+    /// The key's user has left the firm since; issue another.
+    Ended,
     /// A key is shown once, to whoever asks for it over HTTP; nobody would see this one.
     NobodyWouldSeeIt,
 }
@@ -99,6 +113,9 @@ pub enum ApiKeyRejection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ApiKey {
     principal: Option<Principal>,
+    membership: u32,
+    scopes: Vec<Pattern>,
+    expires_at: Option<Timestamp>,
     revoked: bool,
 }
 
@@ -107,6 +124,7 @@ impl Aggregate for ApiKey {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/api-keys";
+    const STATE_VERSION: i32 = 2;
 
     fn scope(&self, _id: Uuid, command: &C) -> Scope {
         Scope::default().owned_by(self.principal.or(self.speaks_for(command)))
@@ -115,6 +133,7 @@ impl Aggregate for ApiKey {
     fn references(&self, command: &C) -> Vec<Reference> {
         match self.speaks_for(command) {
             Some(Principal::ServiceAccount { id }) => vec![Reference::id::<ServiceAccount>(id)],
+            Some(Principal::User { id }) => vec![Reference::id::<User>(id)],
             _ => vec![],
         }
     }
@@ -122,23 +141,33 @@ impl Aggregate for ApiKey {
     fn further_references(&self, command: &C, ctx: &Context) -> Vec<Reference> {
         let Some(Principal::ServiceAccount { id }) = self.speaks_for(command) else { return vec![] };
         let account = ctx.referenced::<ServiceAccount>(id);
-        account.into_iter().flat_map(ServiceAccount::roles).filter_map(CustomRole::reference).collect()
+        account.into_iter().flat_map(ServiceAccount::own_roles).collect()
     }
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
-        if let Some(principal) = self.speaks_for(&command) {
-            may_hand_out(principal, ctx)?;
+        match &command {
+            C::Issue { principal, scopes, expires_at, .. } => may_hand_out(*principal, scopes, *expires_at, ctx)?,
+            C::Rotate { .. } => {
+                if let Some(principal) = self.principal {
+                    may_hand_out(principal, &self.scopes, self.expires_at, ctx)?;
+                }
+            }
+            C::Revoke { .. } => {}
         }
         Ok(match command {
             C::Issue { scopes, .. } if scopes.len() > SCOPES_MAX => return Err(R::TooManyScopes),
             C::Issue { expires_at: Some(end), .. } if end <= ctx.now => return Err(R::ExpiresInThePast),
             C::Issue { name, principal, scopes, expires_at } => {
                 let secret_hash = ctx.secret.clone().ok_or(R::NobodyWouldSeeIt)?;
-                vec![E::Issued { name, principal, scopes, secret_hash, expires_at }]
+                let membership = membership(principal, ctx);
+                vec![E::Issued { name, principal, membership, scopes, secret_hash, expires_at }]
             }
             C::Revoke { .. } if self.revoked => vec![],
             C::Revoke { reason } => vec![E::Revoked { reason }],
             C::Rotate { .. } if self.revoked => return Err(R::Revoked),
+            C::Rotate { .. } if self.principal.is_some_and(|p| membership(p, ctx) != self.membership) => {
+                return Err(R::Ended);
+            }
             C::Rotate { overlap_hours } => {
                 let previous_until = rotation::previous_until(overlap_hours, ctx.now).ok_or(R::OverlapTooLong)?;
                 let secret_hash = ctx.secret.clone().ok_or(R::NobodyWouldSeeIt)?;
@@ -149,7 +178,10 @@ impl Aggregate for ApiKey {
 
     fn apply(&mut self, event: &E) {
         match event {
-            E::Issued { principal, .. } => self.principal = Some(*principal),
+            E::Issued { principal, membership, scopes, expires_at, .. } => {
+                (self.principal, self.membership) = (Some(*principal), *membership);
+                (self.scopes, self.expires_at) = (scopes.clone(), *expires_at);
+            }
             E::Rotated { .. } => {}
             E::Revoked { reason: _ } => self.revoked = true,
         }
@@ -167,18 +199,40 @@ impl ApiKey {
     }
 }
 
-/// Whoever learns a secret can do what its principal may.
-fn may_hand_out(principal: Principal, ctx: &Context) -> Result<(), R> {
+/// Which of a user's times in the firm it is.
+fn membership(principal: Principal, ctx: &Context) -> u32 {
     match principal {
-        Principal::User { id } if ctx.actor == (Actor::User { id }) => Ok(()),
-        Principal::User { .. } => Err(R::AnotherUsers),
+        Principal::User { id } => ctx.referenced::<User>(id).map_or(0, User::membership),
+        Principal::ServiceAccount { .. } | Principal::PortalUser { .. } => 0,
+    }
+}
+
+/// Whoever learns a secret can do what its principal may, within its scopes and until it ends. That must not be more than the
+/// request itself may do.
+fn may_hand_out(
+    principal: Principal,
+    scopes: &[Pattern],
+    expires_at: Option<Timestamp>,
+    ctx: &Context,
+) -> Result<(), R> {
+    let covered = match principal {
+        Principal::User { id } if ctx.actor == (Actor::User { id }) => ctx.permissions.cover_scopes(None, scopes),
+        Principal::User { .. } => return Err(R::AnotherUsers),
         Principal::ServiceAccount { id } => {
             let account = ctx.referenced::<ServiceAccount>(id).ok_or(R::ServiceAccountUnknown)?;
-            // A role that was withdrawn grants nothing.
-            let covered = account.roles().filter_map(|role| CustomRole::is_held(role, ctx)).all(|held| held);
-            if covered { Ok(()) } else { Err(R::PrincipalBeyondYou) }
+            let rights = account.rights(ctx);
+            let by_itself = matches!(ctx.actor, Actor::ServiceAccount { id: asks, .. } if asks == id);
+            if !by_itself && !ctx.permissions.cover_scopes(Some(&rights), scopes) {
+                return Err(R::PrincipalBeyondYou);
+            }
+            ctx.permissions.cover_scopes(None, scopes)
         }
-        Principal::PortalUser { .. } => Err(R::PortalUsersHaveNone),
+        Principal::PortalUser { .. } => return Err(R::PortalUsersHaveNone),
+    };
+    match covered {
+        false => Err(R::ScopesBeyondYours),
+        true if !ctx.permissions.cover_end(expires_at) => Err(R::EndBeyondYours),
+        true => Ok(()),
     }
 }
 
@@ -202,12 +256,14 @@ mod tests {
 
     fn issued(principal: Principal) -> E {
         let secret_hash = SecretHash::of("secret");
-        E::Issued { name: "CI".parse().unwrap(), principal, scopes: vec![], secret_hash, expires_at: None }
+        let name = "CI".parse().unwrap();
+        E::Issued { name, principal, membership: 0, scopes: vec![], secret_hash, expires_at: None }
     }
 
     fn account(role: &str) -> ServiceAccount {
         let mut account = ServiceAccount::default();
-        let (name, roles) = ("Ledger sync".parse().unwrap(), vec![role.parse().unwrap()]);
+        let role = identity_events::GivenRole { name: role.parse().unwrap(), id: None };
+        let (name, roles) = ("Ledger sync".parse().unwrap(), vec![role]);
         account.apply(&ServiceAccountEvent::Created { name, roles });
         account
     }
@@ -229,6 +285,67 @@ mod tests {
         let known = |role| key().knowing(Reference::id::<ServiceAccount>(PROGRAM), PROGRAM, account(role));
         known("admin").when(issue(program)).rejected("identity.api_key.principal_beyond_you");
         known("viewer").when(issue(program)).then([issued(program)]);
+    }
+
+    #[test]
+    fn a_key_gives_no_more_than_it_has() {
+        let wanted = |scopes: &[&str], expires_at| C::Issue {
+            name: "CI".parse().unwrap(),
+            principal: oneself(),
+            scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
+            expires_at,
+        };
+        let (soon, late) = (spec_time() + TimeDelta::hours(1), spec_time() + TimeDelta::hours(2));
+        let with = |scopes: &[&'static str], end| {
+            given::<ApiKey>([]).minted("secret").asked_by_key(scopes.iter().copied(), end)
+        };
+        let small = || with(&["identity.api_key.issue", "crm.*"], None);
+        small().when(wanted(&[], None)).rejected("identity.api_key.scopes_beyond_yours");
+        small().when(wanted(&["*"], None)).rejected("identity.api_key.scopes_beyond_yours");
+        small().when(wanted(&["crm.*", "files.*"], None)).rejected("identity.api_key.scopes_beyond_yours");
+        assert_eq!(small().when(wanted(&["crm.client.read"], None)).events().len(), 1);
+        let ending = || with(&[], Some(soon));
+        ending().when(wanted(&[], None)).rejected("identity.api_key.end_beyond_yours");
+        ending().when(wanted(&[], Some(late))).rejected("identity.api_key.end_beyond_yours");
+        assert_eq!(ending().when(wanted(&[], Some(soon))).events().len(), 1);
+        // Somebody else's secret, or one's own full one, is not shown by a rotation either.
+        let rotate = || C::Rotate { overlap_hours: None };
+        let full = |scopes: &[&'static str], end| {
+            let key = given::<ApiKey>([issued(oneself())]).minted("next");
+            key.asked_by_key(scopes.iter().copied(), end).when(rotate())
+        };
+        full(&["identity.api_key.rotate"], None).rejected("identity.api_key.scopes_beyond_yours");
+        full(&[], Some(soon)).rejected("identity.api_key.end_beyond_yours");
+        assert_eq!(full(&[], None).events().len(), 1);
+    }
+
+    #[test]
+    fn a_key_of_a_program_gives_no_more_than_it_has() {
+        let program = Principal::ServiceAccount { id: PROGRAM };
+        let known = |scopes: &[&'static str]| {
+            let key = given::<ApiKey>([]).minted("secret").asked_by_key(scopes.iter().copied(), None);
+            key.knowing(Reference::id::<ServiceAccount>(PROGRAM), PROGRAM, account("viewer"))
+        };
+        known(&["identity.api_key.issue"]).when(issue(program)).rejected("identity.api_key.principal_beyond_you");
+        known(&["*.read", "identity.api_key.issue"])
+            .when(issue(program))
+            .rejected("identity.api_key.principal_beyond_you");
+        assert_eq!(known(&[]).when(issue(program)).events().len(), 1);
+    }
+
+    #[test]
+    fn a_key_ends_when_its_user_goes_and_does_not_come_back() {
+        let UserId(id) = UserId(Uuid::from_u128(2));
+        let mut back = User::default();
+        back.apply(&identity_events::UserEvent::Left {});
+        let known = |events: Vec<E>| {
+            given::<ApiKey>(events).minted("next").knowing(Reference::id::<User>(id), id, back.clone())
+        };
+        known(vec![issued(oneself())]).when(C::Rotate { overlap_hours: None }).rejected("identity.api_key.ended");
+        match known(vec![]).when(issue(oneself())).events() {
+            [E::Issued { membership: 1, .. }] => {}
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! An erasure: somebody's personal data is made unreadable for good, and this says so.
 
+use crate::Tenant;
 use identity_events::ErasureEvent as E;
-use kernel::{Actor, Aggregate, Context, Decision, Name, command, rejection};
+use kernel::{Actor, Aggregate, Context, Decision, Flag, Name, Reference, UserId, command, rejection};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -11,8 +12,10 @@ use ErasureRejection as R;
 /// What may be asked of an erasure.
 #[command("identity.erasure")]
 pub enum ErasureCommand {
-    /// Orders that everything personal about somebody is erased; nothing brings it back.
+    /// Orders that everything personal about somebody is erased; nothing brings it back. No owner: who owns the firm hands it
+    /// over first.
     #[creates]
+    #[refused(Owner, "identity.user.owner")]
     Request {
         /// Whom: the id of a user, contact, client, portal user, appointment or whatever else speaks of one person.
         subject_id: Uuid,
@@ -43,6 +46,9 @@ pub enum ErasureCommand {
 /// Why an erasure's command may be refused.
 #[rejection("identity.erasure")]
 pub enum ErasureRejection {
+    /// An owner hands the firm over first: identity.tenant.transfer_ownership.
+    #[invalid("/subject_id")]
+    Owner,
     /// Only UBOS itself completes an erasure.
     NotOurs,
 }
@@ -59,9 +65,19 @@ impl Aggregate for Erasure {
     type Rejection = R;
     const PATH: &'static str = "identity/erasures";
 
+    fn further_references(&self, command: &C, ctx: &Context) -> Vec<Reference> {
+        match command {
+            C::Request { .. } => vec![Reference::id::<Tenant>(ctx.tenant.0)],
+            C::Complete { .. } => vec![],
+        }
+    }
+
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
-            C::Request { subject_id, reason, derived } => vec![E::Requested { subject_id, reason, derived }],
+            C::Request { subject_id, .. } if owns(UserId(subject_id), ctx) => return Err(R::Owner),
+            C::Request { subject_id, reason, derived } => {
+                vec![E::Requested { subject_id, reason, derived, of_closed_firm: of_closed_firm(ctx) }]
+            }
             C::Complete { .. } if !matches!(ctx.actor, Actor::System { .. }) => return Err(R::NotOurs),
             C::Complete { .. } if self.completed => vec![],
             C::Complete { streams, keys, events, plain_events, rows, messages } => {
@@ -76,6 +92,22 @@ impl Aggregate for Erasure {
             E::Completed { .. } => self.completed = true,
         }
     }
+
+    fn forbidden_by(&self, _id: Uuid, event: &E) -> Vec<(Flag, Uuid)> {
+        match event {
+            E::Requested { subject_id, of_closed_firm: false, .. } => vec![(Flag::OWNER, *subject_id)],
+            E::Requested { .. } | E::Completed { .. } => vec![],
+        }
+    }
+}
+
+fn owns(user: UserId, ctx: &Context) -> bool {
+    !of_closed_firm(ctx) && ctx.referenced::<Tenant>(ctx.tenant.0).is_some_and(|firm| firm.is_owner(user))
+}
+
+/// A firm that is closed needs no owner any more, and operators may erase its last one.
+fn of_closed_firm(ctx: &Context) -> bool {
+    ctx.actor.is_system() && ctx.referenced::<Tenant>(ctx.tenant.0).is_some_and(Tenant::is_closed)
 }
 
 #[cfg(test)]
@@ -84,7 +116,8 @@ mod tests {
     use kernel::spec::given;
 
     fn requested() -> E {
-        E::Requested { subject_id: Uuid::from_u128(7), reason: "ticket 4711".parse().unwrap(), derived: false }
+        let (subject_id, reason) = (Uuid::from_u128(7), "ticket 4711".parse().unwrap());
+        E::Requested { subject_id, reason, derived: false, of_closed_firm: false }
     }
 
     fn complete() -> C {
@@ -95,7 +128,31 @@ mod tests {
     fn an_erasure_is_ordered_with_a_reason() {
         let request =
             C::Request { subject_id: Uuid::from_u128(7), reason: "ticket 4711".parse().unwrap(), derived: false };
-        given::<Erasure>([]).when(request).then([requested()]);
+        let ordered = given::<Erasure>([]).when(request);
+        assert_eq!(ordered.forbidden_by(), [(Flag::OWNER, Uuid::from_u128(7))], "who becomes an owner meanwhile");
+        ordered.then([requested()]);
+    }
+
+    #[test]
+    fn an_owner_is_not_erased() {
+        use identity_events::TenantEvent;
+        let registered = TenantEvent::Registered {
+            name: "Engines".parse().unwrap(),
+            owner_id: UserId(Uuid::from_u128(7)),
+            trial_ends_at: kernel::spec::spec_time(),
+        };
+        let mut firm = Tenant::default();
+        firm.apply(&registered);
+        let request =
+            || C::Request { subject_id: Uuid::from_u128(7), reason: "ticket 4711".parse().unwrap(), derived: false };
+        let (id, by) = (Uuid::from_u128(1), Reference::id::<Tenant>(Uuid::from_u128(1)));
+        let known = |firm: &Tenant| given::<Erasure>([]).knowing(by.clone(), id, firm.clone());
+        known(&firm).when(request()).rejected("identity.erasure.owner");
+        known(&firm).by_system().when(request()).rejected("identity.erasure.owner");
+        firm.apply(&TenantEvent::Closed { purge_at: kernel::spec::spec_time() });
+        known(&firm).when(request()).rejected("identity.erasure.owner");
+        let of_last_owner = known(&firm).by_system().when(request());
+        assert_eq!((of_last_owner.events().len(), of_last_owner.forbidden_by()), (1, vec![]));
     }
 
     #[test]

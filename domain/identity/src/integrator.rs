@@ -18,7 +18,7 @@ const SCOPES_MAX: usize = 20;
 /// What may be asked of an integrator.
 #[command("identity.integrator")]
 pub enum IntegratorCommand {
-    /// Lets a program read the firm's events, all or some; whoever does that may read all records themselves.
+    /// Lets a program read the firm's events, all or some; whoever does that may read all records themselves, and for as long.
     #[creates]
     #[mints("ubi")]
     #[refused(ExpiresInThePast, BeyondYou, TooManyScopes, NobodyWouldSeeIt)]
@@ -53,7 +53,7 @@ pub enum IntegratorRejection {
     /// An integrator that has expired already reads nothing.
     #[invalid("/expires_at")]
     ExpiresInThePast,
-    /// An integrator reads all the firm's events, and you may not read everything.
+    /// An integrator reads all the firm's events, and you may not read everything, or not for as long.
     BeyondYou,
     /// An integrator has 20 scopes at most; leave them out for all events.
     #[invalid("/scopes")]
@@ -70,6 +70,7 @@ pub enum IntegratorRejection {
 /// What is remembered of an integrator.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Integrator {
+    expires_at: Option<Timestamp>,
     revoked: bool,
 }
 
@@ -78,10 +79,16 @@ impl Aggregate for Integrator {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/integrators";
+    const STATE_VERSION: i32 = 2;
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         // Whoever learns a secret sees what it opens.
-        if !matches!(command, C::Revoke { .. }) && !ctx.permissions.cover([READS]) {
+        let until = match &command {
+            C::Add { expires_at, .. } => Some(*expires_at),
+            C::Rotate { .. } => Some(self.expires_at),
+            C::Revoke { .. } => None,
+        };
+        if until.is_some_and(|until| !ctx.permissions.cover_until([READS], until)) {
             return Err(R::BeyondYou);
         }
         Ok(match command {
@@ -104,7 +111,8 @@ impl Aggregate for Integrator {
 
     fn apply(&mut self, event: &E) {
         match event {
-            E::Added { .. } | E::Rotated { .. } => {}
+            E::Added { expires_at, .. } => self.expires_at = *expires_at,
+            E::Rotated { .. } => {}
             E::Revoked { reason: _ } => self.revoked = true,
         }
     }
@@ -137,6 +145,17 @@ mod tests {
             expires_at: None,
             scopes: vec![],
         }
+    }
+
+    #[test]
+    fn a_key_that_ends_lets_no_program_read_for_longer() {
+        let soon = spec_time() + TimeDelta::hours(1);
+        let key = |events: Vec<E>| given::<Integrator>(events).minted("secret").asked_by_key([], Some(soon));
+        key(vec![]).when(add(None)).rejected("identity.integrator.beyond_you");
+        assert_eq!(key(vec![]).when(add(Some(soon))).events().len(), 1);
+        key(vec![added()]).when(C::Rotate { overlap_hours: None }).rejected("identity.integrator.beyond_you");
+        let scoped = given::<Integrator>([]).minted("secret").asked_by_key(["identity.integrator.*"], None);
+        scoped.when(add(None)).rejected("identity.integrator.beyond_you");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! A role that a firm made itself, beside owner, admin, member and viewer: a name for a list of patterns.
 
-use identity_events::RoleEvent as E;
+use identity_events::{GivenRole, RoleEvent as E};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Decision, Grant, GrantRefused, Grants, Pattern, Reference, Resource, Role,
-    Slug, Text, command, rejection,
+    Aggregate, Claim, ClaimChange, Context, Decision, Grant, GrantRefused, Grants, Pattern, Reference, Resource,
+    Rights, Role, RoleId, Slug, Text, command, rejection,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use RoleCommand as C;
 use RoleRejection as R;
@@ -27,7 +28,8 @@ pub enum RoleCommand {
         /// What it grants and denies, at most 100; nobody grants what they do not have.
         patterns: Vec<Pattern>,
     },
-    /// Lets the role grant something else, to everybody who has it.
+    /// Lets the role grant something else, to everybody who has it; nobody gives what they do not have, and to deny less is
+    /// to give.
     #[refused(TooManyPatterns, PatternsBeyondYours, Withdrawn)]
     Change {
         /// What it is for.
@@ -44,14 +46,15 @@ pub enum RoleCommand {
         resource: Resource,
     },
     /// Takes a right for one resource from whoever has the role.
-    #[refused(Withdrawn)]
     RevokeGrant {
         /// What may not be done any more.
         pattern: Pattern,
         /// To what.
         resource: Resource,
     },
-    /// Lets the role grant nothing any more, and gives its name free.
+    /// Lets the role grant and deny nothing any more, and gives its name free; whoever has it does not have the next role of
+    /// that name. Only who may do what it denies ends the denial.
+    #[refused(PatternsBeyondYours)]
     Withdraw {},
 }
 
@@ -64,7 +67,7 @@ pub enum RoleRejection {
     /// A role has 100 patterns at most.
     #[invalid("/patterns")]
     TooManyPatterns,
-    /// The patterns grant more than you have.
+    /// The patterns grant more than you have, or no longer deny what you may not do.
     PatternsBeyondYours,
     /// A role has 200 rights for single resources at most.
     TooManyGrants,
@@ -98,10 +101,15 @@ impl Aggregate for CustomRole {
         Ok(match command {
             C::Define { name, .. } if name.as_str().parse::<Role>().is_ok() => return Err(R::NameIsBuiltIn),
             C::Define { name, description, patterns } => {
-                vec![E::Defined { name, description, patterns: granted(patterns, ctx)? }]
+                vec![E::Defined { name, description, patterns: self.granted(patterns, ctx)? }]
             }
             C::Withdraw {} if self.withdrawn => vec![],
+            C::Withdraw {} if !ctx.permissions.cover_role_change(&self.rights(), &Rights::default()) => {
+                return Err(R::PatternsBeyondYours);
+            }
             C::Withdraw {} => vec![E::Withdrawn {}],
+            // Whatever it granted is taken already.
+            C::RevokeGrant { .. } if self.withdrawn => vec![],
             _ if self.withdrawn => return Err(R::Withdrawn),
             C::Grant { pattern, resource } => {
                 let grant = Grant { pattern, resource };
@@ -118,7 +126,9 @@ impl Aggregate for CustomRole {
             {
                 vec![]
             }
-            C::Change { description, patterns } => vec![E::Changed { description, patterns: granted(patterns, ctx)? }],
+            C::Change { description, patterns } => {
+                vec![E::Changed { description, patterns: self.granted(patterns, ctx)? }]
+            }
         })
     }
 
@@ -166,16 +176,24 @@ impl CustomRole {
         name.as_str().parse::<Role>().is_err().then(|| Reference::claim::<Self>(Self::named(name)))
     }
 
-    /// Is all that a role grants, built in or asked for by [`CustomRole::reference`], among what whoever asks may do? None
-    /// if there is no such role.
-    pub fn is_held(name: &Slug, ctx: &Context) -> Option<bool> {
-        if let Ok(role) = name.as_str().parse::<Role>() {
-            return Some(ctx.permissions.cover(role.patterns().iter().copied()));
+    /// What it comes to for whoever has it.
+    fn rights(&self) -> Rights {
+        match self.withdrawn {
+            true => Rights::default(),
+            false => Rights::of(self.patterns.iter().map(Pattern::as_str), self.grants.iter()),
         }
-        let claim = Self::named(name);
-        let (_, role) = ctx.holder::<Self>(claim.scope, &claim.value)?;
-        let patterns = ctx.permissions.cover(role.patterns.iter().map(Pattern::as_str));
-        Some(patterns && role.grants.iter().all(|grant| ctx.permissions.cover_grant(grant)))
+    }
+
+    /// The patterns, if there are not too many and whoever grants them holds what that gives.
+    fn granted(&self, patterns: Vec<Pattern>, ctx: &Context) -> Result<Vec<Pattern>, R> {
+        if patterns.len() > PATTERNS_MAX {
+            return Err(R::TooManyPatterns);
+        }
+        let after = Rights::of(patterns.iter().map(Pattern::as_str), self.grants.iter());
+        if !ctx.permissions.cover_role_change(&self.rights(), &after) {
+            return Err(R::PatternsBeyondYours);
+        }
+        Ok(patterns)
     }
 
     fn named(name: &Slug) -> Claim {
@@ -183,15 +201,32 @@ impl CustomRole {
     }
 }
 
-/// The patterns, if there are not too many and whoever grants them holds what they grant.
-fn granted(patterns: Vec<Pattern>, ctx: &Context) -> Result<Vec<Pattern>, R> {
-    if patterns.len() > PATTERNS_MAX {
-        return Err(R::TooManyPatterns);
-    }
-    if !ctx.permissions.cover(patterns.iter().map(Pattern::as_str)) {
-        return Err(R::PatternsBeyondYours);
-    }
-    Ok(patterns)
+/// The roles that somebody has, by name. Of the firm's own it is noted which one, because the name is free again once it is
+/// withdrawn.
+pub(crate) type Held = BTreeMap<Slug, Option<RoleId>>;
+
+/// As they are remembered.
+pub(crate) fn held<'r>(roles: impl IntoIterator<Item = &'r GivenRole>) -> Held {
+    roles.into_iter().map(|role| (role.name.clone(), role.id)).collect()
+}
+
+/// As they are written down.
+pub(crate) fn given(roles: &Held) -> Vec<GivenRole> {
+    roles.iter().map(|(name, id)| GivenRole { name: name.clone(), id: *id }).collect()
+}
+
+/// What has to be looked at for [`rights`].
+pub(crate) fn references(roles: &Held) -> impl Iterator<Item = Reference> + '_ {
+    roles.values().flatten().map(|id| Reference::id::<CustomRole>(*id))
+}
+
+/// What roles come to; one that was withdrawn to nothing.
+pub(crate) fn rights(roles: &Held, ctx: &Context) -> Rights {
+    let of = |(name, id): (&Slug, &Option<RoleId>)| match id {
+        Some(id) => ctx.referenced::<CustomRole>(*id).map(CustomRole::rights),
+        None => name.as_str().parse::<Role>().ok().map(|role| Rights::of(role.patterns().iter().copied(), [])),
+    };
+    roles.iter().filter_map(of).fold(Rights::default(), Rights::and)
 }
 
 /// Why a role cannot be given.
@@ -204,14 +239,18 @@ pub(crate) enum Giving {
     Beyond,
 }
 
-/// Is there such a role, and does whoever gives it hold what it grants?
-pub(crate) fn may_give(name: &Slug, ctx: &Context) -> Result<(), Giving> {
-    match CustomRole::is_held(name, ctx) {
-        _ if name.as_str() == Role::Owner.name() => Err(Giving::Owner),
-        None => Err(Giving::Unknown),
-        Some(false) => Err(Giving::Beyond),
-        Some(true) => Ok(()),
-    }
+/// The role of this name, asked for by [`CustomRole::reference`], if there is one and whoever gives it holds what it grants.
+pub(crate) fn may_give(name: Slug, ctx: &Context) -> Result<GivenRole, Giving> {
+    let (id, rights) = match name.as_str().parse::<Role>() {
+        Ok(Role::Owner) => return Err(Giving::Owner),
+        Ok(role) => (None, Rights::of(role.patterns().iter().copied(), [])),
+        Err(_) => {
+            let claim = CustomRole::named(&name);
+            let (id, role) = ctx.holder::<CustomRole>(claim.scope, &claim.value).ok_or(Giving::Unknown)?;
+            (Some(RoleId(id)), role.rights())
+        }
+    };
+    if ctx.permissions.cover_rights(&rights) { Ok(GivenRole { name, id }) } else { Err(Giving::Beyond) }
 }
 
 #[cfg(test)]
@@ -281,6 +320,39 @@ mod tests {
     }
 
     #[test]
+    fn who_is_denied_something_ends_no_denial() {
+        let denying = |granted: &[&str]| E::Defined {
+            name: "partner".parse().unwrap(),
+            description: "Runs engagements".parse().unwrap(),
+            patterns: patterns(granted),
+        };
+        let change = |granted: &[&str]| C::Change {
+            description: "Runs engagements".parse().unwrap(),
+            patterns: patterns(granted),
+        };
+        let role = || given::<CustomRole>([denying(&["crm.*", "!identity.tenant.*"])]);
+        let denied = || role().asked_with(["*", "!identity.tenant.*"]);
+        for less in [&["crm.*"][..], &[], &["crm.*", "!identity.tenant.close"]] {
+            denied().when(change(less)).rejected("identity.role.patterns_beyond_yours");
+            assert_eq!(role().when(change(less)).events().len(), 1, "an owner may");
+        }
+        denied().when(C::Withdraw {}).rejected("identity.role.patterns_beyond_yours");
+        role().when(C::Withdraw {}).then([E::Withdrawn {}]);
+        for more in [&["!identity.tenant.*"][..], &["!identity.*"], &["crm.*", "!identity.tenant.*", "!workflow.*"]] {
+            assert_eq!(denied().when(change(more)).events().len(), 1, "{more:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_key_gives_by_a_role_is_within_the_key() {
+        let key = |scopes: &[&'static str]| given::<CustomRole>([]).asked_by_key(scopes.iter().copied(), None);
+        key(&["identity.role.*"]).when(define("all", &["crm.*"])).rejected("identity.role.patterns_beyond_yours");
+        assert_eq!(key(&["identity.role.*", "crm.*"]).when(define("all", &["crm.*"])).events().len(), 1);
+        let ends = given::<CustomRole>([]).asked_by_key([], Some(kernel::spec::spec_time()));
+        ends.when(define("all", &["crm.*"])).rejected("identity.role.patterns_beyond_yours");
+    }
+
+    #[test]
     fn a_change_to_the_same_is_already_so() {
         let change = |granted: &[&str]| C::Change {
             description: "Runs engagements".parse().unwrap(),
@@ -288,6 +360,9 @@ mod tests {
         };
         given::<CustomRole>([defined()]).when(change(&["crm.*"])).then([]);
         given::<CustomRole>([defined(), E::Withdrawn {}]).when(change(&[])).rejected("identity.role.withdrawn");
+        let resource = Resource::from(kernel::ClientId(uuid::Uuid::from_u128(5)));
+        let revoke = C::RevokeGrant { pattern: "crm.*".parse().unwrap(), resource };
+        given::<CustomRole>([defined(), E::Withdrawn {}]).when(revoke).then([]);
         let many = vec!["crm.*"; PATTERNS_MAX + 1];
         given::<CustomRole>([defined()]).when(change(&many)).rejected("identity.role.too_many_patterns");
     }

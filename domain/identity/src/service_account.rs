@@ -1,11 +1,10 @@
 //! A service account: a program that acts in the firm's name, by API keys.
 
 use crate::CustomRole;
-use crate::role::{self, Giving};
-use identity_events::ServiceAccountEvent as E;
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Reference, Slug, command, rejection};
+use crate::role::{self, Giving, Held};
+use identity_events::{GivenRole, ServiceAccountEvent as E};
+use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Reference, Rights, Slug, command, rejection};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 use ServiceAccountCommand as C;
 use ServiceAccountRejection as R;
@@ -31,15 +30,16 @@ pub enum ServiceAccountCommand {
         /// Which one.
         role: Slug,
     },
-    /// Takes a role from the program.
-    #[refused(Disabled)]
+    /// Takes a role from the program; where that ends a denial, only who may do what was denied.
+    #[refused(RoleBeyondYours)]
     RevokeRole {
         /// Which one.
         role: Slug,
     },
     /// Lets none of its keys open anything.
     Disable {},
-    /// Lets its keys open what they did.
+    /// Lets its keys open what they did; nobody gives what they do not have.
+    #[refused(RoleBeyondYours)]
     Enable {},
 }
 
@@ -62,7 +62,7 @@ pub enum ServiceAccountRejection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceAccount {
     name: Option<Name>,
-    roles: BTreeSet<Slug>,
+    roles: Held,
     disabled: bool,
 }
 
@@ -71,12 +71,14 @@ impl Aggregate for ServiceAccount {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/service-accounts";
+    const STATE_VERSION: i32 = 2;
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
             C::Create { roles, .. } => roles.iter().filter_map(CustomRole::reference).collect(),
             C::AssignRole { role } => CustomRole::reference(role).into_iter().collect(),
-            _ => vec![],
+            C::RevokeRole { .. } | C::Enable {} => role::references(&self.roles).collect(),
+            C::Disable {} => vec![],
         }
     }
 
@@ -84,22 +86,31 @@ impl Aggregate for ServiceAccount {
         Ok(match command {
             C::Create { roles, .. } if roles.len() > ROLES_MAX => return Err(R::TooManyRoles),
             C::Create { name, roles } => {
-                roles.iter().try_for_each(|role| may_give(role, ctx))?;
-                vec![E::Created { name, roles }]
+                let roles = roles.into_iter().map(|role| may_give(role, ctx)).collect::<Result<Vec<_>, _>>()?;
+                vec![E::Created { name, roles: role::given(&role::held(&roles)) }]
             }
             C::Disable {} if self.disabled => vec![],
             C::Disable {} => vec![E::Disabled {}],
-            C::Enable {} if self.disabled => vec![E::Enabled {}],
-            C::Enable {} => vec![],
-            _ if self.disabled => return Err(R::Disabled),
-            C::AssignRole { role } if self.roles.contains(&role) => vec![],
-            C::AssignRole { .. } if self.roles.len() == ROLES_MAX => return Err(R::TooManyRoles),
-            C::AssignRole { role } => {
-                may_give(&role, ctx)?;
-                vec![E::RoleAssigned { role }]
+            C::RevokeRole { role } => {
+                let mut left = self.roles.clone();
+                let Some(id) = left.remove(&role) else { return Ok(vec![]) };
+                if !ctx.permissions.cover_change(&self.rights(ctx), &role::rights(&left, ctx)) {
+                    return Err(R::RoleBeyondYours);
+                }
+                vec![E::RoleRevoked { role: GivenRole { name: role, id } }]
             }
-            C::RevokeRole { role } if self.roles.contains(&role) => vec![E::RoleRevoked { role }],
-            C::RevokeRole { .. } => vec![],
+            C::Enable {} if !self.disabled => vec![],
+            C::Enable {} if !ctx.permissions.cover_rights(&self.rights(ctx)) => return Err(R::RoleBeyondYours),
+            C::Enable {} => vec![E::Enabled {}],
+            _ if self.disabled => return Err(R::Disabled),
+            C::AssignRole { role } => {
+                let role = may_give(role, ctx)?;
+                match self.roles.get(&role.name) {
+                    Some(id) if *id == role.id => vec![],
+                    None if self.roles.len() == ROLES_MAX => return Err(R::TooManyRoles),
+                    _ => vec![E::RoleAssigned { role }],
+                }
+            }
         })
     }
 
@@ -107,13 +118,13 @@ impl Aggregate for ServiceAccount {
         match event {
             E::Created { name, roles } => {
                 self.name = Some(name.clone());
-                self.roles = roles.iter().cloned().collect();
+                self.roles = role::held(roles);
             }
             E::RoleAssigned { role } => {
-                self.roles.insert(role.clone());
+                self.roles.insert(role.name.clone(), role.id);
             }
             E::RoleRevoked { role } => {
-                self.roles.remove(role);
+                self.roles.remove(&role.name);
             }
             E::Disabled {} => self.disabled = true,
             E::Enabled {} => self.disabled = false,
@@ -131,13 +142,18 @@ impl Aggregate for ServiceAccount {
 }
 
 impl ServiceAccount {
-    /// The roles it has.
-    pub fn roles(&self) -> impl Iterator<Item = &Slug> {
-        self.roles.iter()
+    /// What its roles come to, of which those of the firm's own were asked for with [`ServiceAccount::own_roles`].
+    pub(crate) fn rights(&self, ctx: &Context) -> Rights {
+        role::rights(&self.roles, ctx)
+    }
+
+    /// The roles of the firm's own that it has.
+    pub(crate) fn own_roles(&self) -> impl Iterator<Item = Reference> + '_ {
+        role::references(&self.roles)
     }
 }
 
-fn may_give(role: &Slug, ctx: &Context) -> Result<(), R> {
+fn may_give(role: Slug, ctx: &Context) -> Result<GivenRole, R> {
     role::may_give(role, ctx).map_err(|why| match why {
         Giving::Owner => R::OwnerIsNoRoleToGive,
         Giving::Unknown => R::RoleUnknown,
@@ -156,7 +172,32 @@ mod tests {
     }
 
     fn created() -> E {
-        E::Created { name: "Ledger sync".parse().unwrap(), roles: vec!["viewer".parse().unwrap()] }
+        E::Created { name: "Ledger sync".parse().unwrap(), roles: vec![built_in("viewer")] }
+    }
+
+    fn built_in(name: &str) -> GivenRole {
+        GivenRole { name: name.parse().unwrap(), id: None }
+    }
+
+    #[test]
+    fn a_role_is_taken_from_a_disabled_program_too() {
+        let revoke = C::RevokeRole { role: "viewer".parse().unwrap() };
+        let revoked = E::RoleRevoked { role: built_in("viewer") };
+        given::<ServiceAccount>([created(), E::Disabled {}]).when(revoke.clone()).then([revoked.clone()]);
+        given::<ServiceAccount>([created(), E::Disabled {}, revoked]).when(revoke).then([]);
+    }
+
+    #[test]
+    fn a_program_that_may_do_more_is_not_let_in_again() {
+        let admin = E::Created { name: "Ledger sync".parse().unwrap(), roles: vec![built_in("admin")] };
+        let disabled = || given::<ServiceAccount>([admin.clone(), E::Disabled {}]);
+        let member = disabled().asked_with(Role::Member.patterns().iter().copied());
+        member.when(C::Enable {}).rejected("identity.service_account.role_beyond_yours");
+        disabled().when(C::Enable {}).then([E::Enabled {}]);
+        let revoke = C::RevokeRole { role: "admin".parse().unwrap() };
+        let both = E::RoleAssigned { role: built_in("member") };
+        let lifted = given::<ServiceAccount>([admin, both]).asked_with(["identity.service_account.*"]);
+        lifted.when(revoke).then([E::RoleRevoked { role: built_in("admin") }]);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! A session: the time between a person's login and its end. What a browser shows is kept elsewhere; here is what happened.
 
+use crate::{Tenant, User};
 use identity_events::SessionEvent as E;
-use kernel::{Actor, Aggregate, Context, Decision, Issuer, Name, Scope, Timestamp, UserId, command, rejection};
+use kernel::{
+    Actor, Aggregate, Context, Decision, Issuer, Name, Reference, Scope, Timestamp, UserId, command, rejection,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -28,7 +31,8 @@ pub enum SessionCommand {
         #[serde(default)]
         user_agent: Option<Name>,
     },
-    /// Lets the session open nothing any more: one's own, or that of somebody whom one may suspend.
+    /// Lets the session open nothing any more: one's own, or that of somebody whom one may suspend; an owner's only another
+    /// owner.
     #[refused(NotYours)]
     End {
         /// Why.
@@ -65,12 +69,27 @@ impl Aggregate for Session {
         Scope::default().owned_by([self.user_id])
     }
 
+    fn references(&self, command: &C) -> Vec<Reference> {
+        match command {
+            C::Start { user_id, .. } => vec![Reference::id::<User>(*user_id)],
+            C::End { .. } => vec![],
+        }
+    }
+
+    fn further_references(&self, command: &C, ctx: &Context) -> Vec<Reference> {
+        match command {
+            C::Start { .. } => vec![],
+            C::End { .. } => vec![Reference::id::<Tenant>(ctx.tenant.0)],
+        }
+    }
+
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
             C::Start { .. } if !ctx.actor.is_system() => return Err(R::OnlyTheLogin),
             C::Start { ends_at, .. } if ends_at <= ctx.now => return Err(R::EndsInThePast),
             C::Start { user_id, issuer, ends_at, user_agent } => {
-                vec![E::Started { user_id, issuer, ends_at, user_agent: user_agent.map(Into::into) }]
+                let membership = ctx.referenced::<User>(user_id).map_or(0, User::membership);
+                vec![E::Started { user_id, membership, issuer, ends_at, user_agent: user_agent.map(Into::into) }]
             }
             C::End { .. } if self.ended => vec![],
             C::End { .. } if !self.may_be_ended_by(ctx) => return Err(R::NotYours),
@@ -88,7 +107,9 @@ impl Aggregate for Session {
 
 impl Session {
     fn may_be_ended_by(&self, ctx: &Context) -> bool {
-        ctx.actor == (Actor::User { id: self.user_id }) || ctx.permissions.allow(KEEPS_OUT)
+        let owner = ctx.referenced::<Tenant>(ctx.tenant.0).is_some_and(|firm| firm.is_owner(self.user_id));
+        ctx.actor == (Actor::User { id: self.user_id })
+            || ctx.permissions.allow(KEEPS_OUT) && (!owner || ctx.permissions.allow(Tenant::OWNERS_DO))
     }
 }
 
@@ -102,6 +123,7 @@ mod tests {
     fn started(user: u128) -> E {
         E::Started {
             user_id: UserId(Uuid::from_u128(user)),
+            membership: 0,
             issuer: "https://login.example.com".parse().unwrap(),
             ends_at: spec_time() + TimeDelta::days(30),
             user_agent: None,

@@ -7,7 +7,7 @@ use kernel::{
     UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use TeamCommand as C;
 use TeamRejection as R;
@@ -38,7 +38,6 @@ pub enum TeamCommand {
         user_id: UserId,
     },
     /// Takes a user out.
-    #[refused(Disbanded)]
     RemoveMember {
         /// Who.
         user_id: UserId,
@@ -52,7 +51,6 @@ pub enum TeamCommand {
         resource: Resource,
     },
     /// Takes a right for one resource from its members.
-    #[refused(Disbanded)]
     RevokeGrant {
         /// What may not be done any more.
         pattern: Pattern,
@@ -66,7 +64,7 @@ pub enum TeamCommand {
 /// Why a team's command may be refused.
 #[rejection("identity.team")]
 pub enum TeamRejection {
-    /// There is no such user in the firm.
+    /// There is no such user in the firm, or not any more.
     #[invalid("/user_id")]
     UserUnknown,
     /// A team has 1,000 members at most.
@@ -88,7 +86,8 @@ pub enum TeamRejection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Team {
     name: Option<Name>,
-    members: BTreeSet<UserId>,
+    /// Each with the time in the firm that they are a member for.
+    members: BTreeMap<UserId, u32>,
     grants: Grants,
     disbanded: bool,
 }
@@ -98,7 +97,7 @@ impl Aggregate for Team {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/teams";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
@@ -112,17 +111,12 @@ impl Aggregate for Team {
             C::Create { name } => vec![E::Created { name }],
             C::Disband {} if self.disbanded => vec![],
             C::Disband {} => vec![E::Disbanded {}],
+            C::RemoveMember { .. } | C::RevokeGrant { .. } if self.disbanded => vec![],
             _ if self.disbanded => return Err(R::Disbanded),
             C::Rename { name } if Some(&name) == self.name.as_ref() => vec![],
             C::Rename { name } => vec![E::Renamed { name }],
-            C::AddMember { user_id } if self.members.contains(&user_id) => vec![],
-            C::AddMember { .. } if self.members.len() == MEMBERS_MAX => return Err(R::TooManyMembers),
-            C::AddMember { user_id } if ctx.referenced::<User>(user_id).is_none() => return Err(R::UserUnknown),
-            C::AddMember { .. } if !self.grants.iter().all(|grant| ctx.permissions.cover_grant(grant)) => {
-                return Err(R::MembershipBeyondYours);
-            }
-            C::AddMember { user_id } => vec![E::MemberAdded { user_id }],
-            C::RemoveMember { user_id } if self.members.contains(&user_id) => vec![E::MemberRemoved { user_id }],
+            C::AddMember { user_id } => return self.take_in(user_id, ctx),
+            C::RemoveMember { user_id } if self.members.contains_key(&user_id) => vec![E::MemberRemoved { user_id }],
             C::RemoveMember { .. } => vec![],
             C::Grant { pattern, resource } => {
                 let grant = Grant { pattern, resource };
@@ -140,8 +134,8 @@ impl Aggregate for Team {
     fn apply(&mut self, event: &E) {
         match event {
             E::Created { name } | E::Renamed { name } => self.name = Some(name.clone()),
-            E::MemberAdded { user_id } => {
-                self.members.insert(*user_id);
+            E::MemberAdded { user_id, membership } => {
+                self.members.insert(*user_id, *membership);
             }
             E::MemberRemoved { user_id } => {
                 self.members.remove(user_id);
@@ -179,6 +173,25 @@ impl From<GrantRefused> for R {
     }
 }
 
+impl Team {
+    /// Whoever was a member before they went from the firm is none when they are back, and is taken in like anybody else.
+    fn take_in(&self, user_id: UserId, ctx: &Context) -> Decision<Self> {
+        let Some(user) = ctx.referenced::<User>(user_id).filter(|user| !user.is_out()) else {
+            return Err(R::UserUnknown);
+        };
+        let membership = user.membership();
+        match self.members.get(&user_id) {
+            Some(known) if *known == membership => return Ok(vec![]),
+            None if self.members.len() == MEMBERS_MAX => return Err(R::TooManyMembers),
+            _ => {}
+        }
+        if !self.grants.iter().all(|grant| ctx.permissions.cover_grant(grant)) {
+            return Err(R::MembershipBeyondYours);
+        }
+        Ok(vec![E::MemberAdded { user_id, membership }])
+    }
+}
+
 fn named(name: &Name) -> Claim {
     Claim::new("identity.team.name", name.folded())
 }
@@ -212,8 +225,26 @@ mod tests {
         let add = || C::AddMember { user_id: ada() };
         given::<Team>([created()]).when(add()).rejected("identity.team.user_unknown");
         let known = given::<Team>([created()]).knowing(Reference::id::<User>(ada()), ada(), User::default());
-        known.when(add()).then([E::MemberAdded { user_id: ada() }]);
-        given::<Team>([created(), E::MemberAdded { user_id: ada() }]).when(add()).then([]);
+        known.when(add()).then([E::MemberAdded { user_id: ada(), membership: 0 }]);
+        let member = || {
+            let team = given::<Team>([created(), E::MemberAdded { user_id: ada(), membership: 0 }]);
+            team.with_id(Uuid::from_u128(3))
+        };
+        member().knowing(Reference::id::<User>(ada()), ada(), User::default()).when(add()).then([]);
+        let mut gone = User::default();
+        gone.apply(&identity_events::UserEvent::Left {});
+        let out = member().knowing(Reference::id::<User>(ada()), ada(), gone.clone());
+        out.when(add()).rejected("identity.team.user_unknown");
+        gone.apply(&identity_events::UserEvent::Invited {
+            invitation_id: kernel::InvitationId(Uuid::from_u128(8)),
+            email: kernel::Personal::new("ada@example.com".parse().unwrap()),
+            name: kernel::Personal::new("Ada".parse().unwrap()),
+            roles: vec![],
+            expires_at: kernel::spec::spec_time(),
+            days: 14,
+        });
+        let back = member().knowing(Reference::id::<User>(ada()), ada(), gone);
+        back.when(add()).then([E::MemberAdded { user_id: ada(), membership: 1 }]);
     }
 
     #[test]
@@ -226,12 +257,17 @@ mod tests {
             team.knowing(Reference::id::<User>(ada()), ada(), User::default())
         };
         known().asked_with(["identity.team.*"]).when(add()).rejected("identity.team.membership_beyond_yours");
-        known().asked_with(["identity.team.*", "projects.*"]).when(add()).then([E::MemberAdded { user_id: ada() }]);
+        known()
+            .asked_with(["identity.team.*", "projects.*"])
+            .when(add())
+            .then([E::MemberAdded { user_id: ada(), membership: 0 }]);
     }
 
     #[test]
     fn a_disbanded_team_takes_nobody() {
         let add = C::AddMember { user_id: ada() };
-        given::<Team>([created(), E::Disbanded {}]).when(add).rejected("identity.team.disbanded");
+        let ended = || given::<Team>([created(), E::MemberAdded { user_id: ada(), membership: 0 }, E::Disbanded {}]);
+        ended().when(add).rejected("identity.team.disbanded");
+        ended().when(C::RemoveMember { user_id: ada() }).then([]);
     }
 }

@@ -3,7 +3,10 @@
 use crate::User;
 use chrono::TimeDelta;
 use identity_events::TenantEvent as E;
-use kernel::{Aggregate, Context, Decision, Issuer, Name, Reference, TimeZone, Timestamp, UserId, command, rejection};
+use kernel::{
+    Aggregate, Claim, ClaimChange, Context, Decision, Flag, Issuer, Name, Reference, Role, TimeZone, Timestamp, UserId,
+    command, rejection,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -23,7 +26,7 @@ const PROVIDERS_MAX: usize = 20;
 pub enum TenantCommand {
     /// Lets a firm in; its first owner is invited next.
     #[creates]
-    #[refused(IdIsNotTheTenants, OnlyOperators)]
+    #[refused(IdIsNotTheTenants, OnlyOperators, "identity.user.kept_out")]
     Register {
         /// What the firm is called.
         name: Name,
@@ -49,7 +52,7 @@ pub enum TenantCommand {
     #[refused(Closed, Suspended, OnlyOperators)]
     MarkPastDue {},
     /// Keeps everybody of the firm out for the time being.
-    #[refused(Closed, OnlyOperators)]
+    #[refused(OnlyOperators)]
     Suspend {
         /// Why.
         reason: Name,
@@ -59,29 +62,30 @@ pub enum TenantCommand {
     Resume {},
     /// Ends the firm's time with UBOS; its data is kept for 30 days.
     Close {},
-    /// Undoes the end while the data is there.
+    /// Undoes the end while the data is there; an owner can, or an operator.
     #[refused(Purged)]
     Reopen {},
     /// Lets people in through these providers only, or through any that there are.
-    #[refused(Closed, Suspended, TooManyProviders)]
+    #[refused(Closed, Suspended, TooManyProviders, ProviderUnknown, OwnerLockedOut)]
     LimitLogins {
-        /// Each provider's `iss`, at most 20; any of the installation's if there are none.
+        /// Each provider's `iss`, one of the installation's, at most 20; any of them if there are none. Each owner who has
+        /// logged in keeps a way in.
         issuers: Vec<Issuer>,
     },
-    /// Makes an active user an owner.
-    #[refused(Closed, Suspended, UserNotActive)]
+    /// Makes an active user an owner; whoever does that may do everything.
+    #[refused(Closed, Suspended, UserNotActive, OwnershipBeyondYours, "identity.user.kept_out")]
     AddOwner {
         /// Who.
         user_id: UserId,
     },
     /// Makes an owner an ordinary user; somebody has to stay.
-    #[refused(Closed, Suspended, LastOwner)]
+    #[refused(LastOwner)]
     RemoveOwner {
         /// Who.
         user_id: UserId,
     },
-    /// Puts one owner in another's place.
-    #[refused(Closed, Suspended, SuccessorNotActive, NotAnOwner)]
+    /// Puts one owner in another's place; whoever does that may do everything.
+    #[refused(Closed, Suspended, SuccessorNotActive, NotAnOwner, OwnershipBeyondYours, "identity.user.kept_out")]
     TransferOwnership {
         /// Who is an owner now.
         from_user_id: UserId,
@@ -128,6 +132,14 @@ pub enum TenantRejection {
     /// A firm names 20 providers at most.
     #[invalid("/issuers")]
     TooManyProviders,
+    /// This installation has no such provider.
+    #[invalid("/issuers")]
+    ProviderUnknown,
+    /// An owner of the firm would not come in any more; let them log in at one of these providers first.
+    #[invalid("/issuers")]
+    OwnerLockedOut,
+    /// An owner may do everything, and you may not.
+    OwnershipBeyondYours,
     /// Only operators of UBOS do this.
     OnlyOperators,
 }
@@ -165,12 +177,15 @@ impl Aggregate for Tenant {
             C::AddOwner { user_id } | C::TransferOwnership { to_user_id: user_id, .. } => {
                 vec![Reference::id::<User>(*user_id)]
             }
+            C::LimitLogins { .. } => self.owners.iter().map(|owner| Reference::id::<User>(*owner)).collect(),
             _ => vec![],
         }
     }
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
-        let is_active = |id: UserId| ctx.referenced::<User>(id).is_some_and(User::is_active);
+        let gives_everything = ctx.permissions.cover(Role::Owner.patterns().iter().copied());
+        let is_active =
+            |id: UserId| ctx.referenced::<User>(id).is_some_and(|user| user.is_active() && !user.is_erased());
         Ok(match command {
             C::Register { .. }
             | C::Activate {}
@@ -197,9 +212,13 @@ impl Aggregate for Tenant {
             },
             C::Close {} if self.purge_at.is_some() => vec![],
             C::Close {} => vec![E::Closed { purge_at: ctx.now + TimeDelta::days(CLOSED_DAYS) }],
-            _ if self.purge_at.is_some() => return Err(R::Closed),
+            // To take something away works however the firm stands.
             C::Suspend { .. } if self.standing == Standing::Suspended => vec![],
             C::Suspend { reason } => vec![E::Suspended { reason }],
+            C::RemoveOwner { user_id } if !self.owners.contains(&user_id) => vec![],
+            C::RemoveOwner { .. } if self.owners.len() == 1 => return Err(R::LastOwner),
+            C::RemoveOwner { user_id } => vec![E::OwnerRemoved { user_id }],
+            _ if self.purge_at.is_some() => return Err(R::Closed),
             C::Resume {} if self.standing == Standing::Suspended => vec![E::Resumed {}],
             C::Resume {} => vec![],
             _ if self.standing == Standing::Suspended => return Err(R::Suspended),
@@ -214,20 +233,20 @@ impl Aggregate for Tenant {
             C::LimitLogins { issuers } if issuers.len() > PROVIDERS_MAX => return Err(R::TooManyProviders),
             C::LimitLogins { issuers } => {
                 let issuers: BTreeSet<Issuer> = issuers.into_iter().collect();
+                self.may_limit_to(&issuers, ctx)?;
                 let new = issuers != self.issuers;
                 new.then_some(E::LoginsLimited { issuers: issuers.into_iter().collect() }).into_iter().collect()
             }
             C::AddOwner { user_id } if self.owners.contains(&user_id) => vec![],
             C::AddOwner { user_id } if !is_active(user_id) => return Err(R::UserNotActive),
+            C::AddOwner { .. } if !gives_everything => return Err(R::OwnershipBeyondYours),
             C::AddOwner { user_id } => vec![E::OwnerAdded { user_id }],
-            C::RemoveOwner { user_id } if !self.owners.contains(&user_id) => vec![],
-            C::RemoveOwner { .. } if self.owners.len() == 1 => return Err(R::LastOwner),
-            C::RemoveOwner { user_id } => vec![E::OwnerRemoved { user_id }],
             C::TransferOwnership { from_user_id, to_user_id } if from_user_id == to_user_id => vec![],
             C::TransferOwnership { from_user_id, .. } if !self.owners.contains(&from_user_id) => {
                 return Err(R::NotAnOwner);
             }
             C::TransferOwnership { to_user_id, .. } if !is_active(to_user_id) => return Err(R::SuccessorNotActive),
+            C::TransferOwnership { .. } if !gives_everything => return Err(R::OwnershipBeyondYours),
             C::TransferOwnership { from_user_id, to_user_id } => {
                 vec![E::OwnershipTransferred { from_user_id, to_user_id }]
             }
@@ -262,9 +281,56 @@ impl Aggregate for Tenant {
             }
         }
     }
+
+    /// The flag of each owner is up, by which whoever is to go, or to be erased, is known to be one.
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        match event {
+            E::Registered { owner_id: user, .. } | E::OwnerAdded { user_id: user } => {
+                vec![ClaimChange::Take(Self::owner(*user))]
+            }
+            E::OwnerRemoved { user_id } => vec![ClaimChange::Release(Self::owner(*user_id))],
+            E::OwnershipTransferred { from_user_id, to_user_id } => {
+                vec![ClaimChange::Release(Self::owner(*from_user_id)), ClaimChange::Take(Self::owner(*to_user_id))]
+            }
+            _ => vec![],
+        }
+    }
+
+    fn forbidden_by(&self, _id: Uuid, event: &E) -> Vec<(Flag, Uuid)> {
+        match event {
+            E::Registered { owner_id: user, .. }
+            | E::OwnerAdded { user_id: user }
+            | E::OwnershipTransferred { to_user_id: user, .. } => vec![(Flag::KEPT_OUT, user.0)],
+            _ => vec![],
+        }
+    }
 }
 
 impl Tenant {
+    /// What nobody but an owner may do, unless an owner gave it.
+    pub(crate) const OWNERS_DO: &str = "identity.tenant.remove_owner";
+
+    fn owner(user: UserId) -> Claim {
+        Flag::OWNER.of(user)
+    }
+
+    /// Is its time with UBOS over, for now at least?
+    pub fn is_closed(&self) -> bool {
+        self.purge_at.is_some()
+    }
+
+    fn may_limit_to(&self, issuers: &BTreeSet<Issuer>, ctx: &Context) -> Result<(), R> {
+        if ctx.providers.as_ref().is_some_and(|known| issuers.iter().any(|issuer| !known.contains(issuer))) {
+            return Err(R::ProviderUnknown);
+        }
+        let owners = self.owners.iter().filter_map(|owner| ctx.referenced::<User>(*owner));
+        let locked_out = |owner: &User| {
+            let mut logins = owner.logs_in_at().peekable();
+            logins.peek().is_some() && !logins.any(|issuer| issuers.contains(issuer))
+        };
+        if !issuers.is_empty() && owners.into_iter().any(locked_out) { Err(R::OwnerLockedOut) } else { Ok(()) }
+    }
+
     /// Do its people log in at this provider?
     pub fn admits(&self, issuer: &Issuer) -> bool {
         self.issuers.is_empty() || self.issuers.contains(issuer)
@@ -309,6 +375,64 @@ mod tests {
         assert!(firm.admits(&issuer("c")), "any, unless it says which");
         firm.apply(&limited);
         assert!(firm.admits(&issuer("a")) && !firm.admits(&issuer("c")));
+    }
+
+    #[test]
+    fn a_firm_names_providers_that_there_are_and_at_which_its_owners_are_known() {
+        let issuer = |name: &str| format!("https://{name}.example.com").parse::<Issuer>().unwrap();
+        let limit = |name: &str| C::LimitLogins { issuers: vec![issuer(name)] };
+        let firm = || given::<Tenant>([registered()]).at_providers(&["https://a.example.com", "https://b.example.com"]);
+        firm().when(limit("nowhere")).rejected("identity.tenant.provider_unknown");
+        assert_eq!(firm().when(limit("a")).events().len(), 1);
+        given::<Tenant>([registered()]).at_providers(&[]).when(limit("a")).rejected("identity.tenant.provider_unknown");
+        let mut owner = an_active_user();
+        owner.apply(&UserEvent::LoginLinked { issuer: issuer("a"), subject: Personal::new("ada".parse().unwrap()) });
+        let known = || firm().knowing(Reference::id::<User>(user(2)), user(2), owner.clone());
+        known().when(limit("b")).rejected("identity.tenant.owner_locked_out");
+        assert_eq!(known().when(limit("a")).events().len(), 1);
+        known().when(C::LimitLogins { issuers: vec![] }).then([]);
+    }
+
+    #[test]
+    fn whoever_makes_an_owner_may_do_everything() {
+        let known = |patterns: &[&'static str]| {
+            let firm = given::<Tenant>([registered()]).asked_with(patterns.iter().copied());
+            firm.knowing(Reference::id::<User>(user(5)), user(5), an_active_user())
+        };
+        let add = || C::AddOwner { user_id: user(5) };
+        let transfer = || C::TransferOwnership { from_user_id: user(2), to_user_id: user(5) };
+        for command in [add(), transfer()] {
+            known(&["identity.*"]).when(command.clone()).rejected("identity.tenant.ownership_beyond_yours");
+            let key = known(&["*"]).asked_by_key(["identity.tenant.*"], None);
+            key.when(command.clone()).rejected("identity.tenant.ownership_beyond_yours");
+            assert_eq!(known(&["*"]).when(command).events().len(), 1);
+        }
+    }
+
+    #[test]
+    fn nobody_is_an_owner_and_out_at_the_same_time() {
+        let owner = |number| Flag::OWNER.of(user(number));
+        let known =
+            || given::<Tenant>([registered()]).knowing(Reference::id::<User>(user(5)), user(5), an_active_user());
+        let transferred = known().when(C::TransferOwnership { from_user_id: user(2), to_user_id: user(5) });
+        assert_eq!(transferred.claims(), [ClaimChange::Release(owner(2)), ClaimChange::Take(owner(5))]);
+        let added = known().when(C::AddOwner { user_id: user(5) });
+        assert_eq!(added.claims(), [ClaimChange::Take(owner(5))]);
+        for when in [transferred, added] {
+            assert_eq!(when.forbidden_by(), [(Flag::KEPT_OUT, user(5).0)]);
+        }
+    }
+
+    #[test]
+    fn a_firm_is_suspended_and_an_owner_removed_however_it_stands() {
+        let suspend = || C::Suspend { reason: "unpaid".parse().unwrap() };
+        let two = || vec![registered(), E::OwnerAdded { user_id: user(5) }];
+        for standing in [closed(), E::Suspended { reason: "unpaid".parse().unwrap() }] {
+            let events = [two(), vec![standing]].concat();
+            let removed = given::<Tenant>(events.clone()).by_system().when(C::RemoveOwner { user_id: user(5) });
+            removed.then([E::OwnerRemoved { user_id: user(5) }]);
+            assert!(given::<Tenant>(events).by_system().when(suspend()).events().len() <= 1);
+        }
     }
 
     fn closed() -> E {

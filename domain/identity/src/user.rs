@@ -1,12 +1,13 @@
 //! A user: one person's membership in one firm. Whoever works for two firms is a user of each.
 
-use crate::role::{self, Giving};
+use crate::role::{self, Giving, Held};
 use crate::{CustomRole, Tenant};
 use chrono::TimeDelta;
-use identity_events::UserEvent as E;
+use identity_events::{GivenRole, UserEvent as E};
 use kernel::{
-    Actor, Aggregate, Claim, ClaimChange, Context, Decision, Email, Grant, GrantRefused, Grants, InvitationId, Issuer,
-    Name, Pattern, Personal, Reference, Resource, Scope, Slug, Subject, Text, Timestamp, UserId, command, rejection,
+    Actor, Aggregate, Claim, ClaimChange, Context, Decision, Email, Flag, Grant, GrantRefused, Grants, InvitationId,
+    Issuer, Name, OF_EVERY_USER, Pattern, Personal, Reference, Resource, Rights, Scope, Slug, Subject, Text, Timestamp,
+    UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +55,8 @@ pub enum UserCommand {
         #[serde(default)]
         invitation_id: Option<InvitationId>,
     },
-    /// Invites the person again; an earlier open invitation becomes void. Also whoever left can be invited again.
+    /// Invites the person again; an earlier open invitation becomes void. Also whoever left can be invited again, and begins
+    /// anew: what they had ended with them.
     #[makes("invitation_id")]
     #[refused(
         InvitationPeriodOutOfRange,
@@ -62,11 +64,15 @@ pub enum UserCommand {
         RoleUnknown,
         OwnerIsNoRoleToGive,
         RoleBeyondYours,
+        GrantBeyondYours,
         InvitationExists,
         AlreadyActive,
         Suspended
     )]
     Reinvite {
+        /// The roles that the person will have; those of the open invitation unless given, and none of somebody who had left.
+        #[serde(default)]
+        roles: Option<Vec<Slug>>,
         /// Days until the invitation expires, 14 unless given, at most 90.
         #[serde(default)]
         expires_in_days: Option<u32>,
@@ -108,8 +114,8 @@ pub enum UserCommand {
         /// Which one.
         role: Slug,
     },
-    /// Takes a role from the person.
-    #[refused(Out)]
+    /// Takes a role from the person; where that ends a denial, only who may do what was denied.
+    #[refused(RoleBeyondYours)]
     RevokeRole {
         /// Which one.
         role: Slug,
@@ -123,7 +129,6 @@ pub enum UserCommand {
         resource: Resource,
     },
     /// Takes a right for one resource from the person.
-    #[refused(Out)]
     RevokeGrant {
         /// What may not be done any more.
         pattern: Pattern,
@@ -138,31 +143,31 @@ pub enum UserCommand {
         /// The provider's `sub`.
         subject: Subject,
     },
-    /// Takes it for this person's no longer.
-    #[refused(Out)]
+    /// Takes it for this person's no longer; an owner's only an owner.
+    #[refused(OwnerBeyondYou)]
     UnlinkLogin {
         /// The provider's `iss`.
         issuer: Issuer,
         /// The provider's `sub`.
         subject: Subject,
     },
-    /// Keeps the person out for the time being; no owner.
-    #[refused(NotActive, Out, Owner)]
+    /// Keeps the person out for the time being; no owner. From who has not come in yet the invitation is taken.
+    #[refused(Owner)]
     Suspend {
         /// Why.
         reason: Name,
     },
-    /// Lets the person in again.
-    #[refused(Out)]
+    /// Lets the person in again; nobody gives what they do not have.
+    #[refused(Out, RoleBeyondYours)]
     Reinstate {},
-    /// Takes the person out of the firm; no owner.
-    #[refused(Out, Owner)]
+    /// Takes the person out of the firm; no owner. Keys, sessions, roles, rights and memberships end, and stay ended.
+    #[refused(Owner)]
     Deactivate {
         /// Why.
         reason: Name,
     },
     /// Leaves the firm; only oneself, and no owner.
-    #[refused(Out, Owner, NotYourself)]
+    #[refused(Owner, NotYourself)]
     Leave {},
 }
 
@@ -195,14 +200,14 @@ pub enum UserRejection {
     InvitationExpired,
     /// The person comes in already.
     AlreadyActive,
-    /// The person does not come in yet, or not any more.
-    NotActive,
     /// The person is out; invite them again.
     Out,
     /// The person is suspended; let them in again first.
     Suspended,
     /// An owner hands the firm over first: identity.tenant.transfer_ownership.
     Owner,
+    /// What lets an owner in is an owner's to take.
+    OwnerBeyondYou,
     /// Only the person can leave; others deactivate.
     NotYourself,
     /// A user has 10 logins at most.
@@ -233,8 +238,12 @@ pub struct User {
     /// Every invitation there ever was, and for how many days.
     invitations: BTreeMap<InvitationId, u32>,
     letter_failed: bool,
-    roles: BTreeSet<Slug>,
+    roles: Held,
     grants: Grants,
+    /// How often the person has gone: what was theirs before is not theirs after.
+    membership: u32,
+    /// Is the flag up that the person is kept out?
+    barred: bool,
     logins: BTreeSet<(Issuer, String)>,
 }
 
@@ -243,7 +252,7 @@ impl Aggregate for User {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/users";
-    const STATE_VERSION: i32 = 3;
+    const STATE_VERSION: i32 = 4;
 
     fn scope(&self, id: Uuid, _command: &C) -> Scope {
         Scope::default().owned_by([UserId(id)])
@@ -252,7 +261,10 @@ impl Aggregate for User {
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
             C::Invite { roles, .. } => roles.iter().filter_map(CustomRole::reference).collect(),
-            C::Reinvite { .. } => self.roles.iter().filter_map(CustomRole::reference).collect(),
+            C::Reinvite { roles: Some(roles), .. } => roles.iter().filter_map(CustomRole::reference).collect(),
+            C::Reinvite { roles: None, .. } | C::RevokeRole { .. } | C::Reinstate {} => {
+                role::references(&self.roles).collect()
+            }
             C::AssignRole { role } => CustomRole::reference(role).into_iter().collect(),
             _ => vec![],
         }
@@ -260,20 +272,23 @@ impl Aggregate for User {
 
     fn further_references(&self, command: &C, ctx: &Context) -> Vec<Reference> {
         match command {
-            C::Suspend { .. } | C::Deactivate { .. } | C::Leave {} => vec![Reference::id::<Tenant>(ctx.tenant.0)],
+            C::Suspend { .. } | C::Deactivate { .. } | C::Leave {} | C::UnlinkLogin { .. } => {
+                vec![Reference::id::<Tenant>(ctx.tenant.0)]
+            }
             _ => vec![],
         }
     }
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+        let is_oneself = ctx.actor == (Actor::User { id: UserId(ctx.id) });
         let is_owner = || ctx.referenced::<Tenant>(ctx.tenant.0).is_some_and(|firm| firm.is_owner(UserId(ctx.id)));
         Ok(match command {
             C::Invite { email, name, roles, expires_in_days, invitation_id } => {
-                let roles: BTreeSet<Slug> = roles.into_iter().collect();
+                let roles = may_give_all(roles, ctx)?;
                 return self.invited(email.into(), name.into(), roles, expires_in_days, invitation_id, ctx);
             }
             // The repeat of what was done before, whatever became of it: it makes no invitation void that came after.
-            C::Reinvite { expires_in_days, invitation_id: Some(id) } if self.invitations.contains_key(&id) => {
+            C::Reinvite { expires_in_days, invitation_id: Some(id), .. } if self.invitations.contains_key(&id) => {
                 let id = ctx.part(INVITATION_ID, Some(id));
                 match self.invitations.get(&id) {
                     Some(there) if *there == expires_in_days.unwrap_or(INVITATION_DAYS) => vec![],
@@ -282,13 +297,19 @@ impl Aggregate for User {
             }
             C::Reinvite { .. } if self.standing == Standing::Active => return Err(R::AlreadyActive),
             C::Reinvite { .. } if self.standing == Standing::Suspended => return Err(R::Suspended),
-            C::Reinvite { expires_in_days, invitation_id } => match (&self.email, &self.name) {
-                (Some(email), Some(name)) => {
-                    let (email, name, roles) = (email.clone(), name.clone(), self.roles.clone());
-                    return self.invited(email, name, roles, expires_in_days, invitation_id, ctx);
-                }
-                _ => vec![],
-            },
+            C::Reinvite { expires_in_days, roles, invitation_id } => {
+                let roles = match roles {
+                    // Rights that were given before the person comes in are let in with them.
+                    Some(_) if !ctx.permissions.cover_rights(&Rights::of([], self.grants.iter())) => {
+                        return Err(R::GrantBeyondYours);
+                    }
+                    Some(roles) => may_give_all(roles, ctx)?,
+                    None if !ctx.permissions.cover_rights(&self.rights(ctx)) => return Err(R::RoleBeyondYours),
+                    None => self.roles.clone(),
+                };
+                let (Some(email), Some(name)) = (&self.email, &self.name) else { return Ok(vec![]) };
+                return self.invited(email.clone(), name.clone(), roles, expires_in_days, invitation_id, ctx);
+            }
             C::NoteLetterFailed { .. } | C::NoteLetterSent { .. } if !ctx.actor.is_system() => {
                 return Err(R::OnlyTheMailer);
             }
@@ -311,44 +332,50 @@ impl Aggregate for User {
                 Some((open, _)) if open == invitation_id => return Err(R::InvitationExpired),
                 _ => return Err(R::InvitationNotOpen),
             },
-            C::Deactivate { .. } | C::Leave {} if self.standing == Standing::Out => vec![],
+            C::Deactivate { .. } | C::Leave {} | C::Suspend { .. } if self.standing == Standing::Out => vec![],
+            // To take something away works however the person stands.
+            C::RevokeRole { role } => return self.without_role(role, ctx),
+            C::RevokeGrant { pattern, resource } => {
+                let held = self.grants.contains(&Grant { pattern: pattern.clone(), resource });
+                held.then_some(E::GrantRevoked { pattern, resource }).into_iter().collect()
+            }
+            C::UnlinkLogin { issuer, subject } if !self.has_login(&issuer, &subject) => vec![],
+            C::UnlinkLogin { .. } if is_owner() && !is_oneself && !ctx.permissions.allow(Tenant::OWNERS_DO) => {
+                return Err(R::OwnerBeyondYou);
+            }
+            C::UnlinkLogin { issuer, subject } => vec![E::LoginUnlinked { issuer, subject: subject.into() }],
             _ if self.standing == Standing::Out => return Err(R::Out),
             C::Deactivate { .. } | C::Suspend { .. } | C::Leave {} if is_owner() => return Err(R::Owner),
             C::Deactivate { reason } => vec![E::Deactivated { reason: reason.into() }],
-            C::Leave {} if ctx.actor != (Actor::User { id: UserId(ctx.id) }) => return Err(R::NotYourself),
+            C::Leave {} if !is_oneself => return Err(R::NotYourself),
             C::Leave {} => vec![E::Left {}],
             C::Suspend { .. } if self.standing == Standing::Suspended => vec![],
-            C::Suspend { .. } if self.standing != Standing::Active => return Err(R::NotActive),
+            C::Suspend { .. } if self.standing == Standing::Invited => {
+                self.invitation.iter().map(|(id, _)| E::InvitationRevoked { invitation_id: *id }).collect()
+            }
             C::Suspend { reason } => vec![E::Suspended { reason: reason.into() }],
-            C::Reinstate {} if self.standing == Standing::Suspended => vec![E::Reinstated {}],
-            C::Reinstate {} => vec![],
+            C::Reinstate {} if self.standing != Standing::Suspended => vec![],
+            C::Reinstate {} if !ctx.permissions.cover_rights(&self.rights(ctx)) => return Err(R::RoleBeyondYours),
+            C::Reinstate {} => vec![E::Reinstated {}],
             C::Rename { name } if self.name.as_ref().and_then(Personal::expose) == Some(&name) => vec![],
             C::Rename { name } => vec![E::Renamed { name: name.into() }],
-            C::AssignRole { role } if self.roles.contains(&role) => vec![],
-            C::AssignRole { .. } if self.roles.len() == ROLES_MAX => return Err(R::TooManyRoles),
             C::AssignRole { role } => {
-                may_give(&role, ctx)?;
-                vec![E::RoleAssigned { role }]
+                let role = may_give(role, ctx)?;
+                match self.roles.get(&role.name) {
+                    Some(id) if *id == role.id => vec![],
+                    None if self.roles.len() == ROLES_MAX => return Err(R::TooManyRoles),
+                    _ => vec![E::RoleAssigned { role }],
+                }
             }
-            C::RevokeRole { role } if self.roles.contains(&role) => vec![E::RoleRevoked { role }],
-            C::RevokeRole { .. } => vec![],
             C::Grant { pattern, resource } => {
                 let grant = Grant { pattern, resource };
                 let new = self.grants.may_get(&grant, &ctx.permissions)?;
                 let Grant { pattern, resource } = grant;
                 new.then_some(E::Granted { pattern, resource }).into_iter().collect()
             }
-            C::RevokeGrant { pattern, resource } => {
-                let held = self.grants.contains(&Grant { pattern: pattern.clone(), resource });
-                held.then_some(E::GrantRevoked { pattern, resource }).into_iter().collect()
-            }
             C::LinkLogin { issuer, subject } if self.has_login(&issuer, &subject) => vec![],
             C::LinkLogin { .. } if self.logins.len() == LOGINS_MAX => return Err(R::TooManyLogins),
             C::LinkLogin { issuer, subject } => vec![E::LoginLinked { issuer, subject: subject.into() }],
-            C::UnlinkLogin { issuer, subject } if self.has_login(&issuer, &subject) => {
-                vec![E::LoginUnlinked { issuer, subject: subject.into() }]
-            }
-            C::UnlinkLogin { .. } => vec![],
         })
     }
 
@@ -356,7 +383,7 @@ impl Aggregate for User {
         match event {
             E::Invited { invitation_id, email, name, roles, expires_at, days } => {
                 (self.email, self.name) = (Some(email.clone()), Some(name.clone()));
-                self.roles = roles.iter().cloned().collect();
+                self.roles = role::held(roles);
                 self.invitation = Some((*invitation_id, *expires_at));
                 self.invitations.insert(*invitation_id, *days);
                 self.letter_failed = false;
@@ -367,14 +394,14 @@ impl Aggregate for User {
             E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
             E::Activated { invitation_id: _ } => {
                 self.invitation = None;
-                self.standing = Standing::Active;
+                (self.standing, self.barred) = (Standing::Active, false);
             }
             E::Renamed { name } => self.name = Some(name.clone()),
             E::RoleAssigned { role } => {
-                self.roles.insert(role.clone());
+                self.roles.insert(role.name.clone(), role.id);
             }
             E::RoleRevoked { role } => {
-                self.roles.remove(role);
+                self.roles.remove(&role.name);
             }
             E::Granted { pattern, resource } => {
                 self.grants.insert(Grant { pattern: pattern.clone(), resource: *resource });
@@ -388,13 +415,15 @@ impl Aggregate for User {
             E::LoginUnlinked { issuer, subject } => {
                 self.logins.remove(&(issuer.clone(), subject.text().to_owned()));
             }
-            E::Suspended { reason: _ } => self.standing = Standing::Suspended,
-            E::Reinstated {} => self.standing = Standing::Active,
+            E::Suspended { reason: _ } => (self.standing, self.barred) = (Standing::Suspended, true),
+            E::Reinstated {} => (self.standing, self.barred) = (Standing::Active, false),
             E::Deactivated { reason: _ } | E::Left {} => {
                 self.invitation = None;
                 self.logins.clear();
                 self.grants.clear();
-                self.standing = Standing::Out;
+                self.roles.clear();
+                self.membership += 1;
+                (self.standing, self.barred) = (Standing::Out, true);
             }
         }
     }
@@ -418,6 +447,22 @@ impl Aggregate for User {
             _ => vec![],
         }
     }
+
+    /// Nobody owns the firm and is kept out of it, whoever decides what at the same moment.
+    fn flags(&self, event: &E) -> Vec<(Flag, bool)> {
+        match event {
+            E::Suspended { .. } | E::Deactivated { .. } | E::Left {} if !self.barred => vec![(Flag::KEPT_OUT, true)],
+            E::Activated { .. } | E::Reinstated {} if self.barred => vec![(Flag::KEPT_OUT, false)],
+            _ => vec![],
+        }
+    }
+
+    fn forbidden_by(&self, id: Uuid, event: &E) -> Vec<(Flag, Uuid)> {
+        match event {
+            E::Suspended { .. } | E::Deactivated { .. } | E::Left {} => vec![(Flag::OWNER, id)],
+            _ => vec![],
+        }
+    }
 }
 
 impl From<GrantRefused> for R {
@@ -434,6 +479,42 @@ impl User {
     /// Does the person come in?
     pub fn is_active(&self) -> bool {
         self.standing == Standing::Active
+    }
+
+    /// Has the person gone?
+    pub fn is_out(&self) -> bool {
+        self.standing == Standing::Out
+    }
+
+    /// Is nothing known of the person any more?
+    pub fn is_erased(&self) -> bool {
+        self.email.as_ref().is_some_and(|email| email.expose().is_none())
+    }
+
+    /// Which of the person's times in the firm it is: how often they have gone. What was given for one ends with it.
+    pub fn membership(&self) -> u32 {
+        self.membership
+    }
+
+    /// The providers at which the person has a login.
+    pub(crate) fn logs_in_at(&self) -> impl Iterator<Item = &Issuer> {
+        self.logins.iter().map(|(issuer, _)| issuer)
+    }
+
+    /// What the person's roles and grants come to, of which the roles were asked for.
+    fn rights(&self, ctx: &Context) -> Rights {
+        role::rights(&self.roles, ctx).and(Rights::of([], self.grants.iter()))
+    }
+
+    fn without_role(&self, role: Slug, ctx: &Context) -> Decision<Self> {
+        let mut left = self.roles.clone();
+        let Some(id) = left.remove(&role) else { return Ok(vec![]) };
+        let after = role::rights(&left, ctx).and(Rights::of([], self.grants.iter()));
+        let after = after.and(Rights::of(OF_EVERY_USER, []));
+        if !ctx.permissions.cover_change(&self.rights(ctx).and(Rights::of(OF_EVERY_USER, [])), &after) {
+            return Err(R::RoleBeyondYours);
+        }
+        Ok(vec![E::RoleRevoked { role: GivenRole { name: role, id } }])
     }
 
     /// The open invitation, if there is one.
@@ -458,7 +539,7 @@ impl User {
         &self,
         email: Personal<Email>,
         name: Personal<Name>,
-        roles: BTreeSet<Slug>,
+        roles: Held,
         expires_in_days: Option<u32>,
         invitation_id: Option<InvitationId>,
         ctx: &Context,
@@ -467,18 +548,23 @@ impl User {
         if !(1..=INVITATION_DAYS_MAX).contains(&days) {
             return Err(R::InvitationPeriodOutOfRange);
         }
-        if roles.len() > ROLES_MAX {
-            return Err(R::TooManyRoles);
-        }
-        roles.iter().try_for_each(|role| may_give(role, ctx))?;
         let expires_at = ctx.now + TimeDelta::days(i64::from(days));
-        let roles = roles.into_iter().collect();
+        let roles = role::given(&roles);
         let invitation_id = ctx.part(INVITATION_ID, invitation_id);
         Ok(vec![E::Invited { invitation_id, email, name, roles, expires_at, days }])
     }
 }
 
-fn may_give(role: &Slug, ctx: &Context) -> Result<(), R> {
+fn may_give_all(roles: Vec<Slug>, ctx: &Context) -> Result<Held, R> {
+    let roles: BTreeSet<Slug> = roles.into_iter().collect();
+    if roles.len() > ROLES_MAX {
+        return Err(R::TooManyRoles);
+    }
+    let given = roles.into_iter().map(|role| may_give(role, ctx)).collect::<Result<Vec<_>, _>>()?;
+    Ok(role::held(&given))
+}
+
+fn may_give(role: Slug, ctx: &Context) -> Result<GivenRole, R> {
     role::may_give(role, ctx).map_err(|why| match why {
         Giving::Owner => R::OwnerIsNoRoleToGive,
         Giving::Unknown => R::RoleUnknown,
@@ -511,6 +597,20 @@ mod tests {
         given::<User>([invited(&[])]).when(note(open)).rejected("identity.user.only_the_mailer");
     }
 
+    fn built_in(name: &str) -> GivenRole {
+        GivenRole { name: slug(name), id: None }
+    }
+
+    fn custom(patterns: &[&str]) -> CustomRole {
+        let mut partner = CustomRole::default();
+        partner.apply(&RoleEvent::Defined {
+            name: slug("partner"),
+            description: "Runs engagements".parse().unwrap(),
+            patterns: patterns.iter().map(|pattern| pattern.parse().unwrap()).collect(),
+        });
+        partner
+    }
+
     fn slug(text: &str) -> Slug {
         text.parse().unwrap()
     }
@@ -520,7 +620,7 @@ mod tests {
             invitation_id: InvitationId(Uuid::from_u128(8)),
             email: Personal::new("ada@example.com".parse().unwrap()),
             name: Personal::new("Ada Lovelace".parse().unwrap()),
-            roles: roles.iter().map(|role| slug(role)).collect(),
+            roles: roles.iter().map(|role| built_in(role)).collect(),
             expires_at: spec_time() + TimeDelta::days(14),
             days: 14,
         }
@@ -563,7 +663,7 @@ mod tests {
             [E::Invited { roles, expires_at, .. }] => {
                 assert_eq!(
                     (roles.as_slice(), *expires_at),
-                    ([slug("member")].as_slice(), spec_time() + TimeDelta::days(14))
+                    ([built_in("member")].as_slice(), spec_time() + TimeDelta::days(14))
                 );
             }
             other => panic!("{other:?}"),
@@ -581,18 +681,19 @@ mod tests {
 
     #[test]
     fn a_role_of_the_firms_own_is_given_like_the_others() {
-        let mut partner = CustomRole::default();
-        partner.apply(&RoleEvent::Defined {
-            name: slug("partner"),
-            description: "Runs engagements".parse().unwrap(),
-            patterns: vec!["crm.*".parse().unwrap(), "workflow.*".parse().unwrap()],
-        });
+        let partner = custom(&["crm.*", "workflow.*"]);
         let reference = CustomRole::reference(&slug("partner")).unwrap();
         let known = || {
             given::<User>([invited(&[]), activated()]).knowing(reference.clone(), Uuid::from_u128(9), partner.clone())
         };
         let assign = || C::AssignRole { role: slug("partner") };
-        known().when(assign()).then([E::RoleAssigned { role: slug("partner") }]);
+        let assigned = |id| E::RoleAssigned {
+            role: GivenRole { name: slug("partner"), id: Some(kernel::RoleId(Uuid::from_u128(id))) },
+        };
+        known().when(assign()).then([assigned(9)]);
+        let again = given::<User>([invited(&[]), activated(), assigned(8)]);
+        let again = again.knowing(reference.clone(), Uuid::from_u128(9), partner.clone());
+        again.when(assign()).then([assigned(9)]);
         known().asked_with(["crm.*"]).when(assign()).rejected("identity.user.role_beyond_yours");
     }
 
@@ -654,10 +755,129 @@ mod tests {
         let deactivate = C::Deactivate { reason: "has gone".parse().unwrap() };
         let gone = given::<User>([invited(&[]), activated(), linked]).when(deactivate);
         assert_eq!(gone.claims(), [ClaimChange::Release(User::login(&issuer, "ada"))]);
+        assert_eq!(gone.flags(), [(Flag::KEPT_OUT, true)]);
+        assert_eq!(gone.forbidden_by(), [(Flag::OWNER, Uuid::from_u128(3))]);
         let out = [invited(&["viewer"]), activated(), E::Left {}];
         given::<User>(out.clone()).when(C::AssignRole { role: slug("admin") }).rejected("identity.user.out");
-        let again = given::<User>(out).when(C::Reinvite { expires_in_days: None, invitation_id: None });
+        let again = given::<User>(out).when(C::Reinvite { roles: None, expires_in_days: None, invitation_id: None });
         assert_eq!((again.claims(), again.events().len()), (vec![], 1), "the address is still this user's");
+    }
+
+    #[test]
+    fn who_comes_back_begins_anew() {
+        let again = E::Invited {
+            invitation_id: InvitationId(Uuid::from_u128(8)),
+            email: Personal::new("ada@example.com".parse().unwrap()),
+            name: Personal::new("Ada Lovelace".parse().unwrap()),
+            roles: vec![],
+            expires_at: spec_time() + TimeDelta::days(14),
+            days: 14,
+        };
+        let gone = || vec![invited(&["admin"]), activated(), E::Left {}];
+        let reinvite = |roles: Option<&[&str]>| C::Reinvite {
+            roles: roles.map(|roles| roles.iter().map(|role| slug(role)).collect()),
+            expires_in_days: None,
+            invitation_id: None,
+        };
+        let roles_of = |when: kernel::spec::When<User>| match when.events() {
+            [E::Invited { roles, .. }] => roles.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(roles_of(given::<User>(gone()).when(reinvite(None))), []);
+        assert_eq!(roles_of(given::<User>(gone()).when(reinvite(Some(&["viewer"])))), [built_in("viewer")]);
+        assert_eq!(roles_of(given::<User>([invited(&["viewer"])]).when(reinvite(None))), [built_in("viewer")]);
+        let member = || Role::Member.patterns().iter().copied();
+        given::<User>(gone())
+            .asked_with(member())
+            .when(reinvite(Some(&["admin"])))
+            .rejected("identity.user.role_beyond_yours");
+        given::<User>([invited(&["admin"])])
+            .asked_with(member())
+            .when(reinvite(None))
+            .rejected("identity.user.role_beyond_yours");
+        let when = given::<User>([gone(), vec![again]].concat()).by_system().when(accept(8));
+        assert_eq!(when.flags(), [(Flag::KEPT_OUT, false)]);
+        assert_eq!(when.state().membership(), 1);
+    }
+
+    #[test]
+    fn to_end_a_denial_is_to_give() {
+        let id = kernel::RoleId(Uuid::from_u128(9));
+        let held = |id| E::RoleAssigned { role: GivenRole { name: slug("partner"), id: Some(id) } };
+        let user = |role: &'static str, patterns: &[&str]| {
+            let user = given::<User>([invited(&[role]), activated(), held(id)]);
+            user.knowing(Reference::id::<CustomRole>(id), id, custom(patterns))
+        };
+        let revoke = || C::RevokeRole { role: slug("partner") };
+        let denied = ["*", "!crm.client.block"];
+        let by_denied = user("member", &["!crm.client.block"]).asked_with(denied);
+        by_denied.when(revoke()).rejected("identity.user.role_beyond_yours");
+        assert_eq!(user("member", &["!crm.client.block"]).when(revoke()).events().len(), 1);
+        assert_eq!(
+            user("member", &["!identity.tenant.close"]).asked_with(["crm.*"]).when(revoke()).events().len(),
+            1,
+            "no gain"
+        );
+        assert_eq!(
+            user("viewer", &["workflow.*"]).asked_with(["crm.*"]).when(revoke()).events().len(),
+            1,
+            "only taken"
+        );
+    }
+
+    #[test]
+    fn a_right_is_taken_however_the_person_stands() {
+        let acme = Resource::from(ClientId(Uuid::from_u128(5)));
+        let granted = E::Granted { pattern: "projects.*".parse().unwrap(), resource: acme };
+        let suspended = E::Suspended { reason: Personal::new("leave".parse().unwrap()) };
+        let events = |more: Vec<E>| [vec![invited(&["viewer"]), activated(), granted.clone()], more].concat();
+        let (issuer, subject) = login();
+        for (more, taken) in [(vec![suspended], 1), (vec![E::Left {}], 0)] {
+            let when = |command: C| given::<User>(events(more.clone())).when(command).events().len();
+            assert_eq!(when(C::RevokeRole { role: slug("viewer") }), taken);
+            assert_eq!(when(C::RevokeGrant { pattern: "projects.*".parse().unwrap(), resource: acme }), taken);
+            assert_eq!(when(C::UnlinkLogin { issuer: issuer.clone(), subject: subject.clone() }), 0);
+            assert_eq!(when(C::RevokeInvitation {}), 0);
+            assert_eq!(when(C::Suspend { reason: "again".parse().unwrap() }), 0);
+            assert_eq!(when(C::Deactivate { reason: "again".parse().unwrap() }), taken);
+        }
+        let invitation_id = InvitationId(Uuid::from_u128(8));
+        let suspend = C::Suspend { reason: "a mistake".parse().unwrap() };
+        given::<User>([invited(&[])]).when(suspend).then([E::InvitationRevoked { invitation_id }]);
+    }
+
+    #[test]
+    fn who_may_do_less_lets_nobody_in_again() {
+        let suspended = || {
+            let reason = Personal::new("leave".parse().unwrap());
+            given::<User>([invited(&["admin"]), activated(), E::Suspended { reason }])
+        };
+        let member = suspended().asked_with(Role::Member.patterns().iter().copied());
+        member.when(C::Reinstate {}).rejected("identity.user.role_beyond_yours");
+        suspended().asked_with(Role::Admin.patterns().iter().copied()).when(C::Reinstate {}).then([E::Reinstated {}]);
+        // A right that waits for whoever was invited comes in with them.
+        let resource = Resource::from(ClientId(Uuid::from_u128(5)));
+        let granted = || E::Granted { pattern: "projects.*".parse().unwrap(), resource };
+        for roles in [None, Some(vec![])] {
+            let waits = given::<User>([invited(&[]), granted()]).asked_with(["identity.*"]);
+            let refused = if roles.is_none() { "role_beyond_yours" } else { "grant_beyond_yours" };
+            let reinvite = C::Reinvite { roles, expires_in_days: None, invitation_id: None };
+            waits.when(reinvite).rejected(&format!("identity.user.{refused}"));
+        }
+    }
+
+    #[test]
+    fn what_lets_an_owner_in_is_an_owners_to_take() {
+        let (issuer, subject) = login();
+        let linked = E::LoginLinked { issuer: issuer.clone(), subject: subject.clone().into() };
+        let owner = |by: Role| {
+            let user = given::<User>([invited(&[]), activated(), linked.clone()]).with_id(Uuid::from_u128(7));
+            let (firm, owned) = (Uuid::from_u128(1), owned_by(Uuid::from_u128(7)));
+            user.knowing(Reference::id::<Tenant>(firm), firm, owned).asked_with(by.patterns().iter().copied())
+        };
+        let unlink = || C::UnlinkLogin { issuer: issuer.clone(), subject: subject.clone() };
+        owner(Role::Admin).when(unlink()).rejected("identity.user.owner_beyond_you");
+        assert_eq!(owner(Role::Owner).when(unlink()).events().len(), 1);
     }
 
     #[test]

@@ -51,8 +51,9 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
         vec![]
     }
 
-    /// The flags of other aggregates, with their ids, any of which forbids the event while it is up. Asked within the append.
-    fn forbidden_by(&self, _event: &Self::Event) -> Vec<(Flag, Uuid)> {
+    /// The flags, with whom they are about, any of which forbids the event while it is up; `id` is this aggregate's own. Asked
+    /// within the append.
+    fn forbidden_by(&self, _id: Uuid, _event: &Self::Event) -> Vec<(Flag, Uuid)> {
         vec![]
     }
 

@@ -1,8 +1,8 @@
 //! Everything a decision may know besides its own state: who, when, for whom, and what it asked to look at.
 
 use crate::{
-    Aggregate, ApiKeyId, Date, Parts, Permissions, PortalUserId, SecretHash, ServiceAccountId, TenantId, Timestamp,
-    UserId,
+    Aggregate, ApiKeyId, Date, Issuer, Parts, Permissions, PortalUserId, SecretHash, ServiceAccountId, TenantId,
+    Timestamp, UserId,
 };
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -119,6 +119,8 @@ pub struct Context {
     pub permissions: Arc<Permissions>,
     /// What the secret hashes to that was made for a command that mints one.
     pub secret: Option<SecretHash>,
+    /// The providers at which people log in to this installation, by their `iss`; none where that is not known.
+    pub providers: Option<Arc<[Issuer]>>,
     seed: Uuid,
     drawn: AtomicU32,
     parts: Mutex<Parts>,
@@ -140,8 +142,8 @@ impl Context {
         let (permissions, references) = (ALL.clone(), HashMap::new());
         let now = Timestamp::of_clock(now.into());
         let (drawn, parts) = (AtomicU32::new(0), Mutex::default());
-        let time_zone = Tz::UTC;
-        Self { tenant, actor, now, time_zone, id, permissions, secret: None, seed, drawn, parts, references }
+        let (time_zone, secret, providers) = (Tz::UTC, None, None);
+        Self { tenant, actor, now, time_zone, id, permissions, secret, providers, seed, drawn, parts, references }
     }
 
     /// A fresh UUIDv7: its time is `now`, its random part is derived from the command's id.

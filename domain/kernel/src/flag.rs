@@ -1,10 +1,10 @@
-//! What one context says of an aggregate to all others, so that they may refuse because of it.
+//! What is said of an aggregate to all others, of other contexts too, so that they may refuse because of it.
 
 use crate::Claim;
 use uuid::Uuid;
 
-/// Something that is so of an aggregate, or not: a client is blocked. It is put up and taken down by the aggregate itself and
-/// kept as a claim on its id, so whether it is up is known within every append: whoever is refused because of it was after
+/// Something that is so of an aggregate, or not: a client is blocked. It is put up and taken down by the aggregate itself, or
+/// by one that knows of it, and kept as a claim on its id, so whether it is up is known within every append: whoever is refused because of it was after
 /// it, and whoever is not was before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flag {
@@ -19,8 +19,17 @@ impl Flag {
     pub const CLIENT_BLOCKED: Flag =
         Flag { name: "crm.client.blocked", message: "The client is blocked; unblock it first." };
 
+    /// This user owns the firm, which therefore is never without an owner who comes in.
+    pub const OWNER: Flag = Flag {
+        name: "identity.user.owner",
+        message: "An owner hands the firm over first: identity.tenant.transfer_ownership.",
+    };
+    /// This user does not come in: suspended, or out of the firm.
+    pub const KEPT_OUT: Flag =
+        Flag { name: "identity.user.kept_out", message: "The user does not come in, and owns no firm." };
+
     /// Every flag that there is.
-    pub const ALL: [Flag; 1] = [Flag::CLIENT_BLOCKED];
+    pub const ALL: [Flag; 3] = [Flag::CLIENT_BLOCKED, Flag::OWNER, Flag::KEPT_OUT];
 
     /// The flag with this name.
     pub fn named(name: &str) -> Option<Flag> {

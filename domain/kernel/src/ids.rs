@@ -64,6 +64,8 @@ ids! {
     ProjectId,
     /// A project skeleton to copy from.
     ProjectTemplateId,
+    /// A role that a firm made itself.
+    RoleId,
     /// One run of a workflow.
     RunId,
     /// A program that acts in the firm's name.

@@ -1,5 +1,6 @@
 //! Roles and the permission patterns they hold. A permission is a command's dotted name, or `context.aggregate.read`.
 
+use crate::Timestamp;
 use crate::grant::{Grant, Limits, Reach, Resource};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -76,11 +77,13 @@ pub const OF_EVERY_USER: [&str; 4] =
 /// What one caller may do. Cheap to ask, because patterns are taken apart once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Permissions {
-    rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
     /// Rights for single resources.
-    grants: Vec<(Resource, Rule)>,
+    pub(crate) grants: Vec<(Resource, Rule)>,
     /// Further lists that must allow it too: an API key's scopes.
-    within: Vec<Vec<Rule>>,
+    pub(crate) within: Vec<Vec<Rule>>,
+    /// When what was shown to come in with ends, if it does: an API key's expiry.
+    pub(crate) ends_at: Option<Timestamp>,
 }
 
 impl Permissions {
@@ -112,6 +115,12 @@ impl Permissions {
         self
     }
 
+    /// The same, but what was shown to come in with ends then, so that nothing is given that lasts longer.
+    pub fn until(mut self, end: Option<Timestamp>) -> Self {
+        self.ends_at = [self.ends_at, end].into_iter().flatten().min();
+        self
+    }
+
     /// May the caller do this, to whatever it is? `permission` is a full dotted name.
     pub fn allow(&self, permission: &str) -> bool {
         let parts = parts_of(permission);
@@ -138,25 +147,6 @@ impl Permissions {
         };
         let own = held >= Extent::Own;
         if own || !resources.is_empty() { Reach::Only(Limits { resources, own }) } else { Reach::Nothing }
-    }
-
-    /// Does whoever has these hold everything that `patterns` grant? Errs on the side of no. Nobody can give what they
-    /// do not have.
-    pub fn cover<'a>(&self, patterns: impl IntoIterator<Item = &'a str>) -> bool {
-        let given = Self::patterns(patterns).rules;
-        covers(&self.rules, &given) && self.within.iter().all(|rules| covers(rules, &given))
-    }
-
-    /// The same for a right for one resource.
-    pub fn cover_grant(&self, grant: &Grant) -> bool {
-        let Some(given) = Rule::parse(grant.pattern.as_str()) else { return false };
-        if !given.only_gives() || self.rules.iter().any(|own| own.denies && own.overlaps(&given)) {
-            return false;
-        }
-        let for_it = self.grants.iter().filter(|(resource, _)| *resource == grant.resource);
-        let for_it = for_it.map(|(_, rule)| rule).any(|rule| rule.contains(&given));
-        let given = [given];
-        (for_it || covers(&self.rules, &given)) && self.within.iter().all(|rules| covers(rules, &given))
     }
 }
 
@@ -185,7 +175,8 @@ fn extent(rules: &[Rule], parts: [&str; 3]) -> Extent {
     extent
 }
 
-fn covers(rules: &[Rule], given: &[Rule]) -> bool {
+/// Do `rules` grant everything that `given` grants? Errs on the side of no.
+pub(crate) fn covers(rules: &[Rule], given: &[Rule]) -> bool {
     given.iter().filter(|rule| !rule.denies).all(|rule| {
         rules.iter().any(|own| !own.denies && own.contains(rule))
             && rules
@@ -198,7 +189,7 @@ fn covers(rules: &[Rule], given: &[Rule]) -> bool {
 /// A pattern taken apart: context, aggregate and verb; none stands for any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
-    denies: bool,
+    pub(crate) denies: bool,
     /// Only for what is the caller's own.
     own: bool,
     parts: [Option<String>; 3],
@@ -245,13 +236,26 @@ impl Rule {
         !self.denies && !self.own
     }
 
+    /// The same, to be granted and not denied.
+    pub fn lifted(&self) -> Self {
+        Self { denies: false, ..self.clone() }
+    }
+
+    /// What both match; limited to one's own if this one is.
+    pub fn both(&self, other: &Self) -> Option<Self> {
+        let both = |(one, two): (&Option<String>, &Option<String>)| one.clone().or_else(|| two.clone());
+        let parts = self.parts.iter().zip(&other.parts).map(both).collect::<Vec<_>>();
+        let parts = parts.try_into().ok().filter(|_| self.overlaps(other))?;
+        Some(Self { denies: false, own: self.own, parts })
+    }
+
     /// Everything that the other matches is matched by this one too.
-    fn contains(&self, other: &Self) -> bool {
+    pub fn contains(&self, other: &Self) -> bool {
         (other.own || !self.own) && self.parts.iter().zip(&other.parts).all(|(own, part)| own.is_none() || own == part)
     }
 
     /// Something is matched by both.
-    fn overlaps(&self, other: &Self) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         self.parts.iter().zip(&other.parts).all(|(own, part)| own.is_none() || part.is_none() || own == part)
     }
 }

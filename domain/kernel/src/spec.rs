@@ -71,6 +71,21 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
+    /// Whoever asks came in with a key that has these scopes and ends then.
+    pub fn asked_by_key<'p>(mut self, scopes: impl IntoIterator<Item = &'p str>, ends_at: Option<Timestamp>) -> Self {
+        let held = Arc::unwrap_or_clone(self.ctx.permissions);
+        let mut scopes = scopes.into_iter().peekable();
+        let held = if scopes.peek().is_some() { held.within(scopes) } else { held };
+        self.ctx.permissions = Arc::new(held.until(ends_at));
+        self
+    }
+
+    /// People log in to this installation at these providers.
+    pub fn at_providers(mut self, issuers: &[&str]) -> Self {
+        self.ctx.providers = Some(issuers.iter().filter_map(|issuer| issuer.parse().ok()).collect());
+        self
+    }
+
     /// The aggregate `reference` asks for exists and has this state.
     pub fn knowing<B: Aggregate>(mut self, reference: Reference, id: impl Into<Uuid>, state: B) -> Self {
         let found = Some((id.into(), Arc::new(state) as Arc<_>));
@@ -93,13 +108,14 @@ impl<A: Aggregate> Given<A> {
             let code = rejection.entry().code;
             assert!(entry.refusals.contains(&code), "{} does not say that it may be #[refused({code})]", entry.name);
         }
-        When { state: self.state, outcome, parts: self.ctx.parts() }
+        When { id: self.ctx.id, state: self.state, outcome, parts: self.ctx.parts() }
     }
 }
 
 /// What was decided.
 #[derive(Debug)]
 pub struct When<A: Aggregate> {
+    id: Uuid,
     state: A,
     outcome: Result<Vec<A::Event>, A::Rejection>,
     parts: Parts,
@@ -158,13 +174,25 @@ impl<A: Aggregate> When<A> {
         claims
     }
 
+    /// The flags that the decided events put up and take down.
+    #[track_caller]
+    pub fn flags(&self) -> Vec<(Flag, bool)> {
+        let mut state = self.state.clone();
+        let mut flags = vec![];
+        for event in self.events() {
+            flags.extend(state.flags(event));
+            state.apply(event);
+        }
+        flags
+    }
+
     /// What would forbid the decided events.
     #[track_caller]
     pub fn forbidden_by(&self) -> Vec<(Flag, Uuid)> {
         let mut state = self.state.clone();
         let mut flags = vec![];
         for event in self.events() {
-            flags.extend(state.forbidden_by(event));
+            flags.extend(state.forbidden_by(self.id, event));
             state.apply(event);
         }
         flags

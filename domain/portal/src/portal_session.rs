@@ -1,7 +1,10 @@
 //! A portal session: the time between a portal user's coming in and its end. What a browser shows is kept elsewhere; here is
 //! what happened.
 
-use kernel::{Actor, Aggregate, ClientId, Context, Decision, Name, PortalUserId, Scope, Timestamp, command, rejection};
+use crate::PortalUser;
+use kernel::{
+    Actor, Aggregate, ClientId, Context, Decision, Name, PortalUserId, Reference, Scope, Timestamp, command, rejection,
+};
 use portal_events::PortalSessionEvent as E;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -70,12 +73,21 @@ impl Aggregate for PortalSession {
         }
     }
 
+    fn references(&self, command: &C) -> Vec<Reference> {
+        match command {
+            C::Start { portal_user_id, .. } => vec![Reference::id::<PortalUser>(*portal_user_id)],
+            C::End { .. } => vec![],
+        }
+    }
+
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
             C::Start { .. } if !ctx.actor.is_system() => return Err(R::OnlyTheLogin),
             C::Start { ends_at, .. } if ends_at <= ctx.now => return Err(R::EndsInThePast),
             C::Start { portal_user_id, client_id, ends_at, user_agent } => {
-                vec![E::Started { portal_user_id, client_id, ends_at, user_agent: user_agent.map(Into::into) }]
+                let membership = ctx.referenced::<PortalUser>(portal_user_id).map_or(0, PortalUser::membership);
+                let user_agent = user_agent.map(Into::into);
+                vec![E::Started { portal_user_id, membership, client_id, ends_at, user_agent }]
             }
             C::End { .. } if self.ended => vec![],
             C::End { .. } if !self.may_be_ended_by(ctx) => return Err(R::NotYours),
@@ -113,6 +125,7 @@ mod tests {
     fn started() -> E {
         E::Started {
             portal_user_id: PortalUserId(Uuid::from_u128(7)),
+            membership: 0,
             client_id: ClientId(Uuid::from_u128(8)),
             ends_at: spec_time() + TimeDelta::hours(12),
             user_agent: None,

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use kernel::{
     Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, Flag, Grant, GrantRefused, Grants,
-    InvitationId, Name, Pattern, Personal, PortalUserId, Scope, Slug, Text, Timestamp, command, rejection,
+    InvitationId, Name, Pattern, Personal, PortalUserId, Rights, Scope, Slug, Text, Timestamp, command, rejection,
 };
 use portal_events::{PortalUserEvent as E, patterns_of_part};
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub enum PortalUserCommand {
     },
     /// Invites the person in; an earlier open invitation becomes void. An active person needs none.
     #[makes("invitation_id?")]
-    #[refused(Disabled, Locked, InvitationPeriodOutOfRange, InvitationExists, "crm.client.blocked")]
+    #[refused(Disabled, Locked, InvitationPeriodOutOfRange, InvitationExists, GrantBeyondYours, "crm.client.blocked")]
     Invite {
         /// Days until it expires, 14 unless given, at most 90.
         #[serde(default)]
@@ -65,7 +65,6 @@ pub enum PortalUserCommand {
         invitation_id: Option<InvitationId>,
     },
     /// Takes the open invitation back.
-    #[refused(Disabled, Locked)]
     RevokeInvitation {},
     /// Accepts the open invitation.
     #[refused(Disabled, Locked, InvitationNotOpen, InvitationExpired, "crm.client.blocked")]
@@ -80,7 +79,6 @@ pub enum PortalUserCommand {
         scope: Slug,
     },
     /// Hides a part of the portal from the person.
-    #[refused(Disabled, Locked)]
     RevokeAccess {
         /// Which part.
         scope: Slug,
@@ -92,23 +90,21 @@ pub enum PortalUserCommand {
         pattern: Pattern,
     },
     /// Lets the person do it no longer.
-    #[refused(Disabled, Locked)]
     RevokeGrant {
         /// What.
         pattern: Pattern,
     },
-    /// Keeps the person out for the time being.
-    #[refused(Disabled, Locked, NotActive)]
+    /// Keeps the person out for the time being. From who has not come in yet the invitation is taken.
     Lock {
         /// Why.
         reason: Name,
     },
-    /// Lets the person in again.
-    #[refused(Disabled, "crm.client.blocked")]
+    /// Lets the person in again; nobody gives what they do not have.
+    #[refused(Disabled, GrantBeyondYours, "crm.client.blocked")]
     Unlock {},
-    /// Closes the person's place in the portal.
+    /// Closes the person's place in the portal. Sessions and rights end, and stay ended.
     Disable {},
-    /// Opens the person's place in the portal again; a new invitation is needed.
+    /// Opens the person's place in the portal again; a new invitation is needed, and new rights.
     #[refused("crm.client.blocked")]
     Enable {},
 }
@@ -129,8 +125,6 @@ pub enum PortalUserRejection {
     /// An invitation is open for 1 to 90 days.
     #[invalid("/expires_in_days")]
     InvitationPeriodOutOfRange,
-    /// Only an active portal user can be locked.
-    NotActive,
     /// A portal user has 200 rights at most.
     TooManyGrants,
     /// A right of a portal user gives: no `!` in front and no `:own` behind.
@@ -164,6 +158,8 @@ pub struct PortalUser {
     letter_failed: bool,
     scopes: BTreeSet<Slug>,
     grants: Grants,
+    /// How often the place was closed: what was the person's before is not theirs after.
+    membership: u32,
 }
 
 impl Aggregate for PortalUser {
@@ -171,7 +167,7 @@ impl Aggregate for PortalUser {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "portal/portal-users";
-    const STATE_VERSION: i32 = 3;
+    const STATE_VERSION: i32 = 4;
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
@@ -199,17 +195,24 @@ impl Aggregate for PortalUser {
             C::Enable {} => vec![],
             C::Disable {} if self.standing == Standing::Disabled => vec![],
             C::Disable {} => vec![E::Disabled {}],
-            _ if self.standing == Standing::Disabled => return Err(R::Disabled),
-            C::Unlock {} if self.standing == Standing::Locked => vec![E::Unlocked {}],
-            C::Unlock {} => vec![],
-            C::Lock { .. } if self.standing == Standing::Locked => vec![],
-            _ if self.standing == Standing::Locked => return Err(R::Locked),
-            C::Lock { .. } if self.standing != Standing::Active => return Err(R::NotActive),
-            C::Lock { reason } => vec![E::Locked { reason: reason.into() }],
-            C::Invite { expires_in_days, invitation_id } => return self.invite(expires_in_days, invitation_id, ctx),
-            C::RevokeInvitation {} => {
+            // To take something away works however the person stands.
+            C::Lock { reason } if self.standing == Standing::Active => vec![E::Locked { reason: reason.into() }],
+            C::Lock { .. } | C::RevokeInvitation {} => {
                 self.invitation.iter().map(|(id, _)| E::InvitationRevoked { invitation_id: *id }).collect()
             }
+            C::RevokeAccess { scope } if self.scopes.contains(&scope) => vec![E::AccessRevoked { scope }],
+            C::RevokeAccess { .. } => vec![],
+            C::RevokeGrant { pattern } => {
+                let held = self.grants.contains(&self.of_client(pattern.clone()));
+                held.then_some(E::GrantRevoked { pattern }).into_iter().collect()
+            }
+            _ if self.standing == Standing::Disabled => return Err(R::Disabled),
+            C::Unlock {} if self.standing != Standing::Locked => vec![],
+            C::Unlock {} if !ctx.permissions.cover_rights(&self.rights()) => return Err(R::GrantBeyondYours),
+            C::Unlock {} => vec![E::Unlocked {}],
+            _ if self.standing == Standing::Locked => return Err(R::Locked),
+            C::Invite { .. } if !ctx.permissions.cover_rights(&self.rights()) => return Err(R::GrantBeyondYours),
+            C::Invite { expires_in_days, invitation_id } => return self.invite(expires_in_days, invitation_id, ctx),
             C::AcceptInvitation { invitation_id } => match self.invitation {
                 Some((open, expires_at)) if open == invitation_id && ctx.now <= expires_at => {
                     vec![E::Activated { invitation_id }]
@@ -222,16 +225,10 @@ impl Aggregate for PortalUser {
                 self.may_open(&scope, ctx)?;
                 vec![E::AccessGranted { scope }]
             }
-            C::RevokeAccess { scope } if self.scopes.contains(&scope) => vec![E::AccessRevoked { scope }],
-            C::RevokeAccess { .. } => vec![],
             C::Grant { pattern } => {
                 let grant = self.of_client(pattern);
                 let new = self.grants.may_get(&grant, &ctx.permissions)?;
                 new.then_some(E::Granted { pattern: grant.pattern }).into_iter().collect()
-            }
-            C::RevokeGrant { pattern } => {
-                let held = self.grants.contains(&self.of_client(pattern.clone()));
-                held.then_some(E::GrantRevoked { pattern }).into_iter().collect()
             }
         })
     }
@@ -271,6 +268,9 @@ impl Aggregate for PortalUser {
             E::Unlocked {} => self.standing = Standing::Active,
             E::Disabled {} => {
                 self.invitation = None;
+                self.scopes.clear();
+                self.grants.clear();
+                self.membership += 1;
                 self.standing = Standing::Disabled;
             }
             E::Enabled {} => self.standing = Standing::Invited,
@@ -278,7 +278,7 @@ impl Aggregate for PortalUser {
     }
 
     /// Nobody of a blocked client gets a place in the portal, or more of it; taking away always works.
-    fn forbidden_by(&self, event: &E) -> Vec<(Flag, Uuid)> {
+    fn forbidden_by(&self, _id: Uuid, event: &E) -> Vec<(Flag, Uuid)> {
         let client = match event {
             E::Created { client_id, .. } => *client_id,
             E::Invited { .. } | E::Activated { .. } | E::Unlocked {} | E::Enabled {} => self.client_id,
@@ -322,6 +322,11 @@ impl PortalUser {
         self.standing == Standing::Active
     }
 
+    /// Which of the person's times in the portal it is: how often the place was closed before.
+    pub fn membership(&self) -> u32 {
+        self.membership
+    }
+
     /// The open invitation, if there is one.
     pub fn invitation(&self) -> Option<InvitationId> {
         self.invitation.map(|(id, _)| id)
@@ -337,9 +342,20 @@ impl PortalUser {
         Grant { pattern, resource: self.client_id.into() }
     }
 
-    fn may_open(&self, part: &Slug, ctx: &Context) -> Result<(), R> {
+    /// What a part of the portal comes to.
+    fn part(&self, part: &Slug) -> Vec<Grant> {
         let patterns = patterns_of_part(part).iter().filter_map(|pattern| pattern.parse().ok());
-        let held = patterns.map(|pattern| self.of_client(pattern)).all(|grant| ctx.permissions.cover_grant(&grant));
+        patterns.map(|pattern| self.of_client(pattern)).collect()
+    }
+
+    /// What all parts and rights come to.
+    fn rights(&self) -> Rights {
+        let parts: Vec<Grant> = self.scopes.iter().flat_map(|part| self.part(part)).collect();
+        Rights::of([], parts.iter().chain(self.grants.iter()))
+    }
+
+    fn may_open(&self, part: &Slug, ctx: &Context) -> Result<(), R> {
+        let held = self.part(part).iter().all(|grant| ctx.permissions.cover_grant(grant));
         if held { Ok(()) } else { Err(R::GrantBeyondYours) }
     }
 
@@ -478,9 +494,56 @@ mod tests {
         given::<PortalUser>([created()]).when(invite).rejected("portal.portal_user.invitation_period_out_of_range");
     }
 
+    fn activated() -> E {
+        E::Activated { invitation_id: InvitationId(Uuid::from_u128(8)) }
+    }
+
     #[test]
-    fn who_is_not_active_cannot_be_locked() {
-        let lock = C::Lock { reason: "lost laptop".parse().unwrap() };
-        given::<PortalUser>([created()]).when(lock).rejected("portal.portal_user.not_active");
+    fn something_is_taken_away_however_the_person_stands() {
+        let (part, pattern): (Slug, Pattern) = ("projects".parse().unwrap(), "projects.*".parse().unwrap());
+        let rights = || vec![E::AccessGranted { scope: part.clone() }, E::Granted { pattern: pattern.clone() }];
+        let lock = || C::Lock { reason: "lost laptop".parse().unwrap() };
+        let locked = E::Locked { reason: Personal::new("lost laptop".parse().unwrap()) };
+        for (standing, taken) in [(vec![activated(), locked], 1), (vec![activated(), E::Disabled {}], 0)] {
+            let events = || [vec![created(), invited()], rights(), standing.clone()].concat();
+            let count = |command| given::<PortalUser>(events()).when(command).events().len();
+            assert_eq!(count(C::RevokeAccess { scope: part.clone() }), taken);
+            assert_eq!(count(C::RevokeGrant { pattern: pattern.clone() }), taken);
+            assert_eq!(count(C::RevokeInvitation {}), 0);
+            assert_eq!(count(lock()), 0);
+            assert_eq!(count(C::Disable {}), taken);
+        }
+        let invitation_id = InvitationId(Uuid::from_u128(8));
+        given::<PortalUser>([created(), invited()]).when(lock()).then([E::InvitationRevoked { invitation_id }]);
+        given::<PortalUser>([created()]).when(lock()).then([]);
+    }
+
+    #[test]
+    fn a_place_that_is_opened_again_has_no_rights() {
+        let part: Slug = "projects".parse().unwrap();
+        let events = [
+            created(),
+            E::AccessGranted { scope: part.clone() },
+            invited(),
+            activated(),
+            E::Disabled {},
+            E::Enabled {},
+        ];
+        let when = given::<PortalUser>(events).when(C::GrantAccess { scope: part.clone() });
+        let when = when.then([E::AccessGranted { scope: part }]);
+        assert_eq!((when.state().membership(), when.state().is_active()), (1, false));
+    }
+
+    #[test]
+    fn nobody_lets_in_who_may_do_more() {
+        let part: Slug = "projects".parse().unwrap();
+        let locked = E::Locked { reason: Personal::new("lost laptop".parse().unwrap()) };
+        let place = || vec![created(), E::AccessGranted { scope: part.clone() }];
+        let asked = |events: Vec<E>| given::<PortalUser>(events).asked_with(["portal.*"]);
+        let invite = C::Invite { expires_in_days: None, invitation_id: None };
+        asked(place()).when(invite).rejected("portal.portal_user.grant_beyond_yours");
+        let events = [place(), vec![activated(), locked]].concat();
+        asked(events.clone()).when(C::Unlock {}).rejected("portal.portal_user.grant_beyond_yours");
+        given::<PortalUser>(events).when(C::Unlock {}).then([E::Unlocked {}]);
     }
 }

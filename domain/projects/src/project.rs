@@ -467,7 +467,7 @@ impl Aggregate for Project {
     }
 
     /// For a blocked client nothing is begun; what was begun may be finished, paused or given up.
-    fn forbidden_by(&self, event: &E) -> Vec<(Flag, Uuid)> {
+    fn forbidden_by(&self, _id: Uuid, event: &E) -> Vec<(Flag, Uuid)> {
         let client = match event {
             E::Created { client_id, .. } => *client_id,
             E::Activated {} | E::MilestoneCreated { .. } | E::TaskCreated { .. } | E::TaskReopened { .. } => {

@@ -1,10 +1,23 @@
 //! What did happen in the identity context: the event enums other crates may read.
 
 use kernel::{
-    Email, EventScope, InvitationId, Issuer, Name, Pattern, Personal, Principal, Resource, SecretHash, Slug, Subject,
-    Text, TimeZone, Timestamp, UserId, event,
+    Email, EventScope, InvitationId, Issuer, Name, Pattern, Personal, Principal, Resource, RoleId, SecretHash, Slug,
+    Subject, Text, TimeZone, Timestamp, UserId, event,
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+/// A role as somebody has it. The name of a role of the firm's own is free again once it is withdrawn, so the id says which
+/// one it is, and whoever had the one does not have the next of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct GivenRole {
+    /// What it is called.
+    pub name: Slug,
+    /// Which one of the firm's own; none of those that every firm has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<RoleId>,
+}
 
 /// Everything that happens to a tenant, the firm itself. Its stream's id is the tenant's.
 #[event("identity.tenant")]
@@ -97,7 +110,7 @@ pub enum UserEvent {
         /// What the person is called.
         name: Personal<Name>,
         /// The roles that the person will have.
-        roles: Vec<Slug>,
+        roles: Vec<GivenRole>,
         /// Until when it can be accepted.
         expires_at: Timestamp,
         /// For how many days that is.
@@ -133,12 +146,12 @@ pub enum UserEvent {
     /// The person got a role.
     RoleAssigned {
         /// Which one.
-        role: Slug,
+        role: GivenRole,
     },
     /// The person lost a role.
     RoleRevoked {
         /// Which one.
-        role: Slug,
+        role: GivenRole,
     },
     /// The person got a right for one resource.
     Granted {
@@ -238,6 +251,8 @@ pub enum TeamEvent {
     MemberAdded {
         /// Who.
         user_id: UserId,
+        /// Which of the person's times in the firm: how often they had gone before. Whoever comes back is no member.
+        membership: u32,
     },
     /// A user is no member any more.
     MemberRemoved {
@@ -270,17 +285,17 @@ pub enum ServiceAccountEvent {
         /// What it is called; one account per name.
         name: Name,
         /// What it may do.
-        roles: Vec<Slug>,
+        roles: Vec<GivenRole>,
     },
     /// The program got a role.
     RoleAssigned {
         /// Which one.
-        role: Slug,
+        role: GivenRole,
     },
     /// The program lost a role.
     RoleRevoked {
         /// Which one.
-        role: Slug,
+        role: GivenRole,
     },
     /// None of its keys opens anything.
     Disabled {},
@@ -297,6 +312,8 @@ pub enum ApiKeyEvent {
         name: Name,
         /// Whom it speaks for.
         principal: Principal,
+        /// Which of the user's times in the firm: how often they had gone before. It ends with that time; 0 of a program.
+        membership: u32,
         /// The most it may do, whatever its principal may; empty for all of that.
         scopes: Vec<Pattern>,
         /// What its secret hashes to.
@@ -361,6 +378,8 @@ pub enum SessionEvent {
     Started {
         /// Who.
         user_id: UserId,
+        /// Which of the person's times in the firm: how often they had gone before. It ends with that time.
+        membership: u32,
         /// Where the person showed who they are.
         issuer: Issuer,
         /// When it ends at the latest.
@@ -387,6 +406,9 @@ pub enum ErasureEvent {
         reason: Name,
         /// What workflows had made of it is erased too.
         derived: bool,
+        /// The firm was closed, and operators asked for it: also of an owner.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        of_closed_firm: bool,
     },
     /// Its keys are destroyed, and what had been made of what they sealed is gone.
     Completed {

@@ -9,6 +9,8 @@ pub enum PortalSessionEvent {
     Started {
         /// Who.
         portal_user_id: PortalUserId,
+        /// Which of the person's times in the portal: how often their place had been closed before. It ends with that time.
+        membership: u32,
         /// At which client.
         client_id: ClientId,
         /// When it ends at the latest.

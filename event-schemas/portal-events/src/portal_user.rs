@@ -84,7 +84,7 @@ pub enum PortalUserEvent {
     },
     /// The person may come in again.
     Unlocked {},
-    /// The person's place in the portal was closed.
+    /// The person's place in the portal was closed: sessions and rights have ended.
     Disabled {},
     /// The person's place in the portal was opened again; a new invitation is needed.
     Enabled {},

@@ -7,8 +7,8 @@ use crate::sealing::Sealing;
 use crate::{IdempotencyKey, Log, Request, TimeZones, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, FieldErrors, Metadata, Parts, Reach,
-    Reference, ReferenceBy, Rejection, TenantId,
+    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, FieldErrors, Issuer, Metadata,
+    Parts, Reach, Reference, ReferenceBy, Rejection, TenantId,
 };
 use metrics::{counter, histogram};
 use sqlx::PgPool;
@@ -35,12 +35,20 @@ pub struct StoreOptions {
     pub vault: Option<Vault>,
     /// Knows where each firm's clocks hang; without it they all hang in UTC.
     pub time_zones: Option<Arc<dyn TimeZones>>,
+    /// The providers at which people log in to this installation, by their `iss`; none where that is not known.
+    pub providers: Option<Arc<[Issuer]>>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        let (vault, time_zones) = (None, None);
-        Self { batch_commands_max: 128, queue_commands_max: 4096, cached_streams_max: 20_000, vault, time_zones }
+        Self {
+            batch_commands_max: 128,
+            queue_commands_max: 4096,
+            cached_streams_max: 20_000,
+            vault: None,
+            time_zones: None,
+            providers: None,
+        }
     }
 }
 
@@ -55,6 +63,7 @@ struct Shared {
     cache: Cache,
     vault: Option<Vault>,
     time_zones: Option<Arc<dyn TimeZones>>,
+    providers: Option<Arc<[Issuer]>>,
     closed: AtomicBool,
 }
 
@@ -166,14 +175,16 @@ impl Store {
         let connect = pool.connect_options().as_ref().clone();
         let (foreign, written) = mpsc::unbounded_channel();
         tokio::spawn(Appender::new(connect, receiver, options.batch_commands_max, waker, foreign).run());
-        let (vault, time_zones) = (options.vault, options.time_zones);
+        let StoreOptions { vault, time_zones, providers, .. } = options;
         let loader = Loader::start(pool.clone(), vault.clone());
         let cache = Cache::new(options.cached_streams_max);
         tokio::spawn(peers::follow(pool.clone(), cache.clone(), written));
         if let Some(vault) = &vault {
             tokio::spawn(forget_the_erased(vault.destroyed(), cache.clone()));
         }
-        Self(Arc::new(Shared { pool, queue, loader, cache, vault, time_zones, closed: AtomicBool::new(false) }))
+        let shared =
+            Shared { pool, queue, loader, cache, vault, time_zones, providers, closed: AtomicBool::new(false) };
+        Self(Arc::new(shared))
     }
 
     /// Loads, decides, appends; reloads and decides again at most three times if somebody was faster.
@@ -322,6 +333,7 @@ impl Store {
         if let Some(zones) = &self.0.time_zones {
             ctx.time_zone = zones.time_zone(request.tenant).await.map_err(ExecuteError::Unavailable)?;
         }
+        ctx.providers.clone_from(&self.0.providers);
         if let Some(held) = &request.permissions {
             ctx.permissions = held.clone();
         }
@@ -394,7 +406,7 @@ impl Store {
                 let claim = flag.of(stream.aggregate_id);
                 if is_up { ClaimChange::Take(claim) } else { ClaimChange::Release(claim) }
             }));
-            forbidden.extend(state.forbidden_by(event).into_iter().map(|(flag, id)| flag.of(id)));
+            forbidden.extend(state.forbidden_by(stream.aggregate_id, event).into_iter().map(|(flag, id)| flag.of(id)));
             state.apply(event);
             let (entry, payload) = (event.entry(), json(event)?);
             if holds_nul(&payload) || changes.iter().any(claims_nul) {

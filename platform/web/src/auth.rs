@@ -163,6 +163,8 @@ impl Keys {
 
 #[derive(Deserialize)]
 struct Claims {
+    /// One issuer: a list that holds ours among others is no statement of ours (RFC 7519 §4.1.1).
+    iss: String,
     sub: UserId,
     tenant: TenantId,
     /// What its issuer says the subject may do, which counts while the firm is not registered, and then must be there.
@@ -357,6 +359,9 @@ impl Verifier {
         validation.set_audience(&[&self.settings.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(refused)?.claims;
+        if claims.iss != self.settings.issuer {
+            return Err(refused("is another issuer's"));
+        }
         if claims.iat.is_some_and(|issued| issued > now.saturating_add(self.settings.leeway_seconds)) {
             return Err(refused("issued in the future"));
         }

@@ -71,7 +71,7 @@ impl ReadModel for ApiKeyRow {
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::ApiKey(change) = &event.payload else { return Ok(row) };
-        if let E::Issued { name, principal, scopes, secret_hash: _, expires_at } = change {
+        if let E::Issued { name, principal, scopes, expires_at, .. } = change {
             let (principal_kind, principal_id) = match principal {
                 Principal::User { id } => (PrincipalKind::User, id.0),
                 Principal::ServiceAccount { id } => (PrincipalKind::ServiceAccount, id.0),

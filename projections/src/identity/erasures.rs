@@ -54,7 +54,7 @@ impl ReadModel for ErasureRow {
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Erasure(change) = &event.payload else { return Ok(row) };
         match change {
-            E::Requested { subject_id, reason, derived } => Ok(Some(Self {
+            E::Requested { subject_id, reason, derived, of_closed_firm: _ } => Ok(Some(Self {
                 id: key,
                 version: event.sequence,
                 created_at: event.recorded_at,

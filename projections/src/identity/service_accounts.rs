@@ -46,15 +46,18 @@ impl ReadModel for ServiceAccountRow {
                 created_at: event.recorded_at,
                 updated_at: event.recorded_at,
                 name: name.clone(),
-                roles: roles.clone(),
+                roles: roles.iter().map(|role| role.name.clone()).collect(),
                 disabled: false,
             }));
         }
         let mut row = existing(row, event)?;
         match change {
             E::Created { .. } => {}
-            E::RoleAssigned { role } => row.roles.push(role.clone()),
-            E::RoleRevoked { role } => row.roles.retain(|r| r != role),
+            E::RoleAssigned { role } => {
+                row.roles.retain(|name| *name != role.name);
+                row.roles.push(role.name.clone());
+            }
+            E::RoleRevoked { role } => row.roles.retain(|name| *name != role.name),
             E::Disabled {} => row.disabled = true,
             E::Enabled {} => row.disabled = false,
         }

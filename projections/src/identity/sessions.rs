@@ -48,7 +48,7 @@ impl ReadModel for SessionRow {
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Session(change) = &event.payload else { return Ok(row) };
         match change {
-            E::Started { user_id, issuer, ends_at, user_agent } => Ok(Some(Self {
+            E::Started { user_id, issuer, ends_at, user_agent, .. } => Ok(Some(Self {
                 id: SessionId(key),
                 version: event.sequence,
                 created_at: event.recorded_at,

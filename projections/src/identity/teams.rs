@@ -58,7 +58,11 @@ impl ReadModel for TeamRow {
         match change {
             E::Created { .. } => {}
             E::Renamed { name } => row.name = name.clone(),
-            E::MemberAdded { user_id } => row.members.push(*user_id),
+            E::MemberAdded { user_id, .. } => {
+                // Whoever has come back to the firm is taken in once more.
+                row.members.retain(|member| member != user_id);
+                row.members.push(*user_id);
+            }
             E::MemberRemoved { user_id } => row.members.retain(|member| member != user_id),
             E::Granted { pattern, resource } => {
                 row.grants.push(Grant { pattern: pattern.clone(), resource: *resource });

@@ -80,7 +80,7 @@ impl ReadModel for UserRow {
                 email: email.into(),
                 name: name.into(),
                 status: UserStatus::Invited,
-                roles: roles.clone(),
+                roles: roles.iter().map(|role| role.name.clone()).collect(),
                 invitation_id: Some(*invitation_id),
                 invitation_expires_at: Some(*expires_at),
                 activated_at: row.as_ref().and_then(|row| row.activated_at),
@@ -102,8 +102,11 @@ impl ReadModel for UserRow {
                 row.activated_at = row.activated_at.or(Some(event.recorded_at));
             }
             E::Renamed { name } => row.name = name.into(),
-            E::RoleAssigned { role } => row.roles.push(role.clone()),
-            E::RoleRevoked { role } => row.roles.retain(|r| r != role),
+            E::RoleAssigned { role } => {
+                row.roles.retain(|name| *name != role.name);
+                row.roles.push(role.name.clone());
+            }
+            E::RoleRevoked { role } => row.roles.retain(|name| *name != role.name),
             E::Granted { pattern, resource } => {
                 row.grants.push(Grant { pattern: pattern.clone(), resource: *resource });
             }
@@ -138,5 +141,6 @@ impl UserRow {
         self.end_invitation();
         self.login_issuers.clear();
         self.grants.clear();
+        self.roles.clear();
     }
 }

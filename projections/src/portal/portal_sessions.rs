@@ -48,7 +48,7 @@ impl ReadModel for PortalSessionRow {
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::PortalSession(change) = &event.payload else { return Ok(row) };
         match change {
-            E::Started { portal_user_id, client_id, ends_at, user_agent } => Ok(Some(Self {
+            E::Started { portal_user_id, client_id, ends_at, user_agent, .. } => Ok(Some(Self {
                 id: SessionId(key),
                 version: event.sequence,
                 created_at: event.recorded_at,

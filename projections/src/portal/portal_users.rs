@@ -132,6 +132,8 @@ impl ReadModel for PortalUserRow {
             E::Disabled {} => {
                 row.status = PortalUserStatus::Disabled;
                 (row.invitation_id, row.invitation_expires_at, row.locked_reason) = (None, None, None);
+                row.scopes.clear();
+                row.grants.clear();
             }
             E::Enabled {} => row.status = PortalUserStatus::Created,
         }

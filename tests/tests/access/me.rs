@@ -5,8 +5,21 @@ use kernel::{PortalUserId, Principal, SessionId, UserId};
 
 impl World {
     /// As a browser that was given a session: its cookie, and what its pages show.
-    async fn browser(&self, principal: Principal) -> String {
+    async fn browser(&self, principal: Principal, client: Uuid) -> String {
         let id = SessionId(Uuid::now_v7());
+        let ends_at = chrono::Utc::now() + chrono::TimeDelta::minutes(10);
+        let (start, body) = match principal {
+            Principal::User { id } => (
+                "identity.session.start",
+                json!({ "user_id": id, "issuer": "https://login.example.com", "ends_at": ends_at }),
+            ),
+            Principal::PortalUser { id } => (
+                "portal.portal_session.start",
+                json!({ "portal_user_id": id, "client_id": client, "ends_at": ends_at }),
+            ),
+            Principal::ServiceAccount { .. } => panic!("a program has no session"),
+        };
+        self.command(start, id.0, &body).await;
         let (cookie, _) = self.sessions.start(id, TenantId(self.tenant), principal).await.unwrap();
         let request = TestRequest::default().cookie(cookie.clone()).to_http_request();
         let kept = self.sessions.find(&session::shown(&request).unwrap()).await.unwrap().unwrap();
@@ -72,7 +85,7 @@ async fn everybody_sees_who_they_are_and_exactly_what_they_may_do() {
     assert_eq!(names(&seen["permissions"]), known, "an owner may do everything there is");
 
     // In a session, and with the roles that the firm gave, whatever the token says.
-    let by_session = me(&world.browser(Principal::User { id: UserId(member) }).await).await;
+    let by_session = me(&world.browser(Principal::User { id: UserId(member) }, client).await).await;
     assert_eq!(by_session, me(&world.token(world.tenant, member)).await);
     assert_eq!(by_session["roles"], json!(["member"]));
     let of_members = Permissions::of(&[Role::Member]);
@@ -107,7 +120,7 @@ async fn everybody_sees_who_they_are_and_exactly_what_they_may_do() {
     assert_eq!(names(&seen["permissions"]), expected);
 
     // A person at a client.
-    let seen = me(&world.browser(Principal::PortalUser { id: PortalUserId(person) }).await).await;
+    let seen = me(&world.browser(Principal::PortalUser { id: PortalUserId(person) }, client).await).await;
     assert_eq!(seen["principal"], json!({ "kind": "portal_user", "id": person }));
     assert_eq!(
         (&seen["name"], &seen["email"], &seen["client_id"]),

@@ -193,6 +193,9 @@ async fn m_08_a_portal_user_reaches_their_client_and_nothing_else() {
     world.command("portal.portal_user.accept_invitation", person, &accept).await;
     let principal = Principal::PortalUser { id: PortalUserId(person) };
     let id = SessionId(Uuid::now_v7());
+    let ends_at = chrono::Utc::now() + chrono::TimeDelta::minutes(10);
+    let start = json!({ "portal_user_id": person, "client_id": own.client, "ends_at": ends_at });
+    world.command("portal.portal_session.start", id.0, &start).await;
     let (cookie, _) = world.sessions.start(id, TenantId(world.tenant), principal).await.unwrap();
     let request = TestRequest::default().cookie(cookie.clone()).to_http_request();
     let kept = world.sessions.find(&session::shown(&request).unwrap()).await.unwrap().unwrap();

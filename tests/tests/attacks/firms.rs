@@ -23,6 +23,9 @@ use uuid::Uuid;
 /// The only origin whose pages may ask for changes.
 pub const APP: &str = "https://app.example.com";
 
+/// Where people of the installation log in.
+pub const PROVIDERS: [&str; 2] = ["https://login.example.com", "https://other.example.com"];
+
 /// What came back.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -72,7 +75,9 @@ impl Firms {
     pub async fn start() -> Self {
         runtime::install_crypto();
         let database = TestDatabase::create().await;
-        let mut bus = CommandBus::new(Store::start(database.command().await, StoreOptions::default()));
+        let providers = PROVIDERS.iter().map(|issuer| issuer.parse().unwrap()).collect();
+        let options = StoreOptions { providers: Some(providers), ..StoreOptions::default() };
+        let mut bus = CommandBus::new(Store::start(database.command().await, options));
         registry::mount_all(&mut bus);
         let issuer = Issuer::new("k");
         let keys = key_set(&[issuer.jwk()]);
@@ -159,8 +164,16 @@ impl Firms {
 
     /// A session of a user: the cookie, and the token for changes.
     pub async fn session(&self, firm: Firm, user: Uuid) -> (String, String) {
-        let id = SessionId(Uuid::now_v7());
-        let person = Principal::User { id: UserId(user) };
+        let id = Uuid::now_v7();
+        let ends_at = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+        let start = json!({ "user_id": user, "issuer": "https://login.example.com", "ends_at": ends_at });
+        self.by_system(firm, "identity.session.start", id, &start).await;
+        self.kept_session(firm, user, id).await
+    }
+
+    /// A session that stands in Redis, whatever the log says.
+    pub async fn kept_session(&self, firm: Firm, user: Uuid, id: Uuid) -> (String, String) {
+        let (id, person) = (SessionId(id), Principal::User { id: UserId(user) });
         let (cookie, _) = self.sessions.start(id, TenantId(firm.tenant), person).await.unwrap();
         let request = TestRequest::default().cookie(cookie.clone()).to_http_request();
         let shown = ::web::session::shown(&request).unwrap();

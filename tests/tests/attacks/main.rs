@@ -6,4 +6,5 @@ mod canaries;
 mod firms;
 mod hostile_input;
 mod races;
+mod rights;
 mod tenancy;

@@ -28,6 +28,7 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         "scheduling.event_type" => one("scheduling.event_type.key", first_text(&events, "key")),
         "scheduling.availability" => one("scheduling.availability.host", first_text(&events, "host_id")),
         "identity.user" => user(&events),
+        "identity.tenant" => owners(&events),
         "identity.role" => match last_of(&events, &["role.withdrawn"]) {
             Some(_) => BTreeSet::new(),
             None => one("identity.role.name", first_text(&events, "name")),
@@ -56,6 +57,25 @@ fn first_at(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
         match *event_type {
             "contact.linked_to_client" if event["primary"] == true => drop(held.replace(client())),
             "contact.linked_to_client" | "contact.unlinked_from_client" => drop(held.take(&client())),
+            _ => {}
+        }
+    }
+    held
+}
+
+/// Everybody who is an owner now.
+fn owners(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
+    let mut held = BTreeSet::new();
+    for (event_type, event) in events {
+        let owner = |field: &str| ("identity.user.owner", text(&event[field]));
+        match *event_type {
+            "tenant.registered" => drop(held.replace(owner("owner_id"))),
+            "tenant.owner_added" => drop(held.replace(owner("user_id"))),
+            "tenant.owner_removed" => drop(held.take(&owner("user_id"))),
+            "tenant.ownership_transferred" => {
+                held.remove(&owner("from_user_id"));
+                held.insert(owner("to_user_id"));
+            }
             _ => {}
         }
     }
