@@ -1,7 +1,7 @@
 //! One event of the log by its position: where a claim-check in the stream points to. As in the stream, what it says of secrets
 //! is left out.
 
-use crate::document::{Question, problems};
+use crate::document::problems;
 use crate::parameters::as_tenant;
 use crate::routes::{Api, fault, sealed, unreadable};
 use ::web::openapi::{self, Document};
@@ -126,12 +126,16 @@ pub fn describe(document: &mut Document) {
     let parameters = vec![
         json!({ "name": "position", "in": "path", "required": true, "description": "Where it stands.", "schema": position }),
     ];
-    let question = Question {
-        id: "events.read",
-        permission: "<aggregate>.read",
-        summary: "One event of the log by its position, without secrets: where a claim-check in the stream points to.",
-        tag: "events",
-        parameters,
-    };
-    document.operation("/v1/events/{position}", "get", question.answered(responses));
+    // Which permission it takes depends on the event, so none is named.
+    let summary = "One event of the log by its position, without secrets: where a claim-check in the stream points to.";
+    let operation = json!({
+        "operationId": "events.read",
+        "summary": summary,
+        "description": format!("{summary} Needs the permissions of all lists that show the record."),
+        "tags": ["events"],
+        "security": openapi::to_look(),
+        "parameters": parameters,
+        "responses": responses,
+    });
+    document.operation("/v1/events/{position}", "get", operation);
 }

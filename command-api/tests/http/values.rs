@@ -140,7 +140,7 @@ async fn names_that_look_the_same_are_one_name() {
     assert_eq!(first.status, 200, "{first:?}");
     for same in ["Caf\u{e9}", "caf\u{e9}", "CAFE\u{301}"] {
         let answer = send(service.post(&add).body(json!({ "name": same }).to_string())).await;
-        assert_eq!((answer.status, answer.code()), (409, "rejected"), "{same:?}");
+        assert_eq!((answer.status, answer.code()), (409, "files.folder.name_taken"), "{same:?}");
     }
 }
 

@@ -46,7 +46,7 @@ pub enum ContactCommand {
         phone: Patch<Phone>,
     },
     /// Lets the person speak for a client, or changes in which role; who is asked first stays if that is left out.
-    #[refused(Archived, "crm.client.blocked")]
+    #[refused(Archived, "crm.client.blocked", "crm.client.primary_contact.taken")]
     LinkToClient {
         /// The client.
         client_id: ClientId,
@@ -65,7 +65,7 @@ pub enum ContactCommand {
     /// Takes the person out of every list; the history stays.
     Archive {},
     /// Puts the person back into the lists.
-    #[refused("email.taken")]
+    #[refused("email.taken", "crm.client.primary_contact.taken")]
     Restore {},
 }
 
