@@ -1,8 +1,10 @@
 //! Expressions: CEL, which is pure and always ends, kept short and cheap besides.
 //!
 //! An expression sees the values it is given and nothing else: no clock, no host, no other tenant. What is bounded: its
-//! length, the depth of its loops, the number of steps its loops may take over the values at hand, and their size.
+//! length, the depth of its loops, the number of steps its loops may take over the values at hand, their size, and the size of
+//! everything that it makes.
 
+use crate::meter::{counted, within};
 use crate::scope::Scope;
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Program, Value as Cel};
@@ -17,6 +19,10 @@ pub const EXPRESSION_CHARS_MAX: usize = 1_000;
 const DEPTH_MAX: usize = 64;
 /// The stack on which an expression is parsed: enough for the worst that fits into its length.
 const PARSER_STACK: usize = 64 << 20;
+/// What the interpreter takes of the stack for one part inside another, at most and without optimisation.
+const STACK_PER_PART: usize = 64 << 10;
+/// The stack on which an expression is evaluated that is too deep for what is left of the caller's.
+const EVALUATION_STACK: usize = 16 << 20;
 /// Loops inside loops.
 const LOOPS_MAX: u32 = 2;
 /// Steps that all loops of one evaluation may take.
@@ -46,6 +52,9 @@ impl ExpressionError {
 #[derive(Debug)]
 pub(crate) struct Compiled {
     program: Program,
+    /// The same, counting what it makes.
+    counted: IdedExpr,
+    counted_depth: usize,
     loops: u32,
     longest_literal: usize,
 }
@@ -90,7 +99,9 @@ fn parse(source: &str) -> Result<Compiled, ExpressionError> {
             let message = format!("at most {LOOPS_MAX} loops (map, filter, exists, all) inside each other");
             return Err(ExpressionError::new("expression_too_costly", message));
         }
-        Ok(Compiled { program, loops: measured.loops, longest_literal: measured.longest_literal })
+        let counted = counted(program.expression());
+        let (counted_depth, Measured { loops, longest_literal, .. }) = (measure(&counted).depth, measured);
+        Ok(Compiled { program, counted, counted_depth, loops, longest_literal })
     });
     let parsed = parser.map_err(|error| ExpressionError::new("expression_failed", error.to_string()))?.join();
     // The parser is not ours, and a panic of its must not become ours.
@@ -104,7 +115,15 @@ pub(crate) fn evaluate(source: &str, scope: &Scope) -> Result<Value, ExpressionE
     if compiled.loops > 0 && (steps > LOOP_STEPS_MAX || steps.saturating_mul(scope.bytes()) > WORK_MAX) {
         return Err(ExpressionError::new("expression_too_costly", "its loops would run over too many values"));
     }
-    to_json(&resolve(compiled.tree(), scope)?)
+    let stack = compiled.counted_depth * STACK_PER_PART;
+    let evaluate = || stacker::maybe_grow(stack, EVALUATION_STACK, || resolve(&compiled.counted, scope));
+    let (value, left) = within(scope.left(), evaluate);
+    // A loop may have passed the failure over.
+    let Some(left) = left else {
+        return Err(ExpressionError::new("expression_too_costly", "what it makes is too large"));
+    };
+    scope.leave(left);
+    to_json(&value?)
 }
 
 /// Evaluates a part of an expression; none if it has no value. For paths only, which cost nothing.

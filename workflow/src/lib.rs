@@ -14,6 +14,7 @@ mod engine;
 mod expression;
 mod hand;
 mod intake;
+mod meter;
 mod operate;
 mod publish;
 mod references;

@@ -1,29 +1,34 @@
 //! What expressions see.
 
 use crate::expression::to_cel;
+use crate::meter::{self, MADE_MAX};
 use event_store::RawEvent;
 use kernel::{Actor, Timestamp};
 use parking_lot::RwLock;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 use workflow_domain::{Run, StepStatus};
 use workflow_events::Trigger;
 
 /// CEL's own functions and types; made once, because making them costs more than any expression.
-static LANGUAGE: LazyLock<Arc<cel::Env>> = LazyLock::new(|| Arc::new(cel::Env::stdlib()));
+static LANGUAGE: LazyLock<Arc<cel::Env>> = LazyLock::new(meter::language);
 
 /// The variables of some evaluations, all of one tenant.
 pub(crate) struct Scope {
     context: cel::Context<'static, 'static>,
     longest_list: usize,
     bytes: usize,
+    /// What may still be made of them.
+    left: AtomicUsize,
 }
 
 impl Default for Scope {
     fn default() -> Self {
-        Self { context: cel::Context::with_env(LANGUAGE.clone()), longest_list: 0, bytes: 0 }
+        let (context, left) = (cel::Context::with_env(LANGUAGE.clone()), MADE_MAX.into());
+        Self { context, longest_list: 0, bytes: 0, left }
     }
 }
 
@@ -50,6 +55,16 @@ impl Scope {
 
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How many bytes its expressions may still make.
+    pub fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Only so much is left.
+    pub fn leave(&self, left: usize) {
+        self.left.store(left, Ordering::Relaxed);
     }
 
     /// What a step of `run` sees: `event` and `trigger` (the same), `step`, `steps` and `run`.

@@ -179,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn x_01_all_the_texts_of_a_step_share_what_may_be_made() {
+        let scope = Scope::of([("event", json!({ "text": "x".repeat(100_000) }))]);
+        let copies = |count: usize| Value::from(vec!["{{ event.text }}"; count]);
+        assert!(render(&copies(50), &scope).is_ok());
+        assert_eq!(render(&copies(50), &scope).unwrap_err().code, "expression_too_costly", "the same step");
+        let scope = Scope::of([("event", json!({ "text": "x".repeat(100_000) }))]);
+        let long = Value::from("{{ event.text }} ".repeat(100));
+        assert_eq!(render(&long, &scope).unwrap_err().code, "expression_too_costly");
+    }
+
+    #[test]
     fn a_list_does_not_become_a_text_by_accident() {
         assert_eq!(render(&json!("x{{ step }}"), &scope()).unwrap_err().code, "template_not_text");
     }

@@ -206,3 +206,102 @@ fn x_02_a_regular_expression_takes_linear_time_and_bounded_room() {
         assert_eq!(error.code, "expression_failed", "{pattern}");
     }
 }
+
+/// The same text, so many times as a list.
+fn times(count: usize, part: &str) -> String {
+    format!("[{}]", vec![part; count].join(","))
+}
+
+#[test]
+fn x_01_the_size_of_what_is_made_counts_and_not_only_the_steps() {
+    let hostile = [
+        // 10,000 texts of 10,000 letters, by some 700 letters.
+        format!("{}.map(a,{}.map(b,a+b))", times(100, "e.t"), times(80, "e.t")),
+        format!("{}.map(a,{}.map(b,a+b))", times(140, "t"), times(140, "t")),
+        // Lists of lists, maps, and texts that double.
+        format!("{}.map(a,{})", times(140, "t"), times(140, "a")),
+        format!("{}.map(a,{{'a':{}}})", times(140, "t"), times(140, "a")),
+        format!(
+            "[{}].map(a,[{}].map(b,{}))",
+            vec!["t"; 30].join("+"),
+            vec!["a"; 30].join("+"),
+            vec!["b"; 30].join("+")
+        ),
+        // What is thrown away again was made all the same.
+        format!("size({}.map(a,{}.map(b,a+b)))", times(140, "t"), times(140, "t")),
+        format!("{}.filter(a,{}.exists(b,a+b==''))", times(140, "t"), times(140, "t")),
+        // A loop over what may fail goes on after a failure.
+        format!("{}.exists(a,{}.exists(b,a+b=='')||1/0==1)", times(140, "t"), times(140, "t")),
+        format!("{}.all(a,{}.exists(b,size({})<0))", times(100, "t"), times(100, "t"), times(100, "b")),
+        // Comparing and searching what is large is work, although nothing is made.
+        format!("[{}].map(a,list.exists(i,a!=a||a.contains('no')))", vec!["t"; 140].join("+")),
+        "list.exists(i,list==[i])".to_owned(),
+        // So is compiling.
+        "list.exists(i,'b'.matches('((a{50}){50}){50}')||'b'.matches('(a{9}){99}'))".to_owned(),
+        "list.exists(i,i==-1||'b'.matches('a{'+string(i)+'}{99}'))".to_owned(),
+    ];
+    let text = "x".repeat(5_000);
+    for source in hostile {
+        let scope = Scope::of([
+            ("t", json!(text)),
+            ("e", json!({ "t": text })),
+            ("list", json!((0..5_000).collect::<Vec<i32>>())),
+        ]);
+        let ended = evaluate(&source, &scope);
+        assert!(source.chars().count() <= EXPRESSION_CHARS_MAX);
+        assert_eq!(ended.map(|_| ()).map_err(|error| error.code), Err("expression_too_costly"), "{source}");
+        assert_eq!(evaluate("t", &scope).is_ok(), true, "what ended for being too much has used nothing up: {source}");
+    }
+}
+
+#[test]
+fn what_people_write_is_far_from_any_bound() {
+    let texts: Vec<String> = (0..500).map(|n| format!("{n}: {}", "x".repeat(1_000))).collect();
+    let texts = Scope::of([("event", json!({ "texts": texts }))]);
+    let numbers = Scope::of([("event", json!({ "list": (0..141).collect::<Vec<i32>>() }))]);
+    for (scope, source) in [
+        (&texts, "event.texts.map(text, text + '!')"),
+        (&texts, "event.texts.filter(text, text.matches('^[0-9]+7: x+$'))"),
+        (&texts, "event.texts.exists(text, text.contains('499: ') && text in event.texts)"),
+        (&numbers, "event.list.map(a, event.list.map(b, a * b))"),
+        (&numbers, "event.list.map(a, {'n': a, 'of': size(event.list)})"),
+        (&texts, "event"),
+    ] {
+        assert!(evaluate(source, scope).is_ok(), "{source}");
+    }
+}
+
+#[test]
+fn counting_changes_no_value() {
+    for (source, value) in [
+        ("[1, 2, 3].filter(x, x > 1).map(x, x * x)", json!([4, 9])),
+        ("[1, 2, 3].exists_one(x, x == 2)", json!(true)),
+        ("[1, 2, 3].all(x, x > 0 || 1 / 0 == 1)", json!(true)),
+        ("[0, 1].exists(x, 1 / x == 1)", json!(true)),
+        ("{'a': [1, {'b': 'c'}]}.a[1].b + 'd'", json!("cd")),
+        ("{'b': 1, 'a': 2}.map(key, key + key)[0].size()", json!(2)),
+        ("optional.of([1]).orValue([2])[0]", json!(1)),
+        ("'abc'.matches('^a.c$') && matches('abc', 'b')", json!(true)),
+        ("'Ada' in [event.payload.name, 'Bob'] ? string(1.5) : ''", json!("1.5")),
+        ("has(event.payload.name) && !has(event.payload.nobody)", json!(true)),
+        ("-event.payload.n - -1", json!(-2)),
+        ("bytes('a') + bytes('b') == bytes('ab')", json!(true)),
+        ("type(event.payload.name) == string", json!(true)),
+    ] {
+        assert_eq!(evaluate(source, &scope()), Ok(value), "{source}");
+    }
+}
+
+#[test]
+fn x_01_an_expression_as_deep_as_any_needs_no_more_than_a_worker_s_stack() {
+    let deep = [
+        format!("{}1{}", "[".repeat(60), "]".repeat(60)),
+        format!("{}1{}", "string(".repeat(60), ")".repeat(60)),
+        format!("'a'{}", "+'a'".repeat(60)),
+        format!("{}1{}", "{1:".repeat(60), "}".repeat(60)),
+    ];
+    for source in deep {
+        let evaluated = std::thread::Builder::new().stack_size(2 << 20).spawn(move || evaluate(&source, &scope()));
+        assert!(evaluated.unwrap().join().expect("no overflow").is_ok());
+    }
+}
