@@ -8,11 +8,13 @@ mod cursor;
 mod document;
 mod events;
 mod given;
-mod me;
+mod identity;
 mod only;
 mod parameters;
 #[cfg(test)]
+#[path = "tests/plans.rs"]
 mod plans;
+mod portal;
 mod positions;
 mod routes;
 mod row;

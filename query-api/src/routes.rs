@@ -89,7 +89,7 @@ impl Api {
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
-    config.route(crate::me::PATH, web::get().to(crate::me::me));
+    config.route(crate::identity::PATH, web::get().to(crate::identity::me));
     config.route("/v1/events/{position}", web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")

@@ -305,9 +305,34 @@ impl<T: Input> Input for Vec<T> {
     }
 }
 
+/// How deeply free values may be nested. What stores and readers put around them still leaves room below the limit of 128 of
+/// many JSON readers.
+const LEVELS_MAX: usize = 64;
+
+/// What keeps a free value from being stored and read back, if anything does.
+fn unkeepable(value: &Value, levels: usize) -> Option<InvalidValue> {
+    if levels > LEVELS_MAX {
+        return Some(InvalidValue::new(FieldCode::NotAllowed, format!("expected at most {LEVELS_MAX} levels")));
+    }
+    let nul = |text: &str| {
+        text.contains('\0').then(|| InvalidValue::new(FieldCode::NulCharacter, "expected text without NUL characters"))
+    };
+    match value {
+        Value::String(text) => nul(text),
+        Value::Array(items) => items.iter().find_map(|item| unkeepable(item, levels + 1)),
+        Value::Object(fields) => {
+            fields.iter().find_map(|(name, value)| nul(name).or_else(|| unkeepable(value, levels + 1)))
+        }
+        _ => None,
+    }
+}
+
 impl Input for Value {
-    fn read(value: Value, _: &mut Faults) -> Option<Self> {
-        Some(value)
+    fn read(value: Value, faults: &mut Faults) -> Option<Self> {
+        match unkeepable(&value, 0) {
+            Some(wrong) => faults.refuse(wrong),
+            None => Some(value),
+        }
     }
 
     fn absent() -> Option<Self> {

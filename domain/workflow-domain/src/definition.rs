@@ -111,9 +111,9 @@ impl Aggregate for Definition {
                 return Err(R::PatternsBeyondYours);
             }
             C::Publish { .. } | C::Revise { .. } if !engine => return Err(R::Unchecked),
-            // What was checked is what runs.
+            // What was checked is what runs; a document that names nothing runs with nothing.
             C::Publish { runs_as, document, .. } | C::Revise { runs_as, document, .. }
-                if document.get("runs_as") != Some(&json!(runs_as)) =>
+                if *document.get("runs_as").unwrap_or(&json!([])) != json!(runs_as) =>
             {
                 return Err(R::Unchecked);
             }

@@ -122,6 +122,18 @@ fn odd_keys_are_pointed_at() {
 }
 
 #[test]
+fn a_free_value_can_be_stored_and_read_back() {
+    let nested = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let read = |value: Value| read_input::<Value>(&value.to_string()).map_err(|errors| errors.to_string());
+    for right in [json!({ "a": ["b", null] }), nested(64), json!("\u{1}")] {
+        assert_eq!(read(right.clone()), Ok(right));
+    }
+    for wrong in [json!({ "a": ["a\0b"] }), json!({ "a\0b": 1 }), json!("\0"), nested(65)] {
+        assert!(read(wrong.clone()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn near_is_what_a_slip_of_the_hand_or_another_habit_makes() {
     let fields = ["name", "email", "starts_on", "client_id"];
     for (typed, meant) in [

@@ -2,6 +2,7 @@
 
 use crate::document::{min_position, problems};
 use crate::parameters::as_tenant;
+use crate::portal;
 use crate::routes::{Api, fault, unreadable};
 use ::web::openapi::{self, Document};
 use ::web::{Caller, Problem, ProblemCode, RequestInfo, code};
@@ -27,13 +28,6 @@ const KNOWN: &str = "
         'api_key', (select json_build_object('name', r.name, 'scopes', r.scopes, 'expires_at', r.expires_at)
                     from identity.api_keys r where r.tenant_id = t.tenant::uuid and r.id = $3)
     )::text";
-
-/// The same of a portal user. No statement reads two contexts.
-const KNOWN_IN_PORTAL: &str = "
-    select coalesce((
-        select json_build_object('name', r.name, 'email', r.email, 'client_id', r.client_id)
-        from portal.portal_users r where r.tenant_id = t.tenant::uuid and r.id = $2 and $3::uuid is not null
-    ), 'null')::text";
 
 /// A permission that does not reach everything.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -79,7 +73,7 @@ pub async fn me(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<
     let _permit = api.admit(&caller).await?;
     let mut known = ask(&api, KNOWN, &caller, id).await?;
     if kind == "portal_user" {
-        known[kind] = ask(&api, KNOWN_IN_PORTAL, &caller, id).await?;
+        known[kind] = ask(&api, portal::KNOWN, &caller, id).await?;
     }
     let mut roles = known[kind]["roles"].as_array().cloned().unwrap_or_default();
     if kind == "user" && known["owner"] == true {
