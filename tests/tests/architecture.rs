@@ -126,12 +126,17 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
     }
 }
 
-/// What pure code may build on: data types, text formats and `cqrs-es`, whose traits the kernel adapts.
+/// What pure code may build on: data types, tables of Unicode and of telephone numbers, text formats and `cqrs-es`, whose traits the kernel adapts.
 const PURE_CRATES: &[&str] = &[
     "async-trait",
     "chrono",
     "chrono-tz",
     "cqrs-es",
+    "icu_casemap",
+    "icu_normalizer",
+    "icu_properties",
+    "idna",
+    "phonenumber",
     "proc-macro2",
     "quote",
     "regex",

@@ -80,7 +80,12 @@ fn changes(host: Uuid, hours: Uuid) -> Vec<Change> {
 /// is sent. What makes a part changes none.
 const OF_THE_COMMAND: &[&str] = &["folder_id", "output", "overlap_hours", "reason"];
 /// Changes that only UBOS itself sends; their own crates try them. And one that a client's contacts try with their claims.
-const ELSEWHERE: &[&str] = &["workflow.definition.revise", "crm.contact.link_to_client"];
+const ELSEWHERE: &[&str] = &[
+    "workflow.definition.revise",
+    "crm.contact.link_to_client",
+    "portal.portal_user.note_letter_failed",
+    "portal.portal_user.note_letter_sent",
+];
 
 async fn post(service: &Service, path: &str, body: &Value) -> Answer {
     let key = Uuid::now_v7().to_string();

@@ -179,6 +179,14 @@ impl Faults {
         }
     }
 
+    /// The value, if it has at most so many levels and no U+0000, so that it can be stored and read back.
+    pub fn keepable(&mut self, value: Value, levels: usize) -> Option<Value> {
+        match unkeepable(&value, levels) {
+            Some(wrong) => self.refuse(wrong),
+            None => Some(value),
+        }
+    }
+
     /// The value as a text type.
     pub fn parsed<T: FromStr<Err = InvalidValue>>(&mut self, value: Value) -> Option<T> {
         match self.text(value)?.parse() {
@@ -264,7 +272,8 @@ macro_rules! input_as_deserialized {
     ($($name:ty),* $(,)?) => {$(
         impl $crate::Input for $name {
             fn read(value: $crate::__json::Value, faults: &mut $crate::Faults) -> Option<Self> {
-                match $crate::__json::from_value(value) {
+                // It may hold what somebody else's free value already is.
+                match $crate::__json::from_value(faults.keepable(value, 100)?) {
                     Ok(read) => Some(read),
                     Err(_) => faults.refuse($crate::InvalidValue::new(
                         $crate::FieldCode::NotAllowed,
@@ -309,30 +318,27 @@ impl<T: Input> Input for Vec<T> {
 /// many JSON readers.
 const LEVELS_MAX: usize = 64;
 
-/// What keeps a free value from being stored and read back, if anything does.
+/// What keeps a value from being stored and read back, if anything does; it may have so many levels more.
 fn unkeepable(value: &Value, levels: usize) -> Option<InvalidValue> {
-    if levels > LEVELS_MAX {
-        return Some(InvalidValue::new(FieldCode::NotAllowed, format!("expected at most {LEVELS_MAX} levels")));
-    }
     let nul = |text: &str| {
-        text.contains('\0').then(|| InvalidValue::new(FieldCode::NulCharacter, "expected text without NUL characters"))
+        let wrong = || InvalidValue::new(FieldCode::NulCharacter, "expected text without NUL characters");
+        text.contains('\0').then(wrong)
+    };
+    let deeper = |value: &Value| match levels.checked_sub(1) {
+        Some(left) => unkeepable(value, left),
+        None => Some(InvalidValue::new(FieldCode::NotAllowed, "expected a value that is not nested as deeply")),
     };
     match value {
         Value::String(text) => nul(text),
-        Value::Array(items) => items.iter().find_map(|item| unkeepable(item, levels + 1)),
-        Value::Object(fields) => {
-            fields.iter().find_map(|(name, value)| nul(name).or_else(|| unkeepable(value, levels + 1)))
-        }
+        Value::Array(items) => items.iter().find_map(deeper),
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| nul(name).or_else(|| deeper(value))),
         _ => None,
     }
 }
 
 impl Input for Value {
     fn read(value: Value, faults: &mut Faults) -> Option<Self> {
-        match unkeepable(&value, 0) {
-            Some(wrong) => faults.refuse(wrong),
-            None => Some(value),
-        }
+        faults.keepable(value, LEVELS_MAX)
     }
 
     fn absent() -> Option<Self> {
