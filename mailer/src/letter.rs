@@ -2,12 +2,14 @@
 
 use crate::portal::{LINK_MINUTES, Person};
 use crate::queue::{Due, Queue};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use catalogue::AnyEvent;
 use identity_events::UserEvent;
-use kernel::{PortalUserId, Timestamp};
+use kernel::{Email, InvalidValue, PortalUserId, Timestamp};
+use lettre::Address;
+use lettre::address::Envelope;
 use lettre::message::header::ContentType;
-use lettre::message::{Mailbox, Message};
+use lettre::message::{Mailbox, Message, MessageBuilder};
 use portal_events::PortalUserEvent;
 use url::Url;
 use uuid::Uuid;
@@ -88,11 +90,27 @@ pub fn way_in(person: &Person, firm: &str, link: &PortalLink, from: &Mailbox, li
     letter(from, (email, name), format!("Your link to the client portal of {firm}"), Uuid::now_v7(), text)
 }
 
+/// The address as the library that sends letters has it. Its own check takes the bytes of a character's number for its UTF-8, and so
+/// refuses most letters beyond ASCII; [`Email`] has checked more.
+fn address(email: &Email) -> Result<Address> {
+    let (user, domain) = email.as_str().rsplit_once('@').context("an address without @")?;
+    Ok(Address::new_dangerous(user, domain))
+}
+
+/// A letter from and to somebody, still without a subject and a text.
+///
+/// # Errors
+/// None that an [`Email`] leads to.
+pub fn addressed(from: &Mailbox, name: &str, email: &Email) -> Result<MessageBuilder> {
+    let to = address(email)?;
+    let envelope = Envelope::new(Some(from.email.clone()), vec![to.clone()])?;
+    Ok(Message::builder().from(from.clone()).to(Mailbox::new(Some(name.to_owned()), to)).envelope(envelope))
+}
+
 fn letter(from: &Mailbox, to: (&str, &str), subject: String, id: Uuid, text: String) -> Result<Message> {
     let (email, name) = to;
-    let message = Message::builder()
-        .from(from.clone())
-        .to(Mailbox::new(Some(name.to_owned()), email.parse().context("the address")?))
+    let email: Email = email.parse().map_err(|wrong: InvalidValue| anyhow!("the address: {}", wrong.message))?;
+    let message = addressed(from, name, &email)?
         .subject(subject)
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         .header(ContentType::TEXT_PLAIN)

@@ -9,7 +9,7 @@ mod note;
 mod portal;
 mod queue;
 
-pub use letter::Links;
+pub use letter::{Links, addressed};
 pub use queue::{Failed, failed, forget, retry};
 
 use anyhow::{Context, Result};

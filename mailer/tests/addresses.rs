@@ -23,28 +23,32 @@ fn texts() -> impl Strategy<Value = String> {
     (local, domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
 }
 
+fn failed(error: impl std::fmt::Display) -> TestCaseError {
+    TestCaseError::fail(error.to_string())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) })]
 
     #[test]
-    fn what_is_taken_as_an_address_can_be_written_to(text in texts()) {
-        if let Ok(email) = text.parse::<Email>() {
-            let address: Address = email.as_str().parse().map_err(|error| TestCaseError::fail(format!("{email:?}: {error}")))?;
+    fn what_is_taken_as_an_address_in_ascii_is_one_for_the_library_too(text in texts()) {
+        let Ok(email) = text.parse::<Email>() else { return Ok(()) };
+        if email.as_str().is_ascii() {
+            let address: Address = email.as_str().parse().map_err(failed)?;
             prop_assert_eq!(address.to_string(), email.as_str(), "it goes where it says");
-            let again: Email = address.to_string().parse().map_err(|error| TestCaseError::fail(format!("{error}")))?;
-            prop_assert_eq!(again, email, "one spelling");
         }
+        let again: Email = email.as_str().parse().map_err(|wrong: kernel::InvalidValue| failed(wrong.message))?;
+        prop_assert_eq!(again, email, "one spelling");
     }
 
     #[test]
     fn whatever_somebody_is_called_the_letter_goes_to_one_address(name in any::<String>(), text in texts()) {
         let (Ok(name), Ok(email)) = (name.parse::<Name>(), text.parse::<Email>()) else { return Ok(()) };
-        let address: Address = email.as_str().parse().map_err(|error| TestCaseError::fail(format!("{error}")))?;
-        let to = Mailbox::new(Some(name.to_string()), address.clone());
-        let from: Mailbox = "no-reply@ubos.example".parse().map_err(|error| TestCaseError::fail(format!("{error}")))?;
-        let letter = Message::builder().from(from).to(to).subject(name.as_str()).body(String::new());
-        let letter = letter.map_err(|error| TestCaseError::fail(format!("{error}")))?;
-        prop_assert_eq!(letter.envelope().to(), &[address]);
+        let from: Mailbox = "no-reply@ubos.example".parse().map_err(failed)?;
+        let letter = mailer::addressed(&from, name.as_str(), &email).map_err(failed)?;
+        let letter = letter.subject(name.as_str()).body(String::new()).map_err(failed)?;
+        let to: Vec<String> = letter.envelope().to().iter().map(ToString::to_string).collect();
+        prop_assert_eq!(to, [email.as_str()], "it goes where it says");
         let written = String::from_utf8_lossy(&letter.formatted()).into_owned();
         let heads = written.split("\r\n").filter(|line| !line.starts_with([' ', '\t']) && line.contains(": ")).count();
         prop_assert!(heads <= 8, "a name adds no header: {written}");
