@@ -2,7 +2,7 @@
 
 use kernel::{Email, Name};
 use lettre::Address;
-use lettre::message::{Mailbox, Message};
+use lettre::message::Mailbox;
 use proptest::prelude::*;
 
 /// Texts that are addresses, nearly, or by far not.

@@ -1,4 +1,5 @@
 //! What a definition's steps may do: what it says, which is no more than its publisher may; and how many runs may follow.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

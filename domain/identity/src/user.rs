@@ -592,8 +592,8 @@ mod tests {
         has(&[]).when(note(open)).then([failed.clone()]);
         has(&[]).when(note(void)).then([]);
         has(&[]).when(sent(open)).then([]);
-        has(&[failed.clone()]).when(note(open)).then([]);
-        has(&[failed.clone()]).when(sent(open)).then([E::LetterSent { invitation_id: open }]);
+        has(std::slice::from_ref(&failed)).when(note(open)).then([]);
+        has(std::slice::from_ref(&failed)).when(sent(open)).then([E::LetterSent { invitation_id: open }]);
         given::<User>([invited(&[])]).when(note(open)).rejected("identity.user.only_the_mailer");
     }
 

@@ -208,7 +208,8 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
             None => (name.value(), true),
         };
         // Whoever repeats the command without a key says with it which part is meant.
-        if !text.ends_with("_ids") && !(text.ends_with("_id") && entry.field_names.iter().any(|field| *field == text)) {
+        let is_field = || entry.field_names.iter().any(|field| *field == text);
+        if !(text.ends_with("_ids") || text.ends_with("_id") && is_field()) {
             let message = "expected a list, such as \"task_ids\", or one of the fields, such as \"task_id\"";
             return Err(Error::new_spanned(name, message));
         }

@@ -520,9 +520,10 @@ impl Store {
 
     /// What an earlier request with this key was answered, if there was one.
     async fn answer_of(&self, tenant: TenantId, key: &IdempotencyKey) -> Result<Option<Executed>, ExecuteError> {
+        type Row = (Vec<u8>, Uuid, i64, i64, bool, Option<String>);
         let sql =
             "select fingerprint, aggregate_id, version, position, created, parts from eventstore.answer($1, $2, $3)";
-        let row: Option<(Vec<u8>, Uuid, i64, i64, bool, Option<String>)> = sqlx::query_as(sql)
+        let row: Option<Row> = sqlx::query_as(sql)
             .bind(tenant.0)
             .bind(&key.scope)
             .bind(&key.key)

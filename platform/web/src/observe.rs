@@ -95,7 +95,7 @@ pub async fn observe<B: MessageBody + 'static>(
     // Told to go on only when its body is read: token, permission and headers are looked at first.
     let waits = request.headers().contains_key(EXPECT).then(|| request.conn_data::<Work>().cloned()).flatten();
     let has_asked = waits.map(|work| {
-        let (body, has_asked) = Asks::new(request.take_payload(), work);
+        let (body, has_asked) = Asks::around(request.take_payload(), work);
         request.set_payload(body);
         has_asked
     });

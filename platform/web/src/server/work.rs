@@ -86,7 +86,7 @@ pub(crate) struct Asks {
 
 impl Asks {
     /// Also answers where it is told that it has asked.
-    pub fn new(body: Payload, work: Work) -> (Payload, Rc<Cell<bool>>) {
+    pub fn around(body: Payload, work: Work) -> (Payload, Rc<Cell<bool>>) {
         let has_asked = Rc::new(Cell::new(false));
         let asks = Self { body, work, has_asked: has_asked.clone() };
         (Payload::Stream { payload: Box::pin(asks) }, has_asked)
