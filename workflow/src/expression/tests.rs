@@ -234,7 +234,7 @@ fn x_01_the_size_of_what_is_made_counts_and_not_only_the_steps() {
         format!("{}.exists(a,{}.exists(b,a+b=='')||1/0==1)", times(140, "t"), times(140, "t")),
         format!("{}.all(a,{}.exists(b,size({})<0))", times(100, "t"), times(100, "t"), times(100, "b")),
         // Comparing and searching what is large is work, although nothing is made.
-        format!("[{}].map(a,list.exists(i,a!=a||a.contains('no')))", vec!["t"; 140].join("+")),
+        format!("[{}].map(a,list.exists(i,a!=a||a.contains('no')))", vec!["t"; 30].join("+")),
         "list.exists(i,list==[i])".to_owned(),
         // So is compiling.
         "list.exists(i,'b'.matches('((a{50}){50}){50}')||'b'.matches('(a{9}){99}'))".to_owned(),
