@@ -1,6 +1,9 @@
--- An answer tells the ids of the parts that a command made, such as a task of a project, and so does the stored answer that a
--- repeat gets: the key keeps them (`c_parts`, JSON text; null where nothing was made). Otherwise the functions are as they
--- were (20261129080000, 20261123100200).
+-- Two things that an append can do besides (otherwise the functions are as they were: 20261127172100, 20261123100200):
+-- * A command may ask that nobody else holds a claim, without taking it: `null` in `k_take`. So a context learns within the
+--   append whether a flag of another one's aggregate is up, such as that a client is blocked, and nothing comes between
+--   (docs/adr/0031).
+-- * An answer tells the ids of the parts that a command made, such as a task of a project, and so does the stored answer that
+--   a repeat gets: the key keeps them (`c_parts`, JSON text; null where nothing was made).
 alter table eventstore.idempotency add column parts text;
 
 drop function eventstore.append(uuid[], text[], uuid[], bigint[], bigint[], bigint[], integer[], integer[], text[], text[],
