@@ -18,13 +18,14 @@ fn worker(world: &World) -> Worker {
 }
 
 /// The next due run.
-async fn take(worker: &Worker) -> Task {
-    loop {
-        if let Some(task) = worker.tasks.take(1).await.unwrap().pop() {
-            return task;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+async fn take(world: &World, worker: &Worker) -> Task {
+    let mut taken = None;
+    let take = async || {
+        taken = worker.tasks.take(1).await.unwrap().pop();
+        taken.is_some()
+    };
+    world.eventually("no run is due", take).await;
+    taken.unwrap()
 }
 
 /// Lets a future make so many moves and drops it. Whether it came to its end.
@@ -53,15 +54,16 @@ async fn a_worker_that_dies_anywhere_leaves_no_double_and_no_gap() {
         assert!(cut < 1_000, "a run has fewer moves than that");
         world.book(i64::try_from(cut).unwrap(), &format!("ada{cut}@example.com")).await;
         let (dying, next) = (worker(&world), worker(&world));
-        let task = take(&dying).await;
+        let task = take(&world, &dying).await;
         let survived = moves(async { dying.work(task, None).await.unwrap() }, cut).await;
         // Its lease has ended. What it sent may still be on its way to the log.
-        while !world.is_idle().await || world.count("run.succeeded").await < cut {
+        let ended = async || {
             if let Some(task) = next.tasks.take(1).await.unwrap().pop() {
                 next.work(task, None).await.unwrap();
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+            world.is_idle().await && world.count("run.succeeded").await >= cut
+        };
+        world.eventually("the run does not end", ended).await;
         assert_eq!(world.made().await, [cut; 7], "killed after {cut} moves: {:#?}", world.summary().await);
         assert_eq!(world.count("run.started").await, cut);
         assert_eq!(world.count("step.failed").await, 0);

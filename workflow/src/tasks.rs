@@ -120,7 +120,9 @@ impl Looked {
     /// Why the run shall be cancelled, if an event says so.
     pub fn cancelled(&self) -> Option<Name> {
         let met = self.conditions.iter().find(|met| met.action_index < 0 && met.matched.is_some())?;
-        met.reason.as_deref().unwrap_or("an event ended it").parse().ok()
+        // What was given as a reason must not keep the run from ending.
+        let reason = |text: &str| text.parse().ok();
+        met.reason.as_deref().and_then(reason).or_else(|| reason("an event ended it"))
     }
 
     /// What the intake knows of the step that waits; none if it does not know yet that it does.

@@ -62,6 +62,19 @@ fn slow_engine(world: &World, pause: Duration) -> Engine {
     Engine::start(world.pool.clone(), world.bus.clone(), Arc::new(Slow(PolledLog(world.log.clone()), pause)), options)
 }
 
+/// Waits until so many runs have ended.
+async fn ended(world: &World, runs: usize) {
+    let are = async || world.count("run.cancelled").await + world.count("run.succeeded").await >= runs;
+    world.eventually("runs that go on", are).await;
+}
+
+/// Waits until a step has put a tag on the client.
+async fn asked(world: &World, client: Uuid) {
+    let tagged =
+        async || world.events().await.iter().any(|e| e.event_type == "client.tagged" && e.aggregate_id == client);
+    world.eventually("nobody asked", tagged).await;
+}
+
 /// Where each run stands, once nothing moves any more.
 async fn statuses(world: &World, runs: usize) -> Vec<RunStatus> {
     world.until("run.started", runs).await;
@@ -102,9 +115,7 @@ async fn forty_bookings_that_are_cancelled_at_once_invite_nobody_afterwards() {
         let cancel = json!({ "by": "invitee" });
         world.send("scheduling.appointment.cancel", Some(booked.id), cancel).await.unwrap();
     }
-    while world.count("run.cancelled").await + world.count("run.succeeded").await < 40 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    ended(&world, 40).await;
     world.until_idle().await;
     let events = world.events().await;
     let cancelled = |appointment: Uuid| {
@@ -209,9 +220,7 @@ async fn a_run_that_stands_before_its_last_record_is_cancelled_by_what_came_befo
     let engine = slow_engine(&world, Duration::from_millis(150));
     world.until("client.tagged", 1).await;
     block(&world, ada).await;
-    while world.count("run.cancelled").await + world.count("run.succeeded").await == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    ended(&world, 1).await;
     let events = world.events().await;
     let at = |event_type: &str| events.iter().find(|e| e.event_type == event_type).map(|e| e.position);
     // Whatever came first; a record that was on its way when the block came follows it at once.
@@ -239,9 +248,7 @@ async fn an_answer_that_comes_at_once_is_not_missed_however_slow_the_engine_is()
     for n in 0..10 {
         let client = world.client(&format!("Client {n}")).await.id;
         // Asked by the second definition, whose run has not told yet that it waits.
-        while !world.events().await.iter().any(|e| e.event_type == "client.tagged" && e.aggregate_id == client) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        asked(&world, client).await;
         tagged(&world, client, "yes").await;
     }
     tagged(&world, stopped, "yes").await;
@@ -282,9 +289,7 @@ async fn an_answer_that_came_before_the_step_does_not_count() {
     let engine = world.engine();
     world.until("step.waiting", 6).await;
     let caught_up = async || world.intake().await >= world.log.head().await.unwrap();
-    while !caught_up().await {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    world.eventually("the intake lags", caught_up).await;
     assert_eq!(world.count("run.succeeded").await, 1, "{:#?}", world.summary().await);
     world.send("crm.client.untag", Some(bob), json!({ "tag": "yes" })).await.unwrap();
     tagged(&world, bob, "yes").await;
@@ -303,9 +308,7 @@ async fn what_came_in_time_counts_and_what_came_too_late_does_not_whenever_the_e
     engine.stop().await;
     tagged(&world, early, "yes").await;
     let due = world.show(world.runs().await[1]).await.step().unwrap().due_at.unwrap().utc();
-    while chrono::Utc::now() <= due + chrono::TimeDelta::milliseconds(50) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    world.eventually("it is not due", async || chrono::Utc::now() > due + chrono::TimeDelta::milliseconds(50)).await;
     tagged(&world, late, "yes").await;
     // The timers are over and the events unread: neither may be taken for the whole story.
     let engine = slow_engine(&world, Duration::from_millis(30));
@@ -339,9 +342,7 @@ async fn engines_that_die_anywhere_miss_neither_the_answer_nor_the_end() {
         if blocks {
             block(&world, client).await;
         } else {
-            while !world.events().await.iter().any(|e| e.event_type == "client.tagged" && e.aggregate_id == client) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+            asked(&world, client).await;
             tagged(&world, client, "yes").await;
         }
         expected.push((client, if blocks { RunStatus::Cancelled } else { RunStatus::Succeeded }));

@@ -99,10 +99,15 @@ impl World {
 
     /// Waits until so many events of a type are there.
     pub async fn until(&self, event_type: &str, count: usize) {
+        self.eventually(event_type, async || self.count(event_type).await >= count).await;
+    }
+
+    /// Waits until it is so, and says what happened instead if that takes too long.
+    pub async fn eventually(&self, what: &str, mut so: impl AsyncFnMut() -> bool) {
         let started = Instant::now();
-        while self.count(event_type).await < count {
-            assert!(started.elapsed() < Duration::from_secs(20), "{event_type}: {:#?}", self.summary().await);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        while !so().await {
+            assert!(started.elapsed() < Duration::from_secs(20), "{what}: {:#?}", self.summary().await);
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 
@@ -183,18 +188,11 @@ impl World {
         let sql = "select (select count(*) from engine.tasks where state <> 'parked')
                        + (select count(*) from eventstore.events
                           where position > (select position from engine.checkpoint where name = 'intake'))";
-        let started = Instant::now();
-        while sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await.unwrap() > 0 {
-            assert!(started.elapsed() < Duration::from_secs(20), "still at work: {:#?}", self.summary().await);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let left = async || sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await.unwrap();
+        self.eventually("still at work", async || left().await == 0).await;
     }
 
     pub async fn until_idle(&self) {
-        let started = Instant::now();
-        while !self.is_idle().await {
-            assert!(started.elapsed() < Duration::from_secs(20), "not idle: {:#?}", self.summary().await);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        self.eventually("not idle", async || self.is_idle().await).await;
     }
 }
