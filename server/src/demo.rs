@@ -160,7 +160,7 @@ async fn seed(settings: &Settings) -> Result<()> {
     });
     visitor.ensure("/v1/projects/project-templates", "demo-project", &project).await?;
     let pool = runtime::database::connect(settings.database.worker_url.expose_secret(), "demo", 4, PATIENCE).await?;
-    operate::publish(&bus(settings, pool.clone(), vault::open(settings, &pool)?), TenantId(TENANT), &[], &[]).await?;
+    operate::publish(&bus(settings, pool.clone(), vault::open(settings, &pool)?)?, TenantId(TENANT), &[], &[]).await?;
     println!("the demo tenant {TENANT} has hours, event types, templates and workflows");
     Ok(())
 }

@@ -322,7 +322,7 @@ pub async fn mailer(settings: &Settings, verb: MailerVerb) -> Result<()> {
 /// `ubos workflow …`
 pub async fn workflow(settings: &Settings, verb: WorkflowVerb) -> Result<()> {
     let pool = worker_pool(settings).await?;
-    let bus = bus(settings, pool.clone(), vault::open(settings, &pool)?);
+    let bus = bus(settings, pool.clone(), vault::open(settings, &pool)?)?;
     match verb {
         WorkflowVerb::Publish { tenant, within, files } => publish(&bus, TenantId(tenant), &within, &files).await?,
         WorkflowVerb::Runs { tenant, status, limit, json } => {

@@ -9,6 +9,7 @@ use access::{LogDirectory, Witness};
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::{Context, Result};
 use event_store::{CommandBus, Log, Store, StoreOptions, TimeZones};
+use kernel::Issuer;
 use mailer::{Links, Mailer};
 use messaging::{Feed, ReaderConsumers, Relay, RelayOptions, StreamSettings};
 use runtime::health::Health;
@@ -131,23 +132,39 @@ pub async fn nats(settings: &Settings, url: &SecretString, name: &str) -> Result
 }
 
 /// Every command over a store on `pool`. Operators decide nothing that hangs on a firm's day, and need not follow its clocks.
-pub fn bus(settings: &Settings, pool: PgPool, vault: Option<Vault>) -> CommandBus {
+///
+/// # Errors
+/// Where a provider's issuer is none: it would be one that no firm can name.
+pub fn bus(settings: &Settings, pool: PgPool, vault: Option<Vault>) -> Result<CommandBus> {
     bus_with(settings, pool, vault, None)
 }
 
-fn bus_with(settings: &Settings, pool: PgPool, vault: Option<Vault>, directory: Option<LogDirectory>) -> CommandBus {
-    let providers = settings.login.providers.iter().filter_map(|provider| provider.issuer.parse().ok()).collect();
+fn bus_with(
+    settings: &Settings,
+    pool: PgPool,
+    vault: Option<Vault>,
+    directory: Option<LogDirectory>,
+) -> Result<CommandBus> {
+    let providers = Some(issuers(&settings.login.providers)?);
     let options = StoreOptions {
         batch_commands_max: settings.append.batch_commands_max,
         queue_commands_max: settings.append.queue_commands_max,
         cached_streams_max: settings.append.cached_streams_max,
         vault,
         time_zones: directory.map(|directory| Arc::new(directory) as Arc<dyn TimeZones>),
-        providers: Some(providers),
+        providers,
     };
     let mut bus = CommandBus::new(Store::start(pool, options));
     registry::mount_all(&mut bus);
-    bus
+    Ok(bus)
+}
+
+/// The providers that a firm can limit its logins to.
+fn issuers(providers: &[runtime::settings::ProviderSettings]) -> Result<Arc<[Issuer]>> {
+    let issuer = |provider: &runtime::settings::ProviderSettings| {
+        provider.issuer.parse().with_context(|| format!("settings: login.providers: the issuer of {}", provider.name))
+    };
+    providers.iter().map(issuer).collect()
 }
 
 /// Which stream, from the settings.
@@ -213,7 +230,7 @@ async fn command_api(settings: &Settings, health: Health, stop: CancellationToke
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
     let directory = LogDirectory::start(pool.clone());
-    let bus = bus_with(settings, pool.clone(), vault, Some(directory.clone()));
+    let bus = bus_with(settings, pool.clone(), vault, Some(directory.clone()))?;
     let store = bus.store().clone();
     let commands: Vec<_> = bus.commands().copied().collect();
     let document = leak(&documents::commands(&commands))?;
@@ -348,7 +365,7 @@ async fn workflow(settings: &Settings, health: Health, stop: CancellationToken) 
     let health = vault::watch(health, vault.as_ref());
     let feed = feed(settings, &pool, vault.clone(), "ubos workflow").await?;
     let directory = LogDirectory::start(pool.clone());
-    let bus = bus_with(settings, pool.clone(), vault, Some(directory));
+    let bus = bus_with(settings, pool.clone(), vault, Some(directory))?;
     let store = bus.store().clone();
     let engine = workflow::Engine::start(pool.clone(), bus, Arc::new(feed), workflow::EngineOptions::default());
     let stopping = stop.clone();
@@ -373,7 +390,7 @@ async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) ->
     };
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
-    let store = bus(settings, pool.clone(), vault.clone()).store().clone();
+    let store = bus(settings, pool.clone(), vault.clone())?.store().clone();
     let log = Log::unsealing(pool.clone(), vault);
     let mailer = Mailer::new(log, store.clone(), url.expose_secret(), &settings.mail.from, links)?;
     let stopping = stop.clone();
@@ -423,4 +440,23 @@ async fn until_stopped(
     };
     let serving = async { health.serve(bind, done).await.with_context(|| format!("listening on {bind}")) };
     tokio::try_join!(work, serving).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_that_no_firm_could_name_is_an_error_and_not_left_out() {
+        let provider = |issuer: &str| runtime::settings::ProviderSettings {
+            name: "google".into(),
+            issuer: issuer.into(),
+            client_id: "us".into(),
+            client_secret: "shh".into(),
+        };
+        let both = [provider("https://accounts.google.com"), provider("http://127.0.0.1:9000")];
+        assert_eq!(issuers(&both).unwrap().len(), 2);
+        let error = format!("{:#}", issuers(&[provider("accounts.google.com")]).unwrap_err());
+        assert!(error.contains("the issuer of google") && error.contains("https://"), "{error}");
+    }
 }

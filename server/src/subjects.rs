@@ -246,7 +246,7 @@ impl Eraser {
             bail!("settings: vault.key_file is not set, so nothing is sealed and nobody can be erased");
         };
         let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos erasure").await?;
-        let bus = bus(settings, pool.clone(), Some(vault.clone()));
+        let bus = bus(settings, pool.clone(), Some(vault.clone()))?;
         let log = vault::outgoing(pool, Some(vault.clone()));
         Ok(Self { log, vault, bus, nats, options: RelayOptions::new(stream(settings)) })
     }

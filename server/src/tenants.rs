@@ -134,7 +134,7 @@ impl Operator {
     pub async fn connect(settings: &Settings) -> Result<Self> {
         let url = settings.database.command_url.expose_secret();
         let pool = runtime::database::connect(url, "operator", 2, PATIENCE).await?;
-        Ok(Self(bus(settings, pool.clone(), vault::open(settings, &pool)?)))
+        Ok(Self(bus(settings, pool.clone(), vault::open(settings, &pool)?)?))
     }
 
     /// Invites the owner, then registers the firm: what was interrupted between them is harmless, and repeated with the
