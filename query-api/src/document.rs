@@ -51,6 +51,13 @@ pub(crate) fn page_headers() -> Map<String, Value> {
     Map::from_iter([("Link".to_owned(), link), openapi::request_id()])
 }
 
+/// The answer of whoever finds something.
+pub(crate) fn found(about: &str, headers: Map<String, Value>, schema: &Value) -> Map<String, Value> {
+    let content = json!({ "application/json": { "schema": schema } });
+    let answer = json!({ "description": about, "headers": headers, "content": content });
+    Map::from_iter([("200".to_owned(), answer)])
+}
+
 /// The problems that a question may meet, besides its own.
 pub(crate) fn problems(
     document: &mut Document,
@@ -63,10 +70,18 @@ pub(crate) fn problems(
     document.problems(name, kinds.into_iter().flatten(), &[])
 }
 
+/// What whoever asks must be allowed.
+pub(crate) enum Needs<'q> {
+    /// This permission.
+    Permission(&'q str),
+    /// No single one; a sentence says what instead.
+    Otherwise(&'static str),
+}
+
 /// One operation that looks at something.
 pub(crate) struct Question<'q> {
     pub id: &'q str,
-    pub permission: &'q str,
+    pub needs: Needs<'q>,
     pub summary: &'q str,
     pub tag: &'q str,
     pub parameters: Vec<Value>,
@@ -74,16 +89,23 @@ pub(crate) struct Question<'q> {
 
 impl Question<'_> {
     pub fn answered(self, responses: Map<String, Value>) -> Value {
-        json!({
+        let needs = match self.needs {
+            Needs::Permission(permission) => format!("Needs the permission `{permission}`."),
+            Needs::Otherwise(sentence) => sentence.to_owned(),
+        };
+        let mut operation = json!({
             "operationId": self.id,
             "summary": self.summary,
-            "description": format!("{} Needs the permission `{}`.", self.summary, self.permission),
+            "description": format!("{} {needs}", self.summary),
             "tags": [self.tag],
             "security": openapi::to_look(),
-            "x-permission": self.permission,
             "parameters": self.parameters,
             "responses": responses,
-        })
+        });
+        if let Needs::Permission(permission) = self.needs {
+            operation["x-permission"] = permission.into();
+        }
+        operation
     }
 }
 
@@ -108,20 +130,13 @@ fn list(document: &mut Document, table: &dyn Table, page: &Value) -> Value {
         table.columns().iter().filter(|column| column.name == "id" || resource.filter.contains(&column.name.as_str()));
     parameters.extend(filter_parameters(filters));
     parameters.push(min_position());
-    let mut responses = Map::from_iter([(
-        "200".to_owned(),
-        json!({
-            "description": "A page.",
-            "headers": page_headers(),
-            "content": { "application/json": { "schema": page } },
-        }),
-    )]);
+    let mut responses = found("A page.", page_headers(), page);
     const OWN: &[&ProblemCode] =
         &[&code::INVALID_PARAMETER, &code::INVALID_CURSOR, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
     responses.extend(problems(document, "List", OWN));
     let id = format!("{}.list", stem(resource.read));
-    let (permission, tag) = (resource.read, table.group());
-    Question { id: &id, permission, summary: resource.about, tag, parameters }.answered(responses)
+    let (needs, tag) = (Needs::Permission(resource.read), table.group());
+    Question { id: &id, needs, summary: resource.about, tag, parameters }.answered(responses)
 }
 
 /// The parameters that select rows by these columns.
@@ -185,22 +200,15 @@ fn record(document: &mut Document, table: &dyn Table, row: &Value) -> Value {
     );
     let etag = json!({ "description": "Changes whenever the answer does; for If-Match of a command.", "schema": { "type": "string" } });
     let headers = Map::from_iter([("ETag".to_owned(), etag), openapi::request_id()]);
-    let mut responses = Map::from_iter([
-        (
-            "200".to_owned(),
-            json!({
-                "description": "The record.",
-                "headers": headers,
-                "content": { "application/json": { "schema": row } },
-            }),
-        ),
-        ("304".to_owned(), json!({ "description": "What the client holds is right.", "headers": headers })),
-    ]);
+    let held = json!({ "description": "What the client holds is right.", "headers": headers });
+    let mut responses = found("The record.", headers, row);
+    responses.insert("304".to_owned(), held);
     const OWN: &[&ProblemCode] =
         &[&code::INVALID_PARAMETER, &code::NOT_FOUND, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
     responses.extend(problems(document, "Record", OWN));
     let resource = table.resource();
     let (name, summary) = (format!("{}.read", stem(resource.read)), format!("One of: {}", resource.about));
-    let (permission, tag, parameters) = (resource.read, table.group(), vec![id, known, min_position()]);
-    Question { id: &name, permission, summary: &summary, tag, parameters }.answered(responses)
+    let (needs, tag) = (Needs::Permission(resource.read), table.group());
+    let parameters = vec![id, known, min_position()];
+    Question { id: &name, needs, summary: &summary, tag, parameters }.answered(responses)
 }

@@ -1,7 +1,7 @@
 //! One event of the log by its position: where a claim-check in the stream points to. As in the stream, what it says of secrets
 //! is left out.
 
-use crate::document::problems;
+use crate::document::{Needs, Question, found, problems};
 use crate::parameters::as_tenant;
 use crate::routes::{Api, fault, sealed, unreadable};
 use ::web::openapi::{self, Document};
@@ -113,29 +113,18 @@ pub fn describe(document: &mut Document) {
     let required: Vec<&str> = properties.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     let schema = json!({ "type": "object", "description": "An event of the log.", "required": required, "properties": properties });
     let schema = document.component("Event", schema);
-    let mut responses = Map::from_iter([(
-        "200".to_owned(),
-        json!({
-            "description": "The event.",
-            "headers": Map::from_iter([openapi::request_id()]),
-            "content": { "application/json": { "schema": schema } },
-        }),
-    )]);
+    let mut responses = found("The event.", Map::from_iter([openapi::request_id()]), &schema);
     responses.extend(problems(document, "EventRead", &[&code::NOT_FOUND]));
     let position = json!({ "type": "integer", "format": "int64", "minimum": 1 });
     let parameters = vec![
         json!({ "name": "position", "in": "path", "required": true, "description": "Where it stands.", "schema": position }),
     ];
-    // Which permission it takes depends on the event, so none is named.
-    let summary = "One event of the log by its position, without secrets: where a claim-check in the stream points to.";
-    let operation = json!({
-        "operationId": "events.read",
-        "summary": summary,
-        "description": format!("{summary} Needs the permissions of all lists that show the record."),
-        "tags": ["events"],
-        "security": openapi::to_look(),
-        "parameters": parameters,
-        "responses": responses,
-    });
-    document.operation("/v1/events/{position}", "get", operation);
+    let question = Question {
+        id: "events.read",
+        needs: Needs::Otherwise("Needs the permissions of all lists that show the record."),
+        summary: "One event of the log by its position, without secrets: where a claim-check in the stream points to.",
+        tag: "events",
+        parameters,
+    };
+    document.operation("/v1/events/{position}", "get", question.answered(responses));
 }

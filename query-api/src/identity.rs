@@ -1,6 +1,6 @@
 //! Who asks, and what they may do: what a client needs to show the right buttons, and no others.
 
-use crate::document::{min_position, problems};
+use crate::document::{Needs, Question, found, min_position, problems};
 use crate::parameters::as_tenant;
 use crate::portal;
 use crate::routes::{Api, fault, unreadable};
@@ -158,27 +158,17 @@ pub fn describe(document: &mut Document) {
         "limited_permissions": list("What the caller may do with some of it.", limited),
     });
     let me = object("Me", "The caller.", properties);
-    let mut responses = Map::from_iter([(
-        "200".to_owned(),
-        json!({
-            "description": "The caller.",
-            "headers": Map::from_iter([openapi::request_id()]),
-            "content": { "application/json": { "schema": me } },
-        }),
-    )]);
+    let mut responses = found("The caller.", Map::from_iter([openapi::request_id()]), &me);
     const OWN: &[&ProblemCode] = &[&code::INVALID_PARAMETER, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
     responses.extend(problems(document, "Me", OWN));
-    let summary = "Who the caller is, for which firm, with which roles and permissions.";
-    let operation = json!({
-        "operationId": "identity.me.read",
-        "summary": summary,
-        "description": format!("{summary} Everybody who comes in may ask."),
-        "tags": ["identity"],
-        "security": openapi::to_look(),
-        "parameters": [min_position()],
-        "responses": responses,
-    });
-    document.operation(PATH, "get", operation);
+    let question = Question {
+        id: "identity.me.read",
+        needs: Needs::Otherwise("Everybody who comes in may ask."),
+        summary: "Who the caller is, for which firm, with which roles and permissions.",
+        tag: "identity",
+        parameters: vec![min_position()],
+    };
+    document.operation(PATH, "get", question.answered(responses));
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use super::entry::AuditEntry;
 use super::export::{Format, export};
 use super::filter::{AuditFilter, COLUMNS, Order};
-use crate::document::{Question, filter_parameters, min_position, page_headers, paging, parameter, problems};
+use crate::document::{
+    Needs, Question, filter_parameters, found, min_position, page_headers, paging, parameter, problems,
+};
 use crate::given::pairs;
 use crate::routes::{Api, encoded, fault};
 use ::web::openapi::{self, Document};
@@ -84,20 +86,13 @@ pub(crate) fn describe(document: &mut Document) {
     of_file.push(min_position());
     let entry = document.generator().subschema_for::<AuditEntry>().to_value();
     let page = document.page("AuditEntryPage", &entry);
-    let mut responses = Map::from_iter([(
-        "200".to_owned(),
-        json!({
-            "description": "A page.",
-            "headers": page_headers(),
-            "content": { "application/json": { "schema": page } },
-        }),
-    )]);
+    let mut responses = found("A page.", page_headers(), &page);
     const OF_LIST: &[&ProblemCode] =
         &[&code::INVALID_PARAMETER, &code::INVALID_CURSOR, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
     responses.extend(problems(document, "List", OF_LIST));
     let list = Question {
         id: "timeline.audit_entry.list",
-        permission: INSPECT,
+        needs: Needs::Permission(INSPECT),
         summary: "Changes that were made and changes that were refused, newest first.",
         tag: "timeline",
         parameters: of_list,
@@ -115,6 +110,7 @@ pub(crate) fn describe(document: &mut Document) {
     const OF_FILE: &[&ProblemCode] = &[&code::INVALID_PARAMETER, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
     responses.extend(problems(document, "File", OF_FILE));
     let summary = "Changes that were made and changes that were refused as a file, oldest first.";
-    let file = Question { id: TAKE_OUT, permission: TAKE_OUT, summary, tag: "timeline", parameters: of_file };
+    let needs = Needs::Permission(TAKE_OUT);
+    let file = Question { id: TAKE_OUT, needs, summary, tag: "timeline", parameters: of_file };
     document.operation(EXPORT, "get", file.answered(responses));
 }
