@@ -7,7 +7,8 @@ use ::web::{
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer, middleware::from_fn};
 use command_api::{Api, configure};
-use event_store::{CommandBus, Store, StoreOptions};
+use event_store::{CommandBus, CommandInfo, Store, StoreOptions};
+use kernel::{Aggregate, Mounts};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -140,4 +141,17 @@ pub async fn send(request: RequestBuilder) -> Answer {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().await.expect("a whole answer");
     Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+}
+
+/// Every command of the catalogue.
+pub fn commands() -> Vec<CommandInfo> {
+    struct All(Vec<CommandInfo>);
+    impl Mounts for All {
+        fn mount<A: Aggregate>(&mut self) {
+            self.0.extend(CommandBus::commands_of::<A>());
+        }
+    }
+    let mut all = All(vec![]);
+    registry::mount_all(&mut all);
+    all.0
 }

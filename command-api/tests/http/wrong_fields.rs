@@ -1,8 +1,7 @@
 //! Everything that is wrong with a body is said at once, in codes of a closed list.
 
-use crate::common::{Answer, Service, send};
-use event_store::{CommandBus, CommandInfo};
-use kernel::{Aggregate, FieldCode, Mounts};
+use crate::common::{Answer, Service, commands, send};
+use kernel::FieldCode;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -43,19 +42,6 @@ async fn everything_that_is_wrong_is_said_at_once_in_codes_of_a_closed_list() {
         let codes: Vec<_> = answer.body["errors"].as_array().into_iter().flatten().map(|e| e["code"].clone()).collect();
         assert!(codes.contains(&json!(code)) && codes.contains(&json!("required")), "{path}: {answer:?}");
     }
-}
-
-/// Every command of the catalogue.
-fn commands() -> Vec<CommandInfo> {
-    struct All(Vec<CommandInfo>);
-    impl Mounts for All {
-        fn mount<A: Aggregate>(&mut self) {
-            self.0.extend(CommandBus::commands_of::<A>());
-        }
-    }
-    let mut all = All(vec![]);
-    registry::mount_all(&mut all);
-    all.0
 }
 
 /// A value of a JSON type that the schema does not allow; none if it allows anything.
