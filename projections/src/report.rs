@@ -40,29 +40,6 @@ pub struct Status {
     pub groups: Vec<GroupStatus>,
 }
 
-impl Display for Status {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "log head {}", self.head)?;
-        writeln!(f, "{:<12} {:>12} {:>8} {:>8} {:>8}  notes", "group", "position", "lag", "missing", "parked")?;
-        for g in &self.groups {
-            let notes = [
-                (!g.led, "nobody leads it"),
-                (g.replay_needed, "replay needed"),
-                (g.rebuilding, "rebuild in progress"),
-                (g.can_roll_back, "can roll back"),
-            ];
-            let notes: Vec<&str> = notes.iter().filter(|(so, _)| *so).map(|(_, note)| *note).collect();
-            let (name, notes) = (&g.group, notes.join(", "));
-            writeln!(
-                f,
-                "{name:<12} {:>12} {:>8} {:>8} {:>8}  {notes}",
-                g.position, g.lag_events, g.missing_events, g.parked
-            )?;
-        }
-        Ok(())
-    }
-}
-
 /// What a replay would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
@@ -90,7 +67,8 @@ pub struct Plan {
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: rebuild {} beside the live tables", self.group, self.tables.join(", "))?;
+        writeln!(f, "{}: rebuild beside the live tables", self.group)?;
+        self.tables.iter().try_for_each(|table| writeln!(f, "  {table}"))?;
         writeln!(
             f,
             "  fold {} events of {} streams in {} pass(es) up to position {}",
@@ -147,19 +125,19 @@ impl Comparison {
 
 impl Display for Comparison {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // At most 80 columns, also with billions of rows.
+        let heading = ["TABLE", "ROWS LIVE", "REBUILT", "FIRMS", "OUTCOME"];
+        let [table, live, rebuilt, firms, outcome] = heading;
+        writeln!(f, "  {table:<30} {live:>11} {rebuilt:>11} {firms:>7}  {outcome}")?;
         for t in &self.tables {
-            let outcome = if t.differing_tenants == 0 {
-                "equal".to_owned()
-            } else {
-                format!("{} tenant(s) differ", t.differing_tenants)
+            let outcome = match t.differing_tenants {
+                0 => "equal".to_owned(),
+                differing => format!("{differing} differ"),
             };
-            writeln!(
-                f,
-                "  {:<28} {:>9} rows live, {:>9} rebuilt, {} tenant(s): {outcome}",
-                t.table, t.live_rows, t.rebuilt_rows, t.tenants
-            )?;
+            let TableComparison { table, live_rows, rebuilt_rows, tenants, .. } = t;
+            writeln!(f, "  {table:<30} {live_rows:>11} {rebuilt_rows:>11} {tenants:>7}  {outcome}")?;
             for (tenant, row) in &t.differing_rows {
-                writeln!(f, "    tenant {tenant} row {row} differs")?;
+                writeln!(f, "    differs: firm {tenant},\n             row  {row}")?;
             }
         }
         for stream in &self.parked {

@@ -1,7 +1,9 @@
 //! `ubos audit …`: what was changed and what was refused, for whoever has to show it.
 
-use crate::operate::PATIENCE;
-use anyhow::{Result, bail};
+use crate::operate::{PATIENCE, worker_pool};
+use crate::output::{Done, Output};
+use crate::tenants::known;
+use anyhow::{Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use clap::{Subcommand, ValueEnum};
 use futures::TryStreamExt;
@@ -9,6 +11,7 @@ use kernel::TenantId;
 use query_api::AuditFilter;
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 use std::io::Write as _;
 use std::pin::pin;
 use uuid::Uuid;
@@ -55,8 +58,10 @@ pub enum AuditVerb {
 }
 
 /// `ubos audit …`
-pub async fn audit(settings: &Settings, verb: AuditVerb) -> Result<()> {
+pub async fn audit(settings: &Settings, verb: AuditVerb, output: &Output) -> Result<Done> {
     let AuditVerb::Export { tenant, format, outcome, from, before } = verb;
+    ensure!(!output.is_json() || matches!(format, Format::Ndjson), "--json and --format csv are two formats");
+    known(&worker_pool(settings).await?, tenant).await?;
     let outcome = outcome.map(|outcome| match outcome {
         Outcome::Accepted => "accepted".to_owned(),
         Outcome::Denied => "denied".to_owned(),
@@ -76,15 +81,22 @@ pub async fn audit(settings: &Settings, verb: AuditVerb) -> Result<()> {
     let pool = runtime::database::connect(url, "operator", 1, PATIENCE).await?;
     let mut pieces = pin!(query_api::export(pool, None, filter, format));
     let mut out = std::io::stdout().lock();
+    let mut kept = vec![];
     while let Some(piece) = pieces.try_next().await? {
+        if output.is_json() {
+            kept.extend_from_slice(&piece);
+            continue;
+        }
         if let Err(error) = out.write_all(&piece) {
             // Whoever reads has seen enough.
             if error.kind() == std::io::ErrorKind::BrokenPipe {
-                return Ok(());
+                return Done::with(json!({}));
             }
             bail!("the file cannot be written: {error}");
         }
     }
     out.flush()?;
-    Ok(())
+    drop(out);
+    let lines = kept.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    Done::with(lines.map(serde_json::from_slice).collect::<Result<Vec<Value>, _>>()?)
 }

@@ -1,7 +1,8 @@
 //! `ubos backup …` and `ubos restore …`.
 
-use crate::operate::worker_pool;
-use crate::roles::stream;
+use crate::operate::{position, worker_pool};
+use crate::output::{Done, Output, Table, minute, say};
+use crate::roles::{nats_now, stream};
 use crate::vault;
 use anyhow::{Context, Result, ensure};
 use backup::{Folder, RestoreOptions, Source, Target, Tools};
@@ -11,8 +12,9 @@ use messaging::RelayOptions;
 use runtime::database::ROLES;
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
+use serde_json::json;
+use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -63,9 +65,6 @@ pub enum BackupVerb {
         /// The backup folder.
         #[arg(long)]
         from: PathBuf,
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
         tools: ToolArguments,
     },
@@ -75,8 +74,8 @@ pub enum BackupVerb {
         #[arg(long)]
         from: PathBuf,
         /// How many base backups stay.
-        #[arg(long)]
-        keep: usize,
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        keep: u16,
         #[command(flatten)]
         tools: ToolArguments,
     },
@@ -96,7 +95,7 @@ pub struct RestoreArguments {
     #[arg(long, conflicts_with = "to_position")]
     to_time: Option<DateTime<Utc>>,
     /// Everything up to this position, and nothing later than the commit that it is in.
-    #[arg(long)]
+    #[arg(long, value_parser = position())]
     to_position: Option<i64>,
     /// From this base backup, for example because a newer one is damaged; the newest that leads there unless given.
     #[arg(long)]
@@ -111,9 +110,6 @@ pub struct RestoreArguments {
     /// Restores without any list: nobody was ever erased, or whoever was may come back.
     #[arg(long, conflicts_with = "destroyed_keys")]
     nobody_erased: bool,
-    /// As JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     tools: ToolArguments,
     #[command(subcommand)]
@@ -132,7 +128,7 @@ pub enum RestoreVerb {
     /// Begins a new history of a log that went back by other means than `ubos restore`. Stop every role first.
     Heal {
         /// The last position that was not taken back; found by comparing NATS with the log unless given.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
         after: Option<i64>,
     },
 }
@@ -151,44 +147,61 @@ fn source(settings: &Settings) -> Result<Source> {
 }
 
 /// `ubos backup …`
-pub async fn backup(settings: &Settings, verb: BackupVerb) -> Result<()> {
+pub async fn backup(settings: &Settings, verb: BackupVerb, out: &Output) -> Result<Done> {
     match verb {
-        BackupVerb::Settings { to } => println!("{}", backup::archive_settings(&Folder::make(&to)?)),
-        BackupVerb::Check { to } => println!("{}", backup::check(&source(settings)?, &Folder::make(&to)?).await?),
+        BackupVerb::Settings { to } => {
+            let lines = backup::archive_settings(&Folder::make(&to)?);
+            say!(out, "{lines}");
+            Done::with(json!({ "postgresql.conf": lines }))
+        }
+        BackupVerb::Check { to } => out.report(&backup::check(&source(settings)?, &Folder::make(&to)?).await?),
         BackupVerb::Create { to, tools } => {
             let folder = Folder::make(&to)?;
             let made = backup::create(&source(settings)?, &folder, &tools.find()?, &say).await?;
             folder.note_destroyed(&::vault::destroyed(&worker_pool(settings).await?).await?)?;
-            println!("{}", serde_json::to_string_pretty(&made)?);
+            say!(out, "{}", serde_json::to_string_pretty(&made)?);
+            Done::with(made)
         }
-        BackupVerb::List { from, json, tools } => {
+        BackupVerb::List { from, tools } => {
             let all = Folder::open(&from)?.restorable(&tools.find()?).await?;
-            if json {
-                println!("{}", serde_json::to_string_pretty(&all)?);
-            } else {
-                ensure!(!all.is_empty(), "there is no base backup in {}", from.display());
-                all.iter().for_each(|restorable| println!("{restorable}"));
+            ensure!(out.is_json() || !all.is_empty(), "there is no base backup in {}", from.display());
+            let mut table = Table::new(&["BACKUP", ">MB", ">POSITION", "FROM", "TO", "POSTGRESQL"], "no backups");
+            for restorable in &all {
+                let backup = &restorable.backup;
+                let until = restorable.until.map_or(backup.end.at, |until| until.max(backup.end.at));
+                let hole = restorable.hole.as_ref().map(|hole| format!("\nWAL file {hole} is missing"));
+                let until = format!("{}{}", minute(until), hole.unwrap_or_default());
+                let megabytes = format!("{:.1}", backup.bytes as f64 / 1e6);
+                let (position, from) = (backup.end.position.to_string(), minute(backup.end.at));
+                table.row([backup.label.clone(), megabytes, position, from, until, backup.postgres_version.clone()]);
             }
+            out.say(table);
+            Done::with(all)
         }
         BackupVerb::Prune { from, keep, tools } => {
-            let gone = Folder::open(&from)?.prune(&tools.find()?, keep).await?;
-            println!(
+            let gone = Folder::open(&from)?.prune(&tools.find()?, keep.into()).await?;
+            say!(
+                out,
                 "{} base backups and {} files of the write-ahead log are gone",
                 gone.backups.len(),
                 gone.wal_files
             );
+            Done::with(gone)
         }
     }
-    Ok(())
 }
 
 /// `ubos restore …`. Without a subcommand it needs no settings: on the day it is needed there may be none.
-pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: RestoreArguments) -> Result<()> {
-    let RestoreArguments { from, data, to_time, to_position, backup, timeline, json, tools, verb, .. } = arguments;
+pub async fn restore(
+    settings: impl FnOnce() -> Result<Settings>,
+    arguments: RestoreArguments,
+    out: &Output,
+) -> Result<Done> {
+    let RestoreArguments { from, data, to_time, to_position, backup, timeline, tools, verb, .. } = arguments;
     let RestoreArguments { destroyed_keys, nobody_erased, .. } = arguments;
     match verb {
-        Some(RestoreVerb::Report { to }) => return report(&settings()?, to).await,
-        Some(RestoreVerb::Heal { after }) => return heal(&settings()?, after).await,
+        Some(RestoreVerb::Report { to }) => return report(&settings()?, to, out).await,
+        Some(RestoreVerb::Heal { after }) => return heal(&settings()?, after, out).await,
         None => {}
     }
     let target = match (to_time, to_position) {
@@ -207,34 +220,35 @@ pub async fn restore(settings: impl FnOnce() -> Result<Settings>, arguments: Res
     let destroyed = given.into_iter().chain(known).flatten().collect();
     let options = RestoreOptions { data: data.context("--data")?, target, backup, timeline, destroyed };
     let restored = backup::restore(&folder, &tools.find()?, &options, &say).await?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&restored)?);
-        return Ok(());
-    }
-    println!("{restored}");
-    println!("now start PostgreSQL on {} with your own settings;", options.data.display());
-    println!("{} keys of erased persons were back and are destroyed again;", restored.keys_destroyed);
-    println!("then start every role, and run `ubos subjects destroy-again` with the list of destroyed keys;");
-    println!(
+    say!(out, "{restored}");
+    say!(out, "now start PostgreSQL on {} with your own settings;", options.data.display());
+    say!(out, "{} keys of erased persons were back and are destroyed again;", restored.keys_destroyed);
+    say!(out, "then start every role, and run `ubos subjects destroy-again` with the list of destroyed keys;");
+    say!(
+        out,
         "the relay fills NATS again; `ubos restore report` lists what was taken back, `ubos verify` proves the rest"
     );
-    Ok(())
+    Done::with(restored)
 }
 
-async fn report(settings: &Settings, to: Option<PathBuf>) -> Result<()> {
+async fn report(settings: &Settings, to: Option<PathBuf>, out: &Output) -> Result<Done> {
     let log = vault::log(settings, &worker_pool(settings).await?)?;
-    let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos operator").await?;
+    let nats = nats_now(settings, settings.nats.relay()).await?;
     let options = RelayOptions::new(stream(settings));
     let mut file = match &to {
         Some(path) => Some(BufWriter::new(File::create(path).with_context(|| format!("making {}", path.display()))?)),
         None => None,
     };
+    let mut events = vec![];
     let evidence = messaging::taken_back(&log, &nats, &options, |event| {
+        if out.is_json() && file.is_none() {
+            events.push(json!(event));
+        }
         if let Some(file) = &mut file {
             serde_json::to_writer(&mut *file, &event)?;
             file.write_all(b"\n")?;
         } else {
-            println!("{} {} {} {}", event.position, event.recorded_at, event.schema, event.event_id);
+            say!(out, "{} {} {} {}", event.position, event.recorded_at, event.schema, event.event_id);
         }
         Ok(())
     });
@@ -242,16 +256,19 @@ async fn report(settings: &Settings, to: Option<PathBuf>) -> Result<()> {
     if let Some(mut file) = file {
         file.flush()?;
     }
+    let mut streams = vec![];
     for place in evidence {
-        println!("{}: {} events, {} of them not in the log", place.stream, place.messages, place.taken_back);
+        say!(out, "{}: {} events, {} of them not in the log", place.stream, place.messages, place.taken_back);
+        let (messages, taken_back) = (place.messages, place.taken_back);
+        streams.push(json!({ "stream": place.stream, "messages": messages, "taken_back": taken_back }));
     }
-    Ok(())
+    Done::with(json!({ "streams": streams, "events": events, "written_to": to }))
 }
 
-async fn heal(settings: &Settings, after: Option<i64>) -> Result<()> {
+async fn heal(settings: &Settings, after: Option<i64>, out: &Output) -> Result<Done> {
     let owner = PgConnectOptions::from_str(settings.database.owner_url.expose_secret());
     let owner = owner.ok().context("database.owner_url is not a PostgreSQL URL")?.disable_statement_logging();
-    let mut owner = PgConnection::connect_with(&owner).await.context("connecting to database.owner_url")?;
+    let mut owner = runtime::database::open(&owner, "database.owner_url").await?;
     let others: Vec<String> = sqlx::query_scalar(
         "select distinct coalesce(nullif(application_name, ''), usename::text) from pg_stat_activity
          where datname = current_database() and usename::text = any($1) and pid <> pg_backend_pid()",
@@ -264,7 +281,7 @@ async fn heal(settings: &Settings, after: Option<i64>) -> Result<()> {
     let after = match after {
         Some(after) => after,
         None => {
-            let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos operator").await?;
+            let nats = nats_now(settings, settings.nats.relay()).await?;
             let mut first = None::<i64>;
             let options = RelayOptions::new(stream(settings));
             let evidence = messaging::taken_back(&log, &nats, &options, |event| {
@@ -273,8 +290,8 @@ async fn heal(settings: &Settings, after: Option<i64>) -> Result<()> {
             });
             evidence.await.context("comparing NATS with the log")?;
             let Some(first) = first else {
-                println!("the log has everything that NATS has: nothing was taken back, nothing is to be healed");
-                return Ok(());
+                say!(out, "the log has everything that NATS has: nothing was taken back, nothing is to be healed");
+                return Done::with(json!({ "healed": false }));
             };
             (first - 1).min(log.head().await?)
         }
@@ -284,8 +301,9 @@ async fn heal(settings: &Settings, after: Option<i64>) -> Result<()> {
             .bind(after)
             .fetch_one(&mut owner)
             .await?;
-    println!(
+    say!(
+        out,
         "history {number}: after position {after} the log is {log_id}; start the roles, the relay fills NATS again"
     );
-    Ok(())
+    Done::with(json!({ "healed": true, "history": number, "after": after, "log_id": log_id }))
 }

@@ -1,6 +1,7 @@
 //! The demo tenant: a small firm with templates and hours, and the first flagship workflow driven over public HTTP.
 
 use crate::operate;
+use crate::output::{Done, Output, say};
 use crate::roles::bus;
 use crate::tenants::{Operator, RegisterArguments};
 use crate::token::{self, TokenArguments};
@@ -38,14 +39,20 @@ pub enum DemoVerb {
 }
 
 /// `ubos demo …`
-pub async fn run(settings: &Settings, verb: DemoVerb) -> Result<()> {
+pub async fn run(settings: &Settings, verb: DemoVerb, out: &Output) -> Result<Done> {
     match verb {
-        DemoVerb::Tenant => println!("{TENANT}"),
-        DemoVerb::Token => println!("{}", owner_token(settings)?),
-        DemoVerb::Seed => seed(settings).await?,
-        DemoVerb::Flagship => flagship(settings).await?,
+        DemoVerb::Tenant => {
+            say!(out, "{TENANT}");
+            Done::with(json!({ "tenant": TENANT }))
+        }
+        DemoVerb::Token => {
+            let token = owner_token(settings)?;
+            say!(out, "{token}");
+            Done::with(json!({ "token": token }))
+        }
+        DemoVerb::Seed => seed(settings, out).await,
+        DemoVerb::Flagship => flagship(settings, out).await,
     }
-    Ok(())
 }
 
 fn owner_token(settings: &Settings) -> Result<String> {
@@ -116,7 +123,7 @@ async fn register(settings: &Settings) -> Result<()> {
     operator.drained().await
 }
 
-async fn seed(settings: &Settings) -> Result<()> {
+async fn seed(settings: &Settings, out: &Output) -> Result<Done> {
     register(settings).await?;
     let visitor = Visitor::new(settings)?;
     let week = |days: &[&str], from: &str, to: &str| -> Vec<Value> {
@@ -160,9 +167,10 @@ async fn seed(settings: &Settings) -> Result<()> {
     });
     visitor.ensure("/v1/projects/project-templates", "demo-project", &project).await?;
     let pool = runtime::database::connect(settings.database.worker_url.expose_secret(), "demo", 4, PATIENCE).await?;
-    operate::publish(&bus(settings, pool.clone(), vault::open(settings, &pool)?)?, TenantId(TENANT), &[], &[]).await?;
-    println!("the demo tenant {TENANT} has hours, event types, templates and workflows");
-    Ok(())
+    let bus = bus(settings, pool.clone(), vault::open(settings, &pool)?)?;
+    operate::publish(&bus, TenantId(TENANT), &[], &[], out).await?;
+    say!(out, "the demo tenant {TENANT} has hours, event types, templates and workflows");
+    Done::with(json!({ "tenant": TENANT }))
 }
 
 /// The first half hour on a workday from tomorrow on that nobody has taken.
@@ -193,7 +201,7 @@ async fn book(visitor: &Visitor) -> Result<(Value, Value)> {
     bail!("the demo firm is booked out for four months")
 }
 
-async fn flagship(settings: &Settings) -> Result<()> {
+async fn flagship(settings: &Settings, out: &Output) -> Result<Done> {
     let visitor = Visitor::new(settings)?;
     let email = "ada%40analytical.example";
     let started = Instant::now();
@@ -207,8 +215,8 @@ async fn flagship(settings: &Settings) -> Result<()> {
         }
     };
     let appointment = appointment.as_str().context("a booking has an id")?.to_owned();
-    println!("\nFlagship 1: an appointment becomes a running onboarding project\n");
-    println!("  {:<16} {} for Ada Lovelace", "appointment", starts_at.as_str().unwrap_or_default());
+    say!(out, "\nFlagship 1: an appointment becomes a running onboarding project\n");
+    say!(out, "  {:<16} {} for Ada Lovelace", "appointment", starts_at.as_str().unwrap_or_default());
     let run = finished_run(&visitor, &appointment).await?;
     let took = if earlier.is_empty() {
         format!("in {} ms, from the booking to everything visible", started.elapsed().as_millis())
@@ -222,29 +230,30 @@ async fn flagship(settings: &Settings) -> Result<()> {
     };
     let text = |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
     let contact = one(format!("/v1/crm/contacts?email={email}")).await?;
-    println!("  {:<16} {} <{}>", "contact", text(&contact, "name"), text(&contact, "email"));
+    say!(out, "  {:<16} {} <{}>", "contact", text(&contact, "name"), text(&contact, "email"));
     let client = one(format!("/v1/crm/clients?email={email}")).await?;
     let client_id = text(&client, "id");
-    println!("  {:<16} {} ({})", "client", text(&client, "name"), text(&client, "status"));
+    say!(out, "  {:<16} {} ({})", "client", text(&client, "name"), text(&client, "status"));
     let user = one(format!("/v1/portal/portal-users?client_id={client_id}")).await?;
-    println!("  {:<16} {}, {}", "portal user", text(&user, "email"), text(&user, "status"));
+    say!(out, "  {:<16} {}, {}", "portal user", text(&user, "email"), text(&user, "status"));
     let folders = visitor.rows(&format!("/v1/files/folders?client_id={client_id}&sort=-created_at")).await?;
     let root = folders.first().context("no folder")?;
     let subfolders = root["subfolders"].as_array().cloned().unwrap_or_default();
-    println!("  {:<16} {} with {} folders", "folder tree", text(root, "name"), subfolders.len());
-    print_tree(&subfolders, &root["id"], 1);
+    say!(out, "  {:<16} {} with {} folders", "folder tree", text(root, "name"), subfolders.len());
+    print_tree(&subfolders, &root["id"], 1, out);
     let projects = visitor.rows(&format!("/v1/projects/projects?client_id={client_id}&sort=-created_at")).await?;
     let project = projects.first().context("no project")?;
     let tasks = visitor.rows(&format!("/v1/projects/tasks?project_id={}", text(project, "id"))).await?;
-    println!("  {:<16} {} ({}), {} tasks", "project", text(project, "name"), text(project, "status"), tasks.len());
-    println!("  {:<16} {} {took}", "workflow run", text(&run, "status"));
+    say!(out, "  {:<16} {} ({}), {} tasks", "project", text(project, "name"), text(project, "status"), tasks.len());
+    say!(out, "  {:<16} {} {took}", "workflow run", text(&run, "status"));
 
     let run_id = text(&run, "id");
-    println!("\nLook for yourself. The token is the demo owner's, valid for a day:\n");
-    println!("  TOKEN={}\n", visitor.token);
+    say!(out, "\nLook for yourself. The token is the demo owner's, valid for a day:\n");
+    say!(out, "  TOKEN={}\n", visitor.token);
     let key = Uuid::now_v7();
-    println!("  # book another appointment");
-    println!(
+    say!(out, "  # book another appointment");
+    say!(
+        out,
         "  curl -sS -X POST {}/v1/scheduling/appointments -H \"Authorization: Bearer $TOKEN\" -H 'Idempotency-Key: {key}' \\\n    -H 'Content-Type: application/json' -d '{}'\n",
         visitor.command_url,
         json!({ "event_type": "helpdesk_call", "starts_at": another_slot(), "time_zone": "Europe/Paris",
@@ -261,16 +270,16 @@ async fn flagship(settings: &Settings) -> Result<()> {
         ("the run's steps", format!("/v1/workflow/run-steps?run_id={run_id}")),
         ("the timeline", format!("/v1/timeline/activity-events?client_id={client_id}")),
     ] {
-        println!("  # {what}\n  curl -sS -H \"Authorization: Bearer $TOKEN\" '{}{path}'\n", visitor.query_url);
+        say!(out, "  # {what}\n  curl -sS -H \"Authorization: Bearer $TOKEN\" '{}{path}'\n", visitor.query_url);
     }
-    Ok(())
+    Done::with(json!({ "tenant": TENANT, "appointment": appointment, "run": run, "token": visitor.token }))
 }
 
 /// What lies in `parent`, and what lies in that.
-fn print_tree(subfolders: &[Value], parent: &Value, depth: usize) {
+fn print_tree(subfolders: &[Value], parent: &Value, depth: usize, out: &Output) {
     for folder in subfolders.iter().filter(|folder| folder["parent_id"] == *parent) {
-        println!("  {:<16} {:indent$}{}", "", "", folder["name"].as_str().unwrap_or_default(), indent = 2 * depth);
-        print_tree(subfolders, &folder["id"], depth + 1);
+        say!(out, "  {:<16} {:indent$}{}", "", "", folder["name"].as_str().unwrap_or_default(), indent = 2 * depth);
+        print_tree(subfolders, &folder["id"], depth + 1, out);
     }
 }
 

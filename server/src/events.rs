@@ -1,6 +1,7 @@
 //! `ubos events …`: single events of the log, when one of them cannot be applied.
 
-use crate::operate::worker_pool;
+use crate::operate::{position, worker_pool};
+use crate::output::{Done, Output, say};
 use crate::tenants::Operator;
 use crate::vault;
 use anyhow::{Context, Result, bail};
@@ -22,6 +23,7 @@ pub enum EventsVerb {
     /// Prints an event as readers see it, as JSON.
     Show {
         /// Its position.
+        #[arg(value_parser = position())]
         position: i64,
     },
     /// Has everybody read something else in the place of an event that cannot be applied. The log stays as it is.
@@ -32,6 +34,7 @@ pub enum EventsVerb {
 #[derive(Debug, Args)]
 pub struct RepairArguments {
     /// The event's position.
+    #[arg(value_parser = position())]
     position: i64,
     /// The payload that it shall have, as JSON of today's version; `-` reads it from standard input.
     #[arg(long)]
@@ -45,7 +48,7 @@ pub struct RepairArguments {
 }
 
 /// `ubos events …`
-pub async fn run(settings: &Settings, verb: EventsVerb) -> Result<()> {
+pub async fn run(settings: &Settings, verb: EventsVerb, out: &Output) -> Result<Done> {
     let log = vault::log(settings, &worker_pool(settings).await?)?;
     match verb {
         EventsVerb::Show { position } => {
@@ -53,10 +56,10 @@ pub async fn run(settings: &Settings, verb: EventsVerb) -> Result<()> {
             let readable = catalogue::decode(event.clone()).err().map(|error| error.to_string());
             let mut shown = serde_json::to_value(&event)?;
             shown["unreadable"] = json!(readable);
-            println!("{}", serde_json::to_string_pretty(&shown)?);
-            Ok(())
+            say!(out, "{shown:#}");
+            Done::with(shown)
         }
-        EventsVerb::Repair(arguments) => repair(settings, &log, arguments).await,
+        EventsVerb::Repair(arguments) => repair(settings, &log, arguments, out).await,
     }
 }
 
@@ -65,7 +68,7 @@ async fn find(log: &Log, position: i64) -> Result<RawEvent> {
 }
 
 /// Repairs, notes it in the firm's history, and has the stream read again.
-async fn repair(settings: &Settings, log: &Log, arguments: RepairArguments) -> Result<()> {
+async fn repair(settings: &Settings, log: &Log, arguments: RepairArguments, out: &Output) -> Result<Done> {
     let RepairArguments { position, payload, event_type, reason } = arguments;
     let event = find(log, position).await?;
     let payload = if payload == "-" { std::io::read_to_string(std::io::stdin().take(64 << 20))? } else { payload };
@@ -89,19 +92,25 @@ async fn repair(settings: &Settings, log: &Log, arguments: RepairArguments) -> R
     let tenant = event.tenant_id.0;
     operator.command("identity.tenant.note_repair", tenant, tenant, &note).await?;
     operator.drained().await?;
-    println!("position {position} is read as {} version {} from now on", entry.event_type, entry.version);
+    say!(out, "position {position} is read as {} version {} from now on", entry.event_type, entry.version);
     let streams = [(event.aggregate_type.clone(), event.aggregate_id)];
     let refolded = projections::refold(log, event.tenant_id, &streams, log.head().await?, PATIENCE).await;
-    for table in refolded.context("the repair counts; `ubos projections retry all` brings the read models")? {
-        println!("{}: {} row(s) folded anew", table.table, table.rows);
+    let refolded = refolded.context("the repair counts; `ubos projections retry all` brings the read models")?;
+    for table in &refolded {
+        say!(out, "{}: {} row(s) folded anew", table.table, table.rows);
     }
+    let mut parked = vec![];
     for group in projections::groups() {
         let report = projections::retry(log, group, Some(event.aggregate_id)).await?;
         for (stream, error) in &report.parked {
-            println!("{}: {stream} is parked still: {error}", group.name);
+            say!(out, "{}: {stream} is parked still: {error}", group.name);
+            parked.push(json!({ "group": group.name, "aggregate_id": stream, "error": error }));
         }
     }
-    Ok(())
+    Done::with(json!({
+        "position": position, "event_type": entry.event_type, "event_version": entry.version, "refolded": refolded,
+        "parked": parked,
+    }))
 }
 
 /// What the event shall be: of the same kind of stream, because the stream's sequence has it.

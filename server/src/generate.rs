@@ -1,13 +1,16 @@
 //! `ubos gen`: rewrites every file that is generated from the code.
 
+use crate::output::{Done, Output, say};
 use anyhow::{Context, Result};
 use event_store::{CommandBus, CommandInfo};
 use kernel::{Aggregate, Mounts};
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 
 /// Writes below `root`; files that would not change are left alone.
-pub fn write(root: &Path) -> Result<()> {
+pub fn write(root: &Path, out: &Output) -> Result<Done> {
+    let mut written = vec![];
     catalogue::write(root).context("event-schemas")?;
     let mut files = vec![
         ("docs/openapi/query.json", pretty(&crate::documents::queries())?),
@@ -23,9 +26,10 @@ pub fn write(root: &Path) -> Result<()> {
         }
         fs::create_dir_all(file.parent().context("a path without a folder")?)?;
         fs::write(&file, content).with_context(|| format!("writing {path}"))?;
-        println!("wrote {path}");
+        say!(out, "wrote {path}");
+        written.push(path);
     }
-    Ok(())
+    Done::with(json!({ "written": written }))
 }
 
 fn pretty(value: &serde_json::Value) -> Result<String> {

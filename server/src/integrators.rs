@@ -1,8 +1,9 @@
 //! `ubos integrators …`: programs that read their firm's events from NATS.
 
 use crate::operate::{PATIENCE, worker_pool};
+use crate::output::{Done, Output, Table, minute, say};
 use crate::roles;
-use crate::tenants::Operator;
+use crate::tenants::{Operator, known};
 use ::integrators::Seal;
 use access::LogDirectory;
 use anyhow::{Context, Result, bail, ensure};
@@ -49,9 +50,6 @@ pub enum IntegratorsVerb {
     Show {
         #[command(flatten)]
         which: Which,
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Gives it another secret, and prints that.
     Rotate {
@@ -74,9 +72,6 @@ pub enum IntegratorsVerb {
         /// The firm.
         #[arg(long)]
         tenant: Uuid,
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Makes the key of the role `integrators`: the seed for its settings, the public half for NATS'.
     Key,
@@ -93,9 +88,9 @@ pub struct Which {
 }
 
 /// `ubos integrators …`
-pub async fn run(settings: &Settings, verb: IntegratorsVerb) -> Result<()> {
+pub async fn run(settings: &Settings, verb: IntegratorsVerb, out: &Output) -> Result<Done> {
     let operator = Operator::connect(settings).await?;
-    match verb {
+    let done = match verb {
         IntegratorsVerb::Add { tenant, name, expires_at, scope, start } => {
             ensure!(firm(settings, tenant).await?.is_registered(), "no firm {tenant} is registered");
             let id = Uuid::now_v7();
@@ -106,36 +101,42 @@ pub async fn run(settings: &Settings, verb: IntegratorsVerb) -> Result<()> {
                 Beginning::First => Ok(()),
                 start => begin(settings, tenant, id, start).await,
             };
-            println!("integrator {id}\nsecret {secret}");
+            say!(out, "integrator {id}\nsecret {secret}");
             begun.context("it was added, and begins with the first event: rewind says otherwise")?;
+            Done::with(json!({ "id": id, "secret": secret }))
         }
         IntegratorsVerb::Rotate { which: Which { tenant, integrator }, overlap_hours } => {
             let body = json!({ "overlap_hours": overlap_hours });
-            println!("secret {}", operator.mint("identity.integrator.rotate", tenant, integrator, &body).await?);
+            let secret = operator.mint("identity.integrator.rotate", tenant, integrator, &body).await?;
+            say!(out, "secret {secret}");
+            Done::with(json!({ "id": integrator, "secret": secret }))
         }
         IntegratorsVerb::Revoke { which: Which { tenant, integrator }, reason } => {
             let body = json!({ "reason": reason.as_str() });
             operator.command("identity.integrator.revoke", tenant, integrator, &body).await?;
-            println!("done");
+            say!(out, "done");
+            Done::with(json!({ "id": integrator }))
         }
         IntegratorsVerb::Rewind { which: Which { tenant, integrator }, to } => {
             begin(settings, tenant, integrator, to).await?;
-            println!("done");
+            say!(out, "done");
+            Done::with(json!({ "id": integrator }))
         }
-        IntegratorsVerb::Show { which: Which { tenant, integrator }, json } => {
-            list(settings, tenant, Some(integrator), json).await?
+        IntegratorsVerb::Show { which: Which { tenant, integrator } } => {
+            list(settings, tenant, Some(integrator), out).await
         }
-        IntegratorsVerb::List { tenant, json } => list(settings, tenant, None, json).await?,
-        IntegratorsVerb::Key => key()?,
-    }
-    operator.drained().await
+        IntegratorsVerb::List { tenant } => list(settings, tenant, None, out).await,
+        IntegratorsVerb::Key => key(out),
+    };
+    operator.drained().await?;
+    done
 }
 
 /// `ubos integrators key`, which needs no settings.
-pub fn key() -> Result<()> {
+pub fn key(out: &Output) -> Result<Done> {
     let (seed, public) = Seal::fresh()?;
-    println!("nats.issuer_seed {}\nUBOS_NATS_ISSUER {public}", seed.expose_secret());
-    Ok(())
+    say!(out, "nats.issuer_seed {}\nUBOS_NATS_ISSUER {public}", seed.expose_secret());
+    Done::with(json!({ "nats.issuer_seed": seed.expose_secret(), "UBOS_NATS_ISSUER": public }))
 }
 
 async fn firm(settings: &Settings, tenant: Uuid) -> Result<std::sync::Arc<access::Firm>> {
@@ -157,7 +158,7 @@ fn beginning(text: &str) -> Result<Beginning, String> {
 /// Consumers as whoever works with the stream sees them.
 async fn consumers(settings: &Settings) -> Result<ReaderConsumers> {
     let pool = worker_pool(settings).await?;
-    let nats = roles::nats(settings, settings.nats.relay(), "ubos operator").await?;
+    let nats = roles::nats_now(settings, settings.nats.relay()).await?;
     Ok(ReaderConsumers::new(pool, nats, roles::stream(settings)))
 }
 
@@ -172,7 +173,8 @@ async fn begin(settings: &Settings, tenant: Uuid, integrator: Uuid, beginning: B
 }
 
 /// From the log, not from a read model, which may lag; how far each is, NATS says.
-async fn list(settings: &Settings, tenant: Uuid, only: Option<Uuid>, as_json: bool) -> Result<()> {
+async fn list(settings: &Settings, tenant: Uuid, only: Option<Uuid>, out: &Output) -> Result<Done> {
+    known(&worker_pool(settings).await?, tenant).await?;
     let firm = firm(settings, tenant).await?;
     let consumers = consumers(settings).await?;
     let mut rows = vec![];
@@ -188,29 +190,26 @@ async fn list(settings: &Settings, tenant: Uuid, only: Option<Uuid>, as_json: bo
     if let Some(only) = only {
         ensure!(!rows.is_empty(), "the firm has no integrator {only}");
     }
-    if as_json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
-        return Ok(());
-    }
+    let headings = ["INTEGRATOR", "STATE", ">WAITING", ">OUT", "LAST ACK"];
+    let mut table = Table::new(&headings, "no integrators");
     for row in &rows {
         let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
-        println!("{} {:<24} {} {}", text("id"), text("name"), text("state"), text("expires_at"));
         let scopes = row["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
-        if !scopes.is_empty() {
-            println!("    events        {}", scopes.join(" "));
-        }
+        let scopes = if scopes.is_empty() { String::new() } else { format!("\nreads {}", scopes.join(" ")) };
+        let until = match row["expires_at"].as_str() {
+            Some(until) => format!("{} until {until}", text("state")),
+            None => text("state"),
+        };
         let backlog = &row["backlog"];
-        if backlog.is_null() {
-            println!("    has not connected yet");
-            continue;
-        }
-        println!("    waiting       {}", backlog["waiting"]);
-        println!(
-            "    out           {} of {UNACKNOWLEDGED_MAX} at most, {} got again",
-            backlog["unacknowledged"], backlog["repeated"]
-        );
-        println!("    acknowledged  {}", backlog["acknowledged_at"].as_str().unwrap_or("never"));
+        let number = |field: &str| backlog[field].as_u64().map_or("-".to_owned(), |number| number.to_string());
+        let acknowledged = backlog["acknowledged_at"].as_str().and_then(|at| at.parse().ok()).map(minute);
+        let acknowledged = acknowledged.unwrap_or_else(|| "never".to_owned());
+        let who = format!("{}\n{}{scopes}", text("id"), text("name"));
+        table.row([who, until, number("waiting"), number("unacknowledged"), acknowledged]);
     }
-    println!("{} integrators", rows.len());
-    Ok(())
+    out.say(table);
+    if !rows.is_empty() {
+        say!(out, "OUT is at most {UNACKNOWLEDGED_MAX}; \"-\": it has not connected yet");
+    }
+    Done::with(rows)
 }

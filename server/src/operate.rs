@@ -1,8 +1,11 @@
-//! What operators do at the command line. Each verb prints what it found; `--json` prints it for machines.
+//! What operators do at the command line. Each verb says what it found to people, and answers it for programs.
 
-use crate::roles::{bus, stream};
+use crate::output::{Done, Outcome, Output, Table, minute, say};
+use crate::roles::{bus, nats_now, stream};
+use crate::tenants::known;
 use crate::vault;
 use anyhow::{Context, Result, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use event_store::{CommandBus, Log};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,28 +14,48 @@ use messaging::RelayOptions;
 use projections::{Group, ReplayOptions, group, groups};
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
-use serde::Serialize;
+use serde_json::json;
 use sqlx::PgPool;
-use std::fmt::Display;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
+use workflow::RunStatus;
 
 /// Operators at a prompt do not want to wait long for a database that is away.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Ended well, but streams are parked: neither success nor failure, so that a script can tell.
-const PARKED: u8 = 3;
+/// Positions begin with 1.
+pub(crate) fn position() -> clap::builder::RangedI64ValueParser<i64> {
+    clap::value_parser!(i64).range(1..)
+}
 
-/// How a comparison ends: 1 if rows differ, 3 if nothing differs but streams are parked.
-pub(crate) fn verdict(fine: bool, parked: bool) -> ExitCode {
-    match (fine, parked) {
-        (false, _) => ExitCode::FAILURE,
-        (true, true) => ExitCode::from(PARKED),
-        (true, false) => ExitCode::SUCCESS,
+/// A group's name; the error lists them.
+fn group_name() -> impl TypedValueParser<Value = &'static Group> {
+    let names = PossibleValuesParser::new(groups().iter().map(|group| group.name));
+    names.try_map(|name| group(&name).with_context(|| format!("no group {name}")).map_err(|error| error.to_string()))
+}
+
+/// One group, or every one.
+fn group_names() -> impl TypedValueParser<Value = Groups> {
+    let names = PossibleValuesParser::new(["all"].into_iter().chain(groups().iter().map(|group| group.name)));
+    names.map(|name| Groups(group(&name)))
+}
+
+/// Which groups: this one, or all.
+#[derive(Debug, Clone, Copy)]
+pub struct Groups(Option<&'static Group>);
+
+impl Groups {
+    fn each(self) -> impl Iterator<Item = &'static Group> {
+        groups().iter().filter(move |group| self.0.is_none_or(|only| only.name == group.name))
     }
+}
+
+/// Where a run stands; the error lists the words.
+fn run_status() -> impl TypedValueParser<Value = RunStatus> {
+    let names = PossibleValuesParser::new(RunStatus::ALL.map(RunStatus::name));
+    names.try_map(|name| RunStatus::ALL.into_iter().find(|status| status.name() == name).ok_or("no such status"))
 }
 
 /// What can be asked of the log.
@@ -46,27 +69,19 @@ pub enum LogVerb {
 #[derive(Debug, Subcommand)]
 pub enum RelayVerb {
     /// Who leads, how far it is, what waits.
-    Status {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Status,
     /// Events that NATS refuses; claim-checks took their places.
-    DeadLetters {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    DeadLetters,
     /// Publishes dead letters in full, after whatever refused them was changed.
     Retry {
         /// Only the one at this position.
-        #[arg(long)]
+        #[arg(long, value_parser = position())]
         position: Option<i64>,
     },
     /// Rebuilds the stream from the log.
     Reseed {
         /// First position of the rebuilt stream.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, value_parser = position())]
         from: i64,
     },
 }
@@ -75,20 +90,18 @@ pub enum RelayVerb {
 #[derive(Debug, Subcommand)]
 pub enum ProjectionsVerb {
     /// How far every group is.
-    Status {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Status,
     /// Says what a replay would do.
     Plan {
         /// Which group, or all.
-        group: String,
+        #[arg(value_parser = group_names())]
+        group: Groups,
     },
     /// Rebuilds read models beside the live ones, compares and switches; nobody notices.
     Replay {
         /// Which group, or all.
-        group: String,
+        #[arg(value_parser = group_names())]
+        group: Groups,
         /// Switches although rows differ and the folds have not changed.
         #[arg(long)]
         accept_differences: bool,
@@ -96,23 +109,22 @@ pub enum ProjectionsVerb {
     /// Compares live read models with a fresh replay.
     Verify {
         /// Which group, or all.
-        group: String,
+        #[arg(value_parser = group_names())]
+        group: Groups,
     },
     /// Puts back what the last replay replaced.
     Rollback {
         /// Which group.
-        group: String,
+        #[arg(value_parser = group_name())]
+        group: &'static Group,
     },
     /// Streams that a projection cannot apply.
-    Parked {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Parked,
     /// Applies parked streams again.
     Retry {
-        /// Which group.
-        group: String,
+        /// Which group, or all.
+        #[arg(value_parser = group_names())]
+        group: Groups,
         /// Only this aggregate.
         #[arg(long)]
         aggregate: Option<Uuid>,
@@ -136,15 +148,11 @@ pub struct RunArguments {
 #[derive(Debug, Subcommand)]
 pub enum MailerVerb {
     /// Letters that were refused or given up, and why.
-    Failed {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Failed,
     /// Sends them again, after whatever refused them was changed.
     Retry {
         /// Only the one that the event at this position asked for.
-        #[arg(long)]
+        #[arg(long, value_parser = position())]
         position: Option<i64>,
     },
 }
@@ -169,15 +177,12 @@ pub enum WorkflowVerb {
         /// Only this firm's.
         #[arg(long)]
         tenant: Option<Uuid>,
-        /// running, waiting, parked, succeeded, cancelled.
-        #[arg(long)]
-        status: Option<String>,
+        /// Only those that stand there.
+        #[arg(long, value_parser = run_status())]
+        status: Option<RunStatus>,
         /// How many.
-        #[arg(long)]
-        limit: Option<i64>,
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
     },
     /// Shows one run with its steps.
     Show {
@@ -213,23 +218,50 @@ pub async fn worker_pool(settings: &Settings) -> Result<PgPool> {
 }
 
 /// `ubos log …`
-pub async fn log(settings: &Settings, verb: LogVerb) -> Result<()> {
+pub async fn log(settings: &Settings, verb: LogVerb, out: &Output) -> Result<Done> {
     match verb {
-        LogVerb::Head => println!("{}", Log::new(worker_pool(settings).await?).head().await?),
+        LogVerb::Head => {
+            let head = Log::new(worker_pool(settings).await?).head().await?;
+            say!(out, "{head}");
+            Done::with(json!({ "position": head }))
+        }
     }
-    Ok(())
 }
 
 /// `ubos relay …`
-pub async fn relay(settings: &Settings, verb: RelayVerb) -> Result<()> {
+pub async fn relay(settings: &Settings, verb: RelayVerb, out: &Output) -> Result<Done> {
     let log = vault::log(settings, &worker_pool(settings).await?)?;
-    let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos operator").await?;
     let options = RelayOptions::new(stream(settings));
     match verb {
-        RelayVerb::Status { json } => print(&messaging::status(&log, Some(&nats), &options).await?, json)?,
-        RelayVerb::DeadLetters { json } => list(&messaging::dead_letters(&log).await?, json, "no dead letters")?,
-        RelayVerb::Retry { position } => println!("{}", messaging::retry(&log, &nats, &options, position).await?),
+        RelayVerb::Status => {
+            // Who leads is in the database; NATS is asked for the stream alone, and may be what is wrong.
+            let nats = nats_now(settings, settings.nats.relay()).await;
+            let status = messaging::status(&log, nats.as_ref().ok(), &options).await?;
+            if let Err(error) = nats {
+                tracing::warn!("{error:#}");
+            }
+            out.report(&status)
+        }
+        RelayVerb::DeadLetters => {
+            let letters = messaging::dead_letters(&log).await?;
+            let mut table = Table::new(&[">POSITION", "EVENT, FIRM", ">TRIED", "WHY"], "no dead letters");
+            for letter in &letters {
+                let what = format!("{}\n{}", letter.event_id, letter.tenant_id);
+                table.row([letter.position.to_string(), what, letter.attempts.to_string(), letter.reason.clone()]);
+            }
+            out.say(table);
+            Done::with(letters)
+        }
+        RelayVerb::Retry { position } => {
+            let nats = nats_now(settings, settings.nats.relay()).await?;
+            let retried = messaging::retry(&log, &nats, &options, position).await?;
+            if let Some(position) = position.filter(|_| retried.published.is_empty() && retried.refused.is_empty()) {
+                bail!("there is no dead letter at position {position}");
+            }
+            out.report(&retried)
+        }
         RelayVerb::Reseed { from } => {
+            let nats = nats_now(settings, settings.nats.relay()).await?;
             let bar = bar("events");
             let done = messaging::reseed(&log, &nats, &options, from, |progress| {
                 bar.set_length(u64::try_from(progress.target - progress.from + 1).unwrap_or(0));
@@ -237,14 +269,14 @@ pub async fn relay(settings: &Settings, verb: RelayVerb) -> Result<()> {
             });
             let done = done.await?;
             bar.finish_and_clear();
-            println!("the stream holds positions {} to {}", done.from, done.position);
+            say!(out, "the stream holds positions {} to {}", done.from, done.position);
+            Done::with(done)
         }
     }
-    Ok(())
 }
 
 /// `ubos projections …`
-pub async fn projections(settings: &Settings, verb: ProjectionsVerb) -> Result<ExitCode> {
+pub async fn projections(settings: &Settings, verb: ProjectionsVerb, out: &Output) -> Result<Done> {
     let pool = worker_pool(settings).await?;
     let log = vault::log(settings, &pool)?;
     let bar = bar("events");
@@ -253,114 +285,175 @@ pub async fn projections(settings: &Settings, verb: ProjectionsVerb) -> Result<E
         bar.set_position(u64::try_from(progress.done).unwrap_or(0));
         bar.set_message(format!("{} {:?}", progress.group, progress.stage).to_lowercase());
     };
-    let (mut fine, mut parked) = (true, false);
+    let (mut fine, mut parked, mut data) = (true, false, vec![]);
     match verb {
-        ProjectionsVerb::Status { json } => print(&projections::status(&pool).await?, json)?,
-        ProjectionsVerb::Parked { json } => list(&projections::parked(&pool, None).await?, json, "nothing is parked")?,
+        ProjectionsVerb::Status => return projections_status(&projections::status(&pool).await?, out),
+        ProjectionsVerb::Parked => return parked_streams(&projections::parked(&pool, None).await?, out),
         ProjectionsVerb::Plan { group } => {
-            for group in named(&group)? {
-                println!("{}", projections::plan(&log, group, &ReplayOptions::default().rebuild).await?);
+            for group in group.each() {
+                let plan = projections::plan(&log, group, &ReplayOptions::default().rebuild).await?;
+                say!(out, "{plan}");
+                data.push(json!(plan));
             }
         }
         ProjectionsVerb::Replay { group, accept_differences } => {
             let options = ReplayOptions { accept_differences, ..ReplayOptions::default() };
-            for group in named(&group)? {
+            for group in group.each() {
                 let report = projections::replay(&log, group, &options, &mut progress).await?;
                 fine &= report.switched;
                 parked |= !report.comparison.parked.is_empty();
-                bar.suspend(|| println!("{report}"));
+                bar.suspend(|| say!(out, "{report}"));
+                data.push(json!(report));
             }
         }
         ProjectionsVerb::Verify { group } => {
-            for group in named(&group)? {
+            for group in group.each() {
                 let report = projections::verify(&log, group, &ReplayOptions::default().rebuild, &mut progress).await?;
                 fine &= report.comparison.equal();
                 parked |= !report.comparison.parked.is_empty();
-                bar.suspend(|| println!("{report}"));
+                bar.suspend(|| say!(out, "{report}"));
+                data.push(json!(report));
             }
         }
         ProjectionsVerb::Rollback { group } => {
-            for group in named(&group)? {
-                let position = projections::rollback(&log, group, &mut progress).await?;
-                bar.suspend(|| println!("{}: the previous tables are live again, at position {position}", group.name));
-            }
+            let position = projections::rollback(&log, group, &mut progress).await?;
+            bar.suspend(|| {
+                say!(out, "{}: the previous tables are live again, at position {position}", group.name);
+            });
+            data.push(json!({ "group": group.name, "position": position }));
         }
         ProjectionsVerb::Retry { group, aggregate } => {
-            for group in named(&group)? {
+            let mut tried = 0;
+            for group in group.each() {
                 let report = projections::retry(&log, group, aggregate).await?;
+                tried += report.cleared.len() + report.parked.len();
                 parked |= !report.parked.is_empty();
-                println!("{report}");
+                say!(out, "{}: {}", group.name, report.to_string().trim_end());
+                data.push(json!({ "group": group.name, "report": report }));
+            }
+            if let Some(aggregate) = aggregate.filter(|_| tried == 0) {
+                bail!("no stream {aggregate} is parked");
             }
         }
     }
     bar.finish_and_clear();
-    Ok(verdict(fine, parked))
+    Done::as_is(Outcome::of(fine, parked), data)
+}
+
+fn projections_status(status: &projections::Status, out: &Output) -> Result<Done> {
+    say!(out, "log head {}", status.head);
+    let mut table = Table::new(&["GROUP", ">POSITION", ">LAG", ">MISSING", ">PARKED", "NOTES"], "no groups");
+    for group in &status.groups {
+        let numbers = [group.position, group.lag_events, group.missing_events, group.parked];
+        let [position, lag, missing, parked] = numbers.map(|number| number.to_string());
+        table.row([group.group.clone(), position, lag, missing, parked, notes(group)]);
+    }
+    out.say(table);
+    Done::with(status)
+}
+
+/// What somebody should know of a group besides its numbers.
+pub(crate) fn notes(group: &projections::GroupStatus) -> String {
+    let notes = [
+        (!group.led, "nobody leads it"),
+        (group.replay_needed, "replay needed"),
+        (group.rebuilding, "rebuild in progress"),
+        (group.can_roll_back, "can roll back"),
+    ];
+    notes.iter().filter(|(so, _)| *so).map(|(_, note)| *note).collect::<Vec<_>>().join(", ")
+}
+
+fn parked_streams(streams: &[projections::ParkedStream], out: &Output) -> Result<Done> {
+    let mut table = Table::new(&["GROUP", "STREAM, FIRM", ">EVENTS", ">TRIED", "WHY"], "nothing is parked");
+    for stream in streams {
+        let what = format!("{}\n{}\n{}", stream.aggregate_id, stream.tenant_id, stream.aggregate_type);
+        let why = format!("position {}: {}", stream.first_position, stream.error);
+        let (events, tried) = (stream.event_count.to_string(), stream.attempts.to_string());
+        table.row([stream.group_name.clone(), what, events, tried, why]);
+    }
+    out.say(table);
+    Done::with(streams)
 }
 
 /// `ubos mailer …`
-pub async fn mailer(settings: &Settings, verb: MailerVerb) -> Result<()> {
+pub async fn mailer(settings: &Settings, verb: MailerVerb, out: &Output) -> Result<Done> {
     let pool = worker_pool(settings).await?;
     match verb {
-        MailerVerb::Failed { json } => {
+        MailerVerb::Failed => {
             let failed = ::mailer::failed(&pool).await?;
-            if json {
-                println!("{}", serde_json::to_string_pretty(&failed)?);
-            } else {
-                for letter in &failed {
-                    println!("{} at {}: {}", letter.tenant_id, letter.position, letter.error);
-                }
-                println!("{} letters", failed.len());
+            let mut table = Table::new(&[">POSITION", "FIRM", ">TRIED", "WHY"], "every letter was sent, or is due");
+            for letter in &failed {
+                let (position, tried) = (letter.position.to_string(), letter.attempts.to_string());
+                table.row([position, letter.tenant_id.to_string(), tried, letter.error.clone()]);
             }
+            out.say(table);
+            Done::with(failed)
         }
         MailerVerb::Retry { position } => {
-            println!("{} letters are sent again", ::mailer::retry(&pool, position).await?)
+            let letters = ::mailer::retry(&pool, position).await?;
+            if let Some(position) = position.filter(|_| letters == 0) {
+                bail!("no letter that the event at position {position} asked for has failed");
+            }
+            say!(out, "{letters} letters are sent again");
+            Done::with(json!({ "letters": letters }))
         }
     }
-    Ok(())
 }
 
 /// `ubos workflow …`
-pub async fn workflow(settings: &Settings, verb: WorkflowVerb) -> Result<()> {
+pub async fn workflow(settings: &Settings, verb: WorkflowVerb, out: &Output) -> Result<Done> {
     let pool = worker_pool(settings).await?;
     let bus = bus(settings, pool.clone(), vault::open(settings, &pool)?)?;
+    let done = |word: &str, done: &event_store::Executed| {
+        say!(out, "run {} {word}, position {}", done.id, done.position);
+        Done::with(json!({ "run_id": done.id, "position": done.position }))
+    };
     match verb {
-        WorkflowVerb::Publish { tenant, within, files } => publish(&bus, TenantId(tenant), &within, &files).await?,
-        WorkflowVerb::Runs { tenant, status, limit, json } => {
-            let filter = workflow::RunFilter { tenant: tenant.map(TenantId), status, limit };
-            let runs = workflow::runs(&bus, &pool, &filter).await?;
-            if json {
-                println!("{}", serde_json::to_string_pretty(&runs)?);
-            } else {
-                for run in &runs {
-                    let error = run.error.as_deref().unwrap_or_default();
-                    println!("{} {} {:<9} {} {error}", run.tenant_id, run.run_id, run.status, run.started_at);
-                }
-                println!("{} runs", runs.len());
+        WorkflowVerb::Publish { tenant, within, files } => {
+            known(&pool, tenant).await?;
+            publish(&bus, TenantId(tenant), &within, &files, out).await
+        }
+        WorkflowVerb::Runs { tenant, status, limit } => {
+            if let Some(tenant) = tenant {
+                known(&pool, tenant).await?;
             }
+            let filter = workflow::RunFilter { tenant: tenant.map(TenantId), status, limit: Some(limit) };
+            let runs = workflow::runs(&bus, &pool, &filter).await?;
+            let mut table = Table::new(&["RUN, FIRM", "WORKFLOW", "STATUS", "STARTED"], "no runs");
+            for run in &runs {
+                let error = run.error.as_deref().map(|error| format!("\n{error}")).unwrap_or_default();
+                let what = format!("{}\n{}{error}", run.run_id, run.tenant_id);
+                table.row([what, run.workflow.clone(), run.status.name().to_owned(), minute(run.started_at)]);
+            }
+            out.say(table);
+            Done::with(runs)
         }
         WorkflowVerb::Show { tenant, run } => {
             let run = workflow::show(&bus, TenantId(tenant), run).await?;
-            println!("{}", serde_json::to_string_pretty(&run)?);
+            say!(out, "{}", serde_json::to_string_pretty(&run)?);
+            Done::with(run)
         }
         WorkflowVerb::Retry(run) => {
-            let done = workflow::retry(&bus, TenantId(run.tenant), run.run, run.reason).await?;
-            println!("run {} tries again, position {}", done.id, done.position);
+            done("tries again", &workflow::retry(&bus, TenantId(run.tenant), run.run, run.reason).await?)
         }
         WorkflowVerb::Skip { run, output } => {
             let output = serde_json::from_str(&output).context("--output is not JSON")?;
-            let done = workflow::skip(&bus, TenantId(run.tenant), run.run, output, run.reason).await?;
-            println!("run {} goes on, position {}", done.id, done.position);
+            done("goes on", &workflow::skip(&bus, TenantId(run.tenant), run.run, output, run.reason).await?)
         }
         WorkflowVerb::Cancel(run) => {
-            let done = workflow::cancel(&bus, TenantId(run.tenant), run.run, run.reason).await?;
-            println!("run {} is cancelled, position {}", done.id, done.position);
+            done("is cancelled", &workflow::cancel(&bus, TenantId(run.tenant), run.run, run.reason).await?)
         }
     }
-    Ok(())
 }
 
 /// Publishes files, or what is shipped if none is named, bounded by patterns if there are any.
-pub async fn publish(bus: &CommandBus, tenant: TenantId, within: &[Pattern], files: &[PathBuf]) -> Result<()> {
+pub async fn publish(
+    bus: &CommandBus,
+    tenant: TenantId,
+    within: &[Pattern],
+    files: &[PathBuf],
+    out: &Output,
+) -> Result<Done> {
     let mut texts: Vec<(String, String)> = vec![];
     for file in files {
         let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
@@ -369,6 +462,7 @@ pub async fn publish(bus: &CommandBus, tenant: TenantId, within: &[Pattern], fil
     if files.is_empty() {
         texts.extend(workflow::shipped().iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
     }
+    let mut data = vec![];
     for (name, text) in texts {
         let held = match within {
             [] => Permissions::all(),
@@ -377,41 +471,13 @@ pub async fn publish(bus: &CommandBus, tenant: TenantId, within: &[Pattern], fil
         let published = workflow::publish_within(bus, tenant, "operator", &text, Arc::new(held)).await;
         let published = published.with_context(|| format!("{name} was not published"))?;
         let news = if published.changed { "published" } else { "unchanged" };
-        println!("{} version {} {news} ({name})", published.name, published.version);
+        say!(out, "{} version {} {news} ({name})", published.name, published.version);
+        data.push(json!({
+            "id": published.id, "name": published.name, "version": published.version, "changed": published.changed,
+            "position": published.position, "from": name,
+        }));
     }
-    Ok(())
-}
-
-fn named(name: &str) -> Result<Vec<&'static Group>> {
-    if name == "all" {
-        return Ok(groups().iter().collect());
-    }
-    let Some(found) = group(name) else {
-        let known: Vec<&str> = groups().iter().map(|group| group.name).collect();
-        bail!("no group {name:?}: expected all or one of {}", known.join(", "));
-    };
-    Ok(vec![found])
-}
-
-fn print(report: &(impl Display + Serialize), json: bool) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
-    } else {
-        println!("{report}");
-    }
-    Ok(())
-}
-
-fn list(lines: &[impl Display + Serialize], json: bool, none: &str) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(lines)?);
-    } else if lines.is_empty() {
-        println!("{none}");
-    }
-    if !json {
-        lines.iter().for_each(|line| println!("{line}"));
-    }
-    Ok(())
+    Done::with(data)
 }
 
 fn bar(unit: &str) -> ProgressBar {

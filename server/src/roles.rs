@@ -1,6 +1,6 @@
 //! Starting, serving and stopping the roles.
 
-use crate::{documents, front, subjects, vault};
+use crate::{documents, front, generate, metrics, subjects, vault};
 use ::integrators::{Gate, Seal};
 use ::login::{Addresses, Login, Provider, ProviderSettings};
 use ::vault::Vault;
@@ -68,6 +68,7 @@ pub async fn run(settings: &Settings, roles: &[Role]) -> Result<ExitCode> {
         _ => "ubos",
     };
     let telemetry = telemetry::init(&settings.telemetry, service)?;
+    metrics::begin(roles, &generate::commands());
     let stop = runtime::shutdown::token()?;
     let mut running = JoinSet::new();
     for role in roles.iter().copied() {
@@ -129,6 +130,12 @@ async fn pool(settings: &Settings, url: &SecretString, service: &str) -> Result<
 pub async fn nats(settings: &Settings, url: &SecretString, name: &str) -> Result<async_nats::Client> {
     let tls = TlsFiles::of_nats(&settings.nats)?;
     messaging::connect_with(url.expose_secret(), name, &tls).await
+}
+
+/// The same for somebody at a prompt: it is there now, or the error says where it is not and why.
+pub async fn nats_now(settings: &Settings, url: &SecretString) -> Result<async_nats::Client> {
+    let tls = TlsFiles::of_nats(&settings.nats)?;
+    messaging::connect_now(url.expose_secret(), "ubos operator", &tls).await
 }
 
 /// Every command over a store on `pool`. Operators decide nothing that hangs on a firm's day, and need not follow its clocks.
@@ -330,7 +337,7 @@ async fn serve(
 async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let pool = pool(settings, &settings.database.worker_url, "relay").await?;
     let nats = nats(settings, settings.nats.relay(), "ubos relay").await?;
-    let health = check_nats(health.database(pool.clone()), "nats", &nats);
+    let health = check_nats(health.database(pool.clone()), "nats", settings.nats.relay(), &nats);
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
     let relay = Relay::new(vault::outgoing(pool, vault), nats, RelayOptions::new(stream(settings)));
@@ -338,13 +345,12 @@ async fn relay(settings: &Settings, health: Health, stop: CancellationToken) -> 
 }
 
 /// Not ready while NATS is away.
-fn check_nats(health: Health, name: &'static str, nats: &async_nats::Client) -> Health {
-    let nats = nats.clone();
+fn check_nats(health: Health, name: &'static str, url: &SecretString, nats: &async_nats::Client) -> Health {
+    let (nats, place) = (nats.clone(), messaging::place(url.expose_secret()));
     health.check(name, move || {
-        let state = nats.connection_state();
-        Box::pin(async move {
-            if state == async_nats::connection::State::Connected { Ok(()) } else { Err("not connected".to_owned()) }
-        })
+        let connected = nats.connection_state() == async_nats::connection::State::Connected;
+        let checked = if connected { Ok(()) } else { Err(format!("not connected to {place}")) };
+        Box::pin(async move { checked })
     })
 }
 
@@ -410,8 +416,8 @@ async fn integrators(settings: &Settings, health: Health, stop: CancellationToke
     let pool = pool(settings, &settings.database.worker_url, "integrators").await?;
     let system = self::nats(settings, system_url, "ubos integrators").await?;
     let nats = self::nats(settings, url, "ubos integrators").await?;
-    let health = check_nats(health.database(pool.clone()), "nats", &nats);
-    let health = check_nats(health, "nats system account", &system);
+    let health = check_nats(health.database(pool.clone()), "nats", url, &nats);
+    let health = check_nats(health, "nats system account", system_url, &system);
     let directory = Arc::new(LogDirectory::start(pool.clone()));
     let consumers = ReaderConsumers::new(pool, nats, stream(settings));
     let gate = Gate::new(system, directory, consumers, seal, name.clone());

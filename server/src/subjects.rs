@@ -2,7 +2,9 @@
 //! (docs/adr/0021). Every step may be repeated, so what was interrupted is simply done again.
 
 use crate::operate::worker_pool;
+use crate::output::{Done, Output, say};
 use crate::roles::{bus, stream};
+use crate::tenants::known;
 use crate::vault;
 use ::vault::Vault;
 use anyhow::{Context, Result, bail};
@@ -59,9 +61,6 @@ pub struct EraseArguments {
     /// Also erases what workflows have made of it.
     #[arg(long)]
     derived: bool,
-    /// The proof as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// A stream of the log.
@@ -137,41 +136,46 @@ impl fmt::Display for Proof {
 ///
 /// # Errors
 /// When something is away; what was done stays done, and the same verb goes on.
-pub async fn run(settings: &Settings, verb: SubjectsVerb) -> Result<()> {
+pub async fn run(settings: &Settings, verb: SubjectsVerb, out: &Output) -> Result<Done> {
+    // Said at once to whoever waits; the role waits for it, and the list of keys needs none.
+    if !matches!(verb, SubjectsVerb::Destroyed) {
+        drop(crate::roles::nats_now(settings, settings.nats.relay()).await?);
+    }
     let eraser = Eraser::connect(settings).await?;
-    match verb {
+    let done = match verb {
         SubjectsVerb::Erase(arguments) => {
-            let EraseArguments { tenant, subject, reason, derived, json } = arguments;
+            let EraseArguments { tenant, subject, reason, derived } = arguments;
+            known(eraser.log.pool(), tenant).await?;
             let order = eraser.order(TenantId(tenant), subject, &reason, derived).await?;
             let proof = eraser.erase(&order).await?;
-            if json {
-                println!("{}", serde_json::to_string_pretty(&proof)?);
-            } else {
-                println!("{proof}");
-            }
+            out.report(&proof)
         }
         SubjectsVerb::Destroyed => {
-            for key in ::vault::destroyed(eraser.vault.pool()).await? {
-                println!("{key}");
-            }
+            let keys = ::vault::destroyed(eraser.vault.pool()).await?;
+            keys.iter().for_each(|key| say!(out, "{key}"));
+            Done::with(keys.iter().map(ToString::to_string).collect::<Vec<_>>())
         }
         SubjectsVerb::DestroyAgain { list } => {
             let keys = backup::read_list(&list)?;
             let reapplied = ::vault::reapply(&eraser.vault, &keys).await?;
-            println!("{} keys destroyed again, {} were gone", reapplied.destroyed.len(), reapplied.gone);
+            say!(out, "{} keys destroyed again, {} were gone", reapplied.destroyed.len(), reapplied.gone);
+            let mut proofs = vec![];
             let subjects: BTreeSet<(Uuid, Uuid)> = keys.iter().map(|key| (key.tenant_id, key.subject_id)).collect();
             for (tenant, subject) in subjects {
                 // The log has gone back to before the erasure, and so have the rows.
                 if !eraser.is_erased(tenant, subject).await? {
                     let reason = "erased before a backup was restored".parse()?;
                     let order = eraser.order(TenantId(tenant), subject, &reason, false).await?;
-                    println!("{}", eraser.erase(&order).await?);
+                    let proof = eraser.erase(&order).await?;
+                    say!(out, "{proof}");
+                    proofs.push(proof);
                 }
             }
+            Done::with(json!({ "destroyed": reapplied.destroyed.len(), "gone": reapplied.gone, "proofs": proofs }))
         }
-    }
+    };
     eraser.bus.store().drain().await;
-    Ok(())
+    done
 }
 
 /// Does what was ordered over HTTP, until asked to stop. Nothing without a vault.

@@ -1,22 +1,40 @@
 //! `ubos tenants …` and `ubos users …`: what operators of UBOS do for firms.
 
-use crate::operate::PATIENCE;
+use crate::operate::{PATIENCE, worker_pool};
+use crate::output::{Done, Output, Table, minute, say};
 use crate::roles::bus;
 use crate::vault;
-use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
+use anyhow::{Context, Result, bail, ensure};
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand, ValueEnum};
 use event_store::{CommandBus, ExecuteError, Request};
 use identity::User;
 use kernel::{Actor, Email, Name, SecretHash, TenantId, TimeZone};
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
+use serde::Serialize;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use uuid::Uuid;
 use web::ShownKey;
 
 /// What operators do for a firm.
 #[derive(Debug, Subcommand)]
 pub enum TenantsVerb {
+    /// Every firm, the newest first, as the read models have them.
+    List {
+        /// Only those that stand there.
+        #[arg(long, value_enum)]
+        status: Option<Status>,
+        /// How many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
+    },
+    /// One firm: who owns it, how many people it has, what of it stands still.
+    Show {
+        /// The firm.
+        tenant: Uuid,
+    },
     /// Lets a firm in and invites its first owner. Prints the ids of both, and the invitation's.
     Register(RegisterArguments),
     /// Makes a firm a customer, also one that owed a payment.
@@ -47,6 +65,33 @@ pub enum TenantsVerb {
         /// The firm.
         tenant: Uuid,
     },
+}
+
+/// Where a firm stands.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Status {
+    /// Tries UBOS.
+    Trialing,
+    /// A customer.
+    Active,
+    /// Owes a payment.
+    PastDue,
+    /// Kept out for the time being.
+    Suspended,
+    /// Has ended its time with UBOS.
+    Closed,
+}
+
+impl Status {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Trialing => "trialing",
+            Self::Active => "active",
+            Self::PastDue => "past_due",
+            Self::Suspended => "suspended",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// Who is let in.
@@ -95,14 +140,21 @@ pub struct Registered {
 }
 
 /// `ubos tenants …`
-pub async fn tenants(settings: &Settings, verb: TenantsVerb) -> Result<()> {
+pub async fn tenants(settings: &Settings, verb: TenantsVerb, out: &Output) -> Result<Done> {
+    match verb {
+        TenantsVerb::List { status, limit } => return list(&worker_pool(settings).await?, status, limit, out).await,
+        TenantsVerb::Show { tenant } => return show(&worker_pool(settings).await?, tenant, out).await,
+        _ => {}
+    }
     let operator = Operator::connect(settings).await?;
     let (tenant, name, body) = match verb {
         TenantsVerb::Register(arguments) => {
             let Registered { tenant, owner } = operator.register(arguments).await?;
-            println!("tenant {tenant}\nowner {owner}");
-            return operator.drained().await;
+            say!(out, "tenant {tenant}\nowner {owner}");
+            operator.drained().await?;
+            return Done::with(json!({ "tenant": tenant, "owner": owner }));
         }
+        TenantsVerb::List { .. } | TenantsVerb::Show { .. } => bail!("these were answered above"),
         TenantsVerb::Activate { tenant } => (tenant, "identity.tenant.activate", json!({})),
         TenantsVerb::MarkPastDue { tenant } => (tenant, "identity.tenant.mark_past_due", json!({})),
         TenantsVerb::Suspend { tenant, reason } => {
@@ -112,18 +164,110 @@ pub async fn tenants(settings: &Settings, verb: TenantsVerb) -> Result<()> {
         TenantsVerb::Reopen { tenant } => (tenant, "identity.tenant.reopen", json!({})),
     };
     operator.command(name, tenant, tenant, &body).await?;
-    println!("done");
-    operator.drained().await
+    say!(out, "done");
+    operator.drained().await?;
+    Done::with(json!({ "tenant": tenant }))
+}
+
+#[derive(Debug, Serialize, sqlx::FromRow)]
+struct Firm {
+    id: Uuid,
+    name: String,
+    status: String,
+    registered_at: DateTime<Utc>,
+    users: i64,
+}
+
+async fn list(pool: &PgPool, status: Option<Status>, limit: i64, out: &Output) -> Result<Done> {
+    let sql = "select t.id, t.name, s.status, t.created_at as registered_at,
+                      (select count(*) from identity.users u
+                       where u.tenant_id = t.tenant_id and u.status <> 'deactivated') as users
+               from identity.tenants t,
+                    lateral (select case when t.purge_at is null then t.status else 'closed' end as status) s
+               where $1::text is null or s.status = $1
+               order by t.created_at desc, t.id limit $2";
+    let asked = sqlx::query_as(sql).bind(status.map(Status::column)).bind(limit);
+    let firms: Vec<Firm> = asked.fetch_all(pool).await.context("reading the firms")?;
+    let mut table = Table::new(&["FIRM", "NAME", "STATUS", ">USERS", "REGISTERED"], "no firms");
+    for Firm { id, name, status, registered_at, users } in &firms {
+        table.row([id.to_string(), name.clone(), status.clone(), users.to_string(), minute(*registered_at)]);
+    }
+    out.say(table);
+    Done::with(firms)
+}
+
+type Details = (String, String, DateTime<Utc>, Value, Option<String>, Option<DateTime<Utc>>, DateTime<Utc>);
+
+async fn show(pool: &PgPool, tenant: Uuid, out: &Output) -> Result<Done> {
+    known(pool, tenant).await?;
+    let sql = "select name, case when purge_at is null then status else 'closed' end, created_at, owners, suspended_reason, purge_at, trial_ends_at
+               from identity.tenants where tenant_id = $1 and id = $1";
+    let details: Option<Details> = sqlx::query_as(sql).bind(tenant).fetch_optional(pool).await?;
+    let details = details.context("the log knows this firm, the read models do not yet: `ubos projections status`")?;
+    let (name, status, registered_at, owners, suspended_reason, purge_at, trial_ends_at) = details;
+    let counts =
+        async |sql: &str| -> Result<Vec<(String, i64)>> { Ok(sqlx::query_as(sql).bind(tenant).fetch_all(pool).await?) };
+    let users =
+        counts("select status, count(*) from identity.users where tenant_id = $1 group by 1 order by 1").await?;
+    let runs = counts("select state, count(*) from engine.tasks where tenant_id = $1 group by 1 order by 1").await?;
+    let parked = counts(
+        "select group_name, count(*) from projections.parked where tenant_id = $1 and slot = 'live' group by 1 order by 1",
+    )
+    .await?;
+    let letters = counts("select state, count(*) from mail.letters where tenant_id = $1 group by 1 order by 1").await?;
+    let last: Option<i64> = sqlx::query_scalar("select max(position) from eventstore.streams where tenant_id = $1")
+        .bind(tenant)
+        .fetch_one(pool)
+        .await?;
+    let said = |counts: &[(String, i64)], none: &str| {
+        let said: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        if said.is_empty() { none.to_owned() } else { said.join(", ") }
+    };
+    say!(out, "{:<14}{tenant}", "firm");
+    say!(out, "{:<14}{name}", "name");
+    let why = suspended_reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    say!(out, "{:<14}{status}{why}", "status");
+    say!(out, "{:<14}{}", "registered", minute(registered_at));
+    match (&*status, purge_at) {
+        ("trialing", _) => say!(out, "{:<14}{}", "trial ends", minute(trial_ends_at)),
+        (_, Some(at)) => say!(out, "{:<14}{}", "data ends", minute(at)),
+        _ => {}
+    }
+    for owner in owners.as_array().into_iter().flatten().filter_map(Value::as_str) {
+        say!(out, "{:<14}{owner}", "owner");
+    }
+    say!(out, "{:<14}{}", "users", said(&users, "none"));
+    say!(out, "{:<14}{}", "open runs", said(&runs, "none"));
+    say!(out, "{:<14}{}", "letters", said(&letters, "none"));
+    say!(out, "{:<14}{}", "parked", said(&parked, "nothing"));
+    say!(out, "{:<14}position {}", "last event", last.unwrap_or(0));
+    let object = |counts: Vec<(String, i64)>| counts.into_iter().collect::<std::collections::BTreeMap<_, _>>();
+    Done::with(json!({
+        "id": tenant, "name": name, "status": status, "registered_at": registered_at, "trial_ends_at": trial_ends_at,
+        "suspended_reason": suspended_reason, "purge_at": purge_at, "owners": owners, "users": object(users),
+        "open_runs": object(runs), "letters": object(letters), "parked": object(parked), "last_position": last,
+    }))
+}
+
+/// Fails for a firm that the log knows nothing of: an empty answer would look as if all were well with it.
+pub async fn known(pool: &PgPool, tenant: Uuid) -> Result<()> {
+    let sql = "select exists (select from eventstore.streams where tenant_id = $1)";
+    let there: bool = sqlx::query_scalar(sql).bind(tenant).fetch_one(pool).await?;
+    ensure!(there, "the log knows no firm {tenant}: `ubos tenants list` shows those it knows");
+    Ok(())
 }
 
 /// `ubos users …`
-pub async fn users(settings: &Settings, verb: UsersVerb) -> Result<()> {
+pub async fn users(settings: &Settings, verb: UsersVerb, out: &Output) -> Result<Done> {
     let operator = Operator::connect(settings).await?;
     match verb {
-        UsersVerb::Accept { tenant, user } => operator.accept(tenant, user).await?,
+        UsersVerb::Accept { tenant, user } => {
+            operator.accept(tenant, user).await?;
+            say!(out, "done");
+            operator.drained().await?;
+            Done::with(json!({ "tenant": tenant, "user": user }))
+        }
     }
-    println!("done");
-    operator.drained().await
 }
 
 /// Somebody at the command line of the installation itself.

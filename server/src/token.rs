@@ -30,11 +30,16 @@ pub struct TokenArguments {
     #[arg(long)]
     pub subject: Uuid,
     /// owner, admin, member, viewer; several separated by commas.
-    #[arg(long, value_delimiter = ',', default_value = "owner")]
+    #[arg(long, value_delimiter = ',', default_value = "owner", value_parser = role)]
     pub roles: Vec<String>,
-    /// How long it is valid.
-    #[arg(long, default_value_t = 3600)]
+    /// How many seconds it is valid.
+    #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=TTL_SECONDS_MAX))]
     pub ttl_seconds: u64,
+}
+
+/// A role's name as the log has it; the error lists them.
+fn role(name: &str) -> Result<String, String> {
+    name.parse::<Role>().map(|_| name.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Signs a token with the development key; makes the key and its JWKS if there are none.

@@ -1,6 +1,8 @@
 //! The vault, as the settings describe it, and `ubos vault …`.
 
 use crate::operate::worker_pool;
+use crate::output::{Done, Output, say};
+use crate::tenants::known;
 use ::vault::{LocalKeys, Vault};
 use anyhow::{Context, Result};
 use clap::Subcommand;
@@ -8,6 +10,7 @@ use event_store::Log;
 use runtime::health::Health;
 use runtime::settings::{Settings, VaultSettings};
 use secrecy::SecretString;
+use serde_json::json;
 use sqlx::PgPool;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,33 +81,40 @@ pub fn watch(health: Health, vault: Option<&Vault>) -> Health {
 ///
 /// # Errors
 /// When database or keys are away.
-pub async fn hash_claims(settings: &Settings) -> Result<()> {
+pub async fn hash_claims(settings: &Settings, out: &Output) -> Result<u64> {
     if settings.vault.key.is_none() && settings.vault.key_file.is_none() {
-        return Ok(());
+        return Ok(0);
     }
     let pool = worker_pool(settings).await?;
     let vault = open(settings, &pool)?.context("settings: vault.key_file is not set")?;
     let hashed = event_store::hash_claims(&vault, &registry::PERSONAL_CLAIMS).await?;
     if hashed > 0 {
-        println!("{hashed} claims on addresses and logins are hashed now");
+        say!(out, "{hashed} claims on addresses and logins are hashed now");
     }
-    Ok(())
+    Ok(hashed)
 }
 
 /// `ubos vault …`
 ///
 /// # Errors
 /// When no key is set, or a data key does not open.
-pub async fn run(settings: &Settings, verb: VaultVerb) -> Result<()> {
+pub async fn run(settings: &Settings, verb: VaultVerb, out: &Output) -> Result<Done> {
     let pool = worker_pool(settings).await?;
     let vault = open(settings, &pool)?.context("settings: vault.key_file is not set")?;
-    match verb {
+    let rotated = match verb {
         VaultVerb::Check => {
             vault.check().await?;
-            println!("every data key can be opened");
+            say!(out, "every data key can be opened");
+            return Done::with(json!({}));
         }
-        VaultVerb::Rotate => println!("{}", ::vault::rotate_kek(&vault).await?),
-        VaultVerb::RotateDataKeys { tenant } => println!("{}", ::vault::rotate_data_keys(&vault, tenant).await?),
-    }
-    Ok(())
+        VaultVerb::Rotate => ::vault::rotate_kek(&vault).await?,
+        VaultVerb::RotateDataKeys { tenant } => {
+            if let Some(tenant) = tenant {
+                known(&pool, tenant).await?;
+            }
+            ::vault::rotate_data_keys(&vault, tenant).await?
+        }
+    };
+    say!(out, "{rotated}");
+    Done::with(json!({ "done": rotated.done, "left": rotated.left }))
 }

@@ -1,15 +1,15 @@
 //! `ubos verify`: proves that nothing is missing and nothing is doubled, from the log outwards.
 
-use crate::operate::verdict;
-use crate::roles::stream;
+use crate::output::{Done, Outcome, Output, say};
+use crate::roles::{nats_now, stream};
 use anyhow::{Context, Result};
 use event_store::Log;
 use messaging::RelayOptions;
 use projections::{RebuildOptions, groups};
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 use sqlx::PgPool;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// The log by itself: how many positions are missing, how many sequences are wrong, how many streams disagree.
@@ -24,36 +24,40 @@ const LOG: &str = "
                  row_number() over (partition by tenant_id, aggregate_type, aggregate_id order by position) as nth
           from eventstore.events) e";
 
-struct Verification {
+struct Verification<'a> {
+    out: &'a Output,
     differences: i64,
     parked: i64,
+    checks: Vec<Value>,
 }
 
-impl Verification {
+impl Verification<'_> {
     fn check(&mut self, what: &str, differences: i64, detail: impl std::fmt::Display) {
         self.differences += differences;
         let verdict = if differences == 0 { "ok  " } else { "FAIL" };
-        println!("{verdict} {what}: {differences} differences ({detail})");
+        say!(self.out, "{verdict} {what}: {differences} differences\n     {detail}");
+        self.checks.push(json!({ "what": what, "differences": differences, "detail": detail.to_string() }));
     }
 
     /// Streams that stand still concern their firm alone, and are no difference.
     fn parked(&mut self, what: &str, parked: &[projections::ParkedStream]) {
         self.parked += i64::try_from(parked.len()).unwrap_or(i64::MAX);
-        println!("{} {what}: {} parked", if parked.is_empty() { "ok  " } else { "PARK" }, parked.len());
-        parked.iter().for_each(|stream| println!("     {stream}"));
+        say!(self.out, "{} {what}: {} parked", if parked.is_empty() { "ok  " } else { "PARK" }, parked.len());
+        parked.iter().for_each(|stream| say!(self.out, "     {stream}"));
+        self.checks.push(json!({ "what": what, "parked": parked }));
     }
 }
 
 /// Waits for the readers, then compares everything. Success only if there is no difference.
-pub async fn run(settings: &Settings, wait_seconds: u64) -> Result<ExitCode> {
+pub async fn run(settings: &Settings, wait_seconds: u64, out: &Output) -> Result<Done> {
     let url = settings.database.worker_url.expose_secret();
     let pool = runtime::database::connect(url, "verify", 8, Duration::from_secs(10)).await?;
     let log = crate::vault::log(settings, &pool)?;
-    let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos verify").await?;
+    let nats = nats_now(settings, settings.nats.relay()).await?;
     let options = RelayOptions::new(stream(settings));
     wait(&pool, &log, Duration::from_secs(wait_seconds)).await?;
 
-    let mut verification = Verification { differences: 0, parked: 0 };
+    let mut verification = Verification { out, differences: 0, parked: 0, checks: vec![] };
     let head = log.head().await?;
     let (missing, sequences, streams): (i64, i64, i64) = sqlx::query_as(LOG).fetch_one(&pool).await?;
     verification.check("log positions are dense", missing.abs(), format!("head {head}"));
@@ -71,7 +75,7 @@ pub async fn run(settings: &Settings, wait_seconds: u64) -> Result<ExitCode> {
         let detail = format!("{rows} rows in {} tables", report.comparison.tables.len());
         verification.check(&format!("{} equals a fresh replay", group.name), differing, detail);
         if differing > 0 {
-            println!("{report}");
+            say!(out, "{report}");
         }
         if !report.comparison.parked.is_empty() {
             verification
@@ -85,8 +89,10 @@ pub async fn run(settings: &Settings, wait_seconds: u64) -> Result<ExitCode> {
     let detail = format!("{runs} runs, {unfinished:?}");
     verification.check("every run is finished, waiting or parked with a reason", count, detail);
 
-    println!("{} differences in all, {} streams parked", verification.differences, verification.parked);
-    Ok(verdict(verification.differences == 0, verification.parked > 0))
+    let Verification { differences, parked, checks, .. } = verification;
+    say!(out, "{differences} differences in all, {parked} streams parked");
+    let data = json!({ "differences": differences, "parked": parked, "checks": checks });
+    Done::as_is(Outcome::of(differences == 0, parked > 0), data)
 }
 
 /// Until relay and projections have read the log to its end and no run is under way, or patience ends.

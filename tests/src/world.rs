@@ -216,6 +216,14 @@ key = "{VAULT_KEY}"
         Ok(out.into_owned())
     }
 
+    /// The same for a program: what the verb found.
+    pub fn answer(&self, arguments: &[&str]) -> Result<Value> {
+        let said = self.expect(&[arguments, &["--json"]].concat())?;
+        let mut envelope: Value = serde_json::from_str(&said).context("a verb answers in one envelope")?;
+        ensure!(envelope["exit_code"] == 0 && envelope["error"].is_null(), "{envelope}");
+        Ok(envelope["data"].take())
+    }
+
     /// Starts a role as a process.
     pub fn spawn(&mut self, role: Role) -> Result<()> {
         ensure!(self.has_ended(role)?, "{} still runs", role.name());

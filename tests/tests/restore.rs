@@ -102,7 +102,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
         "the log ends at {head}; position {last} at {moment} is what will be restored; {in_flight} runs in flight"
     ));
 
-    let status: Value = serde_json::from_str(&world.expect(&["relay", "status", "--json"])?)?;
+    let status = world.answer(&["relay", "status"])?;
     let epoch = status["stream_epoch"].as_i64();
 
     // The other three are left running; they must not survive the other past.
@@ -167,7 +167,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     let verified = world.expect(&["verify", "--wait-seconds", "60"])?;
     println!("{verified}");
     say("verified: 0 differences");
-    let status: Value = serde_json::from_str(&world.expect(&["relay", "status", "--json"])?)?;
+    let status = world.answer(&["relay", "status"])?;
     ensure!(status["stream_epoch"].as_i64() > epoch, "the stream has no new epoch: {status}");
 
     // What was published and is no more: exactly what came after the moment, from JetStream's copy.
@@ -213,7 +213,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
         let arguments = ["--json", "--timeline", timeline, "--to-position", &position_text];
         let output = restore(&world, &beside, &arguments)?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let restored: Value = serde_json::from_slice(&output.stdout)?;
+        let restored = serde_json::from_slice::<Value>(&output.stdout)?["data"].take();
         let reached = restored["head"]["position"].as_i64().context("a position")?;
         ensure!((position..position + 40).contains(&reached), "{reached} instead of {position}");
         say(&format!(
@@ -236,7 +236,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     println!("{}", world.expect(&["backup", "prune", "--from", &backups, "--keep", "1"])?.trim());
     let latest = restore(&world, &world.path("latest"), &["--json"])?;
     ensure!(latest.status.success(), "{}", String::from_utf8_lossy(&latest.stderr));
-    let latest: Value = serde_json::from_slice(&latest.stdout)?;
+    let latest = serde_json::from_slice::<Value>(&latest.stdout)?["data"].take();
     ensure!(latest["head"]["position"].as_i64() >= Some(end), "{latest}");
     println!("{}", world.expect(&["verify", "--wait-seconds", "60"])?.lines().last().unwrap_or_default());
     Ok(())

@@ -7,16 +7,16 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
-use workflow_domain::Run;
 use workflow_domain::run::RunCommand;
+use workflow_domain::{Run, RunStatus};
 
 /// Which runs to list; the newest first.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
     /// Only this tenant's.
     pub tenant: Option<TenantId>,
-    /// `running`, `waiting`, `parked`, `succeeded` or `cancelled`.
-    pub status: Option<String>,
+    /// Only those that stand there.
+    pub status: Option<RunStatus>,
     /// At most so many; 50 unless given.
     pub limit: Option<i64>,
 }
@@ -31,7 +31,7 @@ pub struct RunLine {
     /// What its definition is called.
     pub workflow: String,
     /// Where it stands.
-    pub status: String,
+    pub status: RunStatus,
     /// When the event was committed that started it.
     pub started_at: DateTime<Utc>,
     /// What it stands still for.
@@ -40,7 +40,7 @@ pub struct RunLine {
 
 /// Runs as the log has them, the newest first. Live ones are found in the engine's queue, ended ones among the streams.
 pub async fn runs(bus: &CommandBus, pool: &PgPool, filter: &RunFilter) -> Result<Vec<RunLine>, RunsError> {
-    let live = matches!(filter.status.as_deref(), Some("running" | "waiting" | "parked"));
+    let live = matches!(filter.status, Some(RunStatus::Running | RunStatus::Waiting | RunStatus::Parked));
     // Version 5 ids have no order, so pages go by the place where the run began.
     let sql = if live {
         "select s.tenant_id, s.aggregate_id, s.first_position from engine.tasks t
@@ -62,7 +62,7 @@ pub async fn runs(bus: &CommandBus, pool: &PgPool, filter: &RunFilter) -> Result
         let found = futures::future::try_join_all(loads).await?;
         for ((tenant, id, _), (run, _)) in page.iter().zip(found) {
             let line = line(*tenant, *id, &run);
-            if lines.len() < wanted && filter.status.as_ref().is_none_or(|status| *status == line.status) {
+            if lines.len() < wanted && filter.status.is_none_or(|status| status == line.status) {
                 lines.push(line);
             }
         }
@@ -89,12 +89,11 @@ pub enum RunsError {
 }
 
 fn line(tenant_id: Uuid, run_id: Uuid, run: &Run) -> RunLine {
-    let status = serde_json::to_value(run.status).ok();
     RunLine {
         run_id,
         tenant_id,
         workflow: run.definition.as_ref().map(ToString::to_string).unwrap_or_default(),
-        status: status.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
+        status: run.status,
         started_at: run.trigger.as_ref().map(|trigger| trigger.recorded_at.utc()).unwrap_or_default(),
         error: run.incident.as_ref().map(|(code, message)| format!("{code}: {message}")),
     }

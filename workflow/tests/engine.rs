@@ -341,15 +341,15 @@ async fn runs_are_listed_by_where_they_stand() {
     world.send("crm.client.create", None, odd).await.unwrap();
     world.until("run.parked", 1).await;
     world.until("run.succeeded", 1).await;
-    let list = async |status: Option<&str>| {
-        let filter = workflow::RunFilter { tenant: Some(world.tenant), status: status.map(str::to_owned), limit: None };
+    let list = async |status: Option<RunStatus>| {
+        let filter = workflow::RunFilter { tenant: Some(world.tenant), status, limit: None };
         workflow::runs(&world.bus, &world.pool, &filter).await.unwrap()
     };
     assert_eq!(list(None).await.len(), 2);
-    assert_eq!(list(Some("succeeded")).await.len(), 1);
-    let parked = list(Some("parked")).await;
+    assert_eq!(list(Some(RunStatus::Succeeded)).await.len(), 1);
+    let parked = list(Some(RunStatus::Parked)).await;
     assert_eq!((parked.len(), parked[0].workflow.as_str()), (1, "Some fail"));
     assert!(parked[0].error.as_deref().unwrap().starts_with("target_not_an_id: "), "{parked:?}");
-    assert!(list(Some("waiting")).await.is_empty());
+    assert!(list(Some(RunStatus::Waiting)).await.is_empty());
     engine.stop().await;
 }

@@ -169,6 +169,22 @@ pub enum RunStatus {
     Cancelled,
 }
 
+impl RunStatus {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Waiting, Self::Parked, Self::Succeeded, Self::Cancelled];
+
+    /// As it is written: `parked`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Parked => "parked",
+            Self::Succeeded => "succeeded",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -91,6 +91,23 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// What becomes of commands, as `commands_total` counts them.
+pub const COMMAND_OUTCOMES: [&str; 13] = [
+    "done",
+    "invalid",
+    "denied",
+    "not_found",
+    "already_exists",
+    "rejected",
+    "claimed",
+    "version_mismatch",
+    "conflict",
+    "key_reused",
+    "overloaded",
+    "unavailable",
+    "fault",
+];
+
 /// What a command did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Executed {

@@ -21,7 +21,7 @@ mod wake;
 
 pub use bus::{CommandBus, CommandInfo};
 pub use cqrs::{CqrsContext, CqrsStore};
-pub use execute::{ExecuteError, Executed, Store, StoreOptions};
+pub use execute::{COMMAND_OUTCOMES, ExecuteError, Executed, Store, StoreOptions};
 pub use log::{Erasures, Kind, Log, RawEvent, Withhold};
 pub use request::{IdempotencyKey, Request};
 pub use seal::{is_personal_event, open_events, says_personal};

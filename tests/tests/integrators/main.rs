@@ -201,15 +201,13 @@ async fn one_that_is_limited_gets_its_events_only_and_begins_where_it_is_told(fi
         world.expect(&["integrators", "rewind", "--tenant", &tenant, &id, "--to", to])?;
         eventually(to, PATIENCE, async || waiting(wanted).await).await?;
     }
-    let shown: Value =
-        serde_json::from_str(&world.expect(&["integrators", "show", "--tenant", &tenant, &id, "--json"])?)?;
+    let shown = world.answer(&["integrators", "show", "--tenant", &tenant, &id])?;
     ensure!(shown[0]["scopes"] == json!(["crm.client.>"]), "{shown}");
     ensure!(
         shown[0]["backlog"]["waiting"] == json!(all) && shown[0]["backlog"]["acknowledged_at"].is_null(),
         "{shown}"
     );
-    let listed: Value =
-        serde_json::from_str(&world.expect(&["integrators", "list", "--tenant", &tenant, "--json"])?)?;
+    let listed = world.answer(&["integrators", "list", "--tenant", &tenant])?;
     let ada = listed.as_array().into_iter().flatten().find(|row| row["id"] == json!(firms.ada.id));
     ensure!(ada.is_some_and(|ada| ada["backlog"]["acknowledged_at"].is_string()), "{listed}");
     Ok(())

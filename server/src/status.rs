@@ -1,0 +1,213 @@
+//! `ubos status`: whether the servers answer, and every queue with its leader and its lag, on one screen.
+
+use crate::operate::{notes, worker_pool};
+use crate::output::{Done, Outcome, Output, Table, say};
+use crate::roles::{nats_now, stream};
+use crate::vault;
+use anyhow::{Context, Result};
+use messaging::{ReaderConsumers, RelayOptions};
+use runtime::settings::Settings;
+use runtime::tls;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde_json::json;
+use sqlx::PgPool;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A server that does not answer by then is away.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Integrators whose backlogs are asked for: each is a question to NATS.
+const INTEGRATORS_MAX: i64 = 100;
+
+/// A server of others'.
+#[derive(Debug, Serialize)]
+struct Server {
+    server: &'static str,
+    place: String,
+    /// None if it answers.
+    error: Option<String>,
+}
+
+/// Something that follows the log, or work that waits.
+#[derive(Debug, Serialize)]
+struct Queue {
+    queue: String,
+    /// Who leads it: a name, `yes`, `nobody`, or `any copy` where none is needed.
+    leader: String,
+    position: Option<i64>,
+    /// Events that it has not seen, or pieces of work that are due.
+    lag: i64,
+    notes: String,
+    /// Somebody should look.
+    attention: bool,
+}
+
+/// `ubos status`
+///
+/// # Errors
+/// When PostgreSQL is away, without which nothing can be said.
+pub async fn run(settings: &Settings, out: &Output) -> Result<Done> {
+    let pool = worker_pool(settings).await?;
+    let log = vault::log(settings, &pool)?;
+    let head = log.head().await?;
+    let relay_url = settings.nats.relay();
+    let nats = tokio::time::timeout(PATIENCE, nats_now(settings, relay_url)).await;
+    let nats = nats.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {PATIENCE:?}")));
+    let worker = settings.database.worker_url.expose_secret().parse::<sqlx::postgres::PgConnectOptions>();
+    let place = worker.map(|worker| format!("{}:{}", worker.get_host(), worker.get_port())).unwrap_or_default();
+    let mut servers = vec![Server { server: "PostgreSQL", place, error: None }];
+    servers.push(Server {
+        server: "NATS",
+        place: messaging::place(relay_url.expose_secret()).trim_start_matches("NATS at ").to_owned(),
+        error: nats.as_ref().err().map(|error| format!("{error:#}")),
+    });
+    servers.extend(redis(settings).await?);
+    if let Some(url) = &settings.mail.smtp_url {
+        let reached = tokio::time::timeout(PATIENCE, ::mailer::reach(url.expose_secret())).await;
+        let error = match reached {
+            Ok(reached) => reached.err().map(|error| format!("{error:#}")),
+            Err(_) => Some(format!("no answer within {PATIENCE:?}")),
+        };
+        servers.push(Server { server: "mail", place: ::mailer::place(url.expose_secret()), error });
+    }
+
+    let mut queues = vec![];
+    let options = RelayOptions::new(stream(settings));
+    let relay = messaging::status(&log, nats.as_ref().ok(), &options).await.context("asking for the relay")?;
+    let told = relay.stream_messages.map_or("stream not seen".to_owned(), |n| format!("{n} messages"));
+    queues.push(Queue {
+        queue: "relay".to_owned(),
+        leader: if relay.is_alive { relay.leader } else { "nobody".to_owned() },
+        position: Some(relay.cursor),
+        lag: relay.lag_events,
+        notes: match relay.dead_letters {
+            0 => told,
+            letters => format!("{told}, {letters} dead letters"),
+        },
+        attention: !relay.is_alive || relay.dead_letters > 0,
+    });
+    for group in projections::status(&pool).await?.groups {
+        let parked = (group.parked > 0).then(|| format!("{} parked", group.parked));
+        let missing = (group.missing_events != 0).then(|| format!("{} MISSING", group.missing_events));
+        let notes = [missing, parked, Some(notes(&group)).filter(|notes| !notes.is_empty())];
+        queues.push(Queue {
+            queue: format!("projections {}", group.group),
+            leader: if group.led { "yes" } else { "nobody" }.to_owned(),
+            position: Some(group.position),
+            lag: group.lag_events,
+            notes: notes.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            attention: !group.led || group.parked > 0 || group.missing_events != 0 || group.replay_needed,
+        });
+    }
+    queues.extend(work(&pool, head).await?);
+    if let Ok(nats) = &nats {
+        queues.extend(integrators(&pool, ReaderConsumers::new(pool.clone(), nats.clone(), stream(settings))).await?);
+    }
+    show(head, &servers, &queues, out);
+    let away = servers.iter().any(|server| server.error.is_some());
+    let attention = queues.iter().any(|queue| queue.attention);
+    Done::as_is(Outcome::of(!away, attention), json!({ "head": head, "servers": servers, "queues": queues }))
+}
+
+async fn redis(settings: &Settings) -> Result<Option<Server>> {
+    let Some(client) = tls::redis_client(&settings.redis)? else { return Ok(None) };
+    let place = client.get_connection_info().addr().to_string();
+    let asked = async {
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        redis::cmd("PING").query_async::<String>(&mut connection).await
+    };
+    let error = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(answer) => answer.err().map(|error| format!("Redis at {place} cannot be reached: {error}")),
+        Err(_) => Some(format!("Redis at {place}: no answer within {PATIENCE:?}")),
+    };
+    Ok(Some(Server { server: "Redis", place, error }))
+}
+
+type Work = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
+
+/// What the engine and the mailer have before them, and erasures that are not complete. Any copy of their roles takes it.
+async fn work(pool: &PgPool, head: i64) -> Result<Vec<Queue>> {
+    let sql = "
+        select (select position from engine.checkpoint where name = 'intake'),
+               (select count(*) from engine.tasks where due_at <= now() and state <> 'parked'),
+               (select count(*) from engine.tasks where state = 'waiting'),
+               (select count(*) from engine.tasks where state = 'parked'),
+               (select position from mail.intake),
+               (select count(*) from mail.letters where state = 'due'),
+               (select count(*) from mail.letters where state = 'failed'),
+               (select position from login.intake),
+               (select count(*) from login.portal_requests where due_at is not null),
+               (select count(*) from eventstore.events o
+                where o.event_type = 'erasure.requested'
+                  and not exists (select from eventstore.events c
+                                  where c.tenant_id = o.tenant_id and c.aggregate_id = o.aggregate_id
+                                    and c.sequence > o.sequence and c.event_type = 'erasure.completed'))";
+    let (intake, due, waiting, parked, mail, letters, failed, addresses, links, erasures): Work =
+        sqlx::query_as(sql).fetch_one(pool).await.context("asking for what is due")?;
+    let queue = |name: &str, position: Option<i64>, lag: i64, notes: String, attention: bool| Queue {
+        queue: name.to_owned(),
+        leader: "any copy".to_owned(),
+        position,
+        lag,
+        notes,
+        attention,
+    };
+    let behind = |position: i64| (head - position).max(0);
+    let none = String::new;
+    Ok(vec![
+        queue("workflow intake", Some(intake), behind(intake), none(), false),
+        queue("workflow runs", None, due, format!("{waiting} waiting, {parked} parked"), parked > 0),
+        queue("mailer intake", Some(mail), behind(mail), none(), false),
+        queue("letters", None, letters, format!("{failed} failed"), failed > 0),
+        queue("portal addresses", Some(addresses), behind(addresses), none(), false),
+        queue("portal links", None, links, none(), false),
+        queue("erasures", None, erasures, none(), false),
+    ])
+}
+
+/// What integrators have before them: the one that is furthest behind.
+async fn integrators(pool: &PgPool, consumers: ReaderConsumers) -> Result<Option<Queue>> {
+    let sql = "select id, count(*) over () from identity.integrators where revoked_at is null order by id limit $1";
+    let all: Vec<(Uuid, i64)> = sqlx::query_as(sql).bind(INTEGRATORS_MAX).fetch_all(pool).await?;
+    let Some((_, count)) = all.first().copied() else { return Ok(None) };
+    let mut behind = 0;
+    for (id, _) in &all {
+        if let Some(backlog) = consumers.backlog(&id.to_string()).await? {
+            behind = behind.max(backlog.waiting + backlog.unacknowledged);
+        }
+    }
+    let looked = if count > INTEGRATORS_MAX { format!(", {INTEGRATORS_MAX} looked at") } else { String::new() };
+    Ok(Some(Queue {
+        queue: "integrators".to_owned(),
+        leader: "any copy".to_owned(),
+        position: None,
+        lag: i64::try_from(behind).unwrap_or(i64::MAX),
+        notes: format!("{count} may read{looked}; the lag is of the one furthest behind"),
+        attention: false,
+    }))
+}
+
+fn show(head: i64, servers: &[Server], queues: &[Queue], out: &Output) {
+    let mut table = Table::new(&["SERVER", "PLACE", "STATE"], "no servers");
+    for Server { server, place, error } in servers {
+        table.row([(*server).to_owned(), place.clone(), error.clone().unwrap_or_else(|| "answers".to_owned())]);
+    }
+    out.say(table);
+    say!(out, "\nlog head {head}\n");
+    let mut table = Table::new(&["QUEUE", "LEADER", ">POSITION", ">LAG", "", "NOTES"], "no queues");
+    for queue in queues {
+        table.row([
+            queue.queue.clone(),
+            queue.leader.clone(),
+            queue.position.map(|position| position.to_string()).unwrap_or_default(),
+            queue.lag.to_string(),
+            if queue.attention { "!" } else { "" }.to_owned(),
+            queue.notes.clone(),
+        ]);
+    }
+    out.say(table);
+    if queues.iter().any(|queue| queue.attention) {
+        say!(out, "\n!  somebody should look: docs/operations.md, \"When something is wrong\"");
+    }
+}
