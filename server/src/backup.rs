@@ -74,7 +74,7 @@ pub enum BackupVerb {
         #[arg(long)]
         from: PathBuf,
         /// How many base backups stay.
-        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..))]
         keep: u16,
         #[command(flatten)]
         tools: ToolArguments,
@@ -128,7 +128,7 @@ pub enum RestoreVerb {
     /// Begins a new history of a log that went back by other means than `ubos restore`. Stop every role first.
     Heal {
         /// The last position that was not taken back; found by comparing NATS with the log unless given.
-        #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+        #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..))]
         after: Option<i64>,
     },
 }

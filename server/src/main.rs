@@ -375,7 +375,7 @@ mod tests {
                 "owner, admin, member or viewer",
             ),
             ("workflow runs --limit 0", "1..=10000"),
-            ("workflow runs --limit -1", "--limit"),
+            ("workflow runs --limit -1", "1..=10000"),
             ("events show 0", "1.."),
             ("relay retry --position 0", "1.."),
             ("mailer retry --position 0", "1.."),

@@ -181,7 +181,8 @@ pub enum WorkflowVerb {
         #[arg(long, value_parser = run_status())]
         status: Option<RunStatus>,
         /// How many.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        #[arg(long, default_value_t = 50)]
+        #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
     },
     /// Shows one run with its steps.

@@ -177,6 +177,26 @@ impl Table {
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.to_vec());
     }
+
+    /// How wide each column is at least: as its longest word, ids first. Where that is more than there is room for, the
+    /// longest of the other words are broken.
+    fn widths(&self) -> Vec<u16> {
+        let longest = |(index, heading): (usize, &String)| {
+            let cells = self.rows.iter().filter_map(|row| row.get(index)).map(String::as_str);
+            let words = cells.chain([heading.trim_start_matches('>')]).flat_map(str::split_whitespace);
+            let lengths = words.filter_map(|word| u16::try_from(word.chars().count()).ok());
+            lengths.filter(|length| *length <= LONGEST_WORD).max().unwrap_or(1)
+        };
+        let mut widths: Vec<u16> = self.headings.iter().enumerate().map(longest).collect();
+        let gaps = GAP * u16::try_from(widths.len().saturating_sub(1)).unwrap_or(0);
+        while widths.iter().sum::<u16>() + gaps > COLUMNS {
+            let Some(widest) = widths.iter_mut().filter(|width| (2..LONGEST_WORD).contains(*width)).max() else {
+                break;
+            };
+            *widest -= 1;
+        }
+        widths
+    }
 }
 
 impl Display for Table {
@@ -188,17 +208,14 @@ impl Display for Table {
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS);
         table.set_header(self.headings.iter().map(|heading| heading.trim_start_matches('>')));
         table.add_rows(self.rows.iter().cloned());
-        for (index, heading) in self.headings.iter().enumerate() {
+        let widths = self.widths();
+        for (index, (heading, width)) in self.headings.iter().zip(widths).enumerate() {
             let Some(column) = table.column_mut(index) else { continue };
-            let is_last = index + 1 == self.headings.len();
-            column.set_padding((0, if is_last { 0 } else { 2 }));
+            column.set_padding((0, if index + 1 == self.headings.len() { 0 } else { GAP }));
             if heading.starts_with('>') {
                 column.set_cell_alignment(CellAlignment::Right);
             }
-            let cells = self.rows.iter().filter_map(|row| row.get(index)).map(String::as_str);
-            let words = cells.chain([heading.trim_start_matches('>')]).flat_map(str::split_whitespace);
-            let longest = words.map(|word| word.chars().count()).filter(|length| *length <= LONGEST_WORD).max();
-            let width = u16::try_from(longest.unwrap_or(1)).unwrap_or(1) + column.padding_width();
+            let width = width + column.padding_width();
             column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
         }
         f.write_str(table.trim_fmt().trim_end())
@@ -206,7 +223,9 @@ impl Display for Table {
 }
 
 /// A UUID is kept in one piece; what is longer may be broken.
-const LONGEST_WORD: usize = 36;
+const LONGEST_WORD: u16 = 36;
+/// Between two columns.
+const GAP: u16 = 2;
 
 /// A moment for people, to the minute: `2026-11-29 08:46`.
 pub fn minute(at: chrono::DateTime<chrono::Utc>) -> String {
@@ -232,7 +251,7 @@ mod tests {
         ]);
         let shown = table.to_string();
         assert!(shown.lines().all(|line| line.chars().count() <= usize::from(COLUMNS)), "{shown}");
-        for whole in [&*run, &*firm, "RUN", "STARTED", "succeeded", "12345678", "crm.email_taken:", "2026-11-29"] {
+        for whole in [&*run, &*firm, "RUN", "STARTED", "succeeded", "12345678", "crm.email_taken:"] {
             assert!(shown.contains(whole), "{whole} is in one piece:\n{shown}");
         }
         assert_eq!(Table::new(&["RUN"], "no runs").to_string(), "no runs");

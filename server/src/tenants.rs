@@ -27,7 +27,8 @@ pub enum TenantsVerb {
         #[arg(long, value_enum)]
         status: Option<Status>,
         /// How many.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        #[arg(long, default_value_t = 50)]
+        #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
     },
     /// One firm: who owns it, how many people it has, what of it stands still.

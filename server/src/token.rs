@@ -33,7 +33,8 @@ pub struct TokenArguments {
     #[arg(long, value_delimiter = ',', default_value = "owner", value_parser = role)]
     pub roles: Vec<String>,
     /// How many seconds it is valid.
-    #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=TTL_SECONDS_MAX))]
+    #[arg(long, default_value_t = 3600)]
+    #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=TTL_SECONDS_MAX))]
     pub ttl_seconds: u64,
 }
 
