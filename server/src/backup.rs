@@ -159,12 +159,14 @@ pub async fn backup(settings: &Settings, verb: BackupVerb, out: &Output) -> Resu
             let folder = Folder::make(&to)?;
             let made = backup::create(&source(settings)?, &folder, &tools.find()?, &say).await?;
             folder.note_destroyed(&::vault::destroyed(&worker_pool(settings).await?).await?)?;
-            say!(out, "{}", serde_json::to_string_pretty(&made)?);
+            let megabytes = made.bytes as f64 / 1e6;
+            say!(out, "backup {} of {megabytes:.1} MB", made.label);
+            say!(out, "leads from position {} at {} on", made.end.position, made.end.at);
             Done::with(made)
         }
         BackupVerb::List { from, tools } => {
             let all = Folder::open(&from)?.restorable(&tools.find()?).await?;
-            ensure!(out.is_json() || !all.is_empty(), "there is no base backup in {}", from.display());
+            ensure!(!all.is_empty(), "there is no base backup in {}", from.display());
             let mut table = Table::new(&["BACKUP", ">MB", ">POSITION", "FROM", "TO", "POSTGRESQL"], "no backups");
             for restorable in &all {
                 let backup = &restorable.backup;

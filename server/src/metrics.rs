@@ -63,7 +63,7 @@ const PROJECTIONS: &[Role] = &[Role::Projections];
 const WORKFLOW: &[Role] = &[Role::Workflow];
 const MAILER: &[Role] = &[Role::Mailer];
 const INTEGRATORS: &[Role] = &[Role::Integrators];
-const KEEPERS: &[Role] = &[Role::CommandApi, Role::QueryApi, Role::Integrators];
+const KEEPERS: &[Role] = &[Role::CommandApi, Role::QueryApi, Role::Workflow, Role::Integrators];
 const EVERYBODY: &[Role] = &[
     Role::CommandApi,
     Role::QueryApi,

@@ -9,7 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use event_store::{CommandBus, Log};
 use indicatif::{ProgressBar, ProgressStyle};
-use kernel::{Name, Pattern, Permissions, TenantId};
+use kernel::{Name, Pattern, Permissions, TenantId, Timestamp};
 use messaging::RelayOptions;
 use projections::{Group, ReplayOptions, group, groups};
 use runtime::settings::Settings;
@@ -431,7 +431,7 @@ pub async fn workflow(settings: &Settings, verb: WorkflowVerb, out: &Output) -> 
         }
         WorkflowVerb::Show { tenant, run } => {
             let run = workflow::show(&bus, TenantId(tenant), run).await?;
-            say!(out, "{}", serde_json::to_string_pretty(&run)?);
+            show_run(&run, out);
             Done::with(run)
         }
         WorkflowVerb::Retry(run) => {
@@ -445,6 +445,29 @@ pub async fn workflow(settings: &Settings, verb: WorkflowVerb, out: &Output) -> 
             done("is cancelled", &workflow::cancel(&bus, TenantId(run.tenant), run.run, run.reason).await?)
         }
     }
+}
+
+/// A run with its steps; what they came to is in the JSON alone, where it may be as long as it is.
+fn show_run(run: &workflow::Run, out: &Output) {
+    let name = run.definition.as_ref().map(ToString::to_string).unwrap_or_default();
+    say!(out, "{:<10}{name}, version {}", "workflow", run.definition_version);
+    say!(out, "{:<10}{}", "status", run.status.name());
+    if let Some(trigger) = &run.trigger {
+        say!(out, "{:<10}{} at position {}", "trigger", trigger.event_type, trigger.position);
+        say!(out, "{:<10}{}", "started", minute(trigger.recorded_at.utc()));
+    }
+    if let Some((code, message)) = &run.incident {
+        say!(out, "{:<10}{code}: {message}", "stands for");
+    }
+    let mut table = Table::new(&["STEP", "STATUS", ">FAILED", "SINCE", "DUE OR WAITS FOR"], "no steps");
+    for step in &run.steps {
+        let at = |at: Option<Timestamp>| at.map(|at| minute(at.utc())).unwrap_or_default();
+        let awaits = step.awaits.as_ref().map(|(event, _)| event.clone());
+        let due = [Some(at(step.due_at)).filter(|at| !at.is_empty()), awaits].into_iter().flatten().collect::<Vec<_>>();
+        let (failed, due) = (step.attempts.to_string(), due.join("\n"));
+        table.row([step.id.clone(), step.status.name().to_owned(), failed, at(step.since), due]);
+    }
+    say!(out, "\n{table}");
 }
 
 /// Publishes files, or what is shipped if none is named, bounded by patterns if there are any.

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::{ROLES, Role, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,7 +18,7 @@ async fn an_operator_is_told_how_an_installation_is() -> Result<()> {
     firms_are_listed_and_shown(&world)?;
     one_screen_shows_every_queue(&world)?;
     every_verb_answers_in_one_envelope(&world)?;
-    lists_have_headings_and_fit_80_columns(&world)?;
+    lists_have_headings_and_fit_80_columns(&world).await?;
     a_filter_of_nonsense_is_refused(&world)?;
     what_is_away_is_named(&world)?;
     metrics_are_as_prometheus_wants_them(&world).await
@@ -146,8 +146,37 @@ fn every_verb_answers_in_one_envelope(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn lists_have_headings_and_fit_80_columns(world: &World) -> Result<()> {
+/// A run that stands still as long as the test takes.
+const WAITER: &str = "
+name: Waits for longer than anybody looks at it
+runs_as: [crm.client.tag]
+trigger: { event_type: client.created }
+actions:
+  - { type: wait, for: 1h }
+  - { type: command, command: crm.client.tag, target: '{{ event.aggregate_id }}', parameters: { tag: waited } }
+";
+
+/// Publishes a workflow, starts a run of it, and waits until it is listed. Answers its id.
+async fn a_run(world: &World) -> Result<String> {
+    let (tenant, waiter) = (world.tenant.to_string(), world.path("waiter.yaml"));
+    std::fs::write(&waiter, WAITER)?;
+    world.expect(&["workflow", "publish", "--tenant", &tenant, &waiter.display().to_string()])?;
+    let client = world.post("/v1/crm/clients", Some("waits"), &json!({ "name": "Waits" })).await?;
+    ensure!(client.status == 201, "{client:?}");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let runs = world.answer(&["workflow", "runs", "--tenant", &tenant, "--status", "waiting"])?;
+        if let Some(id) = runs[0]["run_id"].as_str() {
+            return Ok(id.to_owned());
+        }
+        ensure!(Instant::now() < deadline, "no run waits");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn lists_have_headings_and_fit_80_columns(world: &World) -> Result<()> {
     let tenant = world.tenant.to_string();
+    let run = a_run(world).await?;
     world.expect(&["integrators", "add", "--tenant", &tenant, "--name", "A ledger with a name of some length"])?;
     for (verb, heading) in [
         (&["status"][..], "QUEUE"),
@@ -158,6 +187,7 @@ fn lists_have_headings_and_fit_80_columns(world: &World) -> Result<()> {
         (&["projections", "verify", "all"], "TABLE"),
         (&["relay", "status"], "leader"),
         (&["workflow", "runs"], "RUN, FIRM"),
+        (&["workflow", "show", "--tenant", &tenant, &run], "STEP"),
         (&["integrators", "list", "--tenant", &tenant], "INTEGRATOR"),
     ] {
         let shown = world.expect(verb)?;
@@ -238,11 +268,13 @@ fn families(text: &str) -> BTreeMap<String, Family> {
 
 async fn metrics_are_as_prometheus_wants_them(world: &World) -> Result<()> {
     world.eventually("/v1/crm/clients", PATIENCE, |_| true).await?;
-    let mut counters = BTreeSet::new();
+    let (mut counters, mut unexplained) = (BTreeSet::new(), vec![]);
     for role in ROLES {
         let text = reqwest::get(format!("{}/metrics", world.url(role))).await?.text().await?;
         for (name, family) in families(&text) {
-            ensure!(!family.help.is_empty() && !family.kind.is_empty(), "{} of {}", name, role.name());
+            if family.help.is_empty() || family.kind.is_empty() {
+                unexplained.push(format!("{name} of {}", role.name()));
+            }
             ensure!((family.kind == "counter") == name.ends_with("_total"), "{name} is a {}", family.kind);
             ensure!(family.series.values().all(|value| !value.is_nan()), "{name} of {}", role.name());
             if family.kind == "counter" {
@@ -257,6 +289,7 @@ async fn metrics_are_as_prometheus_wants_them(world: &World) -> Result<()> {
             ensure!(families(&text)["http_requests_total"].series.get(unread) == Some(&0.0), "{text}");
         }
     }
+    ensure!(unexplained.is_empty(), "no help text: {unexplained:?}");
     // None of these has counted anything yet.
     for counter in [
         "append_poisoned_batches_total",

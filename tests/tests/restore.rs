@@ -55,7 +55,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     // A backup while commands arrive, and the moment that will be restored, in the middle of bookings.
     let load = Load::start(&world, COMMANDS_PER_SECOND);
     tokio::time::sleep(Duration::from_secs(4)).await;
-    let made: Value = serde_json::from_str(&world.expect(&["backup", "create", "--to", &backups])?)?;
+    let made = world.answer(&["backup", "create", "--to", &backups])?;
     say(&format!(
         "backup of {:.1} MB while the log went from {} to {}",
         made["bytes"].as_f64().unwrap_or(0.0) / 1e6,
@@ -223,7 +223,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
         fs::remove_dir_all(beside)?;
     }
     let older = fs::read_dir(world.backups().join("base"))?.next().context("a base backup")??.file_name();
-    let newer: Value = serde_json::from_str(&world.expect(&["backup", "create", "--to", &backups])?)?;
+    let newer = world.answer(&["backup", "create", "--to", &backups])?;
     let newer = newer["label"].as_str().context("a label")?;
     let damaged = world.backups().join("base").join(newer).join("data/PG_VERSION");
     fs::rename(&damaged, world.path("PG_VERSION"))?;

@@ -35,7 +35,7 @@ pub use operate::{RunFilter, RunLine, RunsError, cancel, forget, retry, runs, sh
 pub use publish::{PublishError, Published, definition_id, publish, publish_within, shipped};
 pub use schema::definition_schema;
 pub use template::fill_in;
-pub use workflow_domain::RunStatus;
+pub use workflow_domain::{Run, RunStatus};
 
 #[cfg(test)]
 extern crate self as workflow;
