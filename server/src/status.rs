@@ -100,7 +100,7 @@ pub async fn run(settings: &Settings, out: &Output) -> Result<Done> {
             attention: !group.led || group.parked > 0 || group.missing_events != 0 || group.replay_needed,
         });
     }
-    queues.extend(work(&pool, head).await?);
+    queues.extend(work(&pool, head, settings.mail.smtp_url.is_some()).await?);
     if let Ok(nats) = &nats {
         queues.extend(integrators(&pool, ReaderConsumers::new(pool.clone(), nats.clone(), stream(settings))).await?);
     }
@@ -127,7 +127,7 @@ async fn redis(settings: &Settings) -> Result<Option<Server>> {
 type Work = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
 
 /// What the engine and the mailer have before them, and erasures that are not complete. Any copy of their roles takes it.
-async fn work(pool: &PgPool, head: i64) -> Result<Vec<Queue>> {
+async fn work(pool: &PgPool, head: i64, has_mail: bool) -> Result<Vec<Queue>> {
     let sql = "
         select (select position from engine.checkpoint where name = 'intake'),
                (select count(*) from engine.tasks where due_at <= now() and state <> 'parked'),
@@ -155,12 +155,14 @@ async fn work(pool: &PgPool, head: i64) -> Result<Vec<Queue>> {
     };
     let behind = |position: i64| (head - position).max(0);
     let none = String::new;
+    // Without a server to send with, letters wait; that is no trouble.
+    let mail_notes = || if has_mail { none() } else { "mail is not set up".to_owned() };
     Ok(vec![
         queue("workflow intake", Some(intake), behind(intake), none(), false),
         queue("workflow runs", None, due, format!("{waiting} waiting, {parked} parked"), parked > 0),
-        queue("mailer intake", Some(mail), behind(mail), none(), false),
+        queue("mailer intake", Some(mail), behind(mail), mail_notes(), false),
         queue("letters", None, letters, format!("{failed} failed"), failed > 0),
-        queue("portal addresses", Some(addresses), behind(addresses), none(), false),
+        queue("portal addresses", Some(addresses), behind(addresses), mail_notes(), false),
         queue("portal links", None, links, none(), false),
         queue("erasures", None, erasures, none(), false),
     ])

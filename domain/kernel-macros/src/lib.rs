@@ -176,9 +176,7 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         } else if attr.path().is_ident("retired") {
             entry.retired = true;
         } else if attr.path().is_ident("invalid") {
-            let pointer =
-                if matches!(attr.meta, Meta::Path(_)) { String::new() } else { attr.parse_args::<LitStr>()?.value() };
-            entry.invalid = Some(pointer);
+            entry.invalid = Some(attr.parse_args::<LitStr>()?.value());
         } else {
             kept.push(attr);
         }

@@ -20,7 +20,15 @@ const DUE_DAYS_MAX: u32 = 3_650;
 pub enum ProjectTemplateCommand {
     /// Defines a project skeleton to copy from.
     #[creates]
-    #[refused(TooLarge, DueTooFarAhead, DuplicateMilestone, UnknownMilestone, "key.taken")]
+    #[refused(
+        TooManyMilestones,
+        TooManyTasks,
+        MilestoneTooFarAhead,
+        TaskTooFarAhead,
+        DuplicateMilestone,
+        UnknownMilestone,
+        "key.taken"
+    )]
     Define {
         /// What definitions call it; unique in the firm.
         key: Slug,
@@ -34,7 +42,15 @@ pub enum ProjectTemplateCommand {
         tasks: Vec<TemplateTask>,
     },
     /// Changes the skeleton; projects made earlier stay as they are.
-    #[refused(Retired, TooLarge, DueTooFarAhead, DuplicateMilestone, UnknownMilestone)]
+    #[refused(
+        Retired,
+        TooManyMilestones,
+        TooManyTasks,
+        MilestoneTooFarAhead,
+        TaskTooFarAhead,
+        DuplicateMilestone,
+        UnknownMilestone
+    )]
     Revise {
         /// What people call it.
         name: Name,
@@ -56,12 +72,18 @@ pub enum ProjectTemplateCommand {
 pub enum ProjectTemplateRejection {
     /// The template is retired; reinstate it first.
     Retired,
-    /// A template has at most 50 milestones and 300 tasks.
-    #[invalid]
-    TooLarge,
-    /// Milestones and tasks are due within 3,650 days.
-    #[invalid]
-    DueTooFarAhead,
+    /// A template has at most 50 milestones.
+    #[invalid("/milestones")]
+    TooManyMilestones,
+    /// A template has at most 300 tasks.
+    #[invalid("/tasks")]
+    TooManyTasks,
+    /// A milestone is due within 3,650 days.
+    #[invalid("/milestones")]
+    MilestoneTooFarAhead,
+    /// A task is due within 3,650 days.
+    #[invalid("/tasks")]
+    TaskTooFarAhead,
     /// Two milestones have the same name.
     #[invalid("/milestones")]
     DuplicateMilestone,
@@ -155,12 +177,17 @@ impl Aggregate for ProjectTemplate {
 }
 
 fn check(milestones: &[TemplateMilestone], tasks: &[TemplateTask]) -> Result<(), R> {
-    if milestones.len() > MILESTONES_MAX || tasks.len() > TASKS_MAX {
-        return Err(R::TooLarge);
+    if milestones.len() > MILESTONES_MAX {
+        return Err(R::TooManyMilestones);
     }
-    let due = milestones.iter().map(|m| m.due_after_days).chain(tasks.iter().filter_map(|t| t.due_after_days));
-    if due.max().is_some_and(|days| days > DUE_DAYS_MAX) {
-        return Err(R::DueTooFarAhead);
+    if tasks.len() > TASKS_MAX {
+        return Err(R::TooManyTasks);
+    }
+    if milestones.iter().any(|milestone| milestone.due_after_days > DUE_DAYS_MAX) {
+        return Err(R::MilestoneTooFarAhead);
+    }
+    if tasks.iter().any(|task| task.due_after_days.is_some_and(|days| days > DUE_DAYS_MAX)) {
+        return Err(R::TaskTooFarAhead);
     }
     let names: BTreeSet<&Name> = milestones.iter().map(|milestone| &milestone.name).collect();
     if names.len() < milestones.len() {
@@ -204,9 +231,21 @@ pub(crate) mod tests {
 
     #[test]
     fn a_date_that_is_a_typing_error_is_refused() {
-        let milestones = vec![TemplateMilestone { name: "Some day".parse().unwrap(), due_after_days: u32::MAX }];
-        let define = C::Define { key: "x".parse().unwrap(), name: "X".parse().unwrap(), milestones, tasks: vec![] };
-        given::<ProjectTemplate>([]).when(define).rejected("projects.project_template.due_too_far_ahead");
+        let define = |milestone: u32, task: u32| {
+            let milestones = vec![TemplateMilestone { name: "Some day".parse().unwrap(), due_after_days: milestone }];
+            let tasks = format!(r#"[{{"title":"Call","due_after_days":{task}}}]"#);
+            let tasks = serde_json::from_str(&tasks).unwrap();
+            C::Define { key: "x".parse().unwrap(), name: "X".parse().unwrap(), milestones, tasks }
+        };
+        let refused = |milestone, task, by| {
+            given::<ProjectTemplate>([]).when(define(milestone, task)).rejected(by);
+        };
+        refused(DUE_DAYS_MAX + 1, 0, "projects.project_template.milestone_too_far_ahead");
+        refused(u32::MAX, u32::MAX, "projects.project_template.milestone_too_far_ahead");
+        refused(DUE_DAYS_MAX, DUE_DAYS_MAX + 1, "projects.project_template.task_too_far_ahead");
+        assert!(check(&[], &[]).is_ok());
+        let C::Define { milestones, tasks, .. } = define(DUE_DAYS_MAX, DUE_DAYS_MAX) else { panic!("a definition") };
+        assert!(check(&milestones, &tasks).is_ok(), "ten years are fine");
     }
 
     #[test]
