@@ -13,7 +13,6 @@ use serde::Serialize;
 use serde_json::json;
 use sqlx::PgPool;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// A server that does not answer by then is away.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -170,11 +169,12 @@ async fn work(pool: &PgPool, head: i64, has_mail: bool) -> Result<Vec<Queue>> {
 
 /// What integrators have before them: the one that is furthest behind.
 async fn integrators(pool: &PgPool, consumers: ReaderConsumers) -> Result<Option<Queue>> {
-    let sql = "select id, count(*) over () from identity.integrators where revoked_at is null order by id limit $1";
-    let all: Vec<(Uuid, i64)> = sqlx::query_as(sql).bind(INTEGRATORS_MAX).fetch_all(pool).await?;
-    let Some((_, count)) = all.first().copied() else { return Ok(None) };
+    let (some, count) = projections::identity::readers(pool, INTEGRATORS_MAX).await?;
+    if some.is_empty() {
+        return Ok(None);
+    }
     let mut behind = 0;
-    for (id, _) in &all {
+    for id in &some {
         if let Some(backlog) = consumers.backlog(&id.to_string()).await? {
             behind = behind.max(backlog.waiting + backlog.unacknowledged);
         }

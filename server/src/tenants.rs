@@ -5,14 +5,13 @@ use crate::output::{Done, Output, Table, minute, say};
 use crate::roles::bus;
 use crate::vault;
 use anyhow::{Context, Result, bail, ensure};
-use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use event_store::{CommandBus, ExecuteError, Request};
 use identity::User;
 use kernel::{Actor, Email, Name, SecretHash, TenantId, TimeZone};
+use projections::identity::{Firm, FirmDetails, firm, firms, users_by_status};
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
-use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -170,46 +169,24 @@ pub async fn tenants(settings: &Settings, verb: TenantsVerb, out: &Output) -> Re
     Done::with(json!({ "tenant": tenant }))
 }
 
-#[derive(Debug, Serialize, sqlx::FromRow)]
-struct Firm {
-    id: Uuid,
-    name: String,
-    status: String,
-    registered_at: DateTime<Utc>,
-    users: i64,
-}
-
 async fn list(pool: &PgPool, status: Option<Status>, limit: i64, out: &Output) -> Result<Done> {
-    let sql = "select t.id, t.name, s.status, t.created_at as registered_at,
-                      (select count(*) from identity.users u
-                       where u.tenant_id = t.tenant_id and u.status <> 'deactivated') as users
-               from identity.tenants t,
-                    lateral (select case when t.purge_at is null then t.status else 'closed' end as status) s
-               where $1::text is null or s.status = $1
-               order by t.created_at desc, t.id limit $2";
-    let asked = sqlx::query_as(sql).bind(status.map(Status::column)).bind(limit);
-    let firms: Vec<Firm> = asked.fetch_all(pool).await.context("reading the firms")?;
+    let all = firms(pool, status.map(Status::column), limit).await.context("reading the firms")?;
     let mut table = Table::new(&["FIRM", "NAME", "STATUS", ">USERS", "REGISTERED"], "no firms");
-    for Firm { id, name, status, registered_at, users } in &firms {
+    for Firm { id, name, status, registered_at, users } in &all {
         table.row([id.to_string(), name.clone(), status.clone(), users.to_string(), minute(*registered_at)]);
     }
     out.say(table);
-    Done::with(firms)
+    Done::with(all)
 }
-
-type Details = (String, String, DateTime<Utc>, Value, Option<String>, Option<DateTime<Utc>>, DateTime<Utc>);
 
 async fn show(pool: &PgPool, tenant: Uuid, out: &Output) -> Result<Done> {
     known(pool, tenant).await?;
-    let sql = "select name, case when purge_at is null then status else 'closed' end, created_at, owners, suspended_reason, purge_at, trial_ends_at
-               from identity.tenants where tenant_id = $1 and id = $1";
-    let details: Option<Details> = sqlx::query_as(sql).bind(tenant).fetch_optional(pool).await?;
+    let details = firm(pool, tenant).await?;
     let details = details.context("the log knows this firm, the read models do not yet: `ubos projections status`")?;
-    let (name, status, registered_at, owners, suspended_reason, purge_at, trial_ends_at) = details;
+    let FirmDetails { name, status, registered_at, owners, suspended_reason, purge_at, trial_ends_at } = details;
     let counts =
         async |sql: &str| -> Result<Vec<(String, i64)>> { Ok(sqlx::query_as(sql).bind(tenant).fetch_all(pool).await?) };
-    let users =
-        counts("select status, count(*) from identity.users where tenant_id = $1 group by 1 order by 1").await?;
+    let users = users_by_status(pool, tenant).await?;
     let runs = counts("select state, count(*) from engine.tasks where tenant_id = $1 group by 1 order by 1").await?;
     let parked = counts(
         "select group_name, count(*) from projections.parked where tenant_id = $1 and slot = 'live' group by 1 order by 1",

@@ -4,6 +4,7 @@
 mod api_keys;
 mod erasures;
 mod integrators;
+mod operators;
 mod roles;
 mod service_accounts;
 mod sessions;
@@ -14,6 +15,7 @@ mod users;
 pub use api_keys::{ApiKeyRow, PrincipalKind};
 pub use erasures::ErasureRow;
 pub use integrators::IntegratorRow;
+pub use operators::{Firm, FirmDetails, firm, firms, readers, users_by_status};
 pub use roles::RoleRow;
 pub use service_accounts::ServiceAccountRow;
 pub use sessions::SessionRow;
