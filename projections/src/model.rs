@@ -96,8 +96,12 @@ pub enum Tie {
     Client(&'static str),
     /// The column is a list of objects; each `client_id` in it is a client's.
     Clients(&'static str),
+    /// The column is a list of clients' ids.
+    ClientIds(&'static str),
     /// The column holds the project's id.
     Project(&'static str),
+    /// The column is a list of projects' ids.
+    ProjectIds(&'static str),
     /// The column holds the id of a row of this table of the same group, whose `client_id` is the client's.
     ClientOf {
         /// The column.
@@ -117,7 +121,9 @@ impl Tie {
         match self {
             Self::Client(column)
             | Self::Clients(column)
+            | Self::ClientIds(column)
             | Self::Project(column)
+            | Self::ProjectIds(column)
             | Self::ClientOf { column, .. }
             | Self::User(column)
             | Self::PortalUser(column) => column,

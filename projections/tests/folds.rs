@@ -41,6 +41,7 @@ fn event(sequence: i64, stream: &str, event_type: &str, version: u32, payload: &
             causation_id: None,
             command: "x.y.z".into(),
             traceparent: None,
+            concerns: vec![],
         },
         recorded_at: at(sequence),
     }

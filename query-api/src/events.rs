@@ -10,7 +10,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use event_store::{RawEvent, open_events};
-use kernel::Metadata;
+use kernel::{Metadata, Scope};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, json};
@@ -61,7 +61,7 @@ pub async fn event(
         .map_err(|error| fault(&error))?;
     let row = row.ok_or_else(unknown)?;
     let event: RawEvent = serde_json::from_str(&row).map_err(|error| unreadable(&error))?;
-    if !may_see(&caller, &event.aggregate_type) {
+    if !may_see(&caller, &event) {
         return Err(unknown());
     }
     let mut opened = [event];
@@ -84,12 +84,14 @@ pub async fn event(
     Ok(HttpResponse::Ok().json(shown))
 }
 
-/// May the caller read every list that this kind of aggregate is shown in? An aggregate of more than one has events of all of
-/// them, and what is shown in none is shown to nobody.
-fn may_see(caller: &Caller, aggregate_type: &str) -> bool {
-    let lists = projections::resources().filter(|(_, table, _)| table.streams().contains(&aggregate_type));
+/// May the caller read, of what the event is about, every list that this kind of aggregate is shown in? An aggregate of more
+/// than one has events of all of them, and what is shown in none is shown to nobody.
+fn may_see(caller: &Caller, event: &RawEvent) -> bool {
+    let kind = event.aggregate_type.as_str();
+    let lists = projections::resources().filter(|(_, table, _)| table.streams().contains(&kind));
     let mut reads = lists.map(|(_, _, resource)| resource.read).peekable();
-    reads.peek().is_some() && reads.all(|read| caller.permissions.allow(read))
+    let concerns = Scope::of(event.metadata.concerns.iter().copied());
+    reads.peek().is_some() && reads.all(|read| caller.permissions.reach(read).covers(&concerns, None))
 }
 
 /// Adds the operation to the OpenAPI document.

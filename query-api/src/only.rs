@@ -38,9 +38,7 @@ impl Rows {
     /// The condition on the row `r`; `argument` takes ids in and answers how they are called.
     pub fn sql(&self, mut argument: impl FnMut(&str) -> String) -> Option<String> {
         let Self::Only(terms) = self else { return None };
-        let terms = terms
-            .iter()
-            .map(|Term { sql: (before, after), ids }| format!("{before} = any ({}::uuid[]){after}", argument(ids)));
+        let terms = terms.iter().map(|Term { sql: (before, after), ids }| format!("{before}{}{after}", argument(ids)));
         Some(format!("({})", terms.collect::<Vec<_>>().join(" or ")))
     }
 }
@@ -59,20 +57,23 @@ fn term(tie: Tie, limits: &Limits, reader: Principal) -> Option<Term> {
         })
     };
     let own = |id: Uuid| limits.own.then_some(id).into_iter().collect();
+    let is_one_of = |column: &str| (format!("r.{column} = any ("), "::uuid[])");
+    let holds_one_of = |column: &str| (format!("r.{column} ?| "), "::text[]");
     let (sql, ids): (_, Vec<Uuid>) = match (tie, reader) {
-        (Tie::Client(column), _) => ((format!("r.{column}"), ""), clients().collect()),
-        (Tie::Project(column), _) => ((format!("r.{column}"), ""), projects().collect()),
+        (Tie::Client(column), _) => (is_one_of(column), clients().collect()),
+        (Tie::Project(column), _) => (is_one_of(column), projects().collect()),
+        (Tie::ClientIds(column), _) => (holds_one_of(column), clients().collect()),
+        (Tie::ProjectIds(column), _) => (holds_one_of(column), projects().collect()),
         (Tie::Clients(column), _) => {
-            let before =
-                format!("exists (select from jsonb_array_elements(r.{column}) e where (e ->> 'client_id')::uuid");
-            ((before, ")"), clients().collect())
+            let elements = format!("select from jsonb_array_elements(r.{column}) e");
+            ((format!("exists ({elements} where (e ->> 'client_id')::uuid = any ("), "::uuid[]))"), clients().collect())
         }
         (Tie::ClientOf { column, table }, _) => {
             let from = format!("select p.id from {table} p where p.tenant_id = t.tenant::uuid and p.client_id");
-            ((format!("r.{column} in ({from}"), ")"), clients().collect())
+            ((format!("r.{column} in ({from} = any ("), "::uuid[]))"), clients().collect())
         }
-        (Tie::User(column), Principal::User { id }) => ((format!("r.{column}"), ""), own(id.0)),
-        (Tie::PortalUser(column), Principal::PortalUser { id }) => ((format!("r.{column}"), ""), own(id.0)),
+        (Tie::User(column), Principal::User { id }) => (is_one_of(column), own(id.0)),
+        (Tie::PortalUser(column), Principal::PortalUser { id }) => (is_one_of(column), own(id.0)),
         (Tie::User(_) | Tie::PortalUser(_), _) => return None,
     };
     let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();

@@ -175,6 +175,7 @@ pub(crate) fn trigger_of(event: &RawEvent) -> Trigger {
         recorded_at: Timestamp::of_clock(event.recorded_at),
         correlation_id: event.metadata.correlation_id,
         traceparent: event.metadata.traceparent.clone(),
+        concerns: event.metadata.concerns.clone(),
         payload: payload.into(),
     }
 }

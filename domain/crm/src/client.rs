@@ -2,8 +2,8 @@
 
 use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Flag, Name, Patch, Personal, Phone, Scope, Slug,
-    UserId, command, rejection,
+    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Flag, Name, Patch, Personal, Phone, Resource,
+    Scope, Slug, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -112,8 +112,12 @@ impl Aggregate for Client {
     type Rejection = R;
     const PATH: &'static str = "crm/clients";
 
+    fn belongs_to(&self, id: Uuid) -> Vec<Resource> {
+        vec![ClientId(id).into()]
+    }
+
     fn scope(&self, id: Uuid, _command: &C) -> Scope {
-        Scope::of([ClientId(id).into()]).owned_by(self.owner_id)
+        Scope::of(self.belongs_to(id)).owned_by(self.owner_id)
     }
 
     fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {

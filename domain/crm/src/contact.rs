@@ -2,8 +2,8 @@
 
 use crm_events::ContactEvent as E;
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Flag, Name, Patch, Personal, Phone, Scope,
-    command, rejection,
+    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Flag, Name, Patch, Personal, Phone, Resource,
+    Scope, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -94,8 +94,20 @@ impl Aggregate for Contact {
     type Rejection = R;
     const PATH: &'static str = "crm/contacts";
 
-    fn scope(&self, _id: Uuid, command: &C) -> Scope {
-        let scope = Scope::of(self.clients.keys().map(|client| (*client).into()));
+    fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
+        self.clients.keys().map(|client| (*client).into()).collect()
+    }
+
+    fn concerns(&self, id: Uuid, event: &E) -> Vec<Resource> {
+        let mut concerns = self.belongs_to(id);
+        if let E::UnlinkedFromClient { client_id } = event {
+            concerns.push((*client_id).into());
+        }
+        concerns
+    }
+
+    fn scope(&self, id: Uuid, command: &C) -> Scope {
+        let scope = Scope::of(self.belongs_to(id));
         match command {
             C::LinkToClient { client_id, .. } | C::UnlinkFromClient { client_id } => {
                 scope.naming([(*client_id).into()])

@@ -135,15 +135,16 @@ impl Aggregate for Folder {
     const PATH: &'static str = "files/folders";
     const STATE_VERSION: i32 = 3;
 
-    fn scope(&self, _id: Uuid, command: &C) -> Scope {
-        let of = |client: Option<ClientId>, project: Option<ProjectId>| {
-            client.map(Resource::from).into_iter().chain(project.map(Resource::from))
-        };
+    fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
+        resources(self.client_id, self.project_id).collect()
+    }
+
+    fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
             C::Create { client_id, project_id, .. } | C::CreateFromTemplate { client_id, project_id, .. } => {
-                Scope::begins_in(of(*client_id, *project_id))
+                Scope::begins_in(resources(*client_id, *project_id))
             }
-            _ => Scope::of(of(self.client_id, self.project_id)),
+            _ => Scope::of(self.belongs_to(id)),
         }
     }
 
@@ -290,6 +291,11 @@ impl Folder {
         self.check_place(root, parent_id, &name, Some(folder_id))?;
         Ok(vec![E::SubfolderMoved { folder_id, parent_id }])
     }
+}
+
+/// The client and the project, those that there are.
+fn resources(client: Option<ClientId>, project: Option<ProjectId>) -> impl Iterator<Item = Resource> {
+    client.map(Resource::from).into_iter().chain(project.map(Resource::from))
 }
 
 /// Fresh folders for every path of a template.

@@ -7,6 +7,7 @@ use kernel::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 use RoleCommand as C;
 use RoleRejection as R;
@@ -130,6 +131,13 @@ impl Aggregate for CustomRole {
                 vec![E::Changed { description, patterns: self.granted(patterns, ctx)? }]
             }
         })
+    }
+
+    fn concerns(&self, _id: Uuid, event: &E) -> Vec<Resource> {
+        match event {
+            E::Granted { resource, .. } | E::GrantRevoked { resource, .. } => vec![*resource],
+            _ => vec![],
+        }
     }
 
     fn apply(&mut self, event: &E) {

@@ -8,6 +8,7 @@ use kernel::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 use TeamCommand as C;
 use TeamRejection as R;
@@ -129,6 +130,13 @@ impl Aggregate for Team {
                 held.then_some(E::GrantRevoked { pattern, resource }).into_iter().collect()
             }
         })
+    }
+
+    fn concerns(&self, _id: Uuid, event: &E) -> Vec<Resource> {
+        match event {
+            E::Granted { resource, .. } | E::GrantRevoked { resource, .. } => vec![*resource],
+            _ => vec![],
+        }
     }
 
     fn apply(&mut self, event: &E) {

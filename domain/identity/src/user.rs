@@ -379,6 +379,13 @@ impl Aggregate for User {
         })
     }
 
+    fn concerns(&self, _id: Uuid, event: &E) -> Vec<Resource> {
+        match event {
+            E::Granted { resource, .. } | E::GrantRevoked { resource, .. } => vec![*resource],
+            _ => vec![],
+        }
+    }
+
     fn apply(&mut self, event: &E) {
         match event {
             E::Invited { invitation_id, email, name, roles, expires_at, days } => {

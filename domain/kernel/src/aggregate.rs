@@ -1,6 +1,6 @@
 //! The trait a decision is written against.
 
-use crate::{Command, Context, Event, Flag, Rejection, Scope, UnreadableEvent};
+use crate::{Command, Context, Event, Flag, Rejection, Resource, Scope, UnreadableEvent};
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
 use std::fmt::Debug;
@@ -34,10 +34,22 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
     /// Remembers one event. Never fails: what is in the log has happened.
     fn apply(&mut self, event: &Self::Event);
 
+    /// The clients and projects that the aggregate `id` belongs to, itself included if it is one. None unless said otherwise,
+    /// so that only rights for everything count.
+    fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
+        vec![]
+    }
+
     /// What a command to the aggregate `id` touches, for callers whose rights are for single resources or for their own;
-    /// `self` is the state before it. Nothing unless said otherwise, so that only rights for everything count.
-    fn scope(&self, _id: Uuid, _command: &Self::Command) -> Scope {
-        Scope::default()
+    /// `self` is the state before it.
+    fn scope(&self, id: Uuid, _command: &Self::Command) -> Scope {
+        Scope::of(self.belongs_to(id))
+    }
+
+    /// The clients and projects that the event is about, for [`Metadata::concerns`](crate::Metadata::concerns); `self` is the
+    /// state after it. What the event takes the aggregate away from belongs to them too.
+    fn concerns(&self, id: Uuid, _event: &Self::Event) -> Vec<Resource> {
+        self.belongs_to(id)
     }
 
     /// What the event takes or releases for this aggregate alone, across the tenant; `self` is the state before it.

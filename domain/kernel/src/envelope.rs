@@ -1,6 +1,6 @@
 //! An event as the log holds it.
 
-use crate::{Actor, TenantId};
+use crate::{Actor, Resource, TenantId};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,4 +77,8 @@ pub struct Metadata {
     /// W3C trace context of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// The clients and projects that the change is about, sorted: those that the record belongs or belonged to, and itself.
+    /// Whoever has a right for one of them may see it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concerns: Vec<Resource>,
 }

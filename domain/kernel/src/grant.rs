@@ -4,6 +4,9 @@ use crate::{ClientId, Pattern, Permissions, Principal, ProjectId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
 
 /// Rights for single resources that one user, team, role or portal user has at most.
 const GRANTS_MAX: usize = 200;
@@ -24,6 +27,35 @@ pub enum Resource {
         /// Which one.
         id: ProjectId,
     },
+}
+
+/// `client/01935a00-0000-7000-8000-000000000001`
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client { id } => write!(f, "client/{}", id.0),
+            Self::Project { id } => write!(f, "project/{}", id.0),
+        }
+    }
+}
+
+/// The text is no resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected client/ or project/ and an id")]
+pub struct NoResource;
+
+impl FromStr for Resource {
+    type Err = NoResource;
+
+    fn from_str(text: &str) -> Result<Self, NoResource> {
+        let (kind, id) = text.split_once('/').ok_or(NoResource)?;
+        let id: Uuid = id.parse().map_err(|_| NoResource)?;
+        match kind {
+            "client" => Ok(ClientId(id).into()),
+            "project" => Ok(ProjectId(id).into()),
+            _ => Err(NoResource),
+        }
+    }
 }
 
 /// A right for one resource.
@@ -183,7 +215,6 @@ impl From<ProjectId> for Resource {
 mod tests {
     use super::*;
     use crate::{Permissions, UserId};
-    use uuid::Uuid;
 
     fn client(number: u128) -> Resource {
         ClientId(Uuid::from_u128(number)).into()
@@ -199,6 +230,16 @@ mod tests {
 
     fn holding(patterns: &[&str], grants: &[Grant]) -> Permissions {
         Permissions::patterns(patterns.iter().copied()).granted(grants)
+    }
+
+    #[test]
+    fn a_resource_reads_as_it_is_written() {
+        for resource in [client(1), ProjectId(Uuid::from_u128(2)).into()] {
+            assert_eq!(resource.to_string().parse(), Ok(resource));
+        }
+        for other in ["", "client", "client/", "client/1", "user/00000000-0000-0000-0000-000000000001"] {
+            assert_eq!(other.parse::<Resource>(), Err(NoResource), "{other}");
+        }
     }
 
     #[test]

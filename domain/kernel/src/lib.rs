@@ -40,7 +40,7 @@ pub use envelope::{Metadata, Recorded};
 pub use field::{FieldCode, FieldError, FieldErrors, InvalidValue};
 pub use flag::Flag;
 pub use giving::Rights;
-pub use grant::{Grant, GrantRefused, Grants, Limits, Reach, Resource, Scope};
+pub use grant::{Grant, GrantRefused, Grants, Limits, NoResource, Reach, Resource, Scope};
 pub use ids::*;
 pub use input::{Faults, Input, nearest, read_input};
 pub use kernel_macros::{Input, command, event, rejection};

@@ -3,7 +3,8 @@
 
 use crate::PortalUser;
 use kernel::{
-    Actor, Aggregate, ClientId, Context, Decision, Name, PortalUserId, Reference, Scope, Timestamp, command, rejection,
+    Actor, Aggregate, ClientId, Context, Decision, Name, PortalUserId, Reference, Resource, Scope, Timestamp, command,
+    rejection,
 };
 use portal_events::PortalSessionEvent as E;
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,10 @@ impl Aggregate for PortalSession {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "portal/portal-sessions";
+
+    fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
+        vec![self.client_id.into()]
+    }
 
     fn scope(&self, _id: Uuid, command: &C) -> Scope {
         match command {

@@ -3,7 +3,8 @@
 use chrono::TimeDelta;
 use kernel::{
     Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, Flag, Grant, GrantRefused, Grants,
-    InvitationId, Name, Pattern, Personal, PortalUserId, Rights, Scope, Slug, Text, Timestamp, command, rejection,
+    InvitationId, Name, Pattern, Personal, PortalUserId, Resource, Rights, Scope, Slug, Text, Timestamp, command,
+    rejection,
 };
 use portal_events::{PortalUserEvent as E, patterns_of_part};
 use serde::{Deserialize, Serialize};
@@ -169,10 +170,14 @@ impl Aggregate for PortalUser {
     const PATH: &'static str = "portal/portal-users";
     const STATE_VERSION: i32 = 4;
 
+    fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
+        vec![self.client_id.into()]
+    }
+
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
             C::Create { client_id, .. } => Scope::begins_in([(*client_id).into()]),
-            _ => Scope::of([self.client_id.into()]).owned_by([PortalUserId(id)]),
+            _ => Scope::of(self.belongs_to(id)).owned_by([PortalUserId(id)]),
         }
     }
 

@@ -288,15 +288,18 @@ impl Aggregate for Project {
     const PATH: &'static str = "projects/projects";
     const STATE_VERSION: i32 = 3;
 
+    fn belongs_to(&self, id: Uuid) -> Vec<Resource> {
+        self.client_id.map(Resource::from).into_iter().chain([ProjectId(id).into()]).collect()
+    }
+
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
             C::Create { client_id, .. } | C::CreateFromTemplate { client_id, .. } => {
                 Scope::begins_in(client_id.map(Resource::from))
             }
             _ => {
-                let of = self.client_id.map(Resource::from).into_iter().chain([ProjectId(id).into()]);
                 let task = task_of(command).and_then(|task_id| self.tasks.get(&task_id));
-                Scope::of(of).owned_by(task.and_then(|task| task.assignee_id))
+                Scope::of(self.belongs_to(id)).owned_by(task.and_then(|task| task.assignee_id))
             }
         }
     }

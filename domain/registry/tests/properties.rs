@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod claims;
+mod concerns;
 mod schemas;
 
 use proptest::prelude::*;
@@ -55,7 +56,7 @@ fn every_aggregate_keeps_what_the_store_relies_on() {
     for round in 1..=ROUNDS_MAX {
         let mut runner = TestRunner::new(samples::config(48, samples::regressions!("properties")));
         let played = runner.run(&scripts(1..250), |script| {
-            let mut world = World::audited();
+            let (mut world, mut concerns) = (World::audited(), concerns::Concerns::default());
             for number in &script.steps {
                 let (key, attempt) = world.step(script.focus, *number);
                 seen.borrow_mut().count(&attempt);
@@ -63,6 +64,7 @@ fn every_aggregate_keeps_what_the_store_relies_on() {
                     schemas.check(key.1, event.event_type, event.version, &event.payload)?;
                 }
                 check(&world, &key, &attempt)?;
+                concerns.check(&world, &key, &attempt)?;
             }
             Ok(())
         });

@@ -3,7 +3,7 @@
 use crate::world::Stream;
 use kernel::{
     Aggregate, Claim, ClaimChange, Command as _, CommandEntry, Context, Event as _, FieldErrors, History, Mounts,
-    Parts, Reference, Rejection as _, Stored,
+    Parts, Reference, Rejection as _, Resource, Stored,
 };
 use serde_json::Value;
 use std::any::Any;
@@ -44,6 +44,8 @@ pub struct Attempt {
     pub body: Value,
     /// What was decided, and stored if nobody held its claims.
     pub decided: Decided,
+    /// The clients and projects that its events are about.
+    pub concerns: BTreeSet<Resource>,
     /// The parts whose ids the answer tells.
     pub parts: Parts,
     /// Decided by others that should know the same; each with its name. Empty unless the world is audited.
@@ -223,6 +225,11 @@ impl<A: Aggregate> Subject for Of<A> {
             attempt.decided = Decided::Claimed(claim);
             return attempt;
         }
+        let mut state = before.clone();
+        for event in &events {
+            state.apply(event);
+            attempt.concerns.extend(state.concerns(ctx.id, event));
+        }
         Self::remember(stream, &events, held);
         attempt.held = stream.held.clone();
         if audited {
@@ -248,6 +255,7 @@ impl Attempt {
             entry,
             body,
             decided: Decided::Events(vec![]),
+            concerns: BTreeSet::new(),
             parts: Parts::default(),
             witnesses: vec![],
             retried: None,

@@ -302,6 +302,7 @@ impl World {
                 causation_id: None,
                 command: attempt.entry.name.to_owned(),
                 traceparent: None,
+                concerns: attempt.concerns.iter().copied().collect(),
             };
             self.log.push(Recorded {
                 position,

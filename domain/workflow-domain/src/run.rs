@@ -1,9 +1,12 @@
 //! A run: one pass through a version of a definition, started by one event.
 
-use kernel::{Aggregate, Context, Decision, DefinitionId, Name, Personal, Text, Timestamp, command, rejection};
+use kernel::{
+    Aggregate, Context, Decision, DefinitionId, Name, Personal, Resource, Text, Timestamp, command, rejection,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 use workflow_events::{FailureClass, RunEvent as E, Trigger};
 
 use crate::Shared;
@@ -410,6 +413,10 @@ impl Aggregate for Run {
                 self.completed(vec![resumed, E::StepSkipped { action_index, step, output, reason }])
             }
         })
+    }
+
+    fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
+        self.trigger.as_ref().map(|trigger| trigger.concerns.clone()).unwrap_or_default()
     }
 
     fn apply(&mut self, event: &E) {

@@ -90,6 +90,7 @@ impl World {
             recorded_at: spec_time(),
             correlation_id: Uuid::from_u128(9),
             traceparent: None,
+            concerns: vec![],
             payload: Personal::new(json!({})),
         };
         let start = C::Start {

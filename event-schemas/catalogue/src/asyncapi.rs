@@ -207,6 +207,7 @@ fn headers() -> Value {
             "ce-correlationid": uuid("The request that started the whole chain."),
             "ce-causationid": uuid("What led to this event directly, if anything."),
             "ce-actor": text("Who acted, as JSON."),
+            "ce-concerns": text("The clients and projects that it is about, if any: `client/<id>,project/<id>`."),
             "traceparent": text("W3C trace context."),
             "Ubos-Aggregate-Type": text("The stream's kind: `crm.client`."),
             "Ubos-Command": text("The command that was decided: `crm.client.create`."),

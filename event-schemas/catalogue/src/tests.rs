@@ -319,6 +319,7 @@ fn an_event_that_hides_a_secret_leaves_without_it_and_still_reads() {
             causation_id: None,
             command: "identity.api_key.rotate".into(),
             traceparent: None,
+            concerns: vec![],
         },
         recorded_at: "2026-11-23T12:34:56Z".parse().unwrap(),
     };

@@ -1,6 +1,6 @@
 //! What happens to a run of a workflow, step by step.
 
-use kernel::{DefinitionId, Name, Personal, Text, Timestamp, event};
+use kernel::{DefinitionId, Name, Personal, Resource, Text, Timestamp, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +28,9 @@ pub struct Trigger {
     /// W3C trace context of that request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// The clients and projects that it is about; the run is about them too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concerns: Vec<Resource>,
     /// What happened.
     pub payload: Personal<Value>,
 }

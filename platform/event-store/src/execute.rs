@@ -12,6 +12,7 @@ use kernel::{
 };
 use metrics::{counter, histogram};
 use sqlx::PgPool;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -415,7 +416,7 @@ impl Store {
     ) -> Result<Prepared<A>, ExecuteError> {
         let mut sealing = Sealing::new::<A>(self.0.vault.as_ref(), stream, known.subject.clone()).await?;
         let mut state = (*known.state).clone();
-        let (mut claims, mut forbidden) = (vec![], vec![]);
+        let (mut claims, mut forbidden, mut concerns) = (vec![], vec![], BTreeSet::new());
         let mut written = Vec::with_capacity(events.len());
         for (event, sequence) in events.iter().zip(known.version + 1..) {
             let mut changes = state.claims(event);
@@ -425,6 +426,7 @@ impl Store {
             }));
             forbidden.extend(state.forbidden_by(stream.aggregate_id, event).into_iter().map(|(flag, id)| flag.of(id)));
             state.apply(event);
+            concerns.extend(state.concerns(stream.aggregate_id, event));
             let (entry, payload) = (event.entry(), json(event)?);
             if holds_nul(&payload) || changes.iter().any(claims_nul) {
                 let message = "expected text without NUL characters";
@@ -453,6 +455,7 @@ impl Store {
             causation_id: request.causation_id,
             command: command.to_owned(),
             traceparent: request.traceparent.clone(),
+            concerns: concerns.into_iter().collect(),
         };
         let (reply, answer) = oneshot::channel();
         let pending = Pending {

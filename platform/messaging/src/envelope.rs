@@ -9,7 +9,7 @@ use async_nats::header::{HeaderName, NATS_MESSAGE_ID};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use event_store::RawEvent;
-use kernel::{Actor, Metadata, Recorded, TenantId};
+use kernel::{Actor, Metadata, Recorded, Resource, TenantId};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ const VERSION: &str = "ce-aggregateversion";
 const CORRELATION: &str = "ce-correlationid";
 const CAUSATION: &str = "ce-causationid";
 const ACTOR: &str = "ce-actor";
+/// `client/<id>,project/<id>`: a CloudEvents attribute has one value.
+const CONCERNS: &str = "ce-concerns";
 const TRACE: &str = "traceparent";
 const COMMAND: &str = "Ubos-Command";
 const AGGREGATE_TYPE: &str = "Ubos-Aggregate-Type";
@@ -75,6 +77,10 @@ fn names(event: &RawEvent, log_id: &str) -> HeaderMap {
     put(TENANT, event.tenant_id.0.to_string());
     put(SUBJECT, event.aggregate_id.to_string());
     put(CORRELATION, event.metadata.correlation_id.to_string());
+    if !event.metadata.concerns.is_empty() {
+        let concerns: Vec<String> = event.metadata.concerns.iter().map(ToString::to_string).collect();
+        put(CONCERNS, concerns.join(","));
+    }
     headers.insert(NATS_MESSAGE_ID, event.event_id.to_string());
     headers
 }
@@ -111,6 +117,9 @@ pub fn decode(headers: &HeaderMap, payload: &[u8]) -> Result<Decoded> {
     let recorded_at = DateTime::parse_from_rfc3339(text(headers, TIME)?).context("ce-time")?.with_timezone(&Utc);
     let actor: Actor = serde_json::from_str(text(headers, ACTOR)?).context("ce-actor")?;
     let causation_id = headers.get(CAUSATION).map(|v| v.as_str().parse()).transpose().context("ce-causationid")?;
+    let concerns =
+        headers.get(CONCERNS).map_or("", |concerns| concerns.as_str()).split(',').filter(|one| !one.is_empty());
+    let concerns = concerns.map(str::parse).collect::<Result<Vec<Resource>, _>>().context(CONCERNS)?;
     let payload = std::str::from_utf8(payload).context("payload")?.to_owned();
     let payload = RawValue::from_string(payload).context("payload")?;
     let aggregate_type = text(headers, AGGREGATE_TYPE)?.to_owned();
@@ -132,6 +141,7 @@ pub fn decode(headers: &HeaderMap, payload: &[u8]) -> Result<Decoded> {
             causation_id,
             command: text(headers, COMMAND)?.to_owned(),
             traceparent: headers.get(TRACE).map(|v| v.as_str().to_owned()),
+            concerns,
         },
         recorded_at,
     })))
@@ -199,6 +209,11 @@ mod tests {
                 causation_id: Some(Uuid::from_u128(5)),
                 command: "crm.client.rename".into(),
                 traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+                concerns: vec![
+                    kernel::ClientId(Uuid::from_u128(6)).into(),
+                    kernel::ClientId(Uuid::from_u128(7)).into(),
+                    kernel::ProjectId(Uuid::from_u128(8)).into(),
+                ],
             },
             recorded_at: "2026-11-23T12:34:56.789012Z".parse().unwrap(),
         }

@@ -1,13 +1,8 @@
 //! One row per event of the log, as activity lists show it.
 
 use crate::model::{Event, FoldError, ReadModel, Tie, stamped};
-use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use crm_events::ContactEvent;
-use files_events::FolderEvent;
-use kernel::{Actor, ApiKeyId, ClientId};
-use portal_events::{PortalSessionEvent, PortalUserEvent};
-use projects_events::ProjectEvent;
+use kernel::{Actor, ApiKeyId, ClientId, ProjectId, Resource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -47,8 +42,6 @@ pub struct ActivityEventRow {
     pub aggregate_type: String,
     /// The record it happened to.
     pub aggregate_id: Uuid,
-    /// The client it concerns, if the event says so.
-    pub client_id: Option<ClientId>,
     /// What kind of actor.
     pub actor_kind: ActorKind,
     /// Which one: a user's, account's, portal user's or run's id, or the name of a part of the system.
@@ -61,6 +54,10 @@ pub struct ActivityEventRow {
     pub permission: String,
     /// By which key, if the actor is a program.
     pub api_key_id: Option<ApiKeyId>,
+    /// The clients that it is about.
+    pub client_ids: Vec<ClientId>,
+    /// The projects that it is about.
+    pub project_ids: Vec<ProjectId>,
 }
 
 impl ReadModel for ActivityEventRow {
@@ -74,7 +71,8 @@ impl ReadModel for ActivityEventRow {
         "domain",
         "aggregate_type",
         "aggregate_id",
-        "client_id",
+        "client_ids",
+        "project_ids",
         "actor_kind",
         "actor",
         "correlation_id",
@@ -83,7 +81,7 @@ impl ReadModel for ActivityEventRow {
         "created_at",
     ];
     const SORT: &'static [&'static str] = &["created_at"];
-    const TIES: &'static [Tie] = &[Tie::Client("client_id")];
+    const TIES: &'static [Tie] = &[Tie::ClientIds("client_ids"), Tie::ProjectIds("project_ids")];
     const APPEND_ONLY: bool = true;
 
     fn keys(event: &Event) -> Vec<Uuid> {
@@ -98,6 +96,13 @@ impl ReadModel for ActivityEventRow {
             Actor::Workflow { run_id, .. } => (ActorKind::Workflow, run_id.to_string(), None),
             Actor::System { name } => (ActorKind::System, name.clone(), None),
         };
+        let (mut client_ids, mut project_ids) = (vec![], vec![]);
+        for resource in &event.metadata.concerns {
+            match resource {
+                Resource::Client { id } => client_ids.push(*id),
+                Resource::Project { id } => project_ids.push(*id),
+            }
+        }
         Ok(Some(Self {
             id: key,
             version: event.sequence,
@@ -107,29 +112,16 @@ impl ReadModel for ActivityEventRow {
             domain: event.domain.clone(),
             aggregate_type: event.aggregate_type.clone(),
             aggregate_id: event.aggregate_id,
-            client_id: client_of(event),
             actor_kind,
             actor,
             correlation_id: event.metadata.correlation_id,
             summary: event.payload.entry().summary.to_owned(),
             permission: event.metadata.command.clone(),
             api_key_id,
+            client_ids,
+            project_ids,
         }))
     }
 
     stamped!();
-}
-
-/// The client that an event names.
-fn client_of(event: &Event) -> Option<ClientId> {
-    match &event.payload {
-        AnyEvent::Client(_) => Some(ClientId(event.aggregate_id)),
-        AnyEvent::Contact(ContactEvent::LinkedToClient { client_id, .. })
-        | AnyEvent::Contact(ContactEvent::UnlinkedFromClient { client_id })
-        | AnyEvent::PortalUser(PortalUserEvent::Created { client_id, .. })
-        | AnyEvent::PortalSession(PortalSessionEvent::Started { client_id, .. }) => Some(*client_id),
-        AnyEvent::Folder(FolderEvent::Created { client_id, .. })
-        | AnyEvent::Project(ProjectEvent::Created { client_id, .. }) => *client_id,
-        _ => None,
-    }
 }

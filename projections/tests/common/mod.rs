@@ -143,7 +143,8 @@ impl World {
     pub async fn write(&mut self) -> i64 {
         let actor = Actor::System { name: "test".into() };
         let (correlation_id, command) = (Uuid::from_u128(9), "test.test.test".to_owned());
-        let metadata = Metadata { actor, correlation_id, causation_id: None, command, traceparent: None };
+        let metadata =
+            Metadata { actor, correlation_id, causation_id: None, command, traceparent: None, concerns: vec![] };
         let rows: Vec<Value> = self
             .pending
             .drain(..)

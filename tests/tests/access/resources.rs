@@ -179,6 +179,65 @@ async fn t_01_a_grant_reaches_its_client_and_nothing_else() {
 }
 
 #[actix_web::test]
+async fn what_happens_to_a_client_or_project_is_on_its_timeline_and_shown_to_whoever_has_rights_for_it() {
+    let world = World::new().await;
+    let (own, other, grantee) = (world.holding("Own").await, world.holding("Other").await, Uuid::now_v7());
+    world.join(grantee, &[]).await;
+    let grant = json!({ "pattern": "*", "resource": { "kind": "client", "id": own.client } });
+    world.command("identity.user.grant", grantee, &grant).await;
+    for holding in [&own, &other] {
+        let task = json!({ "task_id": holding.ids["projects/tasks"] });
+        world.command("projects.project.complete_task", holding.ids["projects/projects"], &task).await;
+        let unlink = json!({ "client_id": holding.client });
+        world.command("crm.contact.unlink_from_client", holding.ids["crm/contacts"], &unlink).await;
+    }
+    world.project().await;
+    let queries = service!(world, query_api, world.queries);
+    let owner = world.token(world.tenant, world.owner);
+    let types = |rows: &Value| -> Vec<String> {
+        rows["data"].as_array().unwrap().iter().map(|row| row["event_type"].as_str().unwrap().to_owned()).collect()
+    };
+    let of = |what: &str, id: Uuid| format!("/v1/timeline/activity-events?{what}={id}&limit=100");
+    let (_, rows) = ask!(queries, Method::GET, &of("client_id", own.client), Some(&owner), json!({}));
+    let expected = [
+        "client.created",
+        "contact.linked_to_client",
+        "contact.unlinked_from_client",
+        "folder.created",
+        "portal_user.created",
+        "project.created",
+        "milestone.created",
+        "task.created",
+        "task.completed",
+        "user.granted",
+    ];
+    for event_type in expected {
+        assert!(types(&rows).contains(&event_type.to_owned()), "{event_type} is not among {:?}", types(&rows));
+    }
+    assert!(!types(&rows).contains(&"contact.created".to_owned()), "it was nobody's then");
+    let project = own.ids["projects/projects"];
+    let (_, rows) = ask!(queries, Method::GET, &of("project_id", project), Some(&owner), json!({}));
+    let mut of_project = types(&rows);
+    of_project.sort();
+    assert_eq!(of_project, ["milestone.created", "project.created", "task.completed", "task.created"]);
+
+    // By their positions: what is about the client, and nothing else.
+    let (token, superuser) = (world.token(world.tenant, grantee), world.database.superuser().await);
+    let sql = "select position, event_type, metadata -> 'concerns' from eventstore.events where tenant_id = $1";
+    let events: Vec<(i64, String, Option<Value>)> =
+        sqlx::query_as(sql).bind(world.tenant).fetch_all(&superuser).await.unwrap();
+    let mut seen = 0;
+    for (position, event_type, concerns) in events {
+        let is_own = concerns.is_some_and(|concerns| concerns.to_string().contains(&own.client.to_string()));
+        let path = format!("/v1/events/{position}");
+        let (status, body) = ask!(queries, Method::GET, &path, Some(&token), json!({}));
+        assert_eq!(status, if is_own { 200 } else { 404 }, "{event_type}: {body}");
+        seen += usize::from(is_own);
+    }
+    assert_eq!(seen, expected.len());
+}
+
+#[actix_web::test]
 async fn m_08_a_portal_user_reaches_their_client_and_nothing_else() {
     let world = World::new().await;
     let own = world.holding("Own").await;

@@ -40,6 +40,7 @@ fn run(document: &Document, seconds: i64) -> Run {
             recorded_at: kernel::spec::spec_time(),
             correlation_id: Uuid::nil(),
             traceparent: None,
+            concerns: vec![],
             payload: json!({}).into(),
         },
         depth: 0,

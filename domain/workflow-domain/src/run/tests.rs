@@ -14,6 +14,7 @@ fn trigger() -> Trigger {
         recorded_at: spec_time(),
         correlation_id: uuid::Uuid::from_u128(9),
         traceparent: None,
+        concerns: vec![],
         payload: Personal::new(json!({ "client_name": "Ada" })),
     }
 }
