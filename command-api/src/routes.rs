@@ -28,14 +28,6 @@ pub struct Api {
     records_at: String,
 }
 
-/// How the codes of rejections end that are about what whoever asks may do, and so refusals like any other: nobody gives
-/// what they do not have.
-const ABOUT_RIGHTS: [&str; 3] = ["beyond_you", "beyond_yours", ".another_users"];
-
-fn is_about_rights(code: &str) -> bool {
-    ABOUT_RIGHTS.iter().any(|end| code.ends_with(end))
-}
-
 impl Api {
     /// Routes every command that is mounted on `bus`; `admission` says how many are in work at once.
     pub fn new(bus: CommandBus, limits: BodyLimits, admission: Admission) -> Self {
@@ -62,7 +54,9 @@ impl Api {
     /// Notes for the audit trail that somebody was refused a change, if that is what the problem says. What the record's state
     /// forbids, what does not exist and what nobody can be blamed for are none of that.
     fn note(&self, request: &HttpRequest, who: Option<Who>, problem: &Problem) {
-        let about_rights = matches!(problem.code(), "forbidden" | "csrf-refused") || is_about_rights(problem.code());
+        let Some((info, id, _)) = self.route(request.match_info().query("path")) else { return };
+        let audited = |code: &str| info.rejections.iter().any(|entry| entry.audited && entry.code == code);
+        let about_rights = matches!(problem.code(), "forbidden" | "csrf-refused") || audited(problem.code());
         let (who, detail) = match problem.kept_out() {
             Some(kept_out) => kept_out,
             None if about_rights => match who {
@@ -71,7 +65,6 @@ impl Api {
             },
             None => return,
         };
-        let Some((info, id, _)) = self.route(request.match_info().query("path")) else { return };
         let about = request.extensions().get::<RequestInfo>().map(|about| (about.id, about.client));
         self.refusals.note(Refusal {
             who,
@@ -259,22 +252,6 @@ fn canonical(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::{Aggregate, Mounts};
-
-    #[test]
-    fn what_is_about_rights_is_still_rejected_under_such_codes() {
-        struct Codes(Vec<&'static str>);
-        impl Mounts for Codes {
-            fn mount<A: Aggregate>(&mut self) {
-                self.0.extend(CommandBus::commands_of::<A>().flat_map(|info| info.rejections).map(|entry| entry.code));
-            }
-        }
-        let mut codes = Codes(vec![]);
-        registry::mount_all(&mut codes);
-        for end in ABOUT_RIGHTS {
-            assert!(codes.0.iter().any(|code| code.ends_with(end)), "{end}");
-        }
-    }
 
     #[test]
     fn the_order_of_keys_does_not_make_another_request() {

@@ -85,15 +85,19 @@ pub enum ApiKeyRejection {
     ServiceAccountUnknown,
     /// A key that speaks for a user is that user's own to ask for.
     #[invalid("/principal")]
+    #[audited]
     AnotherUsers,
     /// The service account may do more than you.
     #[invalid("/principal")]
+    #[audited]
     PrincipalBeyondYou,
     /// The key may do more than the one that you ask with; its scopes have to be within that one's.
     #[invalid("/scopes")]
+    #[audited]
     ScopesBeyondYours,
     /// The key is good for longer than the one that you ask with.
     #[invalid("/expires_at")]
+    #[audited]
     EndBeyondYours,
     /// A portal user comes in by a link; keys are for users and programs.
     #[invalid("/principal")]

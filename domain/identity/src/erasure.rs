@@ -50,6 +50,7 @@ pub enum ErasureRejection {
     #[invalid("/subject_id")]
     Owner,
     /// Only UBOS itself completes an erasure.
+    #[audited]
     NotOurs,
 }
 

@@ -54,6 +54,7 @@ pub enum IntegratorRejection {
     #[invalid("/expires_at")]
     ExpiresInThePast,
     /// An integrator reads all the firm's events, and you may not read everything, or not for as long.
+    #[audited]
     BeyondYou,
     /// An integrator has 20 scopes at most; leave them out for all events.
     #[invalid("/scopes")]

@@ -69,6 +69,7 @@ pub enum RoleRejection {
     #[invalid("/patterns")]
     TooManyPatterns,
     /// The patterns grant more than you have, or no longer deny what you may not do.
+    #[audited]
     PatternsBeyondYours,
     /// A role has 200 rights for single resources at most.
     TooManyGrants,
@@ -76,6 +77,7 @@ pub enum RoleRejection {
     #[invalid("/pattern")]
     NotPlain,
     /// The right is more than you have.
+    #[audited]
     GrantBeyondYours,
     /// The role was withdrawn.
     Withdrawn,

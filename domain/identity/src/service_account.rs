@@ -53,6 +53,7 @@ pub enum ServiceAccountRejection {
     /// A program owns no firm.
     OwnerIsNoRoleToGive,
     /// The role grants more than you have.
+    #[audited]
     RoleBeyondYours,
     /// The account is disabled; enable it first.
     Disabled,

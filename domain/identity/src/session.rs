@@ -44,11 +44,13 @@ pub enum SessionCommand {
 #[rejection("identity.session")]
 pub enum SessionRejection {
     /// Only the login does this, for whoever has shown who they are.
+    #[audited]
     OnlyTheLogin,
     /// A session ends after it starts.
     #[invalid("/ends_at")]
     EndsInThePast,
     /// It is somebody else's.
+    #[audited]
     NotYours,
 }
 

@@ -76,8 +76,10 @@ pub enum TeamRejection {
     #[invalid("/pattern")]
     NotPlain,
     /// The right is more than you have.
+    #[audited]
     GrantBeyondYours,
     /// The team's rights are more than you have, so you cannot give them by taking somebody in.
+    #[audited]
     MembershipBeyondYours,
     /// The team was disbanded.
     Disbanded,

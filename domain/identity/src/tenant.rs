@@ -139,8 +139,10 @@ pub enum TenantRejection {
     #[invalid("/issuers")]
     OwnerLockedOut,
     /// An owner may do everything, and you may not.
+    #[audited]
     OwnershipBeyondYours,
     /// Only operators of UBOS do this.
+    #[audited]
     OnlyOperators,
 }
 

@@ -184,6 +184,7 @@ pub enum UserRejection {
     /// The firm's owners are made by the firm: identity.tenant.add_owner.
     OwnerIsNoRoleToGive,
     /// The role grants more than you have.
+    #[audited]
     RoleBeyondYours,
     /// A user has 200 rights for single resources at most.
     TooManyGrants,
@@ -191,6 +192,7 @@ pub enum UserRejection {
     #[invalid("/pattern")]
     NotPlain,
     /// The right is more than you have.
+    #[audited]
     GrantBeyondYours,
     /// The invitation is not the open one.
     InvitationNotOpen,
@@ -207,14 +209,17 @@ pub enum UserRejection {
     /// An owner hands the firm over first: identity.tenant.transfer_ownership.
     Owner,
     /// What lets an owner in is an owner's to take.
+    #[audited]
     OwnerBeyondYou,
     /// Only the person can leave; others deactivate.
     NotYourself,
     /// A user has 10 logins at most.
     TooManyLogins,
     /// Only the login does this, for whoever has shown who they are.
+    #[audited]
     OnlyTheLogin,
     /// Only the mailer does this, for it has tried to send the letter.
+    #[audited]
     OnlyTheMailer,
 }
 

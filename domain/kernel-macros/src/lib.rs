@@ -32,7 +32,8 @@ pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Declares why an aggregate may refuse: `#[rejection("crm.client")]`. The doc sentence is the message for the user.
 ///
-/// Variant helper: `#[invalid("/starts_at")]` when the input itself is wrong (422) and names the field at fault.
+/// Variant helpers: `#[invalid("/starts_at")]` when the input itself is wrong (422) and names the field at fault; `#[audited]`
+/// when it is about what the caller may do, so that the refusal is on the audit trail.
 #[proc_macro_attribute]
 pub fn rejection(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, expand_rejection)
@@ -91,6 +92,7 @@ struct Entry {
     refusals: Vec<String>,
     retired: bool,
     invalid: Option<String>,
+    audited: bool,
     /// Name of the hidden struct that carries the variant's fields.
     body: Ident,
     body_fields: Tokens,
@@ -119,6 +121,7 @@ const HELPERS: &[(&str, &str)] = &[
     ("makes", "command"),
     ("refused", "command"),
     ("invalid", "rejection"),
+    ("audited", "rejection"),
 ];
 
 fn entries(item: &mut ItemEnum, what: &str) -> Result<Vec<Entry>> {
@@ -146,6 +149,7 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         refusals: vec![],
         retired: false,
         invalid: None,
+        audited: false,
         body: format_ident!("__{}{}", outer, variant.ident),
         body_fields: Tokens::new(),
         field_names: vec![],
@@ -177,6 +181,8 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
             entry.retired = true;
         } else if attr.path().is_ident("invalid") {
             entry.invalid = Some(attr.parse_args::<LitStr>()?.value());
+        } else if attr.path().is_ident("audited") {
+            entry.audited = true;
         } else {
             kept.push(attr);
         }
@@ -320,7 +326,8 @@ fn expand_rejection(args: Args, mut item: ItemEnum) -> Result<Tokens> {
             Some(pointer) => quote!(Some(#pointer)),
             None => quote!(None),
         };
-        quote!(::kernel::RejectionEntry { code: #code, message: #message, invalid: #invalid })
+        let audited = e.audited;
+        quote!(::kernel::RejectionEntry { code: #code, message: #message, invalid: #invalid, audited: #audited })
     });
     let index = index_arms(&entries);
     Ok(quote! {

@@ -60,6 +60,8 @@ pub struct RejectionEntry {
     pub message: &'static str,
     /// JSON Pointer of the field at fault when the input itself is wrong; empty for the whole body.
     pub invalid: Option<&'static str>,
+    /// Is it about what the caller may do? Then the refusal is on the audit trail.
+    pub audited: bool,
 }
 
 /// An enum of events, one aggregate's history. Implemented by `#[event]`.

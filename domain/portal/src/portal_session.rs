@@ -45,11 +45,13 @@ pub enum PortalSessionCommand {
 #[rejection("portal.portal_session")]
 pub enum PortalSessionRejection {
     /// Only the login does this, for whoever has shown who they are.
+    #[audited]
     OnlyTheLogin,
     /// A session ends after it starts.
     #[invalid("/ends_at")]
     EndsInThePast,
     /// It is somebody else's.
+    #[audited]
     NotYours,
 }
 

@@ -132,8 +132,10 @@ pub enum PortalUserRejection {
     #[invalid("/pattern")]
     NotPlain,
     /// It is more than you may do for this client.
+    #[audited]
     GrantBeyondYours,
     /// Only the mailer does this, for it has tried to send the letter.
+    #[audited]
     OnlyTheMailer,
 }
 

@@ -64,8 +64,10 @@ pub enum DefinitionCommand {
 #[rejection("workflow.definition")]
 pub enum DefinitionRejection {
     /// Definitions are published with `ubos workflow publish`, which checks them first.
+    #[audited]
     Unchecked,
     /// The patterns of `runs_as` grant more than you have.
+    #[audited]
     PatternsBeyondYours,
     /// The definition is retired; publish it under another name.
     Retired,

@@ -143,6 +143,7 @@ pub enum RunCommand {
 #[rejection("workflow.run")]
 pub enum RunRejection {
     /// Only the workflow engine starts runs and records their steps.
+    #[audited]
     EngineOnly,
     /// The run has ended.
     Ended,
