@@ -1,10 +1,11 @@
 //! Turns an ordinary enum into a catalogued event, command or rejection type.
 //!
-//! The three attributes share one idea: a variant's name and its doc sentence are the only declaration, and everything
+//! The attributes share one idea: a variant's name and its doc sentence are the only declaration, and everything
 //! else (wire name, permission, route, schema, error code) derives from them. They stay attributes on real enums so that
 //! rustfmt, go-to-definition and rename keep working. `README.md` shows an expansion.
 
 mod input;
+mod status;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
@@ -37,6 +38,14 @@ pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn rejection(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, expand_rejection)
+}
+
+/// Declares the statuses of an aggregate, or of a part of one: an enum of unit variants, each with a sentence, whose `#[default]` is
+/// the one that it begins from. Its moves are an `impl kernel::Machine` beside it.
+#[proc_macro_attribute]
+pub fn status(args: TokenStream, item: TokenStream) -> TokenStream {
+    let expanded = syn::parse::<syn::parse::Nothing>(args).and_then(|_| syn::parse(item)).and_then(status::expand);
+    expanded.unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// Reads a struct with named fields, an enum of unit variants or an enum that is tagged inside from what somebody sent, and

@@ -59,7 +59,10 @@ codes! {
     NotATime = "not_a_time" [], "The text is no moment such as `2026-03-01T09:00:00Z`.";
     NotATimeOfDay = "not_a_time_of_day" [], "The text is no time of day such as `09:30`.";
     NotATimeZone = "not_a_time_zone" [], "The text is no IANA time zone such as `Europe/Berlin`.";
+    NotAnAmount = "not_an_amount" [], "The text is no amount with as many decimals as its currency has at most, such as `12.50`.";
     NotACurrency = "not_a_currency" [], "The text is no ISO 4217 currency such as `EUR`.";
+    NotACountry = "not_a_country" [], "The text is no ISO 3166-1 country such as `DE`.";
+    NotAPostalCode = "not_a_postal_code" [], "The text is no postal code such as `10115` or `SW1A 1AA`.";
     NotAKey = "not_a_key" [], "The text is no key such as `onboarding_project`.";
     NotAPattern = "not_a_pattern" [], "The text is no pattern of permissions such as `crm.*`.";
     NotAUrl = "not_a_url" [], "The text is no address such as `https://login.example.com`.";

@@ -10,6 +10,7 @@ pub use serde_json as __json;
 
 mod aggregate;
 mod catalogue;
+mod contact_details;
 mod context;
 mod cqrs;
 mod email;
@@ -20,11 +21,16 @@ mod giving;
 mod grant;
 mod ids;
 mod input;
+mod life_cycle;
+mod money;
 mod part;
 mod patch;
 mod permission;
 mod phone;
+mod postal_address;
+mod secret;
 pub mod spec;
+mod status;
 mod time;
 mod values;
 mod visible;
@@ -34,6 +40,7 @@ pub use catalogue::{
     Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, UnreadableEvent, Upcaster, component_of,
     read_event, read_fields, schema_of,
 };
+pub use contact_details::ContactDetails;
 pub use context::{Actor, Context, FoundReference, Principal};
 pub use cqrs::{Root, RootCommand, RootEvent};
 pub use envelope::{Metadata, Recorded};
@@ -43,13 +50,18 @@ pub use giving::Rights;
 pub use grant::{Grant, GrantRefused, Grants, Limits, NoResource, Reach, Resource, Scope};
 pub use ids::*;
 pub use input::{Faults, Input, nearest, read_input};
-pub use kernel_macros::{Input, command, event, rejection};
+pub use kernel_macros::{Input, command, event, rejection, status};
+pub use life_cycle::{Archivable, Keyed, Leaves, Retirable};
+pub use money::{Currency, Money, MoneyFault};
 pub use part::{Imprint, PartEntry, Parts};
 pub use patch::Patch;
 pub use permission::{OF_EVERY_USER, Permissions, Role, UnknownRole};
+pub use postal_address::PostalAddress;
+pub use secret::Secret;
+pub use status::{Machine, Status, StatusEntry};
 pub use time::{Date, Timestamp};
 pub use values::{
-    Email, EventScope, FolderName, Issuer, Money, Name, Pattern, Personal, Phone, SecretHash, Slug, Subject, Text,
-    TimeZone,
+    Country, Email, EventScope, FolderName, Issuer, Name, Pattern, Personal, Phone, PostalCode, SecretHash, Slug,
+    Subject, Text, TimeZone,
 };
 pub use visible::nfc;

@@ -2,7 +2,7 @@
 
 use crate::permission::Rule;
 use crate::{FieldCode, InvalidValue};
-use crate::{email, phone, visible};
+use crate::{email, phone, postal_address, visible};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
@@ -87,6 +87,11 @@ texts! {
     Subject = |text| line(text, 255), { "type": "string", "minLength": 1, "maxLength": 255 };
     /// An IANA time zone name: `Europe/Berlin`.
     TimeZone = time_zone, { "type": "string", "examples": ["Europe/Berlin", "America/New_York"] };
+    /// A country of ISO 3166-1 in two letters: `DE`.
+    Country = postal_address::country, { "type": "string", "format": "country", "pattern": "^[A-Z]{2}$", "examples": ["DE", "US"] };
+    /// A postal code in upper case, without spaces around it: `10115`, `SW1A 1AA`.
+    PostalCode = postal_address::postal_code, { "type": "string", "pattern": "^[0-9A-Z][0-9A-Z -]{0,14}[0-9A-Z]$",
+        "examples": ["10115", "SW1A 1AA"] };
 }
 
 impl Name {
@@ -246,17 +251,6 @@ fn time_zone(text: &str) -> Result<String, InvalidValue> {
         Ok(zone) => Ok(zone.name().to_owned()),
         Err(_) => Err(InvalidValue::new(FieldCode::NotATimeZone, "expected an IANA time zone such as Europe/Berlin")),
     }
-}
-
-/// Integer minor units and an ISO 4217 currency: 12.50 EUR is `{"minor": 1250, "currency": "EUR"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Money {
-    /// Minor units, cents for most currencies.
-    pub minor: i64,
-    /// Three upper-case letters.
-    #[schemars(regex(pattern = "^[A-Z]{3}$"))]
-    pub currency: String,
 }
 
 /// A personal field of an event: the value, or nothing once the person it is about was erased.

@@ -1,0 +1,10 @@
+use kernel_macros::status;
+
+/// Where a kettle stands.
+#[status]
+pub enum KettleStatus {
+    #[default]
+    Cold,
+}
+
+fn main() {}
