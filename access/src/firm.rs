@@ -4,12 +4,13 @@ use crate::portal::Begun;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use identity_events::{
-    ApiKeyEvent, GivenRole, IntegratorEvent, RoleEvent, ServiceAccountEvent, SessionEvent, TeamEvent, TenantEvent,
-    UserEvent,
+    ApiKeyEvent, GivenRole, IntegratorEvent, RoleEvent, ServiceAccountEvent, ServiceAccountStatus, SessionEvent,
+    TeamEvent, TenantEvent, TenantStatus, UserEvent, UserStatus,
 };
 use kernel::{
-    ApiKeyId, Event, EventScope, Grant, Grants, IntegratorId, Name, OF_EVERY_USER, Pattern, Permissions, Principal,
-    Role, RoleId, SecretHash, ServiceAccountId, SessionId, Slug, Timestamp, UnreadableEvent, UserId, read_event,
+    ApiKeyId, Event, EventScope, Grant, Grants, IntegratorId, Machine, Name, OF_EVERY_USER, Pattern, Permissions,
+    Principal, Role, RoleId, SecretHash, ServiceAccountId, SessionId, Slug, Timestamp, UnreadableEvent, UserId,
+    read_event,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -35,9 +36,11 @@ pub struct Stored {
 #[derive(Debug, Default)]
 pub struct Firm {
     registered: bool,
-    suspended: bool,
+    status: TenantStatus,
+    /// Where it would stand had it never closed: one that is suspended lets nobody reopen it.
+    unless_closed: TenantStatus,
     /// When the data of a closed firm is destroyed.
-    closed: Option<Timestamp>,
+    purge_at: Option<Timestamp>,
     owners: BTreeSet<UserId>,
     users: HashMap<UserId, User>,
     roles: HashMap<Uuid, CustomRole>,
@@ -63,21 +66,12 @@ const OF_A_CLOSED_FIRM: [&str; 5] = [
 
 #[derive(Debug, Default)]
 struct User {
-    standing: UserStanding,
+    status: UserStatus,
     roles: Roles,
     grants: Grants,
     /// Which of the person's times in the firm it is; what was given for another has ended with that.
     membership: u32,
     permissions: Arc<Permissions>,
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-enum UserStanding {
-    #[default]
-    Invited,
-    Active,
-    Suspended,
-    Out,
 }
 
 #[derive(Debug)]
@@ -95,7 +89,7 @@ struct Team {
 
 #[derive(Debug, Default)]
 struct Account {
-    disabled: bool,
+    status: ServiceAccountStatus,
     roles: Roles,
     permissions: Arc<Permissions>,
 }
@@ -180,11 +174,11 @@ impl Firm {
         if !self.registered {
             return Some(Standing::Unregistered);
         }
-        if self.suspended {
+        if self.unless_closed == TenantStatus::Suspended {
             return Some(Standing::Out("the firm is suspended", None));
         }
-        if let Some(purge_at) = self.closed {
-            return Some(self.closed_to(credential, purge_at > now));
+        if self.status == TenantStatus::Closed {
+            return Some(self.closed_to(credential, self.purge_at.is_some_and(|purge_at| purge_at > now)));
         }
         Some(match credential {
             Credential::User(id) => self.user(*id),
@@ -246,11 +240,11 @@ impl Firm {
     fn user(&self, id: UserId) -> Standing {
         let who = Some(Principal::User { id });
         let Some(user) = self.users.get(&id) else { return Standing::Out("this is no user of the firm", who) };
-        match user.standing {
-            UserStanding::Active => Standing::In(Principal::User { id }, user.permissions.clone()),
-            UserStanding::Suspended => Standing::Out("this user is suspended", who),
-            UserStanding::Invited => Standing::Out("this user has not accepted the invitation", who),
-            UserStanding::Out => Standing::Out("this user has left the firm", who),
+        match user.status {
+            UserStatus::Active => Standing::In(Principal::User { id }, user.permissions.clone()),
+            UserStatus::Suspended => Standing::Out("this user is suspended", who),
+            UserStatus::Invited => Standing::Out("this user has not accepted the invitation", who),
+            UserStatus::Deactivated => Standing::Out("this user has left the firm", who),
         }
     }
 
@@ -276,7 +270,9 @@ impl Firm {
                 out => out,
             },
             Principal::ServiceAccount { id } => match self.accounts.get(&id) {
-                Some(account) if !account.disabled => Standing::In(key.principal, permissions()),
+                Some(account) if account.status == ServiceAccountStatus::Active => {
+                    Standing::In(key.principal, permissions())
+                }
                 _ => Standing::Out("the service account is disabled", who),
             },
             Principal::PortalUser { .. } => Standing::Out("no such key", None),
@@ -305,15 +301,15 @@ impl Firm {
     }
 
     fn tenant(&mut self, event: TenantEvent) {
+        self.status = self.status.after(&event);
+        self.unless_closed = self.unless_closed.after_unless_closed(&event);
         match event {
             TenantEvent::Registered { owner_id, .. } => {
                 self.registered = true;
                 self.owners.insert(owner_id);
             }
-            TenantEvent::Suspended { .. } => self.suspended = true,
-            TenantEvent::Resumed {} => self.suspended = false,
-            TenantEvent::Closed { purge_at } => self.closed = Some(purge_at),
-            TenantEvent::Reopened {} => self.closed = None,
+            TenantEvent::Closed { purge_at } => self.purge_at = Some(purge_at),
+            TenantEvent::Reopened { .. } => self.purge_at = None,
             TenantEvent::OwnerAdded { user_id } => {
                 self.owners.insert(user_id);
             }
@@ -328,24 +324,22 @@ impl Firm {
             TenantEvent::Renamed { .. }
             | TenantEvent::Activated {}
             | TenantEvent::PaymentOverdue {}
+            | TenantEvent::Suspended { .. }
+            | TenantEvent::Resumed {}
             | TenantEvent::LoginsLimited { .. }
             | TenantEvent::EventRepaired { .. } => {}
         }
     }
 
     fn apply_user(&mut self, id: UserId, event: UserEvent) {
-        if let UserEvent::Invited { roles, .. } = event {
-            let roles = held(roles);
-            let user = self.users.entry(id).or_default();
-            (user.standing, user.roles) = (UserStanding::Invited, roles);
-            return;
+        if matches!(event, UserEvent::Invited { .. }) {
+            self.users.entry(id).or_default();
         }
         let Some(user) = self.users.get_mut(&id) else { return };
+        user.status = user.status.after(&event);
         match event {
-            UserEvent::Activated { .. } | UserEvent::Reinstated {} => user.standing = UserStanding::Active,
-            UserEvent::Suspended { .. } => user.standing = UserStanding::Suspended,
+            UserEvent::Invited { roles, .. } => user.roles = held(roles),
             UserEvent::Deactivated { .. } | UserEvent::Left {} => {
-                user.standing = UserStanding::Out;
                 user.grants.clear();
                 user.roles.clear();
                 user.membership += 1;
@@ -360,7 +354,9 @@ impl Firm {
             UserEvent::RoleRevoked { role } => {
                 user.roles.remove(&role.name);
             }
-            UserEvent::Invited { .. }
+            UserEvent::Activated { .. }
+            | UserEvent::Suspended { .. }
+            | UserEvent::Reinstated {}
             | UserEvent::LetterFailed { .. }
             | UserEvent::LetterSent { .. }
             | UserEvent::InvitationRevoked { .. }
@@ -418,6 +414,7 @@ impl Firm {
 
     fn account(&mut self, id: ServiceAccountId, event: ServiceAccountEvent) {
         let account = self.accounts.entry(id).or_default();
+        account.status = account.status.after(&event);
         match event {
             ServiceAccountEvent::Created { roles, .. } => account.roles = held(roles),
             ServiceAccountEvent::RoleAssigned { role } => {
@@ -426,8 +423,7 @@ impl Firm {
             ServiceAccountEvent::RoleRevoked { role } => {
                 account.roles.remove(&role.name);
             }
-            ServiceAccountEvent::Disabled {} => account.disabled = true,
-            ServiceAccountEvent::Enabled {} => account.disabled = false,
+            ServiceAccountEvent::Disabled {} | ServiceAccountEvent::Enabled {} => {}
         }
     }
 

@@ -58,6 +58,8 @@ pub trait ReadModel: Serialize + DeserializeOwned + JsonSchema + Clone + Partial
 pub enum Away {
     /// The column, which is true then.
     Column(&'static str),
+    /// The status that it has then.
+    Status(&'static str),
     /// What it belongs to was archived: the column holds the id of a row of this table of the same group.
     Of {
         /// The column.

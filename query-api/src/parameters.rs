@@ -66,6 +66,7 @@ impl Archived {
     fn sql(self, away: Option<Away>) -> Option<String> {
         let is_away = match away? {
             Away::Column(column) => format!("r.{column}"),
+            Away::Status(status) => format!("(r.status = '{status}')"),
             Away::Of { column, table } => format!(
                 "exists (select from {table} p where p.tenant_id = r.tenant_id and p.id = r.{column} and p.archived)"
             ),

@@ -9,7 +9,8 @@ use access::LogDirectory;
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use kernel::{EventScope, Name, TenantId};
+use identity_events::IntegratorStatus;
+use kernel::{EventScope, Name, Status, TenantId};
 use messaging::{Beginning, Outside, ReaderConsumers, UNACKNOWLEDGED_MAX};
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
@@ -180,7 +181,7 @@ async fn list(settings: &Settings, tenant: Uuid, only: Option<Uuid>, out: &Outpu
     let mut rows = vec![];
     for (id, name, standing) in firm.integrators(Utc::now()).filter(|(id, ..)| only.is_none_or(|only| only == id.0)) {
         let (state, until, scopes) = match standing {
-            Standing::Reads { until, scopes } => ("reads", until, scopes.to_vec()),
+            Standing::Reads { until, scopes } => (IntegratorStatus::Active.as_str(), until, scopes.to_vec()),
             Standing::Out(why, _) => (why, None, vec![]),
             Standing::In(..) | Standing::Unregistered => ("the firm is not registered", None, vec![]),
         };

@@ -5,10 +5,12 @@ use crate::output::{Done, Output, Table, minute, say};
 use crate::roles::bus;
 use crate::vault;
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use event_store::{CommandBus, ExecuteError, Request};
 use identity::User;
-use kernel::{Actor, Email, Name, SecretHash, TenantId, TimeZone};
+use identity_events::TenantStatus;
+use kernel::{Actor, Email, Name, SecretHash, Status, TenantId, TimeZone};
 use projections::identity::{Firm, FirmDetails, firm, firms, users_by_status};
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
@@ -23,8 +25,8 @@ pub enum TenantsVerb {
     /// Every firm, the newest first, as the read models have them.
     List {
         /// Only those that stand there.
-        #[arg(long, value_enum)]
-        status: Option<Status>,
+        #[arg(long, value_parser = status::<TenantStatus>())]
+        status: Option<TenantStatus>,
         /// How many.
         #[arg(long, default_value_t = 50)]
         #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..=10_000))]
@@ -67,31 +69,10 @@ pub enum TenantsVerb {
     },
 }
 
-/// Where a firm stands.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Status {
-    /// Tries UBOS.
-    Trialing,
-    /// A customer.
-    Active,
-    /// Owes a payment.
-    PastDue,
-    /// Kept out for the time being.
-    Suspended,
-    /// Has ended its time with UBOS.
-    Closed,
-}
-
-impl Status {
-    fn column(self) -> &'static str {
-        match self {
-            Self::Trialing => "trialing",
-            Self::Active => "active",
-            Self::PastDue => "past_due",
-            Self::Suspended => "suspended",
-            Self::Closed => "closed",
-        }
-    }
+/// A status by its name, with what each means as the help has it.
+fn status<S: Status>() -> impl TypedValueParser<Value = S> {
+    let known = S::ALL.iter().map(|status| PossibleValue::new(status.as_str()).help(status.entry().summary));
+    PossibleValuesParser::new(known).try_map(|name| S::named(&name).context("no such status"))
 }
 
 /// Who is let in.
@@ -169,8 +150,8 @@ pub async fn tenants(settings: &Settings, verb: TenantsVerb, out: &Output) -> Re
     Done::with(json!({ "tenant": tenant }))
 }
 
-async fn list(pool: &PgPool, status: Option<Status>, limit: i64, out: &Output) -> Result<Done> {
-    let all = firms(pool, status.map(Status::column), limit).await.context("reading the firms")?;
+async fn list(pool: &PgPool, status: Option<TenantStatus>, limit: i64, out: &Output) -> Result<Done> {
+    let all = firms(pool, status.map(Status::as_str), limit).await.context("reading the firms")?;
     let mut table = Table::new(&["FIRM", "NAME", "STATUS", ">USERS", "REGISTERED"], "no firms");
     for Firm { id, name, status, registered_at, users } in &all {
         table.row([id.to_string(), name.clone(), status.clone(), users.to_string(), minute(*registered_at)]);

@@ -176,7 +176,7 @@ fn a_firm_that_is_suspended_or_closed_keeps_everybody_out() {
     let mut events = with_eve(&["admin"]);
     for (out, back) in [
         (TenantEvent::Suspended { reason: "unpaid".parse().unwrap() }, TenantEvent::Resumed {}),
-        (TenantEvent::Closed { purge_at: hours(1) }, TenantEvent::Reopened {}),
+        (TenantEvent::Closed { purge_at: hours(1) }, TenantEvent::Reopened { status: TenantStatus::Trialing }),
     ] {
         events.push(firm(out));
         assert!(!may(&events, ADA, "crm.client.read"));
@@ -276,6 +276,18 @@ fn an_owner_of_a_closed_firm_may_reopen_it_while_its_data_is_there() {
     assert!(!at(ADA, hours(2), "identity.tenant.reopen"), "its data is gone");
     assert!(!at(ADA, now(), "crm.client.read"), "nothing else");
     assert!(!at(EVE, now(), "identity.tenant.reopen"), "no owner");
+}
+
+#[test]
+fn an_owner_of_a_closed_firm_that_is_suspended_stays_out() {
+    let suspended = || firm(TenantEvent::Suspended { reason: "unpaid".parse().unwrap() });
+    let closed = || firm(TenantEvent::Closed { purge_at: hours(2) });
+    for order in [vec![suspended(), closed()], vec![closed(), suspended()]] {
+        let events = [with_eve(&["admin"]), order].concat();
+        assert!(!may(&events, ADA, "identity.tenant.reopen"));
+        let reopened = firm(TenantEvent::Reopened { status: TenantStatus::Suspended });
+        assert!(!may(&[events, vec![reopened]].concat(), ADA, "crm.client.read"), "suspended as before");
+    }
 }
 
 #[test]

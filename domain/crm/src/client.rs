@@ -2,8 +2,8 @@
 
 use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Flag, Name, Patch, Personal, Phone, Resource,
-    Scope, Slug, UserId, command, rejection,
+    Aggregate, ClaimChange, ClientId, ContactDetails, Context, Decision, Email, Flag, Machine, Name, Patch, Phone,
+    Resource, Scope, Slug, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -12,6 +12,8 @@ use uuid::Uuid;
 use ClientCommand as C;
 use ClientRejection as R;
 
+/// Which client of the firm has an address.
+const EMAIL_CLAIM: &str = "crm.client.email";
 /// Tags one client may carry.
 const TAGS_MAX: usize = 50;
 
@@ -98,8 +100,7 @@ pub enum ClientRejection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Client {
     name: String,
-    email: Option<Personal<Email>>,
-    phone: Option<Personal<Phone>>,
+    details: ContactDetails,
     status: ClientStatus,
     owner_id: Option<UserId>,
     tags: BTreeSet<Slug>,
@@ -111,6 +112,7 @@ impl Aggregate for Client {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "crm/clients";
+    const STATE_VERSION: i32 = 2;
 
     fn belongs_to(&self, id: Uuid) -> Vec<Resource> {
         vec![ClientId(id).into()]
@@ -123,12 +125,7 @@ impl Aggregate for Client {
     fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
         Ok(match command {
             C::Create { name, kind, email, phone } => {
-                vec![E::Created {
-                    name: name.into(),
-                    kind,
-                    email: email.map(Personal::new),
-                    phone: phone.map(Personal::new),
-                }]
+                vec![E::Created { name: name.into(), kind, details: ContactDetails::new(email, phone) }]
             }
             C::Unblock {} if self.blocked => vec![E::Unblocked {}],
             C::Unblock {} => vec![],
@@ -139,15 +136,11 @@ impl Aggregate for Client {
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name: name.into() }],
             C::ChangeContactDetails { email, phone } => {
-                let (email, phone) = (email.over(&self.email), phone.over(&self.phone));
-                if (&email, &phone) == (&self.email, &self.phone) {
-                    vec![]
-                } else {
-                    vec![E::ContactDetailsChanged { email, phone }]
-                }
+                let details = self.details.changed(email, phone);
+                details.map(|details| E::ContactDetailsChanged { details }).into_iter().collect()
             }
             C::ChangeStatus { status } if status == self.status => vec![],
-            C::ChangeStatus { status } if !reachable(self.status, status) => return Err(R::StatusNotReachable),
+            C::ChangeStatus { status } if !self.status.leads_to(status) => return Err(R::StatusNotReachable),
             C::ChangeStatus { status } => vec![E::StatusChanged { from: self.status, to: status }],
             C::AssignOwner { owner_id } if self.owner_id == Some(owner_id) => vec![],
             C::AssignOwner { owner_id } => vec![E::OwnerAssigned { owner_id }],
@@ -160,18 +153,15 @@ impl Aggregate for Client {
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
-            E::Created { name, kind: _, email, phone } => {
+            E::Created { name, kind: _, details } => {
                 self.name = name.text().to_owned();
-                self.email = email.clone();
-                self.phone = phone.clone();
+                self.details = details.clone();
             }
             E::Renamed { name } => self.name = name.text().to_owned(),
-            E::ContactDetailsChanged { email, phone } => {
-                self.email = email.clone();
-                self.phone = phone.clone();
-            }
-            E::StatusChanged { from: _, to } => self.status = *to,
+            E::ContactDetailsChanged { details } => self.details = details.clone(),
+            E::StatusChanged { .. } => {}
             E::OwnerAssigned { owner_id } => self.owner_id = Some(*owner_id),
             E::Tagged { tag } => {
                 self.tags.insert(tag.clone());
@@ -194,47 +184,26 @@ impl Aggregate for Client {
 
     fn claims(&self, event: &E) -> Vec<ClaimChange> {
         match event {
-            E::Created { email, .. } => address(email).map(ClaimChange::Take).collect(),
-            E::ContactDetailsChanged { email, .. } if *email != self.email => {
-                address(&self.email).map(ClaimChange::Release).chain(address(email).map(ClaimChange::Take)).collect()
+            E::Created { details, .. } | E::ContactDetailsChanged { details } => {
+                details.claims_over(&self.details, EMAIL_CLAIM)
             }
             _ => vec![],
         }
     }
 }
 
-/// The claim on an address, if there is one; an erased one is nobody's.
-fn address(email: &Option<Personal<Email>>) -> impl Iterator<Item = Claim> {
-    let known = email.iter().filter_map(Personal::expose);
-    known.map(|email| Claim::personal("crm.client.email", email.as_str()))
-}
-
-/// A former client may come back as a prospect; everybody else moves between neighbours or leaves.
-fn reachable(from: ClientStatus, to: ClientStatus) -> bool {
-    use ClientStatus::{Active, Dormant, Former, Onboarding, Prospect};
-    matches!(
-        (from, to),
-        (Prospect, Onboarding | Active | Former)
-            | (Onboarding, Active | Prospect | Former)
-            | (Active, Dormant | Former)
-            | (Dormant, Active | Former)
-            | (Former, Prospect)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use kernel::spec::given;
-    use kernel::{Actor, TenantId};
+    use kernel::{Actor, Claim, Personal, TenantId};
     use proptest::prelude::*;
 
     fn created() -> E {
         E::Created {
             name: Personal::new("Analytical Engines".parse().unwrap()),
             kind: ClientKind::Organisation,
-            email: Some(Personal::new("office@engines.example".parse().unwrap())),
-            phone: None,
+            details: ContactDetails::new(Some("office@engines.example".parse().unwrap()), None),
         }
     }
 
@@ -325,7 +294,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_removed_is_free_for_others() {
-        let removed = E::ContactDetailsChanged { email: None, phone: None };
+        let removed = E::ContactDetailsChanged { details: ContactDetails::default() };
         let change = || C::ChangeContactDetails { email: Patch::Removed, phone: Patch::Unchanged };
         let claims = given::<Client>([created()]).when(change()).then([removed.clone()]).claims();
         assert_eq!(claims, [ClaimChange::Release(Claim::personal("crm.client.email", "office@engines.example"))]);
@@ -355,8 +324,10 @@ mod tests {
     fn a_detail_that_is_left_out_stays() {
         let change = |body: &str| <C as kernel::Command>::parse("change_contact_details", body).unwrap();
         let numbered = E::ContactDetailsChanged {
-            email: Some(Personal::new("office@engines.example".parse().unwrap())),
-            phone: Some(Personal::new("+442079460000".parse().unwrap())),
+            details: ContactDetails::new(
+                Some("office@engines.example".parse().unwrap()),
+                Some("+442079460000".parse().unwrap()),
+            ),
         };
         let when = given::<Client>([created()]).when(change(r#"{"phone":"+442079460000"}"#)).then([numbered]);
         assert_eq!(when.claims(), []);
@@ -439,7 +410,7 @@ mod tests {
                 let Ok(events) = state.decide(command.clone(), &ctx) else { continue };
                 for event in &events {
                     let held = remember(&mut state, event);
-                    prop_assert_eq!(held, address(&state.email).collect::<BTreeSet<_>>());
+                    prop_assert_eq!(held, state.details.claim(EMAIL_CLAIM).into_iter().collect::<BTreeSet<_>>());
                 }
                 if before.blocked && state.blocked {
                     prop_assert_eq!(&state, &before);

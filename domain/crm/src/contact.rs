@@ -2,8 +2,8 @@
 
 use crm_events::ContactEvent as E;
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Email, Flag, Name, Patch, Personal, Phone, Resource,
-    Scope, command, rejection,
+    Aggregate, Archivable, Claim, ClaimChange, ClientId, ContactDetails, Context, Decision, Email, Flag, Machine, Name,
+    Patch, Personal, Phone, Resource, Scope, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,6 +12,9 @@ use uuid::Uuid;
 use ClaimChange::{Release, Take};
 use ContactCommand as C;
 use ContactRejection as R;
+
+/// Which contact of the firm has an address.
+const EMAIL_CLAIM: &str = "crm.contact.email";
 
 /// What may be asked of a contact.
 #[command("crm.contact")]
@@ -80,10 +83,9 @@ pub enum ContactRejection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Contact {
     name: String,
-    email: Option<Personal<Email>>,
-    phone: Option<Personal<Phone>>,
+    details: ContactDetails,
     clients: BTreeMap<ClientId, (String, bool)>,
-    archived: bool,
+    archived: Archivable,
     /// Nobody can be asked who was erased, so such a person is first nowhere.
     erased: bool,
 }
@@ -93,6 +95,7 @@ impl Aggregate for Contact {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "crm/contacts";
+    const STATE_VERSION: i32 = 2;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
         self.clients.keys().map(|client| (*client).into()).collect()
@@ -119,22 +122,16 @@ impl Aggregate for Contact {
     fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
         Ok(match command {
             C::Create { name, email, phone } => {
-                vec![E::Created { name: name.into(), email: email.map(Personal::new), phone: phone.map(Personal::new) }]
+                vec![E::Created { name: name.into(), details: ContactDetails::new(email, phone) }]
             }
-            C::Archive {} if self.archived => vec![],
-            C::Archive {} => vec![E::Archived {}],
-            C::Restore {} if self.archived => vec![E::Restored {}],
-            C::Restore {} => vec![],
-            _ if self.archived => return Err(R::Archived),
+            C::Archive {} => self.archived.archive(),
+            C::Restore {} => self.archived.restore(),
+            _ if self.archived.is_archived() => return Err(R::Archived),
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name: name.into() }],
             C::ChangeContactDetails { email, phone } => {
-                let (email, phone) = (email.over(&self.email), phone.over(&self.phone));
-                if (&email, &phone) == (&self.email, &self.phone) {
-                    vec![]
-                } else {
-                    vec![E::ContactDetailsChanged { email, phone }]
-                }
+                let details = self.details.changed(email, phone);
+                details.map(|details| E::ContactDetailsChanged { details }).into_iter().collect()
             }
             C::LinkToClient { client_id, role, primary } => {
                 let primary = primary.over_or(self.is_first_at(&client_id), false) && !self.erased;
@@ -153,25 +150,21 @@ impl Aggregate for Contact {
     }
 
     fn apply(&mut self, event: &E) {
+        self.archived = self.archived.after(event);
         match event {
-            E::Created { name, email, phone } => {
+            E::Created { name, details } => {
                 self.called(name);
-                self.email = email.clone();
-                self.phone = phone.clone();
+                self.details = details.clone();
             }
             E::Renamed { name } => self.called(name),
-            E::ContactDetailsChanged { email, phone } => {
-                self.email = email.clone();
-                self.phone = phone.clone();
-            }
+            E::ContactDetailsChanged { details } => self.details = details.clone(),
             E::LinkedToClient { client_id, role, primary } => {
                 self.clients.insert(*client_id, (role.as_str().to_owned(), *primary && !self.erased));
             }
             E::UnlinkedFromClient { client_id } => {
                 self.clients.remove(client_id);
             }
-            E::Archived {} => self.archived = true,
-            E::Restored {} => self.archived = false,
+            E::Archived {} | E::Restored {} => {}
         }
     }
 
@@ -184,9 +177,8 @@ impl Aggregate for Contact {
 
     fn claims(&self, event: &E) -> Vec<ClaimChange> {
         match event {
-            E::Created { email, .. } => address(email).map(Take).collect(),
-            E::ContactDetailsChanged { email, .. } if *email != self.email => {
-                address(&self.email).map(Release).chain(address(email).map(Take)).collect()
+            E::Created { details, .. } | E::ContactDetailsChanged { details } => {
+                details.claims_over(&self.details, EMAIL_CLAIM)
             }
             E::LinkedToClient { client_id, primary, .. } => match (self.is_first_at(client_id), *primary) {
                 (false, true) => vec![Take(first_to_ask(client_id))],
@@ -197,8 +189,8 @@ impl Aggregate for Contact {
                 vec![Release(first_to_ask(client_id))]
             }
             // An archived person does not stand in the way of a new one with the same address, or at the same client.
-            E::Archived {} => address(&self.email).chain(self.firsts()).map(Release).collect(),
-            E::Restored {} => address(&self.email).chain(self.firsts()).map(Take).collect(),
+            E::Archived {} => self.details.claim(EMAIL_CLAIM).into_iter().chain(self.firsts()).map(Release).collect(),
+            E::Restored {} => self.details.claim(EMAIL_CLAIM).into_iter().chain(self.firsts()).map(Take).collect(),
             _ => vec![],
         }
     }
@@ -226,12 +218,6 @@ fn first_to_ask(client: &ClientId) -> Claim {
     Claim::personal("crm.client.primary_contact", client.to_string())
 }
 
-/// The claim on an address, if there is one; an erased one is nobody's.
-fn address(email: &Option<Personal<Email>>) -> impl Iterator<Item = Claim> {
-    let known = email.iter().filter_map(Personal::expose);
-    known.map(|email| Claim::personal("crm.contact.email", email.as_str()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,8 +226,7 @@ mod tests {
     fn created() -> E {
         E::Created {
             name: Personal::new("Ada Lovelace".parse().unwrap()),
-            email: Some(Personal::new("ada@example.com".parse().unwrap())),
-            phone: None,
+            details: ContactDetails::new(Some("ada@example.com".parse().unwrap()), None),
         }
     }
 
@@ -277,13 +262,12 @@ mod tests {
         let phone: Phone = "+493012345678".parse().unwrap();
         let change = |body: &str| <C as kernel::Command>::parse("change_contact_details", body).unwrap();
         let numbered = E::ContactDetailsChanged {
-            email: Some(Personal::new("ada@example.com".parse().unwrap())),
-            phone: Some(Personal::new(phone.clone())),
+            details: ContactDetails::new(Some("ada@example.com".parse().unwrap()), Some(phone.clone())),
         };
         let set = change(r#"{"phone":"+493012345678"}"#);
         given::<Contact>([created()]).when(set).then([numbered.clone()]);
         let remove = change(r#"{"email":null}"#);
-        let removed = E::ContactDetailsChanged { email: None, phone: Some(Personal::new(phone)) };
+        let removed = E::ContactDetailsChanged { details: ContactDetails::new(None, Some(phone)) };
         let when = given::<Contact>([created(), numbered.clone()]).when(remove).then([removed]);
         assert_eq!(when.claims(), [ClaimChange::Release(ada())]);
         given::<Contact>([created(), numbered]).when(change("{}")).then_nothing();
@@ -331,7 +315,8 @@ mod tests {
     #[test]
     fn whoever_was_erased_is_asked_first_nowhere() {
         let client_id = ClientId(uuid::Uuid::from_u128(7));
-        let erased = E::Created { name: Personal::erased(), email: Some(Personal::erased()), phone: None };
+        let details = ContactDetails { email: Some(Personal::erased()), phone: None };
+        let erased = E::Created { name: Personal::erased(), details };
         let linked = |primary| E::LinkedToClient { client_id, role: "owner".parse().unwrap(), primary };
         let link = C::LinkToClient { client_id, role: "owner".parse().unwrap(), primary: Patch::Set(true) };
         assert_eq!(given::<Contact>([erased.clone(), linked(true)]).when(C::Archive {}).claims(), []);

@@ -3,8 +3,8 @@
 use crate::FolderTemplate;
 use files_events::{FolderEvent as E, Subfolder, TemplatePath};
 use kernel::{
-    Aggregate, ClientId, Context, Decision, Flag, FolderId, FolderName, Imprint, ProjectId, Reference, Resource, Scope,
-    Slug, command, rejection,
+    Aggregate, Archivable, ClientId, Context, Decision, Flag, FolderId, FolderName, Imprint, Keyed, Machine, ProjectId,
+    Reference, Resource, Scope, Slug, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -125,7 +125,7 @@ pub struct Folder {
     subfolders: BTreeMap<FolderId, (FolderId, String)>,
     /// What each of them was made with.
     made_with: BTreeMap<FolderId, Imprint>,
-    archived: bool,
+    archived: Archivable,
 }
 
 impl Aggregate for Folder {
@@ -151,7 +151,7 @@ impl Aggregate for Folder {
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
             C::CreateFromTemplate { template, .. } => {
-                vec![Reference::claim::<FolderTemplate>(FolderTemplate::key_claim(template))]
+                vec![FolderTemplate::by_key(template)]
             }
             _ => vec![],
         }
@@ -165,8 +165,7 @@ impl Aggregate for Folder {
                 vec![E::Created { name, client_id, project_id, template: None, subfolders: vec![] }]
             }
             C::CreateFromTemplate { template, name, client_id, project_id } => {
-                let claim = FolderTemplate::key_claim(&template);
-                let (_, found) = ctx.holder::<FolderTemplate>(claim.scope, &claim.value).ok_or(R::UnknownTemplate)?;
+                let (_, found) = FolderTemplate::with_key(&template, ctx).ok_or(R::UnknownTemplate)?;
                 if found.is_retired() {
                     return Err(R::TemplateRetired);
                 }
@@ -187,11 +186,9 @@ impl Aggregate for Folder {
                     _ => return Err(R::FolderExists),
                 }
             }
-            C::Archive {} if self.archived => vec![],
-            C::Archive {} => vec![E::Archived {}],
-            C::Restore {} if self.archived => vec![E::Restored {}],
-            C::Restore {} => vec![],
-            _ if self.archived => return Err(R::Archived),
+            C::Archive {} => self.archived.archive(),
+            C::Restore {} => self.archived.restore(),
+            _ if self.archived.is_archived() => return Err(R::Archived),
             C::AddSubfolder { folder_id, parent_id, name } => {
                 let parent_id = parent_id.unwrap_or(root);
                 self.check_place(root, parent_id, &name, None)?;
@@ -207,6 +204,7 @@ impl Aggregate for Folder {
     }
 
     fn apply(&mut self, event: &E) {
+        self.archived = self.archived.after(event);
         match event {
             E::Created { name, client_id, project_id, subfolders, template: _ } => {
                 self.name = name.text().to_owned();
@@ -223,8 +221,7 @@ impl Aggregate for Folder {
                     *old = *parent_id;
                 }
             }
-            E::Archived {} => self.archived = true,
-            E::Restored {} => self.archived = false,
+            E::Archived {} | E::Restored {} => {}
         }
     }
 

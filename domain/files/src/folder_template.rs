@@ -1,7 +1,9 @@
 //! A folder template: a tree of folders to copy from.
 
 use files_events::{FolderTemplateEvent as E, TemplatePath};
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, FolderName, Slug, command, rejection};
+use kernel::{
+    Aggregate, ClaimChange, Context, Decision, FolderName, Keyed, Machine, Retirable, Slug, command, rejection,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -62,7 +64,7 @@ pub enum FolderTemplateRejection {
 pub struct FolderTemplate {
     name: String,
     paths: Vec<TemplatePath>,
-    retired: bool,
+    retired: Retirable,
 }
 
 impl FolderTemplate {
@@ -78,13 +80,12 @@ impl FolderTemplate {
 
     /// May no new folders be made from it?
     pub fn is_retired(&self) -> bool {
-        self.retired
+        self.retired.is_retired()
     }
+}
 
-    /// The claim that finds a template by its key.
-    pub fn key_claim(key: &Slug) -> Claim {
-        Claim::new("files.folder_template.key", key.as_str())
-    }
+impl Keyed for FolderTemplate {
+    const KEY: &'static str = "files.folder_template.key";
 }
 
 impl Aggregate for FolderTemplate {
@@ -99,11 +100,9 @@ impl Aggregate for FolderTemplate {
                 check(&paths)?;
                 vec![E::Defined { key, name, paths }]
             }
-            C::Reinstate {} if self.retired => vec![E::Reinstated {}],
-            C::Reinstate {} => vec![],
-            C::Retire {} if self.retired => vec![],
-            C::Retire {} => vec![E::Retired {}],
-            _ if self.retired => return Err(R::Retired),
+            C::Reinstate {} => self.retired.reinstate(),
+            C::Retire {} => self.retired.retire(),
+            _ if self.is_retired() => return Err(R::Retired),
             C::Revise { name, paths } if name.as_str() == self.name && paths == self.paths => vec![],
             C::Revise { name, paths } => {
                 check(&paths)?;
@@ -113,13 +112,13 @@ impl Aggregate for FolderTemplate {
     }
 
     fn apply(&mut self, event: &E) {
+        self.retired = self.retired.after(event);
         match event {
             E::Defined { key: _, name, paths } | E::Revised { name, paths } => {
                 self.name = name.as_str().to_owned();
                 self.paths = paths.clone();
             }
-            E::Retired {} => self.retired = true,
-            E::Reinstated {} => self.retired = false,
+            E::Retired {} | E::Reinstated {} => {}
         }
     }
 
@@ -154,6 +153,7 @@ fn check(paths: &[TemplatePath]) -> Result<(), R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kernel::Claim;
     use kernel::spec::given;
 
     fn path(names: &[&str]) -> TemplatePath {

@@ -2,9 +2,10 @@
 //! here; the key itself is shown once, to whoever asked for it.
 
 use crate::{ServiceAccount, User, rotation};
-use identity_events::ApiKeyEvent as E;
+use identity_events::{ApiKeyEvent as E, ApiKeyStatus};
 use kernel::{
-    Actor, Aggregate, Context, Decision, Name, Pattern, Principal, Reference, Scope, Timestamp, command, rejection,
+    Actor, Aggregate, Context, Decision, Machine, Name, Pattern, Principal, Reference, Scope, Timestamp, command,
+    rejection,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -120,7 +121,7 @@ pub struct ApiKey {
     membership: u32,
     scopes: Vec<Pattern>,
     expires_at: Option<Timestamp>,
-    revoked: bool,
+    status: ApiKeyStatus,
 }
 
 impl Aggregate for ApiKey {
@@ -128,7 +129,7 @@ impl Aggregate for ApiKey {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/api-keys";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn scope(&self, _id: Uuid, command: &C) -> Scope {
         Scope::default().owned_by(self.principal.or(self.speaks_for(command)))
@@ -166,9 +167,9 @@ impl Aggregate for ApiKey {
                 let membership = membership(principal, ctx);
                 vec![E::Issued { name, principal, membership, scopes, secret_hash, expires_at }]
             }
-            C::Revoke { .. } if self.revoked => vec![],
+            C::Revoke { .. } if self.status == ApiKeyStatus::Revoked => vec![],
             C::Revoke { reason } => vec![E::Revoked { reason }],
-            C::Rotate { .. } if self.revoked => return Err(R::Revoked),
+            C::Rotate { .. } if self.status == ApiKeyStatus::Revoked => return Err(R::Revoked),
             C::Rotate { .. } if self.principal.is_some_and(|p| membership(p, ctx) != self.membership) => {
                 return Err(R::Ended);
             }
@@ -181,13 +182,13 @@ impl Aggregate for ApiKey {
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
             E::Issued { principal, membership, scopes, expires_at, .. } => {
                 (self.principal, self.membership) = (Some(*principal), *membership);
                 (self.scopes, self.expires_at) = (scopes.clone(), *expires_at);
             }
-            E::Rotated { .. } => {}
-            E::Revoked { reason: _ } => self.revoked = true,
+            E::Rotated { .. } | E::Revoked { .. } => {}
         }
     }
 }

@@ -1,8 +1,8 @@
 //! An erasure: somebody's personal data is made unreadable for good, and this says so.
 
 use crate::Tenant;
-use identity_events::ErasureEvent as E;
-use kernel::{Actor, Aggregate, Context, Decision, Flag, Name, Reference, UserId, command, rejection};
+use identity_events::{ErasureEvent as E, ErasureStatus};
+use kernel::{Actor, Aggregate, Context, Decision, Flag, Machine, Name, Reference, UserId, command, rejection};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -57,7 +57,7 @@ pub enum ErasureRejection {
 /// What is remembered of an erasure.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Erasure {
-    completed: bool,
+    status: ErasureStatus,
 }
 
 impl Aggregate for Erasure {
@@ -65,6 +65,7 @@ impl Aggregate for Erasure {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/erasures";
+    const STATE_VERSION: i32 = 2;
 
     fn further_references(&self, command: &C, ctx: &Context) -> Vec<Reference> {
         match command {
@@ -80,7 +81,7 @@ impl Aggregate for Erasure {
                 vec![E::Requested { subject_id, reason, derived, of_closed_firm: of_closed_firm(ctx) }]
             }
             C::Complete { .. } if !matches!(ctx.actor, Actor::System { .. }) => return Err(R::NotOurs),
-            C::Complete { .. } if self.completed => vec![],
+            C::Complete { .. } if self.status == ErasureStatus::Completed => vec![],
             C::Complete { streams, keys, events, plain_events, rows, messages } => {
                 vec![E::Completed { streams, keys, events, plain_events, rows, messages }]
             }
@@ -88,10 +89,7 @@ impl Aggregate for Erasure {
     }
 
     fn apply(&mut self, event: &E) {
-        match event {
-            E::Requested { .. } => {}
-            E::Completed { .. } => self.completed = true,
-        }
+        self.status = self.status.after(event);
     }
 
     fn forbidden_by(&self, _id: Uuid, event: &E) -> Vec<(Flag, Uuid)> {

@@ -2,8 +2,8 @@
 //! the hash is known here; the secret itself is shown once, to whoever asked for it.
 
 use crate::rotation;
-use identity_events::IntegratorEvent as E;
-use kernel::{Aggregate, Context, Decision, EventScope, Name, Timestamp, command, rejection};
+use identity_events::{IntegratorEvent as E, IntegratorStatus};
+use kernel::{Aggregate, Context, Decision, EventScope, Machine, Name, Timestamp, command, rejection};
 use serde::{Deserialize, Serialize};
 
 use IntegratorCommand as C;
@@ -72,7 +72,7 @@ pub enum IntegratorRejection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Integrator {
     expires_at: Option<Timestamp>,
-    revoked: bool,
+    status: IntegratorStatus,
 }
 
 impl Aggregate for Integrator {
@@ -80,7 +80,7 @@ impl Aggregate for Integrator {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/integrators";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         // Whoever learns a secret sees what it opens.
@@ -99,22 +99,22 @@ impl Aggregate for Integrator {
                 let secret_hash = ctx.secret.clone().ok_or(R::NobodyWouldSeeIt)?;
                 vec![E::Added { name, secret_hash, expires_at, scopes: without_covered(scopes) }]
             }
-            C::Rotate { .. } if self.revoked => return Err(R::Revoked),
+            C::Rotate { .. } if self.status == IntegratorStatus::Revoked => return Err(R::Revoked),
             C::Rotate { overlap_hours } => {
                 let previous_until = rotation::previous_until(overlap_hours, ctx.now).ok_or(R::OverlapTooLong)?;
                 let secret_hash = ctx.secret.clone().ok_or(R::NobodyWouldSeeIt)?;
                 vec![E::Rotated { secret_hash, previous_until }]
             }
-            C::Revoke { .. } if self.revoked => vec![],
+            C::Revoke { .. } if self.status == IntegratorStatus::Revoked => vec![],
             C::Revoke { reason } => vec![E::Revoked { reason }],
         })
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
             E::Added { expires_at, .. } => self.expires_at = *expires_at,
-            E::Rotated { .. } => {}
-            E::Revoked { reason: _ } => self.revoked = true,
+            E::Rotated { .. } | E::Revoked { .. } => {}
         }
     }
 }

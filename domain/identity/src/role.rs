@@ -1,9 +1,9 @@
 //! A role that a firm made itself, beside owner, admin, member and viewer: a name for a list of patterns.
 
-use identity_events::{GivenRole, RoleEvent as E};
+use identity_events::{GivenRole, RoleEvent as E, RoleStatus};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Decision, Grant, GrantRefused, Grants, Pattern, Reference, Resource,
-    Rights, Role, RoleId, Slug, Text, command, rejection,
+    Aggregate, Claim, ClaimChange, Context, Decision, Grant, GrantRefused, Grants, Machine, Pattern, Reference,
+    Resource, Rights, Role, RoleId, Slug, Text, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -90,7 +90,7 @@ pub struct CustomRole {
     description: Option<Text>,
     patterns: Vec<Pattern>,
     grants: Grants,
-    withdrawn: bool,
+    status: RoleStatus,
 }
 
 impl Aggregate for CustomRole {
@@ -98,7 +98,7 @@ impl Aggregate for CustomRole {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/roles";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
@@ -106,14 +106,14 @@ impl Aggregate for CustomRole {
             C::Define { name, description, patterns } => {
                 vec![E::Defined { name, description, patterns: self.granted(patterns, ctx)? }]
             }
-            C::Withdraw {} if self.withdrawn => vec![],
+            C::Withdraw {} if self.is_withdrawn() => vec![],
             C::Withdraw {} if !ctx.permissions.cover_role_change(&self.rights(), &Rights::default()) => {
                 return Err(R::PatternsBeyondYours);
             }
             C::Withdraw {} => vec![E::Withdrawn {}],
             // Whatever it granted is taken already.
-            C::RevokeGrant { .. } if self.withdrawn => vec![],
-            _ if self.withdrawn => return Err(R::Withdrawn),
+            C::RevokeGrant { .. } if self.is_withdrawn() => vec![],
+            _ if self.is_withdrawn() => return Err(R::Withdrawn),
             C::Grant { pattern, resource } => {
                 let grant = Grant { pattern, resource };
                 let new = self.grants.may_get(&grant, &ctx.permissions)?;
@@ -143,6 +143,7 @@ impl Aggregate for CustomRole {
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
             E::Defined { name, description, patterns } => {
                 self.name = Some(name.clone());
@@ -157,7 +158,7 @@ impl Aggregate for CustomRole {
             E::GrantRevoked { pattern, resource } => {
                 self.grants.remove(&Grant { pattern: pattern.clone(), resource: *resource });
             }
-            E::Withdrawn {} => self.withdrawn = true,
+            E::Withdrawn {} => {}
         }
     }
 
@@ -186,9 +187,13 @@ impl CustomRole {
         name.as_str().parse::<Role>().is_err().then(|| Reference::claim::<Self>(Self::named(name)))
     }
 
+    fn is_withdrawn(&self) -> bool {
+        self.status == RoleStatus::Withdrawn
+    }
+
     /// What it comes to for whoever has it.
     fn rights(&self) -> Rights {
-        match self.withdrawn {
+        match self.is_withdrawn() {
             true => Rights::default(),
             false => Rights::of(self.patterns.iter().map(Pattern::as_str), self.grants.iter()),
         }

@@ -2,8 +2,10 @@
 
 use crate::CustomRole;
 use crate::role::{self, Giving, Held};
-use identity_events::{GivenRole, ServiceAccountEvent as E};
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Reference, Rights, Slug, command, rejection};
+use identity_events::{GivenRole, ServiceAccountEvent as E, ServiceAccountStatus};
+use kernel::{
+    Aggregate, Claim, ClaimChange, Context, Decision, Machine, Name, Reference, Rights, Slug, command, rejection,
+};
 use serde::{Deserialize, Serialize};
 
 use ServiceAccountCommand as C;
@@ -64,7 +66,7 @@ pub enum ServiceAccountRejection {
 pub struct ServiceAccount {
     name: Option<Name>,
     roles: Held,
-    disabled: bool,
+    status: ServiceAccountStatus,
 }
 
 impl Aggregate for ServiceAccount {
@@ -72,7 +74,7 @@ impl Aggregate for ServiceAccount {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/service-accounts";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
@@ -90,7 +92,7 @@ impl Aggregate for ServiceAccount {
                 let roles = roles.into_iter().map(|role| may_give(role, ctx)).collect::<Result<Vec<_>, _>>()?;
                 vec![E::Created { name, roles: role::given(&role::held(&roles)) }]
             }
-            C::Disable {} if self.disabled => vec![],
+            C::Disable {} if self.is_disabled() => vec![],
             C::Disable {} => vec![E::Disabled {}],
             C::RevokeRole { role } => {
                 let mut left = self.roles.clone();
@@ -100,10 +102,10 @@ impl Aggregate for ServiceAccount {
                 }
                 vec![E::RoleRevoked { role: GivenRole { name: role, id } }]
             }
-            C::Enable {} if !self.disabled => vec![],
+            C::Enable {} if !self.is_disabled() => vec![],
             C::Enable {} if !ctx.permissions.cover_rights(&self.rights(ctx)) => return Err(R::RoleBeyondYours),
             C::Enable {} => vec![E::Enabled {}],
-            _ if self.disabled => return Err(R::Disabled),
+            _ if self.is_disabled() => return Err(R::Disabled),
             C::AssignRole { role } => {
                 let role = may_give(role, ctx)?;
                 match self.roles.get(&role.name) {
@@ -116,6 +118,7 @@ impl Aggregate for ServiceAccount {
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
             E::Created { name, roles } => {
                 self.name = Some(name.clone());
@@ -127,8 +130,7 @@ impl Aggregate for ServiceAccount {
             E::RoleRevoked { role } => {
                 self.roles.remove(&role.name);
             }
-            E::Disabled {} => self.disabled = true,
-            E::Enabled {} => self.disabled = false,
+            E::Disabled {} | E::Enabled {} => {}
         }
     }
 
@@ -143,6 +145,10 @@ impl Aggregate for ServiceAccount {
 }
 
 impl ServiceAccount {
+    fn is_disabled(&self) -> bool {
+        self.status == ServiceAccountStatus::Disabled
+    }
+
     /// What its roles come to, of which those of the firm's own were asked for with [`ServiceAccount::own_roles`].
     pub(crate) fn rights(&self, ctx: &Context) -> Rights {
         role::rights(&self.roles, ctx)

@@ -1,9 +1,9 @@
 //! A session: the time between a person's login and its end. What a browser shows is kept elsewhere; here is what happened.
 
 use crate::{Tenant, User};
-use identity_events::SessionEvent as E;
+use identity_events::{SessionEvent as E, SessionStatus};
 use kernel::{
-    Actor, Aggregate, Context, Decision, Issuer, Name, Reference, Scope, Timestamp, UserId, command, rejection,
+    Actor, Aggregate, Context, Decision, Issuer, Machine, Name, Reference, Scope, Timestamp, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -58,7 +58,7 @@ pub enum SessionRejection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     user_id: UserId,
-    ended: bool,
+    status: SessionStatus,
 }
 
 impl Aggregate for Session {
@@ -66,6 +66,7 @@ impl Aggregate for Session {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/sessions";
+    const STATE_VERSION: i32 = 2;
 
     fn scope(&self, _id: Uuid, _command: &C) -> Scope {
         Scope::default().owned_by([self.user_id])
@@ -93,16 +94,17 @@ impl Aggregate for Session {
                 let membership = ctx.referenced::<User>(user_id).map_or(0, User::membership);
                 vec![E::Started { user_id, membership, issuer, ends_at, user_agent: user_agent.map(Into::into) }]
             }
-            C::End { .. } if self.ended => vec![],
+            C::End { .. } if self.status == SessionStatus::Ended => vec![],
             C::End { .. } if !self.may_be_ended_by(ctx) => return Err(R::NotYours),
             C::End { reason } => vec![E::Ended { reason }],
         })
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
             E::Started { user_id, .. } => self.user_id = *user_id,
-            E::Ended { reason: _ } => self.ended = true,
+            E::Ended { .. } => {}
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A team: users who work together.
 
 use crate::User;
-use identity_events::TeamEvent as E;
+use identity_events::{TeamEvent as E, TeamStatus};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Decision, Grant, GrantRefused, Grants, Name, Pattern, Reference, Resource,
-    UserId, command, rejection,
+    Aggregate, Claim, ClaimChange, Context, Decision, Grant, GrantRefused, Grants, Machine, Name, Pattern, Reference,
+    Resource, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ pub struct Team {
     /// Each with the time in the firm that they are a member for.
     members: BTreeMap<UserId, u32>,
     grants: Grants,
-    disbanded: bool,
+    status: TeamStatus,
 }
 
 impl Aggregate for Team {
@@ -100,7 +100,7 @@ impl Aggregate for Team {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/teams";
-    const STATE_VERSION: i32 = 3;
+    const STATE_VERSION: i32 = 4;
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
@@ -112,10 +112,10 @@ impl Aggregate for Team {
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
             C::Create { name } => vec![E::Created { name }],
-            C::Disband {} if self.disbanded => vec![],
+            C::Disband {} if self.status == TeamStatus::Disbanded => vec![],
             C::Disband {} => vec![E::Disbanded {}],
-            C::RemoveMember { .. } | C::RevokeGrant { .. } if self.disbanded => vec![],
-            _ if self.disbanded => return Err(R::Disbanded),
+            C::RemoveMember { .. } | C::RevokeGrant { .. } if self.status == TeamStatus::Disbanded => vec![],
+            _ if self.status == TeamStatus::Disbanded => return Err(R::Disbanded),
             C::Rename { name } if Some(&name) == self.name.as_ref() => vec![],
             C::Rename { name } => vec![E::Renamed { name }],
             C::AddMember { user_id } => return self.take_in(user_id, ctx),
@@ -142,6 +142,7 @@ impl Aggregate for Team {
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
             E::Created { name } | E::Renamed { name } => self.name = Some(name.clone()),
             E::MemberAdded { user_id, membership } => {
@@ -156,7 +157,7 @@ impl Aggregate for Team {
             E::GrantRevoked { pattern, resource } => {
                 self.grants.remove(&Grant { pattern: pattern.clone(), resource: *resource });
             }
-            E::Disbanded {} => self.disbanded = true,
+            E::Disbanded {} => {}
         }
     }
 
@@ -186,7 +187,7 @@ impl From<GrantRefused> for R {
 impl Team {
     /// Whoever was a member before they went from the firm is none when they are back, and is taken in like anybody else.
     fn take_in(&self, user_id: UserId, ctx: &Context) -> Decision<Self> {
-        let Some(user) = ctx.referenced::<User>(user_id).filter(|user| !user.is_out()) else {
+        let Some(user) = ctx.referenced::<User>(user_id).filter(|user| !user.is_deactivated()) else {
             return Err(R::UserUnknown);
         };
         let membership = user.membership();

@@ -2,10 +2,10 @@
 
 use crate::User;
 use chrono::TimeDelta;
-use identity_events::TenantEvent as E;
+use identity_events::{TenantEvent as E, TenantStatus as Status};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Decision, Flag, Issuer, Name, Reference, Role, TimeZone, Timestamp, UserId,
-    command, rejection,
+    Aggregate, Claim, ClaimChange, Context, Decision, Flag, Issuer, Machine, Name, Reference, Role, TimeZone,
+    Timestamp, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -146,21 +146,13 @@ pub enum TenantRejection {
     OnlyOperators,
 }
 
-/// Where a tenant stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Standing {
-    #[default]
-    Trialing,
-    Active,
-    PastDue,
-    Suspended,
-}
-
 /// What is remembered of a tenant.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tenant {
     name: String,
-    standing: Standing,
+    status: Status,
+    /// Where it would stand had it never closed.
+    reopens_as: Status,
     purge_at: Option<Timestamp>,
     owners: BTreeSet<UserId>,
     issuers: BTreeSet<Issuer>,
@@ -172,7 +164,7 @@ impl Aggregate for Tenant {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/tenants";
-    const STATE_VERSION: i32 = 3;
+    const STATE_VERSION: i32 = 4;
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
@@ -203,34 +195,32 @@ impl Aggregate for Tenant {
             C::Register { name, owner_id } => {
                 vec![E::Registered { name, owner_id, trial_ends_at: ctx.now + TimeDelta::days(TRIAL_DAYS) }]
             }
-            // Whatever the firm's standing: what cannot be applied may be what it hangs on.
+            // Whatever the firm's status: what cannot be applied may be what it hangs on.
             C::NoteRepair { position, event_id, aggregate_type, aggregate_id, reason } => {
                 vec![E::EventRepaired { position, event_id, aggregate_type, aggregate_id, reason }]
             }
-            C::Reopen {} => match self.purge_at {
-                Some(purge_at) if purge_at <= ctx.now => return Err(R::Purged),
-                Some(_) => vec![E::Reopened {}],
-                None => vec![],
-            },
-            C::Close {} if self.purge_at.is_some() => vec![],
+            C::Reopen {} if !self.is_closed() => vec![],
+            C::Reopen {} if self.purge_at.is_some_and(|purge_at| purge_at <= ctx.now) => return Err(R::Purged),
+            C::Reopen {} => vec![E::Reopened { status: self.reopens_as }],
+            C::Close {} if self.is_closed() => vec![],
             C::Close {} => vec![E::Closed { purge_at: ctx.now + TimeDelta::days(CLOSED_DAYS) }],
             // To take something away works however the firm stands.
-            C::Suspend { .. } if self.standing == Standing::Suspended => vec![],
+            C::Suspend { .. } if self.reopens_as == Status::Suspended => vec![],
             C::Suspend { reason } => vec![E::Suspended { reason }],
             C::RemoveOwner { user_id } if !self.owners.contains(&user_id) => vec![],
             C::RemoveOwner { .. } if self.owners.len() == 1 => return Err(R::LastOwner),
             C::RemoveOwner { user_id } => vec![E::OwnerRemoved { user_id }],
-            _ if self.purge_at.is_some() => return Err(R::Closed),
-            C::Resume {} if self.standing == Standing::Suspended => vec![E::Resumed {}],
+            _ if self.is_closed() => return Err(R::Closed),
+            C::Resume {} if self.status == Status::Suspended => vec![E::Resumed {}],
             C::Resume {} => vec![],
-            _ if self.standing == Standing::Suspended => return Err(R::Suspended),
+            _ if self.status == Status::Suspended => return Err(R::Suspended),
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name }],
             C::SetTimeZone { time_zone } if time_zone == self.time_zone => vec![],
             C::SetTimeZone { time_zone } => vec![E::TimeZoneSet { time_zone }],
-            C::Activate {} if self.standing == Standing::Active => vec![],
+            C::Activate {} if self.status == Status::Active => vec![],
             C::Activate {} => vec![E::Activated {}],
-            C::MarkPastDue {} if self.standing == Standing::PastDue => vec![],
+            C::MarkPastDue {} if self.status == Status::PastDue => vec![],
             C::MarkPastDue {} => vec![E::PaymentOverdue {}],
             C::LimitLogins { issuers } if issuers.len() > PROVIDERS_MAX => return Err(R::TooManyProviders),
             C::LimitLogins { issuers } => {
@@ -256,6 +246,8 @@ impl Aggregate for Tenant {
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
+        self.reopens_as = self.reopens_as.after_unless_closed(event);
         match event {
             E::Registered { name, owner_id, trial_ends_at: _ } => {
                 self.name = name.to_string();
@@ -263,12 +255,9 @@ impl Aggregate for Tenant {
             }
             E::Renamed { name } => self.name = name.to_string(),
             E::TimeZoneSet { time_zone } => self.time_zone = time_zone.clone(),
-            // Whoever was suspended comes in as a customer again; that a payment is owed is noted anew.
-            E::Activated {} | E::Resumed {} => self.standing = Standing::Active,
-            E::PaymentOverdue {} => self.standing = Standing::PastDue,
-            E::Suspended { reason: _ } => self.standing = Standing::Suspended,
+            E::Activated {} | E::PaymentOverdue {} | E::Suspended { .. } | E::Resumed {} => {}
             E::Closed { purge_at } => self.purge_at = Some(*purge_at),
-            E::Reopened {} => self.purge_at = None,
+            E::Reopened { .. } => self.purge_at = None,
             E::LoginsLimited { issuers } => self.issuers = issuers.iter().cloned().collect(),
             E::EventRepaired { .. } => {}
             E::OwnerAdded { user_id } => {
@@ -318,7 +307,7 @@ impl Tenant {
 
     /// Is its time with UBOS over, for now at least?
     pub fn is_closed(&self) -> bool {
-        self.purge_at.is_some()
+        self.status == Status::Closed
     }
 
     fn may_limit_to(&self, issuers: &BTreeSet<Issuer>, ctx: &Context) -> Result<(), R> {
@@ -507,9 +496,27 @@ mod tests {
         given::<Tenant>([registered()]).when(C::Close {}).then([closed()]);
         let activate = given::<Tenant>([registered(), closed()]).by_system().when(C::Activate {});
         activate.rejected("identity.tenant.closed");
-        given::<Tenant>([registered(), closed()]).when(C::Reopen {}).then([E::Reopened {}]);
+        given::<Tenant>([registered(), closed()]).when(C::Reopen {}).then([E::Reopened { status: Status::Trialing }]);
         let late = given::<Tenant>([registered(), closed()]).at(spec_time() + TimeDelta::days(30));
         late.when(C::Reopen {}).rejected("identity.tenant.purged");
+    }
+
+    #[test]
+    fn a_firm_that_comes_back_stands_where_it_would_had_it_never_closed() {
+        let suspended = E::Suspended { reason: "unpaid".parse().unwrap() };
+        for (before, status) in [
+            (vec![E::Activated {}, closed()], Status::Active),
+            (vec![E::PaymentOverdue {}, closed()], Status::PastDue),
+            (vec![suspended.clone(), closed()], Status::Suspended),
+            (vec![E::Activated {}, closed(), suspended.clone()], Status::Suspended),
+            (vec![closed(), suspended, E::Reopened { status: Status::Suspended }, closed()], Status::Suspended),
+        ] {
+            let history = [vec![registered()], before].concat();
+            let reopened = E::Reopened { status };
+            given::<Tenant>(history.clone()).when(C::Reopen {}).then([reopened.clone()]);
+            let back = given::<Tenant>([history, vec![reopened]].concat());
+            assert_eq!(back.when(C::Close {}).state().reopens_as, status);
+        }
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use crate::role::{self, Giving, Held};
 use crate::{CustomRole, Tenant};
 use chrono::TimeDelta;
-use identity_events::{GivenRole, UserEvent as E};
+use identity_events::{GivenRole, UserEvent as E, UserStatus as Status};
 use kernel::{
     Actor, Aggregate, Claim, ClaimChange, Context, Decision, Email, Flag, Grant, GrantRefused, Grants, InvitationId,
-    Issuer, Name, OF_EVERY_USER, Pattern, Personal, Reference, Resource, Rights, Scope, Slug, Subject, Text, Timestamp,
-    UserId, command, rejection,
+    Issuer, Machine, Name, OF_EVERY_USER, Pattern, Personal, Reference, Resource, Rights, Scope, Slug, Subject, Text,
+    Timestamp, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,13 +103,13 @@ pub enum UserCommand {
         invitation_id: InvitationId,
     },
     /// Calls the person something else.
-    #[refused(Out)]
+    #[refused(Deactivated)]
     Rename {
         /// What the person is called from now on.
         name: Name,
     },
     /// Gives the person a role; nobody gives what they do not have.
-    #[refused(TooManyRoles, RoleUnknown, OwnerIsNoRoleToGive, RoleBeyondYours, Out)]
+    #[refused(TooManyRoles, RoleUnknown, OwnerIsNoRoleToGive, RoleBeyondYours, Deactivated)]
     AssignRole {
         /// Which one.
         role: Slug,
@@ -121,7 +121,7 @@ pub enum UserCommand {
         role: Slug,
     },
     /// Gives the person a right for one resource; nobody gives what they do not have.
-    #[refused(TooManyGrants, NotPlain, GrantBeyondYours, Out)]
+    #[refused(TooManyGrants, NotPlain, GrantBeyondYours, Deactivated)]
     Grant {
         /// What may be done: `projects.*`.
         pattern: Pattern,
@@ -136,7 +136,7 @@ pub enum UserCommand {
         resource: Resource,
     },
     /// Takes a login at a provider for this person's; only the login does, once it has seen who it is.
-    #[refused(Out, TooManyLogins, OnlyTheLogin, "login.taken")]
+    #[refused(Deactivated, TooManyLogins, OnlyTheLogin, "login.taken")]
     LinkLogin {
         /// The provider's `iss`.
         issuer: Issuer,
@@ -158,7 +158,7 @@ pub enum UserCommand {
         reason: Name,
     },
     /// Lets the person in again; nobody gives what they do not have.
-    #[refused(Out, RoleBeyondYours)]
+    #[refused(Deactivated, RoleBeyondYours)]
     Reinstate {},
     /// Takes the person out of the firm; no owner. Keys, sessions, roles, rights and memberships end, and stay ended.
     #[refused(Owner)]
@@ -202,8 +202,8 @@ pub enum UserRejection {
     InvitationExpired,
     /// The person comes in already.
     AlreadyActive,
-    /// The person is out; invite them again.
-    Out,
+    /// The person was taken out of the firm or left it; invite them again.
+    Deactivated,
     /// The person is suspended; let them in again first.
     Suspended,
     /// An owner hands the firm over first: identity.tenant.transfer_ownership.
@@ -223,22 +223,12 @@ pub enum UserRejection {
     OnlyTheMailer,
 }
 
-/// Where a user stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Standing {
-    #[default]
-    Invited,
-    Active,
-    Suspended,
-    Out,
-}
-
 /// What is remembered of a user.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct User {
     email: Option<Personal<Email>>,
     name: Option<Personal<Name>>,
-    standing: Standing,
+    status: Status,
     invitation: Option<(InvitationId, Timestamp)>,
     /// Every invitation there ever was, and for how many days.
     invitations: BTreeMap<InvitationId, u32>,
@@ -257,7 +247,7 @@ impl Aggregate for User {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "identity/users";
-    const STATE_VERSION: i32 = 4;
+    const STATE_VERSION: i32 = 5;
 
     fn scope(&self, id: Uuid, _command: &C) -> Scope {
         Scope::default().owned_by([UserId(id)])
@@ -300,8 +290,8 @@ impl Aggregate for User {
                     _ => return Err(R::InvitationExists),
                 }
             }
-            C::Reinvite { .. } if self.standing == Standing::Active => return Err(R::AlreadyActive),
-            C::Reinvite { .. } if self.standing == Standing::Suspended => return Err(R::Suspended),
+            C::Reinvite { .. } if self.status == Status::Active => return Err(R::AlreadyActive),
+            C::Reinvite { .. } if self.status == Status::Suspended => return Err(R::Suspended),
             C::Reinvite { expires_in_days, roles, invitation_id } => {
                 let roles = match roles {
                     // Rights that were given before the person comes in are let in with them.
@@ -337,7 +327,7 @@ impl Aggregate for User {
                 Some((open, _)) if open == invitation_id => return Err(R::InvitationExpired),
                 _ => return Err(R::InvitationNotOpen),
             },
-            C::Deactivate { .. } | C::Leave {} | C::Suspend { .. } if self.standing == Standing::Out => vec![],
+            C::Deactivate { .. } | C::Leave {} | C::Suspend { .. } if self.status == Status::Deactivated => vec![],
             // To take something away works however the person stands.
             C::RevokeRole { role } => return self.without_role(role, ctx),
             C::RevokeGrant { pattern, resource } => {
@@ -349,17 +339,17 @@ impl Aggregate for User {
                 return Err(R::OwnerBeyondYou);
             }
             C::UnlinkLogin { issuer, subject } => vec![E::LoginUnlinked { issuer, subject: subject.into() }],
-            _ if self.standing == Standing::Out => return Err(R::Out),
+            _ if self.status == Status::Deactivated => return Err(R::Deactivated),
             C::Deactivate { .. } | C::Suspend { .. } | C::Leave {} if is_owner() => return Err(R::Owner),
             C::Deactivate { reason } => vec![E::Deactivated { reason: reason.into() }],
             C::Leave {} if !is_oneself => return Err(R::NotYourself),
             C::Leave {} => vec![E::Left {}],
-            C::Suspend { .. } if self.standing == Standing::Suspended => vec![],
-            C::Suspend { .. } if self.standing == Standing::Invited => {
+            C::Suspend { .. } if self.status == Status::Suspended => vec![],
+            C::Suspend { .. } if self.status == Status::Invited => {
                 self.invitation.iter().map(|(id, _)| E::InvitationRevoked { invitation_id: *id }).collect()
             }
             C::Suspend { reason } => vec![E::Suspended { reason: reason.into() }],
-            C::Reinstate {} if self.standing != Standing::Suspended => vec![],
+            C::Reinstate {} if self.status != Status::Suspended => vec![],
             C::Reinstate {} if !ctx.permissions.cover_rights(&self.rights(ctx)) => return Err(R::RoleBeyondYours),
             C::Reinstate {} => vec![E::Reinstated {}],
             C::Rename { name } if self.name.as_ref().and_then(Personal::expose) == Some(&name) => vec![],
@@ -392,6 +382,7 @@ impl Aggregate for User {
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
             E::Invited { invitation_id, email, name, roles, expires_at, days } => {
                 (self.email, self.name) = (Some(email.clone()), Some(name.clone()));
@@ -399,14 +390,13 @@ impl Aggregate for User {
                 self.invitation = Some((*invitation_id, *expires_at));
                 self.invitations.insert(*invitation_id, *days);
                 self.letter_failed = false;
-                self.standing = Standing::Invited;
             }
             E::LetterFailed { .. } => self.letter_failed = true,
             E::LetterSent { .. } => self.letter_failed = false,
             E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
             E::Activated { invitation_id: _ } => {
                 self.invitation = None;
-                (self.standing, self.barred) = (Standing::Active, false);
+                self.barred = false;
             }
             E::Renamed { name } => self.name = Some(name.clone()),
             E::RoleAssigned { role } => {
@@ -427,15 +417,15 @@ impl Aggregate for User {
             E::LoginUnlinked { issuer, subject } => {
                 self.logins.remove(&(issuer.clone(), subject.text().to_owned()));
             }
-            E::Suspended { reason: _ } => (self.standing, self.barred) = (Standing::Suspended, true),
-            E::Reinstated {} => (self.standing, self.barred) = (Standing::Active, false),
+            E::Suspended { reason: _ } => self.barred = true,
+            E::Reinstated {} => self.barred = false,
             E::Deactivated { reason: _ } | E::Left {} => {
                 self.invitation = None;
                 self.logins.clear();
                 self.grants.clear();
                 self.roles.clear();
                 self.membership += 1;
-                (self.standing, self.barred) = (Standing::Out, true);
+                self.barred = true;
             }
         }
     }
@@ -490,12 +480,12 @@ impl From<GrantRefused> for R {
 impl User {
     /// Does the person come in?
     pub fn is_active(&self) -> bool {
-        self.standing == Standing::Active
+        self.status == Status::Active
     }
 
     /// Has the person gone?
-    pub fn is_out(&self) -> bool {
-        self.standing == Standing::Out
+    pub fn is_deactivated(&self) -> bool {
+        self.status == Status::Deactivated
     }
 
     /// Is nothing known of the person any more?

@@ -3,10 +3,10 @@
 
 use crate::PortalUser;
 use kernel::{
-    Actor, Aggregate, ClientId, Context, Decision, Name, PortalUserId, Reference, Resource, Scope, Timestamp, command,
-    rejection,
+    Actor, Aggregate, ClientId, Context, Decision, Machine, Name, PortalUserId, Reference, Resource, Scope, Timestamp,
+    command, rejection,
 };
-use portal_events::PortalSessionEvent as E;
+use portal_events::{PortalSessionEvent as E, PortalSessionStatus};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -60,7 +60,7 @@ pub enum PortalSessionRejection {
 pub struct PortalSession {
     portal_user_id: PortalUserId,
     client_id: ClientId,
-    ended: bool,
+    status: PortalSessionStatus,
 }
 
 impl Aggregate for PortalSession {
@@ -68,6 +68,7 @@ impl Aggregate for PortalSession {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "portal/portal-sessions";
+    const STATE_VERSION: i32 = 2;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
         vec![self.client_id.into()]
@@ -96,18 +97,19 @@ impl Aggregate for PortalSession {
                 let user_agent = user_agent.map(Into::into);
                 vec![E::Started { portal_user_id, membership, client_id, ends_at, user_agent }]
             }
-            C::End { .. } if self.ended => vec![],
+            C::End { .. } if self.status == PortalSessionStatus::Ended => vec![],
             C::End { .. } if !self.may_be_ended_by(ctx) => return Err(R::NotYours),
             C::End { reason } => vec![E::Ended { reason }],
         })
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
             E::Started { portal_user_id, client_id, .. } => {
                 (self.portal_user_id, self.client_id) = (*portal_user_id, *client_id);
             }
-            E::Ended { reason: _ } => self.ended = true,
+            E::Ended { .. } => {}
         }
     }
 }

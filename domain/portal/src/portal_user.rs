@@ -3,10 +3,10 @@
 use chrono::TimeDelta;
 use kernel::{
     Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, Flag, Grant, GrantRefused, Grants,
-    InvitationId, Name, Pattern, Personal, PortalUserId, Resource, Rights, Scope, Slug, Text, Timestamp, command,
-    rejection,
+    InvitationId, Machine, Name, Pattern, Personal, PortalUserId, Resource, Rights, Scope, Slug, Text, Timestamp,
+    command, rejection,
 };
-use portal_events::{PortalUserEvent as E, patterns_of_part};
+use portal_events::{PortalUserEvent as E, PortalUserStatus as Status, patterns_of_part};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -139,22 +139,12 @@ pub enum PortalUserRejection {
     OnlyTheMailer,
 }
 
-/// Where a portal user stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Standing {
-    #[default]
-    Invited,
-    Active,
-    Locked,
-    Disabled,
-}
-
 /// What is remembered of a portal user.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PortalUser {
     client_id: ClientId,
     email: Option<Personal<Email>>,
-    standing: Standing,
+    status: Status,
     invitation: Option<(InvitationId, Timestamp)>,
     /// Every invitation there ever was, and for how many days.
     invitations: BTreeMap<InvitationId, u32>,
@@ -170,7 +160,7 @@ impl Aggregate for PortalUser {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "portal/portal-users";
-    const STATE_VERSION: i32 = 4;
+    const STATE_VERSION: i32 = 5;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
         vec![self.client_id.into()]
@@ -198,12 +188,12 @@ impl Aggregate for PortalUser {
                 vec![E::LetterSent {}]
             }
             C::NoteLetterFailed { .. } | C::NoteLetterSent { .. } => vec![],
-            C::Enable {} if self.standing == Standing::Disabled => vec![E::Enabled {}],
+            C::Enable {} if self.status == Status::Disabled => vec![E::Enabled {}],
             C::Enable {} => vec![],
-            C::Disable {} if self.standing == Standing::Disabled => vec![],
+            C::Disable {} if self.status == Status::Disabled => vec![],
             C::Disable {} => vec![E::Disabled {}],
             // To take something away works however the person stands.
-            C::Lock { reason } if self.standing == Standing::Active => vec![E::Locked { reason: reason.into() }],
+            C::Lock { reason } if self.status == Status::Active => vec![E::Locked { reason: reason.into() }],
             C::Lock { .. } | C::RevokeInvitation {} => {
                 self.invitation.iter().map(|(id, _)| E::InvitationRevoked { invitation_id: *id }).collect()
             }
@@ -213,11 +203,11 @@ impl Aggregate for PortalUser {
                 let held = self.grants.contains(&self.of_client(pattern.clone()));
                 held.then_some(E::GrantRevoked { pattern }).into_iter().collect()
             }
-            _ if self.standing == Standing::Disabled => return Err(R::Disabled),
-            C::Unlock {} if self.standing != Standing::Locked => vec![],
+            _ if self.status == Status::Disabled => return Err(R::Disabled),
+            C::Unlock {} if self.status != Status::Locked => vec![],
             C::Unlock {} if !ctx.permissions.cover_rights(&self.rights()) => return Err(R::GrantBeyondYours),
             C::Unlock {} => vec![E::Unlocked {}],
-            _ if self.standing == Standing::Locked => return Err(R::Locked),
+            _ if self.status == Status::Locked => return Err(R::Locked),
             C::Invite { .. } if !ctx.permissions.cover_rights(&self.rights()) => return Err(R::GrantBeyondYours),
             C::Invite { expires_in_days, invitation_id } => return self.invite(expires_in_days, invitation_id, ctx),
             C::AcceptInvitation { invitation_id } => match self.invitation {
@@ -241,6 +231,7 @@ impl Aggregate for PortalUser {
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
             E::Created { client_id, email, .. } => {
                 (self.client_id, self.email) = (*client_id, Some(email.clone()));
@@ -252,11 +243,7 @@ impl Aggregate for PortalUser {
             }
             E::LetterFailed { .. } => self.letter_failed = true,
             E::LetterSent {} => self.letter_failed = false,
-            E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
-            E::Activated { invitation_id: _ } => {
-                self.invitation = None;
-                self.standing = Standing::Active;
-            }
+            E::InvitationRevoked { .. } | E::Activated { .. } => self.invitation = None,
             E::AccessGranted { scope } => {
                 self.scopes.insert(scope.clone());
             }
@@ -271,16 +258,13 @@ impl Aggregate for PortalUser {
                 let grant = self.of_client(pattern.clone());
                 self.grants.remove(&grant);
             }
-            E::Locked { reason: _ } => self.standing = Standing::Locked,
-            E::Unlocked {} => self.standing = Standing::Active,
+            E::Locked { .. } | E::Unlocked {} | E::Enabled {} => {}
             E::Disabled {} => {
                 self.invitation = None;
                 self.scopes.clear();
                 self.grants.clear();
                 self.membership += 1;
-                self.standing = Standing::Disabled;
             }
-            E::Enabled {} => self.standing = Standing::Invited,
         }
     }
 
@@ -326,7 +310,7 @@ impl PortalUser {
 
     /// Does the person come in?
     pub fn is_active(&self) -> bool {
-        self.standing == Standing::Active
+        self.status == Status::Active
     }
 
     /// Which of the person's times in the portal it is: how often the place was closed before.
@@ -385,7 +369,7 @@ impl PortalUser {
         if !(1..=INVITATION_DAYS_MAX).contains(&days) {
             return Err(R::InvitationPeriodOutOfRange);
         }
-        if self.standing == Standing::Active {
+        if self.status == Status::Active {
             return Ok(vec![]);
         }
         let expires_at = ctx.now + TimeDelta::days(i64::from(days));

@@ -2,10 +2,10 @@
 
 use crate::ProjectTemplate;
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Date, Decision, Flag, Imprint, MilestoneId, Name, ProjectId,
-    Reference, Resource, Scope, Slug, TaskId, Text, UserId, command, rejection,
+    Aggregate, Archivable, Claim, ClaimChange, ClientId, Context, Date, Decision, Flag, Imprint, Keyed, Machine,
+    MilestoneId, Name, ProjectId, Reference, Resource, Scope, Slug, TaskId, Text, UserId, command, rejection,
 };
-use projects_events::{NewMilestone, NewTask, ProjectEvent as E};
+use projects_events::{MilestoneStatus, NewMilestone, NewTask, ProjectEvent as E, ProjectStatus, TaskStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -68,14 +68,14 @@ pub enum ProjectCommand {
     /// Begins work on the project, or goes on after a pause.
     #[refused(Closed, "crm.client.blocked")]
     Activate {},
-    /// Pauses work on the project.
+    /// Puts the project on hold: work on it pauses.
     #[refused(Closed, NotActive)]
     Hold {
         /// Why.
         #[serde(default)]
         reason: Option<Text>,
     },
-    /// Finishes the project; no task may be open.
+    /// Notes that the project is completed; no task may be open.
     #[refused(Closed, NotActive, OpenTasks)]
     Complete {},
     /// Gives the project up.
@@ -85,9 +85,11 @@ pub enum ProjectCommand {
         #[serde(default)]
         reason: Option<Text>,
     },
-    /// Takes a finished or cancelled project out of every list; its history stays.
+    /// Takes a completed or cancelled project out of every list; its history stays.
     #[refused(StillOpen)]
     Archive {},
+    /// Puts an archived project back into the lists, completed or cancelled as it was.
+    Restore {},
     /// Puts a milestone into the project.
     #[makes("milestone_id")]
     #[refused(Closed, MilestoneExists, TooLarge, "milestone_id.taken", "crm.client.blocked")]
@@ -196,11 +198,11 @@ pub enum ProjectRejection {
     /// What the template has is due after the last day of the calendar, 9999-12-31.
     #[invalid("/starts_on")]
     DueBeyondCalendar,
-    /// The project is finished, cancelled or archived.
+    /// The project is completed or cancelled.
     Closed,
-    /// Only a finished or cancelled project can be archived.
+    /// Only a completed or cancelled project can be archived.
     StillOpen,
-    /// Only a project that is being worked on can be paused or finished.
+    /// Only an active project can be put on hold or completed.
     NotActive,
     /// The project has open tasks.
     OpenTasks,
@@ -216,7 +218,7 @@ pub enum ProjectRejection {
     /// The project has no such task.
     #[invalid("/task_id")]
     UnknownTask,
-    /// The task is done or cancelled; reopen it first.
+    /// The task is completed or cancelled; reopen it first.
     TaskClosed,
     /// The project has another milestone with this id, or it was added with something else.
     MilestoneExists,
@@ -226,48 +228,19 @@ pub enum ProjectRejection {
     TooLarge,
 }
 
-/// Where a project stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Standing {
-    #[default]
-    Draft,
-    Active,
-    OnHold,
-    Completed,
-    Cancelled,
-    Archived,
-}
-
-/// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum TaskStanding {
-    Todo,
-    InProgress,
-    Blocked,
-    Done,
-    Cancelled,
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Task {
     title: Name,
     milestone_id: Option<MilestoneId>,
     assignee_id: Option<UserId>,
-    standing: TaskStanding,
+    status: TaskStatus,
     made_with: Imprint,
-}
-
-impl Task {
-    fn is_open(&self) -> bool {
-        !matches!(self.standing, TaskStanding::Done | TaskStanding::Cancelled)
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Milestone {
     name: Name,
-    completed: bool,
-    accepted: bool,
+    status: MilestoneStatus,
     made_with: Imprint,
 }
 
@@ -276,7 +249,8 @@ struct Milestone {
 pub struct Project {
     name: String,
     client_id: Option<ClientId>,
-    standing: Standing,
+    status: ProjectStatus,
+    archived: Archivable,
     milestones: BTreeMap<MilestoneId, Milestone>,
     tasks: BTreeMap<TaskId, Task>,
 }
@@ -286,7 +260,7 @@ impl Aggregate for Project {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "projects/projects";
-    const STATE_VERSION: i32 = 3;
+    const STATE_VERSION: i32 = 4;
 
     fn belongs_to(&self, id: Uuid) -> Vec<Resource> {
         self.client_id.map(Resource::from).into_iter().chain([ProjectId(id).into()]).collect()
@@ -307,14 +281,13 @@ impl Aggregate for Project {
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
             C::CreateFromTemplate { template, .. } => {
-                vec![Reference::claim::<ProjectTemplate>(ProjectTemplate::key_claim(template))]
+                vec![ProjectTemplate::by_key(template)]
             }
             _ => vec![],
         }
     }
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
-        let open = matches!(self.standing, Standing::Draft | Standing::Active | Standing::OnHold);
         Ok(match command {
             C::Create { name, client_id, starts_on } => {
                 let starts_on = starts_on.unwrap_or(ctx.today());
@@ -340,20 +313,20 @@ impl Aggregate for Project {
                     _ => return Err(R::TaskExists),
                 }
             }
-            C::Archive {} if self.standing == Standing::Archived => vec![],
-            C::Archive {} if open => return Err(R::StillOpen),
-            C::Archive {} => vec![E::Archived {}],
-            C::Complete {} if self.standing == Standing::Completed => vec![],
-            C::Cancel { .. } if self.standing == Standing::Cancelled => vec![],
-            _ if !open => return Err(R::Closed),
+            C::Archive {} if self.status.is_open() => return Err(R::StillOpen),
+            C::Archive {} => self.archived.archive(),
+            C::Restore {} => self.archived.restore(),
+            C::Complete {} if self.status == ProjectStatus::Completed => vec![],
+            C::Cancel { .. } if self.status == ProjectStatus::Cancelled => vec![],
+            _ if !self.status.is_open() => return Err(R::Closed),
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name }],
-            C::Activate {} if self.standing == Standing::Active => vec![],
+            C::Activate {} if self.status == ProjectStatus::Active => vec![],
             C::Activate {} => vec![E::Activated {}],
-            C::Hold { .. } if self.standing == Standing::OnHold => vec![],
-            C::Hold { .. } | C::Complete {} if self.standing != Standing::Active => return Err(R::NotActive),
+            C::Hold { .. } if self.status == ProjectStatus::OnHold => vec![],
+            C::Hold { .. } | C::Complete {} if self.status != ProjectStatus::Active => return Err(R::NotActive),
             C::Hold { reason } => vec![E::Held { reason }],
-            C::Complete {} if self.tasks.values().any(Task::is_open) => return Err(R::OpenTasks),
+            C::Complete {} if self.tasks.values().any(|task| task.status.is_open()) => return Err(R::OpenTasks),
             C::Complete {} => vec![E::Completed {}],
             C::Cancel { reason } => vec![E::Cancelled { reason }],
             C::AddMilestone { .. } if self.milestones.len() >= MILESTONES_MAX => return Err(R::TooLarge),
@@ -364,8 +337,8 @@ impl Aggregate for Project {
             C::CompleteMilestone { milestone_id } => return self.complete_milestone(milestone_id),
             C::AcceptMilestone { milestone_id } => match self.milestones.get(&milestone_id) {
                 None => return Err(R::UnknownMilestone),
-                Some(milestone) if !milestone.completed => return Err(R::MilestoneNotCompleted),
-                Some(milestone) if milestone.accepted => vec![],
+                Some(milestone) if !milestone.status.is_reached() => return Err(R::MilestoneNotCompleted),
+                Some(milestone) if milestone.status == MilestoneStatus::Accepted => vec![],
                 Some(_) => vec![E::MilestoneAccepted { milestone_id }],
             },
             C::AddTask { .. } if self.tasks.len() >= TASKS_MAX => return Err(R::TooLarge),
@@ -386,28 +359,28 @@ impl Aggregate for Project {
                     vec![E::TaskAssigned { task_id, assignee_id }]
                 }
             }
-            C::StartTask { task_id } => match self.open_task(task_id)?.standing {
-                TaskStanding::InProgress => vec![],
+            C::StartTask { task_id } => match self.open_task(task_id)?.status {
+                TaskStatus::InProgress => vec![],
                 _ => vec![E::TaskStarted { task_id }],
             },
-            C::BlockTask { task_id, reason } => match self.open_task(task_id)?.standing {
-                TaskStanding::Blocked => vec![],
+            C::BlockTask { task_id, reason } => match self.open_task(task_id)?.status {
+                TaskStatus::Blocked => vec![],
                 _ => vec![E::TaskBlocked { task_id, reason }],
             },
             C::CompleteTask { task_id } => match self.tasks.get(&task_id) {
-                Some(task) if task.standing == TaskStanding::Done => vec![],
+                Some(task) if task.status == TaskStatus::Completed => vec![],
                 _ => vec![E::TaskCompleted { task_id, title: self.open_task(task_id)?.title.clone() }],
             },
             C::ReopenTask { task_id } => match self.tasks.get(&task_id) {
                 None => return Err(R::UnknownTask),
-                Some(task) if task.is_open() => vec![],
+                Some(task) if task.status.is_open() => vec![],
                 Some(task) if task.milestone_id.is_some_and(|id| self.is_reached(id)) => {
                     return Err(R::MilestoneCompleted);
                 }
                 Some(_) => vec![E::TaskReopened { task_id }],
             },
             C::CancelTask { task_id } => match self.tasks.get(&task_id) {
-                Some(task) if task.standing == TaskStanding::Cancelled => vec![],
+                Some(task) if task.status == TaskStatus::Cancelled => vec![],
                 _ => {
                     self.open_task(task_id)?;
                     vec![E::TaskCancelled { task_id }]
@@ -417,6 +390,8 @@ impl Aggregate for Project {
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
+        self.archived = self.archived.after(event);
         match event {
             E::Created { name, client_id, milestones, tasks, .. } => {
                 self.name = name.as_str().to_owned();
@@ -425,20 +400,12 @@ impl Aggregate for Project {
                 tasks.iter().for_each(|task| self.add_task(task));
             }
             E::Renamed { name } => self.name = name.as_str().to_owned(),
-            E::Activated {} => self.standing = Standing::Active,
-            E::Held { reason: _ } => self.standing = Standing::OnHold,
-            E::Completed {} => self.standing = Standing::Completed,
-            E::Cancelled { reason: _ } => self.standing = Standing::Cancelled,
-            E::Archived {} => self.standing = Standing::Archived,
+            E::Activated {} | E::Held { .. } | E::Completed {} | E::Cancelled { .. } => {}
+            E::Archived {} | E::Restored {} => {}
             E::MilestoneCreated { milestone } => self.add_milestone(milestone),
-            E::MilestoneCompleted { milestone_id, name: _ } => {
+            E::MilestoneCompleted { milestone_id, .. } | E::MilestoneAccepted { milestone_id } => {
                 if let Some(milestone) = self.milestones.get_mut(milestone_id) {
-                    milestone.completed = true;
-                }
-            }
-            E::MilestoneAccepted { milestone_id } => {
-                if let Some(milestone) = self.milestones.get_mut(milestone_id) {
-                    milestone.accepted = true;
+                    milestone.status = milestone.status.after(event);
                 }
             }
             E::TaskCreated { task } => self.add_task(task),
@@ -447,11 +414,15 @@ impl Aggregate for Project {
                     task.assignee_id = Some(*assignee_id);
                 }
             }
-            E::TaskStarted { task_id } => self.stand(task_id, TaskStanding::InProgress),
-            E::TaskBlocked { task_id, reason: _ } => self.stand(task_id, TaskStanding::Blocked),
-            E::TaskCompleted { task_id, title: _ } => self.stand(task_id, TaskStanding::Done),
-            E::TaskReopened { task_id } => self.stand(task_id, TaskStanding::Todo),
-            E::TaskCancelled { task_id } => self.stand(task_id, TaskStanding::Cancelled),
+            E::TaskStarted { task_id }
+            | E::TaskBlocked { task_id, .. }
+            | E::TaskCompleted { task_id, .. }
+            | E::TaskReopened { task_id }
+            | E::TaskCancelled { task_id } => {
+                if let Some(task) = self.tasks.get_mut(task_id) {
+                    task.status = task.status.after(event);
+                }
+            }
         }
     }
 
@@ -485,37 +456,31 @@ impl Aggregate for Project {
 impl Project {
     fn add_milestone(&mut self, milestone: &NewMilestone) {
         let (name, made_with) = (milestone.name.clone(), Imprint::of(milestone));
-        let added = Milestone { name, completed: false, accepted: false, made_with };
-        self.milestones.insert(milestone.id, added);
+        self.milestones.insert(milestone.id, Milestone { name, status: MilestoneStatus::default(), made_with });
     }
 
     fn add_task(&mut self, task: &NewTask) {
         let made_with = Imprint::of(task);
         let NewTask { title, milestone_id, assignee_id, .. } = task.clone();
-        self.tasks.insert(task.id, Task { title, milestone_id, assignee_id, standing: TaskStanding::Todo, made_with });
-    }
-
-    fn stand(&mut self, task_id: &TaskId, standing: TaskStanding) {
-        if let Some(task) = self.tasks.get_mut(task_id) {
-            task.standing = standing;
-        }
+        let status = TaskStatus::default();
+        self.tasks.insert(task.id, Task { title, milestone_id, assignee_id, status, made_with });
     }
 
     fn is_reached(&self, milestone_id: MilestoneId) -> bool {
-        self.milestones.get(&milestone_id).is_some_and(|milestone| milestone.completed)
+        self.milestones.get(&milestone_id).is_some_and(|milestone| milestone.status.is_reached())
     }
 
     fn open_task(&self, task_id: TaskId) -> Result<&Task, R> {
         let task = self.tasks.get(&task_id).ok_or(R::UnknownTask)?;
-        if task.is_open() { Ok(task) } else { Err(R::TaskClosed) }
+        if task.status.is_open() { Ok(task) } else { Err(R::TaskClosed) }
     }
 
     fn complete_milestone(&self, milestone_id: MilestoneId) -> Decision<Self> {
         let milestone = self.milestones.get(&milestone_id).ok_or(R::UnknownMilestone)?;
-        if milestone.completed {
+        if milestone.status.is_reached() {
             return Ok(vec![]);
         }
-        if self.tasks.values().any(|task| task.milestone_id == Some(milestone_id) && task.is_open()) {
+        if self.tasks.values().any(|task| task.milestone_id == Some(milestone_id) && task.status.is_open()) {
             return Err(R::MilestoneHasOpenTasks);
         }
         Ok(vec![E::MilestoneCompleted { milestone_id, name: milestone.name.clone() }])
@@ -542,8 +507,7 @@ fn from_template(
     starts_on: Option<Date>,
     ctx: &Context,
 ) -> Decision<Project> {
-    let claim = ProjectTemplate::key_claim(&template);
-    let (_, found) = ctx.holder::<ProjectTemplate>(claim.scope, &claim.value).ok_or(R::UnknownTemplate)?;
+    let (_, found) = ProjectTemplate::with_key(&template, ctx).ok_or(R::UnknownTemplate)?;
     if found.is_retired() {
         return Err(R::TemplateRetired);
     }

@@ -1,6 +1,8 @@
 //! A project template: a skeleton of milestones and tasks to copy from.
 
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Name, Patch, Slug, command, rejection};
+use kernel::{
+    Aggregate, ClaimChange, Context, Decision, Keyed, Machine, Name, Patch, Retirable, Slug, command, rejection,
+};
 use projects_events::{ProjectTemplateEvent as E, TemplateMilestone, TemplateTask};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -98,7 +100,7 @@ pub struct ProjectTemplate {
     name: String,
     milestones: Vec<TemplateMilestone>,
     tasks: Vec<TemplateTask>,
-    retired: bool,
+    retired: Retirable,
 }
 
 impl ProjectTemplate {
@@ -119,13 +121,12 @@ impl ProjectTemplate {
 
     /// May no new projects be made from it?
     pub fn is_retired(&self) -> bool {
-        self.retired
+        self.retired.is_retired()
     }
+}
 
-    /// The claim that finds a template by its key.
-    pub fn key_claim(key: &Slug) -> Claim {
-        Claim::new("projects.project_template.key", key.as_str())
-    }
+impl Keyed for ProjectTemplate {
+    const KEY: &'static str = "projects.project_template.key";
 }
 
 impl Aggregate for ProjectTemplate {
@@ -140,11 +141,9 @@ impl Aggregate for ProjectTemplate {
                 check(&milestones, &tasks)?;
                 vec![E::Defined { key, name, milestones, tasks }]
             }
-            C::Reinstate {} if self.retired => vec![E::Reinstated {}],
-            C::Reinstate {} => vec![],
-            C::Retire {} if self.retired => vec![],
-            C::Retire {} => vec![E::Retired {}],
-            _ if self.retired => return Err(R::Retired),
+            C::Reinstate {} => self.retired.reinstate(),
+            C::Retire {} => self.retired.retire(),
+            _ if self.is_retired() => return Err(R::Retired),
             C::Revise { name, milestones, tasks } => {
                 let (milestones, tasks) = (milestones.over_list(&self.milestones), tasks.over_list(&self.tasks));
                 if name.as_str() == self.name && milestones == self.milestones && tasks == self.tasks {
@@ -157,14 +156,14 @@ impl Aggregate for ProjectTemplate {
     }
 
     fn apply(&mut self, event: &E) {
+        self.retired = self.retired.after(event);
         match event {
             E::Defined { key: _, name, milestones, tasks } | E::Revised { name, milestones, tasks } => {
                 self.name = name.as_str().to_owned();
                 self.milestones = milestones.clone();
                 self.tasks = tasks.clone();
             }
-            E::Retired {} => self.retired = true,
-            E::Reinstated {} => self.retired = false,
+            E::Retired {} | E::Reinstated {} => {}
         }
     }
 
@@ -200,6 +199,7 @@ fn check(milestones: &[TemplateMilestone], tasks: &[TemplateTask]) -> Result<(),
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use kernel::Claim;
     use kernel::spec::given;
 
     pub(crate) fn define(milestone_of_task: &str) -> C {

@@ -4,10 +4,12 @@ use crate::event_type::DAYS_AHEAD_MAX;
 use crate::{Availability, EventType, GRANULE_MINUTES};
 use chrono::{SecondsFormat, TimeDelta};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Date, Decision, Email, EventTypeId, Name, Personal, Phone, Reference,
-    ReferenceBy, Scope, Slug, Text, TimeZone, Timestamp, UserId, command, rejection,
+    Aggregate, Claim, ClaimChange, Context, Date, Decision, Email, EventTypeId, Keyed, Machine, Name, Personal, Phone,
+    Reference, ReferenceBy, Scope, Slug, Text, TimeZone, Timestamp, UserId, command, rejection,
 };
-use scheduling_events::{AppointmentDetails, AppointmentEvent as E, CancelledBy, EventTypeRules, Slot};
+use scheduling_events::{
+    AppointmentDetails, AppointmentEvent as E, AppointmentStatus as Status, CancelledBy, EventTypeRules, Slot,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -138,23 +140,11 @@ pub enum AppointmentRejection {
     NotBegun,
 }
 
-/// Where an appointment stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Standing {
-    #[default]
-    Requested,
-    Booked,
-    Declined,
-    Cancelled,
-    Completed,
-    NoShow,
-}
-
 /// What is remembered of an appointment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Appointment {
     details: Option<AppointmentDetails>,
-    standing: Standing,
+    status: Status,
 }
 
 impl Aggregate for Appointment {
@@ -162,6 +152,7 @@ impl Aggregate for Appointment {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "scheduling/appointments";
+    const STATE_VERSION: i32 = 2;
 
     fn scope(&self, _id: Uuid, _command: &C) -> Scope {
         Scope::default().owned_by(self.details.as_ref().map(|details| details.host_id))
@@ -169,7 +160,7 @@ impl Aggregate for Appointment {
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match (command, &self.details) {
-            (C::Book { event_type, .. }, _) => vec![Reference::claim::<EventType>(EventType::key_claim(event_type))],
+            (C::Book { event_type, .. }, _) => vec![EventType::by_key(event_type)],
             (C::Reschedule { .. }, Some(details)) => vec![Reference::id::<EventType>(details.event_type_id)],
             _ => vec![],
         }
@@ -181,24 +172,24 @@ impl Aggregate for Appointment {
     }
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
-        let open = matches!(self.standing, Standing::Requested | Standing::Booked);
+        let open = self.status.is_open();
         Ok(match (command, &self.details) {
             (C::Book { .. }, Some(_)) => return Err(R::NotOpen),
             (book @ C::Book { .. }, None) => return self.book(book, ctx),
-            (C::Confirm {}, _) if self.standing == Standing::Booked => vec![],
-            (C::Confirm {}, Some(details)) if self.standing == Standing::Requested => {
+            (C::Confirm {}, _) if self.status == Status::Booked => vec![],
+            (C::Confirm {}, Some(details)) if self.status == Status::Requested => {
                 if details.slot.starts_at <= ctx.now {
                     return Err(R::TimePassed);
                 }
                 vec![E::Booked { details: details.clone() }]
             }
-            (C::Decline { .. }, _) if self.standing == Standing::Declined => vec![],
-            (C::Decline { reason }, _) if self.standing == Standing::Requested => {
+            (C::Decline { .. }, _) if self.status == Status::Declined => vec![],
+            (C::Decline { reason }, _) if self.status == Status::Requested => {
                 vec![E::Declined { reason: reason.map(Personal::new) }]
             }
             (C::Confirm {} | C::Decline { .. }, _) => return Err(R::NotRequested),
             (C::Reschedule { .. } | C::RequestReschedule { .. } | C::Cancel { .. }, Some(details))
-                if self.standing == Standing::Booked && details.slot.ends_at <= ctx.now =>
+                if self.status == Status::Booked && details.slot.ends_at <= ctx.now =>
             {
                 return Err(R::Over);
             }
@@ -214,39 +205,30 @@ impl Aggregate for Appointment {
                 vec![E::RescheduleRequested { reason: reason.map(Personal::new) }]
             }
             // Asked again, it is already so; who asked first and why stays.
-            (C::Cancel { .. }, _) if self.standing == Standing::Cancelled => vec![],
+            (C::Cancel { .. }, _) if self.status == Status::Cancelled => vec![],
             (C::Cancel { by, reason }, Some(_)) if open => vec![E::Cancelled { by, reason: reason.map(Personal::new) }],
-            (C::Complete {}, _) if self.standing == Standing::Completed => vec![],
-            (C::MarkNoShow {}, _) if self.standing == Standing::NoShow => vec![],
+            (C::Complete {}, _) if self.status == Status::Completed => vec![],
+            (C::MarkNoShow {}, _) if self.status == Status::NoShow => vec![],
             (C::Complete {} | C::MarkNoShow {}, Some(details)) if open && ctx.now < details.slot.starts_at => {
                 return Err(R::NotBegun);
             }
-            (C::Complete {}, Some(_)) if self.standing == Standing::Booked => vec![E::Completed {}],
-            (C::MarkNoShow {}, Some(_)) if self.standing == Standing::Booked => vec![E::NoShow {}],
+            (C::Complete {}, Some(_)) if self.status == Status::Booked => vec![E::Completed {}],
+            (C::MarkNoShow {}, Some(_)) if self.status == Status::Booked => vec![E::NoShow {}],
             _ => return Err(R::NotOpen),
         })
     }
 
     fn apply(&mut self, event: &E) {
+        self.status = self.status.after(event);
         match event {
-            E::Requested { details } => {
-                self.details = Some(details.clone());
-                self.standing = Standing::Requested;
-            }
-            E::Booked { details } => {
-                self.details = Some(details.clone());
-                self.standing = Standing::Booked;
-            }
+            E::Requested { details } | E::Booked { details } => self.details = Some(details.clone()),
             E::Rescheduled { from: _, to } => {
                 if let Some(details) = &mut self.details {
                     details.slot = *to;
                 }
             }
             E::RescheduleRequested { reason: _ } => {}
-            E::Declined { reason: _ } => self.standing = Standing::Declined,
-            E::Cancelled { .. } => self.standing = Standing::Cancelled,
-            E::Completed {} => self.standing = Standing::Completed,
-            E::NoShow {} => self.standing = Standing::NoShow,
+            E::Declined { .. } | E::Cancelled { .. } | E::Completed {} | E::NoShow {} => {}
         }
     }
 
@@ -271,8 +253,7 @@ impl Appointment {
     fn event_type<'c>(&self, command: &C, ctx: &'c Context) -> Option<(EventTypeId, &'c EventType)> {
         match (command, &self.details) {
             (C::Book { event_type, .. }, _) => {
-                let claim = EventType::key_claim(event_type);
-                ctx.holder::<EventType>(claim.scope, &claim.value).map(|(id, found)| (EventTypeId(id), found))
+                EventType::with_key(event_type, ctx).map(|(id, found)| (EventTypeId(id), found))
             }
             (_, Some(details)) => {
                 ctx.referenced::<EventType>(details.event_type_id).map(|found| (details.event_type_id, found))
@@ -401,7 +382,7 @@ mod tests {
 
     /// Open on Monday from 9 to 17 in Berlin, which is 8 to 16 UTC on the day of the spec.
     fn world(history: impl IntoIterator<Item = E>, confirm: bool) -> Given<Appointment> {
-        let by_key = Reference::claim::<EventType>(EventType::key_claim(&"consultation".parse().unwrap()));
+        let by_key = EventType::by_key(&"consultation".parse().unwrap());
         let by_id = Reference::id::<EventType>(Uuid::from_u128(30));
         let hours = Reference::id::<Availability>(Uuid::from_u128(21));
         let open = availability::tests::open(Weekday::Monday, "09:00", "17:00");
@@ -442,7 +423,7 @@ mod tests {
         let mut boundless = EventType::default();
         let rules = EventTypeRules { max_days_ahead: u32::MAX, ..event_type::tests::rules(30) };
         boundless.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
-        let by_key = || Reference::claim::<EventType>(EventType::key_claim(&"consultation".parse().unwrap()));
+        let by_key = || EventType::by_key(&"consultation".parse().unwrap());
         let world = || world([], false).knowing(by_key(), Uuid::from_u128(30), boundless.clone());
         assert_eq!(world().when(book(at(11, 0))).events().len(), 1);
         let far = world().when(book(Timestamp::MAX));
@@ -509,7 +490,7 @@ mod tests {
             // And the day when they go forward has 23.
             ("America/Los_Angeles", 1, "2026-03-08T07:55:00Z", "2026-03-09T06:55:00Z", "2026-03-09T07:00:00Z"),
         ] {
-            let by_key = || Reference::claim::<EventType>(EventType::key_claim(&"consultation".parse().unwrap()));
+            let by_key = || EventType::by_key(&"consultation".parse().unwrap());
             let of = || Reference::id::<Availability>(Uuid::from_u128(21));
             let (kind, open) = hours(zone, days);
             let world = || {

@@ -2,8 +2,8 @@
 
 use crate::{Availability, GRANULE_MINUTES};
 use kernel::{
-    Aggregate, AvailabilityId, Claim, ClaimChange, Context, Decision, Name, Patch, Reference, Slug, Text, UserId,
-    command, rejection,
+    Aggregate, AvailabilityId, ClaimChange, Context, Decision, Keyed, Machine, Name, Patch, Reference, Retirable, Slug,
+    Text, UserId, command, rejection,
 };
 use scheduling_events::{DAYS_AHEAD_DEFAULT, EventTypeEvent as E, EventTypeRules};
 use schemars::JsonSchema;
@@ -122,19 +122,18 @@ pub enum EventTypeRejection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EventType {
     rules: Option<EventTypeRules>,
-    retired: bool,
+    retired: Retirable,
 }
 
 impl EventType {
     /// How it is booked, unless it is retired.
     pub fn bookable(&self) -> Option<&EventTypeRules> {
-        self.rules.as_ref().filter(|_| !self.retired)
+        self.rules.as_ref().filter(|_| !self.retired.is_retired())
     }
+}
 
-    /// The claim that finds an event type by its key.
-    pub fn key_claim(key: &Slug) -> Claim {
-        Claim::new("scheduling.event_type.key", key.as_str())
-    }
+impl Keyed for EventType {
+    const KEY: &'static str = "scheduling.event_type.key";
 }
 
 impl Aggregate for EventType {
@@ -157,11 +156,9 @@ impl Aggregate for EventType {
                 check(&rules, ctx)?;
                 vec![E::Defined { key, rules }]
             }
-            C::Reinstate {} if self.retired => vec![E::Reinstated {}],
-            C::Reinstate {} => vec![],
-            C::Retire {} if self.retired => vec![],
-            C::Retire {} => vec![E::Retired {}],
-            _ if self.retired => return Err(R::Retired),
+            C::Reinstate {} => self.retired.reinstate(),
+            C::Retire {} => self.retired.retire(),
+            _ if self.retired.is_retired() => return Err(R::Retired),
             C::Revise { rules } => {
                 let rules = rules.over(self.rules.as_ref());
                 if self.rules.as_ref() == Some(&rules) {
@@ -174,10 +171,10 @@ impl Aggregate for EventType {
     }
 
     fn apply(&mut self, event: &E) {
+        self.retired = self.retired.after(event);
         match event {
             E::Defined { key: _, rules } | E::Revised { rules } => self.rules = Some(rules.clone()),
-            E::Retired {} => self.retired = true,
-            E::Reinstated {} => self.retired = false,
+            E::Retired {} | E::Reinstated {} => {}
         }
     }
 
@@ -213,6 +210,7 @@ fn check(rules: &EventTypeRules, ctx: &Context) -> Result<(), R> {
 pub(crate) mod tests {
     use super::*;
     use crate::availability;
+    use kernel::Claim;
     use kernel::spec::{Given, given};
     use scheduling_events::Weekday;
     use uuid::Uuid;

@@ -1,8 +1,10 @@
 //! What happens to a client.
 
-use kernel::{Email, Name, Personal, Phone, Slug, Upcaster, UserId, event};
+use kernel::{ContactDetails, Machine, Name, Personal, Slug, Upcaster, UserId, event, status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use ClientEvent as E;
 
 /// Is the client an organisation or one person?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default, kernel::Input)]
@@ -16,8 +18,7 @@ pub enum ClientKind {
 }
 
 /// Where the client stands with the firm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default, kernel::Input)]
-#[serde(rename_all = "snake_case")]
+#[status]
 pub enum ClientStatus {
     /// Interested, nothing agreed.
     #[default]
@@ -32,6 +33,33 @@ pub enum ClientStatus {
     Former,
 }
 
+impl ClientStatus {
+    /// May a client that stands here stand there next? A former one may come back as a prospect; everybody else moves between
+    /// neighbours or leaves.
+    pub fn leads_to(self, next: Self) -> bool {
+        use ClientStatus::{Active, Dormant, Former, Onboarding, Prospect};
+        matches!(
+            (self, next),
+            (Prospect, Onboarding | Active | Former)
+                | (Onboarding, Active | Prospect | Former)
+                | (Active, Dormant | Former)
+                | (Dormant, Active | Former)
+                | (Former, Prospect)
+        )
+    }
+}
+
+impl Machine<E> for ClientStatus {
+    const BEGINS: &'static [&'static str] = &["client.created"];
+
+    fn after(self, event: &E) -> Self {
+        match event {
+            E::StatusChanged { to, .. } if self.leads_to(*to) => *to,
+            _ => self,
+        }
+    }
+}
+
 /// Everything that happens to a client.
 #[event("crm.client", upcasters = UPCASTERS)]
 pub enum ClientEvent {
@@ -42,12 +70,9 @@ pub enum ClientEvent {
         name: Personal<Name>,
         /// Organisation or person.
         kind: ClientKind,
-        /// The main address; no two clients of a firm share one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        email: Option<Personal<Email>>,
-        /// The main telephone number.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        phone: Option<Personal<Phone>>,
+        /// How it is reached in the first place.
+        #[serde(flatten)]
+        details: ContactDetails,
     },
     /// The client is called differently now.
     Renamed {
@@ -56,10 +81,9 @@ pub enum ClientEvent {
     },
     /// The main address or telephone number changed.
     ContactDetailsChanged {
-        /// The main address, none if removed.
-        email: Option<Personal<Email>>,
-        /// The main telephone number, none if removed.
-        phone: Option<Personal<Phone>>,
+        /// What they are now; what is left out is there no more.
+        #[serde(flatten)]
+        details: ContactDetails,
     },
     /// The client stands differently with the firm.
     StatusChanged {

@@ -1,6 +1,6 @@
 //! What happens to a contact.
 
-use kernel::{ClientId, Email, Name, Personal, Phone, event};
+use kernel::{ClientId, ContactDetails, Name, Personal, event};
 
 /// Everything that happens to a contact.
 #[event("crm.contact")]
@@ -9,12 +9,9 @@ pub enum ContactEvent {
     Created {
         /// What the person is called.
         name: Personal<Name>,
-        /// The person's address; no two contacts of a firm share one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        email: Option<Personal<Email>>,
-        /// The person's telephone number.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        phone: Option<Personal<Phone>>,
+        /// How the person is reached.
+        #[serde(flatten)]
+        details: ContactDetails,
     },
     /// The person is called differently now.
     Renamed {
@@ -23,10 +20,9 @@ pub enum ContactEvent {
     },
     /// The person's address or telephone number changed.
     ContactDetailsChanged {
-        /// The address, none if removed.
-        email: Option<Personal<Email>>,
-        /// The telephone number, none if removed.
-        phone: Option<Personal<Phone>>,
+        /// What they are now; what is left out is there no more.
+        #[serde(flatten)]
+        details: ContactDetails,
     },
     /// The person speaks for a client from now on.
     LinkedToClient {
@@ -47,3 +43,5 @@ pub enum ContactEvent {
     /// The person is back in the lists.
     Restored {},
 }
+
+kernel::archivable!(ContactEvent begins "contact.created");

@@ -32,6 +32,8 @@ pub enum FolderTemplateEvent {
     Reinstated {},
 }
 
+kernel::retirable!(FolderTemplateEvent begins "folder_template.defined");
+
 /// One folder inside a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Subfolder {
@@ -86,3 +88,5 @@ pub enum FolderEvent {
     /// The tree is back in the lists.
     Restored {},
 }
+
+kernel::archivable!(FolderEvent begins "folder.created");

@@ -3,5 +3,5 @@
 mod portal_session;
 mod portal_user;
 
-pub use portal_session::PortalSessionEvent;
-pub use portal_user::{PortalUserEvent, patterns_of_part};
+pub use portal_session::{PortalSessionEvent, PortalSessionStatus};
+pub use portal_user::{PortalUserEvent, PortalUserStatus, patterns_of_part};

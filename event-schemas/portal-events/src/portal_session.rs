@@ -1,6 +1,29 @@
 //! What happens to a portal session.
 
-use kernel::{ClientId, Name, Personal, PortalUserId, Timestamp, event};
+use kernel::{ClientId, Machine, Name, Personal, PortalUserId, Timestamp, event, status};
+
+use PortalSessionEvent as E;
+
+/// Where a portal session stands.
+#[status]
+pub enum PortalSessionStatus {
+    /// Opens what its portal user may, until it expires.
+    #[default]
+    Active,
+    /// Opens nothing any more.
+    Ended,
+}
+
+impl Machine<E> for PortalSessionStatus {
+    const BEGINS: &'static [&'static str] = &["portal_session.started"];
+
+    fn after(self, event: &E) -> Self {
+        match event {
+            E::Ended { .. } => Self::Ended,
+            _ => self,
+        }
+    }
+}
 
 /// Everything that happens to a portal session: the time between a portal user's coming in and its end.
 #[event("portal.portal_session")]

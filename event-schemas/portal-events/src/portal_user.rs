@@ -1,6 +1,10 @@
 //! What happens to a portal user.
 
-use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, Slug, Text, Timestamp, event};
+use kernel::{
+    ClientId, ContactId, Email, InvitationId, Machine, Name, Pattern, Personal, Slug, Text, Timestamp, event, status,
+};
+
+use PortalUserEvent as E;
 
 /// What a part of the portal opens, of the person's client and of nothing else. Parts with other names are the frontend's
 /// own and open nothing.
@@ -10,6 +14,40 @@ pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
         "approvals" => &["projects.project.accept_milestone"],
         "files" => &["files.folder.read"],
         _ => &[],
+    }
+}
+
+/// Where a portal user stands.
+#[status]
+pub enum PortalUserStatus {
+    /// Not invited, or the invitation was taken back.
+    #[default]
+    Created,
+    /// An invitation was issued.
+    Invited,
+    /// Comes in.
+    Active,
+    /// Kept out for the time being.
+    Locked,
+    /// Closed.
+    Disabled,
+}
+
+impl Machine<E> for PortalUserStatus {
+    const BEGINS: &'static [&'static str] = &["portal_user.created"];
+
+    fn after(self, event: &E) -> Self {
+        use PortalUserStatus::{Active, Created, Disabled, Invited, Locked};
+        match (self, event) {
+            (Created, E::Invited { .. }) => Invited,
+            (Invited, E::InvitationRevoked { .. }) => Created,
+            (Invited, E::Activated { .. }) => Active,
+            (Active, E::Locked { .. }) => Locked,
+            (Locked, E::Unlocked {}) => Active,
+            (_, E::Disabled {}) => Disabled,
+            (Disabled, E::Enabled {}) => Created,
+            _ => self,
+        }
     }
 }
 

@@ -81,6 +81,8 @@ pub enum ProjectEvent {
     },
     /// The project was taken out of every list; its history stays.
     Archived {},
+    /// The project is back in the lists, completed or cancelled as it was.
+    Restored {},
     /// A milestone was put into the project.
     #[name("milestone.created")]
     MilestoneCreated {
@@ -150,3 +152,5 @@ pub enum ProjectEvent {
         task_id: TaskId,
     },
 }
+
+kernel::archivable!(ProjectEvent begins "project.created");

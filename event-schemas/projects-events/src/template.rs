@@ -62,3 +62,5 @@ pub enum ProjectTemplateEvent {
     /// New projects may be made from it again.
     Reinstated {},
 }
+
+kernel::retirable!(ProjectTemplateEvent begins "project_template.defined");

@@ -1,8 +1,12 @@
 //! What happens to an appointment.
 
-use kernel::{Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId, event};
+use kernel::{
+    Email, EventTypeId, Machine, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId, event, status,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use AppointmentEvent as E;
 
 /// When a meeting is, and the buffers around it, which neighbours share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +66,47 @@ pub enum CancelledBy {
     Host,
     /// The guest.
     Invitee,
+}
+
+/// Where an appointment stands.
+#[status]
+pub enum AppointmentStatus {
+    /// The host has to confirm.
+    #[default]
+    Requested,
+    /// Agreed.
+    Booked,
+    /// The host said no.
+    Declined,
+    /// Does not take place.
+    Cancelled,
+    /// Took place.
+    Completed,
+    /// The guest did not come.
+    NoShow,
+}
+
+impl AppointmentStatus {
+    /// Can it still take place?
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Requested | Self::Booked)
+    }
+}
+
+impl Machine<E> for AppointmentStatus {
+    const BEGINS: &'static [&'static str] = &["appointment.requested", "appointment.booked"];
+
+    fn after(self, event: &E) -> Self {
+        use AppointmentStatus::{Booked, Cancelled, Completed, Declined, NoShow, Requested};
+        match (self, event) {
+            (Requested, E::Booked { .. }) => Booked,
+            (Requested, E::Declined { .. }) => Declined,
+            (Requested | Booked, E::Cancelled { .. }) => Cancelled,
+            (Booked, E::Completed {}) => Completed,
+            (Booked, E::NoShow {}) => NoShow,
+            _ => self,
+        }
+    }
 }
 
 /// Everything that happens to an appointment.

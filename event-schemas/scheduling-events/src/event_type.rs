@@ -63,3 +63,5 @@ pub enum EventTypeEvent {
     /// It can be booked again.
     Reinstated {},
 }
+
+kernel::retirable!(EventTypeEvent begins "event_type.defined");

@@ -4,6 +4,6 @@ mod appointment;
 mod availability;
 mod event_type;
 
-pub use appointment::{AppointmentDetails, AppointmentEvent, CancelledBy, Slot};
+pub use appointment::{AppointmentDetails, AppointmentEvent, AppointmentStatus, CancelledBy, Slot};
 pub use availability::{AvailabilityEvent, DateOverride, LocalTime, Period, Weekday, WeeklyHours};
 pub use event_type::{DAYS_AHEAD_DEFAULT, EventTypeEvent, EventTypeRules};

@@ -4,7 +4,7 @@ use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
-use kernel::{ClientId, Email, Name, Personal, Phone, Slug, UserId};
+use kernel::{ClientId, Email, Machine, Name, Personal, Phone, Slug, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -51,7 +51,7 @@ impl ReadModel for ClientRow {
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Client(change) = &event.payload else { return Ok(row) };
-        if let E::Created { name, kind, email, phone } = change {
+        if let E::Created { name, kind, details } = change {
             return Ok(Some(Self {
                 id: ClientId(key),
                 version: event.sequence,
@@ -59,23 +59,23 @@ impl ReadModel for ClientRow {
                 updated_at: event.recorded_at,
                 name: name.into(),
                 kind: *kind,
-                email: email.clone(),
-                phone: phone.clone(),
-                status: ClientStatus::default(),
+                email: details.email.clone(),
+                phone: details.phone.clone(),
+                status: ClientStatus::default().after(change),
                 owner_id: None,
                 tags: vec![],
                 blocked_reason: None,
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::Created { .. } => {}
             E::Renamed { name } => row.name = name.into(),
-            E::ContactDetailsChanged { email, phone } => {
-                row.email = email.clone();
-                row.phone = phone.clone();
+            E::ContactDetailsChanged { details } => {
+                (row.email, row.phone) = (details.email.clone(), details.phone.clone());
             }
-            E::StatusChanged { to, .. } => row.status = *to,
+            E::StatusChanged { .. } => {}
             E::OwnerAssigned { owner_id } => row.owner_id = Some(*owner_id),
             E::Tagged { tag } => {
                 row.tags.retain(|t| t != tag);

@@ -4,7 +4,7 @@ use crate::model::{Away, Event, FoldError, ReadModel, Shown, Tie, existing, stam
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use crm_events::ContactEvent as E;
-use kernel::{ClientId, ContactId, Email, Name, Personal, Phone};
+use kernel::{Archivable, ClientId, ContactId, Email, Machine, Name, Personal, Phone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -42,7 +42,7 @@ pub struct ContactRow {
     /// Every client the person speaks for.
     pub clients: Vec<ContactClient>,
     /// Taken out of the lists.
-    pub archived: bool,
+    pub archived: Archivable,
 }
 
 impl ReadModel for ContactRow {
@@ -58,27 +58,27 @@ impl ReadModel for ContactRow {
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Contact(change) = &event.payload else { return Ok(row) };
-        if let E::Created { name, email, phone } = change {
+        if let E::Created { name, details } = change {
             return Ok(Some(Self {
                 id: ContactId(key),
                 version: event.sequence,
                 created_at: event.recorded_at,
                 updated_at: event.recorded_at,
                 name: name.into(),
-                email: email.clone(),
-                phone: phone.clone(),
+                email: details.email.clone(),
+                phone: details.phone.clone(),
                 client_id: None,
                 clients: vec![],
-                archived: false,
+                archived: Archivable::default(),
             }));
         }
         let mut row = existing(row, event)?;
+        row.archived = row.archived.after(change);
         match change {
             E::Created { .. } => {}
             E::Renamed { name } => row.name = name.into(),
-            E::ContactDetailsChanged { email, phone } => {
-                row.email = email.clone();
-                row.phone = phone.clone();
+            E::ContactDetailsChanged { details } => {
+                (row.email, row.phone) = (details.email.clone(), details.phone.clone());
             }
             E::LinkedToClient { client_id, role, primary } => {
                 row.clients.retain(|c| c.client_id != *client_id);
@@ -87,8 +87,7 @@ impl ReadModel for ContactRow {
                 row.clients.push(ContactClient { client_id: *client_id, role: role.clone(), primary });
             }
             E::UnlinkedFromClient { client_id } => row.clients.retain(|c| c.client_id != *client_id),
-            E::Archived {} => row.archived = true,
-            E::Restored {} => row.archived = false,
+            E::Archived {} | E::Restored {} => {}
         }
         row.client_id = row.clients.iter().find(|c| c.primary).or(row.clients.first()).map(|c| c.client_id);
         Ok(Some(row))

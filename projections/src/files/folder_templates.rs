@@ -4,7 +4,7 @@ use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use files_events::{FolderTemplateEvent as E, TemplatePath};
-use kernel::{FolderName, FolderTemplateId, Slug};
+use kernel::{FolderName, FolderTemplateId, Machine, Retirable, Slug};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -27,7 +27,7 @@ pub struct FolderTemplateRow {
     /// The subfolders, each by its path.
     pub paths: Vec<TemplatePath>,
     /// No new folders are made from it.
-    pub retired: bool,
+    pub retired: Retirable,
 }
 
 impl ReadModel for FolderTemplateRow {
@@ -51,18 +51,18 @@ impl ReadModel for FolderTemplateRow {
                 key: slug.clone(),
                 name: name.clone(),
                 paths: paths.clone(),
-                retired: false,
+                retired: Retirable::default(),
             }));
         }
         let mut row = existing(row, event)?;
+        row.retired = row.retired.after(change);
         match change {
             E::Defined { .. } => {}
             E::Revised { name, paths } => {
                 row.name = name.clone();
                 row.paths = paths.clone();
             }
-            E::Retired {} => row.retired = true,
-            E::Reinstated {} => row.retired = false,
+            E::Retired {} | E::Reinstated {} => {}
         }
         Ok(Some(row))
     }

@@ -4,7 +4,7 @@ use crate::model::{Away, Event, FoldError, ReadModel, Shown, Tie, existing, stam
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use files_events::{FolderEvent as E, Subfolder};
-use kernel::{ClientId, FolderId, FolderName, ProjectId, Slug};
+use kernel::{Archivable, ClientId, FolderId, FolderName, Machine, ProjectId, Slug};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -48,7 +48,7 @@ pub struct FolderRow {
     /// The folders below the root; parents come before children they were made with.
     pub subfolders: Vec<SubfolderRow>,
     /// Taken out of the lists.
-    pub archived: bool,
+    pub archived: Archivable,
 }
 
 impl ReadModel for FolderRow {
@@ -76,18 +76,18 @@ impl ReadModel for FolderRow {
                 project_id: *project_id,
                 template: template.clone(),
                 subfolders: subfolders.iter().map(SubfolderRow::from).collect(),
-                archived: false,
+                archived: Archivable::default(),
             }));
         }
         let mut row = existing(row, event)?;
+        row.archived = row.archived.after(change);
         match change {
             E::Created { .. } => {}
             E::SubfolderAdded { subfolder } => row.subfolders.push(subfolder.into()),
             E::Renamed { folder_id, name } if *folder_id == row.id => row.name = name.into(),
             E::Renamed { folder_id, name } => row.subfolder(*folder_id, event)?.name = name.into(),
             E::SubfolderMoved { folder_id, parent_id } => row.subfolder(*folder_id, event)?.parent_id = *parent_id,
-            E::Archived {} => row.archived = true,
-            E::Restored {} => row.archived = false,
+            E::Archived {} | E::Restored {} => {}
         }
         Ok(Some(row))
     }

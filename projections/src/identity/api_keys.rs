@@ -3,8 +3,8 @@
 use crate::model::{Beside, Event, FoldError, Kind, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use identity_events::ApiKeyEvent as E;
-use kernel::{ApiKeyId, Name, Pattern, Principal, Timestamp};
+use identity_events::{ApiKeyEvent as E, ApiKeyStatus};
+use kernel::{ApiKeyId, Machine, Name, Pattern, Principal, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -50,6 +50,8 @@ pub struct ApiKeyRow {
     pub revoked_at: Option<DateTime<Utc>>,
     /// Why.
     pub revoked_reason: Option<Name>,
+    /// Where it stands.
+    pub status: ApiKeyStatus,
 }
 
 impl ReadModel for ApiKeyRow {
@@ -58,7 +60,7 @@ impl ReadModel for ApiKeyRow {
     const PATH: &'static str = "identity/api-keys";
     const READ: &'static str = "identity.api_key.read";
     const ABOUT: &'static str = "API keys, without their secrets.";
-    const FILTER: &'static [&'static str] = &["name", "principal_kind", "principal_id", "expires_at"];
+    const FILTER: &'static [&'static str] = &["name", "status", "principal_kind", "principal_id", "expires_at"];
     const SORT: &'static [&'static str] = &["name", "created_at"];
     const TIES: &'static [Tie] = &[Tie::User("principal_id")];
 
@@ -92,9 +94,11 @@ impl ReadModel for ApiKeyRow {
                 previous_until: None,
                 revoked_at: None,
                 revoked_reason: None,
+                status: ApiKeyStatus::default().after(change),
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::Issued { .. } => {}
             E::Rotated { secret_hash: _, previous_until } => {

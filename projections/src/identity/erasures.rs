@@ -3,8 +3,8 @@
 use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use identity_events::ErasureEvent as E;
-use kernel::Name;
+use identity_events::{ErasureEvent as E, ErasureStatus};
+use kernel::{Machine, Name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -40,6 +40,8 @@ pub struct ErasureRow {
     pub rows: Option<i64>,
     /// Messages that were deleted from NATS.
     pub messages: Option<i64>,
+    /// Where it stands.
+    pub status: ErasureStatus,
 }
 
 impl ReadModel for ErasureRow {
@@ -48,7 +50,7 @@ impl ReadModel for ErasureRow {
     const PATH: &'static str = "identity/erasures";
     const READ: &'static str = "identity.erasure.read";
     const ABOUT: &'static str = "Who was erased, by whose order, and what it came to.";
-    const FILTER: &'static [&'static str] = &["subject_id", "created_at", "completed_at"];
+    const FILTER: &'static [&'static str] = &["subject_id", "status", "created_at", "completed_at"];
     const SORT: &'static [&'static str] = &["created_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
@@ -69,9 +71,11 @@ impl ReadModel for ErasureRow {
                 plain_events: None,
                 rows: None,
                 messages: None,
+                status: ErasureStatus::default().after(change),
             })),
             E::Completed { streams, keys, events, plain_events, rows, messages } => {
                 let mut row = existing(row, event)?;
+                row.status = row.status.after(change);
                 row.completed_at = Some(event.recorded_at);
                 let count = |count: &u32| Some(i64::from(*count));
                 (row.streams, row.keys, row.events) = (count(streams), count(keys), count(events));

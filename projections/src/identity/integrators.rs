@@ -3,8 +3,8 @@
 use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use identity_events::IntegratorEvent as E;
-use kernel::{EventScope, IntegratorId, Name, Timestamp};
+use identity_events::{IntegratorEvent as E, IntegratorStatus};
+use kernel::{EventScope, IntegratorId, Machine, Name, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -34,6 +34,8 @@ pub struct IntegratorRow {
     pub revoked_reason: Option<Name>,
     /// Which events, such as `projects.>`; all of the firm's if there are none.
     pub scopes: Vec<EventScope>,
+    /// Where it stands.
+    pub status: IntegratorStatus,
 }
 
 impl ReadModel for IntegratorRow {
@@ -42,7 +44,7 @@ impl ReadModel for IntegratorRow {
     const PATH: &'static str = "identity/integrators";
     const READ: &'static str = "identity.integrator.read";
     const ABOUT: &'static str = "Programs that read the firm's events from NATS, without their secrets.";
-    const FILTER: &'static [&'static str] = &["name", "expires_at"];
+    const FILTER: &'static [&'static str] = &["name", "status", "expires_at"];
     const SORT: &'static [&'static str] = &["name", "created_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
@@ -60,9 +62,11 @@ impl ReadModel for IntegratorRow {
                 previous_until: None,
                 revoked_at: None,
                 revoked_reason: None,
+                status: IntegratorStatus::default().after(change),
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::Added { .. } => {}
             E::Rotated { secret_hash: _, previous_until } => {

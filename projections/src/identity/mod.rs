@@ -20,5 +20,5 @@ pub use roles::RoleRow;
 pub use service_accounts::ServiceAccountRow;
 pub use sessions::SessionRow;
 pub use teams::TeamRow;
-pub use tenants::{TenantRow, TenantStatus};
-pub use users::{UserRow, UserStatus};
+pub use tenants::TenantRow;
+pub use users::UserRow;

@@ -26,12 +26,11 @@ pub struct Firm {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn firms(pool: &PgPool, status: Option<&str>, limit: i64) -> sqlx::Result<Vec<Firm>> {
-    let sql = "select t.id, t.name, s.status, t.created_at as registered_at,
+    let sql = "select t.id, t.name, t.status, t.created_at as registered_at,
                       (select count(*) from identity.users u
                        where u.tenant_id = t.tenant_id and u.status <> 'deactivated') as users
-               from identity.tenants t,
-                    lateral (select case when t.purge_at is null then t.status else 'closed' end as status) s
-               where $1::text is null or s.status = $1
+               from identity.tenants t
+               where $1::text is null or t.status = $1
                order by t.created_at desc, t.id limit $2";
     sqlx::query_as(sql).bind(status).bind(limit).fetch_all(pool).await
 }
@@ -60,8 +59,7 @@ pub struct FirmDetails {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn firm(pool: &PgPool, tenant: Uuid) -> sqlx::Result<Option<FirmDetails>> {
-    let sql = "select name, case when purge_at is null then status else 'closed' end as status,
-                      created_at as registered_at, owners, suspended_reason, purge_at, trial_ends_at
+    let sql = "select name, status, created_at as registered_at, owners, suspended_reason, purge_at, trial_ends_at
                from identity.tenants where tenant_id = $1 and id = $1";
     sqlx::query_as(sql).bind(tenant).fetch_optional(pool).await
 }

@@ -3,8 +3,8 @@
 use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use identity_events::RoleEvent as E;
-use kernel::{Grant, Pattern, Slug, Text};
+use identity_events::{RoleEvent as E, RoleStatus};
+use kernel::{Grant, Machine, Pattern, Slug, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -26,10 +26,10 @@ pub struct RoleRow {
     pub description: Text,
     /// What it grants and denies.
     pub patterns: Vec<Pattern>,
-    /// It grants nothing any more.
-    pub withdrawn: bool,
     /// What it grants for single resources.
     pub grants: Vec<Grant>,
+    /// Where it stands.
+    pub status: RoleStatus,
 }
 
 impl ReadModel for RoleRow {
@@ -39,7 +39,7 @@ impl ReadModel for RoleRow {
     const READ: &'static str = "identity.role.read";
     const ABOUT: &'static str = "The roles that the firm made itself, beside owner, admin, member and viewer.";
     const FILTER: &'static [&'static str] = &["name"];
-    const AWAY: Option<Away> = Some(Away::Column("withdrawn"));
+    const AWAY: Option<Away> = Some(Away::Status("withdrawn"));
     const SORT: &'static [&'static str] = &["name", "created_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
@@ -53,11 +53,12 @@ impl ReadModel for RoleRow {
                 name: name.clone(),
                 description: description.clone(),
                 patterns: patterns.clone(),
-                withdrawn: false,
                 grants: vec![],
+                status: RoleStatus::default().after(change),
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::Defined { .. } => {}
             E::Changed { description, patterns } => {
@@ -69,7 +70,7 @@ impl ReadModel for RoleRow {
             E::GrantRevoked { pattern, resource } => {
                 row.grants.retain(|grant| (&grant.pattern, &grant.resource) != (pattern, resource));
             }
-            E::Withdrawn {} => row.withdrawn = true,
+            E::Withdrawn {} => {}
         }
         Ok(Some(row))
     }

@@ -3,8 +3,8 @@
 use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use identity_events::ServiceAccountEvent as E;
-use kernel::{Name, ServiceAccountId, Slug};
+use identity_events::{ServiceAccountEvent as E, ServiceAccountStatus};
+use kernel::{Machine, Name, ServiceAccountId, Slug};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,8 +24,8 @@ pub struct ServiceAccountRow {
     pub name: Name,
     /// What it may do.
     pub roles: Vec<Slug>,
-    /// None of its keys opens anything.
-    pub disabled: bool,
+    /// Where it stands.
+    pub status: ServiceAccountStatus,
 }
 
 impl ReadModel for ServiceAccountRow {
@@ -34,7 +34,7 @@ impl ReadModel for ServiceAccountRow {
     const PATH: &'static str = "identity/service-accounts";
     const READ: &'static str = "identity.service_account.read";
     const ABOUT: &'static str = "Programs that act in the firm's name.";
-    const FILTER: &'static [&'static str] = &["name", "disabled"];
+    const FILTER: &'static [&'static str] = &["name", "status"];
     const SORT: &'static [&'static str] = &["name", "created_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
@@ -47,10 +47,11 @@ impl ReadModel for ServiceAccountRow {
                 updated_at: event.recorded_at,
                 name: name.clone(),
                 roles: roles.iter().map(|role| role.name.clone()).collect(),
-                disabled: false,
+                status: ServiceAccountStatus::default().after(change),
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::Created { .. } => {}
             E::RoleAssigned { role } => {
@@ -58,8 +59,7 @@ impl ReadModel for ServiceAccountRow {
                 row.roles.push(role.name.clone());
             }
             E::RoleRevoked { role } => row.roles.retain(|name| *name != role.name),
-            E::Disabled {} => row.disabled = true,
-            E::Enabled {} => row.disabled = false,
+            E::Disabled {} | E::Enabled {} => {}
         }
         Ok(Some(row))
     }

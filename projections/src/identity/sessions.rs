@@ -3,8 +3,8 @@
 use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use identity_events::SessionEvent as E;
-use kernel::{Issuer, Name, Personal, SessionId, Timestamp, UserId};
+use identity_events::{SessionEvent as E, SessionStatus};
+use kernel::{Issuer, Machine, Name, Personal, SessionId, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub struct SessionRow {
     pub ended_at: Option<DateTime<Utc>>,
     /// Why.
     pub ended_reason: Option<Name>,
+    /// Where it stands.
+    pub status: SessionStatus,
 }
 
 impl ReadModel for SessionRow {
@@ -41,7 +43,7 @@ impl ReadModel for SessionRow {
     // Not a `read`, which every viewer has of everything.
     const READ: &'static str = "identity.session.audit";
     const ABOUT: &'static str = "The sessions of the firm's users.";
-    const FILTER: &'static [&'static str] = &["user_id", "created_at", "ends_at"];
+    const FILTER: &'static [&'static str] = &["user_id", "status", "created_at", "ends_at"];
     const SORT: &'static [&'static str] = &["created_at"];
     const TIES: &'static [Tie] = &[Tie::User("user_id")];
 
@@ -59,9 +61,11 @@ impl ReadModel for SessionRow {
                 user_agent: user_agent.clone(),
                 ended_at: None,
                 ended_reason: None,
+                status: SessionStatus::default().after(change),
             })),
             E::Ended { reason } => {
                 let mut row = existing(row, event)?;
+                row.status = row.status.after(change);
                 (row.ended_at, row.ended_reason) = (Some(event.recorded_at), Some(reason.clone()));
                 Ok(Some(row))
             }

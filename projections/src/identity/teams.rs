@@ -3,8 +3,8 @@
 use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use identity_events::TeamEvent as E;
-use kernel::{Grant, Name, TeamId, UserId};
+use identity_events::{TeamEvent as E, TeamStatus};
+use kernel::{Grant, Machine, Name, TeamId, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,10 +24,10 @@ pub struct TeamRow {
     pub name: Name,
     /// Who is in it.
     pub members: Vec<UserId>,
-    /// It has ended.
-    pub disbanded: bool,
     /// Its members' rights for single resources.
     pub grants: Vec<Grant>,
+    /// Where it stands.
+    pub status: TeamStatus,
 }
 
 impl ReadModel for TeamRow {
@@ -37,7 +37,7 @@ impl ReadModel for TeamRow {
     const READ: &'static str = "identity.team.read";
     const ABOUT: &'static str = "The firm's teams.";
     const FILTER: &'static [&'static str] = &["name"];
-    const AWAY: Option<Away> = Some(Away::Column("disbanded"));
+    const AWAY: Option<Away> = Some(Away::Status("disbanded"));
     const SORT: &'static [&'static str] = &["name", "created_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
@@ -50,11 +50,12 @@ impl ReadModel for TeamRow {
                 updated_at: event.recorded_at,
                 name: name.clone(),
                 members: vec![],
-                disbanded: false,
                 grants: vec![],
+                status: TeamStatus::default().after(change),
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::Created { .. } => {}
             E::Renamed { name } => row.name = name.clone(),
@@ -70,7 +71,7 @@ impl ReadModel for TeamRow {
             E::GrantRevoked { pattern, resource } => {
                 row.grants.retain(|grant| (&grant.pattern, &grant.resource) != (pattern, resource));
             }
-            E::Disbanded {} => row.disbanded = true,
+            E::Disbanded {} => {}
         }
         Ok(Some(row))
     }

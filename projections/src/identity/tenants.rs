@@ -3,25 +3,11 @@
 use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use identity_events::TenantEvent as E;
-use kernel::{Issuer, Name, TenantId, TimeZone, Timestamp, UserId};
+use identity_events::{TenantEvent as E, TenantStatus};
+use kernel::{Issuer, Machine, Name, TenantId, TimeZone, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// Where a firm stands, closed or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TenantStatus {
-    /// Tries UBOS.
-    Trialing,
-    /// A customer.
-    Active,
-    /// Owes a payment.
-    PastDue,
-    /// Kept out for the time being.
-    Suspended,
-}
 
 /// A firm that uses UBOS.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,7 +56,7 @@ impl ReadModel for TenantRow {
                 created_at: event.recorded_at,
                 updated_at: event.recorded_at,
                 name: name.clone(),
-                status: TenantStatus::Trialing,
+                status: TenantStatus::default().after(change),
                 trial_ends_at: *trial_ends_at,
                 owners: vec![*owner_id],
                 suspended_reason: None,
@@ -80,17 +66,15 @@ impl ReadModel for TenantRow {
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::Registered { .. } => {}
             E::Renamed { name } => row.name = name.clone(),
-            E::Activated {} | E::Resumed {} => (row.status, row.suspended_reason) = (TenantStatus::Active, None),
-            E::PaymentOverdue {} => row.status = TenantStatus::PastDue,
-            E::Suspended { reason } => {
-                (row.status, row.suspended_reason) = (TenantStatus::Suspended, Some(reason.clone()));
-            }
+            E::Activated {} | E::Resumed {} => row.suspended_reason = None,
+            E::PaymentOverdue {} | E::EventRepaired { .. } => {}
+            E::Suspended { reason } => row.suspended_reason = Some(reason.clone()),
             E::Closed { purge_at } => row.purge_at = Some(*purge_at),
-            E::Reopened {} => row.purge_at = None,
-            E::EventRepaired { .. } => {}
+            E::Reopened { .. } => row.purge_at = None,
             E::TimeZoneSet { time_zone } => row.time_zone = time_zone.clone(),
             E::LoginsLimited { issuers } => row.login_issuers = issuers.clone(),
             E::OwnerAdded { user_id } => row.owners.push(*user_id),

@@ -3,25 +3,11 @@
 use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use identity_events::UserEvent as E;
-use kernel::{Email, Grant, InvitationId, Issuer, Name, Personal, Slug, Text, Timestamp, UserId};
+use identity_events::{UserEvent as E, UserStatus};
+use kernel::{Email, Grant, InvitationId, Issuer, Machine, Name, Personal, Slug, Text, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// Where a user stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UserStatus {
-    /// Has not come in yet; the invitation is open, has expired or was taken back.
-    Invited,
-    /// Comes in.
-    Active,
-    /// Kept out for the time being.
-    Suspended,
-    /// Taken out of the firm, or left it.
-    Deactivated,
-}
 
 /// One person's membership in the firm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,7 +65,7 @@ impl ReadModel for UserRow {
                 updated_at: event.recorded_at,
                 email: email.into(),
                 name: name.into(),
-                status: UserStatus::Invited,
+                status: row.as_ref().map_or(UserStatus::default(), |row| row.status).after(change),
                 roles: roles.iter().map(|role| role.name.clone()).collect(),
                 invitation_id: Some(*invitation_id),
                 invitation_expires_at: Some(*expires_at),
@@ -91,13 +77,13 @@ impl ReadModel for UserRow {
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::Invited { .. } => {}
             E::LetterFailed { reason, .. } => row.letter_failure = Some(reason.clone()),
             E::LetterSent { .. } => row.letter_failure = None,
             E::InvitationRevoked { .. } => row.end_invitation(),
             E::Activated { .. } => {
-                row.status = UserStatus::Active;
                 row.end_invitation();
                 row.activated_at = row.activated_at.or(Some(event.recorded_at));
             }
@@ -120,8 +106,8 @@ impl ReadModel for UserRow {
                     row.login_issuers.remove(at);
                 }
             }
-            E::Suspended { reason } => (row.status, row.reason) = (UserStatus::Suspended, Some(reason.clone())),
-            E::Reinstated {} => (row.status, row.reason) = (UserStatus::Active, None),
+            E::Suspended { reason } => row.reason = Some(reason.clone()),
+            E::Reinstated {} => row.reason = None,
             E::Deactivated { reason } => row.take_out(Some(reason.clone())),
             E::Left {} => row.take_out(None),
         }
@@ -137,7 +123,7 @@ impl UserRow {
     }
 
     fn take_out(&mut self, reason: Option<Personal<Name>>) {
-        (self.status, self.reason) = (UserStatus::Deactivated, reason);
+        self.reason = reason;
         self.end_invitation();
         self.login_issuers.clear();
         self.grants.clear();

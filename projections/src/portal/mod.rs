@@ -4,4 +4,4 @@ mod portal_sessions;
 mod portal_users;
 
 pub use portal_sessions::PortalSessionRow;
-pub use portal_users::{PortalUserRow, PortalUserStatus};
+pub use portal_users::PortalUserRow;

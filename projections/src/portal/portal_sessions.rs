@@ -3,8 +3,8 @@
 use crate::model::{Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{ClientId, Name, Personal, PortalUserId, SessionId, Timestamp};
-use portal_events::PortalSessionEvent as E;
+use kernel::{ClientId, Machine, Name, Personal, PortalUserId, SessionId, Timestamp};
+use portal_events::{PortalSessionEvent as E, PortalSessionStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub struct PortalSessionRow {
     pub ended_at: Option<DateTime<Utc>>,
     /// Why.
     pub ended_reason: Option<Name>,
+    /// Where it stands.
+    pub status: PortalSessionStatus,
 }
 
 impl ReadModel for PortalSessionRow {
@@ -41,7 +43,7 @@ impl ReadModel for PortalSessionRow {
     // Not a `read`, which every viewer has of everything.
     const READ: &'static str = "portal.portal_session.audit";
     const ABOUT: &'static str = "The sessions of portal users.";
-    const FILTER: &'static [&'static str] = &["portal_user_id", "client_id", "created_at", "ends_at"];
+    const FILTER: &'static [&'static str] = &["portal_user_id", "client_id", "status", "created_at", "ends_at"];
     const SORT: &'static [&'static str] = &["created_at"];
     const TIES: &'static [Tie] = &[Tie::Client("client_id"), Tie::PortalUser("portal_user_id")];
 
@@ -59,9 +61,11 @@ impl ReadModel for PortalSessionRow {
                 user_agent: user_agent.clone(),
                 ended_at: None,
                 ended_reason: None,
+                status: PortalSessionStatus::default().after(change),
             })),
             E::Ended { reason } => {
                 let mut row = existing(row, event)?;
+                row.status = row.status.after(change);
                 (row.ended_at, row.ended_reason) = (Some(event.recorded_at), Some(reason.clone()));
                 Ok(Some(row))
             }

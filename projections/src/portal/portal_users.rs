@@ -3,27 +3,13 @@
 use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{ClientId, ContactId, Email, InvitationId, Name, Pattern, Personal, PortalUserId, Slug, Text, Timestamp};
-use portal_events::PortalUserEvent as E;
+use kernel::{
+    ClientId, ContactId, Email, InvitationId, Machine, Name, Pattern, Personal, PortalUserId, Slug, Text, Timestamp,
+};
+use portal_events::{PortalUserEvent as E, PortalUserStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// Where a portal user stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PortalUserStatus {
-    /// Not invited, or the invitation was taken back.
-    Created,
-    /// An invitation is open.
-    Invited,
-    /// Comes in.
-    Active,
-    /// Kept out for the time being.
-    Locked,
-    /// Closed.
-    Disabled,
-}
 
 /// A person at a client with a place in the portal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,7 +71,7 @@ impl ReadModel for PortalUserRow {
                 contact_id: *contact_id,
                 name: name.into(),
                 email: email.into(),
-                status: PortalUserStatus::Created,
+                status: PortalUserStatus::default().after(change),
                 invitation_id: None,
                 invitation_expires_at: None,
                 activated_at: None,
@@ -96,21 +82,17 @@ impl ReadModel for PortalUserRow {
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::Created { .. } => {}
             E::Invited { invitation_id, expires_at, .. } => {
-                row.status = PortalUserStatus::Invited;
                 (row.invitation_id, row.invitation_expires_at) = (Some(*invitation_id), Some(*expires_at));
                 row.letter_failure = None;
             }
             E::LetterFailed { reason, .. } => row.letter_failure = Some(reason.clone()),
             E::LetterSent {} => row.letter_failure = None,
-            E::InvitationRevoked { .. } => {
-                row.status = PortalUserStatus::Created;
-                (row.invitation_id, row.invitation_expires_at) = (None, None);
-            }
+            E::InvitationRevoked { .. } => (row.invitation_id, row.invitation_expires_at) = (None, None),
             E::Activated { .. } => {
-                row.status = PortalUserStatus::Active;
                 (row.invitation_id, row.invitation_expires_at) = (None, None);
                 row.activated_at = row.activated_at.or(Some(event.recorded_at));
             }
@@ -121,21 +103,14 @@ impl ReadModel for PortalUserRow {
             E::AccessRevoked { scope } => row.scopes.retain(|s| s != scope),
             E::Granted { pattern } => row.grants.push(pattern.clone()),
             E::GrantRevoked { pattern } => row.grants.retain(|granted| granted != pattern),
-            E::Locked { reason } => {
-                row.status = PortalUserStatus::Locked;
-                row.locked_reason = Some(reason.clone());
-            }
-            E::Unlocked {} => {
-                row.status = PortalUserStatus::Active;
-                row.locked_reason = None;
-            }
+            E::Locked { reason } => row.locked_reason = Some(reason.clone()),
+            E::Unlocked {} => row.locked_reason = None,
             E::Disabled {} => {
-                row.status = PortalUserStatus::Disabled;
                 (row.invitation_id, row.invitation_expires_at, row.locked_reason) = (None, None, None);
                 row.scopes.clear();
                 row.grants.clear();
             }
-            E::Enabled {} => row.status = PortalUserStatus::Created,
+            E::Enabled {} => {}
         }
         Ok(Some(row))
     }

@@ -3,23 +3,11 @@
 use crate::model::{Away, Event, FoldError, PartOf, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{Date, MilestoneId, Name, ProjectId};
-use projects_events::{NewMilestone, ProjectEvent as E};
+use kernel::{Date, Machine, MilestoneId, Name, ProjectId};
+use projects_events::{MilestoneStatus, NewMilestone, ProjectEvent as E};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// Where a milestone stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MilestoneStatus {
-    /// Not reached.
-    Open,
-    /// Reached.
-    Completed,
-    /// Reached, as the client agrees.
-    Accepted,
-}
 
 /// A milestone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -77,14 +65,10 @@ impl ReadModel for MilestoneRow {
             _ => {}
         }
         let mut row = existing(row, event)?;
-        match change {
-            E::MilestoneCompleted { .. } => {
-                row.status = MilestoneStatus::Completed;
-                row.completed_at = Some(event.recorded_at);
-            }
-            E::MilestoneAccepted { .. } => row.status = MilestoneStatus::Accepted,
-            // Everything else is about the project or its tasks, see `keys`.
-            _ => {}
+        row.status = row.status.after(change);
+        // Everything else is about the project or its tasks, see `keys`, or moves the status alone.
+        if let E::MilestoneCompleted { .. } = change {
+            row.completed_at = Some(event.recorded_at);
         }
         Ok(Some(row))
     }
@@ -101,7 +85,7 @@ impl MilestoneRow {
             updated_at: event.recorded_at,
             project_id: ProjectId(event.aggregate_id),
             name: new.name.clone(),
-            status: MilestoneStatus::Open,
+            status: MilestoneStatus::default(),
             due_on: new.due_on,
             completed_at: None,
         }

@@ -6,7 +6,7 @@ mod project_templates;
 mod projects;
 mod tasks;
 
-pub use milestones::{MilestoneRow, MilestoneStatus};
+pub use milestones::MilestoneRow;
 pub use project_templates::ProjectTemplateRow;
-pub use projects::{ProjectRow, ProjectStatus};
-pub use tasks::{TaskRow, TaskStatus};
+pub use projects::ProjectRow;
+pub use tasks::TaskRow;

@@ -3,7 +3,7 @@
 use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{Name, ProjectTemplateId, Slug};
+use kernel::{Machine, Name, ProjectTemplateId, Retirable, Slug};
 use projects_events::{ProjectTemplateEvent as E, TemplateMilestone, TemplateTask};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub struct ProjectTemplateRow {
     /// Its tasks.
     pub tasks: Vec<TemplateTask>,
     /// No new projects are made from it.
-    pub retired: bool,
+    pub retired: Retirable,
 }
 
 impl ReadModel for ProjectTemplateRow {
@@ -54,10 +54,11 @@ impl ReadModel for ProjectTemplateRow {
                 name: name.clone(),
                 milestones: milestones.clone(),
                 tasks: tasks.clone(),
-                retired: false,
+                retired: Retirable::default(),
             }));
         }
         let mut row = existing(row, event)?;
+        row.retired = row.retired.after(change);
         match change {
             E::Defined { .. } => {}
             E::Revised { name, milestones, tasks } => {
@@ -65,8 +66,7 @@ impl ReadModel for ProjectTemplateRow {
                 row.milestones = milestones.clone();
                 row.tasks = tasks.clone();
             }
-            E::Retired {} => row.retired = true,
-            E::Reinstated {} => row.retired = false,
+            E::Retired {} | E::Reinstated {} => {}
         }
         Ok(Some(row))
     }

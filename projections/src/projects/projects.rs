@@ -3,27 +3,11 @@
 use crate::model::{Away, Event, FoldError, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{ClientId, Date, Name, ProjectId, Slug, Text};
-use projects_events::ProjectEvent as E;
+use kernel::{Archivable, ClientId, Date, Machine, Name, ProjectId, Slug, Text};
+use projects_events::{ProjectEvent as E, ProjectStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// Where a project stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ProjectStatus {
-    /// Not begun.
-    Draft,
-    /// Being worked on.
-    Active,
-    /// Pauses.
-    Held,
-    /// Done.
-    Completed,
-    /// Given up.
-    Cancelled,
-}
 
 /// A project; its milestones and tasks have tables of their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,7 +39,7 @@ pub struct ProjectRow {
     /// When it was done.
     pub completed_at: Option<DateTime<Utc>>,
     /// Taken out of the lists.
-    pub archived: bool,
+    pub archived: Archivable,
 }
 
 impl ReadModel for ProjectRow {
@@ -81,36 +65,25 @@ impl ReadModel for ProjectRow {
                 name: name.clone(),
                 client_id: *client_id,
                 template: template.clone(),
-                status: ProjectStatus::Draft,
+                status: ProjectStatus::default().after(change),
                 starts_on: *starts_on,
                 reason: None,
                 milestone_count: u32::try_from(milestones.len()).unwrap_or(u32::MAX),
                 task_count: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
                 completed_at: None,
-                archived: false,
+                archived: Archivable::default(),
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
+        row.archived = row.archived.after(change);
         match change {
             E::Created { .. } => {}
             E::Renamed { name } => row.name = name.clone(),
-            E::Activated {} => {
-                row.status = ProjectStatus::Active;
-                row.reason = None;
-            }
-            E::Held { reason } => {
-                row.status = ProjectStatus::Held;
-                row.reason = reason.clone();
-            }
-            E::Completed {} => {
-                row.status = ProjectStatus::Completed;
-                row.completed_at = Some(event.recorded_at);
-            }
-            E::Cancelled { reason } => {
-                row.status = ProjectStatus::Cancelled;
-                row.reason = reason.clone();
-            }
-            E::Archived {} => row.archived = true,
+            E::Activated {} => row.reason = None,
+            E::Held { reason } | E::Cancelled { reason } => row.reason = reason.clone(),
+            E::Completed {} => row.completed_at = Some(event.recorded_at),
+            E::Archived {} | E::Restored {} => {}
             E::MilestoneCreated { .. } => row.milestone_count += 1,
             E::TaskCreated { .. } => row.task_count += 1,
             // The version and the time of the project move on with its parts.

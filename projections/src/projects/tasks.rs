@@ -3,27 +3,11 @@
 use crate::model::{Away, Event, FoldError, PartOf, ReadModel, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{Date, MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId};
-use projects_events::{NewTask, ProjectEvent as E};
+use kernel::{Date, Machine, MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId};
+use projects_events::{NewTask, ProjectEvent as E, TaskStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskStatus {
-    /// Not begun.
-    Open,
-    /// Being done.
-    InProgress,
-    /// Something stands in its way.
-    Blocked,
-    /// Done.
-    Completed,
-    /// Need not be done.
-    Cancelled,
-}
 
 /// A task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,20 +84,17 @@ impl ReadModel for TaskRow {
             _ => {}
         }
         let mut row = existing(row, event)?;
+        let before = row.status;
+        row.status = before.after(change);
+        if row.status != before {
+            // Another status ends what the one before said.
+            (row.blocked_reason, row.completed_at) = (None, None);
+        }
         match change {
             E::TaskAssigned { assignee_id, .. } => row.assignee_id = Some(*assignee_id),
-            E::TaskStarted { .. } => row.stand(TaskStatus::InProgress),
-            E::TaskBlocked { reason, .. } => {
-                row.stand(TaskStatus::Blocked);
-                row.blocked_reason = Some(reason.clone());
-            }
-            E::TaskCompleted { .. } => {
-                row.stand(TaskStatus::Completed);
-                row.completed_at = Some(event.recorded_at);
-            }
-            E::TaskReopened { .. } => row.stand(TaskStatus::Open),
-            E::TaskCancelled { .. } => row.stand(TaskStatus::Cancelled),
-            // Everything else is about the project or its milestones, see `keys`.
+            E::TaskBlocked { reason, .. } => row.blocked_reason = Some(reason.clone()),
+            E::TaskCompleted { .. } => row.completed_at = Some(event.recorded_at),
+            // Everything else is about the project or its milestones, see `keys`, or moves the status alone.
             _ => {}
         }
         Ok(Some(row))
@@ -134,18 +115,12 @@ impl TaskRow {
             milestone_id: new.milestone_id,
             title: new.title,
             description: new.description,
-            status: TaskStatus::Open,
+            status: TaskStatus::default(),
             due_on: new.due_on,
             role: new.role,
             assignee_id: new.assignee_id,
             blocked_reason: None,
             completed_at: None,
         }
-    }
-
-    /// Another status ends what the one before said.
-    fn stand(&mut self, status: TaskStatus) {
-        self.status = status;
-        (self.blocked_reason, self.completed_at) = (None, None);
     }
 }

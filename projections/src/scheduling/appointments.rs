@@ -3,29 +3,13 @@
 use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{AppointmentId, Email, EventTypeId, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId};
-use scheduling_events::{AppointmentDetails, AppointmentEvent as E, CancelledBy};
+use kernel::{
+    AppointmentId, Email, EventTypeId, Machine, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId,
+};
+use scheduling_events::{AppointmentDetails, AppointmentEvent as E, AppointmentStatus, CancelledBy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// Where an appointment stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AppointmentStatus {
-    /// The host has to confirm.
-    Requested,
-    /// Agreed.
-    Booked,
-    /// The host said no.
-    Declined,
-    /// Does not take place.
-    Cancelled,
-    /// Took place.
-    Completed,
-    /// The guest did not come.
-    NoShow,
-}
 
 /// A meeting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -99,24 +83,17 @@ impl ReadModel for AppointmentRow {
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Appointment(change) = &event.payload else { return Ok(row) };
-        let mut row = match (change, row) {
-            (E::Requested { details }, _) => {
-                return Ok(Some(Self::new(key, AppointmentStatus::Requested, details, event)));
-            }
-            (E::Booked { details }, before) => {
-                // Confirming a request keeps the moment it was asked for.
-                let mut row = Self::new(key, AppointmentStatus::Booked, details, event);
-                row.created_at = before.map_or(row.created_at, |requested| requested.created_at);
-                return Ok(Some(row));
-            }
-            (_, row) => existing(row, event)?,
-        };
+        let status = row.as_ref().map_or(AppointmentStatus::default(), |row| row.status).after(change);
+        if let E::Requested { details } | E::Booked { details } = change {
+            // Confirming a request keeps the moment it was asked for.
+            let created_at = row.map_or(event.recorded_at, |requested| requested.created_at);
+            return Ok(Some(Self { created_at, ..Self::new(key, status, details, event) }));
+        }
+        let mut row = existing(row, event)?;
+        row.status = status;
         match change {
-            E::Requested { .. } | E::Booked { .. } => {}
-            E::Declined { reason } => {
-                row.status = AppointmentStatus::Declined;
-                row.reason = reason.clone();
-            }
+            E::Requested { .. } | E::Booked { .. } | E::Completed {} | E::NoShow {} => {}
+            E::Declined { reason } => row.reason = reason.clone(),
             E::Rescheduled { to, .. } => {
                 (row.starts_at, row.ends_at) = (to.starts_at, to.ends_at);
                 (row.reschedule_requested, row.reason) = (false, None);
@@ -126,12 +103,9 @@ impl ReadModel for AppointmentRow {
                 row.reason = reason.clone();
             }
             E::Cancelled { by, reason } => {
-                row.status = AppointmentStatus::Cancelled;
                 row.cancelled_by = Some(*by);
                 row.reason = reason.clone();
             }
-            E::Completed {} => row.status = AppointmentStatus::Completed,
-            E::NoShow {} => row.status = AppointmentStatus::NoShow,
         }
         Ok(Some(row))
     }

@@ -3,7 +3,7 @@
 use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{AvailabilityId, EventTypeId, Name, Slug, Text, UserId};
+use kernel::{AvailabilityId, EventTypeId, Machine, Name, Retirable, Slug, Text, UserId};
 use scheduling_events::{EventTypeEvent as E, EventTypeRules};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ pub struct EventTypeRow {
     /// Does the host have to confirm?
     pub requires_confirmation: bool,
     /// It cannot be booked any more.
-    pub retired: bool,
+    pub retired: Retirable,
 }
 
 impl ReadModel for EventTypeRow {
@@ -62,14 +62,14 @@ impl ReadModel for EventTypeRow {
             return Ok(Some(Self::new(key, slug.clone(), rules.clone(), event)));
         }
         let mut row = existing(row, event)?;
+        row.retired = row.retired.after(change);
         match change {
             E::Defined { .. } => {}
             E::Revised { rules } => {
                 let (created_at, retired) = (row.created_at, row.retired);
                 row = Self { created_at, retired, ..Self::new(key, row.key, rules.clone(), event) };
             }
-            E::Retired {} => row.retired = true,
-            E::Reinstated {} => row.retired = false,
+            E::Retired {} | E::Reinstated {} => {}
         }
         Ok(Some(row))
     }
@@ -95,7 +95,7 @@ impl EventTypeRow {
             min_notice_minutes: rules.min_notice_minutes,
             max_days_ahead: rules.max_days_ahead,
             requires_confirmation: rules.requires_confirmation,
-            retired: false,
+            retired: Retirable::default(),
         }
     }
 }

@@ -4,6 +4,6 @@ mod appointments;
 mod availabilities;
 mod event_types;
 
-pub use appointments::{AppointmentRow, AppointmentStatus};
+pub use appointments::AppointmentRow;
 pub use availabilities::AvailabilityRow;
 pub use event_types::EventTypeRow;

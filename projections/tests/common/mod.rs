@@ -41,7 +41,7 @@ pub fn tenant(number: u128) -> TenantId {
 
 pub fn client(name: &str) -> ClientEvent {
     let name = name.parse::<kernel::Name>().unwrap().into();
-    ClientEvent::Created { name, kind: ClientKind::Organisation, email: None, phone: None }
+    ClientEvent::Created { name, kind: ClientKind::Organisation, details: Default::default() }
 }
 
 pub fn renamed(name: &str) -> ClientEvent {

@@ -93,7 +93,11 @@ async fn world() -> World {
         let kind = if n % 3 == 0 { ClientKind::Individual } else { ClientKind::Organisation };
         let email = Some(format!("c{n}@example.com").parse::<kernel::Email>().unwrap().into());
         let name = name.parse::<kernel::Name>().unwrap().into();
-        world.event(tenant(1), id, ClientEvent::Created { name, kind, email, phone: None });
+        world.event(
+            tenant(1),
+            id,
+            ClientEvent::Created { name, kind, details: kernel::ContactDetails { email, phone: None } },
+        );
         if n % 2 == 0 {
             world.event(
                 tenant(1),

@@ -181,7 +181,7 @@ fn who_goes_gives_the_logins_up_and_can_be_invited_again() {
     assert_eq!(gone.flags(), [(Flag::KEPT_OUT, true)]);
     assert_eq!(gone.forbidden_by(), [(Flag::OWNER, Uuid::from_u128(3))]);
     let out = [invited(&["viewer"]), activated(), E::Left {}];
-    given::<User>(out.clone()).when(C::AssignRole { role: slug("admin") }).rejected("identity.user.out");
+    given::<User>(out.clone()).when(C::AssignRole { role: slug("admin") }).rejected("identity.user.deactivated");
     let again = given::<User>(out).when(C::Reinvite { roles: None, expires_in_days: None, invitation_id: None });
     assert_eq!((again.claims(), again.events().len()), (vec![], 1), "the address is still this user's");
 }

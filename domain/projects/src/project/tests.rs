@@ -169,6 +169,20 @@ fn a_finished_project_takes_no_changes_and_can_be_archived() {
     given::<Project>([created()]).when(C::Archive {}).rejected("projects.project.still_open");
 }
 
+#[test]
+fn an_archived_project_comes_back_as_it_ended() {
+    let archived = || [created(), E::Cancelled { reason: None }, E::Archived {}];
+    given::<Project>(archived()).when(C::Archive {}).then_nothing();
+    given::<Project>(archived()).when(C::Restore {}).then([E::Restored {}]);
+    let back = archived().into_iter().chain([E::Restored {}]);
+    let back = given::<Project>(back).when(C::Restore {});
+    back.then_nothing();
+    let state =
+        given::<Project>(archived().into_iter().chain([E::Restored {}])).when(C::Cancel { reason: None }).state();
+    assert_eq!((state.status, state.archived.is_archived()), (ProjectStatus::Cancelled, false));
+    given::<Project>(archived()).when(C::Activate {}).rejected("projects.project.closed");
+}
+
 fn any_command() -> impl Strategy<Value = C> {
     let id = || (1u128..4).prop_map(task_id);
     prop_oneof![
@@ -198,8 +212,8 @@ proptest! {
                 events.iter().for_each(|event| state.apply(event));
                 prop_assert_eq!(state.decide(command, &ctx), Ok(vec![]));
             }
-            if state.standing == Standing::Completed {
-                prop_assert!(!state.tasks.values().any(Task::is_open));
+            if state.status == ProjectStatus::Completed {
+                prop_assert!(!state.tasks.values().any(|task| task.status.is_open()));
             }
         }
     }
