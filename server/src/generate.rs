@@ -15,6 +15,7 @@ pub fn write(root: &Path, out: &Output) -> Result<Done> {
     let mut files = vec![
         ("docs/openapi/query.json", pretty(&crate::documents::queries())?),
         ("docs/openapi/command.json", pretty(&crate::documents::commands(&commands()))?),
+        ("docs/reference/statuses.md", crate::reference::statuses()),
         ("deploy/config.default.toml", runtime::settings::documented_defaults()),
         ("workflow/definition.schema.json", pretty(&workflow::definition_schema())?),
     ];

@@ -12,6 +12,7 @@ mod manual;
 mod metrics;
 mod operate;
 mod output;
+mod reference;
 mod roles;
 mod status;
 mod subjects;
@@ -361,7 +362,7 @@ mod tests {
     fn a_filter_that_means_nothing_is_refused_with_what_could_be_meant() {
         for (line, values) in [
             ("workflow runs --status nonsense", "running, waiting, parked, succeeded, cancelled"),
-            ("tenants list --status nonsense", "trialing, active, past-due, suspended, closed"),
+            ("tenants list --status nonsense", "trialing, active, past_due, suspended, closed"),
             ("projections replay nonsense", "all, crm"),
             ("projections retry nonsense", "all, crm"),
             ("projections verify nonsense", "all, crm"),
