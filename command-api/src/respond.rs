@@ -69,6 +69,7 @@ pub fn problem(info: &CommandInfo, error: ExecuteError, reach: &Reach) -> Proble
         ExecuteError::KeyReused => {
             Problem::new(&code::IDEMPOTENCY_KEY_REUSED, "this idempotency key belongs to another request")
         }
+        error @ ExecuteError::UnitTooLarge => Problem::new(&code::UNIT_TOO_LARGE, error.to_string()),
         ExecuteError::Overloaded => Problem::new(&code::OVERLOADED, "nothing was done; repeat in a moment"),
         ExecuteError::Unavailable(error) => {
             tracing::error!(command = name, error = format!("{error:#}"), "the log is unavailable");

@@ -44,6 +44,7 @@ fn event(sequence: i64, stream: &str, event_type: &str, version: u32, payload: &
             command: "x.y.z".into(),
             traceparent: None,
             concerns: vec![],
+            unit: None,
         },
         recorded_at: at(sequence),
     }

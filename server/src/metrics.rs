@@ -131,6 +131,12 @@ const METRICS: &[Metric] = &[
         Series::One,
         "Events that other processes appended, as this one noticed.",
     ),
+    counts(
+        "units_appended_total",
+        WRITERS,
+        Series::One,
+        "Units that entered the log: commands on several streams as one.",
+    ),
     counts("events_appended_total", WRITERS, Series::One, "Events that this process put into the log."),
     spreads("load_batch_streams", WRITERS, "Streams that were loaded together."),
     shows("access_firms", KEEPERS, "Firms whose rights are in memory."),

@@ -295,6 +295,7 @@ fn classify(error: ExecuteError) -> Failure {
         ExecuteError::KeyReused => {
             Failure::terminal("key_reused", "an earlier attempt of this step sent something else")
         }
+        error @ ExecuteError::UnitTooLarge => Failure::terminal("unit_too_large", error.to_string()),
         ExecuteError::Fault(error) => {
             tracing::error!(error = format!("{error:#}"), "a step met a fault");
             Failure::terminal("fault", "a defect of ours; the log says more")

@@ -78,6 +78,17 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
     fn further_references(&self, _command: &Self::Command, _ctx: &Context) -> Vec<Reference> {
         vec![]
     }
+
+    /// Commands to other aggregates of the same context without which this one is not carried out: they are decided in the
+    /// same [unit](Unit), each by its own aggregate, and come before it in the log. `self` is the state before it, and what
+    /// it referred to is in `ctx`.
+    fn companions(&self, _command: &Self::Command, _ctx: &Context, _companions: &mut impl Companions) {}
+}
+
+/// Takes in what has to be carried out together with a command.
+pub trait Companions {
+    /// This command to the aggregate `id`, on behalf of whoever asked for the first one, who must be allowed it too.
+    fn add<B: Aggregate>(&mut self, id: impl Into<Uuid>, command: B::Command);
 }
 
 /// Something that wants to know every aggregate type; `registry::mount_all` calls it once for each.

@@ -201,7 +201,8 @@ impl Context {
         self.look_up::<A>(&id.into().to_string()).map(|(_, found)| found)
     }
 
-    /// The aggregate that holds the claim asked for, with its id; none if nobody holds it.
+    /// The aggregate that holds the claim asked for, with its id; none if nobody holds it. Its state is a moment younger than the
+    /// claim, so whoever brings along a command to it looks whether it still is as the claim says.
     pub fn holder<A: Aggregate>(&self, scope: &str, value: &str) -> Option<(Uuid, &A)> {
         self.look_up::<A>(&format!("{scope}={value}"))
     }

@@ -1,6 +1,6 @@
 //! An event as the log holds it.
 
-use crate::{Actor, Resource, TenantId};
+use crate::{Actor, Resource, TenantId, Unit};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,4 +81,7 @@ pub struct Metadata {
     /// Whoever has a right for one of them may see it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub concerns: Vec<Resource>,
+    /// The unit that the event is part of; none if its command entered the log by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
 }

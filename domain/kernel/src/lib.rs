@@ -32,10 +32,13 @@ mod secret;
 pub mod spec;
 mod status;
 mod time;
+mod unit;
 mod values;
 mod visible;
 
-pub use aggregate::{Aggregate, Claim, ClaimChange, Decision, History, Mounts, Reference, ReferenceBy, Stored};
+pub use aggregate::{
+    Aggregate, Claim, ClaimChange, Companions, Decision, History, Mounts, Reference, ReferenceBy, Stored,
+};
 pub use catalogue::{
     Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, UnreadableEvent, Upcaster, component_of,
     read_event, read_fields, schema_of,
@@ -60,6 +63,7 @@ pub use postal_address::PostalAddress;
 pub use secret::Secret;
 pub use status::{Machine, Status, StatusEntry};
 pub use time::{Date, Timestamp};
+pub use unit::{NoUnit, Unit};
 pub use values::{
     Country, Email, EventScope, FolderName, Issuer, Name, Pattern, Personal, Phone, PostalCode, SecretHash, Slug,
     Subject, Text, TimeZone,

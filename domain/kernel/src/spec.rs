@@ -6,8 +6,8 @@
 //! ```
 
 use crate::{
-    Actor, Aggregate, ClaimChange, Command, Context, Event, Flag, Parts, Permissions, Reference, Rejection, SecretHash,
-    TenantId, TimeZone, Timestamp, UserId,
+    Actor, Aggregate, ClaimChange, Command, Companions, Context, Event, Flag, Parts, Permissions, Reference, Rejection,
+    SecretHash, TenantId, TimeZone, Timestamp, UserId,
 };
 use chrono::{TimeZone as _, Utc};
 use std::sync::Arc;
@@ -96,6 +96,8 @@ impl<A: Aggregate> Given<A> {
     /// Decides.
     pub fn when(self, command: A::Command) -> When<A> {
         let entry = command.entry();
+        let mut companions = Listed(vec![]);
+        self.state.companions(&command, &self.ctx, &mut companions);
         let outcome = self.state.decide(command.clone(), &self.ctx);
         self.ctx.restart();
         let again = self.state.decide(command, &self.ctx);
@@ -108,7 +110,17 @@ impl<A: Aggregate> Given<A> {
             let code = rejection.entry().code;
             assert!(entry.refusals.contains(&code), "{} does not say that it may be #[refused({code})]", entry.name);
         }
-        When { id: self.ctx.id, state: self.state, outcome, parts: self.ctx.parts() }
+        let Listed(companions) = companions;
+        When { id: self.ctx.id, state: self.state, outcome, parts: self.ctx.parts(), companions }
+    }
+}
+
+/// Companions as a spec sees them.
+struct Listed(Vec<(&'static str, Uuid, String)>);
+
+impl Companions for Listed {
+    fn add<B: Aggregate>(&mut self, id: impl Into<Uuid>, command: B::Command) {
+        self.0.push((command.entry().name, id.into(), format!("{command:?}")));
     }
 }
 
@@ -119,6 +131,7 @@ pub struct When<A: Aggregate> {
     state: A,
     outcome: Result<Vec<A::Event>, A::Rejection>,
     parts: Parts,
+    companions: Vec<(&'static str, Uuid, String)>,
 }
 
 impl<A: Aggregate> When<A> {
@@ -162,6 +175,20 @@ impl<A: Aggregate> When<A> {
         &self.parts
     }
 
+    /// Together with exactly this command to the aggregate `id`.
+    #[track_caller]
+    pub fn together_with<B: Aggregate>(self, id: impl Into<Uuid>, command: B::Command) -> Self {
+        assert_eq!(self.companions, [(command.entry().name, id.into(), format!("{command:?}"))]);
+        self
+    }
+
+    /// By itself.
+    #[track_caller]
+    pub fn alone(self) -> Self {
+        assert_eq!(self.companions, []);
+        self
+    }
+
     /// What the decided events take and release.
     #[track_caller]
     pub fn claims(&self) -> Vec<ClaimChange> {
@@ -196,6 +223,11 @@ impl<A: Aggregate> When<A> {
             state.apply(event);
         }
         flags
+    }
+
+    /// The state that was decided on.
+    pub fn before(self) -> A {
+        self.state
     }
 
     /// The state after the decided events.

@@ -1,15 +1,16 @@
 //! One kind of aggregate without its type: commands as JSON in, what was decided as JSON out.
 
-use crate::world::Stream;
+use crate::world::{Key, Stream};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command as _, CommandEntry, Context, Event as _, FieldErrors, History, Mounts,
-    Parts, Reference, Rejection as _, Resource, Stored,
+    Aggregate, Claim, ClaimChange, Command as _, CommandEntry, Companions, Context, Event as _, FieldErrors, History,
+    Mounts, Parts, Reference, Rejection as _, Resource, Stored,
 };
 use serde_json::Value;
 use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::marker::PhantomData;
 use std::sync::LazyLock;
+use uuid::Uuid;
 
 /// An event as the log gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,27 @@ pub struct Attempt {
     pub released_in_vain: Vec<Claim>,
     /// Events that read differently than they were written.
     pub misread: Vec<String>,
+    /// What came of the commands that it was carried out together with; their events are before its own.
+    pub companions: Vec<(Key, Attempt)>,
+}
+
+/// A command that another brings along: to which stream, which, and with which body.
+#[derive(Debug, Clone)]
+pub struct Companion {
+    pub(crate) stream: &'static str,
+    pub(crate) id: Uuid,
+    pub(crate) entry: &'static CommandEntry,
+    pub(crate) body: Value,
+}
+
+struct Listed(Vec<Companion>);
+
+impl Companions for Listed {
+    fn add<B: Aggregate>(&mut self, id: impl Into<Uuid>, command: B::Command) {
+        let (entry, body) = (command.entry(), serde_json::to_value(&command));
+        let body = body.unwrap_or_else(|e| panic!("{}: {e}", entry.name));
+        self.0.push(Companion { stream: B::Event::STREAM, id: id.into(), entry, body });
+    }
 }
 
 /// One kind of aggregate.
@@ -78,6 +100,8 @@ pub trait Subject: Send + Sync {
     fn references(&self, stream: &Stream, action: &str, body: &str, ctx: Option<&Context>) -> Vec<Reference>;
     /// Would it do anything?
     fn would_change(&self, stream: &Stream, action: &str, body: &str, ctx: &Context) -> bool;
+    /// What it has to be carried out together with, if it is not refused.
+    fn companions(&self, stream: &Stream, action: &str, body: &str, ctx: &Context) -> Vec<Companion>;
     /// Decides, applies, and asks the witnesses if `audited`; `make` gives a new context of the same content, or of a
     /// new command. `free` says whether a claim can be had.
     fn attempt(
@@ -186,6 +210,13 @@ impl<A: Aggregate> Subject for Of<A> {
         Self::state(stream).decide(command, ctx).is_ok_and(|events| !events.is_empty())
     }
 
+    fn companions(&self, stream: &Stream, action: &str, body: &str, ctx: &Context) -> Vec<Companion> {
+        let Ok(command) = A::Command::parse(action, body) else { return vec![] };
+        let mut companions = Listed(vec![]);
+        Self::state(stream).companions(&command, ctx, &mut companions);
+        if Self::state(stream).decide(command, ctx).is_ok() { companions.0 } else { vec![] }
+    }
+
     fn attempt(
         &self,
         stream: &mut Stream,
@@ -264,6 +295,7 @@ impl Attempt {
             held_by_history: held.clone(),
             released_in_vain: vec![],
             misread: vec![],
+            companions: vec![],
         }
     }
 

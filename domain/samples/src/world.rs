@@ -2,7 +2,7 @@
 
 use crate::extreme;
 use crate::generate::{Generator, rng};
-use crate::subject::{Attempt, Subject, Written, subjects};
+use crate::subject::{Attempt, Companion, Decided, Subject, Written, subjects};
 use crate::{Script, context_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
@@ -123,12 +123,46 @@ impl World {
         let subject = subject(&mut rng, focus);
         let key = self.target(&mut rng, subject);
         let mut stream = self.streams.remove(&key).unwrap_or_else(|| subject.empty());
-        let (actor, attempt) = self.send(rng, subject, key, &mut stream);
+        let (actor, mut attempt, companions) = self.send(rng, subject, key, &mut stream);
         if stream.version() > 0 {
             self.streams.insert(key, stream);
         }
-        self.record(key, &attempt, actor);
+        self.bring_along(key, &actor, companions, &mut attempt);
+        self.record(key, &attempt, &actor);
         (key, attempt)
+    }
+
+    /// What a stream can have: what nobody holds, itself, or whoever is told to give it up.
+    fn free<'w>(&'w self, key: Key, companions: &'w [Companion]) -> impl Fn(&Claim) -> bool + use<'w> {
+        let gives = move |holder: &Key| companions.iter().any(|other| (key.0, other.stream, other.id) == *holder);
+        move |claim| self.claims.get(&(key.0, claim.clone())).is_none_or(|holder| *holder == key || gives(holder))
+    }
+
+    /// Carries out what belongs to an attempt, unless that was refused.
+    fn bring_along(&mut self, key: Key, actor: &Actor, companions: Vec<Companion>, attempt: &mut Attempt) {
+        if !matches!(attempt.decided, Decided::Events(_)) {
+            return;
+        }
+        for Companion { stream, id, entry, body } in companions {
+            let (other, text) = ((key.0, stream, id), body.to_string());
+            let subject = subjects().iter().find(|subject| subject.stream() == stream);
+            let subject = subject.unwrap_or_else(|| panic!("{stream} is not mounted")).as_ref();
+            let mut known = self.streams.remove(&other).unwrap_or_else(|| panic!("{stream} {id} is not there"));
+            let make = self.contexts(subject, other, &known, entry, &text, actor, Uuid::from_u128(!id.as_u128()));
+            let free = self.free(other, &[]);
+            let brought = subject.attempt(&mut known, entry, body, &make, &free, self.audited);
+            drop((make, free));
+            let done = &brought.decided;
+            assert!(
+                matches!(done, Decided::Events(_)),
+                "{} brings along {}, which is {done:?}",
+                attempt.entry.name,
+                entry.name
+            );
+            self.streams.insert(other, known);
+            self.record(other, &brought, actor);
+            attempt.companions.push((other, brought));
+        }
     }
 
     /// Makes a command of the number, and sends it with every extreme in one of its places, one after the other. Answers the
@@ -169,20 +203,28 @@ impl World {
             let text = body.to_string();
             let make =
                 self.contexts(subject, key, &stream, entry, &text, &actor, Uuid::from_u128(command.wrapping_add(n)));
-            let free = |claim: &Claim| self.claims.get(&(key.0, claim.clone())).is_none_or(|holder| *holder == key);
-            let attempt = subject.attempt(&mut stream, entry, body, &make, &free, false);
-            drop(make);
+            let companions = subject.companions(&stream, entry.action, &text, &make(false));
+            let free = self.free(key, &companions);
+            let mut attempt = subject.attempt(&mut stream, entry, body, &make, &free, false);
+            drop((make, free));
             if stream.version() > 0 {
                 self.streams.insert(key, stream);
             }
-            self.record(key, &attempt, actor.clone());
+            self.bring_along(key, &actor, companions, &mut attempt);
+            self.record(key, &attempt, &actor);
             attempts.push((key, attempt));
         }
         Some((place, attempts))
     }
 
     /// Thinks of somebody and something to say, and sends the command.
-    fn send(&self, mut rng: StdRng, subject: &dyn Subject, key: Key, stream: &mut Stream) -> (Actor, Attempt) {
+    fn send(
+        &self,
+        mut rng: StdRng,
+        subject: &dyn Subject,
+        key: Key,
+        stream: &mut Stream,
+    ) -> (Actor, Attempt, Vec<Companion>) {
         let command_id = Uuid::from_u128(rng.random());
         let creates = stream.version() == 0;
         let mut entries: Vec<_> = subject.commands().iter().filter(|entry| entry.creates == creates).collect();
@@ -201,10 +243,11 @@ impl World {
             let text = body.to_string();
             let make = self.contexts(subject, key, stream, entry, &text, &actor, command_id);
             if guess == guesses || subject.would_change(stream, entry.action, &text, &make(false)) {
-                let free = |claim: &Claim| self.claims.get(&(key.0, claim.clone())).is_none_or(|holder| *holder == key);
+                let companions = subject.companions(stream, entry.action, &text, &make(false));
+                let free = self.free(key, &companions);
                 let attempt = subject.attempt(stream, entry, body, &make, &free, self.audited);
-                drop(make);
-                return (actor, attempt);
+                drop((make, free));
+                return (actor, attempt, companions);
             }
             guess += 1;
         }
@@ -288,7 +331,7 @@ impl World {
         if rng.random_bool(0.1) { theirs.choose(rng).copied().unwrap_or(fresh) } else { fresh }
     }
 
-    fn record(&mut self, key: Key, attempt: &Attempt, actor: Actor) {
+    fn record(&mut self, key: Key, attempt: &Attempt, actor: &Actor) {
         let (tenant_id, aggregate_type, aggregate_id) = key;
         self.claims
             .retain(|(tenant, claim), holder| (*tenant, *holder) != (tenant_id, key) || attempt.held.contains(claim));
@@ -303,6 +346,7 @@ impl World {
                 command: attempt.entry.name.to_owned(),
                 traceparent: None,
                 concerns: attempt.concerns.iter().copied().collect(),
+                unit: None,
             };
             self.log.push(Recorded {
                 position,
@@ -339,6 +383,8 @@ fn choose(entries: &[&'static CommandEntry], rng: &mut StdRng) -> &'static Comma
     let weight = |entry: &&CommandEntry| match entry.action {
         action if ENDINGS.contains(&action) => 1,
         action if BEGINNINGS.contains(&action) => 40,
+        // Only of use after a failure, and about the same letter.
+        "note_letter_sent" => 15,
         _ => 3,
     };
     entries.choose_weighted(rng, weight).unwrap_or_else(|e| panic!("no command to choose from: {e}"))

@@ -208,6 +208,7 @@ fn headers() -> Value {
             "ce-causationid": uuid("What led to this event directly, if anything."),
             "ce-actor": text("Who acted, as JSON."),
             "ce-concerns": text("The clients and projects that it is about, if any: `client/<id>,project/<id>`."),
+            "ce-unit": text("The unit that it entered the log with, if any, its place in it and how many events it has: `<id>/2/3`."),
             "traceparent": text("W3C trace context."),
             "Ubos-Aggregate-Type": text("The stream's kind: `crm.client`."),
             "Ubos-Command": text("The command that was decided: `crm.client.create`."),

@@ -320,6 +320,7 @@ fn an_event_that_hides_a_secret_leaves_without_it_and_still_reads() {
             command: "identity.api_key.rotate".into(),
             traceparent: None,
             concerns: vec![],
+            unit: None,
         },
         recorded_at: "2026-11-23T12:34:56Z".parse().unwrap(),
     };

@@ -11,6 +11,10 @@ pub enum Point {
     AppendSending,
     /// A batch is in the log; none of its clients knows.
     AppendCommitted,
+    /// The same, of a batch with commands that enter the log together.
+    AppendUnitSending,
+    /// They are in the log; nobody knows.
+    AppendUnitCommitted,
     /// A relay has become the leader; nothing is published yet in its epoch.
     RelayElected,
     /// Messages are with NATS; whether it keeps them is not known yet.
@@ -44,9 +48,11 @@ pub enum Point {
 }
 
 /// Every point, in the order in which an event meets them.
-pub const POINTS: [Point; 17] = [
+pub const POINTS: [Point; 19] = [
     Point::AppendSending,
     Point::AppendCommitted,
+    Point::AppendUnitSending,
+    Point::AppendUnitCommitted,
     Point::RelayElected,
     Point::RelaySent,
     Point::RelayAcknowledged,
@@ -70,6 +76,8 @@ impl Point {
         match self {
             Self::AppendSending => "append.sending",
             Self::AppendCommitted => "append.committed",
+            Self::AppendUnitSending => "append.unit_sending",
+            Self::AppendUnitCommitted => "append.unit_committed",
             Self::RelayElected => "relay.elected",
             Self::RelaySent => "relay.sent",
             Self::RelayAcknowledged => "relay.acknowledged",

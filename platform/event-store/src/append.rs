@@ -4,10 +4,10 @@
 //! that waits for the answer, never a transaction half-way.
 
 use crate::batch::{self, Answer, Failure};
+use crate::claims::ClaimRow;
 use crate::{IdempotencyKey, peers::Foreign, wake::Waker};
 use anyhow::Context as _;
 use crash_points::Point;
-use kernel::{Claim, ClaimChange};
 use metrics::{counter, gauge, histogram};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -26,52 +26,89 @@ const TURN_COMMANDS_MIN: usize = 8;
 /// So many batches go without a turn after one that did not come.
 const TURNS_LEFT_OUT: u32 = 64;
 
-/// One decided command on its way into the log.
+/// A decided command on its way into the log, or several that enter it together: all of it does, or nothing.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub tenant: Uuid,
-    pub aggregate_type: &'static str,
-    pub aggregate_id: Uuid,
-    pub expected: i64,
-    /// Position of the stream's last event; what a command without events answers.
-    pub position: i64,
-    pub metadata: String,
-    pub key: Option<IdempotencyKey>,
+    /// The streams that it was decided on, each once.
+    pub streams: Vec<StreamChange>,
+    /// In the order in which they happened.
     pub events: Vec<NewEvent>,
-    pub claims: Vec<ClaimChange>,
-    /// What nobody may hold, without its being taken: flags that are to be down.
-    pub forbidden: Vec<Claim>,
-    pub snapshot: Option<NewSnapshot>,
-    /// The ids of the parts that it makes, as JSON text, for the stored answer.
+    pub claims: Vec<ClaimRow>,
+    pub key: Option<IdempotencyKey>,
+    /// What its stored answer tells besides, as JSON text: see `crate::answer`.
     pub parts: Option<String>,
-    /// The stream's key, wrapped, if it had none; and which generation it is.
-    pub key_of_stream: Option<(u32, Vec<u8>)>,
     pub reply: oneshot::Sender<Result<Outcome, AppendError>>,
 }
 
+/// What becomes of one stream.
 #[derive(Debug)]
+pub(crate) struct StreamChange {
+    pub aggregate_type: &'static str,
+    pub aggregate_id: Uuid,
+    /// The version that it was decided on.
+    pub expected: i64,
+    /// The version that its events lead to.
+    pub version: i64,
+    /// Position of the stream's last event before; what a command without events answers.
+    pub position: i64,
+    pub snapshot: Option<NewSnapshot>,
+    /// The stream's key, wrapped, if it had none; and which generation it is.
+    pub key_of_stream: Option<(u32, Vec<u8>)>,
+}
+
+#[derive(Debug, Clone)]
 pub(crate) struct NewEvent {
+    /// The stream, by its place.
+    pub stream: usize,
+    pub sequence: i64,
     pub event_id: Uuid,
     pub event_type: &'static str,
     pub event_version: i32,
     pub payload: String,
+    pub metadata: String,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct NewSnapshot {
     pub version: i64,
     pub state_version: i32,
     pub state: String,
 }
 
-/// What became of one command.
+impl Pending {
+    /// The stream whose row keeps the key: the one with the last event, so that the key remembers its position.
+    pub fn key_stream(&self) -> usize {
+        self.events.last().map_or(0, |event| event.stream)
+    }
+
+    /// Several streams in one.
+    pub fn is_unit(&self) -> bool {
+        self.streams.len() > 1
+    }
+}
+
+/// What became of one command, or of those that belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    Appended { version: i64, position: i64, created: bool },
-    Replayed { id: Uuid, version: i64, position: i64, created: bool, parts: Option<String> },
+    /// Its events are in the log, one after the other after this position.
+    Appended {
+        after: i64,
+    },
+    Replayed {
+        id: Uuid,
+        version: i64,
+        position: i64,
+        created: bool,
+        parts: Option<String>,
+    },
     KeyReused,
     Conflict,
-    Claimed { scope: String, holder: Uuid },
+    /// Somebody else holds what the claim with this place is about.
+    Claimed {
+        row: usize,
+        holder: Uuid,
+    },
 }
 
 /// Why nothing can be said of one command.
@@ -203,9 +240,9 @@ impl Appender {
     /// The commands that do not depend on each other, oldest first; the rest stays for the next batch.
     fn take_batch(&mut self) -> Vec<Pending> {
         let (mut seen, mut looked_at) = (HashSet::new(), HashSet::new());
-        let mut batch = vec![];
+        let (mut batch, mut size) = (vec![], 0);
         let mut later = VecDeque::new();
-        while batch.len() < self.batch_max
+        while size < self.batch_max
             && let Some(pending) = self.waiting.pop_front()
         {
             let touched = self.touches(&pending);
@@ -217,6 +254,8 @@ impl Appender {
             seen.extend(touched);
             looked_at.extend(looks);
             if is_free {
+                // What belongs together is never parted, so a batch may come to a little more.
+                size += pending.streams.len();
                 batch.push(pending);
             } else {
                 later.push_back(pending);
@@ -231,21 +270,25 @@ impl Appender {
     /// harm.
     fn touches(&self, pending: &Pending) -> Vec<u64> {
         let tenant = pending.tenant;
-        let mut touched = vec![self.hasher.hash_one((tenant, "stream", pending.aggregate_type, pending.aggregate_id))];
+        let of_stream = |stream: &StreamChange| {
+            self.hasher.hash_one((tenant, "stream", stream.aggregate_type, stream.aggregate_id))
+        };
+        let mut touched: Vec<u64> = pending.streams.iter().map(of_stream).collect();
         if let Some(key) = &pending.key {
             touched.push(self.hasher.hash_one((tenant, "key", &key.scope, &key.key)));
         }
-        for change in &pending.claims {
-            let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
-            touched.push(self.hasher.hash_one((tenant, "claim", claim.scope, &claim.value)));
-        }
+        touched.extend(self.claims(pending, |row| row.take.is_some()));
         touched
     }
 
-    /// The same for the flags that are to be down.
+    /// The same for the claims that are only not to be held by anybody else, such as flags that are to be down.
     fn looks_at(&self, pending: &Pending) -> Vec<u64> {
-        let hash = |claim: &Claim| self.hasher.hash_one((pending.tenant, "claim", claim.scope, &claim.value));
-        pending.forbidden.iter().map(hash).collect()
+        self.claims(pending, |row| row.take.is_none()).collect()
+    }
+
+    fn claims(&self, pending: &Pending, wanted: fn(&ClaimRow) -> bool) -> impl Iterator<Item = u64> {
+        let rows = pending.claims.iter().filter(move |row| wanted(row));
+        rows.map(|row| self.hasher.hash_one((pending.tenant, "claim", row.claim.scope, &row.claim.value)))
     }
 
     /// Appends the batch and answers every command in it, whatever happens to the connection meanwhile.
@@ -267,7 +310,8 @@ impl Appender {
                 }
                 Err(Failure::Batch(error)) => {
                     for pending in batch {
-                        let error = anyhow::anyhow!("appending {}: {error}", pending.aggregate_type);
+                        let kinds: Vec<&str> = pending.streams.iter().map(|stream| stream.aggregate_type).collect();
+                        let error = anyhow::anyhow!("appending {}: {error}", kinds.join(", "));
                         drop(pending.reply.send(Err(AppendError::Fault(error))));
                     }
                     return;
@@ -314,19 +358,27 @@ impl Appender {
         }
         while !batch.is_empty() {
             crash_points::reach(Point::AppendSending);
+            let has_unit = batch.iter().any(Pending::is_unit);
+            if has_unit {
+                crash_points::reach(Point::AppendUnitSending);
+            }
             let has_turn = std::mem::take(&mut self.has_turn);
             match batch::append(connection, batch, has_turn).await? {
                 Answer::Appended { after } => {
                     crash_points::reach(Point::AppendCommitted);
+                    if has_unit {
+                        crash_points::reach(Point::AppendUnitCommitted);
+                    }
                     let commands = batch.len();
                     let mut position = after;
                     for pending in batch.drain(..) {
-                        let events = pending.events.len() as i64;
-                        position += events;
-                        let (version, created) = (pending.expected + events, pending.expected == 0);
-                        let position = if events == 0 { pending.position } else { position };
+                        let after = position;
+                        position += pending.events.len() as i64;
+                        if pending.is_unit() {
+                            counter!("units_appended_total").increment(1);
+                        }
                         // Nobody may be waiting any more; the append stands all the same.
-                        drop(pending.reply.send(Ok(Outcome::Appended { version, position, created })));
+                        drop(pending.reply.send(Ok(Outcome::Appended { after })));
                     }
                     counter!("events_appended_total").increment((position - after).unsigned_abs());
                     if self.seen > 0 && after > self.seen {
@@ -354,35 +406,37 @@ impl Appender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::Flag;
+    use kernel::{Claim, Flag};
 
     fn appender() -> Appender {
         let (_, queue) = mpsc::channel(1);
         Appender::new(PgConnectOptions::new(), queue, 3, Waker::detached(), mpsc::unbounded_channel().0)
     }
 
-    fn pending(stream: u128, key: Option<&str>, claims: Vec<ClaimChange>) -> Pending {
+    fn pending(stream: u128, key: Option<&str>, claims: Vec<ClaimRow>) -> Pending {
         let key = key.map(|key| IdempotencyKey { scope: "u".into(), key: key.into(), fingerprint: [0; 32] });
-        Pending {
-            tenant: Uuid::nil(),
+        let (streams, reply) = (vec![change(stream)], oneshot::channel().0);
+        Pending { tenant: Uuid::nil(), streams, events: vec![], claims, key, parts: None, reply }
+    }
+
+    fn change(stream: u128) -> StreamChange {
+        StreamChange {
             aggregate_type: "crm.client",
             aggregate_id: Uuid::from_u128(stream),
             expected: 0,
+            version: 0,
             position: 0,
-            metadata: String::new(),
-            key,
-            events: vec![],
-            claims,
-            forbidden: vec![],
             snapshot: None,
-            parts: None,
             key_of_stream: None,
-            reply: oneshot::channel().0,
         }
     }
 
+    fn row(take: Option<bool>, claim: Claim) -> ClaimRow {
+        ClaimRow { stream: 0, command: 0, take, claim }
+    }
+
     fn streams(batch: &[Pending]) -> Vec<u128> {
-        batch.iter().map(|p| p.aggregate_id.as_u128()).collect()
+        batch.iter().flat_map(|p| &p.streams).map(|s| s.aggregate_id.as_u128()).collect()
     }
 
     #[test]
@@ -396,7 +450,7 @@ mod tests {
 
     #[test]
     fn commands_with_one_key_or_one_claim_never_share_a_batch() {
-        let take = || vec![ClaimChange::Take(Claim::new("crm.client.email", "a@b.example"))];
+        let take = || vec![row(Some(true), Claim::new("crm.client.email", "a@b.example"))];
         let mut appender = appender();
         appender.waiting.extend([
             pending(1, Some("k"), take()),
@@ -411,14 +465,9 @@ mod tests {
     #[test]
     fn who_looks_at_a_flag_shares_a_batch_with_everybody_but_who_changes_it() {
         let flag = || Flag::CLIENT_BLOCKED.of(Uuid::from_u128(9));
-        let looking = |stream| Pending { forbidden: vec![flag()], ..pending(stream, None, vec![]) };
+        let looking = |stream| pending(stream, None, vec![row(None, flag())]);
         let mut appender = appender();
-        appender.waiting.extend([
-            looking(1),
-            looking(2),
-            pending(3, None, vec![ClaimChange::Take(flag())]),
-            looking(4),
-        ]);
+        appender.waiting.extend([looking(1), looking(2), pending(3, None, vec![row(Some(true), flag())]), looking(4)]);
         assert_eq!(streams(&appender.take_batch()), [1, 2]);
         assert_eq!(streams(&appender.take_batch()), [3]);
         assert_eq!(streams(&appender.take_batch()), [4]);
@@ -430,5 +479,15 @@ mod tests {
         appender.waiting.extend((1..=5).map(|n| pending(n, None, vec![])));
         assert_eq!(streams(&appender.take_batch()), [1, 2, 3]);
         assert_eq!(streams(&appender.take_batch()), [4, 5]);
+    }
+
+    #[test]
+    fn what_belongs_together_is_taken_together_or_waits() {
+        let unit = |streams: [u128; 2]| Pending { streams: streams.map(change).into(), ..pending(0, None, vec![]) };
+        let mut appender = appender();
+        appender.waiting.extend([pending(1, None, vec![]), unit([2, 1]), pending(2, None, vec![]), unit([3, 4])]);
+        assert_eq!(streams(&appender.take_batch()), [1, 3, 4], "the third waits behind the second, on the same stream");
+        assert_eq!(streams(&appender.take_batch()), [2, 1]);
+        assert_eq!(streams(&appender.take_batch()), [2]);
     }
 }

@@ -1,7 +1,6 @@
 //! A batch of commands on the wire: the columns of `eventstore.append`, and what comes back.
 
 use crate::append::{Outcome, Pending};
-use kernel::ClaimChange;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::collections::BTreeMap;
@@ -75,9 +74,8 @@ pub(crate) async fn append(
 
 async fn call(connection: &mut PgConnection, batch: &[Pending], has_turn: bool) -> Result<Answer, Failure> {
     let mut c = Commands::default();
-    for (pending, cmd) in batch.iter().zip(1..) {
-        c.push(pending, cmd);
-    }
+    batch.iter().for_each(|pending| c.push(pending));
+    let (owners, claim_starts) = (std::mem::take(&mut c.owners), std::mem::take(&mut c.claim_starts));
     let rows = sqlx::query(if has_turn { APPEND_IN_TURN } else { APPEND })
         .bind(c.tenant)
         .bind(c.aggregate_type)
@@ -113,13 +111,17 @@ async fn call(connection: &mut PgConnection, batch: &[Pending], has_turn: bool) 
         .bind(c.parts)
         .fetch_all(connection)
         .await?;
-    let mut refused = BTreeMap::new();
+    let mut refused: BTreeMap<usize, Outcome> = BTreeMap::new();
     for row in &rows {
         let cmd: i64 = row.try_get(0)?;
-        match usize::try_from(cmd - 1) {
-            // The first of several reasons counts.
-            Ok(index) if index < batch.len() => drop(refused.entry(index).or_insert(refusal(row)?)),
-            _ => return Ok(Answer::Appended { after: row.try_get(4)? }),
+        let Some(&index) = usize::try_from(cmd - 1).ok().and_then(|cmd| owners.get(cmd)) else {
+            return Ok(Answer::Appended { after: row.try_get(4)? });
+        };
+        let outcome = refusal(row, claim_starts.get(index).copied().unwrap_or_default())?;
+        match refused.get(&index) {
+            // The weightiest reason counts, and of claims the first one that was wanted.
+            Some(known) if weight(known) <= weight(&outcome) => {}
+            _ => drop(refused.insert(index, outcome)),
         }
     }
     if refused.is_empty() {
@@ -128,26 +130,47 @@ async fn call(connection: &mut PgConnection, batch: &[Pending], has_turn: bool) 
     Ok(Answer::Refused(refused))
 }
 
-fn refusal(row: &PgRow) -> Result<Outcome, sqlx::Error> {
-    let (version, position) = (row.try_get(3)?, row.try_get(4)?);
+/// An answer from before comes before everything, and what was decided on an old state says nothing about claims.
+fn weight(outcome: &Outcome) -> (u8, usize) {
+    match outcome {
+        Outcome::Claimed { row, .. } => (2, *row),
+        Outcome::Conflict => (1, 0),
+        _ => (0, 0),
+    }
+}
+
+/// `claim_start` is the place of the first of its claims among those of the batch.
+fn refusal(row: &PgRow, claim_start: usize) -> Result<Outcome, sqlx::Error> {
+    let (version, position): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
     Ok(match row.try_get(1)? {
         "replayed" => {
             let (id, created, parts) = (row.try_get(2)?, row.try_get(5)?, row.try_get(7)?);
             Outcome::Replayed { id, version, position, created, parts }
         }
         "key_reused" => Outcome::KeyReused,
-        "claimed" => Outcome::Claimed { scope: row.try_get(6)?, holder: row.try_get(2)? },
+        // The place of the claim travels in the version column.
+        "claimed" => {
+            let place = usize::try_from(version - 1).unwrap_or_default();
+            Outcome::Claimed { row: place.saturating_sub(claim_start), holder: row.try_get(2)? }
+        }
         _ => Outcome::Conflict,
     })
 }
 
 /// After a lost connection: answers and removes those commands of the batch that are in the log after all.
 pub(crate) async fn answer_settled(connection: &mut PgConnection, batch: &mut Vec<Pending>) -> Result<(), Failure> {
-    let asked = || batch.iter().filter(|p| !p.events.is_empty());
-    let tenants: Vec<Uuid> = asked().map(|p| p.tenant).collect();
-    let ids: Vec<Uuid> = asked().map(|p| p.aggregate_id).collect();
-    let sequences: Vec<i64> = asked().map(|p| p.expected + p.events.len() as i64).collect();
-    let events: Vec<Uuid> = asked().filter_map(|p| p.events.last()).map(|e| e.event_id).collect();
+    // What belongs together is there as a whole or not at all, so its last event tells.
+    let last = |pending: &Pending| {
+        let event = pending.events.last()?;
+        Some((pending.tenant, pending.streams.get(event.stream)?.aggregate_id, event.sequence, event.event_id))
+    };
+    let (mut tenants, mut ids, mut sequences, mut events) = (vec![], vec![], vec![], vec![]);
+    for (tenant, id, sequence, event_id) in batch.iter().filter_map(last) {
+        tenants.push(tenant);
+        ids.push(id);
+        sequences.push(sequence);
+        events.push(event_id);
+    }
     let rows: Vec<(i64, i64)> = sqlx::query_as("select cmd, position from eventstore.settled($1, $2, $3, $4)")
         .bind(tenants)
         .bind(ids)
@@ -160,9 +183,8 @@ pub(crate) async fn answer_settled(connection: &mut PgConnection, batch: &mut Ve
         let found = batch.iter().position(|p| p.events.last().is_some_and(|e| e.event_id == *event_id));
         if let Some(index) = found {
             let pending = batch.remove(index);
-            let version = pending.expected + pending.events.len() as i64;
-            let appended = Outcome::Appended { version, position, created: pending.expected == 0 };
-            drop(pending.reply.send(Ok(appended)));
+            let after = position - pending.events.len() as i64;
+            drop(pending.reply.send(Ok(Outcome::Appended { after })));
         }
     }
     Ok(())
@@ -171,6 +193,9 @@ pub(crate) async fn answer_settled(connection: &mut PgConnection, batch: &mut Ve
 /// The columns of `eventstore.append`.
 #[derive(Default)]
 struct Commands<'a> {
+    /// To which part of the batch a stream belongs, and where the claims of each begin.
+    owners: Vec<usize>,
+    claim_starts: Vec<usize>,
     tenant: Vec<Uuid>,
     aggregate_type: Vec<&'a str>,
     id: Vec<Uuid>,
@@ -206,82 +231,62 @@ struct Commands<'a> {
 }
 
 impl<'a> Commands<'a> {
-    fn push(&mut self, pending: &'a Pending, cmd: i32) {
-        let events_before = self.event_id.len() as i32;
-        for (event, sequence) in pending.events.iter().zip(pending.expected + 1..) {
+    fn push(&mut self, pending: &'a Pending) {
+        let (streams_before, events_before) = (self.id.len(), self.event_id.len());
+        let place = |place: usize| i32::try_from(place).unwrap_or(i32::MAX);
+        let owner = self.claim_starts.len();
+        self.claim_starts.push(self.claim_cmd.len());
+        let key_stream = pending.key_stream();
+        for (index, stream) in pending.streams.iter().enumerate() {
+            let key = pending.key.as_ref().filter(|_| index == key_stream);
+            self.owners.push(owner);
+            self.tenant.push(pending.tenant);
+            self.aggregate_type.push(stream.aggregate_type);
+            self.id.push(stream.aggregate_id);
+            self.expected.push(stream.expected);
+            self.version.push(stream.version);
+            self.position.push(stream.position);
+            self.first.push(0);
+            self.last.push(0);
+            self.scope.push(key.map(|k| k.scope.as_str()));
+            self.key.push(key.map(|k| k.key.as_str()));
+            self.fingerprint.push(key.map(|k| k.fingerprint.as_slice()));
+            self.parts.push(pending.parts.as_deref().filter(|_| index == key_stream));
+            let cmd = place(streams_before + index + 1);
+            if let Some(snapshot) = &stream.snapshot {
+                self.snapshot_cmd.push(cmd);
+                self.snapshot_version.push(snapshot.version);
+                self.snapshot_state_version.push(snapshot.state_version);
+                self.snapshot_state.push(&snapshot.state);
+            }
+            if let Some((generation, wrapped)) = &stream.key_of_stream {
+                self.key_cmd.push(cmd);
+                self.key_generation.push(i32::try_from(*generation).unwrap_or(i32::MAX));
+                self.key_wrapped.push(wrapped);
+            }
+        }
+        for (index, event) in pending.events.iter().enumerate() {
+            let stream = streams_before + event.stream;
+            let nth = place(events_before + index + 1);
+            if self.first[stream] == 0 {
+                self.first[stream] = nth;
+            }
+            self.last[stream] = nth;
             self.event_tenant.push(pending.tenant);
-            self.event_aggregate_type.push(pending.aggregate_type);
-            self.event_aggregate_id.push(pending.aggregate_id);
-            self.event_sequence.push(sequence);
-            self.event_metadata.push(&pending.metadata);
+            self.event_aggregate_type.push(self.aggregate_type[stream]);
+            self.event_aggregate_id.push(self.id[stream]);
+            self.event_sequence.push(event.sequence);
+            self.event_metadata.push(&event.metadata);
             self.event_id.push(event.event_id);
             self.event_type.push(event.event_type);
             self.event_version.push(event.event_version);
             self.event_payload.push(&event.payload);
         }
-        let events = pending.events.len() as i32;
-        self.tenant.push(pending.tenant);
-        self.aggregate_type.push(pending.aggregate_type);
-        self.id.push(pending.aggregate_id);
-        self.expected.push(pending.expected);
-        self.version.push(pending.expected + i64::from(events));
-        self.position.push(pending.position);
-        self.first.push(if events == 0 { 0 } else { events_before + 1 });
-        self.last.push(if events == 0 { 0 } else { events_before + events });
-        self.scope.push(pending.key.as_ref().map(|k| k.scope.as_str()));
-        self.key.push(pending.key.as_ref().map(|k| k.key.as_str()));
-        self.parts.push(pending.parts.as_deref());
-        self.fingerprint.push(pending.key.as_ref().map(|k| k.fingerprint.as_slice()));
-        for change in net(&pending.claims) {
-            let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
-            self.claim_cmd.push(cmd);
-            self.claim_take.push(Some(matches!(change, ClaimChange::Take(_))));
-            self.claim_scope.push(claim.scope);
-            self.claim_value.push(&claim.value);
+        for row in &pending.claims {
+            self.claim_cmd.push(place(streams_before + row.stream + 1));
+            self.claim_take.push(row.take);
+            self.claim_scope.push(row.claim.scope);
+            self.claim_value.push(&row.claim.value);
         }
-        for claim in &pending.forbidden {
-            self.claim_cmd.push(cmd);
-            self.claim_take.push(None);
-            self.claim_scope.push(claim.scope);
-            self.claim_value.push(&claim.value);
-        }
-        if let Some(snapshot) = &pending.snapshot {
-            self.snapshot_cmd.push(cmd);
-            self.snapshot_version.push(snapshot.version);
-            self.snapshot_state_version.push(snapshot.state_version);
-            self.snapshot_state.push(&snapshot.state);
-        }
-        if let Some((generation, wrapped)) = &pending.key_of_stream {
-            self.key_cmd.push(cmd);
-            self.key_generation.push(i32::try_from(*generation).unwrap_or(i32::MAX));
-            self.key_wrapped.push(wrapped);
-        }
-    }
-}
-
-/// The last change per value: released and taken again within one command is simply taken.
-fn net(changes: &[ClaimChange]) -> Vec<&ClaimChange> {
-    let claim = |change: &ClaimChange| {
-        let (ClaimChange::Take(claim) | ClaimChange::Release(claim)) = change;
-        claim.clone()
-    };
-    let mut net: Vec<&ClaimChange> = vec![];
-    for change in changes {
-        net.retain(|earlier| claim(earlier) != claim(change));
-        net.push(change);
-    }
-    net
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use kernel::Claim;
-
-    #[test]
-    fn released_and_taken_again_is_taken() {
-        let claim = || Claim::new("s", "v");
-        let changes = [ClaimChange::Release(claim()), ClaimChange::Take(claim())];
-        assert_eq!(net(&changes), [&ClaimChange::Take(claim())]);
     }
 }

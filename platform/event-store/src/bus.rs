@@ -1,8 +1,8 @@
 //! Every command by its dotted name, for callers that have a name and a JSON body.
 
-use crate::{ExecuteError, Executed, Request, Store};
+use crate::{ExecuteError, Executed, Request, Store, UnitCommand, UnitError};
 use futures::future::BoxFuture;
-use kernel::{Aggregate, Command, CommandEntry, Mounts, RejectionEntry};
+use kernel::{Aggregate, Command, CommandEntry, FieldErrors, Mounts, RejectionEntry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -19,6 +19,20 @@ pub struct CommandInfo {
     /// Why its aggregate may refuse.
     pub rejections: &'static [RejectionEntry],
     run: Run,
+    read: fn(&'static str, Option<Uuid>, &str) -> Result<UnitCommand, FieldErrors>,
+}
+
+/// One command of a unit, by its name and as JSON.
+#[derive(Debug, Clone)]
+pub struct NamedCommand {
+    /// Which command.
+    pub info: CommandInfo,
+    /// The aggregate; for a creation none makes an id.
+    pub id: Option<Uuid>,
+    /// The body as JSON text.
+    pub body: String,
+    /// The versions that will do; any other refuses the unit.
+    pub expected_versions: Option<Vec<i64>>,
 }
 
 /// Every mounted command by its dotted name. Cheap to clone.
@@ -37,7 +51,8 @@ impl CommandBus {
     /// Every command of one aggregate, without a bus; for descriptions.
     pub fn commands_of<A: Aggregate>() -> impl Iterator<Item = CommandInfo> {
         let rejections = <A::Rejection as kernel::Rejection>::CATALOGUE;
-        A::Command::CATALOGUE.iter().map(move |entry| CommandInfo { entry, path: A::PATH, rejections, run: run::<A> })
+        let (path, run, read) = (A::PATH, run::<A> as Run, read::<A> as _);
+        A::Command::CATALOGUE.iter().map(move |entry| CommandInfo { entry, path, rejections, run, read })
     }
 
     /// Every command, by name.
@@ -65,6 +80,32 @@ impl CommandBus {
     ) -> Result<Executed, ExecuteError> {
         (info.run)(self.store.clone(), info.entry.action, id, body, request).await
     }
+
+    /// Reads `body` as the command `info`, for a unit.
+    ///
+    /// # Errors
+    /// Names every field that is wrong.
+    pub fn read(&self, info: &CommandInfo, id: Option<Uuid>, body: &str) -> Result<UnitCommand, FieldErrors> {
+        (info.read)(info.entry.action, id, body)
+    }
+
+    /// Executes these commands as one: [`Store::execute_unit`].
+    ///
+    /// # Errors
+    /// Nothing is done then. The error says which command was refused.
+    pub async fn execute_unit(
+        &self,
+        commands: Vec<NamedCommand>,
+        request: &Request,
+    ) -> Result<Vec<Executed>, UnitError> {
+        let read = |(index, command): (usize, NamedCommand)| {
+            let NamedCommand { info, id, body, expected_versions } = command;
+            let command = self.read(&info, id, &body).map_err(|e| UnitError::of(index, ExecuteError::Invalid(e)))?;
+            Ok(command.expecting(expected_versions))
+        };
+        let commands = commands.into_iter().enumerate().map(read).collect::<Result<Vec<_>, UnitError>>()?;
+        self.store.execute_unit(&commands, request).await
+    }
 }
 
 impl Mounts for CommandBus {
@@ -85,4 +126,8 @@ fn run<A: Aggregate>(
         let command = A::Command::parse(action, &body).map_err(ExecuteError::Invalid)?;
         store.execute::<A>(id, command, &request).await
     })
+}
+
+fn read<A: Aggregate>(action: &'static str, id: Option<Uuid>, body: &str) -> Result<UnitCommand, FieldErrors> {
+    A::Command::parse(action, body).map(|command| UnitCommand::new::<A>(id, command))
 }

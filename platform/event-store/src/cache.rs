@@ -3,7 +3,7 @@
 //! They may be stale: the append finds out, and no refusal relies on them.
 
 use crate::load::StreamKey;
-use kernel::{Aggregate, Event as _, Stored, UnreadableEvent, read_event};
+use kernel::{Aggregate, Stored, UnreadableEvent, read_event};
 use parking_lot::RwLock;
 use std::any::Any;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ pub(crate) struct Cached {
     pub advance: Advance,
 }
 
-type State = Arc<dyn Any + Send + Sync>;
+/// A state whose type only its kind of stream tells.
+pub(crate) type State = Arc<dyn Any + Send + Sync>;
 
 /// Folds one more event, for somebody who does not know the state's type.
 pub(crate) type Advance = fn(&State, &Stored) -> Result<State, UnreadableEvent>;
@@ -54,8 +55,8 @@ impl Cache {
         Some((cached.state.clone().downcast::<A>().ok()?, cached))
     }
 
-    pub fn insert<A: Aggregate>(&self, stream: StreamKey, cached: Cached) {
-        let kind = A::Event::STREAM;
+    pub fn insert(&self, stream: StreamKey, cached: Cached) {
+        let kind = stream.aggregate_type;
         if !self.kinds.read().contains(&kind) {
             let mut kinds = self.kinds.write();
             if !kinds.contains(&kind) {

@@ -1,7 +1,8 @@
 //! Our store as `cqrs-es` knows one, so that whoever knows that framework can use it, and its suite can test ours.
 
 use crate::append::Outcome;
-use crate::execute::{Known, key};
+use crate::claims::rows_of;
+use crate::execute::{Known, change, claimed, key, pending};
 use crate::load::{StreamKey, WITHOUT_SNAPSHOT};
 use crate::{ExecuteError, Request, Store};
 use anyhow::anyhow;
@@ -84,11 +85,16 @@ impl<A: Aggregate> EventStore<Root<A>> for CqrsStore {
         }
         let events = events.into_iter().map(|event| event.0).collect();
         let command = metadata.get("command").map_or(stream.aggregate_type, String::as_str);
-        let prepared = self.store.prepare(&known, stream, command, events, &self.request).await.map_err(refused)?;
-        match self.store.append_raw(prepared.pending, prepared.answer).await.map_err(refused)? {
-            Outcome::Appended { position, .. } => {
-                let first = position + 1 - envelopes.len() as i64;
-                for (envelope, position) in envelopes.iter_mut().zip(first..) {
+        let draft = self.store.draft(&known, stream, command, events, &self.request).await.map_err(refused)?;
+        let version = known.version + draft.events.len() as i64;
+        let change = change(&known, stream, version, draft.snapshot, draft.key_of_stream);
+        let claims = rows_of(draft.wishes);
+        let scopes: Vec<&'static str> = claims.iter().map(|row| row.claim.scope).collect();
+        let key = self.request.idempotency.clone();
+        let (pending, answer) = pending(self.request.tenant, vec![change], draft.events, claims, key, None);
+        match self.store.append(pending, answer).await.map_err(refused)? {
+            Outcome::Appended { after } => {
+                for (envelope, position) in envelopes.iter_mut().zip(after + 1..) {
                     envelope.metadata.insert("position".to_owned(), position.to_string());
                 }
                 Ok(envelopes)
@@ -96,7 +102,9 @@ impl<A: Aggregate> EventStore<Root<A>> for CqrsStore {
             Outcome::Replayed { .. } => Ok(vec![]),
             Outcome::Conflict => Err(AggregateError::AggregateConflict),
             Outcome::KeyReused => Err(refused(ExecuteError::KeyReused)),
-            Outcome::Claimed { scope, holder } => Err(refused(ExecuteError::Claimed { scope, holder })),
+            Outcome::Claimed { row, holder } => {
+                Err(refused(claimed(scopes.get(row).copied().unwrap_or_default(), holder)))
+            }
         }
     }
 }

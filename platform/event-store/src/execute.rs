@@ -1,14 +1,17 @@
 //! The one path a command takes: load, decide, append, and again if somebody was faster.
 
-use crate::append::{AppendError, Appender, Message, NewEvent, NewSnapshot, Outcome, Pending};
+use crate::append::{AppendError, Appender, Message, NewEvent, NewSnapshot, Outcome, Pending, StreamChange};
 use crate::cache::{Cache, Cached, advance};
+use crate::claims::{self, ClaimRow, Holder, Wish};
 use crate::load::{Loaded, Loader, StreamKey};
+use crate::overlay::Overlay;
 use crate::sealing::Sealing;
-use crate::{IdempotencyKey, Log, Request, TimeZones, peers, wake::Waker};
+use crate::unit_command::{Collected, UnitCommand};
+use crate::{ExecuteError, Executed, IdempotencyKey, Log, Request, TimeZones, answer, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, FieldErrors, Issuer, Metadata,
-    Parts, Reach, Reference, ReferenceBy, Rejection, TenantId,
+    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, Issuer, Metadata, Parts, Reach,
+    Reference, ReferenceBy, Rejection, TenantId,
 };
 use metrics::{counter, histogram};
 use sqlx::PgPool;
@@ -21,7 +24,7 @@ use uuid::Uuid;
 use vault::{Subject, Vault, VaultError};
 
 /// How often a command is decided again after somebody was faster.
-const CONFLICTS_MAX: u32 = 3;
+pub(crate) const CONFLICTS_MAX: u32 = 3;
 
 /// Bounds of one store; the defaults suit a command-api.
 #[derive(Debug, Clone)]
@@ -72,116 +75,46 @@ struct Shared {
 pub(crate) struct Known<A> {
     pub state: Arc<A>,
     pub version: i64,
-    position: i64,
-    snapshot_version: i64,
-    subject: Arc<Subject>,
-    from_cache: bool,
+    pub position: i64,
+    pub snapshot_version: i64,
+    pub subject: Arc<Subject>,
+    pub from_cache: bool,
 }
 
-/// A decision that is written down for the appender.
-pub(crate) struct Prepared<A> {
-    state: A,
-    subject: Arc<Subject>,
-    pub pending: Box<Pending>,
-    pub answer: oneshot::Receiver<Result<Outcome, AppendError>>,
+/// What a command came to, before it is written down.
+pub(crate) struct Decided<A: Aggregate> {
+    pub events: Vec<A::Event>,
+    pub parts: Parts,
+    /// What it wants to be carried out together with.
+    pub companions: Vec<UnitCommand>,
+    /// The scopes of claims whose holders it looked at.
+    pub looked_at: Vec<&'static str>,
+}
+
+/// A decision that is written down.
+pub(crate) struct Draft<A> {
+    pub state: A,
+    pub subject: Arc<Subject>,
+    /// Of the first stream; whoever puts several together says which.
+    pub events: Vec<NewEvent>,
+    pub wishes: Vec<(Wish, Claim)>,
+    pub snapshot: Option<NewSnapshot>,
+    pub key_of_stream: Option<(u32, Vec<u8>)>,
+}
+
+/// What one try came to.
+enum Attempt {
+    Done(Executed),
+    /// Somebody was faster.
+    Conflict,
+    /// It needs others that it is carried out together with.
+    NotAlone,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("cached_streams", &self.0.cache.len()).finish_non_exhaustive()
     }
-}
-
-/// What becomes of commands, as `commands_total` counts them.
-pub const COMMAND_OUTCOMES: [&str; 13] = [
-    "done",
-    "invalid",
-    "denied",
-    "not_found",
-    "already_exists",
-    "rejected",
-    "claimed",
-    "version_mismatch",
-    "conflict",
-    "key_reused",
-    "overloaded",
-    "unavailable",
-    "fault",
-];
-
-/// What a command did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Executed {
-    /// The aggregate.
-    pub id: Uuid,
-    /// Its version now.
-    pub version: i64,
-    /// Position of its last event; a query that has seen this sees the command's effect.
-    pub position: i64,
-    /// A new aggregate was started.
-    pub created: bool,
-    /// The answer of an earlier request with the same idempotency key.
-    pub replayed: bool,
-    /// The ids of the parts that it made.
-    pub parts: Parts,
-}
-
-/// Why a command did nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum ExecuteError {
-    /// The body is not what the command expects.
-    #[error("invalid input: {0}")]
-    Invalid(FieldErrors),
-    /// The actor does not hold the permission, which is the command's name.
-    #[error("not permitted")]
-    Denied,
-    /// No such aggregate in this tenant.
-    #[error("not found")]
-    NotFound,
-    /// A creation met an existing aggregate.
-    #[error("already exists")]
-    AlreadyExists,
-    /// The aggregate refused. `invalid` is the pointer of the field at fault when the input itself is wrong.
-    #[error("{message}")]
-    Rejected {
-        /// `crm.client.blocked`.
-        code: &'static str,
-        /// For the user.
-        message: &'static str,
-        /// JSON Pointer, empty for the whole body.
-        invalid: Option<&'static str>,
-    },
-    /// Another aggregate holds a value that must be unique.
-    #[error("{scope} is taken")]
-    Claimed {
-        /// `crm.client.email`.
-        scope: String,
-        /// Who holds it.
-        holder: Uuid,
-    },
-    /// `If-Match` named another version.
-    #[error("expected version {}, found {actual}", alternatives(expected))]
-    VersionMismatch {
-        /// What will do for the client; nothing if it named no version of this record.
-        expected: Vec<i64>,
-        /// What is so.
-        actual: i64,
-    },
-    /// Others were faster, every time.
-    #[error("too many concurrent changes")]
-    Conflict,
-    /// The idempotency key was used for another command.
-    #[error("idempotency key reused for another request")]
-    KeyReused,
-    /// The queue is full; nothing was done.
-    #[error("overloaded")]
-    Overloaded,
-    /// The log cannot be reached, or the outcome is unknown; safe to retry with the same key.
-    #[error("event log unavailable")]
-    Unavailable(#[source] anyhow::Error),
-    /// A defect of ours.
-    #[error("fault")]
-    Fault(#[source] anyhow::Error),
 }
 
 impl Store {
@@ -220,7 +153,7 @@ impl Store {
         let result = self.decide_and_append::<A>(id, command, request).await;
         let outcome = result.as_ref().map_or_else(ExecuteError::label, |_| "done");
         histogram!("command_duration_seconds", "command" => name).record(started.elapsed());
-        counter!("commands_total", "command" => name, "outcome" => outcome).increment(1);
+        count(name, outcome);
         result
     }
 
@@ -238,17 +171,26 @@ impl Store {
 
     /// The aggregate that holds a claim, if one does.
     pub async fn holder(&self, tenant: TenantId, claim: &Claim) -> Result<Option<Uuid>, ExecuteError> {
-        let value = match &self.0.vault {
+        let value = self.kept_as(tenant, claim).await?;
+        self.logged_holder(tenant, claim.scope, value).await
+    }
+
+    /// As what the log keeps a claim's value.
+    async fn kept_as(&self, tenant: TenantId, claim: &Claim) -> Result<String, ExecuteError> {
+        match &self.0.vault {
             Some(vault) if claim.personal => {
                 let keys = vault.sealing(tenant.0).await.map_err(keys_failed)?;
-                keys.lookup(claim.scope, &claim.value).map_err(keys_failed)?
+                keys.lookup(claim.scope, &claim.value).map_err(keys_failed)
             }
-            _ => claim.value.clone(),
-        };
+            _ => Ok(claim.value.clone()),
+        }
+    }
+
+    async fn logged_holder(&self, tenant: TenantId, scope: &str, value: String) -> Result<Option<Uuid>, ExecuteError> {
         let sql = "select aggregate_id from eventstore.holders($1, $2, $3)";
         let row = sqlx::query_scalar(sql)
             .bind(vec![tenant.0])
-            .bind(vec![claim.scope])
+            .bind(vec![scope])
             .bind(vec![value])
             .fetch_optional(&self.0.pool);
         row.await.map_err(|e| ExecuteError::Unavailable(e.into()))
@@ -270,29 +212,18 @@ impl Store {
         command: A::Command,
         request: &Request,
     ) -> Result<Executed, ExecuteError> {
-        if self.0.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return Err(ExecuteError::Overloaded);
         }
-        // None is UBOS itself.
-        let reach = request.permissions.as_ref().map_or(Reach::Everything, |held| held.reach(command.entry().name));
-        if reach == Reach::Nothing {
-            return Err(ExecuteError::Denied);
-        }
-        let creates = command.entry().creates;
-        let id = match id {
-            Some(id) => id,
-            None if creates => request.command_id,
-            None => return Err(ExecuteError::NotFound),
-        };
-        let stream = key::<A>(request.tenant, id);
-        // Nobody else can know a fresh id, so there is nothing to load.
-        let fresh_id = creates && id == request.command_id;
-        let mut known = if fresh_id { Known::nothing() } else { self.load_cached::<A>(stream).await? };
+        let reach = reach(command.entry().name, request)?;
+        let (stream, is_fresh) = target::<A>(id, &command, request)?;
+        let mut known = if is_fresh { Known::nothing() } else { self.load_cached::<A>(stream).await? };
         let mut conflicts = 0;
         loop {
             let error = match self.attempt(&known, stream, command.clone(), request, &reach).await {
-                Ok(Some(executed)) => return Ok(executed),
-                Ok(None) => {
+                Ok(Attempt::Done(executed)) => return Ok(executed),
+                Ok(Attempt::NotAlone) => return self.execute_with_companions::<A>(id, command, request).await,
+                Ok(Attempt::Conflict) => {
                     counter!("append_conflicts_total").increment(1);
                     conflicts += 1;
                     if conflicts > CONFLICTS_MAX {
@@ -312,21 +243,22 @@ impl Store {
                 continue;
             }
             return match &request.idempotency {
-                Some(key) => self.answer_of(request.tenant, key).await?.ok_or(error),
+                Some(key) => first(self.answer_of(request.tenant, key).await?.ok_or(error)?),
                 None => Err(error),
             };
         }
     }
 
-    /// One try. `None` is a conflict.
-    async fn attempt<A: Aggregate>(
+    /// Decides without writing anything down. What earlier commands of a unit left is in `overlay`.
+    pub(crate) async fn decide<A: Aggregate>(
         &self,
         known: &Known<A>,
         stream: StreamKey,
         command: A::Command,
         request: &Request,
         reach: &Reach,
-    ) -> Result<Option<Executed>, ExecuteError> {
+        mut overlay: Option<&mut Overlay>,
+    ) -> Result<Decided<A>, ExecuteError> {
         let entry = command.entry();
         // Before anything else that tells what is there. What is decided on is what is asked, so nothing can change between.
         if *reach != Reach::Everything
@@ -355,68 +287,88 @@ impl Store {
         if let Some(held) = &request.permissions {
             ctx.permissions = held.clone();
         }
-        self.fill_references(&mut ctx, request.tenant, references).await?;
+        let mut looked_at = vec![];
+        self.fill_references(&mut ctx, request.tenant, references, &mut looked_at, overlay.as_deref_mut()).await?;
         let further = known.state.further_references(&command, &ctx);
-        self.fill_references(&mut ctx, request.tenant, further).await?;
+        self.fill_references(&mut ctx, request.tenant, further, &mut looked_at, overlay).await?;
+        let mut companions = Collected::<A>::default();
+        known.state.companions(&command, &ctx, &mut companions);
         let events = known.state.decide(command, &ctx).map_err(|rejection| {
             let entry = rejection.entry();
             ExecuteError::Rejected { code: entry.code, message: entry.message, invalid: entry.invalid }
         })?;
+        Ok(Decided { events, parts: ctx.parts(), companions: companions.into_commands(), looked_at })
+    }
+
+    /// One try.
+    async fn attempt<A: Aggregate>(
+        &self,
+        known: &Known<A>,
+        stream: StreamKey,
+        command: A::Command,
+        request: &Request,
+        reach: &Reach,
+    ) -> Result<Attempt, ExecuteError> {
+        let name = command.entry().name;
+        let Decided { events, parts, companions, looked_at } =
+            self.decide(known, stream, command, request, reach, None).await?;
+        if !companions.is_empty() {
+            return Ok(Attempt::NotAlone);
+        }
+        let id = stream.aggregate_id;
         if events.is_empty() && request.idempotency.is_none() {
-            return Ok(Some(known.unchanged(stream.aggregate_id, ctx.parts())));
+            let (version, position) = (known.version, known.position);
+            return Ok(Attempt::Done(Executed { id, version, position, created: false, replayed: false, parts }));
         }
-        let parts = ctx.parts();
-        let Prepared { state, subject, mut pending, answer } =
-            self.prepare(known, stream, entry.name, events, request).await?;
-        pending.parts = (!parts.is_empty()).then(|| parts.to_string());
-        let has_new_key = pending.key_of_stream.is_some();
-        let snapshot_version = pending.snapshot.as_ref().map_or(known.snapshot_version, |s| s.version);
-        match self.0.queue.try_send(Message::Append(pending)) {
-            Ok(()) => {}
-            Err(_) => return Err(ExecuteError::Overloaded),
-        }
-        let outcome = answer.await.map_err(|_| ExecuteError::Unavailable(anyhow!("the appender has ended")))?;
-        match outcome {
-            Ok(Outcome::Appended { version, position, created }) => {
+        let Draft { state, subject, events, wishes, snapshot, key_of_stream } =
+            self.draft(known, stream, name, events, request).await?;
+        let stored = (!parts.is_empty()).then(|| parts.to_string());
+        let (has_new_key, count) = (key_of_stream.is_some(), events.len() as i64);
+        let snapshot_version = snapshot.as_ref().map_or(known.snapshot_version, |s| s.version);
+        let version = known.version + count;
+        let change = change(known, stream, version, snapshot, key_of_stream);
+        let claims = claims::rows_of(wishes);
+        let (pending, answer) =
+            pending(request.tenant, vec![change], events, claims, request.idempotency.clone(), stored);
+        let scopes: Vec<&'static str> = pending.claims.iter().map(|row| row.claim.scope).collect();
+        match self.append(pending, answer).await? {
+            Outcome::Appended { after } => {
                 let state = Arc::new(state);
                 if let Some(vault) = self.0.vault.as_ref().filter(|_| has_new_key) {
                     vault.keep(stream.tenant, stream.aggregate_id, subject.clone());
                 }
+                let position = if count == 0 { known.position } else { after + count };
                 let cached = Cached { state, version, position, snapshot_version, subject, advance: advance::<A> };
-                self.0.cache.insert::<A>(stream, cached);
-                let id = stream.aggregate_id;
-                Ok(Some(Executed { id, version, position, created, replayed: false, parts }))
+                self.0.cache.insert(stream, cached);
+                let created = known.version == 0;
+                Ok(Attempt::Done(Executed { id, version, position, created, replayed: false, parts }))
             }
-            Ok(Outcome::Replayed { id, version, position, created, parts }) => {
-                let parts = stored_parts(parts)?;
-                Ok(Some(Executed { id, version, position, created, replayed: true, parts }))
+            replayed @ Outcome::Replayed { .. } => first(answer::replayed(replayed)?).map(Attempt::Done),
+            Outcome::KeyReused => Err(ExecuteError::KeyReused),
+            // Whoever looked at the holder before deciding looks again.
+            Outcome::Claimed { row, .. } if scopes.get(row).is_some_and(|scope| looked_at.contains(scope)) => {
+                Ok(Attempt::Conflict)
             }
-            Ok(Outcome::KeyReused) => Err(ExecuteError::KeyReused),
-            Ok(Outcome::Claimed { scope, holder }) => Err(match kernel::Flag::named(&scope) {
-                Some(flag) => ExecuteError::Rejected { code: flag.name, message: flag.message, invalid: None },
-                None => ExecuteError::Claimed { scope, holder },
-            }),
-            Ok(Outcome::Conflict) => {
+            Outcome::Claimed { row, holder } => Err(claimed(scopes.get(row).copied().unwrap_or_default(), holder)),
+            Outcome::Conflict => {
                 self.0.cache.forget(&stream);
-                Ok(None)
+                Ok(Attempt::Conflict)
             }
-            Err(AppendError::Unavailable(error)) => Err(ExecuteError::Unavailable(error)),
-            Err(AppendError::Fault(error)) => Err(ExecuteError::Fault(error)),
         }
     }
 
     /// Folds the decided events, collects their claims and writes everything down for the appender, sealed where personal.
-    pub(crate) async fn prepare<A: Aggregate>(
+    pub(crate) async fn draft<A: Aggregate>(
         &self,
         known: &Known<A>,
         stream: StreamKey,
         command: &str,
         events: Vec<A::Event>,
         request: &Request,
-    ) -> Result<Prepared<A>, ExecuteError> {
+    ) -> Result<Draft<A>, ExecuteError> {
         let mut sealing = Sealing::new::<A>(self.0.vault.as_ref(), stream, known.subject.clone()).await?;
         let mut state = (*known.state).clone();
-        let (mut claims, mut forbidden, mut concerns) = (vec![], vec![], BTreeSet::new());
+        let (mut wishes, mut concerns) = (vec![], BTreeSet::new());
         let mut written = Vec::with_capacity(events.len());
         for (event, sequence) in events.iter().zip(known.version + 1..) {
             let mut changes = state.claims(event);
@@ -424,7 +376,8 @@ impl Store {
                 let claim = flag.of(stream.aggregate_id);
                 if is_up { ClaimChange::Take(claim) } else { ClaimChange::Release(claim) }
             }));
-            forbidden.extend(state.forbidden_by(stream.aggregate_id, event).into_iter().map(|(flag, id)| flag.of(id)));
+            let forbidden = state.forbidden_by(stream.aggregate_id, event).into_iter().map(|(flag, id)| flag.of(id));
+            wishes.extend(forbidden.map(|claim| (Wish::Free, claim)));
             state.apply(event);
             concerns.extend(state.concerns(stream.aggregate_id, event));
             let (entry, payload) = (event.entry(), json(event)?);
@@ -433,13 +386,19 @@ impl Store {
                 return Err(ExecuteError::Invalid(FieldError::new("", FieldCode::NulCharacter, message).into()));
             }
             for change in changes {
-                claims.push(sealing.claim(change)?);
+                wishes.push(match sealing.claim(change)? {
+                    ClaimChange::Take(claim) => (Wish::Take, claim),
+                    ClaimChange::Release(claim) => (Wish::Release, claim),
+                });
             }
             written.push(NewEvent {
+                stream: 0,
+                sequence,
                 event_id: Uuid::now_v7(),
                 event_type: entry.event_type,
                 event_version: i32::try_from(entry.version).unwrap_or(i32::MAX),
                 payload: sealing.event(entry, sequence, payload)?,
+                metadata: String::new(),
             });
         }
         let version = known.version + written.len() as i64;
@@ -456,28 +415,18 @@ impl Store {
             command: command.to_owned(),
             traceparent: request.traceparent.clone(),
             concerns: concerns.into_iter().collect(),
+            unit: None,
         };
-        let (reply, answer) = oneshot::channel();
-        let pending = Pending {
-            tenant: stream.tenant,
-            aggregate_type: stream.aggregate_type,
-            aggregate_id: stream.aggregate_id,
-            expected: known.version,
-            position: known.position,
-            metadata: json(&metadata)?,
-            key: request.idempotency.clone(),
-            events: written,
-            claims,
-            forbidden,
-            snapshot,
-            parts: None,
-            key_of_stream: sealing.fresh,
-            reply,
-        };
-        Ok(Prepared { state, subject: sealing.subject, pending: Box::new(pending), answer })
+        if let Some((last, others)) = written.split_last_mut() {
+            let metadata = json(&metadata)?;
+            others.iter_mut().for_each(|event| event.metadata.clone_from(&metadata));
+            last.metadata = metadata;
+        }
+        let (subject, key_of_stream) = (sealing.subject, sealing.fresh);
+        Ok(Draft { state, subject, events: written, wishes, snapshot, key_of_stream })
     }
 
-    async fn load_cached<A: Aggregate>(&self, stream: StreamKey) -> Result<Known<A>, ExecuteError> {
+    pub(crate) async fn load_cached<A: Aggregate>(&self, stream: StreamKey) -> Result<Known<A>, ExecuteError> {
         if let Some((state, cached)) = self.0.cache.get::<A>(&stream) {
             let Cached { version, position, snapshot_version, subject, .. } = cached;
             return Ok(Known { state, version, position, snapshot_version, subject, from_cache: true });
@@ -494,7 +443,7 @@ impl Store {
         if version > 0 {
             let (state, subject) = (state.clone(), subject.clone());
             let cached = Cached { state, version, position, snapshot_version, subject, advance: advance::<A> };
-            self.0.cache.insert::<A>(stream, cached);
+            self.0.cache.insert(stream, cached);
         }
         Ok(Known { state, version, position, snapshot_version, subject, from_cache: false })
     }
@@ -518,28 +467,61 @@ impl Store {
         ctx: &mut Context,
         tenant: TenantId,
         references: Vec<Reference>,
+        looked_at: &mut Vec<&'static str>,
+        mut overlay: Option<&mut Overlay>,
     ) -> Result<(), ExecuteError> {
         for reference in references {
             let id = match &reference.by {
                 ReferenceBy::Id(id) => Some(*id),
-                ReferenceBy::Claim(claim) => self.holder(tenant, claim).await?,
+                ReferenceBy::Claim(claim) => {
+                    looked_at.push(claim.scope);
+                    self.holder_now(tenant, claim, overlay.as_deref()).await?
+                }
             };
             let mut found = None;
             if let Some(id) = id {
                 let stream = StreamKey { tenant: tenant.0, aggregate_type: reference.stream, aggregate_id: id };
-                let loaded = self.history(stream, reference.state_version).await?;
-                if loaded.history.version > 0 {
-                    let state = (reference.fold)(&loaded.history).map_err(|e| ExecuteError::Fault(e.into()))?;
-                    found = Some((id, state));
-                }
+                found = match overlay.as_deref().and_then(|overlay| overlay.state(&stream)) {
+                    Some(state) => Some((id, state)),
+                    None => {
+                        let loaded = self.history(stream, reference.state_version).await?;
+                        if let Some(overlay) = overlay.as_deref_mut() {
+                            overlay.seen(stream, loaded.history.version);
+                        }
+                        let fold = || (reference.fold)(&loaded.history).map_err(|e| ExecuteError::Fault(e.into()));
+                        if loaded.history.version > 0 { Some((id, fold()?)) } else { None }
+                    }
+                };
             }
             ctx.insert_reference(reference.stream, reference.key(), found);
         }
         Ok(())
     }
 
+    /// Who holds a claim after what a unit has done so far.
+    async fn holder_now(
+        &self,
+        tenant: TenantId,
+        claim: &Claim,
+        overlay: Option<&Overlay>,
+    ) -> Result<Option<Uuid>, ExecuteError> {
+        let value = self.kept_as(tenant, claim).await?;
+        let Some(overlay) = overlay else { return self.logged_holder(tenant, claim.scope, value).await };
+        let released = match overlay.claims.holder(claim.scope, &value) {
+            Holder::Stream(stream) => return Ok(overlay.id(stream)),
+            Holder::Nobody => return Ok(None),
+            Holder::Logged(released) => released,
+        };
+        let logged = self.logged_holder(tenant, claim.scope, value).await?;
+        Ok(logged.filter(|holder| !released.iter().any(|stream| overlay.id(*stream) == Some(*holder))))
+    }
+
     /// What an earlier request with this key was answered, if there was one.
-    async fn answer_of(&self, tenant: TenantId, key: &IdempotencyKey) -> Result<Option<Executed>, ExecuteError> {
+    pub(crate) async fn answer_of(
+        &self,
+        tenant: TenantId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Vec<Executed>>, ExecuteError> {
         type Row = (Vec<u8>, Uuid, i64, i64, bool, Option<String>);
         let sql =
             "select fingerprint, aggregate_id, version, position, created, parts from eventstore.answer($1, $2, $3)";
@@ -554,76 +536,116 @@ impl Store {
             None => Ok(None),
             Some((fingerprint, ..)) if fingerprint != key.fingerprint => Err(ExecuteError::KeyReused),
             Some((_, id, version, position, created, parts)) => {
-                let parts = stored_parts(parts)?;
-                Ok(Some(Executed { id, version, position, created, replayed: true, parts }))
+                answer::replayed(Outcome::Replayed { id, version, position, created, parts }).map(Some)
             }
         }
     }
 
-    pub(crate) async fn append_raw(
+    pub(crate) async fn append(
         &self,
         pending: Box<Pending>,
         answer: oneshot::Receiver<Result<Outcome, AppendError>>,
     ) -> Result<Outcome, ExecuteError> {
-        self.0.queue.send(Message::Append(pending)).await.map_err(|_| ExecuteError::Overloaded)?;
-        match answer.await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(AppendError::Unavailable(error))) => Err(ExecuteError::Unavailable(error)),
-            Ok(Err(AppendError::Fault(error))) => Err(ExecuteError::Fault(error)),
-            Err(_) => Err(ExecuteError::Unavailable(anyhow!("the appender has ended"))),
-        }
+        self.0.queue.try_send(Message::Append(pending)).map_err(|_| ExecuteError::Overloaded)?;
+        settled(answer.await)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.0.vault.as_ref()
     }
 }
 
 impl<A: Aggregate> Known<A> {
-    fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         let (state, subject) = (Arc::new(A::default()), Arc::default());
         Self { state, version: 0, position: 0, snapshot_version: 0, subject, from_cache: false }
     }
+}
 
-    fn unchanged(&self, id: Uuid, parts: Parts) -> Executed {
-        Executed { id, version: self.version, position: self.position, created: false, replayed: false, parts }
+/// How far the actor's permission for this command reaches.
+pub(crate) fn reach(command: &str, request: &Request) -> Result<Reach, ExecuteError> {
+    // None is UBOS itself.
+    match request.permissions.as_ref().map_or(Reach::Everything, |held| held.reach(command)) {
+        Reach::Nothing => Err(ExecuteError::Denied),
+        reach => Ok(reach),
     }
 }
 
-/// The versions as a sentence has them.
-fn alternatives(versions: &[i64]) -> String {
-    match versions {
-        [] => "of another record".to_owned(),
-        some => some.iter().map(i64::to_string).collect::<Vec<_>>().join(" or "),
+/// The stream that a command goes to. Nobody else can know an id that is made with the command, so then there is nothing to load.
+pub(crate) fn target<A: Aggregate>(
+    id: Option<Uuid>,
+    command: &A::Command,
+    request: &Request,
+) -> Result<(StreamKey, bool), ExecuteError> {
+    let creates = command.entry().creates;
+    let id = match id {
+        Some(id) => id,
+        None if creates => request.command_id,
+        None => return Err(ExecuteError::NotFound),
+    };
+    Ok((key::<A>(request.tenant, id), creates && id == request.command_id))
+}
+
+/// What the append does to the stream that was decided on.
+pub(crate) fn change<A>(
+    known: &Known<A>,
+    stream: StreamKey,
+    version: i64,
+    snapshot: Option<NewSnapshot>,
+    key_of_stream: Option<(u32, Vec<u8>)>,
+) -> StreamChange {
+    let StreamKey { aggregate_type, aggregate_id, .. } = stream;
+    let (expected, position) = (known.version, known.position);
+    StreamChange { aggregate_type, aggregate_id, expected, version, position, snapshot, key_of_stream }
+}
+
+type Answered = oneshot::Receiver<Result<Outcome, AppendError>>;
+
+/// Everything that the appender needs, and where it answers.
+pub(crate) fn pending(
+    tenant: TenantId,
+    streams: Vec<StreamChange>,
+    events: Vec<NewEvent>,
+    claims: Vec<ClaimRow>,
+    key: Option<IdempotencyKey>,
+    parts: Option<String>,
+) -> (Box<Pending>, Answered) {
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Pending { tenant: tenant.0, streams, events, claims, key, parts, reply }), answer)
+}
+
+fn settled(answer: Result<Result<Outcome, AppendError>, oneshot::error::RecvError>) -> Result<Outcome, ExecuteError> {
+    match answer {
+        Ok(Ok(outcome)) => Ok(outcome),
+        Ok(Err(AppendError::Unavailable(error))) => Err(ExecuteError::Unavailable(error)),
+        Ok(Err(AppendError::Fault(error))) => Err(ExecuteError::Fault(error)),
+        Err(_) => Err(ExecuteError::Unavailable(anyhow!("the appender has ended"))),
     }
 }
 
-impl ExecuteError {
-    /// A "no" that depends on the state it was decided on.
-    fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::NotFound
-                | Self::AlreadyExists
-                | Self::Rejected { .. }
-                | Self::Claimed { .. }
-                | Self::VersionMismatch { .. }
-        )
+/// Somebody else holds what is to be unique, or a flag is up.
+pub(crate) fn claimed(scope: &str, holder: Uuid) -> ExecuteError {
+    match kernel::Flag::named(scope) {
+        Some(flag) => ExecuteError::Rejected { code: flag.name, message: flag.message, invalid: None },
+        None => ExecuteError::Claimed { scope: scope.to_owned(), holder },
     }
+}
 
-    /// For metrics.
-    fn label(&self) -> &'static str {
-        match self {
-            Self::Invalid(_) => "invalid",
-            Self::Denied => "denied",
-            Self::NotFound => "not_found",
-            Self::AlreadyExists => "already_exists",
-            Self::Rejected { .. } => "rejected",
-            Self::Claimed { .. } => "claimed",
-            Self::VersionMismatch { .. } => "version_mismatch",
-            Self::Conflict => "conflict",
-            Self::KeyReused => "key_reused",
-            Self::Overloaded => "overloaded",
-            Self::Unavailable(_) => "unavailable",
-            Self::Fault(_) => "fault",
-        }
-    }
+/// The answer to the command that was sent, before those of its companions.
+pub(crate) fn first(executed: Vec<Executed>) -> Result<Executed, ExecuteError> {
+    executed.into_iter().next().ok_or_else(|| ExecuteError::Fault(anyhow!("a stored answer of nothing")))
+}
+
+pub(crate) fn count(command: &'static str, outcome: &'static str) {
+    counter!("commands_total", "command" => command, "outcome" => outcome).increment(1);
 }
 
 /// Forgets every state when somebody was erased, because it may say what nobody may know any more. Once more a little
@@ -643,12 +665,6 @@ pub(crate) fn keys_failed(error: impl Into<anyhow::Error>) -> ExecuteError {
 
 pub(crate) fn key<A: Aggregate>(tenant: TenantId, id: Uuid) -> StreamKey {
     StreamKey { tenant: tenant.0, aggregate_type: A::Event::STREAM, aggregate_id: id }
-}
-
-/// The parts as a stored answer keeps them.
-fn stored_parts(text: Option<String>) -> Result<Parts, ExecuteError> {
-    let parts = text.map(|text| text.parse().map_err(|e: serde_json::Error| ExecuteError::Fault(e.into())));
-    parts.transpose().map(Option::unwrap_or_default)
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, ExecuteError> {

@@ -1,15 +1,20 @@
 //! Appends events once, in order, and lets readers follow them without gaps.
 //!
-//! [`Store::execute`] is the only path a command takes; [`Log`] is the only path a reader takes.
+//! [`Store::execute`] is the only path a command takes, and [`Store::execute_unit`] the one of commands that belong together;
+//! [`Log`] is the only path a reader takes.
 
+mod answer;
 mod append;
 mod batch;
 mod bus;
 mod cache;
+mod claims;
 mod cqrs;
 mod execute;
 mod load;
 mod log;
+mod outcome;
+mod overlay;
 mod peers;
 mod repair;
 mod request;
@@ -17,15 +22,20 @@ mod seal;
 mod sealing;
 mod time_zones;
 mod transaction;
+mod unit;
+mod unit_command;
 mod wake;
 
-pub use bus::{CommandBus, CommandInfo};
+pub use bus::{CommandBus, CommandInfo, NamedCommand};
 pub use cqrs::{CqrsContext, CqrsStore};
-pub use execute::{COMMAND_OUTCOMES, ExecuteError, Executed, Store, StoreOptions};
+pub use execute::{Store, StoreOptions};
 pub use log::{Erasures, Kind, Log, RawEvent, Withhold};
+pub use outcome::{COMMAND_OUTCOMES, ExecuteError, Executed};
 pub use request::{IdempotencyKey, Request};
 pub use seal::{is_personal_event, open_events, says_personal};
 pub use sealing::hash_claims;
 pub use time_zones::TimeZones;
 pub use transaction::{begin, begin_with};
+pub use unit::{DecidedCommand, UNIT_BYTES_MAX, UNIT_COMMANDS_MAX, UNIT_EVENTS_MAX, Unit};
+pub use unit_command::{UnitCommand, UnitError};
 pub use wake::CHANNEL;

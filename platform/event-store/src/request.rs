@@ -1,7 +1,8 @@
 //! Who asks, on whose behalf, and how a repeat is recognised.
 
 use chrono::{DateTime, Utc};
-use kernel::{Actor, Permissions, SecretHash, TenantId};
+use kernel::{Actor, CommandEntry, Permissions, SecretHash, TenantId};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -51,6 +52,23 @@ impl Request {
             expected_versions: None,
             traceparent: None,
         }
+    }
+
+    /// The same for one of the commands of a unit: the first has the request's id, and the first that makes a secret its secret.
+    pub(crate) fn of_unit(&self, index: usize, entry: &CommandEntry) -> Self {
+        let request = if index == 0 { self.clone() } else { self.derived("command", index) };
+        Self { secret: self.secret.clone().filter(|_| entry.mints.is_some()), ..request }
+    }
+
+    /// A request of the same actor for another command, whose id follows from this one's, so that a decision that is taken again
+    /// is the same.
+    pub(crate) fn derived(&self, what: &str, index: usize) -> Self {
+        let digest = Sha256::new().chain_update(self.command_id).chain_update(what).chain_update(index.to_be_bytes());
+        let mut random = [0; 10];
+        random.copy_from_slice(&digest.finalize()[..10]);
+        let millis = u64::try_from(self.now.timestamp_millis()).unwrap_or_default();
+        let command_id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        Self { command_id, secret: None, idempotency: None, expected_versions: None, ..self.clone() }
     }
 }
 

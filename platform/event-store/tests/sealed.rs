@@ -1,7 +1,7 @@
 //! What is personal never stands in the log, comes back as it was, and is gone when its key is.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use event_store::{ExecuteError, Log, Request, Store, StoreOptions};
+use event_store::{ExecuteError, Log, Request, Store, StoreOptions, UnitCommand};
 use kernel::{
     Actor, Aggregate, Claim, ClaimChange, Context, Decision, Email, Event, Name, Personal, TenantId, command, event,
     rejection,
@@ -205,6 +205,40 @@ async fn the_log_never_says_it_and_every_reader_does() {
         .await
         .unwrap();
     assert_eq!(keys, 1, "one key for the stream, however many processes write to it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_enters_the_log_together_is_sealed_with_the_key_of_each_stream() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let (ada, grace) = (Uuid::now_v7(), Uuid::now_v7());
+    let meet = |who: &str, email: &str| PersonCommand::Meet {
+        name: name(who),
+        email: Some(email.parse().unwrap()),
+        place: "London".to_owned(),
+    };
+    let to = |id, command| UnitCommand::new::<Person>(Some(id), command);
+    let unit = [
+        to(ada, meet("Ada Lovelace", "ada@example.com")),
+        to(grace, meet("Grace Hopper", "grace@example.com")),
+        to(ada, PersonCommand::Rename { name: name("Ada King") }),
+        to(ada, PersonCommand::Wave {}),
+        to(ada, PersonCommand::Wave {}),
+    ];
+    store.execute_unit(&unit, &request()).await.unwrap();
+    let said = world.dump().await;
+    for personal in ["Lovelace", "King", "Hopper", "example.com"] {
+        assert!(!said.contains(personal), "{personal} is in {said}");
+    }
+    let keys = sqlx::query_scalar::<_, i64>("select count(*) from vault.subject_keys");
+    assert_eq!(keys.fetch_one(&world.database.superuser().await).await.unwrap(), 2, "one for each person");
+    for store in [store, world.store().await] {
+        assert_eq!(called(&store, ada).await, Some(name("Ada King")));
+        assert_eq!(called(&store, grace).await, Some(name("Grace Hopper")));
+        let taken = to(Uuid::now_v7(), meet("Somebody", "ada@example.com"));
+        let taken = store.execute_unit(&[taken], &request()).await.unwrap_err();
+        assert!(matches!(taken.error, ExecuteError::Claimed { holder, .. } if holder == ada), "{taken:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

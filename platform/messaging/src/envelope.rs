@@ -34,6 +34,8 @@ const CAUSATION: &str = "ce-causationid";
 const ACTOR: &str = "ce-actor";
 /// `client/<id>,project/<id>`: a CloudEvents attribute has one value.
 const CONCERNS: &str = "ce-concerns";
+/// `<id>/2/3`: the second of the three events that entered the log together.
+const UNIT: &str = "ce-unit";
 const TRACE: &str = "traceparent";
 const COMMAND: &str = "Ubos-Command";
 const AGGREGATE_TYPE: &str = "Ubos-Aggregate-Type";
@@ -81,6 +83,9 @@ fn names(event: &RawEvent, log_id: &str) -> HeaderMap {
         let concerns: Vec<String> = event.metadata.concerns.iter().map(ToString::to_string).collect();
         put(CONCERNS, concerns.join(","));
     }
+    if let Some(unit) = event.metadata.unit {
+        put(UNIT, unit.to_string());
+    }
     headers.insert(NATS_MESSAGE_ID, event.event_id.to_string());
     headers
 }
@@ -120,6 +125,7 @@ pub fn decode(headers: &HeaderMap, payload: &[u8]) -> Result<Decoded> {
     let concerns =
         headers.get(CONCERNS).map_or("", |concerns| concerns.as_str()).split(',').filter(|one| !one.is_empty());
     let concerns = concerns.map(str::parse).collect::<Result<Vec<Resource>, _>>().context(CONCERNS)?;
+    let unit = headers.get(UNIT).map(|v| v.as_str().parse()).transpose().context(UNIT)?;
     let payload = std::str::from_utf8(payload).context("payload")?.to_owned();
     let payload = RawValue::from_string(payload).context("payload")?;
     let aggregate_type = text(headers, AGGREGATE_TYPE)?.to_owned();
@@ -142,6 +148,7 @@ pub fn decode(headers: &HeaderMap, payload: &[u8]) -> Result<Decoded> {
             command: text(headers, COMMAND)?.to_owned(),
             traceparent: headers.get(TRACE).map(|v| v.as_str().to_owned()),
             concerns,
+            unit,
         },
         recorded_at,
     })))
@@ -214,6 +221,7 @@ mod tests {
                     kernel::ClientId(Uuid::from_u128(7)).into(),
                     kernel::ProjectId(Uuid::from_u128(8)).into(),
                 ],
+                unit: Some(kernel::Unit { id: Uuid::from_u128(9), index: 2, size: 3 }),
             },
             recorded_at: "2026-11-23T12:34:56.789012Z".parse().unwrap(),
         }

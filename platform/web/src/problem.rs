@@ -62,6 +62,7 @@ codes! {
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, false, "The body must be application/json in UTF-8.";
     INVALID_INPUT = "invalid-input", 422, false, "A field is missing, unknown or wrong.";
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused", 422, false, "The idempotency key was used for another request.";
+    UNIT_TOO_LARGE = "unit-too-large", 422, false, "What has to enter the log together is more than one unit takes.";
     RATE_LIMITED = "rate-limited", 429, true, "More requests than the quota of an address, a caller or a firm; nothing was done.";
     HEADERS_TOO_LARGE = "headers-too-large", 431, false, "The headers are more or longer than this service takes.";
     FAULT = "fault", 500, true, "Something is broken on our side; the request id finds it in the logs.";

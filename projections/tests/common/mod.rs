@@ -143,8 +143,15 @@ impl World {
     pub async fn write(&mut self) -> i64 {
         let actor = Actor::System { name: "test".into() };
         let (correlation_id, command) = (Uuid::from_u128(9), "test.test.test".to_owned());
-        let metadata =
-            Metadata { actor, correlation_id, causation_id: None, command, traceparent: None, concerns: vec![] };
+        let metadata = Metadata {
+            actor,
+            correlation_id,
+            causation_id: None,
+            command,
+            traceparent: None,
+            concerns: vec![],
+            unit: None,
+        };
         let rows: Vec<Value> = self
             .pending
             .drain(..)

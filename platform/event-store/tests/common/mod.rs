@@ -4,8 +4,8 @@
 
 use event_store::Request;
 use kernel::{
-    Actor, Aggregate, Claim, ClaimChange, Context, Decision, Resource, Scope, TenantId, UserId, command, event,
-    rejection,
+    Actor, Aggregate, Claim, ClaimChange, Companions, Context, Decision, Reference, Resource, Scope, TenantId, UserId,
+    command, event, rejection,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -26,6 +26,11 @@ pub enum TallyEvent {
     },
     /// The label was given up.
     Unlabelled {},
+    /// It got a label, in the place of the one that it had.
+    Labelled {
+        /// A value that must be unique.
+        label: String,
+    },
 }
 
 /// What may be asked of a tally.
@@ -43,8 +48,23 @@ pub enum TallyCommand {
         /// How much; 0 is already so.
         amount: i64,
     },
+    /// Adds one amount after the other.
+    AddEach {
+        /// How much each time.
+        amounts: Vec<i64>,
+    },
     /// Gives up the label.
     Unlabel {},
+    /// Gives it a label.
+    Label {
+        /// A value that must be unique.
+        label: String,
+    },
+    /// Gives it a label, which whoever has it gives up.
+    TakeLabel {
+        /// A value that must be unique.
+        label: String,
+    },
 }
 
 /// Why a tally may refuse.
@@ -85,6 +105,15 @@ impl Aggregate for Tally {
             TallyCommand::Add { amount } if amount < 0 => return Err(TallyRejection::Negative),
             TallyCommand::Add { amount: 0 } => vec![],
             TallyCommand::Add { amount } => vec![TallyEvent::Added { amount }],
+            TallyCommand::AddEach { amounts } => {
+                amounts.into_iter().map(|amount| TallyEvent::Added { amount }).collect()
+            }
+            TallyCommand::Label { label } | TallyCommand::TakeLabel { label }
+                if self.label.as_ref() == Some(&label) =>
+            {
+                vec![]
+            }
+            TallyCommand::Label { label } | TallyCommand::TakeLabel { label } => vec![TallyEvent::Labelled { label }],
             TallyCommand::Unlabel {} if self.label.is_none() => vec![],
             TallyCommand::Unlabel {} => vec![TallyEvent::Unlabelled {}],
         })
@@ -98,17 +127,42 @@ impl Aggregate for Tally {
                 self.additions += 1;
             }
             TallyEvent::Unlabelled {} => self.label = None,
+            TallyEvent::Labelled { label } => self.label = Some(label.clone()),
+        }
+    }
+
+    fn references(&self, command: &TallyCommand) -> Vec<Reference> {
+        match command {
+            TallyCommand::TakeLabel { label } => vec![Reference::claim::<Self>(claim(label))],
+            _ => vec![],
+        }
+    }
+
+    fn companions(&self, command: &TallyCommand, ctx: &Context, companions: &mut impl Companions) {
+        if let TallyCommand::TakeLabel { label } = command
+            && let Some((holder, state)) = ctx.holder::<Self>("test.tally.label", label)
+            && holder != ctx.id
+            && state.label.as_ref() == Some(label)
+        {
+            companions.add::<Self>(holder, TallyCommand::Unlabel {});
         }
     }
 
     fn claims(&self, event: &TallyEvent) -> Vec<ClaimChange> {
-        let claim = |label: &String| Claim::new("test.tally.label", label.clone());
         match event {
             TallyEvent::Opened { label } => label.iter().map(|l| ClaimChange::Take(claim(l))).collect(),
             TallyEvent::Unlabelled {} => self.label.iter().map(|l| ClaimChange::Release(claim(l))).collect(),
+            TallyEvent::Labelled { label } => {
+                let released = self.label.iter().map(|l| ClaimChange::Release(claim(l)));
+                released.chain([ClaimChange::Take(claim(label))]).collect()
+            }
             TallyEvent::Added { .. } => vec![],
         }
     }
+}
+
+fn claim(label: &str) -> Claim {
+    Claim::new("test.tally.label", label)
 }
 
 pub fn tenant() -> TenantId {
