@@ -2,8 +2,8 @@
 
 use crm_events::ContactEvent as E;
 use kernel::{
-    Aggregate, Archivable, Claim, ClaimChange, ClientId, ContactDetails, Context, Decision, Email, Flag, Machine, Name,
-    Patch, Personal, Phone, Resource, Scope, command, rejection,
+    Aggregate, Archivable, Claim, ClaimChange, ClientId, Companions, ContactDetails, Context, Decision, Email, Flag,
+    Machine, Name, Patch, Personal, Phone, Reference, Resource, Scope, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,8 +48,9 @@ pub enum ContactCommand {
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
         phone: Patch<Phone>,
     },
-    /// Lets the person speak for a client, or changes in which role; who is asked first stays if that is left out.
-    #[refused(Archived, "crm.client.blocked", "crm.client.primary_contact.taken")]
+    /// Lets the person speak for a client, or changes in which role; who is asked first stays if that is left out. Whoever is to
+    /// be asked first takes the place of whoever was before, who goes on speaking for the client.
+    #[refused(Archived, "crm.client.blocked")]
     LinkToClient {
         /// The client.
         client_id: ClientId,
@@ -165,6 +166,28 @@ impl Aggregate for Contact {
                 self.clients.remove(client_id);
             }
             E::Archived {} | E::Restored {} => {}
+        }
+    }
+
+    fn references(&self, command: &C) -> Vec<Reference> {
+        match command {
+            C::LinkToClient { client_id, primary: Patch::Set(true), .. } if !self.is_first_at(client_id) => {
+                vec![Reference::claim::<Self>(first_to_ask(client_id))]
+            }
+            _ => vec![],
+        }
+    }
+
+    /// Whoever was asked first at the client is so no longer, in the role that they have.
+    fn companions(&self, command: &C, ctx: &Context, companions: &mut impl Companions) {
+        let C::LinkToClient { client_id, primary: Patch::Set(true), .. } = command else { return };
+        let first = first_to_ask(client_id);
+        let Some((id, before)) = ctx.holder::<Self>(first.scope, &first.value) else { return };
+        let role =
+            before.clients.get(client_id).filter(|(_, primary)| *primary).and_then(|(role, _)| role.parse().ok());
+        if let Some(role) = role.filter(|_| id != ctx.id && !self.erased) {
+            let second = C::LinkToClient { client_id: *client_id, role, primary: Patch::Set(false) };
+            companions.add::<Self>(id, second);
         }
     }
 
@@ -298,6 +321,24 @@ mod tests {
         assert_eq!(claims(&first, C::Archive {}), [Release(ada()), Release(claim())]);
         let away = [created(), linked(true), E::Archived {}];
         assert_eq!(claims(&away, C::Restore {}), [Take(ada()), Take(claim())]);
+    }
+
+    #[test]
+    fn whoever_is_asked_first_takes_the_place_of_whoever_was() {
+        let client_id = ClientId(uuid::Uuid::from_u128(7));
+        let link = |role: &str, primary| C::LinkToClient { client_id, role: role.parse().unwrap(), primary };
+        let linked = |role: &str, primary| E::LinkedToClient { client_id, role: role.parse().unwrap(), primary };
+        let first = || Reference::claim::<Contact>(first_to_ask(&client_id));
+        let ada = given::<Contact>([created(), linked("owner", true)]).when(C::Archive {}).before();
+        let grace = || given::<Contact>([created()]).with_id(Uuid::from_u128(2));
+        let when = grace().knowing(first(), Uuid::from_u128(1), ada.clone()).when(link("heir", Patch::Set(true)));
+        let second = link("owner", Patch::Set(false));
+        when.then([linked("heir", true)]).together_with::<Contact>(Uuid::from_u128(1), second);
+        let as_second = grace().knowing(first(), Uuid::from_u128(1), ada.clone());
+        as_second.when(link("heir", Patch::Set(false))).then([linked("heir", false)]).alone();
+        grace().when(link("heir", Patch::Set(true))).then([linked("heir", true)]).alone();
+        let again = given::<Contact>([created(), linked("owner", true)]).knowing(first(), Uuid::from_u128(3), ada);
+        again.when(link("owner", Patch::Set(true))).then_nothing().alone();
     }
 
     #[test]

@@ -26,6 +26,9 @@ const AGAIN: &[(&str, &str)] = &[
     ("workflow.run.record", "the engine records what happened, however often the same thing happens"),
 ];
 
+/// Commands that bring along another.
+const COMPANIONS: &[(&str, &str)] = &[("crm.contact.link_to_client", "whoever was asked first before")];
+
 /// What became of the attempts at one command.
 #[derive(Debug, Default)]
 struct Tally {
@@ -35,6 +38,8 @@ struct Tally {
     claimed: u32,
     /// Attempts that changed something again when they were retried.
     again: u32,
+    /// Attempts that changed something together with another record.
+    together: u32,
 }
 
 /// What the scripts came upon.
@@ -59,9 +64,11 @@ fn every_aggregate_keeps_what_the_store_relies_on() {
             let (mut world, mut concerns) = (World::audited(), concerns::Concerns::default());
             for number in &script.steps {
                 let (key, attempt) = world.step(script.focus, *number);
-                seen.borrow_mut().count(&attempt);
-                for event in attempt.events() {
-                    schemas.check(key.1, event.event_type, event.version, &event.payload)?;
+                for (key, attempt) in attempt.companions.iter().chain([&(key, attempt.clone())]) {
+                    seen.borrow_mut().count(attempt);
+                    for event in attempt.events() {
+                        schemas.check(key.1, event.event_type, event.version, &event.payload)?;
+                    }
                 }
                 check(&world, &key, &attempt)?;
                 concerns.check(&world, &key, &attempt)?;
@@ -81,6 +88,11 @@ fn every_aggregate_keeps_what_the_store_relies_on() {
 
 /// What holds after every single command.
 fn check(world: &World, key: &Key, attempt: &Attempt) -> TestCaseResult {
+    for (other, brought) in &attempt.companions {
+        let context = |key: &Key| key.1.split_once('.').map(|(context, _)| context);
+        prop_assert_eq!(context(other), context(key), "{} brings along another context's", attempt.entry.name);
+        check(world, other, brought)?;
+    }
     let what = || format!("{} {}", attempt.entry.name, attempt.body);
     if let Decided::Unreadable(error) = &attempt.decided {
         prop_assert!(false, "the schema allows what is not read: {}: {error}", what());
@@ -171,6 +183,7 @@ impl Seen {
             Decided::Claimed(_) => tally.claimed += 1,
             Decided::Unreadable(_) => {}
         }
+        tally.together += u32::from(!attempt.companions.is_empty());
         if matches!(&attempt.retried, Some(Decided::Events(events)) if !events.is_empty()) {
             tally.again += 1;
         }
@@ -178,7 +191,7 @@ impl Seen {
 
     fn report(&self) {
         println!("{:42} changed already so refused claimed again", "");
-        for (command, Tally { changed, already_so, refused, claimed, again }) in &self.commands {
+        for (command, Tally { changed, already_so, refused, claimed, again, together: _ }) in &self.commands {
             let refused: u32 = refused.values().sum();
             println!("{command:42} {changed:7} {already_so:10} {refused:7} {claimed:7} {again:5}");
         }
@@ -193,8 +206,10 @@ impl Seen {
         let idle = idle.map(|entry| format!("{} changes something", entry.name));
         let events = schemas.event_types().filter(|event_type| !self.events.contains(event_type));
         let events = events.map(str::to_owned);
+        let alone = COMPANIONS.iter().filter(|(command, _)| never(command, |tally| tally.together));
+        let alone = alone.map(|(command, other)| format!("{command} together with {other}"));
         let once = AGAIN.iter().filter(|(command, _)| never(command, |tally| tally.again));
         let once = once.map(|(command, why)| format!("{command} does it again, because {why}"));
-        idle.chain(events).chain(once).collect()
+        idle.chain(events).chain(once).chain(alone).collect()
     }
 }
