@@ -10,6 +10,7 @@ const LANGUAGE: &str = "Events are the published language, and depend on nothing
 const PLATFORM: &str = "The platform knows no business word.";
 const ONE_LIST: &str = "Several contexts meet only in the registry and the catalogue.";
 const ROLES: &str = "A role never depends on another role; the server is the only place where they meet.";
+const ONE_ENGINE: &str = "What spans contexts is a workflow.";
 const LEAF: &str = "Nothing depends on the server, the tests or the chores.";
 
 /// What a crate is, by where it lives.
@@ -202,6 +203,18 @@ fn impurities(source: &str) -> Vec<&'static str> {
     IMPURE.iter().copied().filter(|word| code.iter().any(|line| line.contains(word))).collect()
 }
 
+/// How a unit of commands that nobody has declared to belong together is made. What a domain declares, its own event store
+/// decides: a companion of another context does not compile.
+const UNITS: &[&str] = &["execute_unit", "UnitCommand", "Unit::begin", "NamedCommand"];
+
+/// May code in this folder put commands of its own choice into one unit?
+fn makes_units(folder: &str, source: &str) -> Result<(), &'static str> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or(source);
+    let makes = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let makes = makes.flat_map(|line| UNITS.iter().filter(|word| line.contains(**word))).next().is_some();
+    if makes && !["workflow", "platform/event-store"].contains(&folder) { Err(ONE_ENGINE) } else { Ok(()) }
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace's root")
 }
@@ -321,6 +334,38 @@ fn a_database_or_a_clock_in_the_domain_is_found() {
     assert_eq!(foreign("platform/event-store", "sqlx", DependencyKind::Normal), Ok(()));
     assert_eq!(impurities("let now = chrono::Utc::now();"), ["Utc::now"]);
     assert_eq!(impurities("// Utc::now() would be wrong here.\n#[cfg(test)]\nmod tests { use std::fs; }"), [""; 0]);
+}
+
+#[test]
+fn nobody_but_the_engine_makes_units_across_contexts() {
+    let root = root();
+    let mut found = vec![];
+    for package in packages() {
+        let folder = folder(&package);
+        for file in files(&root.join(&folder).join("src"), ".rs") {
+            let source = read(&file);
+            if let Err(invariant) = makes_units(&folder, &source) {
+                found.push(format!("{} makes units, but: {invariant}", file.display()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_unit_that_somebody_else_makes_is_found() {
+    let unit = "let done = bus.execute_unit(commands, &request).await?;";
+    for folder in ["command-api", "login", "mailer", "server", "domain/crm", "platform/web"] {
+        assert_eq!(makes_units(folder, unit), Err(ONE_ENGINE), "{folder}");
+    }
+    assert_eq!(makes_units("command-api", "let unit = Unit::begin(&store, tenant, id, false);"), Err(ONE_ENGINE));
+    for folder in ["workflow", "platform/event-store"] {
+        assert_eq!(makes_units(folder, unit), Ok(()), "{folder}");
+    }
+    assert_eq!(
+        makes_units("server", "// execute_unit is for the engine.\n#[cfg(test)]\nfn f() { execute_unit() }"),
+        Ok(())
+    );
 }
 
 #[test]

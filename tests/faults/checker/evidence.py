@@ -56,7 +56,14 @@ class Event:
     command: str
     correlation: str | None
     causation: str | None
+    # The unit that it is part of: which, its place from 1, how many events it has.
+    unit: tuple[str, int, int] | None
     at: str
+
+    @property
+    def end(self) -> int:
+        """Where the unit ends that it is part of; by itself, it is its own end."""
+        return self.position + self.unit[2] - self.unit[1] if self.unit else self.position
 
 
 @dataclass
@@ -100,6 +107,7 @@ class Evidence:
         self.events: list[Event] = []
         for row in lines(self.folder / "log" / "events.jsonl"):
             metadata, payload = row["metadata"], self.opened(row)
+            unit = metadata.get("unit")
             self.events.append(
                 Event(
                     position=row["position"],
@@ -117,6 +125,7 @@ class Evidence:
                     command=intern(metadata["command"]),
                     correlation=metadata.get("correlation_id"),
                     causation=metadata.get("causation_id"),
+                    unit=unit and (unit["id"], unit["index"], unit["size"]),
                     at=row["recorded_at"],
                 )
             )

@@ -142,8 +142,8 @@ def nowhere(evidence: Evidence, finding: Finding) -> None:
         if event.position <= evidence.seeded:
             continue
         if event.actor.get("kind") == "user":
-            # The key remembers the last event of its command.
-            end = last_of[event.tenant, event.aggregate, event.correlation]
+            # The key remembers the last event of its command, or of the unit.
+            end = max(event.end, last_of[event.tenant, event.aggregate, event.correlation])
             text = event.payload.get("name") if isinstance(event.payload, dict) else None
             finding.check(
                 end in positions or (event.tenant, text) in asked, "position", event.position, event.type, "nobody asked for"
@@ -220,6 +220,32 @@ def claims(evidence: Evidence, finding: Finding) -> None:
             winners[operation.first["tenant"], operation.first["body"]["email"].lower()].add(ok["answer"]["id"])
     for address, holders in winners.items():
         finding.check(len(holders) == 1, address, "is held by", holders)
+
+
+@invariant("C2", "a client has one primary contact, and whoever takes the place over leaves no moment without one")
+def primary(evidence: Evidence, finding: Finding) -> None:
+    first = defaultdict(set)
+    for event in evidence.events:
+        if event.type != "contact.linked_to_client":
+            continue
+        client = event.tenant, event.payload["client_id"]
+        if event.payload["primary"]:
+            first[client].add(event.aggregate)
+        elif event.aggregate in first[client]:
+            first[client].remove(event.aggregate)
+            # Nothing in the load gives the place up but for somebody else.
+            finding.check(event.end > event.position, client, "has no primary contact after", event)
+        if event.end == event.position:
+            finding.check(len(first[client]) <= 1, client, "has the primary contacts", first[client], "after", event)
+        elif event.unit[1] + 1 == event.unit[2]:
+            after = evidence.at_position.get(event.end)
+            taken = after is not None and after.type == event.type and after.payload["client_id"] == client[1]
+            finding.check(taken and after.payload["primary"], client, "gives a place up, and the unit ends with", after)
+    for operation, ok in answers(evidence):
+        if operation.first["name"] == "crm.contact.link_to_client" and operation.first["body"].get("primary"):
+            event = evidence.at_position.get(ok["answer"]["position"])
+            is_so = event is not None and event.type == "contact.linked_to_client" and event.payload["primary"]
+            finding.check(is_so, "operation", operation.number, "made", ok["answer"]["id"], "primary, the log has", event)
 
 
 @invariant("H1", "no answer says that something broke on our side")

@@ -80,6 +80,22 @@ def causes(evidence: Evidence, finding: Finding) -> None:
         finding.check(holds, "position", event.position, "is caused by", event.causation, "which is", cause)
 
 
+@invariant("U1", "a unit is in the log as a whole, its events one after the other, or not at all")
+def units(evidence: Evidence, finding: Finding) -> None:
+    found = defaultdict(list)
+    for event in evidence.events:
+        if event.unit:
+            found[event.tenant, event.unit[0]].append(event)
+    for unit, events in found.items():
+        size, first = events[0].unit[2], events[0]
+        there = [(event.unit[1], event.unit[2], event.position, event.at, event.correlation) for event in events]
+        whole = [(n + 1, size, first.position + n, first.at, first.correlation) for n in range(size)]
+        finding.check(size > 1 and there == whole, unit, "should be", whole[:5], "and is", there[:5])
+        # What enters the log together has one actor, on behalf of one firm.
+        finding.check(len({json.dumps(event.actor, sort_keys=True) for event in events}) == 1, unit, "has several actors")
+    finding.note = f" in {len(found):,} units"
+
+
 def kinds(evidence: Evidence) -> dict[tuple[str, str, int], list[Event]]:
     """Events by domain, type and version."""
     found = defaultdict(list)

@@ -107,6 +107,13 @@ def subject_keys() -> list[dict[str, Any]]:
     ]
 
 
+LINK = "crm.contact.link_to_client"
+
+
+def linked(role: str, primary: bool) -> dict[str, Any]:
+    return {"client_id": CLIENT, "role": role, "primary": primary}
+
+
 # type, aggregate type, aggregate, sequence, payload, actor, command, causation
 EVENTS = [
     ("client.created", "crm.client", CLIENT, 1, {"name": "c1/000001", "kind": "organisation"}, USER, "crm.client.create", None),
@@ -117,18 +124,28 @@ EVENTS = [
     ("contact.created", "crm.contact", MADE, 1, {"name": "Guest", "email": "guest@a.example"}, WORKFLOW, "crm.contact.create", uid(0x1004)),
     ("step.succeeded", "workflow.run", RUN, 2, {"action_index": 0, "step": "contact", "result": {}}, WORKFLOW, "workflow.run.record", uid(0x1004)),
     ("run.succeeded", "workflow.run", RUN, 3, {}, WORKFLOW, "workflow.run.record", uid(0x1004)),
+    ("contact.linked_to_client", "crm.contact", MADE, 2, linked("Heir", True), USER, LINK, None),
+    # One takes the place of the other: a unit.
+    ("contact.linked_to_client", "crm.contact", MADE, 3, linked("Heir", False), USER, LINK, None),
+    ("contact.linked_to_client", "crm.contact", CONTACT, 2, linked("Director", True), USER, LINK, None),
 ]
+# The position after the last one.
+NEXT = len(EVENTS) + 1
+# Positions of the unit.
+UNIT = [10, 11]
 
 
 def event(position: int) -> dict[str, Any]:
     kind, aggregate_type, aggregate, sequence, payload, actor, command, causation = EVENTS[position - 1]
-    correlation = uid(0x2000 + (4 if causation else position))
+    begun = UNIT[0] if position in UNIT else position
+    correlation = uid(0x2000 + (4 if causation else begun))
+    unit = {"id": uid(0x800), "index": UNIT.index(position) + 1, "size": len(UNIT)} if position in UNIT else None
     return {
         "position": position, "event_id": uid(0x1000 + position), "tenant_id": TENANT, "domain": aggregate_type.split(".")[0],
         "aggregate_type": aggregate_type, "aggregate_id": aggregate, "sequence": sequence, "event_type": kind,
-        "event_version": 2 if kind == "client.created" else 1, "payload": payload, "recorded_at": at(position),
+        "event_version": 2 if kind == "client.created" else 1, "payload": payload, "recorded_at": at(begun),
         "metadata": {"actor": actor, "command": command, "correlation_id": correlation}
-        | ({"causation_id": causation} if causation else {}),
+        | ({"causation_id": causation} if causation else {}) | ({"unit": unit} if unit else {}),
     }
 
 
@@ -179,15 +196,17 @@ def files() -> dict[str, Any]:
                 status=422, code="idempotency-key-reused"),
         query(9, 2, "c1/000002", 2),
         query(10, 2, "c1/000002", None),
+        command(11, "c1", LINK, f"/v1/crm/contacts/{MADE}/link-to-client", linked("Heir", True), (MADE, 2, 9)),
+        command(12, "c2", LINK, f"/v1/crm/contacts/{CONTACT}/link-to-client", linked("Director", True), (CONTACT, 2, 11)),
     ]
-    keys = [(1, CLIENT, 1, 1), (2, CLIENT, 2, 2), (3, CONTACT, 1, 3), (4, APPOINTMENT, 1, 4)]
+    keys = [(1, CLIENT, 1, 1), (2, CLIENT, 2, 2), (3, CONTACT, 1, 3), (4, APPOINTMENT, 1, 4), (11, MADE, 2, 9), (12, CONTACT, 2, 11)]
     streams = {}
     for row in events:
         stream = row["tenant_id"], row["aggregate_type"], row["aggregate_id"]
         first = streams.get(stream, {}).get("first_position", row["position"])
         streams[stream] = {"tenant_id": stream[0], "aggregate_type": stream[1], "aggregate_id": stream[2],
                            "version": row["sequence"], "first_position": first, "position": row["position"]}
-    contact = {"tenant_id": TENANT, "version": 1, "phone": None, "client_id": None, "clients": [], "archived": False}
+    contact = {"tenant_id": TENANT, "phone": None, "client_id": CLIENT, "archived": False}
     return copy.deepcopy({
         "run.json": {"seed": 1, "seconds": 10, "commit": "abc", "tenants": [TENANT], "demo_until_position": 0, "converged": True,
                      "vault_key": base64.b64encode(KEK).decode()},
@@ -226,8 +245,10 @@ def files() -> dict[str, Any]:
              "tags": [], "blocked_reason": None}
         ],
         "read/crm.contacts.jsonl": [
-            contact | {"id": CONTACT, "position": 3, "created_at": at(3), "updated_at": at(3), "name": "c2/000001", "email": "x@claims.example"},
-            contact | {"id": MADE, "position": 6, "created_at": at(6), "updated_at": at(6), "name": "Guest", "email": "guest@a.example"},
+            contact | {"id": CONTACT, "version": 2, "position": 11, "created_at": at(3), "updated_at": at(10), "name": "c2/000001",
+                       "email": "x@claims.example", "clients": [linked("Director", True)]},
+            contact | {"id": MADE, "version": 3, "position": 10, "created_at": at(6), "updated_at": at(10), "name": "Guest",
+                       "email": "guest@a.example", "clients": [linked("Heir", False)]},
         ],
         "read/projections.checkpoints.jsonl": [{"group_name": "crm", "slot": "live", "position": len(events), "events": len(events)}],
         "read/projections.parked.jsonl": [],

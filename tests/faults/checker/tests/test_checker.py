@@ -64,13 +64,13 @@ SPOILT = [
     ("E2", "a refused command left its key", add(KEYS, {"tenant_id": sample.TENANT, "scope": "user x", "key": "key-7",
                                                        "aggregate_id": sample.CLIENT, "version": 3, "position": 3})),
     ("E3", "a command without an answer has a key and no event", add(KEYS, {
-        "tenant_id": sample.TENANT, "scope": "user x", "key": "key-6", "aggregate_id": sample.uid(1), "version": 1, "position": 9})),
+        "tenant_id": sample.TENANT, "scope": "user x", "key": "key-6", "aggregate_id": sample.uid(1), "version": 1, "position": sample.NEXT})),
     ("E4", "a version is there twice", put(EVENTS, 1, sequence=1)),
     ("E4", "a stream is noted shorter than it is", put("log/streams.jsonl", 0, version=1)),
     ("E5", "an event id is there twice", put(EVENTS, 2, event_id=sample.uid(0x1001))),
     ("E5", "a claim is there twice", again("log/claims.jsonl", 0)),
     ("E6", "a position is missing", drop(EVENTS, 7)),
-    ("E6", "the head is ahead", put("log/head.jsonl", 0, position=9)),
+    ("E6", "the head is ahead", put("log/head.jsonl", 0, position=sample.NEXT)),
     ("E8", "a time runs backwards", put(EVENTS, 4, recorded_at=sample.at(1))),
     ("E9", "a command that expected version 1 made version 3", answer(1, version=3)),
     ("E9", "two commands that expected the same version were done", put(HISTORY, 6, outcome="ok", status=200, answer={
@@ -81,7 +81,7 @@ SPOILT = [
     ("E12", "a correlation changes along the chain", metadata(6, correlation_id=sample.uid(0x9999))),
     ("E13", "a payload breaks its schema", payload(2, name=7)),
     ("E14", "an event that nobody asked for", lambda files: files[EVENTS].append(
-        sample.event(3) | {"position": 9, "event_id": sample.uid(0x1009), "aggregate_id": sample.uid(0x209),
+        sample.event(3) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "aggregate_id": sample.uid(0x209),
                            "payload": {"name": "nobody"}})),
     ("E14", "an event of a run that is not there", metadata(6, actor={"kind": "workflow", "run_id": sample.uid(9)})),
     ("E15", "a client's acknowledged number is lost", payload(1, name="c1/000055")),
@@ -93,14 +93,23 @@ SPOILT = [
         state={"$sealed": sample.state(version=1)}, state_version=1)),
     ("S2", "a name stands in the log in plain text", put(EVENTS, 1, plain=True)),
     ("I1", "one key was executed twice", lambda files: files[EVENTS].append(
-        sample.event(1) | {"position": 9, "event_id": sample.uid(0x1009), "aggregate_id": sample.uid(0x109)})),
+        sample.event(1) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "aggregate_id": sample.uid(0x109)})),
     ("I2", "a repeat was answered otherwise", lambda files: files[HISTORY].append(
         files[HISTORY][0] | {"request": 99, "answer": {"id": sample.CLIENT, "version": 2, "position": 2, "replayed": True}})),
     ("I3", "a key was taken for two requests", put(HISTORY, 7, outcome="ok", status=200, answer={
-        "id": sample.uid(1), "version": 1, "position": 9, "replayed": False})),
+        "id": sample.uid(1), "version": 1, "position": sample.NEXT, "replayed": False})),
     ("I3", "a reused key was refused for another reason", put(HISTORY, 7, code="invalid-input")),
     ("C1", "an address has two holders", put(HISTORY, 4, outcome="ok", status=201, answer={
-        "id": sample.uid(1), "version": 1, "position": 9, "replayed": False})),
+        "id": sample.uid(1), "version": 1, "position": sample.NEXT, "replayed": False})),
+    ("C2", "two contacts of a client are primary", payload(10, primary=True)),
+    ("C2", "a place is given up for nobody", lambda files: files[EVENTS][9]["metadata"].pop("unit")),
+    ("C2", "a unit gives a place up and nobody takes it", payload(11, primary=False)),
+    ("U1", "half of a unit is in the log", drop(EVENTS, 10)),
+    ("U1", "another event came between", put(EVENTS, 10, position=sample.NEXT)),
+    ("U1", "an event says another size", lambda files: files[EVENTS][10]["metadata"]["unit"].update(size=3)),
+    ("U1", "a unit was appended twice", lambda files: files[EVENTS].extend(
+        sample.event(position) | {"position": sample.NEXT + n, "event_id": sample.uid(0x1ffe + n)}
+        for n, position in enumerate(sample.UNIT))),
     ("H1", "something broke on our side", put(HISTORY, 5, status=500, code="fault")),
     ("O1", "an event is not in the stream", drop(MESSAGES, 3)),
     ("O2", "the stream is out of order", lambda files: files[MESSAGES].insert(0, files[MESSAGES].pop(4))),
@@ -125,17 +134,17 @@ SPOILT = [
     ("P5", "a stream is parked", add("read/projections.parked.jsonl", {"group_name": "crm", "aggregate_id": "x", "error": "e"})),
     ("P6", "a record grows younger", put(HISTORY, 9, answer={"id": sample.CLIENT, "version": 1, "name": "c1/000001"})),
     ("W1", "a step's command was done twice", lambda files: files[EVENTS].append(
-        sample.event(6) | {"position": 9, "event_id": sample.uid(0x1009), "aggregate_id": sample.uid(0x509)})),
+        sample.event(6) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "aggregate_id": sample.uid(0x509)})),
     ("W2", "a step was completed twice", lambda files: files[EVENTS].append(
-        sample.event(7) | {"position": 9, "event_id": sample.uid(0x1009), "sequence": 4})),
+        sample.event(7) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "sequence": 4})),
     ("W6", "a run is at work for ever", put("read/workflow.runs.jsonl", 0, status="running")),
     ("W6", "a run is still due", add("engine/tasks.jsonl", {"run_id": sample.RUN, "state": "due"})),
     ("W7", "a run started twice", lambda files: files[EVENTS].append(
-        sample.event(5) | {"position": 9, "event_id": sample.uid(0x1009), "sequence": 4})),
+        sample.event(5) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "sequence": 4})),
     ("W8", "a trigger started two runs", lambda files: files[EVENTS].append(
-        sample.event(5) | {"position": 9, "event_id": sample.uid(0x1009), "aggregate_id": sample.uid(0x409)})),
+        sample.event(5) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "aggregate_id": sample.uid(0x409)})),
     ("W8", "a trigger started no run", lambda files: files[EVENTS].append(
-        sample.event(4) | {"position": 9, "event_id": sample.uid(0x1009), "aggregate_id": sample.uid(0x309)})),
+        sample.event(4) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "aggregate_id": sample.uid(0x309)})),
 ]
 
 

@@ -70,6 +70,9 @@ enum What {
     KeyReused,
     /// Two clients want the same address at the same moment.
     Claim(String),
+    /// Two new contacts are made a client's primary contact at the same moment: each takes the place of whoever has it, so both
+    /// commands are units.
+    TakeOver(Uuid),
     Book(u64),
 }
 
@@ -79,6 +82,7 @@ impl Turn {
         match self.what {
             What::Race(..) | What::Duplicates => 3,
             What::KeyReused | What::Claim(_) => 2,
+            What::TakeOver(_) => 4,
             _ => 1,
         }
     }
@@ -136,6 +140,21 @@ impl Turn {
                 });
                 join_all(two).await;
             }
+            What::TakeOver(record) => {
+                let two = others.iter().take(1).chain([&client]).map(async |client| {
+                    let (counter, name) = client.mark();
+                    let body = json!({ "name": name });
+                    let path = "/v1/crm/contacts".to_owned();
+                    let created = client.run(&client.command("crm.contact.create", path, body, Some(counter))).await;
+                    count(client, &created, true);
+                    let Some((contact, _)) = done(&created) else { return };
+                    let body = json!({ "client_id": record, "role": "Director", "primary": true });
+                    let path = format!("/v1/crm/contacts/{contact}/link-to-client");
+                    let linked = client.run(&client.command("crm.contact.link_to_client", path, body, None)).await;
+                    count(client, &linked, true);
+                });
+                join_all(two).await;
+            }
             What::Book(number) => {
                 let (counter, name) = client.mark();
                 let email = format!("guest-{}-{counter}@{}.example", client.name, client.tenant.simple());
@@ -171,7 +190,8 @@ impl Mix {
             },
             850..900 => What::Duplicates,
             900..940 => What::KeyReused,
-            940..980 => What::Claim(format!("shared-{:x}@claims.example", random.random::<u32>())),
+            940..960 => What::Claim(format!("shared-{:x}@claims.example", random.random::<u32>())),
+            960..980 => self.known(&client, random).map_or(What::Create, What::TakeOver),
             _ => {
                 let booked = self.booked.entry(client.tenant).or_default();
                 *booked += 1;
@@ -202,6 +222,11 @@ impl Mix {
         let mut memory = self.memory.lock();
         let records = memory.own.get_mut(&client.name).filter(|records| !records.is_empty())?;
         Some(records.swap_remove(random.random_range(0..records.len())))
+    }
+
+    /// A record that everybody of the firm writes to, and goes on to.
+    fn known(&self, client: &Client, random: &mut StdRng) -> Option<Uuid> {
+        Some(self.memory.lock().contested.get(&client.tenant)?.choose(random)?.id)
     }
 
     fn contested(&self, client: &Client, random: &mut StdRng) -> Option<Contested> {
