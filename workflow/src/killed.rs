@@ -55,7 +55,7 @@ async fn a_worker_that_dies_anywhere_leaves_no_double_and_no_gap() {
         world.book(i64::try_from(cut).unwrap(), &format!("ada{cut}@example.com")).await;
         let (dying, next) = (worker(&world), worker(&world));
         let task = take(&world, &dying).await;
-        let survived = moves(async { dying.work(task, None).await.unwrap() }, cut).await;
+        let survived = Box::pin(moves(async { dying.work(task, None).await.unwrap() }, cut)).await;
         // Its lease has ended. What it sent may still be on its way to the log.
         let ended = async || {
             if let Some(task) = next.tasks.take(1).await.unwrap().pop() {

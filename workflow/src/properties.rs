@@ -265,7 +265,7 @@ async fn work(mut chance: Chance, pool: PgPool, bus: event_store::CommandBus) {
             let moves_left =
                 if storm && chance.rng.random_bool(0.9) { chance.rng.random_range(1..16) } else { usize::MAX };
             // What cannot be done now is done by whoever comes when the lease is over.
-            if !moves(async { drop(worker.work(task, None).await) }, moves_left).await {
+            if !Box::pin(moves(async { drop(worker.work(task, None).await) }, moves_left)).await {
                 chance.killed.fetch_add(1, Ordering::Relaxed);
                 break;
             }

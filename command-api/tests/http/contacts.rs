@@ -19,8 +19,8 @@ async fn contact(service: &Service, name: &str) -> Uuid {
 async fn primaries(service: &Service, client: Uuid) -> Vec<(BTreeSet<Uuid>, Option<kernel::Unit>)> {
     let mut now = BTreeSet::new();
     let mut seen = vec![];
-    for event in Log::new(service.database.worker().await).read(0, 1000).await.unwrap() {
-        let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
+    for event in Log::new(service.database.worker().await).read(0, 1000).await.expect("the log") {
+        let payload: Value = serde_json::from_str(event.payload.get()).expect("a payload");
         if event.event_type == "contact.linked_to_client" && payload["client_id"] == json!(client) {
             match payload["primary"] == true {
                 true => now.insert(event.aggregate_id),
