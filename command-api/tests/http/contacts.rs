@@ -20,7 +20,7 @@ async fn primaries(service: &Service, client: Uuid) -> Vec<(BTreeSet<Uuid>, Opti
     let mut now = BTreeSet::new();
     let mut seen = vec![];
     for event in Log::new(service.database.worker().await).read(0, 1000).await.expect("the log") {
-        let payload: Value = serde_json::from_str(event.payload.get()).expect("a payload");
+        let payload: Value = serde_json::from_str(event.payload.get()).expect("JSON");
         if event.event_type == "contact.linked_to_client" && payload["client_id"] == json!(client) {
             match payload["primary"] == true {
                 true => now.insert(event.aggregate_id),

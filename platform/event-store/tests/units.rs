@@ -222,8 +222,8 @@ async fn whoever_decides_step_by_step_goes_on_without_what_was_refused() {
     let asked = request();
     let mut unit = Unit::begin(&store, tenant(), asked.command_id, false);
     assert_eq!(unit.decide(&add(id, 1), &asked).await.unwrap().version, 2);
-    let refused = unit.decide(&add(id, -1), &request()).await;
-    assert!(matches!(refused, Err(ExecuteError::Rejected { .. })), "{refused:?}");
+    let negative = unit.decide(&add(id, -1), &request()).await;
+    assert!(matches!(negative, Err(ExecuteError::Rejected { .. })), "{negative:?}");
     assert_eq!(unit.decide(&add(id, 2), &request()).await.unwrap().version, 3);
     let foreign = Request { tenant: TenantId(Uuid::from_u128(9)), ..request() };
     assert!(matches!(unit.decide(&add(id, 2), &foreign).await, Err(ExecuteError::Fault(_))));
