@@ -80,7 +80,7 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
     }
 
     /// Commands to other aggregates of the same context without which this one is not carried out: they are decided in the
-    /// same [unit](Unit), each by its own aggregate, and come before it in the log. `self` is the state before it, and what
+    /// same [unit](crate::Unit), each by its own aggregate, and come before it in the log. `self` is the state before it, and what
     /// it referred to is in `ctx`.
     fn companions(&self, _command: &Self::Command, _ctx: &Context, _companions: &mut impl Companions) {}
 }
