@@ -533,7 +533,7 @@ mod tests {
         let asked = |events: Vec<E>| given::<PortalUser>(events).asked_with(["portal.*"]);
         let invite = C::Invite { expires_in_days: None, invitation_id: None };
         asked(place()).when(invite).rejected("portal.portal_user.grant_beyond_yours");
-        let events = [place(), vec![activated(), locked]].concat();
+        let events = [place(), vec![invited(), activated(), locked]].concat();
         asked(events.clone()).when(C::Unlock {}).rejected("portal.portal_user.grant_beyond_yours");
         given::<PortalUser>(events).when(C::Unlock {}).then([E::Unlocked {}]);
     }
