@@ -83,7 +83,8 @@ pub fn groups() -> &'static [Group] {
             Group::new("workflow", 1)
                 .with::<workflow::WorkflowRow>()
                 .with::<workflow::RunRow>()
-                .with::<workflow::RunStepRow>(),
+                .with::<workflow::RunStepRow>()
+                .with::<workflow::ApprovalRow>(),
         ]
     });
     &GROUPS

@@ -8,7 +8,7 @@ use projections::crm::{ClientRow, ContactRow};
 use projections::files::FolderRow;
 use projections::projects::TaskRow;
 use projections::scheduling::AppointmentRow;
-use projections::workflow::{RunRow, RunStatus, RunStepRow, StepStatus, step_row_id};
+use projections::workflow::{ApprovalRow, ApprovalStatus, RunRow, RunStatus, RunStepRow, StepStatus, step_row_id};
 use projections::{Event, Kind, ReadModel, Tie};
 use projects_events::TaskStatus;
 use scheduling_events::AppointmentStatus;
@@ -174,58 +174,129 @@ fn a_projects_tasks_are_rows_from_its_beginning_on() {
 /// A run of two steps up to its parking at the second.
 fn parked_run() -> Vec<(&'static str, u32, Value)> {
     let trigger = json!({
-        "event_id": Uuid::from_u128(5), "event_type": "appointment.booked", "event_version": 1, "position": 3,
+        "kind": "event", "event_id": Uuid::from_u128(5), "event_type": "appointment.booked", "event_version": 1, "position": 3,
         "aggregate_type": "scheduling.appointment", "aggregate_id": Uuid::from_u128(6), "recorded_at": at(0),
         "correlation_id": Uuid::from_u128(9), "payload": {},
     });
-    let step = |index: u32, name: &str| json!({ "action_index": index, "step": name, "iteration": 0, "at": at(50 + i64::from(index)) });
-    let failed = json!({ "action_index": 1, "step": "folder", "code": "files.folder.unknown_template", "message": "no such template" });
+    let failed = json!({ "step": "folder", "code": "files.folder.unknown_template", "message": "no such template" });
     let mut failure = failed.clone();
-    failure["class"] = "terminal".into();
+    failure["class"] = json!({ "kind": "terminal" });
+    failure["began_at"] = json!(at(51));
     vec![
         (
             "run.started",
             1,
             json!({ "definition_id": Uuid::from_u128(4), "definition": "Onboarding", "definition_version": 1,
-            "definition_hash": "h", "document": {}, "steps": ["client", "folder"], "trigger": trigger, "depth": 0 }),
+            "definition_hash": "h", "document": {}, "steps": ["client", "folder"], "compensates": false,
+            "trigger": trigger, "depth": 0 }),
         ),
-        ("step.started", 1, step(0, "client")),
-        ("step.succeeded", 1, json!({ "action_index": 0, "step": "client", "result": { "id": Uuid::from_u128(8) } })),
-        ("step.started", 1, step(1, "folder")),
+        ("step.succeeded", 1, succeeded("client", 50)),
         ("step.failed", 1, failure),
         ("run.parked", 1, failed),
     ]
+}
+
+fn succeeded(step: &str, began: i64) -> Value {
+    json!({ "step": step, "began_at": at(began), "result": { "id": Uuid::from_u128(8) } })
+}
+
+fn step<'a>(steps: &'a BTreeMap<Uuid, RunStepRow>, path: &str) -> &'a RunStepRow {
+    &steps[&step_row_id(RunId(STREAM), path)]
 }
 
 #[test]
 fn a_parked_run_shows_where_and_why() {
     let history = parked_run();
     let run: RunRow = row(&history);
-    assert_eq!((run.status, run.action_index, run.action_count), (RunStatus::Parked, 1, 2));
+    assert_eq!((run.status, run.step_count), (RunStatus::Parked, 2));
+    assert_eq!(run.parked_at.iter().map(|step| step.as_str()).collect::<Vec<_>>(), ["folder"]);
     assert_eq!(run.error_code.as_deref(), Some("files.folder.unknown_template"));
     let steps: BTreeMap<Uuid, RunStepRow> = rows(&history);
-    let statuses: Vec<StepStatus> = (0..2).map(|index| steps[&step_row_id(RunId(STREAM), index)].status).collect();
-    assert_eq!(statuses, [StepStatus::Completed, StepStatus::Failed]);
+    let statuses = ["client", "folder"].map(|path| step(&steps, path).status);
+    assert_eq!(statuses, [StepStatus::Succeeded, StepStatus::Failed]);
+    assert_eq!(step(&steps, "client").started_at, Some(at(50)));
 }
 
 #[test]
-fn a_resumed_run_forgets_its_error_and_completes() {
+fn a_resumed_run_forgets_its_error_and_succeeds() {
     let mut history = parked_run();
-    history.push(("run.resumed", 1, json!({ "reason": "template is there" })));
+    history.push(("run.resumed", 1, json!({ "steps": ["folder"], "reason": "template is there" })));
     let resumed: RunRow = row(&history);
     assert_eq!((resumed.status, resumed.error), (RunStatus::Running, None));
-    history.push(("step.started", 1, json!({ "action_index": 1, "step": "folder", "iteration": 0, "at": at(60) })));
-    history.push((
-        "step.succeeded",
-        1,
-        json!({ "action_index": 1, "step": "folder", "result": { "id": Uuid::from_u128(9) } }),
-    ));
+    history.push(("step.succeeded", 1, succeeded("folder", 60)));
     history.push(("run.succeeded", 1, json!({})));
     let run: RunRow = row(&history);
-    assert_eq!((run.status, run.completed_at), (RunStatus::Completed, Some(at(10))));
+    assert_eq!((run.status, run.completed_at), (RunStatus::Succeeded, Some(at(7))));
     let steps: BTreeMap<Uuid, RunStepRow> = rows(&history);
-    let step = &steps[&step_row_id(RunId(STREAM), 1)];
-    assert_eq!((step.status, step.attempts, step.error.clone()), (StepStatus::Completed, 2, None));
+    let step = step(&steps, "folder");
+    assert_eq!((step.status, step.attempts, step.error.clone()), (StepStatus::Succeeded, 2, None));
+}
+
+#[test]
+fn a_run_that_waits_at_two_places_waits_until_both_are_over() {
+    let waiting = |step: &str| json!({ "step": step, "began_at": at(1), "wait": { "signals": ["go"] } });
+    let mut history = vec![parked_run()[0].clone()];
+    history.push(("step.waiting", 1, waiting("each[0].ask")));
+    history.push(("step.waiting", 1, waiting("each[1].ask")));
+    history.push(("step.succeeded", 1, succeeded("each[0].ask", 1)));
+    let run: RunRow = row(&history);
+    assert_eq!((run.status, run.waiting_at.len()), (RunStatus::Waiting, 1));
+    history.push(("step.succeeded", 1, succeeded("each[1].ask", 1)));
+    assert_eq!(row::<RunRow>(&history).status, RunStatus::Running);
+    let steps: BTreeMap<Uuid, RunStepRow> = rows(&history);
+    assert_eq!(step(&steps, "each[1].ask").status, StepStatus::Succeeded);
+    assert!(step(&steps, "client").place < step(&steps, "each[0].ask").place);
+}
+
+#[test]
+fn what_is_taken_back_is_shown_until_it_is_done() {
+    let mut history = parked_run();
+    history.push(("run.cancelled", 1, json!({ "reason": "no more" })));
+    let cancelled: RunRow = row(&history);
+    assert_eq!((cancelled.status, cancelled.error.as_deref()), (RunStatus::Cancelled, Some("no more")));
+    history.push(("run.compensation_started", 1, json!({ "reason": "no more" })));
+    let back: RunRow = row(&history);
+    assert_eq!((back.status, back.completed_at, back.parked_at.len()), (RunStatus::Compensating, None, 0));
+    history.push(("step.succeeded", 1, succeeded("client.undo", 60)));
+    history.push(("run.compensated", 1, json!({})));
+    assert_eq!(row::<RunRow>(&history).status, RunStatus::Compensated);
+    let steps: BTreeMap<Uuid, RunStepRow> = rows(&history);
+    assert_eq!(step(&steps, "client.undo").status, StepStatus::Succeeded);
+}
+
+#[test]
+fn a_choice_shows_what_was_left_out() {
+    let mut history = vec![parked_run()[0].clone()];
+    history.push(("step.chosen", 1, json!({ "step": "client", "case": "big", "left_out": ["client.small"] })));
+    let steps: BTreeMap<Uuid, RunStepRow> = rows(&history);
+    assert_eq!(
+        ["client", "client.small"].map(|path| step(&steps, path).status),
+        [StepStatus::Succeeded, StepStatus::Skipped]
+    );
+}
+
+#[test]
+fn a_question_is_open_until_enough_are_for_it() {
+    let user = |n: u128| json!({ "kind": "user", "id": Uuid::from_u128(n) });
+    let terms = json!({ "approvers": ["crm.client.tag"], "quorum": 2 });
+    let asked = json!({ "step": "folder", "began_at": at(1), "question": "Shall we?", "terms": terms });
+    let mut history = vec![parked_run()[0].clone(), ("approval.requested", 1, asked)];
+    history.push(("approval.granted", 1, json!({ "step": "folder", "by": user(1) })));
+    let of = |history: &[(&'static str, u32, Value)]| {
+        let rows: BTreeMap<Uuid, ApprovalRow> = rows(history);
+        rows[&step_row_id(RunId(STREAM), "folder")].clone()
+    };
+    assert_eq!((of(&history).status, of(&history).granted_by.len()), (ApprovalStatus::Open, 1));
+    assert_eq!(row::<RunRow>(&history).status, RunStatus::Waiting);
+    let mut expired = history.clone();
+    expired.push(("step.succeeded", 1, succeeded("folder", 1)));
+    assert_eq!(of(&expired).status, ApprovalStatus::Expired);
+    let mut withdrawn = history.clone();
+    withdrawn.push(("step.cancelled", 1, json!({ "step": "folder" })));
+    assert_eq!(of(&withdrawn).status, ApprovalStatus::Withdrawn);
+    history.push(("approval.granted", 1, json!({ "step": "folder", "by": user(2) })));
+    history.push(("step.succeeded", 1, succeeded("folder", 1)));
+    assert_eq!((of(&history).status, of(&history).decided_at.is_some()), (ApprovalStatus::Approved, true));
 }
 
 #[test]

@@ -297,7 +297,7 @@ async fn finished_run(visitor: &Visitor, appointment: &str) -> Result<Value> {
     loop {
         let run = visitor.rows(&format!("/v1/workflow/runs?trigger_aggregate_id={appointment}")).await?.pop();
         match run.as_ref().map(|run| run["status"].as_str().unwrap_or_default().to_owned()).as_deref() {
-            Some("succeeded" | "completed") => return run.context("found"),
+            Some("succeeded") => return run.context("found"),
             Some("parked" | "failed" | "cancelled") => bail!("the run did not finish: {}", run.context("found")?),
             _ if Instant::now() > deadline => bail!("the run did not finish within {PATIENCE:?}: {run:?}"),
             _ => tokio::time::sleep(Duration::from_millis(20)).await,

@@ -206,7 +206,7 @@ const METRICS: &[Metric] = &[
     counts(
         "workflow_runs_total",
         WORKFLOW,
-        Series::Of("status", &["started", "parked", "succeeded", "cancelled"]),
+        Series::Of("status", &["started", "parked", "succeeded", "cancelled", "compensated"]),
         "Runs that started, parked and ended.",
     ),
     counts(
@@ -215,6 +215,8 @@ const METRICS: &[Metric] = &[
         Series::One,
         "Runs beyond what one event, request or firm may lead to.",
     ),
+    counts("workflow_runs_skipped_total", WORKFLOW, Series::One, "Runs left out because one for the same went on."),
+    counts("workflow_schedules_due_total", WORKFLOW, Series::One, "Times of schedules that started a run."),
     shows("workflow_tasks_due", WORKFLOW, "Runs that wait for a worker."),
     shows("workflow_intake_position", WORKFLOW, "The log was read for triggers up to here."),
     counts("workflow_condition_errors_total", WORKFLOW, Series::One, "Conditions that could not be evaluated."),

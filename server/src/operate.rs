@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
-use workflow::RunStatus;
+use workflow::{RunStatus, StepPath, Verb};
 
 /// Operators at a prompt do not want to wait long for a database that is away.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -193,18 +193,74 @@ pub enum WorkflowVerb {
         /// The run.
         run: Uuid,
     },
-    /// Has a parked run try its step again.
-    Retry(RunArguments),
-    /// Has a parked run go on without its step.
+    /// Has a parked run try its steps again.
+    Retry {
+        #[command(flatten)]
+        run: RunArguments,
+        /// Only this step, if it stands still at several: reminders[2].send.
+        #[arg(long)]
+        step: Option<StepPath>,
+    },
+    /// Has a parked run go on without a step.
     Skip {
         #[command(flatten)]
         run: RunArguments,
+        /// Which step, if it stands still at several.
+        #[arg(long)]
+        step: Option<StepPath>,
         /// What later steps see as the step's result, as JSON.
         #[arg(long, default_value = "{}")]
         output: String,
     },
-    /// Ends a run before its last step.
-    Cancel(RunArguments),
+    /// Has a parked run try a step again with other input than its definition says.
+    Amend {
+        #[command(flatten)]
+        run: RunArguments,
+        /// Which step, if it stands still at several.
+        #[arg(long)]
+        step: Option<StepPath>,
+        /// The command's fields, as JSON.
+        #[arg(long)]
+        input: String,
+    },
+    /// Has a run that is parked or has succeeded take a step again, and everything after it, with new effects.
+    Rerun {
+        #[command(flatten)]
+        run: RunArguments,
+        /// From which step on.
+        #[arg(long)]
+        from: StepPath,
+    },
+    /// Has a parked run follow another version of its definition.
+    Move {
+        #[command(flatten)]
+        run: RunArguments,
+        /// Which version.
+        #[arg(long)]
+        to_version: u32,
+        /// A step that is called something else there; may be given several times: --rename contact=person.
+        #[arg(long, value_parser = renamed())]
+        rename: Vec<(StepPath, StepPath)>,
+    },
+    /// Ends a run before its last step; what it did is taken back where its definition says how.
+    Cancel {
+        #[command(flatten)]
+        run: RunArguments,
+        /// What it did stays.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Takes back what a run did, also if it has succeeded.
+    Compensate(RunArguments),
+}
+
+/// Two steps: what one was called, and what it is called.
+fn renamed() -> impl TypedValueParser<Value = (StepPath, StepPath)> {
+    clap::builder::StringValueParser::new().try_map(|text| {
+        let (from, to) = text.split_once('=').ok_or_else(|| "expected <step>=<step>".to_owned())?;
+        let path = |text: &str| text.parse::<StepPath>().map_err(|error| error.to_string());
+        Ok::<_, String>((path(from)?, path(to)?))
+    })
 }
 
 /// Warnings go to standard error, so that standard output stays what the verb prints.
@@ -434,38 +490,64 @@ pub async fn workflow(settings: &Settings, verb: WorkflowVerb, out: &Output) -> 
             show_run(&run, out);
             Done::with(run)
         }
-        WorkflowVerb::Retry(run) => {
-            done("tries again", &workflow::retry(&bus, TenantId(run.tenant), run.run, run.reason).await?)
+        WorkflowVerb::Retry { run, step } => {
+            done("tries again", &workflow::ask(&bus, asked(run), Verb::Retry { step }).await?)
         }
-        WorkflowVerb::Skip { run, output } => {
+        WorkflowVerb::Skip { run, step, output } => {
             let output = serde_json::from_str(&output).context("--output is not JSON")?;
-            done("goes on", &workflow::skip(&bus, TenantId(run.tenant), run.run, output, run.reason).await?)
+            done("goes on", &workflow::ask(&bus, asked(run), Verb::Skip { step, output }).await?)
         }
-        WorkflowVerb::Cancel(run) => {
-            done("is cancelled", &workflow::cancel(&bus, TenantId(run.tenant), run.run, run.reason).await?)
+        WorkflowVerb::Amend { run, step, input } => {
+            let parameters = serde_json::from_str(&input).context("--input is not JSON")?;
+            done("tries again", &workflow::ask(&bus, asked(run), Verb::AmendInput { step, parameters }).await?)
+        }
+        WorkflowVerb::Rerun { run, from } => {
+            done("goes back", &workflow::ask(&bus, asked(run), Verb::RerunFrom { step: from }).await?)
+        }
+        WorkflowVerb::Move { run, to_version, rename } => {
+            let log = vault::log(settings, &pool)?;
+            let renamed = rename.into_iter().map(|(from, to)| workflow::Renamed { from, to }).collect();
+            done("is moved", &workflow::move_to(&bus, &log, asked(run), to_version, renamed).await?)
+        }
+        WorkflowVerb::Cancel { run, keep } => {
+            done("is cancelled", &workflow::ask(&bus, asked(run), Verb::Cancel { keep }).await?)
+        }
+        WorkflowVerb::Compensate(run) => {
+            done("is taken back", &workflow::ask(&bus, asked(run), Verb::Compensate).await?)
         }
     }
+}
+
+/// Which run, and why.
+fn asked(run: RunArguments) -> workflow::Asked {
+    workflow::Asked { tenant: TenantId(run.tenant), run: run.run, reason: run.reason }
 }
 
 /// A run with its steps; what they came to is in the JSON alone, where it may be as long as it is.
 fn show_run(run: &workflow::Run, out: &Output) {
     let name = run.definition.as_ref().map(ToString::to_string).unwrap_or_default();
     say!(out, "{:<10}{name}, version {}", "workflow", run.definition_version);
-    say!(out, "{:<10}{}", "status", run.status.name());
+    say!(out, "{:<10}{}", "status", run.status().name());
     if let Some(trigger) = &run.trigger {
         say!(out, "{:<10}{} at position {}", "trigger", trigger.event_type, trigger.position);
         say!(out, "{:<10}{}", "started", minute(trigger.recorded_at.utc()));
     }
-    if let Some((code, message)) = &run.incident {
-        say!(out, "{:<10}{code}: {message}", "stands for");
+    for (step, (code, message)) in &run.incidents {
+        say!(out, "{:<10}{step}: {code}: {message}", "stands for");
     }
     let mut table = Table::new(&["STEP", "STATUS", ">FAILED", "SINCE", "DUE OR WAITS FOR"], "no steps");
-    for step in &run.steps {
+    let nothing = workflow::Step::default();
+    let reached = run.steps.keys().filter(|path| !run.order.contains(path));
+    for path in run.order.iter().chain(reached) {
+        let step = run.step_at(path).unwrap_or(&nothing);
         let at = |at: Option<Timestamp>| at.map(|at| minute(at.utc())).unwrap_or_default();
-        let awaits = step.awaits.as_ref().map(|(event, _)| event.clone());
-        let due = [Some(at(step.due_at)).filter(|at| !at.is_empty()), awaits].into_iter().flatten().collect::<Vec<_>>();
-        let (failed, due) = (step.attempts.to_string(), due.join("\n"));
-        table.row([step.id.clone(), step.status.name().to_owned(), failed, at(step.since), due]);
+        let waits = step
+            .wait
+            .iter()
+            .flat_map(|wait| wait.events.iter().map(|awaited| &awaited.event_type).chain(&wait.signals));
+        let due = std::iter::once(at(step.due_at)).filter(|at| !at.is_empty()).chain(waits.cloned());
+        let (failed, due) = (step.attempts.to_string(), due.collect::<Vec<_>>().join("\n"));
+        table.row([path.to_string(), step.status.name().to_owned(), failed, at(step.since), due]);
     }
     say!(out, "\n{table}");
 }

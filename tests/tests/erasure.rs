@@ -114,7 +114,7 @@ async fn book(world: &World) -> Result<String> {
     ensure!(booked.status == 201, "{booked:?}");
     let id = booked.body["id"].as_str().context("an id")?.to_owned();
     let runs = format!("/v1/workflow/runs?trigger_aggregate_id={id}");
-    world.eventually(&runs, PATIENCE, |body| body["data"][0]["status"] == "completed").await?;
+    world.eventually(&runs, PATIENCE, |body| body["data"][0]["status"] == "succeeded").await?;
     Ok(id)
 }
 

@@ -60,7 +60,7 @@ async fn two_bookings_by_one_address_at_once_make_one_contact_and_one_client(wor
         ensure!(booked.status == 201, "{booked:?}");
         let id = booked.body["id"].as_str().context("an id")?;
         let runs = format!("/v1/workflow/runs?trigger_aggregate_id={id}");
-        world.eventually(&runs, PATIENCE, |body| body["data"][0]["status"] == "completed").await?;
+        world.eventually(&runs, PATIENCE, |body| body["data"][0]["status"] == "succeeded").await?;
     }
     for list in ["/v1/crm/contacts", "/v1/crm/clients", "/v1/portal/portal-users"] {
         let found = world.get(&format!("{list}?email=emmy%40invariants.example"), None).await?;
@@ -92,7 +92,7 @@ async fn a_missing_template_parks_the_run_until_somebody_makes_it(world: &World)
     ensure!(reinstated.status == 200, "{reinstated:?}");
     let tenant = world.tenant.to_string();
     world.expect(&["workflow", "retry", "--tenant", &tenant, run, "--reason", "the template is back"])?;
-    world.eventually(&runs, PATIENCE, |body| body["data"][0]["status"] == "completed").await?;
+    world.eventually(&runs, PATIENCE, |body| body["data"][0]["status"] == "succeeded").await?;
     let refused = world.ubos(&["workflow", "retry", "--tenant", &tenant, run, "--reason", "again"])?;
     ensure!(!refused.status.success(), "a finished run cannot be retried");
     Ok(())

@@ -4,8 +4,8 @@
 //! after twenty, so their number is bounded too. Runs beyond it stand still with an incident that says why, and as many again
 //! at most: what comes after those is not started.
 
-use crate::step::Failure;
 use crate::tasks::Tasks;
+use crate::turn::Failure;
 use metrics::counter;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

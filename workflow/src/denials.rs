@@ -1,7 +1,7 @@
 //! What a definition's steps were refused, for the firm's audit trail: beside what people and programs were refused.
 
 use crate::hand::Hand;
-use crate::step::DENIED;
+use crate::turn::DENIED;
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -11,16 +11,19 @@ use workflow_domain::Entry;
 /// how often it is refused, and must not decide how full the trail is.
 const WINDOW: i64 = 3_600;
 
-/// Writes down that the step at which `hand` stands was refused, if `entries` say so. The run says it too, so a failure to write
+/// Writes down that a step of the run in `hand` was refused, if `entries` say so. The run says it too, so a failure to write
 /// is no reason to stop.
 pub(crate) async fn note(pool: &PgPool, hand: &Hand, entries: &[Entry]) {
     let refused = entries.iter().find_map(|entry| match entry {
-        Entry::Failed { code, message, .. } if code == DENIED => Some(message),
+        Entry::Failed { step, code, message, .. } if code == DENIED => Some((step, message)),
         _ => None,
     });
-    let (Some(message), Some(permission)) = (refused, hand.action().and_then(|action| action.permission())) else {
-        return;
+    let Some((step, message)) = refused else { return };
+    let permission = match step.is_undo() {
+        true => step.parent().and_then(|step| Some(hand.document.undo(&step)?.command.clone())),
+        false => hand.document.action(step.id()).and_then(|action| action.permission()),
     };
+    let Some(permission) = permission else { return };
     let Some(trigger) = hand.run.trigger.as_deref() else { return };
     let (definition, now) = (&hand.run.definition_id, chrono::Utc::now());
     let name = hand.run.definition.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -1,9 +1,11 @@
 //! What a definition may say.
 
+use crate::actions::{Action, Block, Undo};
 use kernel::{Name, Pattern, Permissions, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use workflow_domain::StepPath;
 
 /// A workflow definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,12 +17,15 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Text>,
     /// With which permissions its steps run, as patterns: `crm.client.tag`. No more than whoever publishes it holds; a step that
-    /// needs another is refused. An action `notify` needs `workflow.run.notify`.
+    /// needs another is refused. An action `notify` needs `workflow.run.notify`, `run_workflow` needs `workflow.run.call`.
     #[schemars(length(max = 100))]
     pub runs_as: Vec<Pattern>,
     /// What starts a run.
     pub trigger: Trigger,
-    /// What ends a run early.
+    /// How many runs for the same thing go on at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<Correlation>,
+    /// What ends a run early, and has what it did taken back where the actions say how.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancel_on: Vec<CancelOn>,
     /// How failed steps are tried again, unless an action says otherwise.
@@ -31,18 +36,84 @@ pub struct Document {
     pub actions: Vec<Action>,
 }
 
-/// What starts a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// What starts a run: an event, a time, or a step of another run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trigger {
     /// Which event: `appointment.booked`.
-    pub event_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
     /// An expression over `event`; without it, every such event starts a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// At which times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// Only when another workflow's `run_workflow` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
 }
 
-/// What ends a run early; what it has done stays.
+/// The kinds of event that the trigger of a schedule and of a call are told as; the log has none of them.
+pub(crate) const SCHEDULE_DUE: &str = "schedule.due";
+pub(crate) const RUN_CALLED: &str = "run.called";
+
+impl Trigger {
+    /// The kind of event that starts a run, or what stands for it.
+    pub fn kind(&self) -> &str {
+        match (&self.event_type, &self.schedule) {
+            (Some(event_type), _) => event_type,
+            (None, Some(_)) => SCHEDULE_DUE,
+            (None, None) => RUN_CALLED,
+        }
+    }
+}
+
+/// At which times runs start. A time that passed while no engine ran is made up for once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Minute, hour, day of the month, month, day of the week: `0 9 * * mon-fri`.
+    pub cron: String,
+    /// Where the clock hangs: `Europe/Berlin`.
+    pub time_zone: String,
+}
+
+/// What a workflow is called with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Called {
+    /// The JSON Schema of the input, which steps see as `event.payload`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+}
+
+/// How many runs for the same thing go on at a time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Correlation {
+    /// An expression over `event` that gives a text: what a run is for.
+    pub key: String,
+    /// What becomes of a run when another one with the same key goes on.
+    pub policy: Policy,
+}
+
+/// What becomes of a run when another one with the same key goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// Both go on.
+    Allow,
+    /// The new one does not start.
+    SkipIfRunning,
+    /// The old one is cancelled.
+    CancelRunning,
+    /// The new one starts when the old one has ended.
+    Queue,
+}
+
+/// What ends a run early. What it has done is taken back where the actions say how; where the event must be about what the
+/// trigger is about (`event.aggregate_id == trigger.aggregate_id`), also when the run has succeeded before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelOn {
@@ -84,180 +155,73 @@ impl Default for Retry {
     }
 }
 
-/// One thing that a run does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Action {
-    /// Creates something: the command `<domain>.<entity>.create`, or `create_from_template` if there is a `template`.
-    CreateEntity(CreateEntity),
-    /// Sends any command.
-    Command(SendCommand),
-    /// Waits.
-    Wait(Wait),
-    /// Has somebody told something.
-    Notify(Notify),
-}
-
-/// What every action may say.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Common {
-    /// What later steps call this one: `steps.contact.result.id`. `step_2` for the third one unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^[a-z][a-z0-9_]{0,62}$"))]
-    pub id: Option<String>,
-    /// An expression; the step is left out unless it is true.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<String>,
-    /// How this step is tried again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Retry>,
-    /// Whether the run stands still or goes on when the step has failed for good.
-    #[serde(default)]
-    pub on_error: OnError,
-}
-
-/// What becomes of the run when a step has failed for good.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnError {
-    /// It stands still until an operator acts.
-    #[default]
-    Park,
-    /// It goes on with the next step.
-    Continue,
-}
-
-/// Creates something.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct CreateEntity {
-    /// What every action may say.
-    #[serde(flatten)]
-    pub common: Common,
-    /// In which context: `crm`.
-    pub domain: String,
-    /// What: `client`.
-    pub entity: String,
-    /// The command's fields; texts may hold `{{ expressions }}`.
-    #[serde(default)]
-    pub parameters: Map<String, Value>,
-    /// If there is one already that holds the same unique value, such as the e-mail address, takes that.
-    #[serde(default, rename = "match")]
-    pub matching: bool,
-}
-
-/// Sends any command.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SendCommand {
-    /// What every action may say.
-    #[serde(flatten)]
-    pub common: Common,
-    /// Its dotted name: `crm.contact.link_to_client`.
-    pub command: String,
-    /// To what; a command that creates has none. A `{{ template }}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    /// The command's fields; texts may hold `{{ expressions }}`.
-    #[serde(default)]
-    pub parameters: Map<String, Value>,
-}
-
-/// Waits for one of three.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Wait {
-    /// What every action may say.
-    #[serde(flatten)]
-    pub common: Common,
-    /// For so long: `90s`, `15m`, `2h`, `3d`.
-    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
-    pub duration: Option<String>,
-    /// Until then: a `{{ template }}` that gives an RFC 3339 time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
-    /// Until that happens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub event: Option<AwaitedEvent>,
-}
-
-/// The event that a step waits for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AwaitedEvent {
-    /// Which event.
-    pub event_type: String,
-    /// An expression over `event` (this one), `trigger` and `steps`.
-    #[serde(rename = "match")]
-    pub matching: String,
-    /// For how long at most: `30d`. Then the step has failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<String>,
-}
-
-/// Has somebody told something. The request is an event of the run; the communications context delivers it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Notify {
-    /// What every action may say.
-    #[serde(flatten)]
-    pub common: Common,
-    /// Who; may hold `{{ expressions }}`.
-    pub to: String,
-    /// In one line; may hold `{{ expressions }}`.
-    pub subject: String,
-    /// In full; may hold `{{ expressions }}`.
-    pub body: String,
-}
-
-impl Action {
-    /// What every action may say.
-    pub fn common(&self) -> &Common {
-        match self {
-            Self::CreateEntity(CreateEntity { common, .. })
-            | Self::Command(SendCommand { common, .. })
-            | Self::Wait(Wait { common, .. })
-            | Self::Notify(Notify { common, .. }) => common,
-        }
-    }
-
-    /// The dotted name of the command it sends, if it sends one.
-    pub fn command(&self) -> Option<String> {
-        match self {
-            Self::CreateEntity(CreateEntity { domain, entity, parameters, .. }) => {
-                let action = if parameters.contains_key("template") { "create_from_template" } else { "create" };
-                Some(format!("{domain}.{entity}.{action}"))
-            }
-            Self::Command(send) => Some(send.command.clone()),
-            Self::Wait(_) | Self::Notify(_) => None,
-        }
-    }
-}
-
-/// The permission to have somebody told something.
-pub(crate) const NOTIFY: &str = "workflow.run.notify";
-
-impl Action {
-    /// The permission that it needs: its command, if it sends one.
-    pub fn permission(&self) -> Option<String> {
-        match self {
-            Self::Notify(_) => Some(NOTIFY.to_owned()),
-            Self::CreateEntity(_) | Self::Command(_) | Self::Wait(_) => self.command(),
-        }
-    }
-}
-
 impl Document {
+    /// Reads a definition; every action has an id then.
+    pub fn read(document: &Value) -> Result<Self, serde_json::Error> {
+        let mut read = Self::deserialize(document)?;
+        name_all(&mut read.actions, "step");
+        Ok(read)
+    }
+
     /// What its steps may do.
     pub fn permissions(&self) -> Permissions {
         Permissions::patterns(self.runs_as.iter().map(Pattern::as_str))
     }
 
-    /// The id of the step at `index`.
-    pub fn step_id(&self, index: usize) -> String {
-        let given = self.actions.get(index).and_then(|action| action.common().id.clone());
-        given.unwrap_or_else(|| format!("step_{index}"))
+    /// The paths of the steps that are there from the beginning, in order.
+    pub fn steps(&self) -> Vec<StepPath> {
+        self.actions.iter().filter_map(|action| action.id().parse().ok()).collect()
     }
 
-    /// The ids of all steps, in order.
-    pub fn step_ids(&self) -> Vec<String> {
-        (0..self.actions.len()).map(|index| self.step_id(index)).collect()
+    /// Every action, those inside of others too.
+    pub fn every<'a>(&'a self, visit: &mut impl FnMut(&'a Action)) {
+        every(&self.actions, visit);
+    }
+
+    /// The action with this id; no two have the same.
+    pub fn action(&self, id: &str) -> Option<&Action> {
+        let mut found = None;
+        self.every(&mut |action| {
+            if action.id() == id {
+                found = Some(action);
+            }
+        });
+        found
+    }
+
+    /// How the step at this path is taken back, if its action says so.
+    pub fn undo(&self, path: &StepPath) -> Option<&Undo> {
+        self.action(path.id())?.common().undo.as_ref()
+    }
+
+    /// Does any action say how it is taken back?
+    pub fn compensates(&self) -> bool {
+        let mut compensates = false;
+        self.every(&mut |action| compensates |= action.common().undo.is_some());
+        compensates
+    }
+}
+
+fn every<'a>(actions: &'a [Action], visit: &mut impl FnMut(&'a Action)) {
+    // Recursion over a trait object's blocks needs one type of visitor.
+    fn walk<'a>(actions: &'a [Action], visit: &mut dyn FnMut(&'a Action)) {
+        for action in actions {
+            visit(action);
+            for Block { actions, .. } in action.kind().blocks() {
+                walk(actions, visit);
+            }
+        }
+    }
+    walk(actions, visit);
+}
+
+/// Gives every action without an id one that derives from its place.
+fn name_all(actions: &mut [Action], of: &str) {
+    for (index, action) in actions.iter_mut().enumerate() {
+        let id = action.common_mut().id.get_or_insert_with(|| format!("{of}_{index}")).clone();
+        for (block, actions) in action.kind_mut().blocks_mut().into_iter().enumerate() {
+            name_all(actions, &if block == 0 { id.clone() } else { format!("{id}_{block}") });
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::bounds::Bounds;
 use crate::crew::Crew;
 use crate::intake::Intake;
+use crate::schedules;
 use crate::tasks::Tasks;
 use crate::waits::Past;
 use crate::worker::Worker;
@@ -93,6 +94,7 @@ impl Engine {
         let intake = tokio::spawn(intake.run());
         let parts = vec![
             tokio::spawn(dispatch(crew, options.clone(), intake)),
+            tokio::spawn(schedules::follow(tasks.clone(), stopping.clone())),
             tokio::spawn(upkeep(tasks, options.lease / 3, stopping.clone())),
         ];
         Self { stopping, parts, ended }

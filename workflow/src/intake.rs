@@ -5,11 +5,13 @@
 
 use crate::bounds::{Admitted, Bounds, Incident};
 use crate::crew::Crew;
-use crate::document::Document;
+use crate::document::{CancelOn, Document};
 use crate::engine::Events;
-use crate::expression::holds;
+use crate::expression::{ExpressionError, compile, evaluate, holds, kind};
+use crate::references::is_of_trigger;
+use crate::schedules;
 use crate::scope::{Scope, causing_run, event_value, trigger_of, trigger_value};
-use crate::tasks::{Noted, Start, Task, interval, wake};
+use crate::tasks::{Correlated, Noted, Start, Task, interval, wake, wake_cancelled};
 use crate::waits::{self, Beginning, Past, Waiting};
 use anyhow::{Context as _, Result};
 use catalogue::AnyEvent;
@@ -18,7 +20,6 @@ use crash_points::Point;
 use event_store::{ExecuteError, RawEvent};
 use kernel::{Aggregate as _, DefinitionId, Name};
 use metrics::{counter, gauge};
-use serde::Deserialize as _;
 use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::collections::HashMap;
@@ -28,8 +29,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use workflow_domain::{Run, Shared};
-use workflow_events::{DefinitionEvent, RunEvent};
+use workflow_domain::{Run, Shared, StepPath};
+use workflow_events::{DefinitionEvent, RunEvent, Trigger};
 
 /// Events of one transaction.
 const BATCH: usize = 500;
@@ -57,6 +58,8 @@ struct Kept {
     definitions: HashMap<(Uuid, Uuid), Known>,
     /// The definitions that an event of a tenant may trigger.
     by_trigger: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
+    /// The definitions whose runs an event of a tenant may have taken back after their end.
+    by_cancel: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
     /// Whether any run may wait for an event.
     has_waits: bool,
     /// The conditions under which a run is cancelled that refer to what its steps gave.
@@ -70,6 +73,12 @@ impl Kept {
             && let Some(ids) = self.by_trigger.get_mut(&tenant).and_then(|t| t.get_mut(&before.trigger_event_type))
         {
             ids.retain(|other| *other != id);
+            for ids in self.by_cancel.get_mut(&tenant).into_iter().flat_map(HashMap::values_mut) {
+                ids.retain(|other| *other != id);
+            }
+        }
+        for event_type in cancels_later(&self.definitions[&(tenant, id)]) {
+            self.by_cancel.entry(tenant).or_default().entry(event_type).or_default().push(id);
         }
         self.by_trigger.entry(tenant).or_default().entry(event_type).or_default().push(id);
     }
@@ -82,6 +91,17 @@ impl Kept {
     }
 }
 
+/// The kinds of event that have a run's effects taken back after its end: about what the trigger is about, so that the run is
+/// found without being remembered.
+fn cancels_later(known: &Known) -> Vec<String> {
+    let Some(document) = known.parsed.as_deref().filter(|document| document.compensates()) else { return vec![] };
+    let same = |cancel: &&CancelOn| compile(&cancel.matching).is_ok_and(|compiled| is_of_trigger(compiled.tree()));
+    let mut kinds: Vec<String> = document.cancel_on.iter().filter(same).map(|on| on.event_type.clone()).collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
 /// What a batch of events leads to, in order.
 #[derive(Default)]
 struct Found {
@@ -92,16 +112,38 @@ struct Found {
     /// What runs wait for.
     waiting: Vec<Waiting>,
     /// What has come true, and is still to be taken from what is kept.
-    met: Vec<(Uuid, Uuid, i32)>,
+    met: Vec<(Uuid, Uuid, StepPath, String)>,
 }
 
 /// A change of the engine's tables that is too rare for a way of its own.
 enum Write {
-    Definition { tenant: Uuid, id: Uuid },
-    Flags { tenant: Uuid, id: Uuid, event: DefinitionEvent },
-    Keep { wait: Waiting, reason: Option<String> },
-    Matched { wait: Waiting, event: Value },
-    Wake { tenant: Uuid, run: Uuid },
+    Definition {
+        tenant: Uuid,
+        id: Uuid,
+    },
+    Flags {
+        tenant: Uuid,
+        id: Uuid,
+        event: DefinitionEvent,
+    },
+    Keep {
+        wait: Waiting,
+        reason: Option<String>,
+    },
+    Matched {
+        wait: Waiting,
+        event: Value,
+    },
+    Wake {
+        tenant: Uuid,
+        run: Uuid,
+    },
+    /// An event about what the run's trigger is about, which its definition says to cancel on.
+    Cancel {
+        tenant: Uuid,
+        run: Uuid,
+        position: i64,
+    },
 }
 
 pub(crate) struct Intake {
@@ -205,7 +247,10 @@ impl Intake {
                 "workflow.run" => self.run_event(event, kept, &mut found).await,
                 _ => {
                     guarded(event, || trigger(event, kept, &self.bounds, &mut found))?;
-                    self.resolve(event, kept, &mut found).await
+                    match self.cancel_later(event, kept, &mut found).await {
+                        Ok(()) => self.resolve(event, kept, &mut found).await,
+                        Err(error) => Err(error),
+                    }
                 }
             };
             if let Err(error) = taken {
@@ -231,12 +276,13 @@ impl Intake {
             if let Some(room) = room {
                 let (say, noted) = oneshot::channel();
                 at_work.insert(run, say);
-                let task = Task { tenant, run, due_at: Utc::now(), wakes: 0, start: Some(start) };
+                let task =
+                    Task { tenant, run, due_at: Utc::now(), wakes: 0, start: Some(start), cancel_position: None };
                 self.crew.work(task, room, Some(noted));
             }
         }
         let left = held.iter().any(|held| !held);
-        let wakes = writes.iter().any(|write| matches!(write, Write::Wake { .. }));
+        let wakes = writes.iter().any(|write| matches!(write, Write::Wake { .. } | Write::Cancel { .. }));
         let note = || {
             let sql = "select run_id, is_new from engine.note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
             let note = sqlx::query_as(sql);
@@ -288,29 +334,44 @@ impl Intake {
         let (tenant, run) = (event.tenant_id.0, event.aggregate_id);
         // Most of what happens to runs concerns nobody but their workers, and need not be read.
         match event.event_type.as_str() {
-            "step.waiting" | "run.resumed" | "run.cancelled" | "run.succeeded" => {}
+            "step.waiting" | "approval.granted" | "approval.rejected" | "approval.delegated" => {}
+            "run.resumed" | "run.rerun" | "run.moved" | "run.signal_received" => {}
+            "run.cancelled" | "run.compensation_started" | "run.compensated" | "run.succeeded" => {}
             "step.succeeded" | "step.failed" | "step.skipped" if kept.of_steps.contains_key(&(tenant, run)) => {}
             _ => return Ok(()),
         }
         let Some(AnyEvent::Run(happened)) = read(event) else { return Ok(()) };
         match &happened {
-            RunEvent::StepWaiting { action_index, until, event_type: Some(event_type), matching, .. } => {
-                let wait = Waiting {
+            RunEvent::StepWaiting { step, wait, .. } if !wait.events.is_empty() => {
+                let until = wait.deadline.as_ref().map(|deadline| DateTime::from(deadline.at));
+                let waits = wait.events.iter().map(|awaited| Waiting {
                     tenant,
                     run,
-                    action_index: i32::try_from(*action_index).unwrap_or(i32::MAX),
-                    event_type: event_type.clone(),
-                    matching: matching.clone(),
+                    step: step.clone(),
+                    name: awaited.name.clone(),
+                    event_type: awaited.event_type.clone(),
+                    matching: awaited.matching.clone(),
                     aggregate_id: None,
                     after: 0,
-                    until: until.map(DateTime::from),
+                    until,
                     of_steps: false,
-                };
-                self.begin_waiting(event.position, wait, found).await?;
+                });
+                self.begin_waiting(event.position, step, waits.collect(), found).await?;
             }
-            RunEvent::Resumed { .. } => found.writes.push(Write::Wake { tenant, run }),
-            RunEvent::Cancelled { .. } | RunEvent::Succeeded {} => {
-                let status = if matches!(happened, RunEvent::Succeeded {}) { "succeeded" } else { "cancelled" };
+            RunEvent::ApprovalGranted { .. }
+            | RunEvent::ApprovalRejected { .. }
+            | RunEvent::ApprovalDelegated { .. }
+            | RunEvent::SignalReceived { .. }
+            | RunEvent::Moved { .. }
+            | RunEvent::Rerun { .. }
+            | RunEvent::CompensationStarted { .. }
+            | RunEvent::Resumed { .. } => found.writes.push(Write::Wake { tenant, run }),
+            RunEvent::Cancelled { .. } | RunEvent::Compensated {} | RunEvent::Succeeded {} => {
+                let status = match happened {
+                    RunEvent::Succeeded {} => "succeeded",
+                    RunEvent::Compensated {} => "compensated",
+                    _ => "cancelled",
+                };
                 counter!("workflow_runs_total", "status" => status).increment(1);
                 found.ended.push((tenant, run));
                 found.waiting.retain(|wait| (wait.tenant, wait.run) != (tenant, run));
@@ -319,46 +380,50 @@ impl Intake {
                     found.writes.push(Write::Wake { tenant, run });
                 }
             }
-            RunEvent::StepSucceeded { action_index, step, .. }
-            | RunEvent::StepFailed { action_index, step, .. }
-            | RunEvent::StepSkipped { action_index, step, .. } => {
-                self.hold_again(event, step, *action_index, kept, found).await?;
-            }
+            RunEvent::StepSucceeded { step, .. }
+            | RunEvent::StepFailed { step, .. }
+            | RunEvent::StepSkipped { step, .. } => self.hold_again(event, step, kept, found).await?,
             _ => {}
         }
         Ok(())
     }
 
-    /// A step waits: for what came since its wait began, or for what is still to come.
-    async fn begin_waiting(&self, at: i64, wait: Waiting, found: &mut Found) -> Result<()> {
-        let events = self.past.events(wait.tenant, wait.run, at).await?;
-        let begins = Beginning::of(&events).checked(self.past.log(), wait.run).await?;
+    /// A step waits: for what came since its wait began, or for what is still to come. Of several things that came, the first
+    /// counts.
+    async fn begin_waiting(&self, at: i64, step: &StepPath, waits: Vec<Waiting>, found: &mut Found) -> Result<()> {
+        let Some((tenant, id)) = waits.first().map(|wait| (wait.tenant, wait.run)) else { return Ok(()) };
+        let events = self.past.events(tenant, id, at).await?;
+        let begins = Beginning::of(&events, step).checked(self.past.log(), id).await?;
         let mut run = Run::default();
         events.iter().for_each(|(_, event)| run.apply(event));
-        let scope = Scope::of_run(wait.run, &run);
-        let wait = Waiting { after: begins.after, ..wait.informed(&scope) };
-        let event = self.past.look_back(&wait, begins.from, at, &run).await?;
-        found.keep(wait.clone(), None);
-        if let Some(event) = event {
+        let scope = Scope::of_run(id, &run, step);
+        let mut came: Option<(i64, Waiting, Value)> = None;
+        for wait in waits {
+            let wait = Waiting { after: begins.after, ..wait.informed(&scope) };
+            let event = self.past.look_back(&wait, begins.from, at, &run).await?;
+            found.keep(wait.clone(), None);
+            if let Some(event) = event {
+                let position = event["position"].as_i64().unwrap_or(i64::MAX);
+                if came.as_ref().is_none_or(|(first, ..)| position < *first) {
+                    came = Some((position, wait, event));
+                }
+            }
+        }
+        if let Some((_, wait, event)) = came {
             found.met(wait, event);
         }
         Ok(())
     }
 
     /// A step has ended that a run's conditions refer to: they are held against everything since the trigger once more.
-    async fn hold_again(
-        &self,
-        event: &RawEvent,
-        step: &str,
-        index: u32,
-        kept: &mut Kept,
-        found: &mut Found,
-    ) -> Result<()> {
+    async fn hold_again(&self, event: &RawEvent, step: &StepPath, kept: &mut Kept, found: &mut Found) -> Result<()> {
         let run = (event.tenant_id.0, event.aggregate_id);
         let Some(waits) = kept.of_steps.get_mut(&run) else { return Ok(()) };
-        for wait in waits.iter_mut().filter(|wait| wait.is_about(step, index)) {
-            let Some(state) = self.past.run(wait, event.position, &found.starts).await? else { return Ok(()) };
-            *wait = wait.clone().informed(&Scope::of_run(wait.run, &state));
+        let Some(first) = waits.first() else { return Ok(()) };
+        let Some(state) = self.past.run(first, event.position, &found.starts).await? else { return Ok(()) };
+        let place = state.order.iter().position(|path| path == step).unwrap_or(usize::MAX);
+        for wait in waits.iter_mut().filter(|wait| wait.is_about(step.id(), place)) {
+            *wait = wait.clone().informed(&Scope::of_run(wait.run, &state, &wait.step));
             let met = self.past.look_back(wait, None, event.position, &state).await?;
             found.waiting.retain(|other| other.key() != wait.key());
             found.keep(wait.clone(), None);
@@ -367,6 +432,22 @@ impl Intake {
             }
         }
         found.forget_met(kept);
+        Ok(())
+    }
+
+    /// The runs that the same aggregate started, if an event about it has what they did taken back: also when they have ended.
+    async fn cancel_later(&self, event: &RawEvent, kept: &Kept, found: &mut Found) -> Result<()> {
+        let tenant = event.tenant_id.0;
+        let ids = kept.by_cancel.get(&tenant).and_then(|by_type| by_type.get(&event.event_type));
+        for id in ids.into_iter().flatten() {
+            let Some(known) = kept.definitions.get(&(tenant, *id)) else { continue };
+            let (kind, aggregate) = (&known.trigger_event_type, event.aggregate_id);
+            let triggers = self.past.of_aggregate(tenant, kind, aggregate, event.position).await;
+            for trigger in triggers.context("looking for what started runs")? {
+                let run = Uuid::new_v5(id, trigger.as_bytes());
+                found.writes.push(Write::Cancel { tenant, run, position: event.position });
+            }
+        }
         Ok(())
     }
 
@@ -402,16 +483,20 @@ impl Found {
     /// An event has met the condition, so that it waits no more.
     fn met(&mut self, wait: Waiting, event: Value) {
         let (tenant, run) = (wait.tenant, wait.run);
-        self.waiting.retain(|other| other.key() != wait.key());
+        let over = |other: &Waiting| {
+            other.key() == wait.key()
+                || !wait.cancels() && (other.tenant, other.run, &other.step) == (tenant, run, &wait.step)
+        };
+        self.waiting.retain(|other| !over(other));
         self.met.push(wait.key());
         self.writes.push(Write::Matched { wait, event });
         self.writes.push(Write::Wake { tenant, run });
     }
 
     fn forget_met(&mut self, kept: &mut Kept) {
-        for (tenant, run, index) in self.met.drain(..) {
+        for (tenant, run, step, name) in self.met.drain(..) {
             if let Some(waits) = kept.of_steps.get_mut(&(tenant, run)) {
-                waits.retain(|wait| wait.action_index != index);
+                waits.retain(|wait| (&wait.step, &wait.name) != (&step, &name));
                 if waits.is_empty() {
                     kept.of_steps.remove(&(tenant, run));
                 }
@@ -443,18 +528,28 @@ fn trigger(event: &RawEvent, kept: &mut Kept, bounds: &Bounds, found: &mut Found
             Admitted::No => continue,
         }
         let (tenant, run) = (event.tenant_id.0, Uuid::new_v5(&known.id, event.event_id.as_bytes()));
+        let correlation = match correlated(document, &trigger) {
+            Ok(correlation) => correlation,
+            Err(error) => {
+                incident = Some(Incident::new("correlation_failed", error.message));
+                None
+            }
+        };
         let start = Start {
             definition_id: DefinitionId(known.id),
             definition: known.name.clone(),
             definition_version: known.version,
             definition_hash: known.hash.clone(),
             document: known.document.clone(),
-            steps: document.step_ids(),
+            steps: document.steps(),
+            compensates: document.compensates(),
             trigger,
             caused_by: causing_run(event),
+            correlation,
+            parent: None,
             incident,
         };
-        let scope = (!document.cancel_on.is_empty()).then(|| Scope::of_run(run, &start.run(0)));
+        let scope = (!document.cancel_on.is_empty()).then(|| Scope::of_run(run, &start.run(0), &StepPath::default()));
         for (scope, (index, cancel)) in
             scope.iter().flat_map(|scope| (1..).zip(&document.cancel_on).map(move |c| (scope, c)))
         {
@@ -463,7 +558,8 @@ fn trigger(event: &RawEvent, kept: &mut Kept, bounds: &Bounds, found: &mut Found
             let wait = Waiting {
                 tenant,
                 run,
-                action_index: -index,
+                step: StepPath::default(),
+                name: format!("cancel_{index}"),
                 event_type: cancel.event_type.clone(),
                 matching: Some(cancel.matching.clone()),
                 aggregate_id: None,
@@ -484,8 +580,20 @@ fn trigger(event: &RawEvent, kept: &mut Kept, bounds: &Bounds, found: &mut Found
     }
 }
 
+/// What a run that this starts is for.
+pub(crate) fn correlated(document: &Document, trigger: &Trigger) -> Result<Option<Correlated>, ExpressionError> {
+    let Some(correlation) = &document.correlation else { return Ok(None) };
+    match evaluate(&correlation.key, &Scope::of([("event", trigger_value(trigger))]))? {
+        Value::String(key) => Ok(Some(Correlated { key, policy: correlation.policy })),
+        other => {
+            let message = format!("the correlation key is {}, not a text", kind(&other));
+            Err(ExpressionError::new("correlation_failed", message))
+        }
+    }
+}
+
 fn parse(name: &Name, document: &Value) -> Option<Arc<Document>> {
-    let parsed = Document::deserialize(document).map(Arc::new);
+    let parsed = Document::read(document).map(Arc::new);
     parsed
         .map_err(|error| {
             counter!("workflow_unreadable_definitions_total").increment(1);
@@ -573,6 +681,8 @@ async fn store(tx: &mut Transaction<'_, Postgres>, write: Write, kept: &Kept) ->
                 .bind(&known.trigger_event_type)
                 .bind(&*known.document);
             stored.execute(&mut **tx).await.context("keeping a definition")?;
+            let schedule = known.parsed.as_deref().and_then(|document| document.trigger.schedule.as_ref());
+            schedules::keep(tx, tenant, id, schedule).await.context("keeping a schedule")?;
         }
         Write::Flags { tenant, id, event } => {
             let sql = match event {
@@ -593,6 +703,9 @@ async fn store(tx: &mut Transaction<'_, Postgres>, write: Write, kept: &Kept) ->
         Write::Keep { wait, reason } => waits::keep(tx, &wait, reason.as_deref()).await?,
         Write::Matched { wait, event } => waits::matched(tx, &wait, event).await?,
         Write::Wake { tenant, run } => wake(tx, tenant, run).await.context("waking a run")?,
+        Write::Cancel { tenant, run, position } => {
+            wake_cancelled(tx, tenant, run, position).await.context("waking a run that is cancelled")?;
+        }
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ async fn a_worker_that_dies_anywhere_leaves_no_double_and_no_gap() {
         world.book(i64::try_from(cut).unwrap(), &format!("ada{cut}@example.com")).await;
         let (dying, next) = (worker(&world), worker(&world));
         let task = take(&world, &dying).await;
-        let survived = Box::pin(moves(async { dying.work(task, None).await.unwrap() }, cut)).await;
+        let survived = moves(Box::pin(async { dying.work(task, None).await.unwrap() }), cut).await;
         // Its lease has ended. What it sent may still be on its way to the log.
         let ended = async || {
             if let Some(task) = next.tasks.take(1).await.unwrap().pop() {
@@ -74,4 +74,92 @@ async fn a_worker_that_dies_anywhere_leaves_no_double_and_no_gap() {
     // Each of its seven effects is waited for; how often besides depends on how many answers come between two moves.
     assert!(cut > 7, "killed at {cut} points only");
     engine.stop().await;
+}
+
+/// How often each thing was made, and how often it was taken back: invitation, folder, project.
+async fn made_and_taken_back(world: &World) -> ([usize; 3], [usize; 3]) {
+    let [.., invited, folder, project] = world.made().await;
+    let mut back = [0; 3];
+    for (count, event_type) in
+        back.iter_mut().zip(["portal_user.invitation_revoked", "folder.archived", "project.cancelled"])
+    {
+        *count = world.count(event_type).await;
+    }
+    ([invited, folder, project], back)
+}
+
+/// Works on whatever is due until the intake has read the log and nothing is left.
+async fn finish(world: &World) {
+    let next = worker(world);
+    let over = async || {
+        while let Some(task) = next.tasks.take(1).await.unwrap().pop() {
+            next.work(task, None).await.unwrap();
+        }
+        next.tasks.flush().await;
+        world.intake().await >= world.log.head().await.unwrap() && world.is_idle().await
+    };
+    world.eventually("something is left over", over).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_cancelled_after_its_worker_died_anywhere_leaves_nothing_open() {
+    let world = World::office(true).await;
+    let engine = world.engine_with(EngineOptions { runs_at_once: 0, ..EngineOptions::default() });
+    let mut cut = 0;
+    loop {
+        cut += 1;
+        assert!(cut < 1_000, "a run has fewer moves than that");
+        let booked = world.book(i64::try_from(cut).unwrap(), &format!("ada{cut}@example.com")).await;
+        let dying = worker(&world);
+        let task = take(&world, &dying).await;
+        let survived = moves(Box::pin(async { dying.work(task, None).await.unwrap() }), cut).await;
+        // What it sent may still be on its way to the log.
+        let cancel = serde_json::json!({ "by": "invitee" });
+        world.send("scheduling.appointment.cancel", Some(booked.id), cancel).await.unwrap();
+        finish(&world).await;
+        let (made, back) = made_and_taken_back(&world).await;
+        assert_eq!(made, back, "killed after {cut} moves: {:#?}", world.summary().await);
+        assert_eq!(world.count("step.failed").await, 0);
+        if survived {
+            break;
+        }
+    }
+    assert!(cut > 7, "killed at {cut} points only");
+    assert!(world.count("project.cancelled").await > 0);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_dies_anywhere_while_it_takes_back_leaves_no_double_and_no_gap() {
+    let world = World::office(true).await;
+    let engine = world.engine_with(EngineOptions { runs_at_once: 0, ..EngineOptions::default() });
+    let mut cut = 0;
+    loop {
+        cut += 1;
+        assert!(cut < 1_000, "taking back has fewer moves than that");
+        let booked = world.book(i64::try_from(cut).unwrap(), &format!("ada{cut}@example.com")).await;
+        world.eventually("no run starts", async || world.count("appointment.booked").await == cut).await;
+        take_and_finish(&world).await;
+        let cancel = serde_json::json!({ "by": "invitee" });
+        world.send("scheduling.appointment.cancel", Some(booked.id), cancel).await.unwrap();
+        let dying = worker(&world);
+        let task = take(&world, &dying).await;
+        let survived = moves(Box::pin(async { dying.work(task, None).await.unwrap() }), cut).await;
+        finish(&world).await;
+        assert_eq!(made_and_taken_back(&world).await, ([cut; 3], [cut; 3]), "killed after {cut} moves");
+        assert_eq!(world.count("run.compensated").await, cut);
+        if survived {
+            break;
+        }
+    }
+    assert!(cut > 3, "killed at {cut} points only");
+    engine.stop().await;
+}
+
+/// Takes the next run that is due to its end.
+async fn take_and_finish(world: &World) {
+    let first = worker(world);
+    let task = take(world, &first).await;
+    first.work(task, None).await.unwrap();
+    finish(world).await;
 }

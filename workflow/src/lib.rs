@@ -5,8 +5,10 @@
 //! same commands that people use, and record each as an event of the run. Nothing is replayed as code: a run is what its
 //! events say, so a worker may die at any point and another goes on.
 
+mod actions;
 mod bounds;
 mod check;
+mod children;
 mod crew;
 mod denials;
 mod document;
@@ -16,26 +18,32 @@ mod hand;
 mod intake;
 mod meter;
 mod operate;
+mod plan;
 mod publish;
 mod references;
+mod schedules;
 mod schema;
 mod scope;
-mod step;
 mod tasks;
 mod template;
+mod turn;
 mod waits;
 mod worker;
 
+pub use actions::Action;
 pub use bounds::Bounds;
 pub use check::{Problem, check, read};
-pub use document::{Action, Document, Retry};
+pub use document::{Document, Retry};
 pub use engine::{Engine, EngineOptions, Events, PolledLog};
 pub use expression::{EXPRESSION_CHARS_MAX, ExpressionError};
-pub use operate::{RunFilter, RunLine, RunsError, cancel, forget, retry, runs, show, skip};
+pub use operate::{
+    Asked, MoveError, RunFilter, RunLine, RunsError, Verb, ask, cancel, forget, move_to, retry, runs, show, skip,
+};
 pub use publish::{PublishError, Published, definition_id, publish, publish_within, shipped};
 pub use schema::definition_schema;
 pub use template::fill_in;
-pub use workflow_domain::{Run, RunStatus};
+pub use workflow_domain::{Run, RunStatus, Step, StepPath};
+pub use workflow_events::Renamed;
 
 #[cfg(test)]
 extern crate self as workflow;

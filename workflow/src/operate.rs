@@ -1,14 +1,16 @@
 //! What operators do with runs.
 
+use crate::document::Document;
 use chrono::{DateTime, Utc};
-use event_store::{CommandBus, ExecuteError, Executed, Request};
+use event_store::{CommandBus, ExecuteError, Executed, Log, Request};
 use kernel::{Actor, Name, TenantId};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 use workflow_domain::run::RunCommand;
-use workflow_domain::{Run, RunStatus};
+use workflow_domain::{Run, RunStatus, StepPath};
+use workflow_events::{DefinitionEvent, Renamed};
 
 /// Which runs to list; the newest first.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +42,7 @@ pub struct RunLine {
 
 /// Runs as the log has them, the newest first. Live ones are found in the engine's queue, ended ones among the streams.
 pub async fn runs(bus: &CommandBus, pool: &PgPool, filter: &RunFilter) -> Result<Vec<RunLine>, RunsError> {
-    let live = matches!(filter.status, Some(RunStatus::Running | RunStatus::Waiting | RunStatus::Parked));
+    let live = matches!(filter.status, Some(status) if !status.has_ended());
     // Version 5 ids have no order, so pages go by the place where the run began.
     let sql = if live {
         "select s.tenant_id, s.aggregate_id, s.first_position from engine.tasks t
@@ -93,9 +95,9 @@ fn line(tenant_id: Uuid, run_id: Uuid, run: &Run) -> RunLine {
         run_id,
         tenant_id,
         workflow: run.definition.as_ref().map(ToString::to_string).unwrap_or_default(),
-        status: run.status,
+        status: run.status(),
         started_at: run.trigger.as_ref().map(|trigger| trigger.recorded_at.utc()).unwrap_or_default(),
-        error: run.incident.as_ref().map(|(code, message)| format!("{code}: {message}")),
+        error: run.incident().map(|(_, code, message)| format!("{code}: {message}")),
     }
 }
 
@@ -107,25 +109,140 @@ pub async fn show(bus: &CommandBus, tenant: TenantId, run_id: Uuid) -> Result<Ru
     }
 }
 
-/// Has a parked run try its step again.
-pub async fn retry(bus: &CommandBus, tenant: TenantId, run_id: Uuid, reason: Name) -> Result<Executed, ExecuteError> {
-    act(bus, tenant, run_id, RunCommand::Retry { reason }).await
+/// What an operator asks of a run.
+#[derive(Debug, Clone)]
+pub enum Verb {
+    /// Try again what it stands still at.
+    Retry {
+        /// Which step, if it stands still at several.
+        step: Option<StepPath>,
+    },
+    /// Go on without a step.
+    Skip {
+        /// Which step, if it stands still at several.
+        step: Option<StepPath>,
+        /// What later steps see as its result.
+        output: Value,
+    },
+    /// Try a step again with other input.
+    AmendInput {
+        /// Which step, if it stands still at several.
+        step: Option<StepPath>,
+        /// The command's fields.
+        parameters: Value,
+    },
+    /// Take a step again, and everything after it.
+    RerunFrom {
+        /// From which step on.
+        step: StepPath,
+    },
+    /// End before the last step.
+    Cancel {
+        /// What it has done stays.
+        keep: bool,
+    },
+    /// Take back what it has done.
+    Compensate,
+}
+
+/// What an operator asks, and why.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The firm.
+    pub tenant: TenantId,
+    /// The run.
+    pub run: Uuid,
+    /// Why, for the history.
+    pub reason: Name,
+}
+
+/// Has an operator's verb done.
+pub async fn ask(bus: &CommandBus, asked: Asked, verb: Verb) -> Result<Executed, ExecuteError> {
+    let Asked { tenant, run, reason } = asked;
+    let command = match verb {
+        Verb::Retry { step } => RunCommand::Retry { step, reason },
+        Verb::Skip { step, output } => RunCommand::Skip { step, output, reason },
+        Verb::AmendInput { step, parameters } => RunCommand::AmendInput { step, parameters, reason },
+        Verb::RerunFrom { step } => RunCommand::RerunFrom { step, reason },
+        Verb::Cancel { keep } => RunCommand::Cancel { keep, reason },
+        Verb::Compensate => RunCommand::Compensate { reason },
+    };
+    act(bus, tenant, run, command).await
+}
+
+/// Has a parked run try its steps again.
+pub async fn retry(bus: &CommandBus, tenant: TenantId, run: Uuid, reason: Name) -> Result<Executed, ExecuteError> {
+    ask(bus, Asked { tenant, run, reason }, Verb::Retry { step: None }).await
 }
 
 /// Has a parked run go on without its step; later steps see `output` as its result.
 pub async fn skip(
     bus: &CommandBus,
     tenant: TenantId,
-    run_id: Uuid,
+    run: Uuid,
     output: Value,
     reason: Name,
 ) -> Result<Executed, ExecuteError> {
-    act(bus, tenant, run_id, RunCommand::Skip { output, reason }).await
+    ask(bus, Asked { tenant, run, reason }, Verb::Skip { step: None, output }).await
 }
 
 /// Ends a run before its last step.
-pub async fn cancel(bus: &CommandBus, tenant: TenantId, run_id: Uuid, reason: Name) -> Result<Executed, ExecuteError> {
-    act(bus, tenant, run_id, RunCommand::Cancel { reason }).await
+pub async fn cancel(bus: &CommandBus, tenant: TenantId, run: Uuid, reason: Name) -> Result<Executed, ExecuteError> {
+    ask(bus, Asked { tenant, run, reason }, Verb::Cancel { keep: false }).await
+}
+
+/// Has a parked run follow another version of its definition, which was checked when it was published. Steps that are called
+/// something else there are named in `renamed`.
+pub async fn move_to(
+    bus: &CommandBus,
+    log: &Log,
+    asked: Asked,
+    version: u32,
+    renamed: Vec<Renamed>,
+) -> Result<Executed, MoveError> {
+    let Asked { tenant, run, reason } = asked;
+    let (state, _) = bus.store().load::<Run>(tenant, run).await?;
+    let events = log.read_stream(tenant, state.definition_id.0, 0, i64::MAX).await?;
+    let published =
+        events.iter().find_map(|event| {
+            match catalogue::AnyEvent::read(
+                &event.aggregate_type,
+                &event.event_type,
+                event.event_version,
+                event.payload.get(),
+            ) {
+                Ok(catalogue::AnyEvent::Definition(DefinitionEvent::Published {
+                    version: of, hash, document, ..
+                })) if of == version => Some((hash, document)),
+                _ => None,
+            }
+        });
+    let (definition_hash, document) = published.ok_or(MoveError::NoSuchVersion(version))?;
+    let parsed = Document::read(&document).map_err(|_| MoveError::NoSuchVersion(version))?;
+    let command = RunCommand::MoveTo {
+        definition_version: version,
+        definition_hash,
+        document,
+        steps: parsed.steps(),
+        compensates: parsed.compensates(),
+        renamed,
+        reason,
+    };
+    Ok(act(bus, tenant, run, command).await?)
+}
+
+/// Why a run does not follow another version.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveError {
+    /// The definition has no such version.
+    #[error("the run's definition has no version {0} that can be read")]
+    NoSuchVersion(u32),
+    /// The log refused or could not be reached.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    /// The log cannot be read.
+    #[error("the database cannot be read")]
+    Database(#[from] sqlx::Error),
 }
 
 async fn act(bus: &CommandBus, tenant: TenantId, run_id: Uuid, command: RunCommand) -> Result<Executed, ExecuteError> {

@@ -79,7 +79,7 @@ pub async fn publish_within(
         name: checked.name.clone(),
         description: checked.description.clone(),
         runs_as: checked.runs_as.clone(),
-        trigger_event_type: checked.trigger.event_type.clone(),
+        trigger_event_type: checked.trigger.kind().to_owned(),
         hash: hash.clone(),
         document: document.clone(),
     };
@@ -91,7 +91,7 @@ pub async fn publish_within(
                 // A document is whole: what it leaves out is not there.
                 description: checked.description.map_or(Patch::Removed, Patch::Set),
                 runs_as: checked.runs_as,
-                trigger_event_type: checked.trigger.event_type,
+                trigger_event_type: checked.trigger.kind().to_owned(),
                 hash: hash.clone(),
                 document,
             };

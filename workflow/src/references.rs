@@ -6,17 +6,37 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue};
 use serde_json::Value;
 
 /// What is in sight of an expression.
-pub(crate) struct Sight<'a> {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sight {
     /// Schema of `event.payload`.
-    pub event: Option<&'a Value>,
+    pub event: Option<Value>,
     /// Schema of `trigger.payload`; none if there is no run yet.
-    pub trigger: Option<&'a Value>,
-    /// Ids of the steps before this one; none if there is no run yet.
-    pub steps: Option<&'a [String]>,
+    pub trigger: Option<Value>,
+    /// There is a run: `trigger`, `steps`, `step` and `run`.
+    pub run: bool,
+    /// The steps that any way through the definition may have taken before this one, with the schemas of their results.
+    pub steps: Vec<(String, Value)>,
+    /// Those of them that are in no other, in order.
+    pub order: Vec<String>,
+    /// It is in a loop: `item` and `index`.
+    pub in_loop: bool,
+    /// Schema of `result`, for what takes a step back.
+    pub result: Option<Value>,
+}
+
+impl Sight {
+    /// The same for a condition on an event with this payload.
+    pub fn of_event(&self, payload: Option<Value>) -> Self {
+        Self { event: payload, ..self.clone() }
+    }
+
+    fn step(&self, id: &str) -> Option<&Value> {
+        self.steps.iter().find(|(known, _)| known == id).map(|(_, result)| result)
+    }
 }
 
 /// Everything the expression refers to that is not there: stable code and sentence.
-pub(crate) fn unknown(compiled: &Compiled, sight: &Sight<'_>) -> Vec<(&'static str, String)> {
+pub(crate) fn unknown(compiled: &Compiled, sight: &Sight) -> Vec<(&'static str, String)> {
     let mut found = vec![];
     walk(compiled.tree(), sight, &mut vec![], &mut found);
     found
@@ -51,6 +71,13 @@ pub(crate) fn equal_to_aggregate(tree: &IdedExpr) -> Option<&IdedExpr> {
     }
 }
 
+/// Does an expression hold only for events of the aggregate that the trigger is about?
+pub(crate) fn is_of_trigger(tree: &IdedExpr) -> bool {
+    let asked = Segment::Field("aggregate_id".to_owned());
+    let given = equal_to_aggregate(tree).and_then(path);
+    given.is_some_and(|(root, path)| root == "trigger" && path == [asked])
+}
+
 /// Whether an expression refers to what steps gave: to any step, or to this one, by its id and its place.
 pub(crate) fn mentions(tree: &IdedExpr, step: Option<(&str, usize)>) -> bool {
     let is_step = |path: &[Segment], named: bool| match (path.first(), step) {
@@ -69,7 +96,7 @@ pub(crate) fn mentions(tree: &IdedExpr, step: Option<(&str, usize)>) -> bool {
     found
 }
 
-fn walk<'a>(tree: &'a IdedExpr, sight: &Sight<'_>, bound: &mut Vec<&'a str>, found: &mut Vec<(&'static str, String)>) {
+fn walk<'a>(tree: &'a IdedExpr, sight: &Sight, bound: &mut Vec<&'a str>, found: &mut Vec<(&'static str, String)>) {
     if let Some((root, path)) = path(tree) {
         if !bound.contains(&root) && !root.starts_with('@') {
             found.extend(problem(root, &path, sight));
@@ -128,29 +155,48 @@ fn indexes<'a>(tree: &'a IdedExpr, visit: &mut impl FnMut(&'a IdedExpr)) {
     }
 }
 
-fn problem(root: &str, path: &[Segment], sight: &Sight<'_>) -> Option<(&'static str, String)> {
-    match (root, sight.trigger, sight.steps) {
-        ("event", _, _) => in_event("event", path, sight.event),
-        ("trigger", Some(schema), _) => in_event("trigger", path, Some(schema)),
-        ("steps", _, Some(steps)) => match path {
+fn problem(root: &str, path: &[Segment], sight: &Sight) -> Option<(&'static str, String)> {
+    match root {
+        "event" => in_event("event", path, sight.event.as_ref()),
+        "trigger" if sight.run => in_event("trigger", path, sight.trigger.as_ref()),
+        "steps" if sight.run => match path {
             [] | [Segment::Computed, ..] => None,
-            [Segment::Field(id), rest @ ..] if steps.contains(id) => in_step(rest),
-            _ => Some(("unknown_step", format!("no step before this one is called {}", last(path)))),
+            [Segment::Field(id), rest @ ..] => match sight.step(id) {
+                Some(result) => in_step(id, rest, result),
+                None => Some(("unknown_step", unknown_step(&last(path), sight))),
+            },
+            _ => Some(("unknown_step", unknown_step(&last(path), sight))),
         },
-        ("step", _, Some(steps)) => match path {
+        "step" if sight.run => match path {
             [] | [Segment::Computed, ..] => None,
-            [Segment::Index(index), rest @ ..] if usize::try_from(*index).is_ok_and(|i| i < steps.len()) => {
-                in_step(rest)
+            [Segment::Index(index), rest @ ..] => {
+                let id = usize::try_from(*index).ok().and_then(|index| sight.order.get(index));
+                match id.and_then(|id| Some((id, sight.step(id)?))) {
+                    Some((id, result)) => in_step(id, rest, result),
+                    None => Some(("unknown_step", format!("only {} steps come before this one", sight.order.len()))),
+                }
             }
-            _ => Some(("unknown_step", format!("only {} steps come before this one", steps.len()))),
+            _ => Some(("unknown_step", format!("only {} steps come before this one", sight.order.len()))),
         },
-        ("run", Some(_), _) => match path {
+        "run" if sight.run => match path {
             [] | [Segment::Computed, ..] => None,
             [Segment::Field(field)] if ["id", "definition", "version"].contains(&field.as_str()) => None,
             _ => Some(("unknown_field", "a run has id, definition and version".to_owned())),
         },
+        "item" | "index" if sight.in_loop => None,
+        "result" if sight.result.is_some() => {
+            in_schema(path, sight.result.as_ref()?, "the result", "unknown_result_field")
+        }
         _ if is_type_name(root) => None,
         _ => Some(("unknown_variable", format!("there is no variable {root:?} here"))),
+    }
+}
+
+fn unknown_step(name: &str, sight: &Sight) -> String {
+    let known: Vec<&str> = sight.steps.iter().map(|(id, _)| id.as_str()).collect();
+    match known.is_empty() {
+        true => format!("no way to here takes a step called {name}; it is the first one"),
+        false => format!("no way to here takes a step called {name}; there are {}", known.join(", ")),
     }
 }
 
@@ -159,17 +205,22 @@ fn is_type_name(name: &str) -> bool {
     ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"].contains(&name)
 }
 
-fn in_step(path: &[Segment]) -> Option<(&'static str, String)> {
+fn in_step(id: &str, path: &[Segment], result: &Value) -> Option<(&'static str, String)> {
     match path {
         [] | [Segment::Computed, ..] => None,
-        [Segment::Field(field), ..] if ["id", "status", "result"].contains(&field.as_str()) => None,
+        [Segment::Field(field), rest @ ..] if field == "result" => {
+            in_schema(rest, result, &format!("the result of {id:?}"), "unknown_result_field")
+        }
+        [Segment::Field(field), ..] if ["id", "status"].contains(&field.as_str()) => None,
         _ => Some(("unknown_field", "a step has id, status and result".to_owned())),
     }
 }
 
 fn in_event(root: &str, path: &[Segment], schema: Option<&Value>) -> Option<(&'static str, String)> {
     match path {
-        [Segment::Field(field), rest @ ..] if field == "payload" => in_schema(rest, schema?, "the payload"),
+        [Segment::Field(field), rest @ ..] if field == "payload" => {
+            in_schema(rest, schema?, "the payload", "unknown_payload_field")
+        }
         [Segment::Field(field), ..] if !EVENT_FIELDS.contains(&field.as_str()) => {
             Some(("unknown_field", format!("{root} has {}", EVENT_FIELDS.join(", "))))
         }
@@ -177,11 +228,11 @@ fn in_event(root: &str, path: &[Segment], schema: Option<&Value>) -> Option<(&'s
     }
 }
 
-fn in_schema(path: &[Segment], schema: &Value, place: &str) -> Option<(&'static str, String)> {
+fn in_schema(path: &[Segment], schema: &Value, place: &str, code: &'static str) -> Option<(&'static str, String)> {
     let (first, rest) = path.split_first()?;
     if let Some(branches) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
         // One branch that knows the path is enough; a branch that is null knows none.
-        let mut problems = branches.iter().filter(|b| b["type"] != "null").map(|b| in_schema(path, b, place));
+        let mut problems = branches.iter().filter(|b| b["type"] != "null").map(|b| in_schema(path, b, place, code));
         return match problems.next() {
             Some(None) | None => None,
             Some(problem) => problems.all(|other| other.is_some()).then_some(problem).flatten(),
@@ -191,15 +242,17 @@ fn in_schema(path: &[Segment], schema: &Value, place: &str) -> Option<(&'static 
         Segment::Field(name) => {
             let known = schema["properties"].as_object()?;
             match known.get(name) {
-                Some(inner) => in_schema(rest, inner, &format!("{place}'s {name}")),
+                Some(inner) => in_schema(rest, inner, &format!("{place}'s {name}"), code),
                 None if schema["additionalProperties"].is_object() => None,
                 None => {
                     let names: Vec<&str> = known.keys().map(String::as_str).collect();
-                    Some(("unknown_payload_field", format!("{place} has no {name:?}; it has {}", names.join(", "))))
+                    Some((code, format!("{place} has no {name:?}; it has {}", names.join(", "))))
                 }
             }
         }
-        Segment::Index(_) | Segment::Computed => schema.get("items").and_then(|items| in_schema(rest, items, place)),
+        Segment::Index(_) | Segment::Computed => {
+            schema.get("items").and_then(|items| in_schema(rest, items, place, code))
+        }
     }
 }
 

@@ -9,7 +9,11 @@ use std::sync::LazyLock;
 pub fn definition_schema() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Document>().to_value();
-    if let Some(actions) = schema.pointer_mut("/properties/actions/items/oneOf").and_then(Value::as_array_mut) {
+    // Actions hold actions, so they alone stand apart, once.
+    if let Some(items) = schema.pointer_mut("/properties/actions/items") {
+        *items = json!({ "$ref": "#/$defs/Action" });
+    }
+    if let Some(actions) = schema.pointer_mut("/$defs/Action/oneOf").and_then(Value::as_array_mut) {
         for action in actions {
             // serde cannot refuse unknown fields beside flattened ones, the schema can.
             action["additionalProperties"] = Value::Bool(false);
@@ -18,8 +22,8 @@ pub fn definition_schema() -> Value {
     schema
 }
 
-/// The same in parts, because "fits none of four" helps nobody: what every definition must be, and what each type of
-/// action must be.
+/// The same in parts, because "fits none of eight" helps nobody: what every definition must be, and what each type of
+/// action must be, whatever is inside of it.
 pub(crate) struct Parts {
     pub document: jsonschema::Validator,
     pub actions: BTreeMap<String, jsonschema::Validator>,
@@ -27,12 +31,14 @@ pub(crate) struct Parts {
 
 pub(crate) static PARTS: LazyLock<Option<Parts>> = LazyLock::new(|| {
     let mut schema = definition_schema();
-    let items = schema.pointer_mut("/properties/actions/items")?.take();
-    *schema.pointer_mut("/properties/actions/items")? = json!({ "type": "object", "required": ["type"] });
+    let some = json!({ "type": "object", "required": ["type"] });
+    let kinds = std::mem::replace(schema.pointer_mut("/$defs/Action")?, some);
     let mut actions = BTreeMap::new();
-    for action in items["oneOf"].as_array()? {
+    for action in kinds["oneOf"].as_array()? {
         let name = action.pointer("/properties/type/const").and_then(Value::as_str)?;
-        actions.insert(name.to_owned(), jsonschema::validator_for(action).ok()?);
+        let mut action = action.clone();
+        action["$defs"] = schema["$defs"].clone();
+        actions.insert(name.to_owned(), jsonschema::validator_for(&action).ok()?);
     }
     Some(Parts { document: jsonschema::validator_for(&schema).ok()?, actions })
 });

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
-use workflow_domain::{Run, StepStatus};
-use workflow_events::Trigger;
+use workflow_domain::{Run, Step, StepPath, StepStatus};
+use workflow_events::{Trigger, TriggerKind};
 
 /// CEL's own functions and types; made once, because making them costs more than any expression.
 static LANGUAGE: LazyLock<Arc<cel::Env>> = LazyLock::new(meter::language);
@@ -67,31 +67,38 @@ impl Scope {
         self.left.store(left, Ordering::Relaxed);
     }
 
-    /// What a step of `run` sees: `event` and `trigger` (the same), `step`, `steps` and `run`.
-    pub fn of_run(run_id: Uuid, run: &Run) -> Self {
+    /// What a step of `run` sees: `event` and `trigger` (the same), `step`, `steps` and `run`, and in a loop `item` and `index`.
+    pub fn of_run(run_id: Uuid, run: &Run, at: &StepPath) -> Self {
         let trigger = run.trigger.as_deref().map_or(Value::Null, trigger_value);
-        Self::default().and("event", &trigger).with_run(run_id, run, &trigger)
+        Self::default().and("event", &trigger).with_run(run_id, run, at, &trigger)
     }
 
     /// What a condition on an event sees that a run waits for: `event` is that one.
-    pub fn of_awaited(run_id: Uuid, run: &Run, event: &Value) -> Self {
+    pub fn of_awaited(run_id: Uuid, run: &Run, at: &StepPath, event: &Value) -> Self {
         let trigger = run.trigger.as_deref().map_or(Value::Null, trigger_value);
-        Self::default().and("event", event).with_run(run_id, run, &trigger)
+        Self::default().and("event", event).with_run(run_id, run, at, &trigger)
     }
 
-    fn with_run(self, run_id: Uuid, run: &Run, trigger: &Value) -> Self {
-        let before = &run.steps[..run.current.min(run.steps.len())];
-        let step: Vec<Value> = before
-            .iter()
-            .map(|s| json!({ "id": s.id, "status": status(s.status), "result": s.result.expose() }))
-            .collect();
+    fn with_run(self, run_id: Uuid, run: &Run, at: &StepPath, trigger: &Value) -> Self {
+        let told = |path: &StepPath, step: &Step| json!({ "id": path.id(), "status": status(step.status), "result": step.result.expose() });
+        // A round of a loop sees its own steps and those outside, and nothing of the other rounds.
+        let in_sight = |path: &StepPath| !path.is_undo() && (path.round().is_empty() || at.is_within(path.round()));
+        let ended = run.steps.iter().filter(|(path, step)| step.status.has_ended() && in_sight(path));
         let steps: serde_json::Map<String, Value> =
-            before.iter().zip(&step).map(|(s, value)| (s.id.clone(), value.clone())).collect();
+            ended.map(|(path, step)| (path.id().to_owned(), told(path, step))).collect();
+        let known = run.order.iter().map_while(|path| Some((path, run.step_at(path)?)));
+        let step: Vec<Value> =
+            known.take_while(|(_, step)| step.status.has_ended()).map(|(path, step)| told(path, step)).collect();
         let definition = run.definition.as_ref().map(ToString::to_string);
-        self.and("trigger", trigger)
+        let scope = self
+            .and("trigger", trigger)
             .and("step", &Value::Array(step))
             .and("steps", &Value::Object(steps))
-            .and("run", &json!({ "id": run_id, "definition": definition, "version": run.definition_version }))
+            .and("run", &json!({ "id": run_id, "definition": definition, "version": run.definition_version }));
+        let Some((of, round)) = at.loop_and_number() else { return scope };
+        let items = run.step_at(of).and_then(|step| step.items.expose());
+        let item = items.and_then(|items| items.get(round)).unwrap_or(&Value::Null);
+        scope.and("item", item).and("index", &json!(round))
     }
 }
 
@@ -166,6 +173,7 @@ pub(crate) fn trigger_of(event: &RawEvent) -> Trigger {
         }
     }
     Trigger {
+        kind: TriggerKind::Event,
         event_id: event.event_id,
         event_type: event.event_type.clone(),
         event_version: version,

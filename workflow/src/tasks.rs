@@ -1,8 +1,9 @@
 //! The queue of runs that want attention, in Postgres: also the timers, and what many workers share.
 
 use crate::bounds::Incident;
+use crate::document::Policy;
 use chrono::{DateTime, Utc};
-use kernel::{Aggregate as _, DefinitionId, Name};
+use kernel::{Aggregate as _, DefinitionId, Name, Personal};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
-use workflow_domain::{Run, Shared};
-use workflow_events::{RunEvent, Trigger};
+use workflow_domain::{Run, Shared, StepPath};
+use workflow_events::{Parent, RunEvent, Trigger};
 
 /// Runs let go of in one statement, at most.
 const CLOSED_AT_ONCE: usize = 500;
@@ -28,6 +29,8 @@ pub(crate) struct Task {
     pub due_at: DateTime<Utc>,
     pub wakes: i64,
     pub start: Option<Start>,
+    /// Where the log has an event that cancels what the run did, also if it has ended.
+    pub cancel_position: Option<i64>,
 }
 
 /// How a run starts.
@@ -38,15 +41,34 @@ pub(crate) struct Start {
     pub definition_version: u32,
     pub definition_hash: String,
     pub document: Shared<Value>,
-    pub steps: Vec<String>,
+    pub steps: Vec<StepPath>,
+    /// Some step says how it is taken back.
+    pub compensates: bool,
     pub trigger: Trigger,
-    /// The run whose event it starts from, if one is.
+    /// The run whose event it starts from, or that calls it, if one does.
     pub caused_by: Option<Uuid>,
+    /// What it is for, and what becomes of it when another run for the same goes on.
+    pub correlation: Option<Correlated>,
+    /// The step that waits for its end.
+    pub parent: Option<Parent>,
     /// Why it shall stand still at once.
     pub incident: Option<Incident>,
 }
 
+/// What a run is for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Correlated {
+    pub key: String,
+    pub policy: Policy,
+}
+
 impl Start {
+    /// The key that only one run may have at a time.
+    pub fn correlation_key(&self) -> Option<String> {
+        let exclusive = |correlated: &&Correlated| correlated.policy != Policy::Allow;
+        self.correlation.as_ref().filter(exclusive).map(|correlated| correlated.key.clone())
+    }
+
     /// The run as it begins.
     pub fn run(&self, depth: u32) -> Run {
         let mut run = Run::default();
@@ -57,8 +79,11 @@ impl Start {
             definition_hash: self.definition_hash.clone(),
             document: Value::Null,
             steps: self.steps.clone(),
+            compensates: self.compensates,
             trigger: self.trigger.clone(),
             depth,
+            correlation_key: self.correlation_key().map(Personal::new),
+            parent: self.parent.clone(),
         });
         run.document = self.document.clone();
         run
@@ -98,8 +123,10 @@ pub(crate) struct Looked {
 /// A condition on events that the intake knows of.
 #[derive(Debug)]
 pub(crate) struct Condition {
-    /// The step that waits; below 0: one under which the run is cancelled.
-    pub action_index: i32,
+    /// The step that waits; nothing for one under which the run is cancelled.
+    pub step: String,
+    /// Which of the things that it waits for.
+    pub name: String,
     pub reason: Option<String>,
     /// The event that met it.
     pub matched: Option<Value>,
@@ -119,15 +146,15 @@ impl Looked {
 
     /// Why the run shall be cancelled, if an event says so.
     pub fn cancelled(&self) -> Option<Name> {
-        let met = self.conditions.iter().find(|met| met.action_index < 0 && met.matched.is_some())?;
+        let met = self.conditions.iter().find(|met| met.step.is_empty() && met.matched.is_some())?;
         // What was given as a reason must not keep the run from ending.
         let reason = |text: &str| text.parse().ok();
         met.reason.as_deref().and_then(reason).or_else(|| reason("an event ended it"))
     }
 
-    /// What the intake knows of the step that waits; none if it does not know yet that it does.
-    pub fn of_step(&self, index: usize) -> Option<&Condition> {
-        self.conditions.iter().find(|condition| usize::try_from(condition.action_index) == Ok(index))
+    /// What the intake knows of the step that waits; nothing if it does not know yet that it does.
+    pub fn of_step(&self, step: &str) -> Vec<&Condition> {
+        self.conditions.iter().filter(|condition| condition.step == step).collect()
     }
 }
 
@@ -158,7 +185,7 @@ impl Drop for Held {
     }
 }
 
-type Taken = (Uuid, Uuid, DateTime<Utc>, i64, Option<Json<Start>>);
+type Taken = (Uuid, Uuid, DateTime<Utc>, i64, Option<Json<Start>>, Option<i64>);
 
 /// A run that has ended, or somebody who waits until those before it are let go of.
 #[derive(Debug)]
@@ -185,16 +212,17 @@ impl Tasks {
 
     /// Takes up to `at_most` due runs, tenants in turn.
     pub async fn take(&self, at_most: usize) -> Result<Vec<Task>, sqlx::Error> {
-        let taken: Vec<Taken> =
-            sqlx::query_as("select tenant_id, run_id, due_at, wakes, start from engine.take($1, $2, $3)")
-                .bind(self.me)
-                .bind(interval(self.lease))
-                .bind(i32::try_from(at_most).unwrap_or(i32::MAX))
-                .fetch_all(&self.pool)
-                .await?;
-        let task = |(tenant, run, due_at, wakes, start): Taken| {
+        let taken: Vec<Taken> = sqlx::query_as(
+            "select tenant_id, run_id, due_at, wakes, start, cancel_position from engine.take($1, $2, $3)",
+        )
+        .bind(self.me)
+        .bind(interval(self.lease))
+        .bind(i32::try_from(at_most).unwrap_or(i32::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        let task = |(tenant, run, due_at, wakes, start, cancel_position): Taken| {
             let start = start.map(|Json(start)| start);
-            Task { tenant, run, due_at, wakes, start }
+            Task { tenant, run, due_at, wakes, start, cancel_position }
         };
         Ok(taken.into_iter().map(task).collect())
     }
@@ -265,12 +293,12 @@ impl Tasks {
 
     /// What events mean for this run, as of now.
     pub async fn look(&self, task: &Task) -> Result<Looked, sqlx::Error> {
-        type Row = (i64, Option<i32>, Option<String>, Option<Value>, Option<i64>);
-        let sql = "select checkpoint, action_index, reason, matched, unread from engine.look($1, $2)";
+        type Row = (i64, Option<String>, Option<String>, Option<String>, Option<Value>, Option<i64>);
+        let sql = "select checkpoint, step, name, reason, matched, unread from engine.look($1, $2)";
         let rows: Vec<Row> = sqlx::query_as(sql).bind(task.tenant).bind(task.run).fetch_all(&self.pool).await?;
         let checkpoint = rows.first().map_or(0, |(checkpoint, ..)| *checkpoint);
-        let condition = |(_, index, reason, matched, unread): Row| {
-            Some(Condition { action_index: index?, reason, matched, unread })
+        let condition = |(_, step, name, reason, matched, unread): Row| {
+            Some(Condition { step: step?, name: name?, reason, matched, unread })
         };
         Ok(Looked { checkpoint, conditions: rows.into_iter().filter_map(condition).collect() })
     }
@@ -291,12 +319,65 @@ impl Tasks {
         Ok((of_chain.unsigned_abs(), of_firm.unsigned_abs()))
     }
 
+    /// Has a run to start as soon as somebody has room for it; nothing if it is there already.
+    pub async fn start(&self, tenant: Uuid, run: Uuid, start: &Start) -> Result<(), sqlx::Error> {
+        let sql = "insert into engine.tasks (tenant_id, run_id, due_at, start) values ($1, $2, clock_timestamp(), $3)
+                   on conflict do nothing";
+        sqlx::query(sql).bind(tenant).bind(run).bind(Json(start)).execute(&self.pool).await?;
+        self.woken.notify_one();
+        Ok(())
+    }
+
+    /// The definition with this id as new runs follow it: name, version, hash, document, and whether new runs start.
+    pub async fn definition(&self, tenant: Uuid, id: Uuid) -> Result<Option<Latest>, sqlx::Error> {
+        let sql = "select name, version, hash, document, not paused and not retired from engine.definitions
+                   where tenant_id = $1 and definition_id = $2";
+        sqlx::query_as(sql).bind(tenant).bind(id).fetch_optional(&self.pool).await
+    }
+
+    /// Whether a run for the same thing that came earlier has not ended.
+    pub async fn is_behind(&self, tenant: Uuid, start: &Start) -> Result<bool, sqlx::Error> {
+        let Some(correlated) = &start.correlation else { return Ok(false) };
+        let sql = "select exists (select from engine.tasks
+                   where tenant_id = $1 and start -> 'correlation' ->> 'key' = $2
+                     and (start ->> 'definition_id')::uuid = $3 and (start -> 'trigger' ->> 'position')::bigint < $4)";
+        sqlx::query_scalar(sql)
+            .bind(tenant)
+            .bind(&correlated.key)
+            .bind(start.definition_id.0)
+            .bind(start.trigger.position)
+            .fetch_one(&self.pool)
+            .await
+    }
+
+    /// Makes the run due that waits for the end of one for the same thing.
+    pub async fn wake_next(&self, tenant: Uuid, definition: Uuid, key: &str) -> Result<(), sqlx::Error> {
+        let sql = "update engine.tasks t set due_at = clock_timestamp(), wakes = t.wakes + 1
+                   where t.tenant_id = $1 and t.lease is null and t.start -> 'correlation' ->> 'key' = $2
+                     and (t.start ->> 'definition_id')::uuid = $3";
+        sqlx::query(sql).bind(tenant).bind(key).bind(definition).execute(&self.pool).await?;
+        self.woken.notify_one();
+        Ok(())
+    }
+
+    /// Makes a run due now.
+    pub async fn wake(&self, tenant: Uuid, run: Uuid) -> Result<(), sqlx::Error> {
+        let mut tx = event_store::begin(&self.pool).await?;
+        wake(&mut tx, tenant, run).await?;
+        tx.commit().await?;
+        self.woken.notify_one();
+        Ok(())
+    }
+
     /// How many live runs are in which state, and how many are due and not held.
     pub async fn count(&self) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
         let sql = "select state, count(*), count(*) filter (where due_at <= now()) from engine.tasks group by state";
         sqlx::query_as(sql).fetch_all(&self.pool).await
     }
 }
+
+/// A definition: name, version, hash, document, and whether new runs start.
+pub(crate) type Latest = (String, i32, String, Value, bool);
 
 /// Lets go of runs that have ended, all that have come meanwhile at once.
 async fn close(pool: PgPool, me: Uuid, woken: Arc<Notify>, mut ending: mpsc::UnboundedReceiver<Ended>) {
@@ -335,6 +416,20 @@ pub(crate) async fn wake(tx: &mut Transaction<'_, Postgres>, tenant: Uuid, run: 
                set wakes = t.wakes + 1, state = 'due',
                    due_at = case when t.lease is null then clock_timestamp() else t.due_at end";
     sqlx::query(sql).bind(tenant).bind(run).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Makes a run due because an event cancels it, whether or not it has ended.
+pub(crate) async fn wake_cancelled(
+    tx: &mut Transaction<'_, Postgres>,
+    tenant: Uuid,
+    run: Uuid,
+    position: i64,
+) -> Result<(), sqlx::Error> {
+    wake(tx, tenant, run).await?;
+    let sql = "update engine.tasks set cancel_position = coalesce(cancel_position, $3)
+               where tenant_id = $1 and run_id = $2";
+    sqlx::query(sql).bind(tenant).bind(run).bind(position).execute(&mut **tx).await?;
     Ok(())
 }
 

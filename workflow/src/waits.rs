@@ -4,6 +4,8 @@
 //! somebody came to read it. So a run's conditions are kept in the transaction that notes the run, which lets the intake hold
 //! every later event against them; a step that begins to wait looks back at the events between its beginning and now.
 
+use crate::actions::{Action, TIMED_OUT};
+use crate::document::Document;
 use crate::expression::{compile, evaluate_tree, holds};
 use crate::references::{equal_to_aggregate, mentions};
 use crate::scope::{Scope, causing_run};
@@ -17,10 +19,10 @@ use metrics::counter;
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgPool, Postgres, Transaction};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
-use workflow_domain::Run;
+use workflow_domain::{Run, StepPath};
 use workflow_events::RunEvent;
 
 /// Events of one look back.
@@ -31,8 +33,10 @@ const PAGE: i64 = 500;
 pub(crate) struct Waiting {
     pub tenant: Uuid,
     pub run: Uuid,
-    /// The step that waits; below 0: a condition under which the run is cancelled.
-    pub action_index: i32,
+    /// The step that waits; nothing for a condition under which the run is cancelled.
+    pub step: StepPath,
+    /// Which of the things that it waits for.
+    pub name: String,
     pub event_type: String,
     pub matching: Option<String>,
     /// The only aggregate whose events can meet the condition, if that is known.
@@ -47,8 +51,13 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     /// Which condition of which run.
-    pub fn key(&self) -> (Uuid, Uuid, i32) {
-        (self.tenant, self.run, self.action_index)
+    pub fn key(&self) -> (Uuid, Uuid, StepPath, String) {
+        (self.tenant, self.run, self.step.clone(), self.name.clone())
+    }
+
+    /// Does it end the run, rather than a wait?
+    pub fn cancels(&self) -> bool {
+        self.step.is_empty()
     }
 
     /// Whether the event is one that the condition is about.
@@ -71,9 +80,8 @@ impl Waiting {
     }
 
     /// Whether the condition refers to what this step gave.
-    pub fn is_about(&self, step: &str, index: u32) -> bool {
+    pub fn is_about(&self, step: &str, place: usize) -> bool {
         let compiled = self.matching.as_deref().and_then(|matching| compile(matching).ok());
-        let place = usize::try_from(index).unwrap_or(usize::MAX);
         compiled.is_some_and(|compiled| mentions(compiled.tree(), Some((step, place))))
     }
 
@@ -81,7 +89,7 @@ impl Waiting {
     /// waiting, and its timeout or an operator ends that.
     pub fn is_met_by(&self, run: &Run, event: &Value) -> bool {
         let Some(matching) = self.matching.as_deref() else { return true };
-        holds(matching, &Scope::of_awaited(self.run, run, event)).unwrap_or_else(|error| {
+        holds(matching, &Scope::of_awaited(self.run, run, &self.step, event)).unwrap_or_else(|error| {
             counter!("workflow_condition_errors_total").increment(1);
             tracing::warn!(run_id = %self.run, error = %error, "a run's condition on an event failed");
             false
@@ -94,11 +102,13 @@ fn only_aggregate(tree: &cel::common::ast::IdedExpr, scope: &Scope) -> Option<Uu
     evaluate_tree(equal_to_aggregate(tree)?, scope)?.as_str()?.parse().ok()
 }
 
-type Row = (Uuid, Uuid, i32, String, Option<String>, Option<Uuid>, i64, Option<DateTime<Utc>>, bool);
+type Row = (Uuid, Uuid, String, String, String, Option<String>, Option<Uuid>, i64, Option<DateTime<Utc>>, bool);
 
 fn waiting(row: Row) -> Waiting {
-    let (tenant, run, action_index, event_type, matching, aggregate_id, after, until, of_steps) = row;
-    Waiting { tenant, run, action_index, event_type, matching, aggregate_id, after, until, of_steps }
+    let (tenant, run, step, name, event_type, matching, aggregate_id, after, until, of_steps) = row;
+    // What is kept was a path before; the empty one is none.
+    let step = step.parse().unwrap_or_default();
+    Waiting { tenant, run, step, name, event_type, matching, aggregate_id, after, until, of_steps }
 }
 
 /// Everything that may wait for the events of this batch.
@@ -110,12 +120,12 @@ pub(crate) async fn of_events(pool: &PgPool, events: &[Arc<RawEvent>]) -> Result
         .collect();
     let sql = "with asked as (select * from unnest($1::uuid[], $2::text[], $3::uuid[])
                               as a(tenant_id, event_type, aggregate_id))
-               select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id,
+               select w.tenant_id, w.run_id, w.step, w.name, w.event_type, w.matching, w.aggregate_id,
                       w.after_position, w.until, w.of_steps
                from asked join engine.waits w using (tenant_id, event_type, aggregate_id)
                where w.matched is null
                union all
-               select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id,
+               select w.tenant_id, w.run_id, w.step, w.name, w.event_type, w.matching, w.aggregate_id,
                       w.after_position, w.until, w.of_steps
                from (select distinct tenant_id, event_type from asked) kinds
                         join engine.waits w using (tenant_id, event_type)
@@ -131,9 +141,9 @@ pub(crate) async fn of_events(pool: &PgPool, events: &[Arc<RawEvent>]) -> Result
 
 /// The conditions under which runs are cancelled that refer to what steps gave.
 pub(crate) async fn of_steps(tx: &mut Transaction<'_, Postgres>) -> Result<Vec<Waiting>, sqlx::Error> {
-    let sql = "select w.tenant_id, w.run_id, w.action_index, w.event_type, w.matching, w.aggregate_id,
+    let sql = "select w.tenant_id, w.run_id, w.step, w.name, w.event_type, w.matching, w.aggregate_id,
                       w.after_position, w.until, w.of_steps
-               from engine.waits w where w.of_steps and w.matched is null and w.action_index < 0";
+               from engine.waits w where w.of_steps and w.matched is null and w.step = ''";
     let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(&mut **tx).await?;
     Ok(rows.into_iter().map(waiting).collect())
 }
@@ -141,10 +151,10 @@ pub(crate) async fn of_steps(tx: &mut Transaction<'_, Postgres>) -> Result<Vec<W
 /// Keeps a condition, or what has become known of it.
 pub(crate) async fn keep(tx: &mut Transaction<'_, Postgres>, wait: &Waiting, reason: Option<&str>) -> Result<()> {
     let sql =
-        "insert into engine.waits as w (tenant_id, run_id, action_index, event_type, matching, reason, aggregate_id,
+        "insert into engine.waits as w (tenant_id, run_id, step, name, event_type, matching, reason, aggregate_id,
                                               after_position, until, of_steps)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-               on conflict (tenant_id, run_id, action_index) do update
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+               on conflict (tenant_id, run_id, step, name) do update
                set event_type = excluded.event_type, matching = excluded.matching, matched = null,
                    aggregate_id = excluded.aggregate_id, after_position = excluded.after_position,
                    until = excluded.until, of_steps = excluded.of_steps,
@@ -152,7 +162,8 @@ pub(crate) async fn keep(tx: &mut Transaction<'_, Postgres>, wait: &Waiting, rea
     let stored = sqlx::query(sql)
         .bind(wait.tenant)
         .bind(wait.run)
-        .bind(wait.action_index)
+        .bind(wait.step.as_str())
+        .bind(&wait.name)
         .bind(&wait.event_type)
         .bind(&wait.matching)
         .bind(reason)
@@ -164,15 +175,22 @@ pub(crate) async fn keep(tx: &mut Transaction<'_, Postgres>, wait: &Waiting, rea
     Ok(())
 }
 
-/// Keeps the event that met a condition.
+/// Keeps the event that met a condition. What else the step waits for is of no use any more.
 pub(crate) async fn matched(tx: &mut Transaction<'_, Postgres>, wait: &Waiting, event: Value) -> Result<()> {
-    let sql = "update engine.waits set matched = $4 where tenant_id = $1 and run_id = $2 and action_index = $3";
-    let matched = sqlx::query(sql).bind(wait.tenant).bind(wait.run).bind(wait.action_index).bind(event);
+    let sql = "update engine.waits set matched = $5
+               where tenant_id = $1 and run_id = $2 and step = $3 and name = $4";
+    let matched =
+        sqlx::query(sql).bind(wait.tenant).bind(wait.run).bind(wait.step.as_str()).bind(&wait.name).bind(event);
     matched.execute(&mut **tx).await.context("resolving a wait")?;
+    if !wait.cancels() {
+        let sql = "delete from engine.waits where tenant_id = $1 and run_id = $2 and step = $3 and name <> $4";
+        let others = sqlx::query(sql).bind(wait.tenant).bind(wait.run).bind(wait.step.as_str()).bind(&wait.name);
+        others.execute(&mut **tx).await.context("forgetting what else was waited for")?;
+    }
     Ok(())
 }
 
-/// Where the wait of a run's current step begins: where what it follows was over.
+/// Where the wait of a run's step begins: where what it follows was over.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Beginning {
     /// Only events after this position count.
@@ -191,32 +209,38 @@ impl Beginning {
     /// From the run's events, with their positions. A step follows the trigger, or the step before it: that is over with
     /// its effect, with the event or the time that it waited for, and otherwise where the log says so. When an operator
     /// acted, the step follows that.
-    pub fn of(events: &[(i64, RunEvent)]) -> Self {
-        let (mut begins, mut wait) = (Self::at(0), None);
+    pub fn of(events: &[(i64, RunEvent)], at: &StepPath) -> Self {
+        let (mut begins, mut waits) = (Self::at(0), HashMap::<StepPath, i64>::new());
+        let mut in_turn = None;
         for (position, event) in events {
+            if let RunEvent::Started { trigger, document, .. } = event {
+                in_turn = rounds_in_turn(document, at);
+                begins = Self::at(trigger.position);
+            }
+            if event.step().is_some_and(|step| !comes_before(step, at, in_turn)) {
+                continue;
+            }
             match event {
-                RunEvent::Started { trigger, .. } => begins = Self::at(trigger.position),
-                RunEvent::StepWaiting { until, event_type, .. } => {
-                    wait = until.map(|until| (*position, until, event_type))
-                }
-                RunEvent::StepSucceeded { result, .. } => {
+                RunEvent::StepWaiting { step, .. } => drop(waits.insert(step.clone(), *position)),
+                RunEvent::StepSucceeded { step, result, .. } => {
                     let result = result.expose();
                     let number = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_i64);
-                    begins = match (wait.take(), number("/event/position")) {
-                        (_, Some(event)) => Self::at(event),
-                        (Some((after, until, None)), None) => Self { from: Some(until.utc()), ..Self::at(after) },
+                    let time = result.and_then(|result| result.get("until")).and_then(Value::as_str);
+                    let time = time.and_then(|time| time.parse().ok());
+                    begins = match (waits.remove(step), number("/event/position"), time) {
+                        (_, Some(event), _) => Self::at(event),
+                        (Some(after), None, Some(until)) => Self { from: Some(until), ..Self::at(after) },
                         _ => Self { effect: number("/position"), ..Self::at(*position) },
                     };
                 }
-                RunEvent::StepFailed { code, .. } => {
-                    begins = match wait.take() {
-                        Some((after, until, _)) if code == TIMED_OUT => {
-                            Self { from: Some(until.utc()), ..Self::at(after) }
-                        }
+                RunEvent::StepFailed { step, code, .. } => {
+                    let until = deadline(events, step).filter(|_| code == TIMED_OUT);
+                    begins = match (waits.remove(step), until) {
+                        (Some(after), Some(until)) => Self { from: Some(until), ..Self::at(after) },
                         _ => Self::at(*position),
                     };
                 }
-                RunEvent::Resumed { .. } => (begins, wait) = (Self::at(*position), None),
+                RunEvent::Resumed { .. } | RunEvent::Rerun { .. } => begins = Self::at(*position),
                 _ => {}
             }
         }
@@ -232,8 +256,34 @@ impl Beginning {
     }
 }
 
-/// What a step fails with whose event did not come in time.
-pub(crate) const TIMED_OUT: &str = "wait_timed_out";
+/// Until when a step waited last.
+fn deadline(events: &[(i64, RunEvent)], of: &StepPath) -> Option<DateTime<Utc>> {
+    let until = |(_, event): &(i64, RunEvent)| match event {
+        RunEvent::StepWaiting { step, wait, .. } if step == of => Some(wait.deadline.as_ref()?.at.utc()),
+        _ => None,
+    };
+    events.iter().rev().find_map(until)
+}
+
+/// Whether what happened to `step` may come before a step at `at`: nothing in another round of a loop does, unless the rounds
+/// come one after the other.
+fn comes_before(step: &StepPath, at: &StepPath, in_turn: Option<(&str, usize)>) -> bool {
+    let earlier = |(of, round): (&str, usize)| {
+        step.loop_and_number().is_some_and(|(other, number)| other == of && number < round)
+    };
+    step.round().is_empty() || at.is_within(step.round()) || in_turn.is_some_and(earlier)
+}
+
+/// The loop and the round that a step is in, if the rounds come one after the other.
+fn rounds_in_turn<'a>(document: &Value, at: &'a StepPath) -> Option<(&'a str, usize)> {
+    let (of, round) = at.loop_and_number()?;
+    let document = Document::read(document).ok()?;
+    let of_id = of.rsplit_once('.').map_or(of, |(_, id)| id);
+    match document.action(of_id)? {
+        Action::ForEach(each) if each.parallel <= 1 => Some((of, round)),
+        _ => None,
+    }
+}
 
 /// Finds out how runs stand and what is in the log already.
 #[derive(Debug, Clone)]
@@ -303,6 +353,19 @@ impl Past {
         let start: Option<Json<Start>> =
             sqlx::query_scalar(sql).bind(wait.tenant).bind(wait.run).fetch_optional(&self.pool).await?;
         Ok(start.map(|Json(start)| start))
+    }
+
+    /// The events of a kind that happened to an aggregate before a position.
+    pub async fn of_aggregate(
+        &self,
+        tenant: Uuid,
+        event_type: &str,
+        aggregate_id: Uuid,
+        before: i64,
+    ) -> Result<Vec<Uuid>, sqlx::Error> {
+        let (tenant, aggregate_id) = (TenantId(tenant), Some(aggregate_id));
+        let asked = Kind { tenant, event_type, aggregate_id, after: 0, before, from: None, until: None };
+        Ok(self.log.read_kind(&asked, PAGE).await?.iter().map(|event| event.event_id).collect())
     }
 
     /// The first event before a position that meets the condition, with the run as it was there.

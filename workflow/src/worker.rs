@@ -2,27 +2,32 @@
 
 use crate::bounds::{Admitted, Bounds};
 use crate::denials;
-use crate::document::{Action, Document};
+use crate::document::{Document, Policy};
+use crate::expression::holds;
 use crate::hand::Hand;
-use crate::step::{Failure, Standing};
+use crate::plan::Stands;
 use crate::tasks::{Looked, Next, Noted, Start, Task, Tasks};
-use crate::waits::TIMED_OUT;
+use crate::turn::{Failure, Turn};
 use anyhow::{Context as _, Result, anyhow};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use crash_points::Point;
-use event_store::{CommandBus, ExecuteError};
-use futures::future::Either;
-use kernel::TenantId;
+use event_store::{CommandBus, ExecuteError, Request};
+use futures::future::{Either, join_all};
+use kernel::{Actor, Name, TenantId};
 use metrics::{counter, histogram};
 use parking_lot::Mutex;
-use serde::Deserialize as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use workflow_domain::{Entry, Run, RunStatus, StepStatus};
+use uuid::Uuid;
+use workflow_domain::run::RunCommand;
+use workflow_domain::{Entry, Run, RunStatus, StepPath};
+
+mod endings;
+mod waiting;
 
 /// Records in a row that may be refused before the worker takes a pause.
 const REFUSED_MAX: u32 = 3;
@@ -51,8 +56,11 @@ pub(crate) struct Worker {
 /// What a worker finds when it takes up a task.
 enum TakenUp {
     Run(Box<Hand>),
-    Ended,
+    /// It has ended; the run, if there is one.
+    Ended(Option<Box<Run>>),
     NotOurs,
+    /// It may not start yet.
+    Later(Next),
 }
 
 /// What one move of a run led to.
@@ -61,6 +69,13 @@ enum Moved {
     /// Somebody was faster: an operator, or the worker that took over while this one hung.
     Refused(ExecuteError),
     LetGo(Next),
+}
+
+/// A step that is to be taken now.
+#[derive(Clone)]
+struct Due {
+    path: StepPath,
+    has_effect: bool,
 }
 
 impl Worker {
@@ -82,8 +97,9 @@ impl Worker {
         histogram!("workflow_timer_lateness_seconds").record(lateness);
         let next = match self.take_up(&mut task, noted).await {
             Ok(TakenUp::Run(hand)) => self.drive(&task, *hand).await,
-            Ok(TakenUp::Ended) => Ok(Next::Done),
+            Ok(TakenUp::Ended(run)) => self.after_end(&task, run).await,
             Ok(TakenUp::NotOurs) => return Ok(()),
+            Ok(TakenUp::Later(next)) => Ok(next),
             Err(error) => Err(error),
         };
         let next = next.unwrap_or_else(|error| {
@@ -110,8 +126,9 @@ impl Worker {
             }
         };
         let mut noted = Either::Left(noted);
-        if start.caused_by.is_some() {
-            // Such runs are counted: by whoever's they are, and when they start.
+        let exclusive = start.correlation_key().is_some();
+        if start.caused_by.is_some() || exclusive {
+            // Such runs are counted: by whoever's they are, and when they start. Or they start only if no other goes on.
             let known = match noted.await {
                 Ok(known) => known,
                 Err(_) => return Ok(TakenUp::NotOurs),
@@ -124,11 +141,14 @@ impl Worker {
             }
             noted = Either::Right(std::future::ready(Ok(known)));
         }
+        if exclusive && self.queues(task, start).await? {
+            return Ok(TakenUp::Later(behind_another()));
+        }
         let hand = match self.begin(task, start).await {
             Ok(Some(hand)) => Ok(hand),
             Ok(None) => {
                 self.tasks.forget(task).await.context("forgetting a run")?;
-                return Ok(TakenUp::Ended);
+                return Ok(TakenUp::Ended(None));
             }
             Err(error) => Err(error),
         };
@@ -137,11 +157,13 @@ impl Worker {
             match (noted, &hand) {
                 (Err(_), _) => None,
                 (Ok(Noted::New), Ok(hand))
-                    if hand.next_command().is_some()
+                    if !exclusive
+                        && hand.effect_is_next()
                         && !self.stopping.is_cancelled()
                         && self.may_go_on(task, hand).await =>
                 {
-                    let entries = hand.standing().execute(&self.bus).await;
+                    let due = due(hand);
+                    let entries = self.take(hand, &due).await;
                     denials::note(&self.tasks.pool, hand, &entries).await;
                     Some(entries)
                 }
@@ -163,6 +185,7 @@ impl Worker {
                 task.start = None;
                 return self.load(task).await;
             }
+            Some(Err(ExecuteError::Claimed { holder, .. })) => return self.beside(task, start, holder).await,
             Some(Err(error)) => return Err(error).context("starting a run"),
         }
         crash_points::reach(Point::WorkflowStarted);
@@ -174,12 +197,45 @@ impl Worker {
         Ok(TakenUp::Run(Box::new(hand)))
     }
 
+    /// Whether a run waits behind one that came earlier for the same thing.
+    async fn queues(&self, task: &Task, start: &Start) -> Result<bool> {
+        let queued = start.correlation.as_ref().is_some_and(|correlated| correlated.policy == Policy::Queue);
+        Ok(queued && self.tasks.is_behind(task.tenant, start).await.context("looking for earlier runs")?)
+    }
+
+    /// Another run for the same thing goes on.
+    async fn beside(&self, task: &Task, start: &Start, holder: Uuid) -> Result<TakenUp> {
+        let policy = start.correlation.as_ref().map(|correlated| correlated.policy);
+        if policy == Some(Policy::SkipIfRunning) {
+            counter!("workflow_runs_skipped_total").increment(1);
+            self.tasks.forget(task).await.context("forgetting a run")?;
+            return Ok(TakenUp::Ended(None));
+        }
+        if policy == Some(Policy::CancelRunning) {
+            let definition = start.definition.to_string();
+            let actor = Actor::Workflow { run_id: task.run, definition };
+            let reason = "another run for the same began".parse::<Name>().context("a constant reason")?;
+            let command = RunCommand::Cancel { keep: false, reason };
+            let request = Request::new(TenantId(task.tenant), actor);
+            match self.bus.store().execute::<Run>(Some(holder), command, &request).await {
+                Ok(_) | Err(ExecuteError::Rejected { .. }) => {
+                    return Ok(TakenUp::Later(Next::At(Utc::now())));
+                }
+                Err(error) => return Err(error).context("cancelling another run"),
+            }
+        }
+        Ok(TakenUp::Later(behind_another()))
+    }
+
     /// The run as the log has it.
     async fn load(&self, task: &Task) -> Result<TakenUp> {
         let tenant = TenantId(task.tenant);
         let (run, version) = self.bus.store().load::<Run>(tenant, task.run).await.context("loading a run")?;
-        if version == 0 || run.has_ended() {
-            return Ok(TakenUp::Ended);
+        if version == 0 {
+            return Ok(TakenUp::Ended(None));
+        }
+        if run.has_ended() {
+            return Ok(TakenUp::Ended(Some(Box::new(run))));
         }
         let document = self.parse(&run.definition_hash, &run.document)?;
         Ok(TakenUp::Run(Box::new(Hand::new(tenant, task.run, run, document, version))))
@@ -190,7 +246,7 @@ impl Worker {
         if let Some(parsed) = self.parsed.lock().get(hash) {
             return Ok(parsed.clone());
         }
-        let parsed = Document::deserialize(document);
+        let parsed = Document::read(document);
         let parsed = Arc::new(parsed.map_err(|error| anyhow!("the run's definition cannot be read: {error}"))?);
         let mut kept = self.parsed.lock();
         if kept.len() >= PARSED_MAX {
@@ -207,6 +263,7 @@ impl Worker {
             match self.advance(task, &mut hand).await? {
                 Moved::On if hand.version > before => refused = 0,
                 Moved::On => {}
+                Moved::LetGo(Next::Done) => return self.after_end(task, Some(Box::new(hand.run))).await,
                 Moved::LetGo(next) => return Ok(next),
                 Moved::Refused(error) => {
                     refused += 1;
@@ -215,92 +272,118 @@ impl Worker {
                     }
                     match self.load(task).await? {
                         TakenUp::Run(fresh) => hand = *fresh,
-                        _ => return Ok(Next::Done),
+                        TakenUp::Ended(run) => return self.after_end(task, run).await,
+                        TakenUp::NotOurs | TakenUp::Later(_) => return Ok(Next::Done),
                     }
                 }
             }
         }
     }
 
-    /// One move: records what has happened and does what comes next, both at once where that is a command.
+    /// One move: records what has happened and does what comes next, both at once where that is an effect.
     async fn advance(&self, task: &Task, hand: &mut Hand) -> Result<Moved> {
         let store = self.bus.store();
-        let stops = self.stopping.is_cancelled();
-        let status = hand.run.step().map(|step| step.status);
-        let due_at = hand.run.step().and_then(|step| step.due_at);
-        let later = status == Some(StepStatus::Running) && due_at.is_some_and(|due_at| due_at > Utc::now());
-        let parked = hand.run.status == RunStatus::Parked;
-        // Whether it ends well or is cancelled is asked before it is told.
-        let ends_well = hand.has_ended() && hand.run.status != RunStatus::Cancelled;
-        let may_be_cancelled = !hand.document.cancel_on.is_empty();
-        let rests = stops || hand.has_ended() || parked || later || status == Some(StepStatus::Waiting);
-        if rests && !hand.is_recorded() && !(may_be_cancelled && ends_well) {
+        if hand.run.has_ended() {
+            if hand.is_recorded() {
+                return Ok(Moved::LetGo(Next::Done));
+            }
             let recorded = hand.record(store).await;
             crash_points::reach(Point::WorkflowRecorded);
             return record(hand, recorded);
         }
-        if hand.has_ended() && hand.is_recorded() {
-            return Ok(Moved::LetGo(Next::Done));
+        let stops = self.stopping.is_cancelled();
+        let due = due(hand);
+        let (finished, parked) = (hand.is_finished(), hand.run.status() == RunStatus::Parked);
+        let compensating = hand.run.progress.compensating && !parked;
+        let rests = stops || parked || due.is_empty() && !finished && !compensating;
+        if rests && !hand.is_recorded() {
+            let recorded = hand.record(store).await;
+            crash_points::reach(Point::WorkflowRecorded);
+            return record(hand, recorded);
         }
-        if stops && !hand.has_ended() {
+        if stops {
             return Ok(Moved::LetGo(Next::At(Utc::now())));
         }
+        let may_be_cancelled = !hand.document.cancel_on.is_empty() && !hand.run.progress.compensating;
         if may_be_cancelled {
             let Some(looked) = self.look(task).await? else {
-                // What has been done is told; what has ended is not, and its last step is recognised when it is repeated.
-                return match hand.is_recorded() || hand.has_ended() {
+                // What has been done is told, and nothing is concluded from it.
+                return match hand.is_recorded() {
                     true => Ok(Moved::LetGo(behind())),
                     false => record(hand, hand.record(store).await),
                 };
             };
             if let Some(reason) = looked.cancelled() {
-                hand.note(vec![Entry::Cancelled { reason }])?;
-                return Ok(Moved::On);
-            }
-            if hand.has_ended() {
-                let recorded = hand.record(store).await;
-                crash_points::reach(Point::WorkflowRecorded);
-                return record(hand, recorded);
+                return self.end(hand, reason).await;
             }
         }
         if parked {
             return Ok(Moved::LetGo(Next::Parked));
         }
-        if later {
-            return Ok(Moved::LetGo(Next::At(due_at.map(DateTime::from).unwrap_or_default())));
+        if compensating {
+            return self.compensate(hand).await;
         }
-        let entries = match status {
-            None => return Err(anyhow!("a run without a step that has not ended")),
-            Some(StepStatus::Running) => match hand.action().and_then(Action::command) {
-                Some(command) => {
-                    let started = Instant::now();
-                    // The record is asked for first, and the appender overtakes nobody: unless it is refused, the log has
-                    // the step's beginning no later than its effect.
-                    let standing = hand.standing();
-                    let (recorded, entries) = tokio::join!(hand.record(store), standing.execute(&self.bus));
-                    crash_points::reach(Point::WorkflowExecuted);
-                    histogram!("workflow_step_duration_seconds", "action" => command).record(started.elapsed());
-                    match record(hand, recorded)? {
-                        Moved::On => {}
-                        other => return Ok(other),
-                    }
-                    denials::note(&self.tasks.pool, hand, &entries).await;
-                    entries
-                }
-                None => {
-                    let entries = hand.standing().execute(&self.bus).await;
-                    denials::note(&self.tasks.pool, hand, &entries).await;
-                    entries
-                }
-            },
-            Some(StepStatus::Waiting) => match self.waited(task, &hand.standing()).await? {
-                Ok(entries) => entries,
-                Err(next) => return Ok(Moved::LetGo(next)),
-            },
-            Some(_) => hand.standing().begin(),
-        };
+        if finished {
+            hand.note(vec![Entry::Finished {}])?;
+            return Ok(Moved::On);
+        }
+        if due.is_empty() {
+            return self.waited(task, hand).await;
+        }
+        // What only the run itself knows of is done at once, and recorded with what follows.
+        let inner: Vec<Due> = due.iter().filter(|due| !due.has_effect).cloned().collect();
+        if !inner.is_empty() {
+            let entries = self.take(hand, &inner).await;
+            denials::note(&self.tasks.pool, hand, &entries).await;
+            hand.note(entries)?;
+            return Ok(Moved::On);
+        }
+        // The record is asked for first, and the appender overtakes nobody: unless it is refused, the log has what came
+        // before no later than this effect.
+        let (recorded, entries) = tokio::join!(hand.record(store), self.take(hand, &due));
+        crash_points::reach(Point::WorkflowExecuted);
+        match record(hand, recorded)? {
+            Moved::On => {}
+            other => return Ok(other),
+        }
+        denials::note(&self.tasks.pool, hand, &entries).await;
         hand.note(entries)?;
         Ok(Moved::On)
+    }
+
+    /// Takes steps, all at once, and answers what is to be recorded.
+    async fn take(&self, hand: &Hand, due: &[Due]) -> Vec<Entry> {
+        let taken = due.iter().map(async |due| {
+            let Some(action) = hand.document.action(due.path.id()) else { return vec![] };
+            let turn = self.turn(hand, &due.path);
+            // A condition that held once has held, unless an operator has the step tried again.
+            let pending = turn.step().is_none_or(|step| step.status == workflow_domain::StepStatus::Pending);
+            if let Some(when) = action.common().when.as_deref().filter(|_| pending) {
+                match holds(when, turn.scope()) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        let blocks = action.kind().blocks();
+                        let inner = blocks.iter().filter(|block| !block.repeated);
+                        let left_out = inner.flat_map(|block| crate::plan::inside(&due.path, block.actions)).collect();
+                        let reason = crate::turn::left_out();
+                        return vec![Entry::LeftOut { step: due.path.clone(), left_out, reason }];
+                    }
+                    Err(error) => return turn.failed(error.into()),
+                }
+            }
+            let started = Instant::now();
+            let entries = action.kind().take(&turn).await;
+            if let Some(command) = action.command() {
+                histogram!("workflow_step_duration_seconds", "action" => command).record(started.elapsed());
+            }
+            entries
+        });
+        join_all(taken).await.into_iter().flatten().collect()
+    }
+
+    fn turn<'a>(&'a self, hand: &'a Hand, path: &StepPath) -> Turn<'a> {
+        let common = hand.document.action(path.id()).map_or(&*crate::turn::PLAIN, |action| action.common());
+        Turn::new(hand.standing(), path.clone(), common, &self.bus, &self.tasks)
     }
 
     /// Whether no event ends the run that has come so far; if in doubt, no.
@@ -309,12 +392,17 @@ impl Worker {
             || matches!(self.tasks.look(task).await, Ok(looked) if looked.open().is_none() && looked.cancelled().is_none())
     }
 
-    /// The run with the beginning of its first step, nothing of it recorded; none if it shall not start.
+    /// The run as it begins, nothing of it recorded; none if it shall not start.
     async fn begin(&self, task: &Task, start: &Start) -> Result<Option<Hand>> {
         let (tenant, run_id) = (TenantId(task.tenant), task.run);
         let depth = match start.caused_by {
             Some(cause) => {
-                self.bus.store().load::<Run>(tenant, cause).await.context("loading the run before")?.0.depth + 1
+                let cause = self.bus.store().load::<Run>(tenant, cause).await.context("loading the run before")?.0;
+                // Nobody waits any more for what a run has called that is over.
+                if start.parent.is_some() && (cause.has_ended() || cause.progress.compensating) {
+                    return Ok(None);
+                }
+                cause.depth + 1
             }
             None => 0,
         };
@@ -331,10 +419,11 @@ impl Worker {
             }
         }
         let mut hand = Hand::new(tenant, run_id, run, document, 0);
-        hand.note(match incident.map(Failure::from) {
-            Some(Failure { class, code, message }) => vec![Entry::Failed { class, code, message, go_on: false }],
-            None => hand.standing().begin(),
-        })?;
+        let first = hand.run.order.first().cloned();
+        if let (Some(Failure { class, code, message }), Some(step)) = (incident.map(Failure::from), first) {
+            let began_at = kernel::Timestamp::of_clock(Utc::now());
+            hand.note(vec![Entry::Failed { step, began_at, class, code, message, go_on: false }])?;
+        }
         Ok(Some(hand))
     }
 
@@ -356,38 +445,28 @@ impl Worker {
         }
         Ok(None)
     }
+}
 
-    /// What became of a wait: something to record, or when to look again.
-    async fn waited(&self, task: &Task, standing: &Standing<'_>) -> Result<std::result::Result<Vec<Entry>, Next>> {
-        let Some(step) = standing.run.step() else { return Ok(Err(Next::Done)) };
-        let now = Utc::now();
-        let Some((event_type, _)) = &step.awaits else {
-            return Ok(match step.due_at {
-                Some(until) if until <= now => Ok(vec![Entry::Succeeded { result: json!({ "until": until }).into() }]),
-                until => Err(Next::Waiting(until.map(DateTime::from))),
-            });
-        };
-        let over = step.due_at.is_some_and(|due_at| due_at <= now);
-        let Some(looked) = self.look(task).await? else { return Ok(Err(behind())) };
-        let Some(known) = looked.of_step(standing.run.current) else {
-            // The intake does not know of the wait; it wakes the run if the event came already, but not for its end.
-            return Ok(Err(if over { behind() } else { Next::Waiting(step.due_at.map(DateTime::from)) }));
-        };
-        if let Some(event) = &known.matched {
-            return Ok(Ok(vec![Entry::Succeeded { result: json!({ "event": event }).into() }]));
-        }
-        if !over {
-            return Ok(Err(Next::Waiting(step.due_at.map(DateTime::from))));
-        }
-        let failure = Failure::terminal(TIMED_OUT, format!("no {event_type} came in time"));
-        let action = standing.document.actions.get(standing.run.current);
-        Ok(Ok(action.map(|action| standing.failed(action, failure)).into_iter().collect()))
-    }
+/// The steps that are to be taken now.
+fn due(hand: &Hand) -> Vec<Due> {
+    let now = kernel::Timestamp::of_clock(Utc::now());
+    let is_due = |stands: Stands| match stands {
+        Stands::Ready => true,
+        Stands::Again(at) => at <= now,
+        Stands::Waiting => false,
+    };
+    let open = hand.open().into_iter().filter(|open| is_due(open.stands));
+    open.map(|open| Due { path: open.path, has_effect: open.action.kind().has_effect() }).collect()
 }
 
 /// When to look again how far the intake has read.
 fn behind() -> Next {
     Next::At(Utc::now() + TimeDelta::milliseconds(50 + i64::from(rand::random::<u8>())))
+}
+
+/// When to look again whether another run for the same has ended, if nobody says so.
+fn behind_another() -> Next {
+    Next::At(Utc::now() + TimeDelta::milliseconds(2_000 + i64::from(rand::random::<u8>())))
 }
 
 /// What became of a record.

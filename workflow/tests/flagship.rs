@@ -20,7 +20,7 @@ async fn a_booking_becomes_an_onboarding() {
     assert_eq!(world.made().await, ONCE);
     let runs = world.runs().await;
     let run = world.show(runs[0]).await;
-    assert_eq!(run.status, RunStatus::Succeeded);
+    assert_eq!(run.status(), RunStatus::Succeeded);
     let trigger = run.trigger.unwrap();
     assert_eq!(trigger.aggregate_id, booked.id);
     for event in world.events().await.iter().filter(|event| event.event_type == "client.created") {
@@ -82,7 +82,8 @@ async fn a_missing_template_parks_the_run_until_it_is_there_and_the_run_is_retri
     world.until("run.parked", 1).await;
     let run_id = world.runs().await[0];
     let run = world.show(run_id).await;
-    assert_eq!((run.status, run.step().unwrap().id.as_str()), (RunStatus::Parked, "project"));
+    let stands = run.incident().map(|(step, ..)| step.as_str());
+    assert_eq!((run.status(), stands), (RunStatus::Parked, Some("project")));
     let parked = world.events().await.into_iter().find(|event| event.event_type == "run.parked").unwrap();
     let incident: serde_json::Value = serde_json::from_str(parked.payload.get()).unwrap();
     assert_eq!(incident["code"], "projects.project.unknown_template");
@@ -108,14 +109,14 @@ async fn a_parked_run_goes_on_with_the_output_of_an_operator() {
     workflow::skip(&world.bus, world.tenant, run_id, output.clone(), reason()).await.unwrap();
     world.until("run.succeeded", 1).await;
     let run = world.show(run_id).await;
-    assert_eq!(run.steps.last().unwrap().result.expose(), Some(&output));
+    assert_eq!(run.step_at("project").unwrap().result.expose(), Some(&output));
     let again = workflow::retry(&world.bus, world.tenant, run_id, reason()).await.unwrap_err();
     assert!(matches!(again, event_store::ExecuteError::Rejected { code: "workflow.run.ended", .. }), "{again:?}");
     engine.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_booking_cancels_the_run_that_stands_still() {
+async fn a_cancelled_booking_cancels_the_run_that_stands_still_and_takes_back_what_it_did() {
     let world = World::office(false).await;
     let engine = world.engine();
     let booked = world.book(0, "ada@example.com").await;
@@ -123,7 +124,84 @@ async fn a_cancelled_booking_cancels_the_run_that_stands_still() {
     world.send("scheduling.appointment.cancel", Some(booked.id), json!({ "by": "invitee" })).await.unwrap();
     world.until("run.cancelled", 1).await;
     world.until_idle().await;
-    assert_eq!(world.show(world.runs().await[0]).await.status, RunStatus::Cancelled);
+    assert_eq!(world.show(world.runs().await[0]).await.status(), RunStatus::Compensated);
+    assert_eq!(taken_back(&world).await, [1, 1, 0]);
+    engine.stop().await;
+}
+
+/// How often each thing was taken back: invitation, folder, project.
+async fn taken_back(world: &World) -> [usize; 3] {
+    let mut counted = [0; 3];
+    for (count, event_type) in
+        counted.iter_mut().zip(["portal_user.invitation_revoked", "folder.archived", "project.cancelled"])
+    {
+        *count = world.count(event_type).await;
+    }
+    counted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_booking_that_is_cancelled_long_after_its_onboarding_leaves_no_skeleton_and_no_invitation() {
+    let world = World::office(true).await;
+    let engine = world.engine();
+    let booked = world.book(0, "ada@example.com").await;
+    world.until("run.succeeded", 1).await;
+    world.until_idle().await;
+    world.send("scheduling.appointment.cancel", Some(booked.id), json!({ "by": "invitee" })).await.unwrap();
+    world.until("run.compensated", 1).await;
+    world.until_idle().await;
+    assert_eq!((world.made().await, taken_back(&world).await), (ONCE, [1; 3]));
+    engine.stop().await;
+}
+
+/// Whatever a booking that was cancelled has made is closed again, and nothing else.
+async fn ends_right(world: &World, bookings: usize) {
+    let over = async || {
+        let mut over = 0;
+        for run in world.runs().await {
+            over +=
+                usize::from(matches!(world.show(run).await.status(), RunStatus::Cancelled | RunStatus::Compensated));
+        }
+        over == bookings
+    };
+    world.eventually("bookings that were cancelled go on", over).await;
+    world.until_idle().await;
+    let [.., invitations, folders, projects] = world.made().await;
+    assert_eq!(taken_back(world).await, [invitations, folders, projects], "{:#?}", world.summary().await);
+    assert_eq!(world.count("step.failed").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_bookings_that_are_cancelled_at_once_end_right_forty_times() {
+    let world = World::office(true).await;
+    let engines = [world.engine(), world.engine()];
+    let pairs = (0..40).map(async |slot| {
+        let booked = world.book(slot, &format!("ada{slot}@example.com")).await;
+        // At any moment: some before the first step, some in the middle, some after the end.
+        tokio::time::sleep(Duration::from_millis(u64::try_from(slot).unwrap() * 6)).await;
+        world.send("scheduling.appointment.cancel", Some(booked.id), json!({ "by": "invitee" })).await.unwrap();
+    });
+    futures::future::join_all(pairs).await;
+    ends_right(&world, 40).await;
+    for engine in engines {
+        engine.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn engines_that_die_while_bookings_are_cancelled_leave_nothing_open() {
+    let world = World::office(true).await;
+    for round in 0..12 {
+        let process = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        process.spawn(engine_of_its_own(world.url("ubos_worker"), world.url("ubos_command")));
+        let booked = world.book(round, &format!("ada{round}@example.com")).await;
+        tokio::time::sleep(Duration::from_millis(8 * u64::try_from(round).unwrap())).await;
+        world.send("scheduling.appointment.cancel", Some(booked.id), json!({ "by": "invitee" })).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(3 * u64::try_from(round).unwrap())).await;
+        process.shutdown_background();
+    }
+    let engine = world.engine();
+    ends_right(&world, 12).await;
     engine.stop().await;
 }
 

@@ -63,8 +63,8 @@ async fn t_30_a_step_beyond_what_its_definition_may_is_denied_parked_and_on_the_
     world.until("run.parked", 1).await;
     let run_id = world.runs().await[0];
     let run = world.show(run_id).await;
-    assert_eq!((run.status, run.current), (RunStatus::Parked, 1));
-    assert_eq!(run.incident.as_ref().map(|(code, _)| code.as_str()), Some("denied"), "{run:?}");
+    assert_eq!(run.status(), RunStatus::Parked);
+    assert_eq!(run.incident().map(|(step, code, _)| (step.as_str(), code)), Some(("step_1", "denied")), "{run:?}");
     assert_eq!((world.count("client.tagged").await, world.count("client.blocked").await), (1, 0));
     let found = refusals(&world, world.tenant).await;
     let [(kind, actor, permission, reason, detail)] = &found[..] else { panic!("{found:?}") };
@@ -111,8 +111,8 @@ async fn t_30_a_workflow_gives_nobody_what_it_does_not_have() {
     world.client("Ada").await;
     world.until("run.parked", 1).await;
     let run = world.show(world.runs().await[0]).await;
-    let incident = run.incident.map(|(code, _)| code);
-    assert_eq!(incident.as_deref(), Some("identity.role.patterns_beyond_yours"));
+    let incident = run.incident().map(|(_, code, _)| code);
+    assert_eq!(incident, Some("identity.role.patterns_beyond_yours"));
     assert_eq!(world.count("role.defined").await, 0);
     engine.stop().await;
 }

@@ -32,11 +32,12 @@ pub fn mount_all(mounts: &mut impl Mounts) {
 }
 
 /// The scopes of claims whose values are personal data: addresses, logins, and where somebody is the first to ask.
-pub const PERSONAL_CLAIMS: [&str; 6] = [
+pub const PERSONAL_CLAIMS: [&str; 7] = [
     "crm.client.email",
     "crm.client.primary_contact",
     "crm.contact.email",
     "identity.user.email",
     "identity.user.login",
     "portal.portal_user.email",
+    "workflow.run.correlation",
 ];

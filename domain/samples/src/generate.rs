@@ -95,7 +95,11 @@ impl Generator<'_> {
         let bound = |keyword: &str| schema[keyword].as_u64().and_then(|n| usize::try_from(n).ok());
         let least = bound("minItems").unwrap_or(0);
         let most = bound("maxItems").unwrap_or(usize::MAX).min(least + 3);
-        let count = self.rng.random_range(least..=most);
+        let mut count = self.rng.random_range(least..=most);
+        // Of several things that are told of a run, all must fit where it stands.
+        if matches!(field, "entries" | "steps") && self.rng.random_bool(0.7) {
+            count = 1.clamp(least, most);
+        }
         (0..count).map(|_| self.value(&schema["items"], field, depth + 1)).collect()
     }
 
@@ -146,7 +150,9 @@ impl Generator<'_> {
             return self.matching(pattern);
         }
         if let Some(example) = self.one_of(schema, "examples") {
-            return example.as_str().unwrap_or_default().to_owned();
+            // Blind guesses rarely meet the step that a run stands at.
+            let known = schema["examples"][0].as_str().filter(|_| matches!(field, "step" | "steps"));
+            return known.or(example.as_str()).unwrap_or_default().to_owned();
         }
         let most = schema["maxLength"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(200);
         let mut text = self.name();

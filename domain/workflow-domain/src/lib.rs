@@ -9,8 +9,9 @@ pub mod run;
 mod shared;
 
 pub use definition::Definition;
-pub use run::{Entry, Run, RunStatus, Step, StepStatus};
+pub use run::{Approval, Entry, Run, Step};
 pub use shared::Shared;
+pub use workflow_events::{RunProgress, RunStatus, StepPath, StepStatus};
 
 use kernel::Actor;
 

@@ -1,85 +1,26 @@
-//! A run: one pass through a version of a definition, started by one event.
+//! A run: one pass through a version of a definition, started by one event, one time or one step of another run.
 
-use kernel::{
-    Aggregate, Context, Decision, DefinitionId, Name, Personal, Resource, Text, Timestamp, command, rejection,
-};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use uuid::Uuid;
-use workflow_events::{FailureClass, RunEvent as E, Trigger};
+mod approval;
+mod entry;
+mod verbs;
+
+pub use approval::Approval;
+pub use entry::Entry;
 
 use crate::Shared;
+use kernel::{
+    Aggregate, Claim, ClaimChange, Context, Decision, DefinitionId, Name, Personal, Resource, Slug, Text, Timestamp,
+    UserId, command, rejection,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use workflow_events::{Parent, Renamed, RunEvent as E, RunProgress, RunStatus, StepPath, StepStatus, Trigger, Wait};
+
 use RunCommand as C;
 use RunRejection as R;
 
-/// What happened to the run's current step. The engine records several at once, so that one commit ends a step and
-/// begins the next.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Entry {
-    /// It began.
-    Started {},
-    /// It did what it was for.
-    Succeeded {
-        /// What later steps may refer to.
-        result: Personal<Value>,
-    },
-    /// It will be tried again.
-    RetryScheduled {
-        /// Stable code of what went wrong.
-        code: String,
-        /// What went wrong.
-        message: String,
-        /// When.
-        due_at: Timestamp,
-    },
-    /// It will not be tried again by itself. Unless `go_on`, the run is parked.
-    Failed {
-        /// Would another attempt have made sense?
-        class: FailureClass,
-        /// Stable code of what went wrong.
-        code: String,
-        /// What went wrong.
-        message: String,
-        /// Goes on with the next step.
-        go_on: bool,
-    },
-    /// Its condition did not hold.
-    LeftOut {
-        /// Why.
-        reason: Name,
-    },
-    /// It waits.
-    Waiting {
-        /// Until when, at most.
-        #[serde(default)]
-        until: Option<Timestamp>,
-        /// For which kind of event.
-        #[serde(default)]
-        event_type: Option<String>,
-        /// Which condition the event must meet.
-        #[serde(default)]
-        matching: Option<String>,
-    },
-    /// An event ended the run.
-    Cancelled {
-        /// Why.
-        reason: Name,
-    },
-    /// It wants somebody told.
-    Notified {
-        /// Who.
-        to: Personal<String>,
-        /// In one line.
-        subject: Personal<Text>,
-        /// In full.
-        body: Personal<Text>,
-    },
-}
-
-// Only the engine sends it.
-kernel::input_as_deserialized!(Entry);
+type Decided = Decision<Run>;
 
 /// What may be asked of a run.
 #[command("workflow.run")]
@@ -87,7 +28,7 @@ kernel::input_as_deserialized!(Entry);
 pub enum RunCommand {
     /// Starts a run; only the engine does.
     #[creates]
-    #[refused(EngineOnly, Ended, OutOfStep, StepsWrong)]
+    #[refused(EngineOnly, OutOfStep, StepsWrong, "workflow.run.correlation.taken")]
     Start {
         /// The definition.
         definition_id: DefinitionId,
@@ -99,41 +40,141 @@ pub enum RunCommand {
         definition_hash: String,
         /// The version's document.
         document: Value,
-        /// The ids of the steps, in order.
-        steps: Vec<String>,
-        /// The event that starts the run.
+        /// The steps that are there from the beginning, in order.
+        steps: Vec<StepPath>,
+        /// Some step says how it is taken back.
+        #[serde(default)]
+        compensates: bool,
+        /// What starts the run.
         trigger: Trigger,
         /// How many runs led to this one.
         #[serde(default)]
         depth: u32,
-        /// What happened to its first step at once.
+        /// At most one run of the definition with this key goes on at a time.
+        #[serde(default)]
+        correlation_key: Option<String>,
+        /// The step that calls it.
+        #[serde(default)]
+        parent: Option<Parent>,
+        /// What happened to its first steps at once.
         #[serde(default)]
         entries: Vec<Entry>,
     },
-    /// Records what happened to the current step; only the engine does.
+    /// Records what happened to the run's steps; only the engine does.
     #[refused(EngineOnly, Ended, OutOfStep)]
     Record {
         /// What happened, in order.
         entries: Vec<Entry>,
     },
-    /// Has a parked run try its step again.
-    #[refused(Ended, NotParked, OutOfStep)]
+    /// Has a parked run try again what it stands still at.
+    #[refused(Ended, NotParked, UnknownStep)]
     Retry {
+        /// Which step, if it stands still at several; otherwise all.
+        #[serde(default)]
+        step: Option<StepPath>,
         /// Why it may succeed now.
         reason: Name,
     },
-    /// Has a parked run go on without its step.
-    #[refused(Ended, NotParked, OutOfStep)]
+    /// Has a parked run go on without a step.
+    #[refused(Ended, NotParked, UnknownStep)]
     Skip {
+        /// Which step, if it stands still at several.
+        #[serde(default)]
+        step: Option<StepPath>,
         /// What later steps refer to instead of the step's result: `{"id": "…"}`.
         #[serde(default)]
         output: Value,
         /// Why.
         reason: Name,
     },
-    /// Ends the run before its last step; what it has done stays.
+    /// Has a parked run try a step again with other input than the definition says.
+    #[refused(Ended, NotParked, UnknownStep)]
+    AmendInput {
+        /// Which step, if it stands still at several.
+        #[serde(default)]
+        step: Option<StepPath>,
+        /// The command's fields: `{"name": "…"}`.
+        parameters: Value,
+        /// Why.
+        reason: Name,
+    },
+    /// Has a run that is parked or has succeeded take a step again, and everything that came after it, with new effects.
+    #[refused(Ended, NotParked, UnknownStep, "workflow.run.correlation.taken")]
+    RerunFrom {
+        /// From which step on.
+        step: StepPath,
+        /// Why.
+        reason: Name,
+    },
+    /// Has a parked run follow another version of its definition; only `ubos workflow move` does, because it checks it.
+    #[refused(EngineOnly, Ended, NotParked, StepsWrong)]
+    MoveTo {
+        /// Which version.
+        definition_version: u32,
+        /// SHA-256 of the version's document.
+        definition_hash: String,
+        /// The version's document.
+        document: Value,
+        /// The steps that are there from the beginning, in order.
+        steps: Vec<StepPath>,
+        /// Some step says how it is taken back.
+        #[serde(default)]
+        compensates: bool,
+        /// The steps that are called something else.
+        #[serde(default)]
+        renamed: Vec<Renamed>,
+        /// Why.
+        reason: Name,
+    },
+    /// Ends the run before its last step; what it has done is taken back where its definition says how.
     #[refused(Ended)]
     Cancel {
+        /// What it has done stays.
+        #[serde(default)]
+        keep: bool,
+        /// Why.
+        reason: Name,
+    },
+    /// Takes back what the run has done, last first; a run that goes on is ended by it.
+    #[refused(NothingToUndo)]
+    Compensate {
+        /// Why.
+        reason: Name,
+    },
+    /// Sends the run a signal; a step that waits for it goes on, now or when it comes to wait.
+    #[refused(Ended, TooManySignals)]
+    Signal {
+        /// What the definition calls it.
+        name: Slug,
+        /// What comes with it.
+        #[serde(default)]
+        payload: Value,
+    },
+    /// Decides for what is asked at a step.
+    #[refused(Ended, NotOpen, NotForYou)]
+    Approve {
+        /// Which step.
+        step: StepPath,
+        /// Why.
+        #[serde(default)]
+        comment: Option<Text>,
+    },
+    /// Decides against what is asked at a step.
+    #[refused(Ended, NotOpen, NotForYou)]
+    Reject {
+        /// Which step.
+        step: StepPath,
+        /// Why.
+        #[serde(default)]
+        comment: Option<Text>,
+    },
+    /// Lets another user decide too on what is asked at a step.
+    #[refused(Ended, NotOpen, NotForYou)]
+    Delegate {
+        /// Which step.
+        step: StepPath,
+        /// Who.
+        to_user_id: UserId,
         /// Why.
         reason: Name,
     },
@@ -147,86 +188,29 @@ pub enum RunRejection {
     EngineOnly,
     /// The run has ended.
     Ended,
-    /// Only a parked run can be retried or go on without its step.
+    /// The run is not parked.
     NotParked,
     /// The run stands elsewhere than the record says.
     OutOfStep,
+    /// The run has no such step that it stands still at; if it stands still at several, say at which.
+    #[invalid("/step")]
+    UnknownStep,
     /// A run has at least one step, and no step's id twice.
     #[invalid("/steps")]
     StepsWrong,
-}
-
-/// Where a run stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunStatus {
-    /// At work.
-    #[default]
-    Running,
-    /// Waiting for a time or an event.
-    Waiting,
-    /// Standing still until an operator acts.
-    Parked,
-    /// Done.
-    Succeeded,
-    /// Ended on purpose.
-    Cancelled,
-}
-
-impl RunStatus {
-    /// Every one.
-    pub const ALL: [Self; 5] = [Self::Running, Self::Waiting, Self::Parked, Self::Succeeded, Self::Cancelled];
-
-    /// As it is written: `parked`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Parked => "parked",
-            Self::Succeeded => "succeeded",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// Where a step stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepStatus {
-    /// Not begun.
-    #[default]
-    Pending,
-    /// At work, or to be tried again.
-    Running,
-    /// Waiting for a time or an event.
-    Waiting,
-    /// Done.
-    Succeeded,
-    /// Not done.
-    Failed,
-    /// Left out.
-    Skipped,
-}
-
-impl StepStatus {
-    /// As it is written: `succeeded`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
+    /// Nothing that the run does says how it is taken back, or it has been.
+    NothingToUndo,
+    /// The run has more signals than it has taken up.
+    TooManySignals,
+    /// Nobody is asked at this step, not yet or not any more.
+    NotOpen,
+    /// The definition has others decide here.
+    NotForYou,
 }
 
 /// What is remembered of a step.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// Its id within the definition.
-    pub id: String,
     /// Where it stands.
     pub status: StepStatus,
     /// What later steps may refer to; null until it is done.
@@ -237,9 +221,33 @@ pub struct Step {
     pub since: Option<Timestamp>,
     /// Until when it waits, or when its next attempt is due.
     pub due_at: Option<Timestamp>,
-    /// The kind of event it waits for, and the condition.
-    pub awaits: Option<(String, Option<String>)>,
+    /// What it waits for.
+    pub wait: Option<Wait>,
+    /// What is asked.
+    pub approval: Option<Approval>,
+    /// What a loop goes over.
+    pub items: Personal<Vec<Value>>,
+    /// The case that was chosen.
+    pub case: Option<String>,
+    /// What it is sent with, if an operator said so.
+    pub amended: Option<Personal<Value>>,
+    /// How often it was taken again with new effects.
+    pub rerun: u32,
+    /// The how manieth of the run's steps to end; 0 until it has.
+    pub ended: u32,
 }
+
+/// A signal that no step has taken up yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// What it is called.
+    pub name: String,
+    /// What came with it.
+    pub payload: Personal<Value>,
+}
+
+/// Signals that a run keeps for later.
+const SIGNALS_MAX: usize = 100;
 
 /// What is remembered of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -254,103 +262,67 @@ pub struct Run {
     pub definition_hash: String,
     /// The version's document.
     pub document: Shared<Value>,
-    /// The event that started it.
+    /// Some step says how it is taken back.
+    pub compensates: bool,
+    /// What started it.
     pub trigger: Option<Shared<Trigger>>,
     /// How many runs led to it.
     pub depth: u32,
+    /// At most one run of the definition with this key goes on at a time.
+    pub correlation_key: Option<Personal<String>>,
+    /// The step of another run that waits for its end.
+    pub parent: Option<Parent>,
     /// Where it stands.
-    pub status: RunStatus,
-    /// Its steps, in order.
-    pub steps: Vec<Step>,
-    /// The step it stands at; the number of steps when it is done.
-    pub current: usize,
-    /// What it stands still for: stable code and sentence.
-    pub incident: Option<(String, String)>,
+    pub progress: RunProgress,
+    /// The steps that are there from the beginning, in order.
+    pub order: Vec<StepPath>,
+    /// What is known of steps, by their path.
+    pub steps: BTreeMap<StepPath, Step>,
+    /// What it stands still for, by step: stable code and sentence.
+    pub incidents: BTreeMap<StepPath, (String, String)>,
+    /// Signals that no step has taken up yet.
+    pub signals: Vec<Signal>,
+    /// How many steps have ended.
+    pub ended: u32,
 }
 
 impl Run {
-    /// Will it do anything more, by itself or by an operator?
+    /// Where it stands.
+    pub fn status(&self) -> RunStatus {
+        self.progress.status
+    }
+
+    /// Will it do nothing more by itself?
     pub fn has_ended(&self) -> bool {
-        matches!(self.status, RunStatus::Succeeded | RunStatus::Cancelled)
+        self.status().has_ended()
     }
 
-    /// The step it stands at.
-    pub fn step(&self) -> Option<&Step> {
-        self.steps.get(self.current)
+    /// What is known of a step; nothing before anything came of it.
+    pub fn step_at(&self, path: &str) -> Option<&Step> {
+        self.steps.get(path)
     }
 
-    fn here(&self) -> Result<(u32, String), R> {
-        let step = self.step().ok_or(R::OutOfStep)?;
-        Ok((u32::try_from(self.current).map_err(|_| R::OutOfStep)?, step.id.clone()))
+    /// Where a step stands.
+    pub fn step_status(&self, path: &str) -> StepStatus {
+        self.step_at(path).map_or(StepStatus::Pending, |step| step.status)
     }
 
-    /// The run as it would be after these entries.
-    pub fn after(&self, entries: &[Entry], now: Timestamp) -> Result<Self, RunRejection> {
-        let mut after = self.clone();
-        after.record_all(entries.to_vec(), now)?;
-        Ok(after)
+    /// The first step that it stands still at, with code and sentence.
+    pub fn incident(&self) -> Option<(&StepPath, &str, &str)> {
+        self.incidents.iter().next().map(|(step, (code, message))| (step, code.as_str(), message.as_str()))
     }
 
-    /// Moves the state along `entries` and answers their events.
-    fn record_all(&mut self, entries: Vec<Entry>, now: Timestamp) -> Decision<Self> {
-        let mut events = vec![];
-        for entry in entries {
-            let recorded = self.record(entry, now)?;
-            recorded.iter().for_each(|event| self.apply(event));
-            events.extend(recorded);
-        }
-        Ok(events)
+    /// Could it take something back that it has not?
+    fn may_compensate(&self) -> bool {
+        let status = self.status();
+        self.compensates
+            && !matches!(status, RunStatus::Compensating | RunStatus::Compensated)
+            && !self.progress.compensating
     }
 
-    /// The events of one entry. `self` is the state before it.
-    fn record(&self, entry: Entry, now: Timestamp) -> Decision<Self> {
-        use StepStatus::{Pending, Running, Waiting};
-        if let Entry::Cancelled { reason } = entry {
-            // Also after the last step.
-            return if self.has_ended() { Err(R::Ended) } else { Ok(vec![E::Cancelled { reason }]) };
-        }
-        let status = self.step().ok_or(R::OutOfStep)?.status;
-        let (action_index, step) = self.here()?;
-        Ok(match (entry, status) {
-            (Entry::Started {}, Pending) => {
-                vec![E::StepStarted { action_index, step, iteration: 0, at: now }]
-            }
-            (Entry::Succeeded { result }, Running | Waiting) => {
-                vec![E::StepSucceeded { action_index, step, result }]
-            }
-            (Entry::RetryScheduled { code, message, due_at }, Running) => {
-                let attempt = self.step().map_or(0, |s| s.attempts) + 1;
-                let message = message.into();
-                vec![E::StepRetryScheduled { action_index, step, attempt, code, message, due_at }]
-            }
-            (Entry::Failed { class, code, message, go_on }, Pending | Running | Waiting) => {
-                let message = Personal::new(message);
-                let parked =
-                    E::Parked { action_index, step: step.clone(), code: code.clone(), message: message.clone() };
-                let failed = E::StepFailed { action_index, step, class, code, message };
-                if go_on { vec![failed] } else { vec![failed, parked] }
-            }
-            (Entry::LeftOut { reason }, Pending) => {
-                vec![E::StepSkipped { action_index, step, output: Personal::erased(), reason }]
-            }
-            (Entry::Waiting { until, event_type, matching }, Running) => {
-                vec![E::StepWaiting { action_index, step, until, event_type, matching }]
-            }
-            (Entry::Notified { to, subject, body }, Running) => {
-                vec![E::NotificationRequested { action_index, step, to, subject, body }]
-            }
-            _ => return Err(R::OutOfStep),
-        })
-    }
-
-    /// Adds the run's end if `events` end its last step.
-    fn completed(&self, mut events: Vec<E>) -> Vec<E> {
-        let mut after = self.clone();
-        events.iter().for_each(|event| after.apply(event));
-        if after.current == after.steps.len() && !after.has_ended() {
-            events.push(E::Succeeded {});
-        }
-        events
+    /// What a run with a correlation key holds while it goes on.
+    fn correlation(&self, key: Option<&Personal<String>>) -> Option<Claim> {
+        Some(Claim::personal("workflow.run.correlation", format!("{}:{}", self.definition_id, key?.text())))
     }
 }
 
@@ -359,12 +331,15 @@ impl Aggregate for Run {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "workflow/runs";
+    const STATE_VERSION: i32 = 2;
 
-    fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
+    fn decide(&self, command: C, ctx: &Context) -> Decided {
         let engine = crate::is_engine(&ctx.actor);
-        Ok(match command {
-            C::Start { .. } | C::Record { .. } if !engine => return Err(R::EngineOnly),
-            C::Start { steps, .. } if steps.is_empty() || has_twins(&steps) => return Err(R::StepsWrong),
+        match command {
+            C::Start { .. } | C::Record { .. } | C::MoveTo { .. } if !engine => Err(R::EngineOnly),
+            C::Start { steps, .. } | C::MoveTo { steps, .. } if steps.is_empty() || has_twins(&steps) => {
+                Err(R::StepsWrong)
+            }
             C::Start {
                 definition_id,
                 definition,
@@ -372,8 +347,11 @@ impl Aggregate for Run {
                 definition_hash,
                 document,
                 steps,
+                compensates,
                 trigger,
                 depth,
+                correlation_key,
+                parent,
                 entries,
             } => {
                 let mut run = Self::default();
@@ -384,43 +362,70 @@ impl Aggregate for Run {
                     definition_hash,
                     document,
                     steps,
+                    compensates,
                     trigger,
                     depth,
+                    correlation_key: correlation_key.map(Personal::new),
+                    parent,
                 }];
                 events.iter().for_each(|event| run.apply(event));
-                events.extend(run.record_all(entries, ctx.now)?);
-                self.completed(events)
+                events.extend(run.record_all(entries)?);
+                Ok(events)
             }
-            C::Cancel { .. } if self.status == RunStatus::Cancelled => vec![],
-            _ if self.has_ended() => return Err(R::Ended),
-            C::Cancel { reason } => vec![E::Cancelled { reason }],
-            // An event ends a run that stands still; nothing else but an operator moves it.
-            C::Record { entries }
-                if self.status == RunStatus::Parked && !matches!(entries[..], [Entry::Cancelled { .. }]) =>
-            {
-                return Err(R::OutOfStep);
+            C::Compensate { reason } => self.compensate(reason),
+            C::Cancel { .. } if matches!(self.status(), RunStatus::Cancelled | RunStatus::Compensated) => Ok(vec![]),
+            C::Cancel { .. } if self.progress.compensating => Ok(vec![]),
+            C::RerunFrom { step, reason } => self.rerun(step, reason),
+            _ if self.has_ended() => Err(R::Ended),
+            C::Cancel { keep, reason } => Ok(self.cancel(keep, reason)),
+            // A run that stands still hears of what was on its way, and is ended by an event; only an operator moves it on.
+            C::Record { entries } if self.status() == RunStatus::Parked && !moves_nothing(&entries) => {
+                Err(R::OutOfStep)
             }
-            C::Record { entries } => self.completed(self.clone().record_all(entries, ctx.now)?),
-            _ if self.status != RunStatus::Parked => return Err(R::NotParked),
-            C::Retry { reason } => {
-                let (action_index, step) = self.here()?;
-                vec![E::Resumed { reason }, E::StepStarted { action_index, step, iteration: 0, at: ctx.now }]
+            C::Record { entries } => self.clone().record_all(entries),
+            C::Signal { .. } if self.signals.len() >= SIGNALS_MAX => Err(R::TooManySignals),
+            C::Signal { name, payload } => Ok(vec![E::SignalReceived { name, payload: known(payload) }]),
+            C::Approve { step, comment } => self.approve(step, comment, ctx),
+            C::Reject { step, comment } => self.reject(step, comment, ctx),
+            C::Delegate { step, to_user_id, reason } => self.delegate(step, to_user_id, reason, ctx),
+            _ if self.status() != RunStatus::Parked => Err(R::NotParked),
+            C::Retry { step, reason } => self.retry(step, reason),
+            C::Skip { step, output, reason } => self.skip(step, output, reason),
+            C::AmendInput { step, parameters, reason } => self.amend(step, parameters, reason),
+            C::MoveTo { definition_version, definition_hash, document, steps, compensates, renamed, reason } => {
+                Ok(vec![E::Moved {
+                    definition_version,
+                    definition_hash,
+                    document,
+                    steps,
+                    compensates,
+                    renamed,
+                    reason,
+                }])
             }
-            C::Skip { output, reason } => {
-                let (action_index, step) = self.here()?;
-                // In JSON both are null, and an output of nothing has nothing to seal.
-                let output = if output.is_null() { Personal::erased() } else { Personal::new(output) };
-                let resumed = E::Resumed { reason: reason.clone() };
-                self.completed(vec![resumed, E::StepSkipped { action_index, step, output, reason }])
-            }
-        })
+        }
     }
 
-    fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
+    fn belongs_to(&self, _id: uuid::Uuid) -> Vec<Resource> {
         self.trigger.as_ref().map(|trigger| trigger.concerns.clone()).unwrap_or_default()
     }
 
     fn apply(&mut self, event: &E) {
+        self.progress.apply(event);
+        if let Some(path) = event.step() {
+            let step = self.steps.entry(path.clone()).or_default();
+            step.status = step.status.after(event);
+            if matches!(
+                event,
+                E::StepSucceeded { .. } | E::StepFailed { .. } | E::StepSkipped { .. } | E::StepChosen { .. }
+            ) {
+                self.ended += 1;
+                step.ended = self.ended;
+                step.due_at = None;
+                step.wait = None;
+                step.approval = None;
+            }
+        }
         match event {
             E::Started {
                 definition_id,
@@ -429,84 +434,133 @@ impl Aggregate for Run {
                 definition_hash,
                 document,
                 steps,
+                compensates,
                 trigger,
                 depth,
+                correlation_key,
+                parent,
             } => {
                 self.definition_id = *definition_id;
                 self.definition = Some(definition.clone());
-                self.definition_version = *definition_version;
-                self.definition_hash = definition_hash.clone();
-                self.document = document.clone().into();
-                self.steps = steps.iter().map(|id| Step { id: id.clone(), ..Step::default() }).collect();
+                self.follow(*definition_version, definition_hash, document, steps, *compensates);
                 self.trigger = Some(trigger.clone().into());
                 self.depth = *depth;
+                self.correlation_key.clone_from(correlation_key);
+                self.parent.clone_from(parent);
             }
-            E::StepStarted { at, .. } => {
-                self.status = RunStatus::Running;
-                self.at_step(|step| {
-                    step.status = StepStatus::Running;
-                    step.since = Some(*at);
-                    step.attempts = 0;
-                    step.due_at = None;
+            E::StepSucceeded { step, began_at, result } => {
+                self.take_up_signal(result);
+                self.at(step, |step| {
+                    step.result = result.clone();
+                    step.since = Some(*began_at);
                 });
             }
-            E::StepSucceeded { result, .. } => {
-                self.status = RunStatus::Running;
-                self.leave(StepStatus::Succeeded, result.clone());
-            }
-            E::StepRetryScheduled { attempt, due_at, .. } => self.at_step(|step| {
+            E::StepRetryScheduled { step, began_at, attempt, due_at, .. } => self.at(step, |step| {
+                step.since = Some(*began_at);
                 step.attempts = *attempt;
                 step.due_at = Some(*due_at);
             }),
-            E::StepFailed { .. } => {
-                self.status = RunStatus::Running;
-                self.leave(StepStatus::Failed, Personal::erased());
+            E::StepFailed { step, began_at, .. } => self.at(step, |step| {
+                step.since = Some(*began_at);
+                step.result = Personal::erased();
+            }),
+            E::StepSkipped { step, output, left_out, .. } => {
+                self.at(step, |step| step.result = output.clone());
+                self.leave_out(left_out);
             }
-            E::StepSkipped { output, .. } => self.leave(StepStatus::Skipped, output.clone()),
-            E::StepWaiting { until, event_type, matching, .. } => {
-                self.status = RunStatus::Waiting;
-                self.at_step(|step| {
-                    step.status = StepStatus::Waiting;
-                    step.due_at = *until;
-                    step.awaits = event_type.clone().map(|event_type| (event_type, matching.clone()));
+            E::StepWaiting { step, began_at, wait } => self.at(step, |step| {
+                step.since = Some(*began_at);
+                step.due_at = wait.deadline.as_ref().map(|deadline| deadline.at);
+                step.wait = Some(wait.clone());
+            }),
+            E::StepChosen { step, case, left_out } => {
+                self.at(step, |step| {
+                    step.case.clone_from(case);
+                    step.result = Personal::new(json!({ "case": case }));
                 });
+                self.leave_out(left_out);
             }
-            E::NotificationRequested { .. } => {}
-            // A parked run stands at the step that failed.
-            E::Parked { action_index, code, message, .. } => {
-                self.status = RunStatus::Parked;
-                self.incident = Some((code.clone(), message.text().to_owned()));
-                self.current = usize::try_from(*action_index).unwrap_or(self.current);
+            E::StepExpanded { step, began_at, items } => self.at(step, |step| {
+                step.since = Some(*began_at);
+                step.items = items.clone();
+            }),
+            E::ApprovalRequested { step, began_at, terms, .. } => self.at(step, |step| {
+                step.since = Some(*began_at);
+                let approval = Approval::new(terms.clone());
+                step.due_at = approval.due_at();
+                step.approval = Some(approval);
+            }),
+            E::ApprovalGranted { step, by, .. } => self.at_approval(step, |approval| approval.granted.push(*by)),
+            E::ApprovalDelegated { step, to, .. } => self.at_approval(step, |approval| approval.delegates.push(*to)),
+            E::ApprovalReminded { step, remind_at } => {
+                self.at_approval(step, |approval| approval.terms.remind_at = *remind_at);
             }
-            E::Resumed { reason: _ } => {
-                self.status = RunStatus::Running;
-                self.incident = None;
+            E::ApprovalEscalated { step, .. } => self.at_approval(step, |approval| approval.escalated = true),
+            E::SignalReceived { name, payload } => {
+                self.signals.push(Signal { name: name.to_string(), payload: payload.clone() });
             }
-            E::Cancelled { reason: _ } => self.status = RunStatus::Cancelled,
-            E::Succeeded {} => self.status = RunStatus::Succeeded,
+            E::Parked { step, code, message } => {
+                self.incidents.insert(step.clone(), (code.clone(), message.text().to_owned()));
+            }
+            E::Resumed { steps, .. } => {
+                for step in steps {
+                    self.incidents.remove(step);
+                    self.again(step, event, 0);
+                }
+            }
+            E::InputAmended { step, parameters, .. } => {
+                self.at(step, |step| step.amended = Some(parameters.clone()));
+            }
+            E::Rerun { steps, .. } => {
+                for step in steps {
+                    self.incidents.remove(step);
+                    self.again(step, event, 1);
+                }
+            }
+            E::Moved { definition_version, definition_hash, document, steps, compensates, renamed, .. } => {
+                self.follow(*definition_version, definition_hash, document, steps, *compensates);
+                self.rename(renamed);
+            }
+            E::CompensationStarted { .. } => self.incidents.clear(),
+            E::ApprovalRejected { .. }
+            | E::StepCancelled { .. }
+            | E::NotificationRequested { .. }
+            | E::Cancelled { .. }
+            | E::Compensated {}
+            | E::Succeeded {} => {}
+        }
+    }
+
+    fn claims(&self, event: &E) -> Vec<ClaimChange> {
+        match event {
+            E::Started { definition_id, correlation_key, .. } => {
+                let run = Self { definition_id: *definition_id, ..Self::default() };
+                run.correlation(correlation_key.as_ref()).map(ClaimChange::Take).into_iter().collect()
+            }
+            E::Rerun { .. } if self.has_ended() => {
+                self.correlation(self.correlation_key.as_ref()).map(ClaimChange::Take).into_iter().collect()
+            }
+            E::Succeeded {} | E::Cancelled { .. } => {
+                self.correlation(self.correlation_key.as_ref()).map(ClaimChange::Release).into_iter().collect()
+            }
+            _ => vec![],
         }
     }
 }
 
-impl Run {
-    fn at_step(&mut self, change: impl FnOnce(&mut Step)) {
-        if let Some(step) = self.steps.get_mut(self.current) {
-            change(step);
-        }
-    }
-
-    fn leave(&mut self, status: StepStatus, result: Personal<Value>) {
-        self.at_step(|step| {
-            step.status = status;
-            step.result = result;
-            step.due_at = None;
-            step.awaits = None;
-        });
-        self.current += 1;
-    }
+/// Does the record end the run, or tell of steps that were at work when it came to stand still?
+fn moves_nothing(entries: &[Entry]) -> bool {
+    let told =
+        |entry: &Entry| matches!(entry, Entry::Succeeded { .. } | Entry::Failed { .. } | Entry::StepCancelled { .. });
+    entries.iter().any(|entry| matches!(entry, Entry::Cancelled { .. })) || entries.iter().all(told)
 }
 
-fn has_twins(ids: &[String]) -> bool {
+/// In JSON both are null, and a value of nothing has nothing to seal.
+fn known(value: Value) -> Personal<Value> {
+    if value.is_null() { Personal::erased() } else { Personal::new(value) }
+}
+
+fn has_twins(ids: &[StepPath]) -> bool {
     ids.iter().enumerate().any(|(index, id)| ids[..index].contains(id))
 }
 

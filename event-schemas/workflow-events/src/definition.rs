@@ -17,9 +17,9 @@ pub enum DefinitionEvent {
         /// What it is for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<Text>,
-        /// Which event starts a run: `appointment.booked`.
+        /// Which event starts a run: `appointment.booked`; `schedule.due` if a time does, `run.called` if only other runs do.
         trigger_event_type: String,
-        /// The whole definition: `runs_as`, `trigger` (with its `condition`), `actions`, `retry`, `cancel_on`.
+        /// The whole definition: `runs_as`, `trigger`, `actions`, `retry`, `cancel_on`, `correlation`.
         document: Value,
     },
     /// No new runs start until the definition is resumed; running ones go on.

@@ -1,11 +1,14 @@
 //! Definitions, runs and their steps, with the columns that operators and screens know.
 
+mod approvals;
 mod run_steps;
 mod runs;
 mod unfinished;
 mod workflows;
 
-pub use run_steps::{RunStepRow, StepStatus, step_row_id};
-pub use runs::{RunRow, RunStatus};
+pub use approvals::ApprovalRow;
+pub use run_steps::{RunStepRow, step_row_id};
+pub use runs::RunRow;
 pub use unfinished::unfinished_runs;
+pub use workflow_events::{ApprovalStatus, RunStatus, StepStatus};
 pub use workflows::WorkflowRow;

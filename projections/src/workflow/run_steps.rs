@@ -1,6 +1,6 @@
-//! Steps of runs: one row per action of the definition, from the run's beginning on.
+//! Steps of runs: those that are there from the beginning, and those inside of them when they are reached.
 
-use crate::model::{Event, FoldError, PartOf, ReadModel, existing, stamped};
+use crate::model::{Event, FoldError, PartOf, ReadModel, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
 use kernel::{Personal, RunId, Timestamp};
@@ -8,45 +8,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
-use workflow_events::RunEvent as E;
-
-/// Where a step stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StepStatus {
-    /// Not begun.
-    Pending,
-    /// Being done.
-    Running,
-    /// Will be tried again.
-    RetryScheduled,
-    /// Waits for a time or an event.
-    Waiting,
-    /// Done.
-    Completed,
-    /// Left out.
-    Skipped,
-    /// Not done, and not tried again by itself.
-    Failed,
-}
+use workflow_events::{RunEvent as E, StepPath, StepStatus};
 
 /// A step of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunStepRow {
-    /// Derived from run and action, so that it is the same in every replay.
+    /// Derived from run and path, so that it is the same in every replay.
     pub id: Uuid,
     /// How many events its run had when it changed last.
     pub version: i64,
-    /// When the run began.
+    /// When the run first told of it.
     pub created_at: DateTime<Utc>,
     /// When it changed last.
     pub updated_at: DateTime<Utc>,
     /// The run.
     pub run_id: RunId,
-    /// Which action, from 0.
-    pub action_index: u32,
-    /// The step's name in the definition.
-    pub step: String,
+    /// Its path: `contact`, `reminders[2].send`.
+    pub step: StepPath,
     /// Where it stands.
     pub status: StepStatus,
     /// How many attempts have been made.
@@ -63,11 +41,28 @@ pub struct RunStepRow {
     pub completed_at: Option<DateTime<Utc>>,
     /// When it is tried again, or ends waiting.
     pub due_at: Option<Timestamp>,
+    /// Orders a run's steps: those of the beginning, then the others as they were reached.
+    pub place: u32,
 }
 
-/// The row of a run's action.
-pub fn step_row_id(run: RunId, action_index: u32) -> Uuid {
-    Uuid::new_v5(&run.0, &action_index.to_be_bytes())
+/// The row of a run's step.
+pub fn step_row_id(run: RunId, step: &str) -> Uuid {
+    Uuid::new_v5(&run.0, step.as_bytes())
+}
+
+/// No definition has more steps.
+const LATER: i64 = 1_000;
+
+/// Every step that an event says something about.
+fn steps(event: &E) -> Vec<&StepPath> {
+    let about = event.step().into_iter();
+    match event {
+        E::Started { steps, .. } | E::Moved { steps, .. } | E::Resumed { steps, .. } | E::Rerun { steps, .. } => {
+            steps.iter().collect()
+        }
+        E::StepSkipped { left_out, .. } | E::StepChosen { left_out, .. } => about.chain(left_out).collect(),
+        _ => about.collect(),
+    }
 }
 
 impl ReadModel for RunStepRow {
@@ -75,89 +70,47 @@ impl ReadModel for RunStepRow {
     const STREAMS: &'static [&'static str] = &["workflow.run"];
     const PATH: &'static str = "workflow/run-steps";
     const READ: &'static str = "workflow.run_step.read";
-    const ABOUT: &'static str = "Steps of runs, one per action.";
+    const ABOUT: &'static str = "Steps of runs, named by their path.";
     const PART_OF: Option<PartOf> = Some(PartOf { column: "run_id", table: "workflow.runs" });
     const FILTER: &'static [&'static str] = &["run_id", "status", "created_at"];
-    const SORT: &'static [&'static str] = &["action_index", "created_at", "updated_at"];
+    const SORT: &'static [&'static str] = &["place", "created_at", "updated_at"];
 
     fn keys(event: &Event) -> Vec<Uuid> {
-        let run = RunId(event.aggregate_id);
         let AnyEvent::Run(change) = &event.payload else { return vec![] };
-        match change {
-            E::Started { steps, .. } => (0..).zip(steps).map(|(index, _)| step_row_id(run, index)).collect(),
-            E::StepStarted { action_index, .. }
-            | E::StepSucceeded { action_index, .. }
-            | E::StepRetryScheduled { action_index, .. }
-            | E::StepFailed { action_index, .. }
-            | E::StepSkipped { action_index, .. }
-            | E::StepWaiting { action_index, .. }
-            | E::Parked { action_index, .. } => vec![step_row_id(run, *action_index)],
-            E::NotificationRequested { .. } | E::Resumed { .. } | E::Cancelled { .. } | E::Succeeded {} => vec![],
-        }
+        let run = RunId(event.aggregate_id);
+        let mut keys: Vec<Uuid> = steps(change).into_iter().map(|step| step_row_id(run, step)).collect();
+        keys.sort();
+        keys.dedup();
+        keys
     }
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Run(change) = &event.payload else { return Ok(row) };
-        if let E::Started { steps, .. } = change {
-            let run_id = RunId(event.aggregate_id);
-            let step = (0..).zip(steps).find(|(index, _)| step_row_id(run_id, *index) == key);
-            return Ok(step.map(|(action_index, step)| Self {
-                id: key,
-                version: event.sequence,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-                run_id,
-                action_index,
-                step: step.clone(),
-                status: StepStatus::Pending,
-                attempts: 0,
-                result: None,
-                error_code: None,
-                error: None,
-                started_at: None,
-                completed_at: None,
-                due_at: None,
-            }));
-        }
-        let mut row = existing(row, event)?;
-        row.due_at = None;
+        let run = RunId(event.aggregate_id);
+        let found = steps(change).into_iter().enumerate().find(|(_, step)| step_row_id(run, step) == key);
+        let Some((index, step)) = found else { return Ok(row) };
+        let later = || u32::try_from(event.sequence + LATER).unwrap_or(u32::MAX);
+        let place = match change {
+            E::Started { .. } | E::Moved { .. } => u32::try_from(index).unwrap_or(u32::MAX),
+            _ => later(),
+        };
+        let mut row = row.unwrap_or_else(|| Self::new(key, run, step.clone(), place, event));
         match change {
-            E::StepStarted { at, .. } => {
-                row.status = StepStatus::Running;
-                row.attempts += 1;
-                row.started_at = row.started_at.or(Some(at.utc()));
-                row.completed_at = None;
+            E::Started { .. } => return Ok(Some(row)),
+            E::Moved { .. } => {
+                row.place = place;
+                return Ok(Some(row));
             }
-            E::StepSucceeded { result, .. } => {
-                row.finish(StepStatus::Completed, event);
-                row.result = Some(result.clone());
-                (row.error_code, row.error) = (None, None);
+            // Inside of what was left out, or of a case that was not chosen.
+            E::StepSkipped { step: of, .. } | E::StepChosen { step: of, .. } if of != step => {
+                row.status = StepStatus::Skipped;
+                row.completed_at = Some(event.recorded_at);
+                return Ok(Some(row));
             }
-            E::StepRetryScheduled { attempt, code, message, due_at, .. } => {
-                row.status = StepStatus::RetryScheduled;
-                row.attempts = *attempt;
-                row.due_at = Some(*due_at);
-                (row.error_code, row.error) = (Some(code.clone()), message.expose().cloned());
-            }
-            E::StepFailed { code, message, .. } | E::Parked { code, message, .. } => {
-                row.finish(StepStatus::Failed, event);
-                (row.error_code, row.error) = (Some(code.clone()), message.expose().cloned());
-            }
-            E::StepSkipped { output, reason, .. } => {
-                row.finish(StepStatus::Skipped, event);
-                row.result = Some(output.clone());
-                (row.error_code, row.error) = (None, Some(reason.to_string()));
-            }
-            E::StepWaiting { until, .. } => {
-                row.status = StepStatus::Waiting;
-                row.due_at = *until;
-            }
-            E::Started { .. }
-            | E::NotificationRequested { .. }
-            | E::Resumed { .. }
-            | E::Cancelled { .. }
-            | E::Succeeded {} => {}
+            _ => {}
         }
+        row.status = row.status.after(change);
+        row.tell(change, event);
         Ok(Some(row))
     }
 
@@ -165,8 +118,69 @@ impl ReadModel for RunStepRow {
 }
 
 impl RunStepRow {
-    fn finish(&mut self, status: StepStatus, event: &Event) {
-        self.status = status;
-        self.completed_at = Some(event.recorded_at);
+    fn new(id: Uuid, run_id: RunId, step: StepPath, place: u32, event: &Event) -> Self {
+        Self {
+            id,
+            version: event.sequence,
+            created_at: event.recorded_at,
+            updated_at: event.recorded_at,
+            run_id,
+            step,
+            status: StepStatus::Pending,
+            attempts: 0,
+            result: None,
+            error_code: None,
+            error: None,
+            started_at: None,
+            completed_at: None,
+            due_at: None,
+            place,
+        }
+    }
+
+    fn tell(&mut self, change: &E, event: &Event) {
+        self.completed_at = self.status.has_ended().then_some(event.recorded_at);
+        match change {
+            E::StepSucceeded { began_at, result, .. } => {
+                self.began(*began_at);
+                self.attempts += 1;
+                self.result = Some(result.clone());
+                self.due_at = None;
+                (self.error_code, self.error) = (None, None);
+            }
+            E::StepRetryScheduled { began_at, code, message, due_at, .. } => {
+                self.began(*began_at);
+                self.attempts += 1;
+                self.due_at = Some(*due_at);
+                (self.error_code, self.error) = (Some(code.clone()), message.expose().cloned());
+            }
+            E::StepFailed { began_at, code, message, .. } => {
+                self.began(*began_at);
+                self.attempts += 1;
+                self.due_at = None;
+                (self.error_code, self.error) = (Some(code.clone()), message.expose().cloned());
+            }
+            E::StepSkipped { output, reason, .. } => {
+                self.result = Some(output.clone());
+                self.due_at = None;
+                (self.error_code, self.error) = (None, Some(reason.to_string()));
+            }
+            E::StepWaiting { began_at, wait, .. } => {
+                self.began(*began_at);
+                self.due_at = wait.deadline.as_ref().map(|deadline| deadline.at);
+            }
+            E::ApprovalRequested { began_at, terms, .. } => {
+                self.began(*began_at);
+                self.due_at = terms.expires_at;
+            }
+            E::StepExpanded { began_at, .. } => self.began(*began_at),
+            E::StepChosen { .. } => self.attempts += 1,
+            E::StepCancelled { .. } | E::Resumed { .. } | E::Rerun { .. } => self.due_at = None,
+            _ => {}
+        }
+    }
+
+    fn began(&mut self, at: Timestamp) {
+        self.started_at = self.started_at.or(Some(at.utc()));
     }
 }

@@ -6,24 +6,9 @@ use chrono::{DateTime, Utc};
 use kernel::{DefinitionId, Name, RunId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use uuid::Uuid;
-use workflow_events::RunEvent as E;
-
-/// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RunStatus {
-    /// Goes on by itself.
-    Running,
-    /// Waits for a time or an event.
-    Waiting,
-    /// Stands still until an operator acts.
-    Parked,
-    /// Every step is done.
-    Completed,
-    /// Ended on purpose before its last step.
-    Cancelled,
-}
+use workflow_events::{RunEvent as E, RunProgress, RunStatus, StepPath};
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,10 +37,6 @@ pub struct RunRow {
     pub correlation_id: Uuid,
     /// Where it stands.
     pub status: RunStatus,
-    /// The action that it is at, from 0.
-    pub action_index: u32,
-    /// How many actions there are.
-    pub action_count: u32,
     /// When it began.
     pub started_at: DateTime<Utc>,
     /// When it ended, if it has.
@@ -64,6 +45,16 @@ pub struct RunRow {
     pub error_code: Option<String>,
     /// Why it stands still, or was cancelled.
     pub error: Option<String>,
+    /// How many steps are there from the beginning.
+    pub step_count: u32,
+    /// The steps that wait.
+    pub waiting_at: BTreeSet<StepPath>,
+    /// The steps that it stands still at.
+    pub parked_at: BTreeSet<StepPath>,
+    /// What it has done is being taken back, even if that stands still.
+    pub compensating: bool,
+    /// The run that called it, if one did.
+    pub parent_run_id: Option<RunId>,
 }
 
 impl ReadModel for RunRow {
@@ -87,7 +78,7 @@ impl ReadModel for RunRow {
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Run(change) = &event.payload else { return Ok(row) };
-        if let E::Started { definition_id, definition, definition_version, steps, trigger, .. } = change {
+        if let E::Started { definition_id, definition, definition_version, steps, trigger, parent, .. } = change {
             return Ok(Some(Self {
                 id: RunId(key),
                 version: event.sequence,
@@ -101,38 +92,39 @@ impl ReadModel for RunRow {
                 trigger_aggregate_id: trigger.aggregate_id,
                 correlation_id: trigger.correlation_id,
                 status: RunStatus::Running,
-                action_index: 0,
-                action_count: u32::try_from(steps.len()).unwrap_or(u32::MAX),
                 started_at: event.recorded_at,
                 completed_at: None,
                 error_code: None,
                 error: None,
+                step_count: count(steps),
+                waiting_at: BTreeSet::new(),
+                parked_at: BTreeSet::new(),
+                compensating: false,
+                parent_run_id: parent.as_ref().map(|parent| parent.run_id),
             }));
         }
         let mut row = existing(row, event)?;
+        row.progress(change);
         match change {
-            E::Started { .. } | E::NotificationRequested { .. } | E::StepFailed { .. } => {}
-            E::StepStarted { action_index, .. } => {
-                row.action_index = *action_index;
-                row.go_on();
-            }
-            E::StepSucceeded { .. } | E::StepSkipped { .. } | E::Resumed { .. } => row.go_on(),
-            E::StepRetryScheduled { .. } | E::StepWaiting { .. } => row.status = RunStatus::Waiting,
-            E::Parked { action_index, code, message, .. } => {
-                row.action_index = *action_index;
-                row.status = RunStatus::Parked;
+            E::Parked { code, message, .. } => {
                 (row.error_code, row.error) = (Some(code.clone()), message.expose().cloned());
             }
-            E::Cancelled { reason } => {
-                row.status = RunStatus::Cancelled;
-                row.completed_at = Some(event.recorded_at);
-                row.error = Some(reason.to_string());
+            E::Cancelled { reason } | E::CompensationStarted { reason } => {
+                (row.error_code, row.error) = (None, Some(reason.to_string()));
             }
-            E::Succeeded {} => {
-                row.go_on();
-                row.status = RunStatus::Completed;
-                row.completed_at = Some(event.recorded_at);
+            E::Moved { definition_version, steps, .. } => {
+                row.definition_version = *definition_version;
+                row.step_count = count(steps);
             }
+            E::Resumed { .. } | E::Rerun { .. } if row.parked_at.is_empty() => {
+                (row.error_code, row.error) = (None, None);
+            }
+            _ => {}
+        }
+        if !row.status.has_ended() {
+            row.completed_at = None;
+        } else if row.completed_at.is_none() {
+            row.completed_at = Some(event.recorded_at);
         }
         Ok(Some(row))
     }
@@ -141,8 +133,20 @@ impl ReadModel for RunRow {
 }
 
 impl RunRow {
-    fn go_on(&mut self) {
-        self.status = RunStatus::Running;
-        (self.error_code, self.error) = (None, None);
+    /// Moves along one event, as the run itself does.
+    fn progress(&mut self, event: &E) {
+        let mut progress = RunProgress {
+            status: self.status,
+            waiting: std::mem::take(&mut self.waiting_at),
+            parked: std::mem::take(&mut self.parked_at),
+            compensating: self.compensating,
+        };
+        progress.apply(event);
+        let RunProgress { status, waiting, parked, compensating } = progress;
+        (self.status, self.waiting_at, self.parked_at, self.compensating) = (status, waiting, parked, compensating);
     }
+}
+
+fn count(steps: &[StepPath]) -> u32 {
+    u32::try_from(steps.len()).unwrap_or(u32::MAX)
 }

@@ -8,7 +8,7 @@ pub async fn unfinished_runs(pool: &PgPool) -> Result<(i64, Vec<(String, i64)>),
     let all = sqlx::query_scalar("select count(*) from workflow.runs").fetch_one(pool).await?;
     let open = sqlx::query_as(
         "select status, count(*) from workflow.runs
-         where status not in ('completed', 'cancelled', 'waiting') and not (status = 'parked' and error is not null)
+         where status not in ('succeeded', 'cancelled', 'compensated', 'waiting') and not (status = 'parked' and error is not null)
          group by status order by status",
     );
     Ok((all, open.fetch_all(pool).await?))

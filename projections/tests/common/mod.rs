@@ -65,8 +65,8 @@ fn golden(entry: &'static kernel::EventEntry, version: u32, first: &Value) -> Va
             payload[field] = first[made_by][0]["id"].clone();
         }
     }
-    if !payload["action_index"].is_null() {
-        payload["action_index"] = 0.into();
+    if payload["step"].is_string() && first["steps"][0].is_string() {
+        payload["step"] = first["steps"][0].clone();
     }
     payload
 }

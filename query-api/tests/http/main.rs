@@ -235,7 +235,7 @@ async fn the_tag_of_a_part_has_the_version_of_the_whole_that_commands_check() {
             assert_eq!(version(header(&part, "etag")), version(header(&whole, "etag")), "{row}");
         }
     }
-    assert_eq!(parts, ["projects/tasks", "projects/milestones", "workflow/run-steps"]);
+    assert_eq!(parts, ["projects/tasks", "projects/milestones", "workflow/run-steps", "workflow/approvals"]);
 }
 
 #[actix_web::test]

@@ -16,7 +16,7 @@ def once(evidence: Evidence, finding: Finding) -> None:
     for event in evidence.events:
         if event.actor.get("kind") == "workflow" and event.kind != "workflow.run" and event.sequence == 1:
             created[event.actor["run_id"]][event.command, event.kind] += 1
-    steps = {stream[2]: Counter(e.payload.get("step") for e in events if e.type == "step.started" or e.type == "run.step.started")
+    steps = {stream[2]: Counter(e.payload.get("step") for e in events if e.type.endswith("step.succeeded"))
              for stream, events in runs(evidence).items()}
     for run, effects in created.items():
         for effect, count in effects.items():
@@ -26,11 +26,7 @@ def once(evidence: Evidence, finding: Finding) -> None:
 @invariant("W2", "a step is completed once")
 def completed(evidence: Evidence, finding: Finding) -> None:
     for stream, events in runs(evidence).items():
-        ended = Counter(
-            (event.payload.get("action_index"), event.payload.get("step"))
-            for event in events
-            if event.type.endswith("step.succeeded")
-        )
+        ended = Counter(event.payload.get("step") for event in events if event.type.endswith("step.succeeded"))
         for step, count in ended.items():
             finding.check(count == 1, "run", stream[2], "completed", step, count, "times")
 
@@ -44,7 +40,7 @@ def at_rest(evidence: Evidence, finding: Finding) -> None:
     for stream, events in runs(evidence).items():
         row = rows.pop(stream[2], None)
         status = row and row["status"]
-        finding.check(status in ("completed", "waiting", "parked", "cancelled"), "run", stream[2], "is", status)
+        finding.check(status in ("succeeded", "waiting", "parked", "cancelled", "compensated"), "run", stream[2], "is", status)
         finding.check(stream[2] not in tasks, "run", stream[2], "is", status, "and still due")
     for run in rows:
         finding.violate("run", run, "has a row and no events")

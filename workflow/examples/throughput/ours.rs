@@ -215,7 +215,7 @@ async fn latencies(admin: &PgPool, from: i64, to: i64, seconds: u64) -> Result<S
 /// Prints when after its trigger each thing happens to a run, in the middle, and how many events shared a commit.
 async fn stages(admin: &PgPool, from: i64, to: i64) -> Result<()> {
     let sql = "
-        select e.event_type || coalesce(' ' || (e.payload ->> 'action_index'), ''),
+        select e.event_type || coalesce(' ' || (e.payload ->> 'step'), ''),
                percentile_cont(0.5) within group (order by extract(epoch from e.recorded_at - t.recorded_at)::float8 * 1000),
                percentile_cont(0.5) within group (order by c.events::float8)
         from eventstore.events e

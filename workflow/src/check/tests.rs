@@ -177,3 +177,157 @@ async fn x_08_hostile_documents_are_problems_and_never_a_panic() {
         assert!(check(&hostile, &bus()).is_err(), "{hostile}");
     }
 }
+
+/// A definition with blocks of every kind.
+fn nested() -> Value {
+    let contact = |id: &str| json!({ "id": id, "type": "create_entity", "domain": "crm", "entity": "contact", "parameters": { "name": "x" } });
+    json!({
+        "name": "Nested", "runs_as": ["*"], "trigger": { "event_type": "client.created" },
+        "cancel_on": [{ "event_type": "contact.archived", "match": "event.aggregate_id == steps.large.result.id" }],
+        "actions": [
+            { "id": "size", "type": "choose", "cases": [
+                { "name": "small", "when": "event.payload.name == ''", "actions": [contact("small")] },
+                { "name": "large", "when": "true", "actions": [contact("large")] },
+            ], "otherwise": [{ "id": "ask", "type": "approval", "question": "Well?", "approvers": ["crm.client.block"] }] },
+            { "id": "each", "type": "for_each", "items": "[1]", "actions": [
+                contact("round"),
+                { "id": "told", "type": "notify", "to": "owner", "subject": "{{ string(item) + string(index) }}", "body": "{{ steps.round.result.id }}" },
+            ] },
+            { "id": "answer", "type": "wait", "any": [
+                { "name": "tagged", "event_type": "client.tagged", "match": "event.payload.tag == 'x'" },
+                { "name": "go", "signal": true }, { "name": "late", "for": "1d" },
+            ] },
+            { "id": "call", "type": "run_workflow", "workflow": "Other", "input": { "id": "{{ steps.large.result.id }}" } },
+            { "id": "last", "type": "command", "command": "crm.client.tag", "target": "{{ steps.answer.result.event.aggregate_id }}",
+              "parameters": { "tag": "x" }, "when": "steps.size.result.case == 'large' && steps.ask.result.decision == 'approved' && steps.each.result.count > 0",
+              "undo": { "command": "crm.client.untag", "target": "{{ result.id }}", "parameters": { "tag": "x" }, "when": "result.version > 1 && steps.call.result.status != ''" } },
+        ],
+    })
+}
+
+#[tokio::test]
+async fn what_some_way_through_a_definition_gives_may_be_read_and_nothing_else() {
+    check(&nested(), &bus()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let when = "/actions/4/when";
+    for (pointer, change, path, code) in [
+        // A field that the kind of action, or its command, never gives.
+        (when, json!("steps.size.result.caze == 'x'"), when, "unknown_result_field"),
+        (when, json!("steps.large.result.email == 'x'"), when, "unknown_result_field"),
+        (when, json!("steps.answer.result.event.payload.color == 'x'"), when, "unknown_result_field"),
+        (when, json!("step[2].result.cam == 'x'"), when, "unknown_result_field"),
+        // Steps of a loop are its own; those of another case are never taken on the way.
+        (when, json!("steps.round.result.id == 'x'"), when, "unknown_step"),
+        (
+            "/actions/0/cases/1/actions/0/when",
+            json!("steps.small.status == 'x'"),
+            "/actions/0/cases/1/actions/0/when",
+            "unknown_step",
+        ),
+        (when, json!("item == 1"), when, "unknown_variable"),
+        (when, json!("result.id == 'x'"), when, "unknown_variable"),
+        ("/actions/4/undo/when", json!("result.nobody == 1"), "/actions/4/undo/when", "unknown_result_field"),
+        ("/actions/4/undo/command", json!("crm.client.forget"), "/actions/4/undo/command", "unknown_command"),
+        ("/actions/4/undo/parameters", json!({}), "/actions/4/undo/parameters", "missing_parameter"),
+        ("/actions/1/undo", json!({ "command": "crm.client.untag" }), "/actions/1/undo", "undo_not_allowed"),
+        ("/actions/1/actions/0/id", json!("large"), "/actions/1/actions/0/id", "duplicate_step"),
+        ("/actions/1/actions/0/id", json!("undo"), "/actions/1/actions/0/id", "reserved_id"),
+        ("/actions/1/actions/0/entity", json!("clown"), "/actions/1/actions/0/entity", "unknown_command"),
+        ("/actions/1/actions/0/typ", json!("x"), "/actions/1/actions/0", "unknown_field"),
+        ("/actions/1/items", json!("event.payload.nobody"), "/actions/1/items", "unknown_payload_field"),
+        ("/actions/1/parallel", json!(0), "/actions/1/parallel", "invalid_value"),
+        ("/actions/0/cases/1/name", json!("small"), "/actions/0/cases/1/name", "duplicate_case"),
+        ("/actions/0/cases/1/when", json!("nobody"), "/actions/0/cases/1/when", "unknown_variable"),
+        (
+            "/actions/0/otherwise/0/approvers",
+            json!(["crm.klient.*"]),
+            "/actions/0/otherwise/0/approvers/0",
+            "unknown_permission",
+        ),
+        (
+            "/actions/0/otherwise/0/approvers",
+            json!(["!crm.client.tag"]),
+            "/actions/0/otherwise/0/approvers/0",
+            "pattern_not_allowed",
+        ),
+        (
+            "/actions/0/otherwise/0/expire_after",
+            json!("soon"),
+            "/actions/0/otherwise/0/expire_after",
+            "invalid_duration",
+        ),
+        (
+            "/actions/2/any/0/match",
+            json!("event.payload.color == 'x'"),
+            "/actions/2/any/0/match",
+            "unknown_payload_field",
+        ),
+        ("/actions/2/any/1/for", json!("1d"), "/actions/2/any/1", "wait_needs_one"),
+        ("/actions/2/any/1/name", json!("tagged"), "/actions/2/any/1/name", "duplicate_case"),
+        ("/cancel_on/0/match", json!("steps.round.result.id == ''"), "/cancel_on/0/match", "unknown_step"),
+        ("/runs_as", json!(["crm.*", "workflow.run.notify"]), "/actions/3/type", "beyond_runs_as"),
+        ("/runs_as", json!(["*", "!crm.client.untag"]), "/actions/4/undo/command", "beyond_runs_as"),
+        ("/trigger", json!({}), "/trigger", "trigger_needs_one"),
+        (
+            "/trigger",
+            json!({ "schedule": { "cron": "often", "time_zone": "UTC" } }),
+            "/trigger/schedule/cron",
+            "invalid_schedule",
+        ),
+        (
+            "/trigger",
+            json!({ "schedule": { "cron": "0 9 * * *", "time_zone": "Mars" } }),
+            "/trigger/schedule/time_zone",
+            "invalid_schedule",
+        ),
+        (
+            "/trigger",
+            json!({ "schedule": { "cron": "0 9 * * *", "time_zone": "UTC" } }),
+            "/actions/0/cases/0/when",
+            "unknown_payload_field",
+        ),
+        (
+            "/trigger",
+            json!({ "called": { "input": { "properties": { "n": {} } } } }),
+            "/actions/0/cases/0/when",
+            "unknown_payload_field",
+        ),
+        (
+            "/correlation",
+            json!({ "key": "event.payload.nobody", "policy": "queue" }),
+            "/correlation/key",
+            "unknown_payload_field",
+        ),
+        ("/correlation", json!({ "key": "event.id", "policy": "often" }), "/correlation/policy", "invalid_value"),
+    ] {
+        let mut definition = nested();
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        match definition.pointer_mut(parent).unwrap() {
+            Value::Object(fields) => drop(fields.insert(field.to_owned(), change.clone())),
+            _ => panic!("{pointer}"),
+        }
+        let found = check(&definition, &bus()).expect_err(pointer);
+        let places: Vec<_> = found.iter().map(|problem| (problem.path.as_str(), problem.code)).collect();
+        assert!(places.contains(&(path, code)), "{pointer} = {change}: {found:#?}");
+    }
+}
+
+#[tokio::test]
+async fn steps_inside_steps_have_an_end() {
+    let mut action = json!({ "type": "wait", "for": "1s" });
+    for _ in 0..5 {
+        action = json!({ "type": "choose", "cases": [{ "name": "one", "when": "true", "actions": [action] }] });
+    }
+    let found = problems_with("/actions/1", action);
+    assert!(found.iter().any(|(_, code)| *code == "too_deep"), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_there_is() {
+    let mut definition = nested();
+    definition["actions"][4]["when"] = json!("steps.larg.status == 'x' || steps.large.result.nmae == ''");
+    let found = check(&definition, &bus()).unwrap_err();
+    let messages: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(messages.len(), 2, "{found:?}");
+    assert!(messages[0].contains("small, large, ask, size, each, answer, call"), "{messages:?}");
+    assert!(messages[1].contains("it has") && messages[1].contains("version"), "{messages:?}");
+}

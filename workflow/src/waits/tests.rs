@@ -4,9 +4,9 @@ use serde_json::json;
 fn started(position: i64) -> RunEvent {
     serde_json::from_value(json!({
         "definition_id": Uuid::nil(), "definition": "Ask", "definition_version": 1, "definition_hash": "00",
-        "document": {}, "steps": ["a", "b"], "depth": 0,
+        "document": {}, "steps": ["a", "b"], "depth": 0, "compensates": false,
         "trigger": {
-            "event_id": Uuid::nil(), "event_type": "client.created", "event_version": 1, "position": position,
+            "kind": "event", "event_id": Uuid::nil(), "event_type": "client.created", "event_version": 1, "position": position,
             "aggregate_type": "crm.client", "aggregate_id": Uuid::nil(), "recorded_at": "2026-01-01T00:00:00Z",
             "correlation_id": Uuid::nil(), "payload": {},
         },
@@ -16,7 +16,7 @@ fn started(position: i64) -> RunEvent {
 }
 
 fn happened(event_type: &str, fields: Value) -> RunEvent {
-    let mut payload = json!({ "action_index": 0, "step": "a" });
+    let mut payload = json!({ "step": "a", "began_at": "2026-01-01T00:00:00Z" });
     payload.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     kernel::read_event(event_type, 1, &payload.to_string()).unwrap()
 }
@@ -26,14 +26,18 @@ fn succeeded(result: Value) -> RunEvent {
 }
 
 fn begins(events: &[(i64, RunEvent)]) -> (i64, Option<DateTime<Utc>>, Option<i64>) {
-    let Beginning { after, from, effect } = Beginning::of(events);
+    let Beginning { after, from, effect } = Beginning::of(events, &"b".parse().unwrap());
     (after, from, effect)
 }
 
 #[test]
 fn a_wait_begins_where_what_it_follows_was_over() {
     let until: DateTime<Utc> = "2026-01-01T10:00:00Z".parse().unwrap();
-    let waiting = |event: Option<&str>| happened("step.waiting", json!({ "until": until, "event_type": event }));
+    let waiting = |event: Option<&str>| {
+        let events = event.map(|event| json!({ "name": "event", "event_type": event }));
+        let wait = json!({ "deadline": { "at": until }, "events": events.into_iter().collect::<Vec<_>>() });
+        happened("step.waiting", json!({ "wait": wait }))
+    };
     // The trigger, if it is the first.
     assert_eq!(begins(&[(9, started(5))]), (5, None, None));
     // The effect of the command before, however late that was recorded.
@@ -44,12 +48,12 @@ fn a_wait_begins_where_what_it_follows_was_over() {
     assert_eq!(begins(&[(9, started(5)), (10, waiting(Some("x.y"))), (50, answered)]), (30, None, None));
     let slept = succeeded(json!({ "until": until }));
     assert_eq!(begins(&[(9, started(5)), (10, waiting(None)), (50, slept)]), (10, Some(until), None));
-    let late = happened("step.failed", json!({ "class": "terminal", "code": TIMED_OUT, "message": "no" }));
+    let late = happened("step.failed", json!({ "class": { "kind": "terminal" }, "code": TIMED_OUT, "message": "no" }));
     assert_eq!(begins(&[(9, started(5)), (10, waiting(Some("x.y"))), (50, late)]), (10, Some(until), None));
     // Anything else when the log says so: a failure that the run goes on after, and what an operator did.
-    let failed = happened("step.failed", json!({ "class": "terminal", "code": "denied", "message": "no" }));
+    let failed = happened("step.failed", json!({ "class": { "kind": "terminal" }, "code": "denied", "message": "no" }));
     assert_eq!(begins(&[(9, started(5)), (50, failed)]), (50, None, None));
-    let resumed = kernel::read_event("run.resumed", 1, r#"{"reason":"again"}"#).unwrap();
+    let resumed = kernel::read_event("run.resumed", 1, r#"{"steps":["a"],"reason":"again"}"#).unwrap();
     assert_eq!(begins(&[(9, started(5)), (10, waiting(Some("x.y"))), (60, resumed)]), (60, None, None));
 }
 
@@ -94,4 +98,23 @@ fn what_a_condition_says_of_steps_is_known_before_they_end() {
         assert_eq!(mentions(compiled.tree(), None), any, "{matching}");
         assert_eq!(mentions(compiled.tree(), Some(("client", 1))), of_client, "{matching}");
     }
+}
+
+#[test]
+fn a_wait_in_a_loop_follows_its_own_round() {
+    let begins = |parallel: u32, at: &str| {
+        let each = json!({ "id": "each", "type": "for_each", "items": "[1, 2]", "parallel": parallel,
+            "actions": [{ "id": "send", "type": "wait", "for": "1s" }, { "id": "ask", "type": "wait", "for": "1s" }] });
+        let document =
+            json!({ "name": "x", "runs_as": [], "trigger": { "event_type": "client.created" }, "actions": [each] });
+        let mut start = started(5);
+        if let RunEvent::Started { document: told, .. } = &mut start {
+            *told = document;
+        }
+        let sent = |step: &str| happened("step.succeeded", json!({ "step": step, "result": {} }));
+        let events = [(9, start), (20, sent("each[0].send")), (30, sent("each[1].send")), (40, sent("each[0].ask"))];
+        Beginning::of(&events, &at.parse().unwrap()).after
+    };
+    assert_eq!((begins(2, "each[0].ask"), begins(2, "each[1].ask")), (40, 30));
+    assert_eq!(begins(1, "each[1].ask"), 40, "the round before is over first");
 }

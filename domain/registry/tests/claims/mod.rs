@@ -43,6 +43,16 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         "identity.service_account" => {
             one("identity.service_account.name", events.first().map(|(_, event)| folded(&event["name"])))
         }
+        // What a run is for is held while it goes on.
+        "workflow.run" => match last_of(&events, &["run.succeeded", "run.cancelled", "run.rerun"]) {
+            Some(("run.succeeded" | "run.cancelled", _)) => BTreeSet::new(),
+            _ => {
+                let first = events.first().map(|(_, event)| event).filter(|event| event["correlation_key"].is_string());
+                let key =
+                    first.map(|event| format!("{}:{}", text(&event["definition_id"]), text(&event["correlation_key"])));
+                one("workflow.run.correlation", key)
+            }
+        },
         "scheduling.appointment" => appointment(&events),
         "projects.project" => project(&events),
         _ => BTreeSet::new(),

@@ -1,10 +1,12 @@
 use super::*;
 use kernel::spec::{Given, given, spec_time};
-use kernel::{Actor, Event as _};
+use kernel::{Actor, Event as _, Principal};
 use serde_json::json;
+use workflow_events::{ApprovalTerms, FailureClass, TriggerKind};
 
 fn trigger() -> Trigger {
     Trigger {
+        kind: TriggerKind::Event,
         event_id: uuid::Uuid::from_u128(7),
         event_type: "appointment.booked".into(),
         event_version: 1,
@@ -19,6 +21,10 @@ fn trigger() -> Trigger {
     }
 }
 
+fn path(text: &str) -> StepPath {
+    text.parse().unwrap()
+}
+
 fn started() -> E {
     E::Started {
         definition_id: DefinitionId::default(),
@@ -26,31 +32,29 @@ fn started() -> E {
         definition_version: 1,
         definition_hash: "aa".into(),
         document: json!({}),
-        steps: vec!["contact".into(), "client".into()],
+        steps: vec![path("contact"), path("client")],
+        compensates: true,
         trigger: trigger(),
         depth: 0,
+        correlation_key: None,
+        parent: None,
     }
 }
 
-fn step_started(action_index: u32, step: &str) -> E {
-    E::StepStarted { action_index, step: step.into(), iteration: 0, at: spec_time() }
+fn step_succeeded(step: &str) -> E {
+    E::StepSucceeded { step: path(step), began_at: spec_time(), result: Personal::new(json!({ "id": "x" })) }
 }
 
-fn step_succeeded(action_index: u32, step: &str) -> E {
-    E::StepSucceeded { action_index, step: step.into(), result: Personal::new(json!({ "id": "x" })) }
-}
-
-fn parked() -> [E; 4] {
+fn parked() -> [E; 3] {
     let (code, message) = ("files.folder.unknown_template".to_owned(), "There is none.".to_owned());
     let failed = E::StepFailed {
-        action_index: 0,
-        step: "contact".into(),
-        class: FailureClass::Terminal,
+        step: path("contact"),
+        began_at: spec_time(),
+        class: FailureClass::Terminal {},
         code: code.clone(),
         message: message.clone().into(),
     };
-    let parked = E::Parked { action_index: 0, step: "contact".into(), code, message: message.into() };
-    [started(), step_started(0, "contact"), failed, parked]
+    [started(), failed, E::Parked { step: path("contact"), code, message: message.into() }]
 }
 
 fn reason() -> Name {
@@ -58,7 +62,7 @@ fn reason() -> Name {
 }
 
 /// The engine acts, not a person.
-fn engine(events: &[E], entries: Vec<Entry>) -> Decision<Run> {
+fn engine(events: &[E], entries: Vec<Entry>) -> Decided {
     let mut run = Run::default();
     events.iter().for_each(|event| run.apply(event));
     let actor = Actor::Workflow { run_id: uuid::Uuid::from_u128(1), definition: "Onboarding".into() };
@@ -66,20 +70,22 @@ fn engine(events: &[E], entries: Vec<Entry>) -> Decision<Run> {
     run.decide(C::Record { entries }, &ctx)
 }
 
-fn succeeded() -> Entry {
-    Entry::Succeeded { result: Personal::new(json!({ "id": "x" })) }
+fn succeeded(step: &str) -> Entry {
+    Entry::Succeeded { step: path(step), began_at: spec_time(), result: Personal::new(json!({ "id": "x" })) }
 }
 
-fn terminal(go_on: bool) -> Entry {
+fn terminal(step: &str, go_on: bool) -> Entry {
     Entry::Failed {
-        class: FailureClass::Terminal,
+        step: path(step),
+        began_at: spec_time(),
+        class: FailureClass::Terminal {},
         code: "files.folder.unknown_template".into(),
         message: "There is none.".into(),
         go_on,
     }
 }
 
-fn kinds(decision: Decision<Run>) -> Vec<&'static str> {
+fn kinds(decision: Decided) -> Vec<&'static str> {
     decision.unwrap().iter().map(|event| event.entry().event_type).collect()
 }
 
@@ -87,27 +93,22 @@ fn on(events: impl IntoIterator<Item = E>) -> Given<Run> {
     given::<Run>(events)
 }
 
-#[test]
-fn one_record_ends_a_step_and_begins_the_next() {
-    let events = engine(&[started(), step_started(0, "contact")], vec![succeeded(), Entry::Started {}]);
-    assert_eq!(events, Ok(vec![step_succeeded(0, "contact"), step_started(1, "client")]));
+fn retry(step: Option<&str>) -> C {
+    C::Retry { step: step.map(path), reason: reason() }
+}
+
+fn resumed(steps: &[&str]) -> E {
+    E::Resumed { steps: steps.iter().map(|step| path(step)).collect(), reason: reason() }
 }
 
 #[test]
-fn the_last_step_ends_the_run() {
-    let history = [started(), step_started(0, "contact"), step_succeeded(0, "contact"), step_started(1, "client")];
-    assert_eq!(engine(&history, vec![succeeded()]), Ok(vec![step_succeeded(1, "client"), E::Succeeded {}]));
+fn one_record_tells_of_several_steps_and_of_the_end() {
+    let events = engine(&[started()], vec![succeeded("contact"), succeeded("client"), Entry::Finished {}]);
+    assert_eq!(events, Ok(vec![step_succeeded("contact"), step_succeeded("client"), E::Succeeded {}]));
 }
 
 #[test]
-fn a_run_whose_every_step_is_left_out_ends_too() {
-    let left_out = || Entry::LeftOut { reason: reason() };
-    let ended = kinds(engine(&[started()], vec![left_out(), left_out()]));
-    assert_eq!(ended, ["step.skipped", "step.skipped", "run.succeeded"]);
-}
-
-#[test]
-fn a_start_carries_what_happens_to_the_first_step_at_once() {
+fn a_start_carries_what_happens_to_the_first_steps_at_once() {
     let start = |entries| {
         let actor = Actor::Workflow { run_id: uuid::Uuid::from_u128(1), definition: "Onboarding".into() };
         let ctx = Context::new(Default::default(), actor, spec_time(), Default::default(), Default::default());
@@ -117,93 +118,257 @@ fn a_start_carries_what_happens_to_the_first_step_at_once() {
             definition_version: 1,
             definition_hash: "aa".into(),
             document: json!({}),
-            steps: vec!["contact".into(), "client".into()],
+            steps: vec![path("contact"), path("client")],
+            compensates: true,
             trigger: trigger(),
             depth: 0,
+            correlation_key: None,
+            parent: None,
             entries,
         };
         Run::default().decide(command, &ctx)
     };
-    assert_eq!(start(vec![Entry::Started {}]), Ok(vec![started(), step_started(0, "contact")]));
-    assert_eq!(kinds(start(vec![terminal(false)])), ["run.started", "step.failed", "run.parked"]);
-    assert_eq!(start(vec![succeeded()]), Err(R::OutOfStep));
+    assert_eq!(start(vec![succeeded("contact")]), Ok(vec![started(), step_succeeded("contact")]));
+    assert_eq!(kinds(start(vec![terminal("contact", false)])), ["run.started", "step.failed", "run.parked"]);
+    assert_eq!(start(vec![succeeded("nobody")]), Err(R::OutOfStep));
 }
 
 #[test]
 fn a_second_worker_that_is_late_is_refused() {
-    let history = [started(), step_started(0, "contact"), step_succeeded(0, "contact")];
-    assert_eq!(engine(&history, vec![succeeded()]), Err(R::OutOfStep));
+    assert_eq!(engine(&[started(), step_succeeded("contact")], vec![succeeded("contact")]), Err(R::OutOfStep));
 }
 
 #[test]
 fn a_terminal_failure_parks_the_run_at_its_step() {
-    let history = [started(), step_started(0, "contact")];
-    assert_eq!(kinds(engine(&history, vec![terminal(false)])), ["step.failed", "run.parked"]);
+    assert_eq!(kinds(engine(&[started()], vec![terminal("contact", false)])), ["step.failed", "run.parked"]);
     let mut run = Run::default();
     parked().iter().for_each(|event| run.apply(event));
-    assert_eq!((run.status, run.current), (RunStatus::Parked, 0));
+    assert_eq!((run.status(), run.incident().map(|(step, ..)| step.as_str())), (RunStatus::Parked, Some("contact")));
 }
 
 #[test]
 fn a_step_that_may_fail_does_not_stop_the_run() {
-    let history = [started(), step_started(0, "contact")];
-    let events = kinds(engine(&history, vec![terminal(true), Entry::Started {}]));
-    assert_eq!(events, ["step.failed", "step.started"]);
+    let events = kinds(engine(&[started()], vec![terminal("contact", true), succeeded("client")]));
+    assert_eq!(events, ["step.failed", "step.succeeded"]);
 }
 
 #[test]
 fn attempts_are_counted() {
-    let again = || Entry::RetryScheduled { code: "unavailable".into(), message: String::new(), due_at: spec_time() };
-    let events = engine(&[started(), step_started(0, "contact")], vec![again(), again()]).unwrap();
+    let again = || Entry::RetryScheduled {
+        step: path("contact"),
+        began_at: spec_time(),
+        class: FailureClass::Retryable {},
+        code: "unavailable".into(),
+        message: String::new(),
+        due_at: spec_time(),
+    };
+    let events = engine(&[started()], vec![again(), again()]).unwrap();
     assert!(matches!(events[..], [E::StepRetryScheduled { attempt: 1, .. }, E::StepRetryScheduled { attempt: 2, .. }]));
 }
 
 #[test]
 fn a_parked_run_is_retried_at_its_step() {
-    on(parked())
-        .when(C::Retry { reason: reason() })
-        .then([E::Resumed { reason: reason() }, step_started(0, "contact")]);
+    on(parked()).when(retry(None)).then([resumed(&["contact"])]);
+    on(parked()).when(retry(Some("contact"))).then([resumed(&["contact"])]);
+    on(parked()).when(retry(Some("client"))).rejected("workflow.run.unknown_step");
+}
+
+#[test]
+fn a_run_that_stands_still_at_two_steps_goes_on_when_both_are_looked_after() {
+    let mut history = parked().to_vec();
+    history.extend(engine(&history, vec![terminal("client", false)]).unwrap());
+    let skip = |step: Option<&str>| C::Skip { step: step.map(path), output: json!({}), reason: reason() };
+    on(history.clone()).when(skip(None)).rejected("workflow.run.unknown_step");
+    let state = on(history.clone()).when(skip(Some("client"))).state();
+    assert_eq!((state.status(), state.incidents.len()), (RunStatus::Parked, 1));
+    assert_eq!(on(history).when(retry(None)).state().status(), RunStatus::Running);
 }
 
 #[test]
 fn what_is_skipped_gives_later_steps_the_output_of_the_operator() {
     let output = json!({ "id": "y" });
-    let state = on(parked()).when(C::Skip { output: output.clone(), reason: reason() }).state();
-    assert_eq!(state.steps[0].result, Personal::new(output));
-    assert_eq!((state.status, state.current), (RunStatus::Running, 1));
+    let state = on(parked()).when(C::Skip { step: None, output: output.clone(), reason: reason() }).state();
+    assert_eq!(state.step_at("contact").unwrap().result, Personal::new(output));
+    assert_eq!((state.status(), state.step_status("contact")), (RunStatus::Running, StepStatus::Skipped));
+}
+
+#[test]
+fn an_operator_has_a_step_sent_with_other_input() {
+    let amend = C::AmendInput { step: None, parameters: json!({ "name": "Ada" }), reason: reason() };
+    let state = on(parked()).when(amend).state();
+    let step = state.step_at("contact").unwrap();
+    assert_eq!(
+        (step.status, step.amended.clone()),
+        (StepStatus::Pending, Some(Personal::new(json!({ "name": "Ada" }))))
+    );
+    assert_eq!(state.status(), RunStatus::Running);
 }
 
 #[test]
 fn only_a_parked_run_is_retried_or_skipped() {
-    let history = || [started(), step_started(0, "contact")];
-    on(history()).when(C::Retry { reason: reason() }).rejected("workflow.run.not_parked");
-    on(history()).when(C::Skip { output: Value::Null, reason: reason() }).rejected("workflow.run.not_parked");
+    on([started()]).when(retry(None)).rejected("workflow.run.not_parked");
+    let skip = C::Skip { step: None, output: Value::Null, reason: reason() };
+    on([started()]).when(skip).rejected("workflow.run.not_parked");
 }
 
 #[test]
-fn a_parked_run_records_nothing() {
-    assert_eq!(engine(&parked(), vec![Entry::Started {}]), Err(R::OutOfStep));
-    let with_more = vec![Entry::Cancelled { reason: reason() }, Entry::Started {}];
+fn a_parked_run_goes_no_further() {
+    let wait = Entry::Waiting { step: path("client"), began_at: spec_time(), wait: Wait::default() };
+    assert_eq!(engine(&parked(), vec![wait]), Err(R::OutOfStep));
+    assert_eq!(engine(&parked(), vec![succeeded("contact")]), Err(R::OutOfStep), "it has failed");
+    let with_more = vec![Entry::Cancelled { reason: reason() }, succeeded("client")];
     assert_eq!(engine(&parked(), with_more), Err(R::OutOfStep));
 }
 
 #[test]
 fn an_event_ends_a_parked_run_too() {
-    assert_eq!(
-        engine(&parked(), vec![Entry::Cancelled { reason: reason() }]),
-        Ok(vec![E::Cancelled { reason: reason() }])
-    );
+    let ended = engine(&parked(), vec![Entry::Cancelled { reason: reason() }]);
+    assert_eq!(ended, Ok(vec![E::Cancelled { reason: reason() }]));
 }
 
 #[test]
 fn a_person_cannot_write_a_run_s_history() {
-    on([started()]).when(C::Record { entries: vec![succeeded()] }).rejected("workflow.run.engine_only");
+    on([started()]).when(C::Record { entries: vec![succeeded("contact")] }).rejected("workflow.run.engine_only");
 }
 
 #[test]
 fn a_cancelled_run_does_nothing_more() {
     let cancelled = || [started(), E::Cancelled { reason: reason() }];
-    on(cancelled()).when(C::Cancel { reason: reason() }).then_nothing();
-    on(cancelled()).when(C::Retry { reason: reason() }).rejected("workflow.run.ended");
-    assert_eq!(engine(&cancelled(), vec![Entry::Started {}]), Err(R::Ended));
+    on(cancelled()).when(C::Cancel { keep: false, reason: reason() }).then_nothing();
+    on(cancelled()).when(retry(None)).rejected("workflow.run.ended");
+    assert_eq!(engine(&cancelled(), vec![succeeded("contact")]), Err(R::Ended));
+}
+
+#[test]
+fn cancelling_takes_back_what_was_done_unless_it_shall_stay() {
+    let cancel = |keep| C::Cancel { keep, reason: reason() };
+    let (cancelled, back) = (E::Cancelled { reason: reason() }, E::CompensationStarted { reason: reason() });
+    on([started(), step_succeeded("contact")]).when(cancel(true)).then([cancelled.clone()]);
+    on([started(), step_succeeded("contact")]).when(cancel(false)).then([cancelled.clone(), back.clone()]);
+    let history = [started(), step_succeeded("contact"), cancelled, back];
+    let undone = engine(&history, vec![succeeded("contact.undo"), Entry::Compensated {}]);
+    assert_eq!(undone, Ok(vec![step_succeeded("contact.undo"), E::Compensated {}]));
+    on(history).when(C::Compensate { reason: reason() }).then_nothing();
+}
+
+#[test]
+fn a_run_that_has_succeeded_is_taken_back_when_somebody_asks() {
+    let succeeded = || [started(), step_succeeded("contact"), step_succeeded("client"), E::Succeeded {}];
+    let state = on(succeeded()).when(C::Compensate { reason: reason() }).state();
+    assert_eq!(state.status(), RunStatus::Compensating);
+    on(succeeded()).when(C::Cancel { keep: false, reason: reason() }).rejected("workflow.run.ended");
+}
+
+#[test]
+fn a_step_is_taken_again_with_everything_that_came_after_it() {
+    let history = [started(), step_succeeded("contact"), step_succeeded("client"), E::Succeeded {}];
+    let rerun = |step: &str| C::RerunFrom { step: path(step), reason: reason() };
+    let state = on(history.clone()).when(rerun("client")).state();
+    assert_eq!((state.status(), state.step_status("contact")), (RunStatus::Running, StepStatus::Succeeded));
+    let client = state.step_at("client").unwrap();
+    assert_eq!((client.status, client.rerun), (StepStatus::Pending, 1), "with another key, so with a new effect");
+    let state = on(history.clone()).when(rerun("contact")).state();
+    assert_eq!(state.step_status("client"), StepStatus::Pending);
+    on(history).when(rerun("nobody")).rejected("workflow.run.unknown_step");
+    on([started(), step_succeeded("contact")]).when(rerun("contact")).rejected("workflow.run.not_parked");
+}
+
+#[test]
+fn another_version_may_call_steps_something_else() {
+    let renamed = vec![workflow_events::Renamed { from: path("contact"), to: path("person") }];
+    let command = C::MoveTo {
+        definition_version: 2,
+        definition_hash: "bb".into(),
+        document: json!({ "v": 2 }),
+        steps: vec![path("person"), path("client")],
+        compensates: false,
+        renamed,
+        reason: reason(),
+    };
+    let mut run = Run::default();
+    parked().iter().for_each(|event| run.apply(event));
+    let actor = Actor::System { name: "operator".into() };
+    let ctx = Context::new(Default::default(), actor, spec_time(), Default::default(), Default::default());
+    run.decide(command.clone(), &ctx).unwrap().iter().for_each(|event| run.apply(event));
+    assert_eq!((run.definition_version, run.status()), (2, RunStatus::Parked));
+    assert_eq!(run.incident().map(|(step, ..)| step.as_str()), Some("person"));
+    on(parked()).when(command).rejected("workflow.run.engine_only");
+}
+
+fn asked(quorum: u32) -> [E; 2] {
+    let terms = ApprovalTerms { approvers: vec!["crm.*".parse().unwrap()], quorum, ..ApprovalTerms::default() };
+    let question = Personal::new("Shall we?".parse().unwrap());
+    [started(), E::ApprovalRequested { step: path("contact"), began_at: spec_time(), question, terms }]
+}
+
+fn decide_as(history: &[E], user: u128, held: &[&str], command: C) -> Decided {
+    let mut run = Run::default();
+    history.iter().for_each(|event| run.apply(event));
+    let actor = Actor::User { id: UserId(uuid::Uuid::from_u128(user)) };
+    let mut ctx = Context::new(Default::default(), actor, spec_time(), Default::default(), Default::default());
+    ctx.permissions = kernel::Permissions::patterns(held.iter().copied()).into();
+    run.decide(command, &ctx)
+}
+
+#[test]
+fn so_many_must_approve_and_nobody_counts_twice() {
+    let approve = || C::Approve { step: path("contact"), comment: None };
+    let mut history = asked(2).to_vec();
+    let first = decide_as(&history, 1, &["crm.*"], approve()).unwrap();
+    assert_eq!(kinds(Ok(first.clone())), ["approval.granted"]);
+    history.extend(first);
+    assert_eq!(decide_as(&history, 1, &["crm.*"], approve()), Ok(vec![]));
+    let second = decide_as(&history, 2, &["*"], approve()).unwrap();
+    let [_, E::StepSucceeded { result, .. }] = &second[..] else { panic!("{second:?}") };
+    let both: Vec<Principal> = [1, 2].map(|id| UserId(uuid::Uuid::from_u128(id)).into()).into();
+    assert_eq!(result.expose(), Some(&json!({ "decision": "approved", "by": both })));
+}
+
+#[test]
+fn only_those_decide_whom_the_definition_names_and_their_delegates() {
+    let approve = || C::Approve { step: path("contact"), comment: None };
+    let mut history = asked(1).to_vec();
+    assert_eq!(decide_as(&history, 1, &["files.*"], approve()), Err(R::NotForYou));
+    assert_eq!(decide_as(&history, 1, &["*", "!crm.client.tag"], approve()), Err(R::NotForYou));
+    let to_user_id = UserId(uuid::Uuid::from_u128(7));
+    let delegate = C::Delegate { step: path("contact"), to_user_id, reason: reason() };
+    history.extend(decide_as(&history, 1, &["crm.*"], delegate).unwrap());
+    assert_eq!(decide_as(&history, 6, &[], approve()), Err(R::NotForYou));
+    assert_eq!(kinds(decide_as(&history, 7, &[], approve())), ["approval.granted", "step.succeeded"]);
+    let nowhere = C::Approve { step: path("client"), comment: None };
+    assert_eq!(decide_as(&history, 1, &["*"], nowhere), Err(R::NotOpen));
+}
+
+#[test]
+fn one_rejection_is_enough() {
+    let reject = C::Reject { step: path("contact"), comment: None };
+    let rejected = decide_as(&asked(3), 1, &["crm.*"], reject);
+    assert_eq!(kinds(rejected.clone()), ["approval.rejected", "step.succeeded"]);
+    let Ok(events) = rejected else { panic!() };
+    assert!(
+        matches!(&events[1], E::StepSucceeded { result, .. } if result.expose().unwrap()["decision"] == "rejected")
+    );
+}
+
+#[test]
+fn a_signal_waits_for_the_step_that_wants_it_and_is_taken_up_once() {
+    let signal = C::Signal { name: "go".parse().unwrap(), payload: json!({ "by": "Ada" }) };
+    let mut run = on([started()]).when(signal).state();
+    assert_eq!(run.signals.len(), 1);
+    let result = Personal::new(json!({ "came": "go", "signal": {} }));
+    run.apply(&E::StepSucceeded { step: path("contact"), began_at: spec_time(), result });
+    assert!(run.signals.is_empty());
+}
+
+#[test]
+fn one_run_at_a_time_holds_the_key() {
+    let mut with_key = started();
+    if let E::Started { correlation_key, .. } = &mut with_key {
+        *correlation_key = Some(Personal::new("ada".to_owned()));
+    }
+    let mut run = Run::default();
+    let [ClaimChange::Take(taken)] = &run.claims(&with_key)[..] else { panic!() };
+    run.apply(&with_key);
+    assert_eq!(run.claims(&E::Succeeded {}), [ClaimChange::Release(taken.clone())]);
+    assert_eq!(Run::default().claims(&started()), []);
 }

@@ -1,38 +1,55 @@
-//! What a run's stream may tell, written down once more and without a look at `Run`: steps in order, each done once,
-//! nothing after the end.
+//! What a run's stream may tell, written down once more and without a look at `Run`: each step done once, those of the beginning
+//! in order, nothing after the end but what takes back.
 
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a run stands after its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Its step has not begun.
-    Pending,
-    /// Its step is at work, after so many failed attempts.
-    Running(u64),
-    /// Its step waits.
-    Waiting,
-    /// Its step failed just now; it is parked, or the run goes on.
+    /// It goes on, or waits.
+    Going,
+    /// A step failed just now; the next event says whether that parks the run.
     Failed,
     /// It stands still.
     Parked,
-    /// An operator let it go on, and the same command says how.
-    Resumed,
+    /// It is taken back.
+    Compensating,
     /// It has ended.
     Succeeded,
     /// It was ended.
     Cancelled,
+    /// It is taken back.
+    Compensated,
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// Tried so often.
+    Open(u64),
+    /// Its rounds go on.
+    Rounds,
+    Waiting,
+    Done,
+    Failed,
+    LeftOut,
+    Never,
 }
 
 /// A run as its stream tells it.
 #[derive(Debug)]
 pub struct Story {
-    /// Its steps, in order.
-    pub steps: Vec<String>,
-    /// The step it stands at.
-    pub current: usize,
+    /// Its steps of the beginning, in order.
+    pub order: Vec<String>,
+    /// Every step that something came of.
+    pub steps: BTreeMap<String, Stands>,
+    /// The steps that it stands still at.
+    pub parked: BTreeSet<String>,
     /// Where it stands.
     pub standing: Standing,
+    /// It is taken back, even if that stands still.
+    taken_back: bool,
 }
 
 /// Reads a whole stream; the error says which event cannot be.
@@ -42,64 +59,103 @@ pub fn tell<'a>(events: impl IntoIterator<Item = (&'a str, Value)>) -> Result<St
     if first.0 != "run.started" {
         return Err(format!("a run begins with {}", first.0));
     }
-    let steps = first.1["steps"].as_array().ok_or("a run without steps")?.iter();
-    let steps = steps.map(|step| step.as_str().unwrap_or_default().to_owned()).collect();
-    let mut story = Story { steps, current: 0, standing: Standing::Pending };
+    let order = texts(&first.1["steps"]);
+    let mut story =
+        Story { order, steps: BTreeMap::new(), parked: BTreeSet::new(), standing: Standing::Going, taken_back: false };
     for (event_type, event) in events {
-        let before = format!("{:?} at step {}", story.standing, story.current);
+        let before = format!("{:?} with {:?}", story.standing, story.steps);
         story.go_on(event_type, &event).map_err(|why| format!("{event_type} {event} when {before}: {why}"))?;
     }
-    match story.standing {
-        Standing::Resumed => Err("a run was resumed, but nobody said how".to_owned()),
-        Standing::Pending | Standing::Failed if story.current == story.steps.len() => {
-            Err("the last step is done, but the run has not ended".to_owned())
-        }
-        _ => Ok(story),
-    }
+    Ok(story)
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|text| Some(text.as_str()?.to_owned())).collect()
 }
 
 impl Story {
+    /// Where a step stands.
+    pub fn stands(&self, step: &str) -> Stands {
+        self.steps.get(step).copied().unwrap_or(Stands::Open(0))
+    }
+
     fn go_on(&mut self, event_type: &str, event: &Value) -> Result<(), &'static str> {
-        use Standing::{Cancelled, Failed, Parked, Pending, Resumed, Running, Succeeded, Waiting};
-        if matches!(self.standing, Succeeded | Cancelled) {
-            return Err("the run has ended");
-        }
-        let done = self.current == self.steps.len();
-        if let Some(index) = event["action_index"].as_u64() {
-            let parks = event_type == "run.parked";
-            let here = if parks { self.current.saturating_sub(1) } else { self.current };
-            if usize::try_from(index) != Ok(here) {
-                return Err("another step");
-            }
-            if event["step"].as_str() != self.steps.get(here).map(String::as_str) {
-                return Err("a step of another name");
-            }
-        }
+        use Standing::{Cancelled, Compensated, Compensating, Failed, Going, Parked, Succeeded};
+        let step = event["step"].as_str().unwrap_or_default().to_owned();
         match (event_type, self.standing) {
-            ("run.cancelled", _) => self.standing = Cancelled,
-            ("run.succeeded", Pending | Failed) if done => self.standing = Succeeded,
-            ("run.parked", Failed) => {
-                self.current -= 1;
+            ("run.compensation_started", Cancelled | Succeeded) => {
+                self.parked.clear();
+                self.taken_back = true;
+                self.standing = Compensating;
+                return Ok(());
+            }
+            (_, Succeeded | Cancelled | Compensated) => return Err("the run has ended"),
+            ("run.compensation_started", _) => return Err("not ended before"),
+            ("run.cancelled", Going | Parked | Failed) => self.standing = Cancelled,
+            ("run.succeeded", Going) => self.standing = Succeeded,
+            ("run.compensated", Compensating) => self.standing = Compensated,
+            ("run.parked", _) if self.stands(&step) == Stands::Failed => {
+                self.parked.insert(step);
                 self.standing = Parked;
             }
-            ("run.resumed", Parked) => self.standing = Resumed,
-            (_, _) if done => return Err("there is no step any more"),
-            ("step.started", Pending | Failed | Resumed) => self.standing = Running(0),
-            ("step.skipped", Pending | Failed | Resumed) => self.leave(Pending),
-            ("step.failed", Pending | Failed | Running(_) | Waiting) => self.leave(Failed),
-            ("step.succeeded", Running(_) | Waiting) => self.leave(Pending),
-            ("step.waiting", Running(_)) => self.standing = Waiting,
-            ("step.retry_scheduled", Running(attempts)) if event["attempt"].as_u64() == Some(attempts + 1) => {
-                self.standing = Running(attempts + 1);
+            ("run.resumed", Parked) => {
+                for step in texts(&event["steps"]) {
+                    if !self.parked.remove(&step) {
+                        return Err("it did not stand still there");
+                    }
+                    self.steps.remove(&step);
+                }
+                self.standing = match (self.parked.is_empty(), self.taken_back) {
+                    (false, _) => Parked,
+                    (true, true) => Compensating,
+                    (true, false) => Going,
+                };
             }
-            ("run.notification_requested", Running(_)) => {}
-            _ => return Err("not now"),
+            ("run.input_amended", Parked) | ("run.signal_received", _) => {}
+            ("run.rerun" | "run.moved", _) => {}
+            _ if step.is_empty() => return Err("not now"),
+            _ => self.step(event_type, event, step)?,
         }
         Ok(())
     }
 
-    fn leave(&mut self, standing: Standing) {
-        self.current += 1;
-        self.standing = standing;
+    fn step(&mut self, event_type: &str, event: &Value, step: String) -> Result<(), &'static str> {
+        use Stands::{Done, Failed, LeftOut, Never, Open, Rounds, Waiting};
+        if let Some(place) = self.order.iter().position(|listed| *listed == step) {
+            let over = |step: &String| {
+                matches!(self.stands(step), Done | LeftOut)
+                    || self.stands(step) == Failed && !self.parked.contains(step)
+            };
+            if !self.order[..place].iter().all(over) {
+                return Err("a step before it is not over");
+            }
+        }
+        let next = match (event_type, self.stands(&step)) {
+            ("step.succeeded", Open(_) | Waiting | Rounds) => Done,
+            ("step.chosen", Open(0)) => Done,
+            ("step.failed", Open(_) | Waiting | Rounds) => Failed,
+            ("step.skipped", Open(_)) => LeftOut,
+            ("step.cancelled", Open(_) | Waiting) => Never,
+            ("step.waiting" | "approval.requested", Open(_)) => Waiting,
+            ("step.expanded", Open(0)) => Rounds,
+            ("step.retry_scheduled", Open(attempts)) if event["attempt"].as_u64() == Some(attempts + 1) => {
+                Open(attempts + 1)
+            }
+            ("run.notification_requested", stands @ Open(_)) => stands,
+            (
+                "approval.granted" | "approval.rejected" | "approval.delegated" | "approval.reminded"
+                | "approval.escalated",
+                Waiting,
+            ) => Waiting,
+            _ => return Err("not now"),
+        };
+        for inner in texts(&event["left_out"]) {
+            self.steps.insert(inner, LeftOut);
+        }
+        self.steps.insert(step, next);
+        if self.standing == Standing::Failed {
+            self.standing = Standing::Going;
+        }
+        Ok(())
     }
 }

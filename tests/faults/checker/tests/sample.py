@@ -36,7 +36,7 @@ BOOKED = {
 STARTED = {
     "definition_id": uid(0x600), "definition": "client_onboarding", "definition_version": 1, "definition_hash": "h",
     "document": {}, "steps": ["contact"], "depth": 0,
-    "trigger": {"event_id": uid(0x1004), "event_type": "appointment.booked", "event_version": 1, "domain": "scheduling",
+    "compensates": False, "trigger": {"kind": "event", "event_id": uid(0x1004), "event_type": "appointment.booked", "event_version": 1, "domain": "scheduling",
                 "aggregate_type": "scheduling.appointment", "aggregate_id": APPOINTMENT, "sequence": 1, "position": 4,
                 "recorded_at": at(4), "payload": BOOKED, "correlation_id": uid(0x2004)},
 }
@@ -122,7 +122,7 @@ EVENTS = [
     ("appointment.booked", "scheduling.appointment", APPOINTMENT, 1, BOOKED, USER, "scheduling.appointment.book", None),
     ("run.started", "workflow.run", RUN, 1, STARTED, WORKFLOW, "workflow.run.start", uid(0x1004)),
     ("contact.created", "crm.contact", MADE, 1, {"name": "Guest", "email": "guest@a.example"}, WORKFLOW, "crm.contact.create", uid(0x1004)),
-    ("step.succeeded", "workflow.run", RUN, 2, {"action_index": 0, "step": "contact", "result": {}}, WORKFLOW, "workflow.run.record", uid(0x1004)),
+    ("step.succeeded", "workflow.run", RUN, 2, {"step": "contact", "began_at": "2026-01-01T00:00:00Z", "result": {}}, WORKFLOW, "workflow.run.record", uid(0x1004)),
     ("run.succeeded", "workflow.run", RUN, 3, {}, WORKFLOW, "workflow.run.record", uid(0x1004)),
     ("contact.linked_to_client", "crm.contact", MADE, 2, linked("Heir", True), USER, LINK, None),
     # One takes the place of the other: a unit.
@@ -252,7 +252,7 @@ def files() -> dict[str, Any]:
         ],
         "read/projections.checkpoints.jsonl": [{"group_name": "crm", "slot": "live", "position": len(events), "events": len(events)}],
         "read/projections.parked.jsonl": [],
-        "read/workflow.runs.jsonl": [{"id": RUN, "status": "completed"}],
+        "read/workflow.runs.jsonl": [{"id": RUN, "status": "succeeded"}],
         "engine/tasks.jsonl": [],
     })
 

@@ -1,10 +1,11 @@
 use super::*;
+use crate::document::Document;
+use crate::plan;
 use kernel::{Aggregate as _, DefinitionId};
-use workflow_domain::{RunStatus, StepStatus};
-use workflow_events::{RunEvent, Trigger};
+use workflow_events::{RunEvent, Trigger, TriggerKind};
 
 fn document(retry: Value) -> Document {
-    serde_json::from_value(json!({
+    Document::read(&json!({
         "name": "Tags", "runs_as": ["crm.client.tag"], "trigger": { "event_type": "client.created" }, "retry": retry,
         "actions": [
             { "id": "first", "type": "command", "command": "crm.client.tag", "target": "x", "parameters": {} },
@@ -29,8 +30,10 @@ fn run(document: &Document, seconds: i64) -> Run {
         definition_version: 1,
         definition_hash: String::new(),
         document: Value::Null,
-        steps: document.step_ids(),
+        steps: document.steps(),
+        compensates: false,
         trigger: Trigger {
+            kind: TriggerKind::Event,
             event_id: Uuid::nil(),
             event_type: "client.created".into(),
             event_version: 2,
@@ -44,9 +47,15 @@ fn run(document: &Document, seconds: i64) -> Run {
             payload: json!({}).into(),
         },
         depth: 0,
+        correlation_key: None,
+        parent: None,
     });
-    run.apply(&RunEvent::StepStarted { action_index: 0, step: "first".into(), iteration: 0, at });
+    run.steps.entry(first()).or_default().since = Some(at);
     run
+}
+
+fn first() -> StepPath {
+    "first".parse().unwrap()
 }
 
 fn unavailable() -> Failure {
@@ -56,9 +65,15 @@ fn unavailable() -> Failure {
 fn attempt(retry: Value, attempts: u32, seconds: i64, failure: Failure) -> Entry {
     let document = document(retry);
     let mut run = run(&document, seconds);
-    run.steps[0].attempts = attempts;
+    run.steps.entry(first()).or_default().attempts = attempts;
     let standing = Standing { tenant: TenantId::default(), run_id: Uuid::nil(), run: &run, document: &document };
-    standing.failed_attempt(&document.actions[0], failure)
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _entered = runtime.enter();
+    let pool = sqlx::PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
+    let bus = CommandBus::new(event_store::Store::start(pool.clone(), event_store::StoreOptions::default()));
+    let tasks = Tasks::new(pool, std::time::Duration::from_secs(1));
+    let turn = Turn::new(standing, first(), document.actions[0].common(), &bus, &tasks);
+    turn.attempt(Err(failure)).pop().unwrap()
 }
 
 #[test]
@@ -67,7 +82,10 @@ fn what_may_succeed_later_is_tried_again_until_attempts_run_out() {
     assert!(matches!(attempt(policy(), 0, 0, unavailable()), Entry::RetryScheduled { .. }));
     assert!(matches!(attempt(policy(), 1, 0, unavailable()), Entry::RetryScheduled { .. }));
     let exhausted = attempt(policy(), 2, 0, unavailable());
-    assert!(matches!(exhausted, Entry::Failed { class: FailureClass::Retryable, go_on: false, .. }), "{exhausted:?}");
+    assert!(
+        matches!(exhausted, Entry::Failed { class: FailureClass::Retryable {}, go_on: false, .. }),
+        "{exhausted:?}"
+    );
 }
 
 #[test]
@@ -101,15 +119,54 @@ fn pauses_grow_to_their_cap_and_are_drawn_from_all_of_it() {
 }
 
 #[test]
-fn steps_whose_condition_does_not_hold_are_left_out_in_one_go() {
-    let document = document(json!({}));
-    let run = run(&document, 0).after(&[Entry::Succeeded { result: json!({}).into() }], now()).unwrap();
-    let standing = Standing { tenant: TenantId::default(), run_id: Uuid::nil(), run: &run, document: &document };
-    let entries = standing.begin();
-    assert!(matches!(entries[..], [Entry::LeftOut { .. }, Entry::LeftOut { .. }]), "{entries:?}");
-    let ended = run.after(&entries, now()).unwrap();
-    assert_eq!((ended.current, ended.status), (3, RunStatus::Running));
-    assert!(ended.steps[1..].iter().all(|step| step.status == StepStatus::Skipped));
+fn what_is_limited_waits_as_long_as_the_other_side_says_and_what_is_not_authorised_waits_for_somebody() {
+    let failure = |class| Failure { class, code: "x".into(), message: "y".into() };
+    let before = now();
+    let limited = failure(FailureClass::RateLimited { retry_after_s: Some(60) });
+    let Entry::RetryScheduled { due_at, class, .. } = attempt(json!({}), 0, 0, limited) else { panic!() };
+    assert!(due_at >= before + TimeDelta::seconds(60), "{due_at:?}");
+    assert_eq!(class, FailureClass::RateLimited { retry_after_s: Some(60) });
+    let unknown = attempt(json!({}), 0, 0, failure(FailureClass::UnknownOutcome {}));
+    assert!(matches!(unknown, Entry::RetryScheduled { .. }), "a repeat is recognised by its key");
+    let broken = FailureClass::AuthBroken { connection: Some(Uuid::nil()) };
+    let failed = attempt(json!({}), 0, 0, failure(broken));
+    assert!(matches!(failed, Entry::Failed { class, .. } if class == broken));
+}
+
+#[test]
+fn what_comes_next_is_found_by_a_walk_over_the_definition() {
+    let document = Document::read(&json!({
+        "name": "Blocks", "runs_as": [], "trigger": { "event_type": "client.created" },
+        "actions": [
+            { "id": "pick", "type": "choose", "cases": [
+                { "name": "big", "when": "true", "actions": [{ "id": "inner", "type": "wait", "for": "1s" }] },
+            ] },
+            { "id": "each", "type": "for_each", "items": "[1, 2, 3]", "parallel": 2, "actions": [
+                { "id": "one", "type": "wait", "for": "1s" }, { "id": "two", "type": "wait", "for": "1s" },
+            ] },
+        ]
+    }))
+    .unwrap();
+    let mut run = run(&document, 0);
+    run.steps.clear();
+    let open = |run: &Run| plan::open(&document, run).iter().map(|open| open.path.to_string()).collect::<Vec<_>>();
+    let path = |text: &str| text.parse::<StepPath>().unwrap();
+    let done = |text: &str| Entry::Succeeded { step: path(text), began_at: now(), result: json!({}).into() };
+    assert_eq!(open(&run), ["pick"]);
+    run = run.after(&[Entry::Chosen { step: path("pick"), case: Some("big".into()), left_out: vec![] }]).unwrap();
+    assert_eq!(open(&run), ["pick.inner"]);
+    run = run.after(&[done("pick.inner")]).unwrap();
+    assert_eq!(open(&run), ["each"]);
+    let items = vec![json!(1), json!(2), json!(3)];
+    run = run.after(&[Entry::Expanded { step: path("each"), began_at: now(), items: items.into() }]).unwrap();
+    assert_eq!(open(&run), ["each[0].one", "each[1].one"], "two rounds at a time");
+    run = run.after(&[done("each[0].one"), done("each[0].two")]).unwrap();
+    assert_eq!(open(&run), ["each[1].one", "each[2].one"]);
+    let rest = ["each[1].one", "each[1].two", "each[2].one", "each[2].two"];
+    run = run.after(&rest.map(done)).unwrap();
+    assert_eq!(open(&run), ["each"], "every round is over, and the loop says so");
+    run = run.after(&[done("each")]).unwrap();
+    assert_eq!(open(&run), [""; 0]);
 }
 
 #[test]
