@@ -15,8 +15,8 @@ alter table identity.service_accounts drop column disabled;
 alter table identity.api_keys add column status text collate "C" not null default 'active';
 update identity.api_keys set status = 'revoked' where revoked_at is not null;
 
-alter table identity.integrators add column status text collate "C" not null default 'active';
-update identity.integrators set status = 'revoked' where revoked_at is not null;
+alter table identity.subscribers add column status text collate "C" not null default 'active';
+update identity.subscribers set status = 'revoked' where revoked_at is not null;
 
 alter table identity.sessions add column status text collate "C" not null default 'active';
 update identity.sessions set status = 'ended' where ended_at is not null;

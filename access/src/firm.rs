@@ -4,12 +4,12 @@ use crate::portal::Begun;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use identity_events::{
-    ApiKeyEvent, GivenRole, IntegratorEvent, RoleEvent, ServiceAccountEvent, ServiceAccountStatus, SessionEvent,
+    ApiKeyEvent, GivenRole, RoleEvent, ServiceAccountEvent, ServiceAccountStatus, SessionEvent, SubscriberEvent,
     TeamEvent, TenantEvent, TenantStatus, UserEvent, UserStatus,
 };
 use kernel::{
-    ApiKeyId, Event, EventScope, Grant, Grants, IntegratorId, Machine, Name, OF_EVERY_USER, Pattern, Permissions,
-    Principal, Role, RoleId, SecretHash, ServiceAccountId, SessionId, Slug, Timestamp, UnreadableEvent, UserId,
+    ApiKeyId, Event, EventScope, Grant, Grants, Machine, Name, OF_EVERY_USER, Pattern, Permissions, Principal, Role,
+    RoleId, SecretHash, ServiceAccountId, SessionId, Slug, SubscriberId, Timestamp, UnreadableEvent, UserId,
     read_event,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -47,7 +47,7 @@ pub struct Firm {
     teams: HashMap<Uuid, Team>,
     accounts: HashMap<ServiceAccountId, Account>,
     keys: HashMap<ApiKeyId, Key>,
-    integrators: BTreeMap<IntegratorId, Integrator>,
+    subscribers: BTreeMap<SubscriberId, Subscriber>,
     ended: HashSet<SessionId>,
     time_zone: Option<Tz>,
 }
@@ -105,7 +105,7 @@ struct Key {
 
 /// A program that reads the firm's events.
 #[derive(Debug)]
-struct Integrator {
+struct Subscriber {
     name: Name,
     scopes: Arc<[EventScope]>,
     secret: Secret,
@@ -187,12 +187,12 @@ impl Firm {
             }
             Credential::Session { user, .. } => self.user(*user),
             Credential::ApiKey { id, secret_hash } => self.key(*id, secret_hash, now),
-            Credential::Integrator { id, secret_hash } => match self.integrators.get(id) {
-                Some(integrator) => match integrator.secret.good_until(secret_hash, now) {
-                    Ok(until) => Standing::Reads { until, scopes: integrator.scopes.clone() },
+            Credential::Subscriber { id, secret_hash } => match self.subscribers.get(id) {
+                Some(subscriber) => match subscriber.secret.good_until(secret_hash, now) {
+                    Ok(until) => Standing::Reads { until, scopes: subscriber.scopes.clone() },
                     Err(why) => Standing::Out(why, None),
                 },
-                None => Standing::Out("no such integrator", None),
+                None => Standing::Out("no such subscriber", None),
             },
             Credential::Portal { .. } => return None,
         })
@@ -229,10 +229,10 @@ impl Firm {
         self.time_zone.unwrap_or(Tz::UTC)
     }
 
-    /// Every integrator there ever was, with what is so for its newest secret.
-    pub fn integrators(&self, now: DateTime<Utc>) -> impl Iterator<Item = (IntegratorId, &Name, Standing)> {
-        self.integrators.iter().map(move |(id, Integrator { name, secret, .. })| {
-            let credential = Credential::Integrator { id: *id, secret_hash: secret.hash.clone() };
+    /// Every subscriber there ever was, with what is so for its newest secret.
+    pub fn subscribers(&self, now: DateTime<Utc>) -> impl Iterator<Item = (SubscriberId, &Name, Standing)> {
+        self.subscribers.iter().map(move |(id, Subscriber { name, secret, .. })| {
+            let credential = Credential::Subscriber { id: *id, secret_hash: secret.hash.clone() };
             (*id, name, self.standing(&credential, now).unwrap_or(Standing::Unregistered))
         })
     }
@@ -288,7 +288,7 @@ impl Firm {
             TeamEvent::STREAM => self.team(id, read(event)?),
             ServiceAccountEvent::STREAM => self.account(ServiceAccountId(id), read(event)?),
             ApiKeyEvent::STREAM => self.api_key(ApiKeyId(id), read(event)?),
-            IntegratorEvent::STREAM => self.integrator(IntegratorId(id), read(event)?),
+            SubscriberEvent::STREAM => self.subscriber(SubscriberId(id), read(event)?),
             SessionEvent::STREAM => {
                 if let SessionEvent::Ended { .. } = read(event)? {
                     self.ended.insert(SessionId(id));
@@ -357,8 +357,8 @@ impl Firm {
             UserEvent::Activated { .. }
             | UserEvent::Suspended { .. }
             | UserEvent::Reinstated {}
-            | UserEvent::LetterFailed { .. }
-            | UserEvent::LetterSent { .. }
+            | UserEvent::EmailFailed { .. }
+            | UserEvent::EmailSent { .. }
             | UserEvent::InvitationRevoked { .. }
             | UserEvent::Renamed { .. }
             | UserEvent::LoginLinked { .. }
@@ -441,17 +441,17 @@ impl Firm {
         }
     }
 
-    fn integrator(&mut self, id: IntegratorId, event: IntegratorEvent) {
-        if let IntegratorEvent::Added { name, secret_hash, expires_at, scopes } = event {
+    fn subscriber(&mut self, id: SubscriberId, event: SubscriberEvent) {
+        if let SubscriberEvent::Added { name, secret_hash, expires_at, scopes } = event {
             let secret = Secret::new(secret_hash, expires_at);
-            self.integrators.insert(id, Integrator { name, scopes: scopes.into(), secret });
+            self.subscribers.insert(id, Subscriber { name, scopes: scopes.into(), secret });
             return;
         }
-        let Some(Integrator { secret, .. }) = self.integrators.get_mut(&id) else { return };
+        let Some(Subscriber { secret, .. }) = self.subscribers.get_mut(&id) else { return };
         match event {
-            IntegratorEvent::Added { .. } => {}
-            IntegratorEvent::Rotated { secret_hash, previous_until } => secret.rotate(secret_hash, previous_until),
-            IntegratorEvent::Revoked { .. } => secret.revoked = true,
+            SubscriberEvent::Added { .. } => {}
+            SubscriberEvent::Rotated { secret_hash, previous_until } => secret.rotate(secret_hash, previous_until),
+            SubscriberEvent::Revoked { .. } => secret.revoked = true,
         }
     }
 

@@ -149,8 +149,8 @@ impl PortalUser {
             // Whoever is let in again after having been closed out needs a new invitation.
             PortalUserEvent::Enabled {}
             | PortalUserEvent::Invited { .. }
-            | PortalUserEvent::LetterFailed { .. }
-            | PortalUserEvent::LetterSent {}
+            | PortalUserEvent::EmailFailed { .. }
+            | PortalUserEvent::EmailSent {}
             | PortalUserEvent::InvitationRevoked { .. } => {}
         }
     }

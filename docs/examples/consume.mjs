@@ -4,7 +4,7 @@
 import { jetstream } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 
-const { UBOS_INTEGRATOR: integrator, UBOS_SECRET: token, UBOS_NATS_URL: servers } = process.env;
+const { UBOS_SUBSCRIBER: subscriber, UBOS_SECRET: token, UBOS_NATS_URL: servers } = process.env;
 
 // By aggregate, the version that was handled last. Keep it in your database, in the transaction that handles the event.
 const handled = new Map();
@@ -30,7 +30,7 @@ function take(message) {
 const connection = await connect({
   servers,
   token,
-  inboxPrefix: `_INBOX_${integrator}`,
+  inboxPrefix: `_INBOX_${subscriber}`,
   maxReconnectAttempts: -1,
   // Otherwise it gives up after being kept out twice, which also happens while nobody can say who may come in.
   ignoreAuthErrorAbort: true,
@@ -38,7 +38,7 @@ const connection = await connect({
 const stream = jetstream(connection, { apiPrefix: "UBOS" });
 while (!connection.isClosed()) {
   try {
-    const consumer = await stream.consumers.get("EVENTS", integrator);
+    const consumer = await stream.consumers.get("EVENTS", subscriber);
     for await (const message of await consumer.consume()) take(message);
   } catch {
     // Nobody to ask at the moment.

@@ -28,14 +28,14 @@ async def take(message) -> None:
 
 
 async def main() -> None:
-    integrator = os.environ["UBOS_INTEGRATOR"]
+    subscriber = os.environ["UBOS_SUBSCRIBER"]
     connection = await nats.connect(
         os.environ["UBOS_NATS_URL"],
         token=os.environ["UBOS_SECRET"],
-        inbox_prefix=f"_INBOX_{integrator}".encode(),
+        inbox_prefix=f"_INBOX_{subscriber}".encode(),
         max_reconnect_attempts=-1,
     )
-    events = await connection.jetstream(prefix="UBOS").pull_subscribe_bind(durable=integrator, stream="EVENTS")
+    events = await connection.jetstream(prefix="UBOS").pull_subscribe_bind(durable=subscriber, stream="EVENTS")
     while not connection.is_closed:
         try:
             for message in await events.fetch(batch=100, timeout=1):

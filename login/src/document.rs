@@ -149,7 +149,7 @@ fn form(document: &mut Document, name: &str, about: &str, properties: Value) -> 
 
 fn portal(document: &mut Document) {
     let schema = document.component(
-        "PortalLinkRequest",
+        "MagicLinkRequest",
         json!({
             "type": "object",
             "description": "Who asks for a link.",
@@ -162,13 +162,13 @@ fn portal(document: &mut Document) {
         }),
     );
     let noted = document.component(
-        "PortalLinkNoted",
+        "MagicLinkNoted",
         json!({
             "type": "object", "description": "Nothing is said about whether there is such a person.", "properties": {},
         }),
     );
     let operation = Page {
-        id: "login.portal_link",
+        id: "login.magic_link",
         summary: "Sends a portal user a link to come in, if there is one with this address; answered the same if not.",
     };
     let answer = with_content(to("202", "Noted.", &[]), "application/json", &noted);
@@ -190,7 +190,7 @@ fn portal(document: &mut Document) {
 
     let pressed = form(
         document,
-        "PortalLinkPressed",
+        "MagicLinkPressed",
         "What the page holds.",
         json!({
             "link": { "type": "string", "description": "the link" }, "page": { "type": "string", "description": "which page it is" },

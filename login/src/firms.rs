@@ -4,7 +4,7 @@ use crate::pages::{Stopped, escaped};
 use crate::portal::page;
 use crate::provider::Person;
 use crate::routes::{AWAY, Login, cookie, finish, refused, unavailable};
-use ::web::portal_link::login_hash;
+use ::web::magic_link::login_hash;
 use ::web::{Problem, session};
 use actix_web::web::{Data, Form};
 use actix_web::{HttpRequest, HttpResponse};

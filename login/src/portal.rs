@@ -6,7 +6,7 @@ use crate::user;
 use ::portal::portal_session::PortalSessionCommand;
 use ::portal::portal_user::PortalUserCommand;
 use ::portal::{PortalSession, PortalUser};
-use ::web::portal_link::{PortalLink, address_hash};
+use ::web::magic_link::{MagicLink, address_hash};
 use ::web::{Problem, RequestInfo, may_say_of_this, read_json, session};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, USER_AGENT};
 use actix_web::web::{Data, Form, Payload, Query};
@@ -37,7 +37,7 @@ pub async fn ask(login: Data<Login>, request: HttpRequest, payload: Payload) -> 
     RequestInfo::may_log_in(&request).await?;
     let body = read_json(&request, payload, login.limits).await?.0;
     let Ask { tenant, email } = kernel::read_input(&body).map_err(Problem::invalid)?;
-    let asked = sqlx::query("select login.ask_for_portal_link($1, $2)")
+    let asked = sqlx::query("select login.ask_for_magic_link($1, $2)")
         .bind(tenant.0)
         .bind(address_hash(tenant, &email))
         .execute(&login.pool);
@@ -54,7 +54,7 @@ struct Opened {
 pub async fn open(login: Data<Login>, request: HttpRequest) -> HttpResponse {
     // Only what looks like a link gets into the page.
     let opened = Query::<Opened>::from_query(request.query_string()).ok();
-    let Some(link) = opened.and_then(|opened| PortalLink::read(&opened.link)) else { return gone() };
+    let Some(link) = opened.and_then(|opened| MagicLink::read(&opened.link)) else { return gone() };
     let shown = session::random();
     let form = format!(
         r#"<form method="post" action="/v1/login/portal"><input type="hidden" name="link" value="{}"><input type="hidden" name="page" value="{shown}"><button autofocus>Come in</button></form>"#,
@@ -82,9 +82,9 @@ pub async fn press(login: Data<Login>, pressed: Form<Pressed>, request: HttpRequ
         counter!("portal_logins_total", "outcome" => "another_page").increment(1);
         return Ok(gone());
     }
-    let Some(link) = PortalLink::read(&pressed.link) else { return Ok(gone()) };
+    let Some(link) = MagicLink::read(&pressed.link) else { return Ok(gone()) };
     let (tenant, id) = (link.tenant, link.portal_user);
-    let used: bool = sqlx::query_scalar("select login.use_portal_link($1, $2, $3)")
+    let used: bool = sqlx::query_scalar("select login.use_magic_link($1, $2, $3)")
         .bind(tenant.0)
         .bind(id.0)
         .bind(link.hash())

@@ -1,4 +1,4 @@
-//! What became of a letter, on the record of whom it is for, so that whoever asked for it sees it.
+//! What became of an email, on the record of whom it is for, so that whoever asked for it sees it.
 
 use crate::portal::Person;
 use crate::queue::Queue;
@@ -16,7 +16,7 @@ use portal_events::PortalUserEvent;
 /// Characters of a reason; a mail server may say any number.
 const REASON_MAX: usize = 500;
 
-/// What became of a letter.
+/// What became of an email.
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome<'a> {
     /// It was sent.
@@ -25,23 +25,23 @@ pub enum Outcome<'a> {
     Failed(&'a str),
 }
 
-/// Notes what became of the letter that the event at `position` asks for.
-pub async fn letter(store: &Store, queue: &Queue, position: i64, outcome: Outcome<'_>) -> Result<()> {
+/// Notes what became of the email that the event at `position` asks for.
+pub async fn email(store: &Store, queue: &Queue, position: i64, outcome: Outcome<'_>) -> Result<()> {
     let event = queue.event(position).await?;
     let (tenant, id) = (event.tenant_id, Some(event.aggregate_id));
     match catalogue::decode(event)?.payload {
         AnyEvent::User(UserEvent::Invited { invitation_id, .. }) => {
             let command = match outcome {
-                Outcome::Sent => UserCommand::NoteLetterSent { invitation_id },
-                Outcome::Failed(why) => UserCommand::NoteLetterFailed { invitation_id, reason: reason(why) },
+                Outcome::Sent => UserCommand::NoteEmailSent { invitation_id },
+                Outcome::Failed(why) => UserCommand::NoteEmailFailed { invitation_id, reason: reason(why) },
             };
             noted(store.execute::<User>(id, command, &request(tenant)).await.map(drop))
         }
         AnyEvent::PortalUser(PortalUserEvent::Invited { invitation_id, .. }) => {
             let invitation_id = Some(invitation_id);
             let command = match outcome {
-                Outcome::Sent => PortalUserCommand::NoteLetterSent { invitation_id },
-                Outcome::Failed(why) => PortalUserCommand::NoteLetterFailed { invitation_id, reason: reason(why) },
+                Outcome::Sent => PortalUserCommand::NoteEmailSent { invitation_id },
+                Outcome::Failed(why) => PortalUserCommand::NoteEmailFailed { invitation_id, reason: reason(why) },
             };
             noted(store.execute::<PortalUser>(id, command, &request(tenant)).await.map(drop))
         }
@@ -49,12 +49,12 @@ pub async fn letter(store: &Store, queue: &Queue, position: i64, outcome: Outcom
     }
 }
 
-/// Notes what became of a letter with the link that a portal user asked for. Most reach whom they are for, as before.
-pub async fn link(store: &Store, person: &Person, outcome: Outcome<'_>) -> Result<()> {
+/// Notes what became of an email with the link that a portal user asked for. Most reach whom they are for, as before.
+pub async fn magic_link(store: &Store, person: &Person, outcome: Outcome<'_>) -> Result<()> {
     let command = match outcome {
-        Outcome::Sent if !person.letter_failed => return Ok(()),
-        Outcome::Sent => PortalUserCommand::NoteLetterSent { invitation_id: None },
-        Outcome::Failed(why) => PortalUserCommand::NoteLetterFailed { invitation_id: None, reason: reason(why) },
+        Outcome::Sent if !person.email_failed => return Ok(()),
+        Outcome::Sent => PortalUserCommand::NoteEmailSent { invitation_id: None },
+        Outcome::Failed(why) => PortalUserCommand::NoteEmailFailed { invitation_id: None, reason: reason(why) },
     };
     noted(store.execute::<PortalUser>(Some(person.id.0), command, &request(person.tenant)).await.map(drop))
 }
@@ -64,10 +64,10 @@ fn noted(result: Result<(), ExecuteError>) -> Result<()> {
     match result {
         Ok(()) => Ok(()),
         Err(error @ (ExecuteError::Overloaded | ExecuteError::Conflict | ExecuteError::Unavailable(_))) => {
-            Err(error).context("noting what became of a letter")
+            Err(error).context("noting what became of an email")
         }
         Err(error) => {
-            tracing::warn!(error = %error, "what became of a letter is not on the record");
+            tracing::warn!(error = %error, "what became of an email is not on the record");
             Ok(())
         }
     }

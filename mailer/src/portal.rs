@@ -1,4 +1,4 @@
-//! The links that portal users asked for. Addresses are compared by what they hash to; the letter's own address is read from
+//! The links that portal users asked for. Addresses are compared by what they hash to; the email's own address is read from
 //! the log when it is written.
 
 use crate::queue::Queue;
@@ -9,16 +9,16 @@ use identity_events::UserEvent;
 use kernel::{Email, Name, PortalUserId, TenantId};
 use portal_events::PortalUserEvent;
 use uuid::Uuid;
-use web::portal_link::{PortalLink, address_hash, login_hash};
+use web::magic_link::{MagicLink, address_hash, login_hash};
 
 /// How long a link is good.
 pub const LINK_MINUTES: u32 = 15;
-/// How long a letter is tried to be sent, from the first time; after that whoever asked has asked again or gone. A letter
+/// How long an email is tried to be sent, from the first time; after that whoever asked has asked again or gone. An email
 /// that waits for its turn is not given up.
 const TRIED_MINUTES: u32 = 10;
-/// Seconds for which a mailer has a request to itself; a mail server may take 20 of them for each letter.
+/// Seconds for which a mailer has a request to itself; a mail server may take 20 of them for each email.
 const LEASE_SECONDS: u32 = 120;
-/// Seconds after which a letter is tried again that could not be sent.
+/// Seconds after which an email is tried again that could not be sent.
 const AGAIN_SECONDS: u32 = 20;
 /// Hours for which it is known that an address has asked.
 const KEPT_HOURS: u32 = 1;
@@ -41,12 +41,12 @@ pub struct Person {
     pub id: PortalUserId,
     /// What the person is called.
     pub name: Name,
-    /// Where letters go.
+    /// Where emails go.
     pub email: Email,
     /// Does the person come in, or would with the open invitation?
     comes_in: bool,
-    /// Could the newest letter to the person not be sent?
-    pub letter_failed: bool,
+    /// Could the newest email to the person not be sent?
+    pub email_failed: bool,
 }
 
 impl Queue {
@@ -142,7 +142,7 @@ impl Queue {
         Ok(sqlx::query_as(sql).bind(f64::from(LEASE_SECONDS)).fetch_optional(&self.pool).await?)
     }
 
-    /// There is nothing to do for it any more, unless a letter is to be tried again.
+    /// There is nothing to do for it any more, unless an email is to be tried again.
     pub async fn request_done(&self, asked: &Asked, put_off: bool) -> Result<()> {
         let sql = "update login.portal_requests
                    set due_at = case when $3 and tried_since > now() - make_interval(mins => $5)
@@ -177,10 +177,10 @@ impl Queue {
                     let Some((name, email)) = name.expose().cloned().zip(email.expose().cloned()) else {
                         return Ok(None);
                     };
-                    found = Some(Person { tenant, id, name, email, comes_in: false, letter_failed: false });
+                    found = Some(Person { tenant, id, name, email, comes_in: false, email_failed: false });
                 }
                 (PortalUserEvent::Invited { .. }, Some(person)) => {
-                    (person.comes_in, person.letter_failed) = (true, false);
+                    (person.comes_in, person.email_failed) = (true, false);
                 }
                 (PortalUserEvent::Activated { .. } | PortalUserEvent::Unlocked {}, Some(person)) => {
                     person.comes_in = true;
@@ -191,8 +191,8 @@ impl Queue {
                     | PortalUserEvent::Disabled {},
                     Some(person),
                 ) => person.comes_in = false,
-                (PortalUserEvent::LetterFailed { .. }, Some(person)) => person.letter_failed = true,
-                (PortalUserEvent::LetterSent {}, Some(person)) => person.letter_failed = false,
+                (PortalUserEvent::EmailFailed { .. }, Some(person)) => person.email_failed = true,
+                (PortalUserEvent::EmailSent {}, Some(person)) => person.email_failed = false,
                 _ => {}
             }
         }
@@ -200,8 +200,8 @@ impl Queue {
     }
 
     /// Keeps what a link hashes to; the person's older one is void from now on.
-    pub async fn keep_link(&self, link: &PortalLink) -> Result<()> {
-        let sql = "insert into login.portal_links as l (tenant_id, portal_user_id, purpose, secret_hash, expires_at)
+    pub async fn keep_link(&self, link: &MagicLink) -> Result<()> {
+        let sql = "insert into login.magic_links as l (tenant_id, portal_user_id, purpose, secret_hash, expires_at)
                    values ($1, $2, 'login', $3, now() + make_interval(mins => $4))
                    on conflict (tenant_id, portal_user_id, purpose) do update
                    set secret_hash = excluded.secret_hash, made_at = now(), expires_at = excluded.expires_at, used_at = null";

@@ -1,4 +1,4 @@
-//! Whatever counts as an address can be written to: the value type and the library that sends letters agree.
+//! Whatever counts as an address can be written to: the value type and the library that sends emails agree.
 
 use kernel::{Email, Name};
 use lettre::Address;
@@ -42,14 +42,14 @@ proptest! {
     }
 
     #[test]
-    fn whatever_somebody_is_called_the_letter_goes_to_one_address(name in any::<String>(), text in texts()) {
+    fn whatever_somebody_is_called_the_email_goes_to_one_address(name in any::<String>(), text in texts()) {
         let (Ok(name), Ok(email)) = (name.parse::<Name>(), text.parse::<Email>()) else { return Ok(()) };
         let from: Mailbox = "no-reply@ubos.example".parse().map_err(failed)?;
-        let letter = mailer::addressed(&from, name.as_str(), &email).map_err(failed)?;
-        let letter = letter.subject(name.as_str()).body(String::new()).map_err(failed)?;
-        let to: Vec<String> = letter.envelope().to().iter().map(ToString::to_string).collect();
+        let message = mailer::addressed(&from, name.as_str(), &email).map_err(failed)?;
+        let message = message.subject(name.as_str()).body(String::new()).map_err(failed)?;
+        let to: Vec<String> = message.envelope().to().iter().map(ToString::to_string).collect();
         prop_assert_eq!(to, [email.as_str()], "it goes where it says");
-        let written = String::from_utf8_lossy(&letter.formatted()).into_owned();
+        let written = String::from_utf8_lossy(&message.formatted()).into_owned();
         let heads = written.split("\r\n").filter(|line| !line.starts_with([' ', '\t']) && line.contains(": ")).count();
         prop_assert!(heads <= 8, "a name adds no header: {written}");
     }

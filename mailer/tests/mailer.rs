@@ -1,4 +1,4 @@
-//! Letters on a real log, to a server that speaks SMTP.
+//! Emails on a real log, to a server that speaks SMTP.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use event_store::{Log, Request, Store, StoreOptions};
@@ -65,12 +65,12 @@ impl World {
 
     /// As if time had passed.
     async fn make_due(&self) {
-        sqlx::query("update mail.letters set due_at = now()").execute(&self.worker).await.unwrap();
+        sqlx::query("update mail.emails set due_at = now()").execute(&self.worker).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn whoever_is_invited_gets_one_letter_with_the_way_in() {
+async fn whoever_is_invited_gets_one_email_with_the_magic_link() {
     let world = World::new().await;
     world.invite("ada@example.com", "Ada Lovelace").await;
     let (one, other) = (world.mailer(), world.mailer());
@@ -78,24 +78,24 @@ async fn whoever_is_invited_gets_one_letter_with_the_way_in() {
     first.unwrap();
     second.unwrap();
     world.mailer().round().await.unwrap();
-    let letters = world.sink.letters();
-    assert_eq!(letters.len(), 1, "{letters:#?}");
-    let letter = letters[0].replace("=\n", "").replace("=3D", "=");
+    let emails = world.sink.emails();
+    assert_eq!(emails.len(), 1, "{emails:#?}");
+    let email = emails[0].replace("=\n", "").replace("=3D", "=");
     for part in [
         "To: \"Ada Lovelace\" <ada@example.com>",
         "Subject: Analytical Engines invites you",
         "From: UBOS <no-reply@ubos.example>",
         &format!("https://ubos.example/v1/login/start?tenant={}&provider=certified", world.tenant),
     ] {
-        assert!(letter.contains(part), "{part:?} is not in:\n{letter}");
+        assert!(email.contains(part), "{part:?} is not in:\n{email}");
     }
     world.invite("eve@example.com", "Eve").await;
     world.mailer().round().await.unwrap();
-    assert_eq!(world.sink.letters().len(), 2);
+    assert_eq!(world.sink.emails().len(), 2);
 }
 
 #[tokio::test]
-async fn a_letter_that_cannot_be_sent_now_is_sent_later() {
+async fn an_email_that_cannot_be_sent_now_is_sent_later() {
     let world = World::new().await;
     world.invite("ada@example.com", "Ada").await;
     world.sink.answer("451 not now");
@@ -103,16 +103,16 @@ async fn a_letter_that_cannot_be_sent_now_is_sent_later() {
     assert!(failed(&world.worker).await.unwrap().is_empty(), "it is not given up");
     world.sink.answer("250 taken");
     world.mailer().round().await.unwrap();
-    assert_eq!(world.sink.letters().len(), 0, "not at once");
+    assert_eq!(world.sink.emails().len(), 0, "not at once");
     world.make_due().await;
     world.mailer().round().await.unwrap();
     world.make_due().await;
     world.mailer().round().await.unwrap();
-    assert_eq!(world.sink.letters().len(), 1, "and once");
+    assert_eq!(world.sink.emails().len(), 1, "and once");
 }
 
 #[tokio::test]
-async fn a_letter_that_is_refused_is_for_an_operator() {
+async fn an_email_that_is_refused_is_for_an_operator() {
     let world = World::new().await;
     world.invite("nobody@example.com", "Nobody").await;
     world.sink.answer("550 no such mailbox");
@@ -125,7 +125,7 @@ async fn a_letter_that_is_refused_is_for_an_operator() {
     world.sink.answer("250 taken");
     assert_eq!(retry(&world.worker, None).await.unwrap(), 1);
     world.mailer().round().await.unwrap();
-    assert_eq!(world.sink.letters().len(), 1);
+    assert_eq!(world.sink.emails().len(), 1);
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn nothing_is_lost_while_no_server_answers() {
     nowhere.round().await.unwrap();
     world.make_due().await;
     world.mailer().round().await.unwrap();
-    assert_eq!(world.sink.letters().len(), 1);
+    assert_eq!(world.sink.emails().len(), 1);
 }
 
 impl World {
@@ -172,22 +172,22 @@ impl World {
 
     /// Somebody asks for a link, so many minutes ago.
     async fn ask(&self, tenant: TenantId, email: &str, minutes: f64) {
-        let hash = web::portal_link::address_hash(tenant, &email.parse().unwrap());
+        let hash = web::magic_link::address_hash(tenant, &email.parse().unwrap());
         let sql = "insert into login.portal_requests (tenant_id, address_hash, asked_at, due_at)
                    values ($1, $2, now() - make_interval(mins => $3::int), now() - make_interval(mins => $3::int))";
         let asked = sqlx::query(sql).bind(tenant.0).bind(hash).bind(minutes);
         asked.execute(&self._database.superuser().await).await.unwrap();
     }
 
-    fn letters_to(&self, address: &str) -> Vec<usize> {
+    fn emails_to(&self, address: &str) -> Vec<usize> {
         let to = format!("<{address}>");
-        let letters = self.sink.letters();
-        letters.iter().enumerate().filter(|(_, letter)| letter.contains(&to)).map(|(index, _)| index).collect()
+        let emails = self.sink.emails();
+        emails.iter().enumerate().filter(|(_, email)| email.contains(&to)).map(|(index, _)| index).collect()
     }
 }
 
 #[tokio::test]
-async fn what_one_firm_asks_for_holds_up_nobody_elses_letters() {
+async fn what_one_firm_asks_for_holds_up_nobody_elses_emails() {
     let world = World::new().await;
     for number in 0..60 {
         world.invite(&format!("u{number}@example.com"), "Somebody").await;
@@ -203,10 +203,10 @@ async fn what_one_firm_asks_for_holds_up_nobody_elses_letters() {
     let request = Request::new(other, Actor::System { name: "test".to_owned() });
     world.store.execute::<User>(None, invite, &request).await.unwrap();
     world.mailer().round().await.unwrap();
-    let at = world.letters_to("ada@quiet.example");
+    let at = world.emails_to("ada@quiet.example");
     // The senders may each have begun one of the other firm's.
-    assert!(at.len() == 1 && at[0] < 12, "{at:?} of {}", world.sink.letters().len());
-    assert_eq!(world.sink.letters().len(), 61);
+    assert!(at.len() == 1 && at[0] < 12, "{at:?} of {}", world.sink.emails().len());
+    assert_eq!(world.sink.emails().len(), 61);
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn asking_for_firms_and_addresses_that_there_are_not_takes_no_place_in_the
     world.ask(world.tenant, "nobody@example.com", 5.0).await;
     world.ask(world.tenant, "ada@example.com", 0.0).await;
     world.mailer().round().await.unwrap();
-    assert_eq!(world.letters_to("ada@example.com").len(), 2, "the invitation and the link");
+    assert_eq!(world.emails_to("ada@example.com").len(), 2, "the invitation and the link");
     let sql = "select count(*) from login.portal_requests where tried_since is not null";
     let tried: i64 = sqlx::query_scalar(sql).fetch_one(&world.worker).await.unwrap();
     assert_eq!(tried, 1, "nothing else was taken");
@@ -233,14 +233,14 @@ async fn a_link_that_waited_long_for_its_turn_is_sent_all_the_same() {
     world.mailer().round().await.unwrap();
     world.ask(world.tenant, "ada@example.com", 40.0).await;
     world.mailer().round().await.unwrap();
-    assert_eq!(world.letters_to("ada@example.com").len(), 2, "the invitation and the link");
+    assert_eq!(world.emails_to("ada@example.com").len(), 2, "the invitation and the link");
 }
 
 impl World {
     /// What the log has of these kinds of events, with their reasons.
     async fn noted(&self) -> Vec<(String, Option<String>)> {
         let sql = "select event_type, payload::json ->> 'reason' from eventstore.events
-                   where event_type like '%.letter_%' order by position";
+                   where event_type like '%.email_%' order by position";
         sqlx::query_as(sql).fetch_all(&self._database.superuser().await).await.unwrap()
     }
 }
@@ -250,7 +250,7 @@ fn types(noted: &[(String, Option<String>)]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn whoever_invites_sees_on_the_record_that_the_letter_failed_and_that_it_was_sent_after_all() {
+async fn whoever_invites_sees_on_the_record_that_the_email_failed_and_that_it_was_sent_after_all() {
     let world = World::new().await;
     world.invite("nobody@example.com", "Nobody").await;
     world.place_in_the_portal(world.tenant, "ada@example.com").await;
@@ -258,7 +258,7 @@ async fn whoever_invites_sees_on_the_record_that_the_letter_failed_and_that_it_w
     world.mailer().round().await.unwrap();
     let noted = world.noted().await;
     assert_eq!(noted.len(), 2, "{noted:?}");
-    assert!(types(&noted).contains(&"user.letter_failed") && types(&noted).contains(&"portal_user.letter_failed"));
+    assert!(types(&noted).contains(&"user.email_failed") && types(&noted).contains(&"portal_user.email_failed"));
     let says_why = |reason: &Option<String>| reason.as_deref().is_some_and(|why| why.contains("no such mailbox"));
     assert!(noted.iter().all(|(_, reason)| says_why(reason)), "{noted:?}");
     world.sink.answer("250 taken");
@@ -266,13 +266,11 @@ async fn whoever_invites_sees_on_the_record_that_the_letter_failed_and_that_it_w
     world.mailer().round().await.unwrap();
     let noted = world.noted().await;
     assert_eq!(noted.len(), 4, "{noted:?}");
-    assert!(
-        types(&noted[2..]).contains(&"user.letter_sent") && types(&noted[2..]).contains(&"portal_user.letter_sent")
-    );
+    assert!(types(&noted[2..]).contains(&"user.email_sent") && types(&noted[2..]).contains(&"portal_user.email_sent"));
 }
 
 #[tokio::test]
-async fn a_letter_that_is_sent_at_once_leaves_no_note() {
+async fn an_email_that_is_sent_at_once_leaves_no_note() {
     let world = World::new().await;
     world.invite("ada@example.com", "Ada").await;
     world.sink.answer("451 not now");
@@ -280,7 +278,7 @@ async fn a_letter_that_is_sent_at_once_leaves_no_note() {
     world.sink.answer("250 taken");
     world.make_due().await;
     world.mailer().round().await.unwrap();
-    assert_eq!(world.sink.letters().len(), 1);
+    assert_eq!(world.sink.emails().len(), 1);
     assert!(world.noted().await.is_empty());
 }
 
@@ -290,10 +288,10 @@ async fn a_link_that_the_server_refuses_is_on_the_record_once_however_often_it_i
     world.place_in_the_portal(world.tenant, "ada@example.com").await;
     world.mailer().round().await.unwrap();
     for (answer, expected) in [
-        ("550 no such mailbox", vec!["portal_user.letter_failed"]),
-        ("550 no such mailbox", vec!["portal_user.letter_failed"]),
-        ("250 taken", vec!["portal_user.letter_failed", "portal_user.letter_sent"]),
-        ("250 taken", vec!["portal_user.letter_failed", "portal_user.letter_sent"]),
+        ("550 no such mailbox", vec!["portal_user.email_failed"]),
+        ("550 no such mailbox", vec!["portal_user.email_failed"]),
+        ("250 taken", vec!["portal_user.email_failed", "portal_user.email_sent"]),
+        ("250 taken", vec!["portal_user.email_failed", "portal_user.email_sent"]),
     ] {
         world.sink.answer(answer);
         sqlx::query("delete from login.portal_requests").execute(&world._database.superuser().await).await.unwrap();
@@ -308,8 +306,8 @@ async fn an_address_beyond_ascii_is_not_tried_for_two_days_at_a_server_that_take
     let world = World::new().await;
     world.invite("zoë@example.com", "Zoë").await;
     world.mailer().round().await.unwrap();
-    assert_eq!(world.sink.letters().len(), 0);
+    assert_eq!(world.sink.emails().len(), 0);
     let noted = world.noted().await;
-    assert_eq!(types(&noted), ["user.letter_failed"], "{noted:?}");
+    assert_eq!(types(&noted), ["user.email_failed"], "{noted:?}");
     assert!(noted[0].1.as_deref().is_some_and(|why| why.contains("SMTPUTF8")), "{noted:?}");
 }

@@ -66,7 +66,7 @@ pub fn groups() -> &'static [Group] {
                 .with::<identity::TeamRow>()
                 .with::<identity::ServiceAccountRow>()
                 .with::<identity::ApiKeyRow>()
-                .with::<identity::IntegratorRow>()
+                .with::<identity::SubscriberRow>()
                 .with::<identity::SessionRow>()
                 .with::<identity::ErasureRow>(),
             Group::new("portal", 1).with::<portal::PortalUserRow>().with::<portal::PortalSessionRow>(),

@@ -13,7 +13,7 @@ const TAGS: &[(&str, &str)] = &[
     ("crm", "Clients and contacts: the golden record of whom the firm serves."),
     ("events", "The log, event by event."),
     ("files", "Folders and their templates."),
-    ("identity", "Firms, users, roles, teams, service accounts, API keys and integrators."),
+    ("identity", "Firms, users, roles, teams, service accounts, API keys and subscribers."),
     ("login", "How a browser comes in, and out."),
     ("portal", "People of clients who come in, and their sessions."),
     ("projects", "Projects with milestones and tasks, and their templates."),

@@ -4,10 +4,10 @@ mod audit;
 mod backup;
 mod demo;
 mod documents;
+mod event_gateway;
 mod events;
 mod front;
 mod generate;
-mod integrators;
 mod manual;
 mod metrics;
 mod operate;
@@ -73,17 +73,17 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<operate::WorkflowVerb>,
     },
-    /// Runs the role that sends letters, or operates it.
+    /// Runs the role that sends emails, or operates it.
     Mailer {
         #[command(subcommand)]
         verb: Option<operate::MailerVerb>,
     },
-    /// Runs the role that lets integrators read their firm's events from NATS, or operates them.
-    Integrators {
+    /// Runs the role that lets subscribers read their firm's events from NATS, or operates them.
+    EventGateway {
         #[command(subcommand)]
-        verb: Option<integrators::IntegratorsVerb>,
+        verb: Option<event_gateway::EventGatewayVerb>,
     },
-    /// Runs every role in one process, for small installs; the mailer and integrators where they are set up.
+    /// Runs every role in one process, for small installs; the mailer and subscribers where they are set up.
     All,
     /// Every server and every queue, its leader and its lag, on one screen.
     Status,
@@ -245,7 +245,7 @@ async fn run(cli: Cli, out: &Output) -> Result<Ended> {
         Verb::Projections { verb: None } => Some(vec![Role::Projections]),
         Verb::Workflow { verb: None } => Some(vec![Role::Workflow]),
         Verb::Mailer { verb: None } => Some(vec![Role::Mailer]),
-        Verb::Integrators { verb: None } => Some(vec![Role::Integrators]),
+        Verb::EventGateway { verb: None } => Some(vec![Role::EventGateway]),
         Verb::All => Some(vec![Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow]),
         _ => None,
     };
@@ -255,7 +255,7 @@ async fn run(cli: Cli, out: &Output) -> Result<Ended> {
             roles.push(Role::Mailer);
         }
         if matches!(cli.verb, Verb::All) && settings.nats.system_url.is_some() {
-            roles.push(Role::Integrators);
+            roles.push(Role::EventGateway);
         }
         return roles::run(&settings, &roles).await.map(Ended::Role);
     }
@@ -268,8 +268,8 @@ async fn run(cli: Cli, out: &Output) -> Result<Ended> {
             armed.iter().for_each(|point| say!(out, "{point}"));
             return Done::with(armed).map(Ended::Verb);
         }
-        Verb::Integrators { verb: Some(integrators::IntegratorsVerb::Key) } => {
-            return integrators::key(out).map(Ended::Verb);
+        Verb::EventGateway { verb: Some(event_gateway::EventGatewayVerb::Key) } => {
+            return event_gateway::key(out).map(Ended::Verb);
         }
         Verb::Completions { shell } => return manual::completions(&mut Cli::command(), shell, out).map(Ended::Verb),
         Verb::Man { to } => return manual::pages(Cli::command(), to.as_deref(), out).map(Ended::Verb),
@@ -315,7 +315,7 @@ async fn operated(settings: &Settings, verb: Verb, out: &Output) -> Result<Done>
         Verb::Relay { verb: Some(verb) } => operate::relay(settings, verb, out).await,
         Verb::Projections { verb: Some(verb) } => operate::projections(settings, verb, out).await,
         Verb::Mailer { verb: Some(verb) } => operate::mailer(settings, verb, out).await,
-        Verb::Integrators { verb: Some(verb) } => integrators::run(settings, verb, out).await,
+        Verb::EventGateway { verb: Some(verb) } => event_gateway::run(settings, verb, out).await,
         Verb::Workflow { verb: Some(verb) } => operate::workflow(settings, verb, out).await,
         Verb::Verify { wait_seconds } => verify::run(settings, wait_seconds, out).await,
         _ => anyhow::bail!("a role, or a verb that needs no settings, came where neither belongs"),
@@ -361,7 +361,10 @@ mod tests {
     #[test]
     fn a_filter_that_means_nothing_is_refused_with_what_could_be_meant() {
         for (line, values) in [
-            ("workflow runs --status nonsense", "running, waiting, parked, succeeded, cancelled"),
+            (
+                "workflow runs --status nonsense",
+                "running, waiting, parked, compensating, succeeded, cancelled, compensated",
+            ),
             ("tenants list --status nonsense", "trialing, active, past_due, suspended, closed"),
             ("projections replay nonsense", "all, crm"),
             ("projections retry nonsense", "all, crm"),
@@ -382,7 +385,7 @@ mod tests {
             ("mailer retry --position 0", "1.."),
             ("relay reseed --from 0", "1.."),
             (
-                "integrators rewind --tenant 01935a00-0000-7000-8000-000000000001 \
+                "event-gateway rewind --tenant 01935a00-0000-7000-8000-000000000001 \
               01935a00-0000-7000-8000-000000000001 --to nonsense",
                 "first, new",
             ),

@@ -62,8 +62,8 @@ const RELAY: &[Role] = &[Role::Relay];
 const PROJECTIONS: &[Role] = &[Role::Projections];
 const WORKFLOW: &[Role] = &[Role::Workflow];
 const MAILER: &[Role] = &[Role::Mailer];
-const INTEGRATORS: &[Role] = &[Role::Integrators];
-const KEEPERS: &[Role] = &[Role::CommandApi, Role::QueryApi, Role::Workflow, Role::Integrators];
+const EVENT_GATEWAY: &[Role] = &[Role::EventGateway];
+const KEEPERS: &[Role] = &[Role::CommandApi, Role::QueryApi, Role::Workflow, Role::EventGateway];
 const EVERYBODY: &[Role] = &[
     Role::CommandApi,
     Role::QueryApi,
@@ -71,7 +71,7 @@ const EVERYBODY: &[Role] = &[
     Role::Projections,
     Role::Workflow,
     Role::Mailer,
-    Role::Integrators,
+    Role::EventGateway,
 ];
 
 /// Every metric, in the order of docs/operations.md.
@@ -168,17 +168,22 @@ const METRICS: &[Metric] = &[
         Series::One,
         "Keys of erased persons that this process has forgotten.",
     ),
-    shows("integrator_waiting_events", INTEGRATORS, "Events that wait for an integrator."),
-    shows("integrator_unacknowledged_events", INTEGRATORS, "Events that an integrator has and has not acknowledged."),
-    shows("integrator_acknowledged_timestamp_seconds", INTEGRATORS, "When an integrator acknowledged last."),
-    shows("integrator_connections", INTEGRATORS, "Connections of integrators."),
+    shows("subscriber_waiting_events", EVENT_GATEWAY, "Events that wait for a subscriber."),
+    shows("subscriber_unacknowledged_events", EVENT_GATEWAY, "Events that a subscriber has and has not acknowledged."),
+    shows("subscriber_acknowledged_timestamp_seconds", EVENT_GATEWAY, "When a subscriber acknowledged last."),
+    shows("subscriber_connections", EVENT_GATEWAY, "Connections of subscribers."),
     counts(
-        "integrator_admissions_total",
-        INTEGRATORS,
+        "subscriber_admissions_total",
+        EVENT_GATEWAY,
         Series::Of("outcome", &["in", "out", "unknown"]),
-        "Integrators that asked to come in, by outcome.",
+        "Subscribers that asked to come in, by outcome.",
     ),
-    counts("integrator_connections_ended_total", INTEGRATORS, Series::One, "Connections of integrators that we ended."),
+    counts(
+        "subscriber_connections_ended_total",
+        EVENT_GATEWAY,
+        Series::One,
+        "Connections of subscribers that we ended.",
+    ),
     shows("relay_leader", RELAY, "1 while this process leads the relay."),
     shows("relay_lag_events", RELAY, "Events of the log that are not published; 0 where another process leads."),
     shows("relay_oldest_unpublished_seconds", RELAY, "How long the oldest unpublished event has waited."),
@@ -224,15 +229,15 @@ const METRICS: &[Metric] = &[
     counts("workflow_unreadable_events_total", WORKFLOW, Series::One, "Events that the engine could not read."),
     spreads("workflow_timer_lateness_seconds", WORKFLOW, "How late a due run was taken."),
     spreads("workflow_step_duration_seconds", WORKFLOW, "Time of a step, by command."),
-    shows("mail_letters", MAILER, "Letters that are due, and those that were set aside."),
+    shows("mail_emails", MAILER, "Emails that are due, and those that were set aside."),
     counts(
-        "mail_letters_total",
+        "mail_emails_total",
         MAILER,
         Series::Of("outcome", &["sent", "refused", "put_off"]),
-        "Tries to send a letter, by outcome.",
+        "Tries to send an email, by outcome.",
     ),
     counts(
-        "mail_portal_links_total",
+        "mail_magic_links_total",
         MAILER,
         Series::Of("outcome", &["sent", "refused", "put_off"]),
         "Tries to send a portal user a link, by outcome.",

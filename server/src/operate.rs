@@ -438,21 +438,21 @@ pub async fn mailer(settings: &Settings, verb: MailerVerb, out: &Output) -> Resu
     match verb {
         MailerVerb::Failed => {
             let failed = ::mailer::failed(&pool).await?;
-            let mut table = Table::new(&[">POSITION", "FIRM", ">TRIED", "WHY"], "every letter was sent, or is due");
-            for letter in &failed {
-                let (position, tried) = (letter.position.to_string(), letter.attempts.to_string());
-                table.row([position, letter.tenant_id.to_string(), tried, letter.error.clone()]);
+            let mut table = Table::new(&[">POSITION", "FIRM", ">TRIED", "WHY"], "every email was sent, or is due");
+            for email in &failed {
+                let (position, tried) = (email.position.to_string(), email.attempts.to_string());
+                table.row([position, email.tenant_id.to_string(), tried, email.error.clone()]);
             }
             out.say(table);
             Done::with(failed)
         }
         MailerVerb::Retry { position } => {
-            let letters = ::mailer::retry(&pool, position).await?;
-            if let Some(position) = position.filter(|_| letters == 0) {
-                bail!("no letter that the event at position {position} asked for has failed");
+            let emails = ::mailer::retry(&pool, position).await?;
+            if let Some(position) = position.filter(|_| emails == 0) {
+                bail!("no email that the event at position {position} asked for has failed");
             }
-            say!(out, "{letters} letters are sent again");
-            Done::with(json!({ "letters": letters }))
+            say!(out, "{emails} emails are sent again");
+            Done::with(json!({ "emails": emails }))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Starting, serving and stopping the roles.
 
 use crate::{documents, front, generate, metrics, subjects, vault};
-use ::integrators::{Gate, Seal};
+use ::event_gateway::{Gate, Seal};
 use ::login::{Addresses, Login, Provider, ProviderSettings};
 use ::vault::Vault;
 use ::web::{Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions, Verifier, VerifierSettings, listen};
@@ -41,10 +41,10 @@ pub enum Role {
     Projections,
     /// Runs the workflows.
     Workflow,
-    /// Sends letters.
+    /// Sends emails.
     Mailer,
-    /// Lets integrators read the stream.
-    Integrators,
+    /// Lets subscribers read the stream.
+    EventGateway,
 }
 
 impl Role {
@@ -56,7 +56,7 @@ impl Role {
             Role::Projections => "projections",
             Role::Workflow => "workflow",
             Role::Mailer => "mailer",
-            Role::Integrators => "integrators",
+            Role::EventGateway => "event-gateway",
         }
     }
 }
@@ -117,7 +117,7 @@ async fn one(role: Role, settings: &Settings, health: Health, stop: Cancellation
         Role::Projections => projections(settings, health, stop).await,
         Role::Workflow => workflow(settings, health, stop).await,
         Role::Mailer => mailer(settings, health, stop).await,
-        Role::Integrators => integrators(settings, health, stop).await,
+        Role::EventGateway => event_gateway(settings, health, stop).await,
     }
 }
 
@@ -386,7 +386,7 @@ async fn workflow(settings: &Settings, health: Health, stop: CancellationToken) 
 
 async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let url =
-        settings.mail.smtp_url.as_ref().context("settings: mail.smtp_url is not set, so no letters can be sent")?;
+        settings.mail.smtp_url.as_ref().context("settings: mail.smtp_url is not set, so no emails can be sent")?;
     let pool = pool(settings, &settings.database.worker_url, "mailer").await?;
     let links = Links {
         public_url: settings.login.public_url.clone(),
@@ -408,21 +408,21 @@ async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) ->
     until_stopped(work, health.database(pool), settings.admin.mailer_bind, stop).await
 }
 
-async fn integrators(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
+async fn event_gateway(settings: &Settings, health: Health, stop: CancellationToken) -> Result<()> {
     let NatsSettings { url, system_url, issuer_seed, stream: name, .. } = &settings.nats;
-    let needed = "settings: nats.system_url and nats.issuer_seed are needed where integrators are let in";
+    let needed = "settings: nats.system_url and nats.issuer_seed are needed where subscribers are let in";
     let (system_url, seed) = system_url.as_ref().zip(issuer_seed.as_ref()).context(needed)?;
     let seal = Seal::from_seed(seed).context("settings: nats.issuer_seed")?;
-    let pool = pool(settings, &settings.database.worker_url, "integrators").await?;
-    let system = self::nats(settings, system_url, "ubos integrators").await?;
-    let nats = self::nats(settings, url, "ubos integrators").await?;
+    let pool = pool(settings, &settings.database.worker_url, "event-gateway").await?;
+    let system = self::nats(settings, system_url, "ubos event-gateway").await?;
+    let nats = self::nats(settings, url, "ubos event-gateway").await?;
     let health = check_nats(health.database(pool.clone()), "nats", url, &nats);
     let health = check_nats(health, "nats system account", system_url, &system);
     let directory = Arc::new(LogDirectory::start(pool.clone()));
     let consumers = ReaderConsumers::new(pool, nats, stream(settings));
     let gate = Gate::new(system, directory, consumers, seal, name.clone());
     let work = Box::pin(gate.run(stop.clone()));
-    until_stopped(work, health, settings.admin.integrators_bind, stop).await
+    until_stopped(work, health, settings.admin.event_gateway_bind, stop).await
 }
 
 async fn feed(settings: &Settings, pool: &PgPool, vault: Option<Vault>, name: &str) -> Result<Feed> {

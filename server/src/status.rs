@@ -16,8 +16,8 @@ use std::time::Duration;
 
 /// A server that does not answer by then is away.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Integrators whose backlogs are asked for: each is a question to NATS.
-const INTEGRATORS_MAX: i64 = 100;
+/// Subscribers whose backlogs are asked for: each is a question to NATS.
+const SUBSCRIBERS_MAX: i64 = 100;
 
 /// A server of others'.
 #[derive(Debug, Serialize)]
@@ -101,7 +101,7 @@ pub async fn run(settings: &Settings, out: &Output) -> Result<Done> {
     }
     queues.extend(work(&pool, head, settings.mail.smtp_url.is_some()).await?);
     if let Ok(nats) = &nats {
-        queues.extend(integrators(&pool, ReaderConsumers::new(pool.clone(), nats.clone(), stream(settings))).await?);
+        queues.extend(subscribers(&pool, ReaderConsumers::new(pool.clone(), nats.clone(), stream(settings))).await?);
     }
     show(head, &servers, &queues, out);
     let away = servers.iter().any(|server| server.error.is_some());
@@ -133,8 +133,8 @@ async fn work(pool: &PgPool, head: i64, has_mail: bool) -> Result<Vec<Queue>> {
                (select count(*) from engine.tasks where state = 'waiting'),
                (select count(*) from engine.tasks where state = 'parked'),
                (select position from mail.intake),
-               (select count(*) from mail.letters where state = 'due'),
-               (select count(*) from mail.letters where state = 'failed'),
+               (select count(*) from mail.emails where state = 'due'),
+               (select count(*) from mail.emails where state = 'failed'),
                (select position from login.intake),
                (select count(*) from login.portal_requests where due_at is not null),
                (select count(*) from eventstore.events o
@@ -142,7 +142,7 @@ async fn work(pool: &PgPool, head: i64, has_mail: bool) -> Result<Vec<Queue>> {
                   and not exists (select from eventstore.events c
                                   where c.tenant_id = o.tenant_id and c.aggregate_id = o.aggregate_id
                                     and c.sequence > o.sequence and c.event_type = 'erasure.completed'))";
-    let (intake, due, waiting, parked, mail, letters, failed, addresses, links, erasures): Work =
+    let (intake, due, waiting, parked, mail, emails, failed, addresses, links, erasures): Work =
         sqlx::query_as(sql).fetch_one(pool).await.context("asking for what is due")?;
     let queue = |name: &str, position: Option<i64>, lag: i64, notes: String, attention: bool| Queue {
         queue: name.to_owned(),
@@ -154,22 +154,22 @@ async fn work(pool: &PgPool, head: i64, has_mail: bool) -> Result<Vec<Queue>> {
     };
     let behind = |position: i64| (head - position).max(0);
     let none = String::new;
-    // Without a server to send with, letters wait; that is no trouble.
+    // Without a server to send with, emails wait; that is no trouble.
     let mail_notes = || if has_mail { none() } else { "mail is not set up".to_owned() };
     Ok(vec![
         queue("workflow intake", Some(intake), behind(intake), none(), false),
         queue("workflow runs", None, due, format!("{waiting} waiting, {parked} parked"), parked > 0),
         queue("mailer intake", Some(mail), behind(mail), mail_notes(), false),
-        queue("letters", None, letters, format!("{failed} failed"), failed > 0),
+        queue("emails", None, emails, format!("{failed} failed"), failed > 0),
         queue("portal addresses", Some(addresses), behind(addresses), mail_notes(), false),
         queue("portal links", None, links, none(), false),
         queue("erasures", None, erasures, none(), false),
     ])
 }
 
-/// What integrators have before them: the one that is furthest behind.
-async fn integrators(pool: &PgPool, consumers: ReaderConsumers) -> Result<Option<Queue>> {
-    let (some, count) = projections::identity::readers(pool, INTEGRATORS_MAX).await?;
+/// What subscribers have before them: the one that is furthest behind.
+async fn subscribers(pool: &PgPool, consumers: ReaderConsumers) -> Result<Option<Queue>> {
+    let (some, count) = projections::identity::readers(pool, SUBSCRIBERS_MAX).await?;
     if some.is_empty() {
         return Ok(None);
     }
@@ -179,9 +179,9 @@ async fn integrators(pool: &PgPool, consumers: ReaderConsumers) -> Result<Option
             behind = behind.max(backlog.waiting + backlog.unacknowledged);
         }
     }
-    let looked = if count > INTEGRATORS_MAX { format!(", {INTEGRATORS_MAX} looked at") } else { String::new() };
+    let looked = if count > SUBSCRIBERS_MAX { format!(", {SUBSCRIBERS_MAX} looked at") } else { String::new() };
     Ok(Some(Queue {
-        queue: "integrators".to_owned(),
+        queue: "subscribers".to_owned(),
         leader: "any copy".to_owned(),
         position: None,
         lag: i64::try_from(behind).unwrap_or(i64::MAX),

@@ -97,7 +97,7 @@ pub struct Proof {
     pub plain_events: u32,
     /// Snapshots, claims and stored answers that were deleted.
     pub forgotten: i64,
-    /// Waits of workflows and notes of letters that were emptied.
+    /// Waits of workflows and notes of emails that were emptied.
     pub emptied: u64,
     /// Rows that were folded anew.
     pub rows: Vec<Refolded>,
@@ -114,7 +114,7 @@ impl fmt::Display for Proof {
         writeln!(f, "  keys        {} destroyed", self.keys)?;
         writeln!(f, "  log         {} events read again, {} say something personal", self.events, self.plain_events)?;
         writeln!(f, "  beside it   {} snapshots, claims and stored answers deleted", self.forgotten)?;
-        writeln!(f, "  notes       {} of workflows and letters emptied", self.emptied)?;
+        writeln!(f, "  notes       {} of workflows and emails emptied", self.emptied)?;
         for Refolded { table, rows } in &self.rows {
             writeln!(f, "  rows        {rows} of {table} folded anew")?;
         }

@@ -27,8 +27,8 @@ pub enum Role {
     Projections,
     /// Runs the workflows.
     Workflow,
-    /// Lets integrators in.
-    Integrators,
+    /// Lets subscribers in.
+    EventGateway,
 }
 
 /// The vault's key of every world.
@@ -36,12 +36,12 @@ pub const VAULT_KEY: &str = "dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw=";
 
 /// Every role, in the order in which they are started.
 pub const ROLES: [Role; 6] =
-    [Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow, Role::Integrators];
+    [Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow, Role::EventGateway];
 
 impl Role {
     /// The subcommand of `ubos`.
     pub fn name(self) -> &'static str {
-        ["command-api", "query-api", "relay", "projections", "workflow", "integrators"][self as usize]
+        ["command-api", "query-api", "relay", "projections", "workflow", "event-gateway"][self as usize]
     }
 }
 
@@ -133,7 +133,7 @@ impl World {
     }
 
     fn configure(&self) -> Result<()> {
-        let [command, query, relay, projections, workflow, integrators] = self.ports;
+        let [command, query, relay, projections, workflow, event_gateway] = self.ports;
         let (state, database) = (self.dirs.root().display(), self.postgres.port);
         let role = |name: &str| format!("postgres://ubos_{name}:world@127.0.0.1:{database}/ubos");
         let (admin, redis, seed) = (&self.postgres.url, &self.redis.url, &self.nats.logins.issuer_seed);
@@ -163,7 +163,7 @@ drain_delay_ms = 0
 relay_bind = "127.0.0.1:{relay}"
 projections_bind = "127.0.0.1:{projections}"
 workflow_bind = "127.0.0.1:{workflow}"
-integrators_bind = "127.0.0.1:{integrators}"
+event_gateway_bind = "127.0.0.1:{event_gateway}"
 [auth]
 jwks = "{state}/jwks.json"
 issuer = "https://ubos.localhost"

@@ -27,7 +27,7 @@ enum Part {
     Access,
     Login,
     Mailer,
-    Integrators,
+    EventGateway,
     CommandApi,
     QueryApi,
     Projections,
@@ -47,7 +47,7 @@ fn part(folder: &str) -> Option<Part> {
         "access" => Part::Access,
         "login" => Part::Login,
         "mailer" => Part::Mailer,
-        "integrators" => Part::Integrators,
+        "event-gateway" => Part::EventGateway,
         "command-api" => Part::CommandApi,
         "query-api" => Part::QueryApi,
         "projections" => Part::Projections,
@@ -96,13 +96,13 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
         Login => {
             matches!(target, Kernel | Platform) || target == Context && ["identity", "portal"].contains(&context(to))
         }
-        // It notes what became of a letter on the record of whom it is for.
+        // It notes what became of an email on the record of whom it is for.
         Mailer => {
             matches!(target, Kernel | Events | Catalogue | Platform)
                 || target == Context && ["identity", "portal"].contains(&context(to))
         }
         // Who may read is asked of whoever the server brings along.
-        Integrators => matches!(target, Kernel | Platform),
+        EventGateway => matches!(target, Kernel | Platform),
         CommandApi => matches!(target, Kernel | Registry | Platform),
         Projections | Integrations => matches!(target, Kernel | Events | Catalogue | Platform),
         QueryApi => matches!(target, Kernel | Events | Catalogue | Platform | Projections),
@@ -113,7 +113,7 @@ fn edge(from: &str, to: &str) -> Result<(), &'static str> {
         }
         Server | Chores => true,
     };
-    let roles = [Access, Login, Mailer, Integrators, CommandApi, QueryApi, Projections, Workflow, Integrations];
+    let roles = [Access, Login, Mailer, EventGateway, CommandApi, QueryApi, Projections, Workflow, Integrations];
     match source {
         _ if allowed => Ok(()),
         Access | Projections | QueryApi | Integrations if matches!(target, Context | Registry) => Err(TWO_SIDES),
@@ -448,7 +448,7 @@ fn paths(text: &str) -> Vec<&str> {
         "access/",
         "login/",
         "mailer/",
-        "integrators/",
+        "event-gateway/",
         "command-api/",
         "query-api/",
         "projections/",

@@ -27,7 +27,7 @@ async fn whoever_is_erased_is_nowhere_any_more() -> Result<()> {
     }
     world.expect(&["verify"])?;
 
-    // Before: readers and integrators see it, the log does not.
+    // Before: readers and subscribers see it, the log does not.
     ensure!(!found(&dump(&world, &[])?).is_empty(), "the search finds what is there");
     ensure!(!found_in_files(&world.path("nats"))?.is_empty(), "the stream is published plainly");
     let log = dump(&world, &["--schema=eventstore", "--schema=vault"])?;

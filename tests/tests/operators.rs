@@ -57,7 +57,7 @@ fn firms_are_listed_and_shown(world: &World) -> Result<()> {
         &["tenants", "show", &unknown][..],
         &["workflow", "runs", "--tenant", &unknown],
         &["audit", "export", "--tenant", &unknown],
-        &["integrators", "list", "--tenant", &unknown],
+        &["event-gateway", "list", "--tenant", &unknown],
     ] {
         let output = world.ubos(verb)?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -69,7 +69,7 @@ fn firms_are_listed_and_shown(world: &World) -> Result<()> {
 fn one_screen_shows_every_queue(world: &World) -> Result<()> {
     let screen = String::from_utf8(world.ubos(&["status"])?.stdout)?;
     ensure!(screen.lines().count() <= 40, "{screen}");
-    for seen in ["PostgreSQL", "NATS", "Redis", "relay", "workflow intake", "letters", "erasures", "LEADER", "LAG"] {
+    for seen in ["PostgreSQL", "NATS", "Redis", "relay", "workflow intake", "emails", "erasures", "LEADER", "LAG"] {
         ensure!(screen.contains(seen), "{seen}:\n{screen}");
     }
     let status = world.answer(&["status"])?;
@@ -120,8 +120,8 @@ fn every_verb_answers_in_one_envelope(world: &World) -> Result<()> {
         (&["workflow", "runs", "--status", "nonsense"], 2),
         (&["mailer", "failed"], 0),
         (&["mailer", "retry"], 0),
-        (&["integrators", "list", "--tenant", &tenant], 0),
-        (&["integrators", "key"], 0),
+        (&["event-gateway", "list", "--tenant", &tenant], 0),
+        (&["event-gateway", "key"], 0),
         (&["audit", "export", "--tenant", &tenant], 0),
         (&["vault", "check"], 0),
         (&["subjects", "destroyed"], 0),
@@ -177,7 +177,7 @@ async fn a_run(world: &World) -> Result<String> {
 async fn lists_have_headings_and_fit_80_columns(world: &World) -> Result<()> {
     let tenant = world.tenant.to_string();
     let run = a_run(world).await?;
-    world.expect(&["integrators", "add", "--tenant", &tenant, "--name", "A ledger with a name of some length"])?;
+    world.expect(&["event-gateway", "add", "--tenant", &tenant, "--name", "A ledger with a name of some length"])?;
     for (verb, heading) in [
         (&["status"][..], "QUEUE"),
         (&["tenants", "list"], "FIRM"),
@@ -188,7 +188,7 @@ async fn lists_have_headings_and_fit_80_columns(world: &World) -> Result<()> {
         (&["relay", "status"], "leader"),
         (&["workflow", "runs"], "RUN, FIRM"),
         (&["workflow", "show", "--tenant", &tenant, &run], "STEP"),
-        (&["integrators", "list", "--tenant", &tenant], "INTEGRATOR"),
+        (&["event-gateway", "list", "--tenant", &tenant], "SUBSCRIBER"),
     ] {
         let shown = world.expect(verb)?;
         ensure!(shown.contains(heading), "{verb:?}:\n{shown}");
@@ -299,7 +299,7 @@ async fn metrics_are_as_prometheus_wants_them(world: &World) -> Result<()> {
         "workflow_condition_errors_total",
         "projection_parkings_total",
         "http_heads_refused_total",
-        "integrator_admissions_total",
+        "subscriber_admissions_total",
     ] {
         ensure!(counters.contains(counter), "{counter} is not there from the start");
     }

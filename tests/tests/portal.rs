@@ -1,4 +1,4 @@
-//! How a portal user comes in: a link in a real letter, over real HTTP, into a session that sees one client.
+//! How a portal user comes in: a link in a real email, over real HTTP, into a session that sees one client.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use access::LogDirectory;
@@ -85,7 +85,7 @@ impl World {
         let sink = SmtpSink::start().await;
         let bounds = AdmissionSettings { in_flight_max: 8, waiting_max: 64, wait_max: Duration::from_secs(5) };
         let limits = BodyLimits { bytes_max: 1_048_576, time_max: Duration::from_secs(5) };
-        // Its own address matters to letters only, whose links the tests take apart.
+        // Its own address matters to emails only, whose links the tests take apart.
         let public_url = "https://ubos.example".to_owned();
         let addresses = Addresses {
             public_url: public_url.clone(),
@@ -176,15 +176,15 @@ impl World {
         sqlx::query(sql).execute(&self.database.superuser().await).await.unwrap();
     }
 
-    /// Asks for a link, and takes it out of the letter.
+    /// Asks for a link, and takes it out of the email.
     async fn link(&self) -> String {
         self.later().await;
-        let before = self.sink.letters().len();
+        let before = self.sink.emails().len();
         assert_eq!(self.ask(self.tenant, ADA).await.status(), 202);
         self.mailer.round().await.unwrap();
-        let letters = self.sink.letters();
+        let emails = self.sink.emails();
         // Beside it an invitation may have been sent.
-        letters[before..].iter().find_map(|letter| link_in(letter)).expect("a letter with a link")
+        emails[before..].iter().find_map(|email| link_in(email)).expect("an email with a link")
     }
 
     async fn open(&self, method: Method, link: &str) -> Response {
@@ -260,9 +260,9 @@ fn set(response: &Response, name: &str) -> Option<String> {
     Some(found.split(';').next()?.to_owned())
 }
 
-/// What the link in a letter shows; letters are quoted-printable (RFC 2045 §6.7).
-fn link_in(letter: &str) -> Option<String> {
-    let plain = letter.replace("=\n", "").replace("=3D", "=");
+/// What the link in an email shows; emails are quoted-printable (RFC 2045 §6.7).
+fn link_in(email: &str) -> Option<String> {
+    let plain = email.replace("=\n", "").replace("=3D", "=");
     let rest = plain.split("https://ubos.example/v1/login/portal?link=").nth(1)?;
     Some(rest.split_whitespace().next()?.to_owned())
 }
@@ -271,7 +271,7 @@ fn link_in(letter: &str) -> Option<String> {
 async fn whoever_has_the_mailbox_comes_in_and_sees_one_client() {
     let world = World::new().await;
     world.mailer.round().await.unwrap();
-    let invitation = world.sink.letters().pop().expect("an invitation");
+    let invitation = world.sink.emails().pop().expect("an invitation");
     assert!(invitation.contains("Analytical Engines invites you") && invitation.contains(PORTAL), "{invitation}");
     assert_eq!(link_in(&invitation), None, "a link is good for minutes, an invitation for days");
 
@@ -339,9 +339,9 @@ async fn m_01_a_link_lets_in_once_however_many_use_it_at_the_same_time() {
 async fn m_02_a_link_that_has_expired_lets_nobody_in() {
     let world = World::new().await;
     let link = world.link().await;
-    let minutes = "select (extract(epoch from expires_at - made_at) / 60)::bigint from login.portal_links";
+    let minutes = "select (extract(epoch from expires_at - made_at) / 60)::bigint from login.magic_links";
     assert_eq!(world.count(minutes).await, 15);
-    let expire = "update login.portal_links set expires_at = now() - interval '1 second'";
+    let expire = "update login.magic_links set expires_at = now() - interval '1 second'";
     sqlx::query(expire).execute(&world.database.superuser().await).await.unwrap();
     assert_eq!(world.come_in(&link).await, (StatusCode::GONE, None));
 }
@@ -379,7 +379,7 @@ async fn m_04_a_link_is_worth_nothing_for_another_firm_or_person() {
 }
 
 #[actix_web::test]
-async fn m_05_what_lets_somebody_in_stands_nowhere_but_in_the_letter() {
+async fn m_05_what_lets_somebody_in_stands_nowhere_but_in_the_email() {
     let world = World::new().await;
     let link = world.link().await;
     let secret = &BASE64.decode(&link).unwrap()[32..];
@@ -387,10 +387,10 @@ async fn m_05_what_lets_somebody_in_stands_nowhere_but_in_the_letter() {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let superuser = world.database.superuser().await;
     for (table, others) in [
-        ("login.portal_links", vec![]),
+        ("login.magic_links", vec![]),
         ("login.portal_requests", vec![ADA]),
         ("login.portal_addresses", vec![ADA]),
-        ("mail.letters", vec![ADA]),
+        ("mail.emails", vec![ADA]),
         ("eventstore.events", vec![]),
     ] {
         let rows: Vec<String> = sqlx::query_scalar(&format!("select row_to_json(t)::text from {table} t"))
@@ -402,7 +402,7 @@ async fn m_05_what_lets_somebody_in_stands_nowhere_but_in_the_letter() {
             assert!(!rows.iter().any(|row| row.contains(hidden)), "{table} holds {hidden}");
         }
     }
-    // Another try with the same page is no other guess: each needs the letter.
+    // Another try with the same page is no other guess: each needs the email.
     let mut guess = BASE64.decode(&link).unwrap();
     guess[63] ^= 1;
     assert_eq!(world.come_in(&BASE64.encode(&guess)).await, (StatusCode::GONE, None));
@@ -431,11 +431,11 @@ async fn m_07_an_invitation_that_was_taken_back_lets_nobody_in() {
     world.command("portal.portal_user.revoke_invitation", world.ada, &json!({})).await;
     assert_eq!(world.come_in(&link).await, (StatusCode::GONE, None));
     // And nobody is written to any more.
-    let before = world.sink.letters().len();
+    let before = world.sink.emails().len();
     world.later().await;
     assert_eq!(world.ask(world.tenant, ADA).await.status(), 202);
     world.mailer.round().await.unwrap();
-    assert_eq!(world.sink.letters().len(), before);
+    assert_eq!(world.sink.emails().len(), before);
 }
 
 #[actix_web::test]
@@ -544,7 +544,7 @@ async fn nobody_learns_who_has_a_place_in_a_portal() {
     }
     assert!(answers.iter().all(|answer| *answer == (StatusCode::ACCEPTED, "{}".to_owned())), "{answers:?}");
     world.mailer.round().await.unwrap();
-    let links = world.sink.letters().iter().filter(|letter| link_in(letter).is_some()).count();
+    let links = world.sink.emails().iter().filter(|email| link_in(email).is_some()).count();
     assert_eq!(links, 1, "and only who has one is written to, once a minute");
     for (body, pointer) in
         [(json!({ "tenant": world.tenant, "email": "ada" }), "/email"), (json!({ "email": ADA }), "/tenant")]
@@ -558,17 +558,17 @@ async fn nobody_learns_who_has_a_place_in_a_portal() {
 }
 
 #[actix_web::test]
-async fn a_letter_that_cannot_be_sent_now_is_sent_later_with_another_link() {
+async fn an_email_that_cannot_be_sent_now_is_sent_later_with_another_link() {
     let world = World::new().await;
     world.mailer.round().await.unwrap();
     world.sink.answer("451 not now");
     assert_eq!(world.ask(world.tenant, ADA).await.status(), 202);
     world.mailer.round().await.unwrap();
-    assert_eq!(world.sink.letters().len(), 1, "the invitation alone");
+    assert_eq!(world.sink.emails().len(), 1, "the invitation alone");
     world.sink.answer("250 taken");
     let due = "update login.portal_requests set due_at = now()";
     sqlx::query(due).execute(&world.database.superuser().await).await.unwrap();
     world.mailer.round().await.unwrap();
-    let link = link_in(world.sink.letters().last().unwrap()).expect("a link");
+    let link = link_in(world.sink.emails().last().unwrap()).expect("a link");
     assert_eq!(world.come_in(&link).await.0, 303);
 }

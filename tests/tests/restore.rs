@@ -50,7 +50,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     fs::write(&waiter, WAITER)?;
     let tenant = world.tenant.to_string();
     world.expect(&["workflow", "publish", "--tenant", &tenant, &waiter.display().to_string()])?;
-    let integrator = Integrator::start(&world).await?;
+    let subscriber = Subscriber::start(&world).await?;
 
     // A backup while commands arrive, and the moment that will be restored, in the middle of bookings.
     let load = Load::start(&world, COMMANDS_PER_SECOND);
@@ -94,7 +94,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     .await?;
     ensure!(in_flight > 0, "at least the waiter was under way");
     ensure!(lost_position > last && head > last, "{head} {last}");
-    integrator.wait_for(head).await?;
+    subscriber.wait_for(head).await?;
     let lag = world.expect(&["backup", "check", "--to", &backups])?;
     say(lag.trim());
     println!("{}", world.expect(&["backup", "list", "--from", &backups])?);
@@ -136,7 +136,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     .await?;
     say(&format!("before any role starts, read models are at {read} and the workflow engine at {taken_in} of {last}"));
     ensure!(read <= last && taken_in <= last, "a checkpoint is ahead of the log");
-    for role in [Role::QueryApi, Role::Projections, Role::Integrators] {
+    for role in [Role::QueryApi, Role::Projections, Role::EventGateway] {
         // Nobody has asked it anything since; it finds out before it answers.
         let deadline = Instant::now() + PATIENCE;
         while !world.has_ended(role)? {
@@ -201,8 +201,8 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     ensure!(after.given_up == 0 && after.acknowledged > 50, "{after:?}");
     println!("{}", world.expect(&["verify", "--wait-seconds", "60"])?);
     let end: i64 = world.expect(&["log", "head"])?.trim().parse()?;
-    integrator.wait_for_history(2, end).await?;
-    println!("{}", integrator.finish(last)?);
+    subscriber.wait_for_history(2, end).await?;
+    println!("{}", subscriber.finish(last)?);
 
     // Other moments of both pasts, beside the running installation, which does not notice.
     world.expect(&["backup", "check", "--to", &backups])?;
@@ -417,7 +417,7 @@ fn a_killed_restore_is_repeated(world: &World, data: &Path, target: &[&str]) -> 
 }
 
 /// Somebody else's program that follows docs/consuming-events.md with a durable consumer.
-struct Integrator {
+struct Subscriber {
     seen: Arc<Mutex<Vec<Seen>>>,
     task: JoinHandle<()>,
 }
@@ -429,12 +429,12 @@ struct Seen {
     event: String,
 }
 
-impl Integrator {
+impl Subscriber {
     async fn start(world: &World) -> Result<Self> {
-        let context = jetstream::new(messaging::connect(&world.nats.url, "integrator").await?);
+        let context = jetstream::new(messaging::connect(&world.nats.url, "subscriber").await?);
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let kept = seen.clone();
-        let config = pull::Config { durable_name: Some("integrator".to_owned()), ..pull::Config::default() };
+        let config = pull::Config { durable_name: Some("subscriber".to_owned()), ..pull::Config::default() };
         let stream = context.get_stream("EVENTS").await?;
         let mut consumer = stream.create_consumer(config.clone()).await?;
         let task = tokio::spawn(async move {
@@ -443,7 +443,7 @@ impl Integrator {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     // The same name; whatever the stream knows about it counts.
                     if let Ok(stream) = context.get_stream("EVENTS").await
-                        && let Ok(found) = stream.get_consumer("integrator").await
+                        && let Ok(found) = stream.get_consumer("subscriber").await
                     {
                         consumer = found;
                     }
@@ -492,7 +492,7 @@ impl Integrator {
             if seen.iter().any(|one| Some(one.log.as_str()) == log && one.position >= position) {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "the integrator saw {} events of {logs:?}", seen.len());
+            ensure!(Instant::now() < deadline, "the subscriber saw {} events of {logs:?}", seen.len());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -501,7 +501,7 @@ impl Integrator {
     fn finish(self, last: i64) -> Result<String> {
         self.task.abort();
         let seen = self.seen();
-        let mut text = String::from("what the integrator's durable consumer saw:");
+        let mut text = String::from("what the subscriber's durable consumer saw:");
         let mut start = 0;
         for index in 1..=seen.len() {
             let goes_on = seen

@@ -110,7 +110,7 @@ const KEYS_WITHOUT_TENANT: &[(&str, &str)] = &[
     ("eventstore.events", "a position is the log's, and nobody chooses one"),
     ("eventstore.dead_letters", "the same"),
     ("eventstore.repairs", "the same"),
-    ("mail.letters", "a letter is its event's"),
+    ("mail.emails", "an email is its event's"),
     ("vault.destroyed_keys", "a serial is the list's, and nobody chooses one"),
 ];
 

@@ -142,7 +142,7 @@ impl Found<'_> {
         self.runs_as = document.permissions();
         self.patterns("/runs_as", &document.runs_as);
         if !self.held.cover(document.runs_as.iter().map(Pattern::as_str)) {
-            self.add("/runs_as", "patterns_beyond_yours", "the patterns grant more than you have");
+            self.add("/runs_as", "patterns_exceed_your_permissions", "the patterns grant more than you have");
         }
         let trigger = self.trigger(document);
         let before = Sight { event: trigger.clone(), ..Sight::default() };
@@ -286,7 +286,7 @@ impl Found<'_> {
     pub fn within(&mut self, at: &str, permission: &str) {
         if !self.runs_as.allow(permission) {
             let message = format!("`runs_as` does not allow {permission}, and no step runs with anything else");
-            self.add(at, "beyond_runs_as", message);
+            self.add(at, "exceeds_runs_as", message);
         }
     }
 
@@ -356,7 +356,11 @@ impl Found<'_> {
         if entry.stream.starts_with("workflow.") {
             self.add(at, "event_not_allowed", "what happens to workflows starts no workflow");
         } else if !self.held.allow(&format!("{}.read", entry.stream)) {
-            self.add(at, "event_beyond_yours", format!("you may not read {}, whose event this is", entry.stream));
+            self.add(
+                at,
+                "event_exceeds_your_permissions",
+                format!("you may not read {}, whose event this is", entry.stream),
+            );
         }
         Some(Value::from((entry.schema)()))
     }

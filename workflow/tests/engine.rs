@@ -212,7 +212,7 @@ async fn t_17_nobody_but_the_engine_starts_or_records_a_run() {
     assert!(matches!(refused, ExecuteError::Rejected { code: "workflow.run.engine_only", .. }), "{refused:?}");
     let definition = json!({ "name": "x", "runs_as": [], "trigger_event_type": "client.created", "hash": "00", "document": { "runs_as": [] } });
     let refused = world.send("workflow.definition.publish", None, definition).await.unwrap_err();
-    assert!(matches!(refused, ExecuteError::Rejected { code: "workflow.definition.unchecked", .. }), "{refused:?}");
+    assert!(matches!(refused, ExecuteError::Rejected { code: "workflow.definition.not_validated", .. }), "{refused:?}");
     engine.stop().await;
 }
 

@@ -112,7 +112,7 @@ async fn t_30_a_workflow_gives_nobody_what_it_does_not_have() {
     world.until("run.parked", 1).await;
     let run = world.show(world.runs().await[0]).await;
     let incident = run.incident().map(|(_, code, _)| code);
-    assert_eq!(incident, Some("identity.role.patterns_beyond_yours"));
+    assert_eq!(incident, Some("identity.role.patterns_exceed_your_permissions"));
     assert_eq!(world.count("role.defined").await, 0);
     engine.stop().await;
 }
@@ -127,14 +127,14 @@ async fn t_30_a_publisher_gives_a_workflow_no_more_than_the_request_holds() {
     };
     let all = ["workflow.*", "crm.*", "*.read"];
     for (held, code) in [
-        (held(&["workflow.*", "*.read"]), "patterns_beyond_yours"),
-        (held(&["workflow.*", "*.read", "crm.*", "!crm.client.tag"]), "patterns_beyond_yours"),
-        (held(&["workflow.*", "*.read", "crm.client.tag:own"]), "patterns_beyond_yours"),
+        (held(&["workflow.*", "*.read"]), "patterns_exceed_your_permissions"),
+        (held(&["workflow.*", "*.read", "crm.*", "!crm.client.tag"]), "patterns_exceed_your_permissions"),
+        (held(&["workflow.*", "*.read", "crm.client.tag:own"]), "patterns_exceed_your_permissions"),
         // A key's scopes bound what its owner holds.
-        (held(&["*"]).within(["workflow.*", "*.read"]), "patterns_beyond_yours"),
-        (held(&["*"]).within(["workflow.*", "crm.client.tag"]), "event_beyond_yours"),
+        (held(&["*"]).within(["workflow.*", "*.read"]), "patterns_exceed_your_permissions"),
+        (held(&["*"]).within(["workflow.*", "crm.client.tag"]), "event_exceeds_your_permissions"),
         // Whoever may not read clients learns nothing of them through a workflow.
-        (held(&["workflow.*", "crm.client.tag"]), "event_beyond_yours"),
+        (held(&["workflow.*", "crm.client.tag"]), "event_exceeds_your_permissions"),
     ] {
         let error = publish(held.clone()).await.expect_err(code);
         let PublishError::Problems(problems) = &error else { panic!("{held:?}: {error}") };

@@ -34,7 +34,7 @@ pub struct UpArguments {
     #[arg(long)]
     servers_only: bool,
     /// Also starts an OpenID provider, through which the demo tenant's people log in, and a mail server that shows their
-    /// letters.
+    /// emails.
     #[arg(long)]
     login: bool,
     /// Ends when every role is ready, without driving the flagship.
@@ -95,7 +95,7 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
     if arguments.login {
         let tenant = capture(verb(&["demo", "tenant"]))?;
         let start = format!("http://127.0.0.1:{}/v1/login/start", ports.command_api);
-        println!("\n  letters are at http://127.0.0.1:{}", ports.mail);
+        println!("\n  emails are at http://127.0.0.1:{}", ports.mail);
         println!("  log in as grace@advisors.example:\n  {start}?provider=development&tenant={}", tenant.trim());
     }
     let what = Summary { workspace, ubos: &ubos, config: &config, ports: &ports, dirs: &dirs };

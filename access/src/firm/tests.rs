@@ -384,35 +384,35 @@ fn every_user_sees_and_ends_their_own_sessions_and_nobody_elses() {
 }
 
 #[test]
-fn an_integrator_reads_with_both_secrets_for_a_while_until_it_expires_or_is_revoked() {
-    const LEDGER: IntegratorId = IntegratorId(Uuid::from_u128(60));
+fn a_subscriber_reads_with_both_secrets_for_a_while_until_it_expires_or_is_revoked() {
+    const LEDGER: SubscriberId = SubscriberId(Uuid::from_u128(60));
     let reads = |events: &[Stored], secret: &str, now| {
-        standing(events, &Credential::Integrator { id: LEDGER, secret_hash: SecretHash::of(secret) }, now)
+        standing(events, &Credential::Subscriber { id: LEDGER, secret_hash: SecretHash::of(secret) }, now)
     };
     let name = "Ledger".parse().unwrap();
     let scopes: std::sync::Arc<[kernel::EventScope]> = ["projects.>".parse().unwrap()].into();
     let until = |end| Standing::Reads { until: Some(hours(end).utc()), scopes: scopes.clone() };
-    let added = IntegratorEvent::Added {
+    let added = SubscriberEvent::Added {
         name,
         secret_hash: SecretHash::of("first"),
         expires_at: Some(hours(5)),
         scopes: scopes.to_vec(),
     };
     let mut events = with_eve(&[]);
-    assert_eq!(reads(&events, "first", now()), Standing::Out("no such integrator", None));
+    assert_eq!(reads(&events, "first", now()), Standing::Out("no such subscriber", None));
     events.push(stored(LEDGER, added));
     assert_eq!(reads(&events, "first", now()), until(5));
     assert_eq!(reads(&events, "other", now()), Standing::Out("the secret is another", None));
     assert_eq!(reads(&events, "first", hours(5)), Standing::Out("it has expired", None));
     let key = Credential::ApiKey { id: ApiKeyId(LEDGER.0), secret_hash: SecretHash::of("first") };
     assert_eq!(standing(&events, &key, now()), Standing::Out("no such key", None), "it opens nothing else");
-    let rotated = IntegratorEvent::Rotated { secret_hash: SecretHash::of("second"), previous_until: hours(2) };
+    let rotated = SubscriberEvent::Rotated { secret_hash: SecretHash::of("second"), previous_until: hours(2) };
     events.push(stored(LEDGER, rotated));
     assert_eq!(reads(&events, "first", now()), until(2));
     assert_eq!(reads(&events, "first", hours(2)), Standing::Out("the secret is another", None));
     assert_eq!(reads(&events, "second", hours(2)), until(5));
     let suspended = [events.clone(), vec![firm(TenantEvent::Suspended { reason: "unpaid".parse().unwrap() })]].concat();
     assert_eq!(reads(&suspended, "second", now()), Standing::Out("the firm is suspended", None));
-    events.push(stored(LEDGER, IntegratorEvent::Revoked { reason: "leaked".parse().unwrap() }));
+    events.push(stored(LEDGER, SubscriberEvent::Revoked { reason: "leaked".parse().unwrap() }));
     assert_eq!(reads(&events, "second", now()), Standing::Out("it was revoked", None));
 }

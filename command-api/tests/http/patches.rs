@@ -82,8 +82,8 @@ const OF_THE_COMMAND: &[&str] = &["folder_id", "output", "overlap_hours", "reaso
 const ELSEWHERE: &[&str] = &[
     "workflow.definition.revise",
     "crm.contact.link_to_client",
-    "portal.portal_user.note_letter_failed",
-    "portal.portal_user.note_letter_sent",
+    "portal.portal_user.note_email_failed",
+    "portal.portal_user.note_email_sent",
 ];
 
 async fn post(service: &Service, path: &str, body: &Value) -> Answer {

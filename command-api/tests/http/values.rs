@@ -26,7 +26,7 @@ fn wrong(answer: &Answer) -> (u16, &str, &str) {
 }
 
 #[actix_web::test]
-async fn an_address_that_no_letter_reaches_is_refused_at_its_field() {
+async fn an_address_that_no_email_reaches_is_refused_at_its_field() {
     let service = Service::start().await;
     for email in [
         "a..b@example.com",

@@ -53,7 +53,7 @@ pub enum ClientCommand {
         phone: Patch<Phone>,
     },
     /// Moves the client along: prospect, onboarding, active, dormant, former.
-    #[refused(Blocked, StatusNotReachable)]
+    #[refused(Blocked, InvalidStatusTransition)]
     ChangeStatus {
         /// Where the client stands from now on.
         status: ClientStatus,
@@ -91,7 +91,7 @@ pub enum ClientRejection {
     /// The client is blocked; unblock it first.
     Blocked,
     /// A client cannot go from its present status to that one.
-    StatusNotReachable,
+    InvalidStatusTransition,
     /// A client carries at most 50 tags.
     TooManyTags,
 }
@@ -140,7 +140,7 @@ impl Aggregate for Client {
                 details.map(|details| E::ContactDetailsChanged { details }).into_iter().collect()
             }
             C::ChangeStatus { status } if status == self.status => vec![],
-            C::ChangeStatus { status } if !self.status.leads_to(status) => return Err(R::StatusNotReachable),
+            C::ChangeStatus { status } if !self.status.leads_to(status) => return Err(R::InvalidStatusTransition),
             C::ChangeStatus { status } => vec![E::StatusChanged { from: self.status, to: status }],
             C::AssignOwner { owner_id } if self.owner_id == Some(owner_id) => vec![],
             C::AssignOwner { owner_id } => vec![E::OwnerAssigned { owner_id }],
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_prospect_cannot_become_dormant() {
         let change = C::ChangeStatus { status: ClientStatus::Dormant };
-        given::<Client>([created()]).when(change).rejected("crm.client.status_not_reachable");
+        given::<Client>([created()]).when(change).rejected("crm.client.invalid_status_transition");
     }
 
     #[test]

@@ -27,12 +27,12 @@ pub enum ApiKeyCommand {
         TooManyScopes,
         ExpiresInThePast,
         ServiceAccountUnknown,
-        AnotherUsers,
-        PrincipalBeyondYou,
-        ScopesBeyondYours,
-        EndBeyondYours,
-        PortalUsersHaveNone,
-        NobodyWouldSeeIt
+        NotYourOwn,
+        PrincipalExceedsYourPermissions,
+        ScopesExceedYourPermissions,
+        ExpiresAfterYourKey,
+        PortalUsersHaveNoKeys,
+        SecretUnreadable
     )]
     Issue {
         /// What it is called.
@@ -50,15 +50,15 @@ pub enum ApiKeyCommand {
     #[mints("ubk")]
     #[refused(
         ServiceAccountUnknown,
-        AnotherUsers,
-        PrincipalBeyondYou,
-        ScopesBeyondYours,
-        EndBeyondYours,
-        PortalUsersHaveNone,
+        NotYourOwn,
+        PrincipalExceedsYourPermissions,
+        ScopesExceedYourPermissions,
+        ExpiresAfterYourKey,
+        PortalUsersHaveNoKeys,
         OverlapTooLong,
         Revoked,
         Ended,
-        NobodyWouldSeeIt
+        SecretUnreadable
     )]
     Rotate {
         /// Hours for which the secret before it stays good, 24 unless given, at most 168.
@@ -87,22 +87,22 @@ pub enum ApiKeyRejection {
     /// A key that speaks for a user is that user's own to ask for.
     #[invalid("/principal")]
     #[audited]
-    AnotherUsers,
+    NotYourOwn,
     /// The service account may do more than you.
     #[invalid("/principal")]
     #[audited]
-    PrincipalBeyondYou,
+    PrincipalExceedsYourPermissions,
     /// The key may do more than the one that you ask with; its scopes have to be within that one's.
     #[invalid("/scopes")]
     #[audited]
-    ScopesBeyondYours,
+    ScopesExceedYourPermissions,
     /// The key is good for longer than the one that you ask with.
     #[invalid("/expires_at")]
     #[audited]
-    EndBeyondYours,
+    ExpiresAfterYourKey,
     /// A portal user comes in by a link; keys are for users and programs.
     #[invalid("/principal")]
-    PortalUsersHaveNone,
+    PortalUsersHaveNoKeys,
     /// The secret before a rotation stays good for 168 hours at most.
     #[invalid("/overlap_hours")]
     OverlapTooLong,
@@ -111,7 +111,7 @@ pub enum ApiKeyRejection {
     /// The key's user has left the firm since; issue another.
     Ended,
     /// A key is shown once, to whoever asks for it over HTTP; nobody would see this one.
-    NobodyWouldSeeIt,
+    SecretUnreadable,
 }
 
 /// What is remembered of an API key.
@@ -163,7 +163,7 @@ impl Aggregate for ApiKey {
             C::Issue { scopes, .. } if scopes.len() > SCOPES_MAX => return Err(R::TooManyScopes),
             C::Issue { expires_at: Some(end), .. } if end <= ctx.now => return Err(R::ExpiresInThePast),
             C::Issue { name, principal, scopes, expires_at } => {
-                let secret_hash = ctx.secret.clone().ok_or(R::NobodyWouldSeeIt)?;
+                let secret_hash = ctx.secret.clone().ok_or(R::SecretUnreadable)?;
                 let membership = membership(principal, ctx);
                 vec![E::Issued { name, principal, membership, scopes, secret_hash, expires_at }]
             }
@@ -175,7 +175,7 @@ impl Aggregate for ApiKey {
             }
             C::Rotate { overlap_hours } => {
                 let previous_until = rotation::previous_until(overlap_hours, ctx.now).ok_or(R::OverlapTooLong)?;
-                let secret_hash = ctx.secret.clone().ok_or(R::NobodyWouldSeeIt)?;
+                let secret_hash = ctx.secret.clone().ok_or(R::SecretUnreadable)?;
                 vec![E::Rotated { secret_hash, previous_until }]
             }
         })
@@ -222,21 +222,21 @@ fn may_hand_out(
 ) -> Result<(), R> {
     let covered = match principal {
         Principal::User { id } if ctx.actor == (Actor::User { id }) => ctx.permissions.cover_scopes(None, scopes),
-        Principal::User { .. } => return Err(R::AnotherUsers),
+        Principal::User { .. } => return Err(R::NotYourOwn),
         Principal::ServiceAccount { id } => {
             let account = ctx.referenced::<ServiceAccount>(id).ok_or(R::ServiceAccountUnknown)?;
             let rights = account.rights(ctx);
             let by_itself = matches!(ctx.actor, Actor::ServiceAccount { id: asks, .. } if asks == id);
             if !by_itself && !ctx.permissions.cover_scopes(Some(&rights), scopes) {
-                return Err(R::PrincipalBeyondYou);
+                return Err(R::PrincipalExceedsYourPermissions);
             }
             ctx.permissions.cover_scopes(None, scopes)
         }
-        Principal::PortalUser { .. } => return Err(R::PortalUsersHaveNone),
+        Principal::PortalUser { .. } => return Err(R::PortalUsersHaveNoKeys),
     };
     match covered {
-        false => Err(R::ScopesBeyondYours),
-        true if !ctx.permissions.cover_end(expires_at) => Err(R::EndBeyondYours),
+        false => Err(R::ScopesExceedYourPermissions),
+        true if !ctx.permissions.cover_end(expires_at) => Err(R::ExpiresAfterYourKey),
         true => Ok(()),
     }
 }
@@ -277,9 +277,9 @@ mod tests {
     fn a_users_key_is_the_users_own_to_ask_for() {
         given::<ApiKey>([]).minted("secret").when(issue(oneself())).then([issued(oneself())]);
         let other = Principal::User { id: UserId(Uuid::from_u128(7)) };
-        given::<ApiKey>([]).minted("secret").when(issue(other)).rejected("identity.api_key.another_users");
+        given::<ApiKey>([]).minted("secret").when(issue(other)).rejected("identity.api_key.not_your_own");
         let rotate = C::Rotate { overlap_hours: None };
-        given::<ApiKey>([issued(other)]).minted("next").when(rotate).rejected("identity.api_key.another_users");
+        given::<ApiKey>([issued(other)]).minted("next").when(rotate).rejected("identity.api_key.not_your_own");
     }
 
     #[test]
@@ -288,7 +288,7 @@ mod tests {
         let key = || given::<ApiKey>([]).minted("secret").asked_with(Role::Member.patterns().iter().copied());
         key().when(issue(program)).rejected("identity.api_key.service_account_unknown");
         let known = |role| key().knowing(Reference::id::<ServiceAccount>(PROGRAM), PROGRAM, account(role));
-        known("admin").when(issue(program)).rejected("identity.api_key.principal_beyond_you");
+        known("admin").when(issue(program)).rejected("identity.api_key.principal_exceeds_your_permissions");
         known("viewer").when(issue(program)).then([issued(program)]);
     }
 
@@ -305,13 +305,13 @@ mod tests {
             given::<ApiKey>([]).minted("secret").asked_by_key(scopes.iter().copied(), end)
         };
         let small = || with(&["identity.api_key.issue", "crm.*"], None);
-        small().when(wanted(&[], None)).rejected("identity.api_key.scopes_beyond_yours");
-        small().when(wanted(&["*"], None)).rejected("identity.api_key.scopes_beyond_yours");
-        small().when(wanted(&["crm.*", "files.*"], None)).rejected("identity.api_key.scopes_beyond_yours");
+        small().when(wanted(&[], None)).rejected("identity.api_key.scopes_exceed_your_permissions");
+        small().when(wanted(&["*"], None)).rejected("identity.api_key.scopes_exceed_your_permissions");
+        small().when(wanted(&["crm.*", "files.*"], None)).rejected("identity.api_key.scopes_exceed_your_permissions");
         assert_eq!(small().when(wanted(&["crm.client.read"], None)).events().len(), 1);
         let ending = || with(&[], Some(soon));
-        ending().when(wanted(&[], None)).rejected("identity.api_key.end_beyond_yours");
-        ending().when(wanted(&[], Some(late))).rejected("identity.api_key.end_beyond_yours");
+        ending().when(wanted(&[], None)).rejected("identity.api_key.expires_after_your_key");
+        ending().when(wanted(&[], Some(late))).rejected("identity.api_key.expires_after_your_key");
         assert_eq!(ending().when(wanted(&[], Some(soon))).events().len(), 1);
         // Somebody else's secret, or one's own full one, is not shown by a rotation either.
         let rotate = || C::Rotate { overlap_hours: None };
@@ -319,8 +319,8 @@ mod tests {
             let key = given::<ApiKey>([issued(oneself())]).minted("next");
             key.asked_by_key(scopes.iter().copied(), end).when(rotate())
         };
-        full(&["identity.api_key.rotate"], None).rejected("identity.api_key.scopes_beyond_yours");
-        full(&[], Some(soon)).rejected("identity.api_key.end_beyond_yours");
+        full(&["identity.api_key.rotate"], None).rejected("identity.api_key.scopes_exceed_your_permissions");
+        full(&[], Some(soon)).rejected("identity.api_key.expires_after_your_key");
         assert_eq!(full(&[], None).events().len(), 1);
     }
 
@@ -331,10 +331,12 @@ mod tests {
             let key = given::<ApiKey>([]).minted("secret").asked_by_key(scopes.iter().copied(), None);
             key.knowing(Reference::id::<ServiceAccount>(PROGRAM), PROGRAM, account("viewer"))
         };
-        known(&["identity.api_key.issue"]).when(issue(program)).rejected("identity.api_key.principal_beyond_you");
+        known(&["identity.api_key.issue"])
+            .when(issue(program))
+            .rejected("identity.api_key.principal_exceeds_your_permissions");
         known(&["*.read", "identity.api_key.issue"])
             .when(issue(program))
-            .rejected("identity.api_key.principal_beyond_you");
+            .rejected("identity.api_key.principal_exceeds_your_permissions");
         assert_eq!(known(&[]).when(issue(program)).events().len(), 1);
     }
 
@@ -382,6 +384,6 @@ mod tests {
 
     #[test]
     fn a_key_that_nobody_would_see_is_not_issued() {
-        given::<ApiKey>([]).when(issue(oneself())).rejected("identity.api_key.nobody_would_see_it");
+        given::<ApiKey>([]).when(issue(oneself())).rejected("identity.api_key.secret_unreadable");
     }
 }

@@ -26,7 +26,7 @@ pub enum ErasureCommand {
         derived: bool,
     },
     /// Notes that it is done, and what it came to; only UBOS itself does.
-    #[refused(NotOurs)]
+    #[refused(SystemOnly)]
     Complete {
         /// Streams that were erased.
         streams: u32,
@@ -51,7 +51,7 @@ pub enum ErasureRejection {
     Owner,
     /// Only UBOS itself completes an erasure.
     #[audited]
-    NotOurs,
+    SystemOnly,
 }
 
 /// What is remembered of an erasure.
@@ -80,7 +80,7 @@ impl Aggregate for Erasure {
             C::Request { subject_id, reason, derived } => {
                 vec![E::Requested { subject_id, reason, derived, of_closed_firm: of_closed_firm(ctx) }]
             }
-            C::Complete { .. } if !matches!(ctx.actor, Actor::System { .. }) => return Err(R::NotOurs),
+            C::Complete { .. } if !matches!(ctx.actor, Actor::System { .. }) => return Err(R::SystemOnly),
             C::Complete { .. } if self.status == ErasureStatus::Completed => vec![],
             C::Complete { streams, keys, events, plain_events, rows, messages } => {
                 vec![E::Completed { streams, keys, events, plain_events, rows, messages }]
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn only_ubos_itself_says_that_it_is_done_and_once() {
-        given::<Erasure>([requested()]).when(complete()).rejected("identity.erasure.not_ours");
+        given::<Erasure>([requested()]).when(complete()).rejected("identity.erasure.system_only");
         let done = E::Completed { streams: 1, keys: 1, events: 3, plain_events: 0, rows: 1, messages: 3 };
         given::<Erasure>([requested()]).by_system().when(complete()).then([done.clone()]);
         given::<Erasure>([requested(), done]).by_system().when(complete()).then([]);

@@ -20,7 +20,7 @@ const PATTERNS_MAX: usize = 100;
 pub enum RoleCommand {
     /// Makes a role.
     #[creates]
-    #[refused(NameIsBuiltIn, TooManyPatterns, PatternsBeyondYours, "name.taken")]
+    #[refused(NameIsBuiltIn, TooManyPatterns, PatternsExceedYourPermissions, "name.taken")]
     Define {
         /// What it is called where it is assigned; one role per name.
         name: Slug,
@@ -31,7 +31,7 @@ pub enum RoleCommand {
     },
     /// Lets the role grant something else, to everybody who has it; nobody gives what they do not have, and to deny less is
     /// to give.
-    #[refused(TooManyPatterns, PatternsBeyondYours, Withdrawn)]
+    #[refused(TooManyPatterns, PatternsExceedYourPermissions, Withdrawn)]
     Change {
         /// What it is for.
         description: Text,
@@ -39,7 +39,7 @@ pub enum RoleCommand {
         patterns: Vec<Pattern>,
     },
     /// Gives whoever has the role a right for one resource; nobody gives what they do not have.
-    #[refused(TooManyGrants, NotPlain, GrantBeyondYours, Withdrawn)]
+    #[refused(TooManyGrants, PatternNotGrantable, GrantExceedsYourPermissions, Withdrawn)]
     Grant {
         /// What may be done: `projects.*`.
         pattern: Pattern,
@@ -55,7 +55,7 @@ pub enum RoleCommand {
     },
     /// Lets the role grant and deny nothing any more, and gives its name free; whoever has it does not have the next role of
     /// that name. Only who may do what it denies ends the denial.
-    #[refused(PatternsBeyondYours)]
+    #[refused(PatternsExceedYourPermissions)]
     Withdraw {},
 }
 
@@ -70,15 +70,15 @@ pub enum RoleRejection {
     TooManyPatterns,
     /// The patterns grant more than you have, or no longer deny what you may not do.
     #[audited]
-    PatternsBeyondYours,
+    PatternsExceedYourPermissions,
     /// A role has 200 rights for single resources at most.
     TooManyGrants,
     /// A right for a resource gives: no `!` in front and no `:own` behind.
     #[invalid("/pattern")]
-    NotPlain,
+    PatternNotGrantable,
     /// The right is more than you have.
     #[audited]
-    GrantBeyondYours,
+    GrantExceedsYourPermissions,
     /// The role was withdrawn.
     Withdrawn,
 }
@@ -108,7 +108,7 @@ impl Aggregate for CustomRole {
             }
             C::Withdraw {} if self.is_withdrawn() => vec![],
             C::Withdraw {} if !ctx.permissions.cover_role_change(&self.rights(), &Rights::default()) => {
-                return Err(R::PatternsBeyondYours);
+                return Err(R::PatternsExceedYourPermissions);
             }
             C::Withdraw {} => vec![E::Withdrawn {}],
             // Whatever it granted is taken already.
@@ -175,8 +175,8 @@ impl From<GrantRefused> for R {
     fn from(why: GrantRefused) -> Self {
         match why {
             GrantRefused::TooMany => R::TooManyGrants,
-            GrantRefused::NotPlain => R::NotPlain,
-            GrantRefused::Beyond => R::GrantBeyondYours,
+            GrantRefused::PatternNotGrantable => R::PatternNotGrantable,
+            GrantRefused::Beyond => R::GrantExceedsYourPermissions,
         }
     }
 }
@@ -206,7 +206,7 @@ impl CustomRole {
         }
         let after = Rights::of(patterns.iter().map(Pattern::as_str), self.grants.iter());
         if !ctx.permissions.cover_role_change(&self.rights(), &after) {
-            return Err(R::PatternsBeyondYours);
+            return Err(R::PatternsExceedYourPermissions);
         }
         Ok(patterns)
     }
@@ -309,8 +309,8 @@ mod tests {
     #[test]
     fn nobody_grants_what_they_do_not_have() {
         let admin = || given::<CustomRole>([]).asked_with(Role::Admin.patterns().iter().copied());
-        admin().when(define("all", &["*"])).rejected("identity.role.patterns_beyond_yours");
-        admin().when(define("firm", &["identity.*"])).rejected("identity.role.patterns_beyond_yours");
+        admin().when(define("all", &["*"])).rejected("identity.role.patterns_exceed_your_permissions");
+        admin().when(define("firm", &["identity.*"])).rejected("identity.role.patterns_exceed_your_permissions");
         assert_eq!(admin().when(define("people", &["identity.user.*"])).events().len(), 1);
     }
 
@@ -320,7 +320,7 @@ mod tests {
         let granted = E::Granted { pattern: "workflow.*".parse().unwrap(), resource };
         let grant = C::Grant { pattern: "workflow.*".parse().unwrap(), resource };
         let role = || given::<CustomRole>([defined()]);
-        role().asked_with(["crm.*"]).when(grant.clone()).rejected("identity.role.grant_beyond_yours");
+        role().asked_with(["crm.*"]).when(grant.clone()).rejected("identity.role.grant_exceeds_your_permissions");
         role().when(grant).then([granted.clone()]);
         let mut partner = CustomRole::default();
         [defined(), granted].iter().for_each(|event| partner.apply(event));
@@ -330,7 +330,7 @@ mod tests {
             let id = uuid::Uuid::from_u128(9);
             given::<crate::User>([]).knowing(CustomRole::reference(&name).unwrap(), id, partner.clone())
         };
-        known().asked_with(["crm.*"]).when(assign.clone()).rejected("identity.user.role_beyond_yours");
+        known().asked_with(["crm.*"]).when(assign.clone()).rejected("identity.user.role_exceeds_your_permissions");
         assert_eq!(known().asked_with(["crm.*", "workflow.*"]).when(assign).events().len(), 1);
     }
 
@@ -348,10 +348,10 @@ mod tests {
         let role = || given::<CustomRole>([denying(&["crm.*", "!identity.tenant.*"])]);
         let denied = || role().asked_with(["*", "!identity.tenant.*"]);
         for less in [&["crm.*"][..], &[], &["crm.*", "!identity.tenant.close"]] {
-            denied().when(change(less)).rejected("identity.role.patterns_beyond_yours");
+            denied().when(change(less)).rejected("identity.role.patterns_exceed_your_permissions");
             assert_eq!(role().when(change(less)).events().len(), 1, "an owner may");
         }
-        denied().when(C::Withdraw {}).rejected("identity.role.patterns_beyond_yours");
+        denied().when(C::Withdraw {}).rejected("identity.role.patterns_exceed_your_permissions");
         role().when(C::Withdraw {}).then([E::Withdrawn {}]);
         for more in [&["!identity.tenant.*"][..], &["!identity.*"], &["crm.*", "!identity.tenant.*", "!workflow.*"]] {
             assert_eq!(denied().when(change(more)).events().len(), 1, "{more:?}");
@@ -361,10 +361,12 @@ mod tests {
     #[test]
     fn what_a_key_gives_by_a_role_is_within_the_key() {
         let key = |scopes: &[&'static str]| given::<CustomRole>([]).asked_by_key(scopes.iter().copied(), None);
-        key(&["identity.role.*"]).when(define("all", &["crm.*"])).rejected("identity.role.patterns_beyond_yours");
+        key(&["identity.role.*"])
+            .when(define("all", &["crm.*"]))
+            .rejected("identity.role.patterns_exceed_your_permissions");
         assert_eq!(key(&["identity.role.*", "crm.*"]).when(define("all", &["crm.*"])).events().len(), 1);
         let ends = given::<CustomRole>([]).asked_by_key([], Some(kernel::spec::spec_time()));
-        ends.when(define("all", &["crm.*"])).rejected("identity.role.patterns_beyond_yours");
+        ends.when(define("all", &["crm.*"])).rejected("identity.role.patterns_exceed_your_permissions");
     }
 
     #[test]

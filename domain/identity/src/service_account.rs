@@ -19,7 +19,7 @@ const ROLES_MAX: usize = 20;
 pub enum ServiceAccountCommand {
     /// Gives a program an account.
     #[creates]
-    #[refused(TooManyRoles, RoleUnknown, OwnerIsNoRoleToGive, RoleBeyondYours, "name.taken")]
+    #[refused(TooManyRoles, RoleUnknown, OwnerRoleNotAssignable, RoleExceedsYourPermissions, "name.taken")]
     Create {
         /// What it is called; one account per name.
         name: Name,
@@ -27,13 +27,13 @@ pub enum ServiceAccountCommand {
         roles: Vec<Slug>,
     },
     /// Gives the program a role; nobody gives what they do not have.
-    #[refused(TooManyRoles, RoleUnknown, OwnerIsNoRoleToGive, RoleBeyondYours, Disabled)]
+    #[refused(TooManyRoles, RoleUnknown, OwnerRoleNotAssignable, RoleExceedsYourPermissions, Disabled)]
     AssignRole {
         /// Which one.
         role: Slug,
     },
     /// Takes a role from the program; where that ends a denial, only who may do what was denied.
-    #[refused(RoleBeyondYours)]
+    #[refused(RoleExceedsYourPermissions)]
     RevokeRole {
         /// Which one.
         role: Slug,
@@ -41,7 +41,7 @@ pub enum ServiceAccountCommand {
     /// Lets none of its keys open anything.
     Disable {},
     /// Lets its keys open what they did; nobody gives what they do not have.
-    #[refused(RoleBeyondYours)]
+    #[refused(RoleExceedsYourPermissions)]
     Enable {},
 }
 
@@ -53,10 +53,10 @@ pub enum ServiceAccountRejection {
     /// There is no such role.
     RoleUnknown,
     /// A program owns no firm.
-    OwnerIsNoRoleToGive,
+    OwnerRoleNotAssignable,
     /// The role grants more than you have.
     #[audited]
-    RoleBeyondYours,
+    RoleExceedsYourPermissions,
     /// The account is disabled; enable it first.
     Disabled,
 }
@@ -98,12 +98,14 @@ impl Aggregate for ServiceAccount {
                 let mut left = self.roles.clone();
                 let Some(id) = left.remove(&role) else { return Ok(vec![]) };
                 if !ctx.permissions.cover_change(&self.rights(ctx), &role::rights(&left, ctx)) {
-                    return Err(R::RoleBeyondYours);
+                    return Err(R::RoleExceedsYourPermissions);
                 }
                 vec![E::RoleRevoked { role: GivenRole { name: role, id } }]
             }
             C::Enable {} if !self.is_disabled() => vec![],
-            C::Enable {} if !ctx.permissions.cover_rights(&self.rights(ctx)) => return Err(R::RoleBeyondYours),
+            C::Enable {} if !ctx.permissions.cover_rights(&self.rights(ctx)) => {
+                return Err(R::RoleExceedsYourPermissions);
+            }
             C::Enable {} => vec![E::Enabled {}],
             _ if self.is_disabled() => return Err(R::Disabled),
             C::AssignRole { role } => {
@@ -162,9 +164,9 @@ impl ServiceAccount {
 
 fn may_give(role: Slug, ctx: &Context) -> Result<GivenRole, R> {
     role::may_give(role, ctx).map_err(|why| match why {
-        Giving::Owner => R::OwnerIsNoRoleToGive,
+        Giving::Owner => R::OwnerRoleNotAssignable,
         Giving::Unknown => R::RoleUnknown,
-        Giving::Beyond => R::RoleBeyondYours,
+        Giving::Beyond => R::RoleExceedsYourPermissions,
     })
 }
 
@@ -199,7 +201,7 @@ mod tests {
         let admin = E::Created { name: "Ledger sync".parse().unwrap(), roles: vec![built_in("admin")] };
         let disabled = || given::<ServiceAccount>([admin.clone(), E::Disabled {}]);
         let member = disabled().asked_with(Role::Member.patterns().iter().copied());
-        member.when(C::Enable {}).rejected("identity.service_account.role_beyond_yours");
+        member.when(C::Enable {}).rejected("identity.service_account.role_exceeds_your_permissions");
         disabled().when(C::Enable {}).then([E::Enabled {}]);
         let revoke = C::RevokeRole { role: "admin".parse().unwrap() };
         let both = E::RoleAssigned { role: built_in("member") };
@@ -213,9 +215,9 @@ mod tests {
         assert_eq!(claims, [ClaimChange::Take(Claim::new("identity.service_account.name", "ledger sync"))]);
         given::<ServiceAccount>([])
             .when(create(&["owner"]))
-            .rejected("identity.service_account.owner_is_no_role_to_give");
+            .rejected("identity.service_account.owner_role_not_assignable");
         let member = given::<ServiceAccount>([]).asked_with(Role::Member.patterns().iter().copied());
-        member.when(create(&["admin"])).rejected("identity.service_account.role_beyond_yours");
+        member.when(create(&["admin"])).rejected("identity.service_account.role_exceeds_your_permissions");
         let unknown = given::<ServiceAccount>([]).when(create(&["partner"]));
         unknown.rejected("identity.service_account.role_unknown");
     }

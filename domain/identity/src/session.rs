@@ -19,7 +19,7 @@ const KEEPS_OUT: &str = "identity.user.suspend";
 pub enum SessionCommand {
     /// Starts a session; only the login does, once it has seen who it is.
     #[creates]
-    #[refused(OnlyTheLogin, EndsInThePast)]
+    #[refused(LoginOnly, EndsInThePast)]
     Start {
         /// Who.
         user_id: UserId,
@@ -33,7 +33,7 @@ pub enum SessionCommand {
     },
     /// Lets the session open nothing any more: one's own, or that of somebody whom one may suspend; an owner's only another
     /// owner.
-    #[refused(NotYours)]
+    #[refused(NotYourOwn)]
     End {
         /// Why.
         reason: Name,
@@ -45,13 +45,13 @@ pub enum SessionCommand {
 pub enum SessionRejection {
     /// Only the login does this, for whoever has shown who they are.
     #[audited]
-    OnlyTheLogin,
+    LoginOnly,
     /// A session ends after it starts.
     #[invalid("/ends_at")]
     EndsInThePast,
     /// It is somebody else's.
     #[audited]
-    NotYours,
+    NotYourOwn,
 }
 
 /// What is remembered of a session.
@@ -88,14 +88,14 @@ impl Aggregate for Session {
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
-            C::Start { .. } if !ctx.actor.is_system() => return Err(R::OnlyTheLogin),
+            C::Start { .. } if !ctx.actor.is_system() => return Err(R::LoginOnly),
             C::Start { ends_at, .. } if ends_at <= ctx.now => return Err(R::EndsInThePast),
             C::Start { user_id, issuer, ends_at, user_agent } => {
                 let membership = ctx.referenced::<User>(user_id).map_or(0, User::membership);
                 vec![E::Started { user_id, membership, issuer, ends_at, user_agent: user_agent.map(Into::into) }]
             }
             C::End { .. } if self.status == SessionStatus::Ended => vec![],
-            C::End { .. } if !self.may_be_ended_by(ctx) => return Err(R::NotYours),
+            C::End { .. } if !self.may_be_ended_by(ctx) => return Err(R::NotYourOwn),
             C::End { reason } => vec![E::Ended { reason }],
         })
     }
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn nobody_makes_a_session_for_themselves() {
-        given::<Session>([]).when(start()).rejected("identity.session.only_the_login");
+        given::<Session>([]).when(start()).rejected("identity.session.login_only");
         given::<Session>([]).by_system().when(start()).then([started(2)]);
         let late = given::<Session>([]).by_system().at(spec_time() + TimeDelta::days(30));
         late.when(start()).rejected("identity.session.ends_in_the_past");
@@ -159,7 +159,7 @@ mod tests {
     fn a_session_is_ended_by_its_person_or_by_who_may_keep_that_person_out() {
         let member = |user| given::<Session>([started(user)]).asked_with(Role::Member.patterns().iter().copied());
         assert_eq!(member(2).when(end()).events().len(), 1, "one's own");
-        member(7).when(end()).rejected("identity.session.not_yours");
+        member(7).when(end()).rejected("identity.session.not_your_own");
         assert_eq!(given::<Session>([started(7)]).asked_with([KEEPS_OUT]).when(end()).events().len(), 1);
         let ended = [started(7), E::Ended { reason: "logged out".parse().unwrap() }];
         given::<Session>(ended).when(end()).then([]);

@@ -33,7 +33,7 @@ pub enum TeamCommand {
         name: Name,
     },
     /// Takes a user in.
-    #[refused(UserUnknown, TooManyMembers, MembershipBeyondYours, Disbanded)]
+    #[refused(UserUnknown, TooManyMembers, MembershipExceedsYourPermissions, Disbanded)]
     AddMember {
         /// Who.
         user_id: UserId,
@@ -44,7 +44,7 @@ pub enum TeamCommand {
         user_id: UserId,
     },
     /// Gives its members a right for one resource; nobody gives what they do not have.
-    #[refused(TooManyGrants, NotPlain, GrantBeyondYours, Disbanded)]
+    #[refused(TooManyGrants, PatternNotGrantable, GrantExceedsYourPermissions, Disbanded)]
     Grant {
         /// What may be done: `projects.*`.
         pattern: Pattern,
@@ -74,13 +74,13 @@ pub enum TeamRejection {
     TooManyGrants,
     /// A right for a resource gives: no `!` in front and no `:own` behind.
     #[invalid("/pattern")]
-    NotPlain,
+    PatternNotGrantable,
     /// The right is more than you have.
     #[audited]
-    GrantBeyondYours,
+    GrantExceedsYourPermissions,
     /// The team's rights are more than you have, so you cannot give them by taking somebody in.
     #[audited]
-    MembershipBeyondYours,
+    MembershipExceedsYourPermissions,
     /// The team was disbanded.
     Disbanded,
 }
@@ -178,8 +178,8 @@ impl From<GrantRefused> for R {
     fn from(why: GrantRefused) -> Self {
         match why {
             GrantRefused::TooMany => R::TooManyGrants,
-            GrantRefused::NotPlain => R::NotPlain,
-            GrantRefused::Beyond => R::GrantBeyondYours,
+            GrantRefused::PatternNotGrantable => R::PatternNotGrantable,
+            GrantRefused::Beyond => R::GrantExceedsYourPermissions,
         }
     }
 }
@@ -197,7 +197,7 @@ impl Team {
             _ => {}
         }
         if !self.grants.iter().all(|grant| ctx.permissions.cover_grant(grant)) {
-            return Err(R::MembershipBeyondYours);
+            return Err(R::MembershipExceedsYourPermissions);
         }
         Ok(vec![E::MemberAdded { user_id, membership }])
     }
@@ -267,7 +267,10 @@ mod tests {
             let team = given::<Team>([created(), granted.clone()]);
             team.knowing(Reference::id::<User>(ada()), ada(), User::default())
         };
-        known().asked_with(["identity.team.*"]).when(add()).rejected("identity.team.membership_beyond_yours");
+        known()
+            .asked_with(["identity.team.*"])
+            .when(add())
+            .rejected("identity.team.membership_exceeds_your_permissions");
         known()
             .asked_with(["identity.team.*", "projects.*"])
             .when(add())

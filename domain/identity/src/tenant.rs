@@ -26,7 +26,7 @@ const PROVIDERS_MAX: usize = 20;
 pub enum TenantCommand {
     /// Lets a firm in; its first owner is invited next.
     #[creates]
-    #[refused(IdIsNotTheTenants, OnlyOperators, "identity.user.kept_out")]
+    #[refused(IdMismatch, OperatorsOnly, "identity.user.kept_out")]
     Register {
         /// What the firm is called.
         name: Name,
@@ -46,19 +46,19 @@ pub enum TenantCommand {
         time_zone: TimeZone,
     },
     /// Makes the firm a customer, also one that owed a payment.
-    #[refused(Closed, Suspended, OnlyOperators)]
+    #[refused(Closed, Suspended, OperatorsOnly)]
     Activate {},
     /// Notes that the firm owes a payment.
-    #[refused(Closed, Suspended, OnlyOperators)]
+    #[refused(Closed, Suspended, OperatorsOnly)]
     MarkPastDue {},
     /// Keeps everybody of the firm out for the time being.
-    #[refused(OnlyOperators)]
+    #[refused(OperatorsOnly)]
     Suspend {
         /// Why.
         reason: Name,
     },
     /// Lets the firm in again.
-    #[refused(Closed, OnlyOperators)]
+    #[refused(Closed, OperatorsOnly)]
     Resume {},
     /// Ends the firm's time with UBOS; its data is kept for 30 days.
     Close {},
@@ -73,7 +73,7 @@ pub enum TenantCommand {
         issuers: Vec<Issuer>,
     },
     /// Makes an active user an owner; whoever does that may do everything.
-    #[refused(Closed, Suspended, UserNotActive, OwnershipBeyondYours, "identity.user.kept_out")]
+    #[refused(Closed, Suspended, UserNotActive, OwnershipExceedsYourPermissions, "identity.user.kept_out")]
     AddOwner {
         /// Who.
         user_id: UserId,
@@ -85,7 +85,14 @@ pub enum TenantCommand {
         user_id: UserId,
     },
     /// Puts one owner in another's place; whoever does that may do everything.
-    #[refused(Closed, Suspended, SuccessorNotActive, NotAnOwner, OwnershipBeyondYours, "identity.user.kept_out")]
+    #[refused(
+        Closed,
+        Suspended,
+        SuccessorNotActive,
+        NotAnOwner,
+        OwnershipExceedsYourPermissions,
+        "identity.user.kept_out"
+    )]
     TransferOwnership {
         /// Who is an owner now.
         from_user_id: UserId,
@@ -93,7 +100,7 @@ pub enum TenantCommand {
         to_user_id: UserId,
     },
     /// Notes that an event of the firm that could not be applied is read as something else now; only UBOS itself does.
-    #[refused(OnlyOperators)]
+    #[refused(OperatorsOnly)]
     NoteRepair {
         /// The event's position.
         position: i64,
@@ -112,7 +119,7 @@ pub enum TenantCommand {
 #[rejection("identity.tenant")]
 pub enum TenantRejection {
     /// A firm is registered under its own id.
-    IdIsNotTheTenants,
+    IdMismatch,
     /// The firm is closed; reopen it first.
     Closed,
     /// The firm is suspended; let it in again first.
@@ -140,10 +147,10 @@ pub enum TenantRejection {
     OwnerLockedOut,
     /// An owner may do everything, and you may not.
     #[audited]
-    OwnershipBeyondYours,
+    OwnershipExceedsYourPermissions,
     /// Only operators of UBOS do this.
     #[audited]
-    OnlyOperators,
+    OperatorsOnly,
 }
 
 /// What is remembered of a tenant.
@@ -189,9 +196,9 @@ impl Aggregate for Tenant {
             | C::NoteRepair { .. }
                 if !ctx.actor.is_system() =>
             {
-                return Err(R::OnlyOperators);
+                return Err(R::OperatorsOnly);
             }
-            C::Register { .. } if ctx.id != ctx.tenant.0 => return Err(R::IdIsNotTheTenants),
+            C::Register { .. } if ctx.id != ctx.tenant.0 => return Err(R::IdMismatch),
             C::Register { name, owner_id } => {
                 vec![E::Registered { name, owner_id, trial_ends_at: ctx.now + TimeDelta::days(TRIAL_DAYS) }]
             }
@@ -231,14 +238,14 @@ impl Aggregate for Tenant {
             }
             C::AddOwner { user_id } if self.owners.contains(&user_id) => vec![],
             C::AddOwner { user_id } if !is_active(user_id) => return Err(R::UserNotActive),
-            C::AddOwner { .. } if !gives_everything => return Err(R::OwnershipBeyondYours),
+            C::AddOwner { .. } if !gives_everything => return Err(R::OwnershipExceedsYourPermissions),
             C::AddOwner { user_id } => vec![E::OwnerAdded { user_id }],
             C::TransferOwnership { from_user_id, to_user_id } if from_user_id == to_user_id => vec![],
             C::TransferOwnership { from_user_id, .. } if !self.owners.contains(&from_user_id) => {
                 return Err(R::NotAnOwner);
             }
             C::TransferOwnership { to_user_id, .. } if !is_active(to_user_id) => return Err(R::SuccessorNotActive),
-            C::TransferOwnership { .. } if !gives_everything => return Err(R::OwnershipBeyondYours),
+            C::TransferOwnership { .. } if !gives_everything => return Err(R::OwnershipExceedsYourPermissions),
             C::TransferOwnership { from_user_id, to_user_id } => {
                 vec![E::OwnershipTransferred { from_user_id, to_user_id }]
             }
@@ -393,9 +400,9 @@ mod tests {
         let add = || C::AddOwner { user_id: user(5) };
         let transfer = || C::TransferOwnership { from_user_id: user(2), to_user_id: user(5) };
         for command in [add(), transfer()] {
-            known(&["identity.*"]).when(command.clone()).rejected("identity.tenant.ownership_beyond_yours");
+            known(&["identity.*"]).when(command.clone()).rejected("identity.tenant.ownership_exceeds_your_permissions");
             let key = known(&["*"]).asked_by_key(["identity.tenant.*"], None);
-            key.when(command.clone()).rejected("identity.tenant.ownership_beyond_yours");
+            key.when(command.clone()).rejected("identity.tenant.ownership_exceeds_your_permissions");
             assert_eq!(known(&["*"]).when(command).events().len(), 1);
         }
     }
@@ -449,7 +456,7 @@ mod tests {
     fn a_firm_is_registered_under_its_own_id_and_tries_for_a_month() {
         let register = || C::Register { name: "Analytical Engines".parse().unwrap(), owner_id: user(2) };
         given::<Tenant>([]).by_system().with_id(Uuid::from_u128(1)).when(register()).then([registered()]);
-        given::<Tenant>([]).by_system().when(register()).rejected("identity.tenant.id_is_not_the_tenants");
+        given::<Tenant>([]).by_system().when(register()).rejected("identity.tenant.id_mismatch");
     }
 
     #[test]
@@ -524,7 +531,7 @@ mod tests {
         let suspended = [registered(), E::Suspended { reason: "unpaid".parse().unwrap() }];
         let rename = C::Rename { name: "Engines".parse().unwrap() };
         given::<Tenant>(suspended.clone()).when(rename).rejected("identity.tenant.suspended");
-        given::<Tenant>(suspended.clone()).when(C::Resume {}).rejected("identity.tenant.only_operators");
+        given::<Tenant>(suspended.clone()).when(C::Resume {}).rejected("identity.tenant.operators_only");
         given::<Tenant>(suspended).by_system().when(C::Resume {}).then([E::Resumed {}]);
     }
 }

@@ -37,8 +37,8 @@ pub enum UserCommand {
         InvitationPeriodOutOfRange,
         TooManyRoles,
         RoleUnknown,
-        OwnerIsNoRoleToGive,
-        RoleBeyondYours,
+        OwnerRoleNotAssignable,
+        RoleExceedsYourPermissions,
         "email.taken"
     )]
     Invite {
@@ -62,9 +62,9 @@ pub enum UserCommand {
         InvitationPeriodOutOfRange,
         TooManyRoles,
         RoleUnknown,
-        OwnerIsNoRoleToGive,
-        RoleBeyondYours,
-        GrantBeyondYours,
+        OwnerRoleNotAssignable,
+        RoleExceedsYourPermissions,
+        GrantExceedsYourPermissions,
         InvitationExists,
         AlreadyActive,
         Suspended
@@ -80,24 +80,24 @@ pub enum UserCommand {
         #[serde(default)]
         invitation_id: Option<InvitationId>,
     },
-    /// Notes that the letter about the open invitation cannot be sent; only the mailer does.
-    #[refused(OnlyTheMailer)]
-    NoteLetterFailed {
+    /// Notes that the email about the open invitation cannot be sent; only the mailer does.
+    #[refused(MailerOnly)]
+    NoteEmailFailed {
         /// The invitation that it is about.
         invitation_id: InvitationId,
         /// Why.
         reason: Text,
     },
-    /// Notes that the letter about the open invitation was sent after all; only the mailer does.
-    #[refused(OnlyTheMailer)]
-    NoteLetterSent {
+    /// Notes that the email about the open invitation was sent after all; only the mailer does.
+    #[refused(MailerOnly)]
+    NoteEmailSent {
         /// The invitation that it is about.
         invitation_id: InvitationId,
     },
     /// Takes the open invitation back.
     RevokeInvitation {},
     /// Accepts the open invitation; the login does, for whoever followed the link.
-    #[refused(InvitationNotOpen, InvitationExpired, OnlyTheLogin)]
+    #[refused(InvitationNotOpen, InvitationExpired, LoginOnly)]
     AcceptInvitation {
         /// Which one; a void one is refused.
         invitation_id: InvitationId,
@@ -109,19 +109,19 @@ pub enum UserCommand {
         name: Name,
     },
     /// Gives the person a role; nobody gives what they do not have.
-    #[refused(TooManyRoles, RoleUnknown, OwnerIsNoRoleToGive, RoleBeyondYours, Deactivated)]
+    #[refused(TooManyRoles, RoleUnknown, OwnerRoleNotAssignable, RoleExceedsYourPermissions, Deactivated)]
     AssignRole {
         /// Which one.
         role: Slug,
     },
     /// Takes a role from the person; where that ends a denial, only who may do what was denied.
-    #[refused(RoleBeyondYours)]
+    #[refused(RoleExceedsYourPermissions)]
     RevokeRole {
         /// Which one.
         role: Slug,
     },
     /// Gives the person a right for one resource; nobody gives what they do not have.
-    #[refused(TooManyGrants, NotPlain, GrantBeyondYours, Deactivated)]
+    #[refused(TooManyGrants, PatternNotGrantable, GrantExceedsYourPermissions, Deactivated)]
     Grant {
         /// What may be done: `projects.*`.
         pattern: Pattern,
@@ -136,7 +136,7 @@ pub enum UserCommand {
         resource: Resource,
     },
     /// Takes a login at a provider for this person's; only the login does, once it has seen who it is.
-    #[refused(Deactivated, TooManyLogins, OnlyTheLogin, "login.taken")]
+    #[refused(Deactivated, TooManyLogins, LoginOnly, "login.taken")]
     LinkLogin {
         /// The provider's `iss`.
         issuer: Issuer,
@@ -144,7 +144,7 @@ pub enum UserCommand {
         subject: Subject,
     },
     /// Takes it for this person's no longer; an owner's only an owner.
-    #[refused(OwnerBeyondYou)]
+    #[refused(OwnersOnly)]
     UnlinkLogin {
         /// The provider's `iss`.
         issuer: Issuer,
@@ -158,7 +158,7 @@ pub enum UserCommand {
         reason: Name,
     },
     /// Lets the person in again; nobody gives what they do not have.
-    #[refused(Deactivated, RoleBeyondYours)]
+    #[refused(Deactivated, RoleExceedsYourPermissions)]
     Reinstate {},
     /// Takes the person out of the firm; no owner. Keys, sessions, roles, rights and memberships end, and stay ended.
     #[refused(Owner)]
@@ -182,18 +182,18 @@ pub enum UserRejection {
     /// There is no such role.
     RoleUnknown,
     /// The firm's owners are made by the firm: identity.tenant.add_owner.
-    OwnerIsNoRoleToGive,
+    OwnerRoleNotAssignable,
     /// The role grants more than you have.
     #[audited]
-    RoleBeyondYours,
+    RoleExceedsYourPermissions,
     /// A user has 200 rights for single resources at most.
     TooManyGrants,
     /// A right for a resource gives: no `!` in front and no `:own` behind.
     #[invalid("/pattern")]
-    NotPlain,
+    PatternNotGrantable,
     /// The right is more than you have.
     #[audited]
-    GrantBeyondYours,
+    GrantExceedsYourPermissions,
     /// The invitation is not the open one.
     InvitationNotOpen,
     /// Another invitation of the person has this id, or it was issued for another time.
@@ -210,17 +210,17 @@ pub enum UserRejection {
     Owner,
     /// What lets an owner in is an owner's to take.
     #[audited]
-    OwnerBeyondYou,
+    OwnersOnly,
     /// Only the person can leave; others deactivate.
     NotYourself,
     /// A user has 10 logins at most.
     TooManyLogins,
     /// Only the login does this, for whoever has shown who they are.
     #[audited]
-    OnlyTheLogin,
-    /// Only the mailer does this, for it has tried to send the letter.
+    LoginOnly,
+    /// Only the mailer does this, for it has tried to send the email.
     #[audited]
-    OnlyTheMailer,
+    MailerOnly,
 }
 
 /// What is remembered of a user.
@@ -232,7 +232,7 @@ pub struct User {
     invitation: Option<(InvitationId, Timestamp)>,
     /// Every invitation there ever was, and for how many days.
     invitations: BTreeMap<InvitationId, u32>,
-    letter_failed: bool,
+    email_failed: bool,
     roles: Held,
     grants: Grants,
     /// How often the person has gone: what was theirs before is not theirs after.
@@ -296,30 +296,32 @@ impl Aggregate for User {
                 let roles = match roles {
                     // Rights that were given before the person comes in are let in with them.
                     Some(_) if !ctx.permissions.cover_rights(&Rights::of([], self.grants.iter())) => {
-                        return Err(R::GrantBeyondYours);
+                        return Err(R::GrantExceedsYourPermissions);
                     }
                     Some(roles) => may_give_all(roles, ctx)?,
-                    None if !ctx.permissions.cover_rights(&self.rights(ctx)) => return Err(R::RoleBeyondYours),
+                    None if !ctx.permissions.cover_rights(&self.rights(ctx)) => {
+                        return Err(R::RoleExceedsYourPermissions);
+                    }
                     None => self.roles.clone(),
                 };
                 let (Some(email), Some(name)) = (&self.email, &self.name) else { return Ok(vec![]) };
                 return self.invited(email.clone(), name.clone(), roles, expires_in_days, invitation_id, ctx);
             }
-            C::NoteLetterFailed { .. } | C::NoteLetterSent { .. } if !ctx.actor.is_system() => {
-                return Err(R::OnlyTheMailer);
+            C::NoteEmailFailed { .. } | C::NoteEmailSent { .. } if !ctx.actor.is_system() => {
+                return Err(R::MailerOnly);
             }
-            // What became of the letter about another invitation no longer matters.
-            C::NoteLetterFailed { invitation_id, reason } if self.has_open(invitation_id) && !self.letter_failed => {
-                vec![E::LetterFailed { invitation_id, reason: reason.into() }]
+            // What became of the email about another invitation no longer matters.
+            C::NoteEmailFailed { invitation_id, reason } if self.has_open(invitation_id) && !self.email_failed => {
+                vec![E::EmailFailed { invitation_id, reason: reason.into() }]
             }
-            C::NoteLetterSent { invitation_id } if self.has_open(invitation_id) && self.letter_failed => {
-                vec![E::LetterSent { invitation_id }]
+            C::NoteEmailSent { invitation_id } if self.has_open(invitation_id) && self.email_failed => {
+                vec![E::EmailSent { invitation_id }]
             }
-            C::NoteLetterFailed { .. } | C::NoteLetterSent { .. } => vec![],
+            C::NoteEmailFailed { .. } | C::NoteEmailSent { .. } => vec![],
             C::RevokeInvitation {} => {
                 self.invitation.iter().map(|(id, _)| E::InvitationRevoked { invitation_id: *id }).collect()
             }
-            C::AcceptInvitation { .. } | C::LinkLogin { .. } if !ctx.actor.is_system() => return Err(R::OnlyTheLogin),
+            C::AcceptInvitation { .. } | C::LinkLogin { .. } if !ctx.actor.is_system() => return Err(R::LoginOnly),
             C::AcceptInvitation { invitation_id } => match self.invitation {
                 Some((open, expires_at)) if open == invitation_id && ctx.now <= expires_at => {
                     vec![E::Activated { invitation_id }]
@@ -336,7 +338,7 @@ impl Aggregate for User {
             }
             C::UnlinkLogin { issuer, subject } if !self.has_login(&issuer, &subject) => vec![],
             C::UnlinkLogin { .. } if is_owner() && !is_oneself && !ctx.permissions.allow(Tenant::OWNERS_DO) => {
-                return Err(R::OwnerBeyondYou);
+                return Err(R::OwnersOnly);
             }
             C::UnlinkLogin { issuer, subject } => vec![E::LoginUnlinked { issuer, subject: subject.into() }],
             _ if self.status == Status::Deactivated => return Err(R::Deactivated),
@@ -350,7 +352,9 @@ impl Aggregate for User {
             }
             C::Suspend { reason } => vec![E::Suspended { reason: reason.into() }],
             C::Reinstate {} if self.status != Status::Suspended => vec![],
-            C::Reinstate {} if !ctx.permissions.cover_rights(&self.rights(ctx)) => return Err(R::RoleBeyondYours),
+            C::Reinstate {} if !ctx.permissions.cover_rights(&self.rights(ctx)) => {
+                return Err(R::RoleExceedsYourPermissions);
+            }
             C::Reinstate {} => vec![E::Reinstated {}],
             C::Rename { name } if self.name.as_ref().and_then(Personal::expose) == Some(&name) => vec![],
             C::Rename { name } => vec![E::Renamed { name: name.into() }],
@@ -389,10 +393,10 @@ impl Aggregate for User {
                 self.roles = role::held(roles);
                 self.invitation = Some((*invitation_id, *expires_at));
                 self.invitations.insert(*invitation_id, *days);
-                self.letter_failed = false;
+                self.email_failed = false;
             }
-            E::LetterFailed { .. } => self.letter_failed = true,
-            E::LetterSent { .. } => self.letter_failed = false,
+            E::EmailFailed { .. } => self.email_failed = true,
+            E::EmailSent { .. } => self.email_failed = false,
             E::InvitationRevoked { invitation_id: _ } => self.invitation = None,
             E::Activated { invitation_id: _ } => {
                 self.invitation = None;
@@ -471,8 +475,8 @@ impl From<GrantRefused> for R {
     fn from(why: GrantRefused) -> Self {
         match why {
             GrantRefused::TooMany => R::TooManyGrants,
-            GrantRefused::NotPlain => R::NotPlain,
-            GrantRefused::Beyond => R::GrantBeyondYours,
+            GrantRefused::PatternNotGrantable => R::PatternNotGrantable,
+            GrantRefused::Beyond => R::GrantExceedsYourPermissions,
         }
     }
 }
@@ -514,7 +518,7 @@ impl User {
         let after = role::rights(&left, ctx).and(Rights::of([], self.grants.iter()));
         let after = after.and(Rights::of(OF_EVERY_USER, []));
         if !ctx.permissions.cover_change(&self.rights(ctx).and(Rights::of(OF_EVERY_USER, [])), &after) {
-            return Err(R::RoleBeyondYours);
+            return Err(R::RoleExceedsYourPermissions);
         }
         Ok(vec![E::RoleRevoked { role: GivenRole { name: role, id } }])
     }
@@ -568,9 +572,9 @@ fn may_give_all(roles: Vec<Slug>, ctx: &Context) -> Result<Held, R> {
 
 fn may_give(role: Slug, ctx: &Context) -> Result<GivenRole, R> {
     role::may_give(role, ctx).map_err(|why| match why {
-        Giving::Owner => R::OwnerIsNoRoleToGive,
+        Giving::Owner => R::OwnerRoleNotAssignable,
         Giving::Unknown => R::RoleUnknown,
-        Giving::Beyond => R::RoleBeyondYours,
+        Giving::Beyond => R::RoleExceedsYourPermissions,
     })
 }
 

@@ -78,7 +78,7 @@ pub enum GrantRefused {
     /// There are 200 already.
     TooMany,
     /// The pattern denies, or is limited to what is one's own.
-    NotPlain,
+    PatternNotGrantable,
     /// Whoever gives it does not hold it.
     Beyond,
 }
@@ -91,7 +91,7 @@ impl Grants {
     pub fn may_get(&self, grant: &Grant, held: &Permissions) -> Result<bool, GrantRefused> {
         match grant {
             grant if self.0.contains(grant) => Ok(false),
-            grant if !grant.pattern.only_gives() => Err(GrantRefused::NotPlain),
+            grant if !grant.pattern.only_gives() => Err(GrantRefused::PatternNotGrantable),
             grant if !held.cover_grant(grant) => Err(GrantRefused::Beyond),
             _ if self.0.len() >= GRANTS_MAX => Err(GrantRefused::TooMany),
             _ => Ok(true),

@@ -53,7 +53,7 @@ ids! {
     /// A tree of folders to copy from.
     FolderTemplateId,
     /// A program of somebody else's that reads the firm's events.
-    IntegratorId,
+    SubscriberId,
     /// One invitation, into the firm or to its portal.
     InvitationId,
     /// A milestone of a project.

@@ -21,7 +21,7 @@ const KEEPS_OUT: &str = "portal.portal_user.lock";
 pub enum PortalSessionCommand {
     /// Starts a session; only the login does, once it has seen who it is.
     #[creates]
-    #[refused(OnlyTheLogin, EndsInThePast)]
+    #[refused(LoginOnly, EndsInThePast)]
     Start {
         /// Who.
         portal_user_id: PortalUserId,
@@ -34,7 +34,7 @@ pub enum PortalSessionCommand {
         user_agent: Option<Name>,
     },
     /// Lets the session open nothing any more: one's own, or that of somebody whom one may lock.
-    #[refused(NotYours)]
+    #[refused(NotYourOwn)]
     End {
         /// Why.
         reason: Name,
@@ -46,13 +46,13 @@ pub enum PortalSessionCommand {
 pub enum PortalSessionRejection {
     /// Only the login does this, for whoever has shown who they are.
     #[audited]
-    OnlyTheLogin,
+    LoginOnly,
     /// A session ends after it starts.
     #[invalid("/ends_at")]
     EndsInThePast,
     /// It is somebody else's.
     #[audited]
-    NotYours,
+    NotYourOwn,
 }
 
 /// What is remembered of a portal session.
@@ -90,7 +90,7 @@ impl Aggregate for PortalSession {
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
-            C::Start { .. } if !ctx.actor.is_system() => return Err(R::OnlyTheLogin),
+            C::Start { .. } if !ctx.actor.is_system() => return Err(R::LoginOnly),
             C::Start { ends_at, .. } if ends_at <= ctx.now => return Err(R::EndsInThePast),
             C::Start { portal_user_id, client_id, ends_at, user_agent } => {
                 let membership = ctx.referenced::<PortalUser>(portal_user_id).map_or(0, PortalUser::membership);
@@ -98,7 +98,7 @@ impl Aggregate for PortalSession {
                 vec![E::Started { portal_user_id, membership, client_id, ends_at, user_agent }]
             }
             C::End { .. } if self.status == PortalSessionStatus::Ended => vec![],
-            C::End { .. } if !self.may_be_ended_by(ctx) => return Err(R::NotYours),
+            C::End { .. } if !self.may_be_ended_by(ctx) => return Err(R::NotYourOwn),
             C::End { reason } => vec![E::Ended { reason }],
         })
     }
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn nobody_makes_a_session_for_themselves() {
-        given::<PortalSession>([]).when(start()).rejected("portal.portal_session.only_the_login");
+        given::<PortalSession>([]).when(start()).rejected("portal.portal_session.login_only");
         given::<PortalSession>([]).by_system().when(start()).then([started()]);
         let late = given::<PortalSession>([]).by_system().at(spec_time() + TimeDelta::hours(12));
         late.when(start()).rejected("portal.portal_session.ends_in_the_past");
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_session_is_ended_by_its_person_or_by_who_may_keep_that_person_out() {
         let asked = |pattern| given::<PortalSession>([started()]).asked_with([pattern]);
-        asked("portal.portal_session.end").when(end()).rejected("portal.portal_session.not_yours");
+        asked("portal.portal_session.end").when(end()).rejected("portal.portal_session.not_your_own");
         assert_eq!(asked(KEEPS_OUT).when(end()).events().len(), 1);
         let ended = [started(), E::Ended { reason: "logged out".parse().unwrap() }];
         given::<PortalSession>(ended).when(end()).then([]);

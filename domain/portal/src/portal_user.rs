@@ -40,7 +40,14 @@ pub enum PortalUserCommand {
     },
     /// Invites the person in; an earlier open invitation becomes void. An active person needs none.
     #[makes("invitation_id?")]
-    #[refused(Disabled, Locked, InvitationPeriodOutOfRange, InvitationExists, GrantBeyondYours, "crm.client.blocked")]
+    #[refused(
+        Disabled,
+        Locked,
+        InvitationPeriodOutOfRange,
+        InvitationExists,
+        GrantExceedsYourPermissions,
+        "crm.client.blocked"
+    )]
     Invite {
         /// Days until it expires, 14 unless given, at most 90.
         #[serde(default)]
@@ -49,19 +56,19 @@ pub enum PortalUserCommand {
         #[serde(default)]
         invitation_id: Option<InvitationId>,
     },
-    /// Notes that a letter to the person cannot be sent; only the mailer does.
-    #[refused(OnlyTheMailer)]
-    NoteLetterFailed {
+    /// Notes that an email to the person cannot be sent; only the mailer does.
+    #[refused(MailerOnly)]
+    NoteEmailFailed {
         /// The invitation that it is about; none if it has the link that the person asked for.
         #[serde(default)]
         invitation_id: Option<InvitationId>,
         /// Why.
         reason: Text,
     },
-    /// Notes that letters reach the person again; only the mailer does.
-    #[refused(OnlyTheMailer)]
-    NoteLetterSent {
-        /// The invitation that the letter is about; none if it has the link that the person asked for.
+    /// Notes that emails reach the person again; only the mailer does.
+    #[refused(MailerOnly)]
+    NoteEmailSent {
+        /// The invitation that the email is about; none if it has the link that the person asked for.
         #[serde(default)]
         invitation_id: Option<InvitationId>,
     },
@@ -74,7 +81,7 @@ pub enum PortalUserCommand {
         invitation_id: InvitationId,
     },
     /// Lets the person see a part of the portal; nobody gives what they do not have.
-    #[refused(Disabled, Locked, GrantBeyondYours, "crm.client.blocked")]
+    #[refused(Disabled, Locked, GrantExceedsYourPermissions, "crm.client.blocked")]
     GrantAccess {
         /// Which part: `projects`, `approvals`, `files`, or one of the frontend's own.
         scope: Slug,
@@ -85,7 +92,7 @@ pub enum PortalUserCommand {
         scope: Slug,
     },
     /// Lets the person do something more of what concerns the client; nobody gives what they do not have.
-    #[refused(Disabled, Locked, TooManyGrants, NotPlain, GrantBeyondYours, "crm.client.blocked")]
+    #[refused(Disabled, Locked, TooManyGrants, PatternNotGrantable, GrantExceedsYourPermissions, "crm.client.blocked")]
     Grant {
         /// What: `projects.project.accept_milestone`, `projects.*`.
         pattern: Pattern,
@@ -101,7 +108,7 @@ pub enum PortalUserCommand {
         reason: Name,
     },
     /// Lets the person in again; nobody gives what they do not have.
-    #[refused(Disabled, GrantBeyondYours, "crm.client.blocked")]
+    #[refused(Disabled, GrantExceedsYourPermissions, "crm.client.blocked")]
     Unlock {},
     /// Closes the person's place in the portal. Sessions and rights end, and stay ended.
     Disable {},
@@ -130,13 +137,13 @@ pub enum PortalUserRejection {
     TooManyGrants,
     /// A right of a portal user gives: no `!` in front and no `:own` behind.
     #[invalid("/pattern")]
-    NotPlain,
+    PatternNotGrantable,
     /// It is more than you may do for this client.
     #[audited]
-    GrantBeyondYours,
-    /// Only the mailer does this, for it has tried to send the letter.
+    GrantExceedsYourPermissions,
+    /// Only the mailer does this, for it has tried to send the email.
     #[audited]
-    OnlyTheMailer,
+    MailerOnly,
 }
 
 /// What is remembered of a portal user.
@@ -148,7 +155,7 @@ pub struct PortalUser {
     invitation: Option<(InvitationId, Timestamp)>,
     /// Every invitation there ever was, and for how many days.
     invitations: BTreeMap<InvitationId, u32>,
-    letter_failed: bool,
+    email_failed: bool,
     scopes: BTreeSet<Slug>,
     grants: Grants,
     /// How often the place was closed: what was the person's before is not theirs after.
@@ -178,16 +185,16 @@ impl Aggregate for PortalUser {
             C::Create { client_id, contact_id, name, email } => {
                 vec![E::Created { client_id, contact_id, name: name.into(), email: email.into() }]
             }
-            C::NoteLetterFailed { .. } | C::NoteLetterSent { .. } if !ctx.actor.is_system() => {
-                return Err(R::OnlyTheMailer);
+            C::NoteEmailFailed { .. } | C::NoteEmailSent { .. } if !ctx.actor.is_system() => {
+                return Err(R::MailerOnly);
             }
-            C::NoteLetterFailed { invitation_id, reason } if self.concerns(invitation_id) && !self.letter_failed => {
-                vec![E::LetterFailed { invitation_id, reason: reason.into() }]
+            C::NoteEmailFailed { invitation_id, reason } if self.concerns(invitation_id) && !self.email_failed => {
+                vec![E::EmailFailed { invitation_id, reason: reason.into() }]
             }
-            C::NoteLetterSent { invitation_id } if self.concerns(invitation_id) && self.letter_failed => {
-                vec![E::LetterSent {}]
+            C::NoteEmailSent { invitation_id } if self.concerns(invitation_id) && self.email_failed => {
+                vec![E::EmailSent {}]
             }
-            C::NoteLetterFailed { .. } | C::NoteLetterSent { .. } => vec![],
+            C::NoteEmailFailed { .. } | C::NoteEmailSent { .. } => vec![],
             C::Enable {} if self.status == Status::Disabled => vec![E::Enabled {}],
             C::Enable {} => vec![],
             C::Disable {} if self.status == Status::Disabled => vec![],
@@ -205,10 +212,14 @@ impl Aggregate for PortalUser {
             }
             _ if self.status == Status::Disabled => return Err(R::Disabled),
             C::Unlock {} if self.status != Status::Locked => vec![],
-            C::Unlock {} if !ctx.permissions.cover_rights(&self.rights()) => return Err(R::GrantBeyondYours),
+            C::Unlock {} if !ctx.permissions.cover_rights(&self.rights()) => {
+                return Err(R::GrantExceedsYourPermissions);
+            }
             C::Unlock {} => vec![E::Unlocked {}],
             _ if self.status == Status::Locked => return Err(R::Locked),
-            C::Invite { .. } if !ctx.permissions.cover_rights(&self.rights()) => return Err(R::GrantBeyondYours),
+            C::Invite { .. } if !ctx.permissions.cover_rights(&self.rights()) => {
+                return Err(R::GrantExceedsYourPermissions);
+            }
             C::Invite { expires_in_days, invitation_id } => return self.invite(expires_in_days, invitation_id, ctx),
             C::AcceptInvitation { invitation_id } => match self.invitation {
                 Some((open, expires_at)) if open == invitation_id && ctx.now <= expires_at => {
@@ -239,10 +250,10 @@ impl Aggregate for PortalUser {
             E::Invited { invitation_id, expires_at, days } => {
                 self.invitation = Some((*invitation_id, *expires_at));
                 self.invitations.insert(*invitation_id, *days);
-                self.letter_failed = false;
+                self.email_failed = false;
             }
-            E::LetterFailed { .. } => self.letter_failed = true,
-            E::LetterSent {} => self.letter_failed = false,
+            E::EmailFailed { .. } => self.email_failed = true,
+            E::EmailSent {} => self.email_failed = false,
             E::InvitationRevoked { .. } | E::Activated { .. } => self.invitation = None,
             E::AccessGranted { scope } => {
                 self.scopes.insert(scope.clone());
@@ -296,8 +307,8 @@ impl From<GrantRefused> for R {
     fn from(why: GrantRefused) -> Self {
         match why {
             GrantRefused::TooMany => R::TooManyGrants,
-            GrantRefused::NotPlain => R::NotPlain,
-            GrantRefused::Beyond => R::GrantBeyondYours,
+            GrantRefused::PatternNotGrantable => R::PatternNotGrantable,
+            GrantRefused::Beyond => R::GrantExceedsYourPermissions,
         }
     }
 }
@@ -323,7 +334,7 @@ impl PortalUser {
         self.invitation.map(|(id, _)| id)
     }
 
-    /// Does it matter what became of the letter? That about another invitation does not.
+    /// Does it matter what became of the email? That about another invitation does not.
     fn concerns(&self, invitation_id: Option<InvitationId>) -> bool {
         invitation_id.is_none() || self.invitation() == invitation_id
     }
@@ -347,7 +358,7 @@ impl PortalUser {
 
     fn may_open(&self, part: &Slug, ctx: &Context) -> Result<(), R> {
         let held = self.part(part).iter().all(|grant| ctx.permissions.cover_grant(grant));
-        if held { Ok(()) } else { Err(R::GrantBeyondYours) }
+        if held { Ok(()) } else { Err(R::GrantExceedsYourPermissions) }
     }
 
     fn invite(
@@ -442,9 +453,11 @@ mod tests {
         let slug = |text: &str| text.parse::<Slug>().unwrap();
         let grant = |pattern: &str| C::Grant { pattern: pattern.parse().unwrap() };
         let asked = || given::<PortalUser>([created()]).asked_with(["portal.*", "projects.*"]);
-        asked().when(C::GrantAccess { scope: slug("files") }).rejected("portal.portal_user.grant_beyond_yours");
-        asked().when(grant("*")).rejected("portal.portal_user.grant_beyond_yours");
-        asked().when(grant("!crm.*")).rejected("portal.portal_user.not_plain");
+        asked()
+            .when(C::GrantAccess { scope: slug("files") })
+            .rejected("portal.portal_user.grant_exceeds_your_permissions");
+        asked().when(grant("*")).rejected("portal.portal_user.grant_exceeds_your_permissions");
+        asked().when(grant("!crm.*")).rejected("portal.portal_user.pattern_not_grantable");
         let part = E::AccessGranted { scope: slug("projects") };
         asked().when(C::GrantAccess { scope: slug("projects") }).then([part]);
         asked().when(C::GrantAccess { scope: slug("news") }).then([E::AccessGranted { scope: slug("news") }]);
@@ -457,20 +470,20 @@ mod tests {
     }
 
     #[test]
-    fn what_became_of_a_letter_is_noted_by_the_mailer_and_once() {
+    fn what_became_of_an_email_is_noted_by_the_mailer_and_once() {
         let open = Some(InvitationId(Uuid::from_u128(8)));
         let reason: Text = "550 no such mailbox".parse().unwrap();
-        let note = |invitation_id| C::NoteLetterFailed { invitation_id, reason: reason.clone() };
-        let failed = |invitation_id| E::LetterFailed { invitation_id, reason: Personal::new(reason.clone()) };
+        let note = |invitation_id| C::NoteEmailFailed { invitation_id, reason: reason.clone() };
+        let failed = |invitation_id| E::EmailFailed { invitation_id, reason: Personal::new(reason.clone()) };
         let has = |events: &[E]| given::<PortalUser>([&[created(), invited()][..], events].concat()).by_system();
         has(&[]).when(note(open)).then([failed(open)]);
         has(&[]).when(note(None)).then([failed(None)]);
         has(&[]).when(note(Some(InvitationId(Uuid::from_u128(9))))).then([]);
-        has(&[]).when(C::NoteLetterSent { invitation_id: None }).then([]);
+        has(&[]).when(C::NoteEmailSent { invitation_id: None }).then([]);
         has(&[failed(open)]).when(note(open)).then([]);
-        has(&[failed(open)]).when(C::NoteLetterSent { invitation_id: None }).then([E::LetterSent {}]);
+        has(&[failed(open)]).when(C::NoteEmailSent { invitation_id: None }).then([E::EmailSent {}]);
         let asked = given::<PortalUser>([created(), invited()]).when(note(open));
-        asked.rejected("portal.portal_user.only_the_mailer");
+        asked.rejected("portal.portal_user.mailer_only");
     }
 
     #[test]
@@ -532,9 +545,9 @@ mod tests {
         let place = || vec![created(), E::AccessGranted { scope: part.clone() }];
         let asked = |events: Vec<E>| given::<PortalUser>(events).asked_with(["portal.*"]);
         let invite = C::Invite { expires_in_days: None, invitation_id: None };
-        asked(place()).when(invite).rejected("portal.portal_user.grant_beyond_yours");
+        asked(place()).when(invite).rejected("portal.portal_user.grant_exceeds_your_permissions");
         let events = [place(), vec![invited(), activated(), locked]].concat();
-        asked(events.clone()).when(C::Unlock {}).rejected("portal.portal_user.grant_beyond_yours");
+        asked(events.clone()).when(C::Unlock {}).rejected("portal.portal_user.grant_exceeds_your_permissions");
         given::<PortalUser>(events).when(C::Unlock {}).then([E::Unlocked {}]);
     }
 }

@@ -45,7 +45,7 @@ pub enum ProjectCommand {
     /// Begins a project as a draft with the milestones and tasks of a template.
     #[creates]
     #[makes("milestone_ids", "task_ids")]
-    #[refused(UnknownTemplate, TemplateRetired, DueBeyondCalendar, "crm.client.blocked")]
+    #[refused(UnknownTemplate, TemplateRetired, DueDateOutOfRange, "crm.client.blocked")]
     CreateFromTemplate {
         /// The template's key.
         template: Slug,
@@ -86,7 +86,7 @@ pub enum ProjectCommand {
         reason: Option<Text>,
     },
     /// Takes a completed or cancelled project out of every list; its history stays.
-    #[refused(StillOpen)]
+    #[refused(NotClosed)]
     Archive {},
     /// Puts an archived project back into the lists, completed or cancelled as it was.
     Restore {},
@@ -197,11 +197,11 @@ pub enum ProjectRejection {
     TemplateRetired,
     /// What the template has is due after the last day of the calendar, 9999-12-31.
     #[invalid("/starts_on")]
-    DueBeyondCalendar,
+    DueDateOutOfRange,
     /// The project is completed or cancelled.
     Closed,
     /// Only a completed or cancelled project can be archived.
-    StillOpen,
+    NotClosed,
     /// Only an active project can be put on hold or completed.
     NotActive,
     /// The project has open tasks.
@@ -313,7 +313,7 @@ impl Aggregate for Project {
                     _ => return Err(R::TaskExists),
                 }
             }
-            C::Archive {} if self.status.is_open() => return Err(R::StillOpen),
+            C::Archive {} if self.status.is_open() => return Err(R::NotClosed),
             C::Archive {} => self.archived.archive(),
             C::Restore {} => self.archived.restore(),
             C::Complete {} if self.status == ProjectStatus::Completed => vec![],
@@ -516,7 +516,7 @@ fn from_template(
         None => found.name().parse().map_err(|_| R::UnknownTemplate)?,
     };
     let starts_on = starts_on.unwrap_or(ctx.today());
-    let due = |days: u32| starts_on.checked_add_days(days).ok_or(R::DueBeyondCalendar);
+    let due = |days: u32| starts_on.checked_add_days(days).ok_or(R::DueDateOutOfRange);
     ["milestone_ids", "task_ids"].into_iter().for_each(|list| ctx.begin_parts(list));
     let milestones = found.milestones().iter().map(|m| {
         let due_on = Some(due(m.due_after_days)?);

@@ -15,7 +15,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<identity::Team>();
     mounts.mount::<identity::ServiceAccount>();
     mounts.mount::<identity::ApiKey>();
-    mounts.mount::<identity::Integrator>();
+    mounts.mount::<identity::Subscriber>();
     mounts.mount::<identity::Session>();
     mounts.mount::<identity::Erasure>();
     mounts.mount::<portal::PortalUser>();

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// same idempotency key, and the store answers for them.
 const AGAIN: &[(&str, &str)] = &[
     ("identity.api_key.rotate", "every rotation makes another secret"),
-    ("identity.integrator.rotate", "every rotation makes another secret"),
+    ("identity.subscriber.rotate", "every rotation makes another secret"),
     ("identity.tenant.note_repair", "every repair is noted, also one of what was repaired before"),
     ("identity.user.reinvite", "a new invitation takes the place of the open one"),
     ("portal.portal_user.invite", "a new invitation takes the place of the open one"),

@@ -383,8 +383,8 @@ fn choose(entries: &[&'static CommandEntry], rng: &mut StdRng) -> &'static Comma
     let weight = |entry: &&CommandEntry| match entry.action {
         action if ENDINGS.contains(&action) => 1,
         action if BEGINNINGS.contains(&action) => 40,
-        // Only of use after a failure, and about the same letter.
-        "note_letter_sent" => 15,
+        // Only of use after a failure, and about the same email.
+        "note_email_sent" => 15,
         _ => 3,
     };
     entries.choose_weighted(rng, weight).unwrap_or_else(|e| panic!("no command to choose from: {e}"))

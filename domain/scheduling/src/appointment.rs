@@ -43,7 +43,7 @@ pub enum AppointmentCommand {
         EventTypeRetired,
         NotOnGrid,
         OutsideAvailability,
-        TooSoon,
+        NoticeTooShort,
         TooFarAhead,
         NotOpen,
         "scheduling.slot.taken"
@@ -77,10 +77,10 @@ pub enum AppointmentCommand {
         EventTypeRetired,
         NotOnGrid,
         OutsideAvailability,
-        TooSoon,
+        NoticeTooShort,
         TooFarAhead,
         NotOpen,
-        Over,
+        AlreadyEnded,
         "scheduling.slot.taken"
     )]
     Reschedule {
@@ -88,14 +88,14 @@ pub enum AppointmentCommand {
         starts_at: Timestamp,
     },
     /// Asks the guest to choose another time; nothing is changed yet.
-    #[refused(NotOpen, Over)]
+    #[refused(NotOpen, AlreadyEnded)]
     RequestReschedule {
         /// Why.
         #[serde(default)]
         reason: Option<Text>,
     },
     /// Calls the meeting off; the time is free again.
-    #[refused(NotOpen, Over)]
+    #[refused(NotOpen, AlreadyEnded)]
     Cancel {
         /// By whom.
         by: CancelledBy,
@@ -104,10 +104,10 @@ pub enum AppointmentCommand {
         reason: Option<Text>,
     },
     /// Notes that the meeting took place.
-    #[refused(NotOpen, NotBegun)]
+    #[refused(NotOpen, NotStarted)]
     Complete {},
     /// Notes that the guest did not come.
-    #[refused(NotOpen, NotBegun)]
+    #[refused(NotOpen, NotStarted)]
     MarkNoShow {},
 }
 
@@ -125,7 +125,7 @@ pub enum AppointmentRejection {
     /// The host cannot be met at that time.
     OutsideAvailability,
     /// That is too soon for this event type.
-    TooSoon,
+    NoticeTooShort,
     /// That is too far ahead for this event type.
     TooFarAhead,
     /// The appointment is not a request that waits for confirmation.
@@ -135,9 +135,9 @@ pub enum AppointmentRejection {
     /// The time that was asked for has passed; decline the request, or move it.
     TimePassed,
     /// The meeting's time is over; note that it took place, or that the guest did not come.
-    Over,
+    AlreadyEnded,
     /// The meeting has not begun yet.
-    NotBegun,
+    NotStarted,
 }
 
 /// What is remembered of an appointment.
@@ -191,7 +191,7 @@ impl Aggregate for Appointment {
             (C::Reschedule { .. } | C::RequestReschedule { .. } | C::Cancel { .. }, Some(details))
                 if self.status == Status::Booked && details.slot.ends_at <= ctx.now =>
             {
-                return Err(R::Over);
+                return Err(R::AlreadyEnded);
             }
             (C::Reschedule { starts_at }, Some(details)) if open => {
                 if details.slot.starts_at == starts_at {
@@ -210,7 +210,7 @@ impl Aggregate for Appointment {
             (C::Complete {}, _) if self.status == Status::Completed => vec![],
             (C::MarkNoShow {}, _) if self.status == Status::NoShow => vec![],
             (C::Complete {} | C::MarkNoShow {}, Some(details)) if open && ctx.now < details.slot.starts_at => {
-                return Err(R::NotBegun);
+                return Err(R::NotStarted);
             }
             (C::Complete {}, Some(_)) if self.status == Status::Booked => vec![E::Completed {}],
             (C::MarkNoShow {}, Some(_)) if self.status == Status::Booked => vec![E::NoShow {}],
@@ -304,7 +304,7 @@ impl Appointment {
             return Err(R::NotOnGrid);
         }
         if starts_at < ctx.now + minutes(rules.min_notice_minutes) {
-            return Err(R::TooSoon);
+            return Err(R::NoticeTooShort);
         }
         let ends_at = starts_at + minutes(rules.duration_minutes);
         let hours = match self.hours(rules).by {
@@ -535,7 +535,7 @@ mod tests {
 
     #[test]
     fn what_has_not_begun_cannot_have_taken_place() {
-        world([booked(at(11, 0))], false).when(C::Complete {}).rejected("scheduling.appointment.not_begun");
+        world([booked(at(11, 0))], false).when(C::Complete {}).rejected("scheduling.appointment.not_started");
         world([booked(at(11, 0))], false).at(at(12, 0)).when(C::MarkNoShow {}).then([E::NoShow {}]);
     }
 
@@ -580,10 +580,10 @@ mod tests {
     #[test]
     fn a_meeting_that_is_over_is_neither_moved_nor_called_off() {
         let over = || world([booked(at(11, 0))], false).at(at(11, 30));
-        over().when(C::Reschedule { starts_at: at(13, 0) }).rejected("scheduling.appointment.over");
-        over().when(C::RequestReschedule { reason: None }).rejected("scheduling.appointment.over");
+        over().when(C::Reschedule { starts_at: at(13, 0) }).rejected("scheduling.appointment.already_ended");
+        over().when(C::RequestReschedule { reason: None }).rejected("scheduling.appointment.already_ended");
         let cancel = || C::Cancel { by: CancelledBy::Host, reason: None };
-        over().when(cancel()).rejected("scheduling.appointment.over");
+        over().when(cancel()).rejected("scheduling.appointment.already_ended");
         over().when(C::Complete {}).then([E::Completed {}]);
         assert_eq!(world([booked(at(11, 0))], false).at(at(11, 29)).when(cancel()).events().len(), 1);
     }

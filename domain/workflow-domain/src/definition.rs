@@ -13,7 +13,7 @@ use DefinitionRejection as R;
 pub enum DefinitionCommand {
     /// Publishes the first version of a definition; only `ubos workflow publish` does, because it checks it.
     #[creates]
-    #[refused(Unchecked, PatternsBeyondYours)]
+    #[refused(NotValidated, PatternsExceedYourPermissions)]
     Publish {
         /// What the definition is called.
         name: Name,
@@ -30,7 +30,7 @@ pub enum DefinitionCommand {
         document: Value,
     },
     /// Publishes another version of a definition; only `ubos workflow publish` does, because it checks it.
-    #[refused(Unchecked, PatternsBeyondYours, Retired)]
+    #[refused(NotValidated, PatternsExceedYourPermissions, Retired)]
     Revise {
         /// What it is for; it stays if left out.
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
@@ -65,10 +65,10 @@ pub enum DefinitionCommand {
 pub enum DefinitionRejection {
     /// Definitions are published with `ubos workflow publish`, which checks them first.
     #[audited]
-    Unchecked,
+    NotValidated,
     /// The patterns of `runs_as` grant more than you have.
     #[audited]
-    PatternsBeyondYours,
+    PatternsExceedYourPermissions,
     /// The definition is retired; publish it under another name.
     Retired,
 }
@@ -110,14 +110,14 @@ impl Aggregate for Definition {
             C::Publish { runs_as, .. } | C::Revise { runs_as, .. }
                 if !ctx.permissions.cover(runs_as.iter().map(Pattern::as_str)) =>
             {
-                return Err(R::PatternsBeyondYours);
+                return Err(R::PatternsExceedYourPermissions);
             }
-            C::Publish { .. } | C::Revise { .. } if !engine => return Err(R::Unchecked),
+            C::Publish { .. } | C::Revise { .. } if !engine => return Err(R::NotValidated),
             // What was checked is what runs; a document that names nothing runs with nothing.
             C::Publish { runs_as, document, .. } | C::Revise { runs_as, document, .. }
                 if *document.get("runs_as").unwrap_or(&json!([])) != json!(runs_as) =>
             {
-                return Err(R::Unchecked);
+                return Err(R::NotValidated);
             }
             C::Publish { name, description, runs_as: _, trigger_event_type, hash, document } => {
                 vec![E::Published { version: 1, hash, name, description, trigger_event_type, document }]
@@ -244,7 +244,7 @@ mod tests {
             (held(&["*"]).within(["crm.client.*"]), true),
         ] {
             let decided = decide_within(&[published(1, "aa")], revise("bb"), held);
-            assert_eq!(decided, if may { Ok(vec![published(2, "bb")]) } else { Err(R::PatternsBeyondYours) });
+            assert_eq!(decided, if may { Ok(vec![published(2, "bb")]) } else { Err(R::PatternsExceedYourPermissions) });
         }
     }
 
@@ -253,12 +253,12 @@ mod tests {
         let C::Revise { description, runs_as, trigger_event_type, hash, .. } = revise("bb") else { panic!() };
         let document = json!({ "runs_as": ["*"] });
         let other = C::Revise { description, runs_as, trigger_event_type, hash, document };
-        assert_eq!(decide(&[published(1, "aa")], other), Err(R::Unchecked));
+        assert_eq!(decide(&[published(1, "aa")], other), Err(R::NotValidated));
     }
 
     #[test]
     fn a_person_cannot_publish_what_nobody_checked() {
-        given::<Definition>([published(1, "aa")]).when(revise("bb")).rejected("workflow.definition.unchecked");
+        given::<Definition>([published(1, "aa")]).when(revise("bb")).rejected("workflow.definition.not_validated");
     }
 
     #[test]

@@ -28,7 +28,7 @@ type Decided = Decision<Run>;
 pub enum RunCommand {
     /// Starts a run; only the engine does.
     #[creates]
-    #[refused(EngineOnly, OutOfStep, StepsWrong, "workflow.run.correlation.taken")]
+    #[refused(EngineOnly, StalePosition, InvalidSteps, "workflow.run.correlation.taken")]
     Start {
         /// The definition.
         definition_id: DefinitionId,
@@ -61,7 +61,7 @@ pub enum RunCommand {
         entries: Vec<Entry>,
     },
     /// Records what happened to the run's steps; only the engine does.
-    #[refused(EngineOnly, Ended, OutOfStep)]
+    #[refused(EngineOnly, Ended, StalePosition)]
     Record {
         /// What happened, in order.
         entries: Vec<Entry>,
@@ -107,7 +107,7 @@ pub enum RunCommand {
         reason: Name,
     },
     /// Has a parked run follow another version of its definition; only `ubos workflow move` does, because it checks it.
-    #[refused(EngineOnly, Ended, NotParked, StepsWrong)]
+    #[refused(EngineOnly, Ended, NotParked, InvalidSteps)]
     MoveTo {
         /// Which version.
         definition_version: u32,
@@ -191,13 +191,13 @@ pub enum RunRejection {
     /// The run is not parked.
     NotParked,
     /// The run stands elsewhere than the record says.
-    OutOfStep,
+    StalePosition,
     /// The run has no such step that it stands still at; if it stands still at several, say at which.
     #[invalid("/step")]
     UnknownStep,
     /// A run has at least one step, and no step's id twice.
     #[invalid("/steps")]
-    StepsWrong,
+    InvalidSteps,
     /// Nothing that the run does says how it is taken back, or it has been.
     NothingToUndo,
     /// The run has more signals than it has taken up.
@@ -338,7 +338,7 @@ impl Aggregate for Run {
         match command {
             C::Start { .. } | C::Record { .. } | C::MoveTo { .. } if !engine => Err(R::EngineOnly),
             C::Start { steps, .. } | C::MoveTo { steps, .. } if steps.is_empty() || has_twins(&steps) => {
-                Err(R::StepsWrong)
+                Err(R::InvalidSteps)
             }
             C::Start {
                 definition_id,
@@ -380,7 +380,7 @@ impl Aggregate for Run {
             C::Cancel { keep, reason } => Ok(self.cancel(keep, reason)),
             // A run that stands still hears of what was on its way, and is ended by an event; only an operator moves it on.
             C::Record { entries } if self.status() == RunStatus::Parked && !moves_nothing(&entries) => {
-                Err(R::OutOfStep)
+                Err(R::StalePosition)
             }
             C::Record { entries } => self.clone().record_all(entries),
             C::Signal { .. } if self.signals.len() >= SIGNALS_MAX => Err(R::TooManySignals),

@@ -1,4 +1,4 @@
-//! `asyncapi.yaml`: every event as an integrator on NATS sees it.
+//! `asyncapi.yaml`: every event as a subscriber on NATS sees it.
 
 use crate::artefacts::Published;
 use crate::{context_of, schema_id, schema_url};
@@ -87,8 +87,8 @@ fn described(published: &[Published]) -> Value {
                 "token": {
                     "type": "apiKey",
                     "in": "password",
-                    "description": "The secret of an integrator as the connection's token: `ubi_…`. `POST \
-                        /v1/identity/integrators` of command-api answers it once, with the integrator's id, and `rotate` another.",
+                    "description": "The secret of a subscriber as the connection's token: `ubi_…`. `POST \
+                        /v1/identity/subscribers` of command-api answers it once, with the subscriber's id, and `rotate` another.",
                 },
                 "password": {
                     "type": "userPassword",
@@ -100,7 +100,7 @@ fn described(published: &[Published]) -> Value {
 }
 
 const CONNECTING: &str = "\
-An integrator reads one firm's events from the durable pull consumer that is made for it, in the stream EVENTS under its id, \
+A subscriber reads one firm's events from the durable pull consumer that is made for it, in the stream EVENTS under its id, \
 with explicit acknowledgement within 30 seconds. The prefix of its inboxes is `_INBOX_<id>`, the prefix of its JetStream API \
 is `UBOS`. It may ask for its next messages, ask for its consumer's state and acknowledge; subscribing to the subjects below, like \
 everything else, is denied. Its scopes say which of them its consumer gets.";
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_served_names_the_secret_that_integrators_show() {
+    fn what_is_served_names_the_secret_that_subscribers_show() {
         let document = served();
         let schemes = &document["components"]["securitySchemes"];
         assert_eq!(schemes["token"]["type"], "apiKey");

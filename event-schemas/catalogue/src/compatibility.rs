@@ -1,7 +1,7 @@
 //! What a published payload version may still become: more optional fields, more enum values, better sentences, `null`
 //! where a person can be erased.
 //!
-//! Two parties depend on a published schema: the log, whose old events today's type must read, and integrators, whose
+//! Two parties depend on a published schema: the log, whose old events today's type must read, and subscribers, whose
 //! code reads new events. A change is compatible if neither notices. Enums are open: readers expect values they do not
 //! know. Everything else needs a new version and an upcaster.
 

@@ -80,7 +80,7 @@ any_event! {
     Team = identity_events::TeamEvent,
     ServiceAccount = identity_events::ServiceAccountEvent,
     ApiKey = identity_events::ApiKeyEvent,
-    Integrator = identity_events::IntegratorEvent,
+    Subscriber = identity_events::SubscriberEvent,
     Session = identity_events::SessionEvent,
     Erasure = identity_events::ErasureEvent,
     PortalUser = portal_events::PortalUserEvent,

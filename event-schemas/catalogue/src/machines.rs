@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use crm_events::ClientStatus;
 use identity_events::{
-    ApiKeyStatus, ErasureStatus, IntegratorStatus, RoleStatus, ServiceAccountStatus, SessionStatus, TeamStatus,
+    ApiKeyStatus, ErasureStatus, RoleStatus, ServiceAccountStatus, SessionStatus, SubscriberStatus, TeamStatus,
     TenantStatus, UserStatus,
 };
 use portal_events::{PortalSessionStatus, PortalUserStatus};
@@ -73,7 +73,7 @@ machines! {
     Team: "identity.team" "status" = TeamStatus,
     ServiceAccount: "identity.service_account" "status" = ServiceAccountStatus,
     ApiKey: "identity.api_key" "status" = ApiKeyStatus,
-    Integrator: "identity.integrator" "status" = IntegratorStatus,
+    Subscriber: "identity.subscriber" "status" = SubscriberStatus,
     Session: "identity.session" "status" = SessionStatus,
     Erasure: "identity.erasure" "status" = ErasureStatus,
     PortalUser: "portal.portal_user" "status" = PortalUserStatus,

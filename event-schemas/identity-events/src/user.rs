@@ -55,15 +55,15 @@ pub enum UserEvent {
         /// For how many days that is.
         days: u32,
     },
-    /// The letter about the open invitation could not be sent, and is not tried again.
-    LetterFailed {
+    /// The email about the open invitation could not be sent, and is not tried again.
+    EmailFailed {
         /// The invitation.
         invitation_id: InvitationId,
         /// Why, often in the words of the mail server, which may name the person.
         reason: Personal<Text>,
     },
-    /// The letter about the open invitation, which could not be sent at first, was sent after all.
-    LetterSent {
+    /// The email about the open invitation, which could not be sent at first, was sent after all.
+    EmailSent {
         /// The invitation.
         invitation_id: InvitationId,
     },

@@ -75,16 +75,16 @@ pub enum PortalUserEvent {
         /// For how many days that is.
         days: u32,
     },
-    /// A letter to the person could not be sent, and is not tried again.
-    LetterFailed {
+    /// An email to the person could not be sent, and is not tried again.
+    EmailFailed {
         /// The invitation that it was about; none if it had the link that the person asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         invitation_id: Option<InvitationId>,
         /// Why, often in the words of the mail server, which may name the person.
         reason: Personal<Text>,
     },
-    /// Letters reach the person again.
-    LetterSent {},
+    /// Emails reach the person again.
+    EmailSent {},
     /// The open invitation was taken back.
     InvitationRevoked {
         /// The invitation.

@@ -13,10 +13,10 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 const FILES: [(&str, &str); 1] = [("package.json", include_str!("maildev/package.json"))];
 
-/// A mail server whose letters are read in a browser.
+/// A mail server whose emails are read in a browser.
 #[derive(Debug)]
 pub struct Maildev {
-    /// Where letters are handed in.
+    /// Where emails are handed in.
     pub smtp_url: String,
     /// Where they are read.
     pub url: String,

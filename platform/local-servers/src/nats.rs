@@ -33,7 +33,7 @@ pub struct NatsLogins {
     relay: String,
     reader: String,
     gate: String,
-    /// The seed of the key that signs tickets for integrators.
+    /// The seed of the key that signs tickets for subscribers.
     pub issuer_seed: String,
 }
 

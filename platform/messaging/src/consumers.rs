@@ -205,7 +205,7 @@ impl ReaderConsumers {
         };
         let config = pull::Config {
             durable_name: Some(name.to_owned()),
-            description: Some("Made for an integrator.".to_owned()),
+            description: Some("Made for a subscriber.".to_owned()),
             deliver_policy,
             filter_subject,
             filter_subjects,

@@ -331,7 +331,7 @@ async fn a_new_history_is_filled_without_being_asked_and_what_was_taken_back_is_
     let relay = world.relay();
     world.append(20).await;
     world.published(20).await;
-    // Two integrators: one has read everything, one only the beginning.
+    // Two subscribers: one has read everything, one only the beginning.
     let stream = async_nats::jetstream::new(world.nats.clone()).get_stream(&world.options.stream.name).await.unwrap();
     let read = async |consumer: &Consumer<pull::Config>, count: usize| {
         let mut seen = vec![];

@@ -26,7 +26,7 @@ async fn everything_in_the_log_is_published_once_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_integrator_reads_a_cloud_event_on_its_tenants_subject() {
+async fn a_subscriber_reads_a_cloud_event_on_its_tenants_subject() {
     let world = World::shared().await;
     let prefix = &world.options.stream.prefix;
     let subject = format!("{prefix}.00000000-0000-0000-0000-0000007e4a47.crm.client.created");

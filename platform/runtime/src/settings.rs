@@ -46,7 +46,7 @@ pub struct Settings {
     pub login: LoginSettings,
     /// The vault's key, of which the database never sees anything.
     pub vault: VaultSettings,
-    /// How letters are sent.
+    /// How emails are sent.
     pub mail: MailSettings,
     /// The write path.
     pub append: AppendSettings,
@@ -97,10 +97,10 @@ pub struct NatsSettings {
     /// The same for a user who may fill the stream, for the relay and operators; `url` unless set.
     #[schemars(with = "Option<String>")]
     pub relay_url: Option<SecretString>,
-    /// The same for a user of NATS' system account, for the role that lets integrators in.
+    /// The same for a user of NATS' system account, for the role `event-gateway`.
     #[schemars(with = "Option<String>")]
     pub system_url: Option<SecretString>,
-    /// Seed of the key that signs what NATS is told about integrators, `SA…`; `ubos integrators key` makes one.
+    /// Seed of the key that signs what NATS is told about subscribers, `SA…`; `ubos event-gateway key` makes one.
     #[schemars(with = "Option<String>")]
     pub issuer_seed: Option<SecretString>,
     /// Name of the stream.
@@ -230,8 +230,8 @@ pub struct AdminSettings {
     pub workflow_bind: SocketAddr,
     /// Where the mailer answers.
     pub mailer_bind: SocketAddr,
-    /// Where the role that lets integrators in answers.
-    pub integrators_bind: SocketAddr,
+    /// Where the role `event-gateway` answers.
+    pub event_gateway_bind: SocketAddr,
 }
 
 /// Redis, for sessions and rate limits. Needed where people log in here, without it nobody does, and where several copies
@@ -326,14 +326,14 @@ pub struct VaultSettings {
     pub previous_key: Option<SecretString>,
 }
 
-/// How letters are sent.
+/// How emails are sent.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MailSettings {
-    /// Where letters are handed in: `smtp://user:password@host:587?tls=required` or `smtps://user:password@host`. Without it no letters are sent.
+    /// Where emails are handed in: `smtp://user:password@host:587?tls=required` or `smtps://user:password@host`. Without it no emails are sent.
     #[schemars(with = "Option<String>")]
     pub smtp_url: Option<SecretString>,
-    /// Whom letters are from: `UBOS <no-reply@ubos.example>`.
+    /// Whom emails are from: `UBOS <no-reply@ubos.example>`.
     pub from: String,
 }
 
@@ -389,7 +389,7 @@ fn defaults() -> serde_json::Value {
             "enabled": true, "window_seconds": 10, "address_requests": 5_000, "caller_requests": 2_000,
             "key_requests": 1_000, "tenant_requests": 10_000, "address_failures": 60, "address_logins": 120, "redis_timeout_ms": 50
         },
-        "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405", "integrators_bind": "127.0.0.1:21406" },
+        "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405", "event_gateway_bind": "127.0.0.1:21406" },
         "auth": { "jwks_refresh_seconds": 300, "leeway_seconds": 30 },
         "redis": {},
         "vault": {},

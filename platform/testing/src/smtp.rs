@@ -1,14 +1,14 @@
-//! A server that takes letters.
+//! A server that takes emails.
 
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Takes letters as RFC 5321 has it, or answers DATA as it was told to.
+/// Takes emails as RFC 5321 has it, or answers DATA as it was told to.
 #[derive(Debug)]
 pub struct SmtpSink {
     port: u16,
-    letters: Arc<Mutex<Vec<String>>>,
+    emails: Arc<Mutex<Vec<String>>>,
     answer: Arc<Mutex<&'static str>>,
 }
 
@@ -17,12 +17,12 @@ impl SmtpSink {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let sink = Self { port, letters: Arc::default(), answer: Arc::new(Mutex::new("250 taken")) };
-        let (letters, answer) = (sink.letters.clone(), sink.answer.clone());
+        let sink = Self { port, emails: Arc::default(), answer: Arc::new(Mutex::new("250 taken")) };
+        let (emails, answer) = (sink.emails.clone(), sink.answer.clone());
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let (letters, answer) = (letters.clone(), answer.clone());
-                tokio::spawn(async move { drop(converse(connection, &letters, &answer).await) });
+                let (emails, answer) = (emails.clone(), answer.clone());
+                tokio::spawn(async move { drop(converse(connection, &emails, &answer).await) });
             }
         });
         sink
@@ -33,20 +33,20 @@ impl SmtpSink {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
-    /// What it answers to letters from now on: `451 not now`.
+    /// What it answers to emails from now on: `451 not now`.
     pub fn answer(&self, answer: &'static str) {
         *self.answer.lock().expect("nobody panics with it") = answer;
     }
 
-    /// The letters that it took, as they came.
-    pub fn letters(&self) -> Vec<String> {
-        self.letters.lock().expect("nobody panics with it").clone()
+    /// The emails that it took, as they came.
+    pub fn emails(&self) -> Vec<String> {
+        self.emails.lock().expect("nobody panics with it").clone()
     }
 }
 
 async fn converse(
     connection: TcpStream,
-    letters: &Mutex<Vec<String>>,
+    emails: &Mutex<Vec<String>>,
     answer: &Mutex<&'static str>,
 ) -> std::io::Result<()> {
     let (reader, mut writer) = connection.into_split();
@@ -56,14 +56,14 @@ async fn converse(
         let reply = match line.split(' ').next().unwrap_or_default() {
             "DATA" => {
                 writer.write_all(b"354 go on\r\n").await?;
-                let mut letter = String::new();
+                let mut email = String::new();
                 while let Some(line) = lines.next_line().await?.filter(|line| line != ".") {
-                    letter.push_str(&line);
-                    letter.push('\n');
+                    email.push_str(&line);
+                    email.push('\n');
                 }
                 let answer = *answer.lock().expect("nobody panics with it");
                 if answer.starts_with('2') {
-                    letters.lock().expect("nobody panics with it").push(letter);
+                    emails.lock().expect("nobody panics with it").push(email);
                 }
                 answer
             }

@@ -416,7 +416,7 @@ fn settle(shown: Shown, standing: Standing) -> Result<Caller, Problem> {
         Credential::User(_)
         | Credential::Session { .. }
         | Credential::Portal { .. }
-        | Credential::Integrator { .. } => None,
+        | Credential::Subscriber { .. } => None,
     };
     let tenant = shown.tenant;
     match (standing, shown.credential, shown.vouched) {

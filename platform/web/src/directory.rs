@@ -5,7 +5,7 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use kernel::{
-    ApiKeyId, EventScope, IntegratorId, Permissions, PortalUserId, Principal, SecretHash, SessionId, TenantId, UserId,
+    ApiKeyId, EventScope, Permissions, PortalUserId, Principal, SecretHash, SessionId, SubscriberId, TenantId, UserId,
 };
 use std::sync::Arc;
 
@@ -36,9 +36,9 @@ pub enum Credential {
         secret_hash: SecretHash,
     },
     /// The secret of a program that reads the firm's events.
-    Integrator {
+    Subscriber {
         /// Which one it says it is.
-        id: IntegratorId,
+        id: SubscriberId,
         /// What the secret hashes to.
         secret_hash: SecretHash,
     },

@@ -1,24 +1,24 @@
-//! Firms, their users, roles, teams, service accounts, API keys, integrators and sessions, as settings pages show them. What
+//! Firms, their users, roles, teams, service accounts, API keys, subscribers and sessions, as settings pages show them. What
 //! a caller may do is not read here: that must not lag.
 
 mod api_keys;
 mod erasures;
-mod integrators;
 mod operators;
 mod roles;
 mod service_accounts;
 mod sessions;
+mod subscribers;
 mod teams;
 mod tenants;
 mod users;
 
 pub use api_keys::{ApiKeyRow, PrincipalKind};
 pub use erasures::ErasureRow;
-pub use integrators::IntegratorRow;
 pub use operators::{Firm, FirmDetails, firm, firms, readers, users_by_status};
 pub use roles::RoleRow;
 pub use service_accounts::ServiceAccountRow;
 pub use sessions::SessionRow;
+pub use subscribers::SubscriberRow;
 pub use teams::TeamRow;
 pub use tenants::TenantRow;
 pub use users::UserRow;

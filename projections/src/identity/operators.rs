@@ -73,12 +73,12 @@ pub async fn users_by_status(pool: &PgPool, tenant: Uuid) -> sqlx::Result<Vec<(S
     sqlx::query_as(sql).bind(tenant).fetch_all(pool).await
 }
 
-/// Some of the integrators that may read, and how many there are in all.
+/// Some of the subscribers that may read, and how many there are in all.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn readers(pool: &PgPool, limit: i64) -> sqlx::Result<(Vec<Uuid>, i64)> {
-    let sql = "select id, count(*) over () from identity.integrators where status = 'active' order by id limit $1";
+    let sql = "select id, count(*) over () from identity.subscribers where status = 'active' order by id limit $1";
     let rows: Vec<(Uuid, i64)> = sqlx::query_as(sql).bind(limit).fetch_all(pool).await?;
     let count = rows.first().map_or(0, |(_, count)| *count);
     Ok((rows.into_iter().map(|(id, _)| id).collect(), count))

@@ -40,8 +40,8 @@ pub struct UserRow {
     pub reason: Option<Personal<Name>>,
     /// The person's rights for single resources, beside those of roles and teams.
     pub grants: Vec<Grant>,
-    /// Why the letter about the open invitation could not be sent; none if it was, or is on its way.
-    pub letter_failure: Option<Personal<Text>>,
+    /// Why the email about the open invitation could not be sent; none if it was, or is on its way.
+    pub email_failure: Option<Personal<Text>>,
 }
 
 impl ReadModel for UserRow {
@@ -73,15 +73,15 @@ impl ReadModel for UserRow {
                 login_issuers: row.map_or(vec![], |row| row.login_issuers),
                 reason: None,
                 grants,
-                letter_failure: None,
+                email_failure: None,
             }));
         }
         let mut row = existing(row, event)?;
         row.status = row.status.after(change);
         match change {
             E::Invited { .. } => {}
-            E::LetterFailed { reason, .. } => row.letter_failure = Some(reason.clone()),
-            E::LetterSent { .. } => row.letter_failure = None,
+            E::EmailFailed { reason, .. } => row.email_failure = Some(reason.clone()),
+            E::EmailSent { .. } => row.email_failure = None,
             E::InvitationRevoked { .. } => row.end_invitation(),
             E::Activated { .. } => {
                 row.end_invitation();
@@ -119,7 +119,7 @@ impl ReadModel for UserRow {
 
 impl UserRow {
     fn end_invitation(&mut self) {
-        (self.invitation_id, self.invitation_expires_at, self.letter_failure) = (None, None, None);
+        (self.invitation_id, self.invitation_expires_at, self.email_failure) = (None, None, None);
     }
 
     fn take_out(&mut self, reason: Option<Personal<Name>>) {

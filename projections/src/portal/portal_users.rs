@@ -44,8 +44,8 @@ pub struct PortalUserRow {
     pub locked_reason: Option<Personal<Name>>,
     /// What the person may do of what concerns the client, beside what the parts open.
     pub grants: Vec<Pattern>,
-    /// Why the newest letter to the person could not be sent; none if it was, or is on its way.
-    pub letter_failure: Option<Personal<Text>>,
+    /// Why the newest email to the person could not be sent; none if it was, or is on its way.
+    pub email_failure: Option<Personal<Text>>,
 }
 
 impl ReadModel for PortalUserRow {
@@ -78,7 +78,7 @@ impl ReadModel for PortalUserRow {
                 scopes: vec![],
                 locked_reason: None,
                 grants: vec![],
-                letter_failure: None,
+                email_failure: None,
             }));
         }
         let mut row = existing(row, event)?;
@@ -87,10 +87,10 @@ impl ReadModel for PortalUserRow {
             E::Created { .. } => {}
             E::Invited { invitation_id, expires_at, .. } => {
                 (row.invitation_id, row.invitation_expires_at) = (Some(*invitation_id), Some(*expires_at));
-                row.letter_failure = None;
+                row.email_failure = None;
             }
-            E::LetterFailed { reason, .. } => row.letter_failure = Some(reason.clone()),
-            E::LetterSent {} => row.letter_failure = None,
+            E::EmailFailed { reason, .. } => row.email_failure = Some(reason.clone()),
+            E::EmailSent {} => row.email_failure = None,
             E::InvitationRevoked { .. } => (row.invitation_id, row.invitation_expires_at) = (None, None),
             E::Activated { .. } => {
                 (row.invitation_id, row.invitation_expires_at) = (None, None);

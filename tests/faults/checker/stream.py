@@ -1,4 +1,4 @@
-"""JetStream beside the log, and what an integrator received."""
+"""JetStream beside the log, and what a subscriber received."""
 
 import json
 from collections import defaultdict
@@ -118,16 +118,16 @@ def consumers(evidence: Evidence, finding: Finding) -> None:
         finding.check(floor <= last, consumer.get("name"), "has acknowledged", floor, "of", last)
 
 
-@invariant("N4", "an integrator received every event, and each with one body")
-def integrator(evidence: Evidence, finding: Finding) -> None:
+@invariant("N4", "a subscriber received every event, and each with one body")
+def subscriber(evidence: Evidence, finding: Finding) -> None:
     bodies, ids, newest = defaultdict(set), defaultdict(set), 0
-    for message in evidence.optional("integrator.jsonl"):
+    for message in evidence.optional("subscriber.jsonl"):
         if message["position"] is not None:
             bodies[message["position"]].add(message["sha256"])
             ids[message["position"]].add(message["id"])
             newest = max(newest, message["position"])
     if not bodies:
-        return finding.skip("no integrator listened")
+        return finding.skip("no subscriber listened")
     after = starts_after(evidence)
     for event in evidence.events:
         if event.position <= after:

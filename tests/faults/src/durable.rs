@@ -1,6 +1,6 @@
 //! A consumer outside of the product that leaves it to JetStream to remember how far it is.
 
-use crate::integrator::{SILENCE, connect, position};
+use crate::subscriber::{SILENCE, connect, position};
 use anyhow::Result;
 use async_nats::jetstream;
 use async_nats::jetstream::Message;
@@ -24,7 +24,7 @@ impl Durable {
     /// Follows the stream for ever.
     pub async fn follow(self: Arc<Self>, url: String, stream: String) {
         loop {
-            // Whatever ended it, the consumer remembers where to go on; the other integrator says what was wrong.
+            // Whatever ended it, the consumer remembers where to go on; the other subscriber says what was wrong.
             drop(self.connection(&url, &stream).await);
             tokio::time::sleep(Duration::from_millis(250)).await;
         }

@@ -41,7 +41,7 @@ pub struct Evidence {
     /// One line per fault.
     pub faults: Lines,
     /// One line per message that a consumer outside of the product received.
-    pub integrator: Lines,
+    pub subscriber: Lines,
     started: Instant,
 }
 
@@ -53,7 +53,7 @@ impl Evidence {
             folder: folder.canonicalize()?,
             history: Lines::create(&folder.join("history.jsonl"))?,
             faults: Lines::create(&folder.join("faults.jsonl"))?,
-            integrator: Lines::create(&folder.join("integrator.jsonl"))?,
+            subscriber: Lines::create(&folder.join("subscriber.jsonl"))?,
             started: Instant::now(),
         })
     }
@@ -80,7 +80,7 @@ impl Evidence {
 
     /// Puts everything on the disk.
     pub fn flush(&self) -> Result<()> {
-        for lines in [&self.history, &self.faults, &self.integrator] {
+        for lines in [&self.history, &self.faults, &self.subscriber] {
             lines.flush()?;
         }
         Ok(())

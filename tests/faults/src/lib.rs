@@ -9,13 +9,13 @@ mod copies;
 mod durable;
 mod evidence;
 mod inject;
-mod integrator;
 mod load;
 mod proxy;
 mod report;
 mod run;
 mod schedule;
 mod servers;
+mod subscriber;
 mod volume;
 
 pub use run::{Options, run};

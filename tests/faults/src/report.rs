@@ -36,7 +36,7 @@ pub async fn progress(injector: Arc<Injector>) {
             )
         });
         println!(
-            "{:8.1} {} attempted, {} ok, {} refused, {} unknown, {} left out; {lag}; integrator at {}",
+            "{:8.1} {} attempted, {} ok, {} refused, {} unknown, {} left out; {lag}; subscriber at {}",
             injector.evidence.now(),
             get(&counts.attempted),
             get(&counts.ok),

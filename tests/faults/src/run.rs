@@ -5,11 +5,11 @@ use crate::copies::{self, Copies, operate, operator};
 use crate::durable::Durable;
 use crate::evidence::{Evidence, rounded};
 use crate::inject::{self, Injector, Locks};
-use crate::integrator;
 use crate::load::{self, Load, clients, wire};
 use crate::report::{self, Facts};
 use crate::schedule::{Battlefield, Kind, plan};
 use crate::servers::Servers;
+use crate::subscriber;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use local_servers::NatsUser;
@@ -155,9 +155,9 @@ async fn attack(
     let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(3));
     let pool = pool.connect(&servers.database_url()).await?;
     let demo_until: i64 = sqlx::query_scalar("select position from eventstore.head").fetch_one(&pool).await?;
-    let received = Arc::new(integrator::Received::default());
+    let received = Arc::new(subscriber::Received::default());
     let nats_url = servers.nats_url(NatsUser::Operator, &servers.nats_ports);
-    let follower = integrator::follow(nats_url.clone(), "EVENTS".to_owned(), evidence.clone(), received.clone());
+    let follower = subscriber::follow(nats_url.clone(), "EVENTS".to_owned(), evidence.clone(), received.clone());
     let durable = Arc::new(Durable::default());
     let followers =
         [tokio::spawn(follower), tokio::spawn(durable.clone().follow(nats_url.clone(), "EVENTS".to_owned()))];

@@ -69,8 +69,8 @@ async fn everybody_sees_who_they_are_and_exactly_what_they_may_do() {
     let issue = json!({ "name": "Mine", "principal": { "kind": "user", "id": world.owner },
                         "scopes": ["crm.client.*"], "expires_at": "2999-01-01T00:00:00Z" });
     let (_, of_owner) = ask!(commands, Method::POST, "/v1/identity/api-keys", Some(&owner), &issue);
-    let (_, integrator) =
-        ask!(commands, Method::POST, "/v1/identity/integrators", Some(&owner), json!({ "name": "Warehouse" }));
+    let (_, subscriber) =
+        ask!(commands, Method::POST, "/v1/identity/subscribers", Some(&owner), json!({ "name": "Warehouse" }));
     world.project().await;
 
     // A user with a token: every permission of the role, of both services, and no other.
@@ -132,7 +132,7 @@ async fn everybody_sees_who_they_are_and_exactly_what_they_may_do() {
     assert_eq!(read["resources"], json!([{ "kind": "client", "id": client }]));
 
     // Who does not come in is told nothing.
-    for bearer in [None, Some(integrator["secret"].as_str().unwrap())] {
+    for bearer in [None, Some(subscriber["secret"].as_str().unwrap())] {
         let (status, body) = ask!(queries, Method::GET, "/v1/identity/me", bearer, json!({}));
         assert_eq!((status, body.get("permissions")), (401, None), "{body}");
     }

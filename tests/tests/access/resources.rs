@@ -281,7 +281,7 @@ async fn t_16_nobody_grants_more_than_they_hold() {
         let (status, body) = ask!(commands, Method::POST, &path, Some(&token), grant(pattern, client));
         (status, body["code"].as_str().unwrap_or_default().to_owned())
     };
-    let beyond = (409, "identity.user.grant_beyond_yours".to_owned());
+    let beyond = (409, "identity.user.grant_exceeds_your_permissions".to_owned());
     for (to, pattern, client) in [
         (eve, "*", own.client),
         (people, "*", own.client),

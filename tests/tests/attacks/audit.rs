@@ -74,7 +74,7 @@ async fn l_06_every_refused_change_is_on_the_trail_with_who_what_why_and_which_r
                 )
                 .await,
             409,
-            "identity.role.patterns_beyond_yours",
+            "identity.role.patterns_exceed_your_permissions",
             admin,
             "identity.role.define",
         ),
@@ -250,15 +250,15 @@ async fn t_30_nobody_publishes_a_definition_over_http_that_may_more_than_they_ma
         firms.post("/v1/workflow/definitions", bearer, &body).await
     };
     let (viewer, publisher, owner) = (firms.token(firm, viewer), firms.token(firm, publisher), firms.owner(firm));
-    let beyond = "workflow.definition.patterns_beyond_yours";
+    let beyond = "workflow.definition.patterns_exceed_your_permissions";
     for (bearer, runs_as, code) in [
         (&viewer, json!([]), "forbidden"),
         (&publisher, json!(["*"]), beyond),
         (&publisher, json!(["crm.client.tag", "crm.client.block"]), beyond),
         (&key, json!(["crm.client.tag"]), beyond),
         // What they may give is still to be checked by what reads definitions.
-        (&publisher, json!(["crm.client.tag"]), "workflow.definition.unchecked"),
-        (&owner, json!(["*"]), "workflow.definition.unchecked"),
+        (&publisher, json!(["crm.client.tag"]), "workflow.definition.not_validated"),
+        (&owner, json!(["*"]), "workflow.definition.not_validated"),
     ] {
         let refused = publish(bearer, runs_as.clone()).await;
         assert_eq!(refused.code(), code, "{runs_as}: {refused:?}");

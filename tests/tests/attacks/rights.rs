@@ -47,7 +47,6 @@ async fn t_22_a_key_gives_no_more_than_it_has() {
     let (soon, late) = (later(1), later(2));
     let ending = secret(&key(&firms, &owner, &[], Some(&soon), oneself.clone()).await);
 
-    let beyond = "beyond_you";
     for by in [&small, &small_program] {
         for whom in [&oneself, &program] {
             for scopes in
@@ -66,13 +65,16 @@ async fn t_22_a_key_gives_no_more_than_it_has() {
     assert_eq!(firms.get("/v1/crm/clients", &secret(&within)).await.status, 200, "{within:?}");
     assert_eq!(firms.get("/v1/files/folders", &secret(&within)).await.status, 403);
 
-    refused(&key(&firms, &ending, &[], None, oneself.clone()).await, "identity.api_key.end_beyond_yours");
-    refused(&key(&firms, &ending, &["*"], Some(&late), oneself.clone()).await, "identity.api_key.end_beyond_yours");
+    refused(&key(&firms, &ending, &[], None, oneself.clone()).await, "identity.api_key.expires_after_your_key");
+    refused(
+        &key(&firms, &ending, &["*"], Some(&late), oneself.clone()).await,
+        "identity.api_key.expires_after_your_key",
+    );
     let rotate = format!("/v1/identity/api-keys/{}/rotate", full.id());
-    refused(&firms.post(&rotate, &ending, &json!({})).await, "identity.api_key.end_beyond_yours");
+    refused(&firms.post(&rotate, &ending, &json!({})).await, "identity.api_key.expires_after_your_key");
     assert_eq!(key(&firms, &ending, &[], Some(&soon), oneself.clone()).await.status, 201, "as long as itself");
 
-    // Neither does it give by a role, a right, a membership, an invitation, an integrator or a firm's ownership.
+    // Neither does it give by a role, a right, a membership, an invitation, a subscriber or a firm's ownership.
     let (eve, client) = (Uuid::now_v7(), firms.post("/v1/crm/clients", &owner, &json!({ "name": "Ada" })).await.id());
     firms.join(firm, eve, &["viewer"]).await;
     let team = firms.post("/v1/identity/teams", &owner, &json!({ "name": "Tax" })).await.id();
@@ -89,7 +91,7 @@ async fn t_22_a_key_gives_no_more_than_it_has() {
         ("identity/roles".to_owned(), json!({ "name": "all", "description": "All", "patterns": ["*"] })),
         (format!("identity/teams/{team}/grant"), json!({ "pattern": "files.*", "resource": right["resource"] })),
         (format!("identity/teams/{team}/add-member"), json!({ "user_id": eve })),
-        ("identity/integrators".to_owned(), json!({ "name": "Reader" })),
+        ("identity/subscribers".to_owned(), json!({ "name": "Reader" })),
         (format!("identity/tenants/{}/add-owner", firm.tenant), json!({ "user_id": eve })),
         (
             format!("identity/tenants/{}/transfer-ownership", firm.tenant),
@@ -100,7 +102,10 @@ async fn t_22_a_key_gives_no_more_than_it_has() {
     ] {
         for by in [&staff, &ending] {
             let answer = firms.post(&format!("/v1/{path}"), by, &body).await;
-            assert!(answer.text.contains(beyond) || answer.text.contains("beyond_yours"), "{path}: {answer:?}");
+            assert!(
+                ["exceed_your", "exceeds_your", "owners_only"].iter().any(|code| answer.text.contains(code)),
+                "{path}: {answer:?}"
+            );
         }
     }
 }
@@ -127,22 +132,22 @@ async fn t_23_to_end_a_denial_is_to_give() {
     for user in [eve, bob] {
         let revoke = format!("/v1/identity/users/{user}/revoke-role");
         let answer = firms.post(&revoke, &by_eve, &json!({ "role": "kept" })).await;
-        refused(&answer, "identity.user.role_beyond_yours");
+        refused(&answer, "identity.user.role_exceeds_your_permissions");
     }
     for patterns in [&[][..], &["!files.*"], &["!identity.tenant.close", "!files.*"], &["crm.*", "!files.*"]] {
         let change = json!({ "description": "less", "patterns": patterns });
         let answer = firms.post(&format!("/v1/identity/roles/{kept}/change"), &by_eve, &change).await;
-        refused(&answer, "identity.role.patterns_beyond_yours");
+        refused(&answer, "identity.role.patterns_exceed_your_permissions");
     }
     let answer = firms.post(&format!("/v1/identity/roles/{kept}/withdraw"), &by_eve, &json!({})).await;
-    refused(&answer, "identity.role.patterns_beyond_yours");
+    refused(&answer, "identity.role.patterns_exceed_your_permissions");
     // A program, too, that is denied something.
     let sync = json!({ "name": "Sync", "roles": ["admin", "kept"] });
     let sync = firms.post("/v1/identity/service-accounts", &owner, &sync).await.id();
     let revoke = format!("/v1/identity/service-accounts/{sync}/revoke-role");
     refused(
         &firms.post(&revoke, &by_eve, &json!({ "role": "kept" })).await,
-        "identity.service_account.role_beyond_yours",
+        "identity.service_account.role_exceeds_your_permissions",
     );
 
     // To take, and to deny more, works; so does everything for who may do what is denied.
@@ -182,15 +187,12 @@ async fn t_24_an_owner_is_not_got_rid_of_by_who_is_none() {
     // What lets an owner in is an owner's to take.
     let login = json!({ "issuer": "https://login.example.com", "subject": "ada" });
     firms.by_system(firm, "identity.user.link_login", firm.owner, &login).await;
-    refused(
-        &firms.post(&format!("{of_owner}/unlink-login"), &by_admin, &login).await,
-        "identity.user.owner_beyond_you",
-    );
+    refused(&firms.post(&format!("{of_owner}/unlink-login"), &by_admin, &login).await, "identity.user.owners_only");
     let session = Uuid::now_v7();
     let start = json!({ "user_id": firm.owner, "issuer": "https://login.example.com", "ends_at": later(1) });
     firms.by_system(firm, "identity.session.start", session, &start).await;
     let end = format!("/v1/identity/sessions/{session}/end");
-    refused(&firms.post(&end, &by_admin, &why).await, "identity.session.not_yours");
+    refused(&firms.post(&end, &by_admin, &why).await, "identity.session.not_your_own");
     assert_eq!(firms.post(&end, &owner, &why).await.status, 200);
     // Somebody else is erased by who may.
     let body = json!({ "subject_id": admin, "reason": "x" });
@@ -381,7 +383,7 @@ async fn t_28_an_event_shows_no_more_than_its_list_and_no_secret() {
     firms.session(firm, firm.owner).await;
     let issued = key(&firms, &owner, &[], None, json!({ "kind": "user", "id": firm.owner })).await;
     firms.post(&format!("/v1/identity/api-keys/{}/rotate", issued.id()), &owner, &json!({})).await;
-    let reader = firms.post("/v1/identity/integrators", &owner, &json!({ "name": "Ledger" })).await;
+    let reader = firms.post("/v1/identity/subscribers", &owner, &json!({ "name": "Ledger" })).await;
     assert_eq!(reader.status, 201, "{reader:?}");
     let superuser = firms.database.superuser().await;
     let sql = "select position, aggregate_type, event_type, payload::text from eventstore.events where tenant_id = $1";

@@ -22,7 +22,7 @@ pub const ROLES: [Role; 7] = [
     Role { name: "projections", offset: 3, with_login: false },
     Role { name: "workflow", offset: 4, with_login: false },
     Role { name: "mailer", offset: 5, with_login: true },
-    Role { name: "integrators", offset: 6, with_login: false },
+    Role { name: "event-gateway", offset: 6, with_login: false },
     Role { name: "query-api", offset: 1, with_login: false },
     Role { name: "command-api", offset: 0, with_login: false },
 ];
@@ -36,7 +36,7 @@ pub struct Ports {
     pub projections: u16,
     pub workflow: u16,
     pub mailer: u16,
-    pub integrators: u16,
+    pub event_gateway: u16,
     pub nats: u16,
     pub nats_monitor: u16,
     pub postgres: u16,
@@ -63,7 +63,7 @@ impl Ports {
             projections: base + 3,
             workflow: base + 4,
             mailer: base + 5,
-            integrators: base + 6,
+            event_gateway: base + 6,
             nats: base + 22,
             nats_monitor: base + 23,
             postgres: base + 32,
@@ -88,7 +88,7 @@ impl Ports {
         all.push(("nats", "NATS (monitoring)".to_owned(), self.nats_monitor));
         all.push(("redis", "Redis".to_owned(), self.redis));
         all.push(("maildev", "the mail server".to_owned(), self.smtp));
-        all.push(("maildev", "the mail server (letters)".to_owned(), self.mail));
+        all.push(("maildev", "the mail server (emails)".to_owned(), self.mail));
         all.push(("oidc", "the OpenID provider".to_owned(), self.oidc));
         all.extend(self.s3.iter().map(|port| ("s3", "S3".to_owned(), *port)));
         all

@@ -62,7 +62,7 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
             ("projections_bind", bind(ports.projections).into()),
             ("workflow_bind", bind(ports.workflow).into()),
             ("mailer_bind", bind(ports.mailer).into()),
-            ("integrators_bind", bind(ports.integrators).into()),
+            ("event_gateway_bind", bind(ports.event_gateway).into()),
         ],
     );
     set(

@@ -6,19 +6,19 @@ use kernel::{ClientId, Role};
 const SELF: Uuid = Uuid::from_u128(2);
 
 #[test]
-fn what_became_of_a_letter_is_noted_by_the_mailer_once_and_of_the_open_invitation_only() {
+fn what_became_of_an_email_is_noted_by_the_mailer_once_and_of_the_open_invitation_only() {
     let [open, void] = [8, 9].map(|id| InvitationId(Uuid::from_u128(id)));
     let reason: Text = "550 no such mailbox".parse().unwrap();
-    let note = |invitation_id| C::NoteLetterFailed { invitation_id, reason: reason.clone() };
-    let failed = E::LetterFailed { invitation_id: open, reason: Personal::new(reason.clone()) };
-    let sent = |invitation_id| C::NoteLetterSent { invitation_id };
+    let note = |invitation_id| C::NoteEmailFailed { invitation_id, reason: reason.clone() };
+    let failed = E::EmailFailed { invitation_id: open, reason: Personal::new(reason.clone()) };
+    let sent = |invitation_id| C::NoteEmailSent { invitation_id };
     let has = |events: &[E]| given::<User>([&[invited(&[])][..], events].concat()).by_system();
     has(&[]).when(note(open)).then([failed.clone()]);
     has(&[]).when(note(void)).then([]);
     has(&[]).when(sent(open)).then([]);
     has(std::slice::from_ref(&failed)).when(note(open)).then([]);
-    has(std::slice::from_ref(&failed)).when(sent(open)).then([E::LetterSent { invitation_id: open }]);
-    given::<User>([invited(&[])]).when(note(open)).rejected("identity.user.only_the_mailer");
+    has(std::slice::from_ref(&failed)).when(sent(open)).then([E::EmailSent { invitation_id: open }]);
+    given::<User>([invited(&[])]).when(note(open)).rejected("identity.user.mailer_only");
 }
 
 fn built_in(name: &str) -> GivenRole {
@@ -97,9 +97,9 @@ fn one_address_is_one_user_of_the_firm() {
 #[test]
 fn nobody_gives_what_they_do_not_have() {
     let member = || given::<User>([]).asked_with(Role::Member.patterns().iter().copied());
-    member().when(invite(&["admin"])).rejected("identity.user.role_beyond_yours");
+    member().when(invite(&["admin"])).rejected("identity.user.role_exceeds_your_permissions");
     assert_eq!(member().when(invite(&["viewer"])).events().len(), 1);
-    given::<User>([]).when(invite(&["owner"])).rejected("identity.user.owner_is_no_role_to_give");
+    given::<User>([]).when(invite(&["owner"])).rejected("identity.user.owner_role_not_assignable");
     given::<User>([]).when(invite(&["partner"])).rejected("identity.user.role_unknown");
 }
 
@@ -117,7 +117,7 @@ fn a_role_of_the_firms_own_is_given_like_the_others() {
     let again = given::<User>([invited(&[]), activated(), assigned(8)]);
     let again = again.knowing(reference.clone(), Uuid::from_u128(9), partner.clone());
     again.when(assign()).then([assigned(9)]);
-    known().asked_with(["crm.*"]).when(assign()).rejected("identity.user.role_beyond_yours");
+    known().asked_with(["crm.*"]).when(assign()).rejected("identity.user.role_exceeds_your_permissions");
 }
 
 #[test]
@@ -127,9 +127,9 @@ fn a_right_for_a_resource_is_given_by_who_has_it() {
     let granted = E::Granted { pattern: "projects.*".parse().unwrap(), resource: acme };
     let user = || given::<User>([invited(&[]), activated()]);
     user().when(grant("projects.*")).then([granted.clone()]);
-    user().asked_with(["crm.*"]).when(grant("projects.*")).rejected("identity.user.grant_beyond_yours");
-    user().when(grant("!projects.*")).rejected("identity.user.not_plain");
-    user().when(grant("projects.*:own")).rejected("identity.user.not_plain");
+    user().asked_with(["crm.*"]).when(grant("projects.*")).rejected("identity.user.grant_exceeds_your_permissions");
+    user().when(grant("!projects.*")).rejected("identity.user.pattern_not_grantable");
+    user().when(grant("projects.*:own")).rejected("identity.user.pattern_not_grantable");
     let has = || given::<User>([invited(&[]), activated(), granted.clone()]);
     has().when(grant("projects.*")).then([]);
     let revoke = || C::RevokeGrant { pattern: "projects.*".parse().unwrap(), resource: acme };
@@ -213,11 +213,11 @@ fn who_comes_back_begins_anew() {
     given::<User>(gone())
         .asked_with(member())
         .when(reinvite(Some(&["admin"])))
-        .rejected("identity.user.role_beyond_yours");
+        .rejected("identity.user.role_exceeds_your_permissions");
     given::<User>([invited(&["admin"])])
         .asked_with(member())
         .when(reinvite(None))
-        .rejected("identity.user.role_beyond_yours");
+        .rejected("identity.user.role_exceeds_your_permissions");
     let when = given::<User>([gone(), vec![again]].concat()).by_system().when(accept(8));
     assert_eq!(when.flags(), [(Flag::KEPT_OUT, false)]);
     assert_eq!(when.state().membership(), 1);
@@ -234,7 +234,7 @@ fn to_end_a_denial_is_to_give() {
     let revoke = || C::RevokeRole { role: slug("partner") };
     let denied = ["*", "!crm.client.block"];
     let by_denied = user("member", &["!crm.client.block"]).asked_with(denied);
-    by_denied.when(revoke()).rejected("identity.user.role_beyond_yours");
+    by_denied.when(revoke()).rejected("identity.user.role_exceeds_your_permissions");
     assert_eq!(user("member", &["!crm.client.block"]).when(revoke()).events().len(), 1);
     assert_eq!(
         user("member", &["!identity.tenant.close"]).asked_with(["crm.*"]).when(revoke()).events().len(),
@@ -272,14 +272,14 @@ fn who_may_do_less_lets_nobody_in_again() {
         given::<User>([invited(&["admin"]), activated(), E::Suspended { reason }])
     };
     let member = suspended().asked_with(Role::Member.patterns().iter().copied());
-    member.when(C::Reinstate {}).rejected("identity.user.role_beyond_yours");
+    member.when(C::Reinstate {}).rejected("identity.user.role_exceeds_your_permissions");
     suspended().asked_with(Role::Admin.patterns().iter().copied()).when(C::Reinstate {}).then([E::Reinstated {}]);
     // A right that waits for whoever was invited comes in with them.
     let resource = Resource::from(ClientId(Uuid::from_u128(5)));
     let granted = || E::Granted { pattern: "projects.*".parse().unwrap(), resource };
     for roles in [None, Some(vec![])] {
         let waits = given::<User>([invited(&[]), granted()]).asked_with(["identity.*"]);
-        let refused = if roles.is_none() { "role_beyond_yours" } else { "grant_beyond_yours" };
+        let refused = if roles.is_none() { "role_exceeds_your_permissions" } else { "grant_exceeds_your_permissions" };
         let reinvite = C::Reinvite { roles, expires_in_days: None, invitation_id: None };
         waits.when(reinvite).rejected(&format!("identity.user.{refused}"));
     }
@@ -295,7 +295,7 @@ fn what_lets_an_owner_in_is_an_owners_to_take() {
         user.knowing(Reference::id::<Tenant>(firm), firm, owned).asked_with(by.patterns().iter().copied())
     };
     let unlink = || C::UnlinkLogin { issuer: issuer.clone(), subject: subject.clone() };
-    owner(Role::Admin).when(unlink()).rejected("identity.user.owner_beyond_you");
+    owner(Role::Admin).when(unlink()).rejected("identity.user.owners_only");
     assert_eq!(owner(Role::Owner).when(unlink()).events().len(), 1);
 }
 
@@ -304,7 +304,7 @@ fn a_login_is_one_persons() {
     let (issuer, subject) = login();
     let link = C::LinkLogin { issuer: issuer.clone(), subject };
     let user = || given::<User>([invited(&[]), activated()]);
-    user().when(link.clone()).rejected("identity.user.only_the_login");
+    user().when(link.clone()).rejected("identity.user.login_only");
     let when = user().by_system().when(link);
     assert_eq!(when.claims(), [ClaimChange::Take(User::login(&issuer, "ada"))]);
 }

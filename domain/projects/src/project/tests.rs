@@ -107,8 +107,8 @@ fn what_a_template_makes_due_lies_within_the_calendar() {
     // The milestone is due after seven days.
     let last = Date::from_ymd(9_999, 12, 24).unwrap();
     assert_eq!(project().when(command(last)).events().len(), 1);
-    project().when(command(last.checked_add_days(1).unwrap())).rejected("projects.project.due_beyond_calendar");
-    project().when(command(Date::MAX)).rejected("projects.project.due_beyond_calendar");
+    project().when(command(last.checked_add_days(1).unwrap())).rejected("projects.project.due_date_out_of_range");
+    project().when(command(Date::MAX)).rejected("projects.project.due_date_out_of_range");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_finished_project_takes_no_changes_and_can_be_archived() {
     let over = || [created(), E::Cancelled { reason: None }];
     given::<Project>(over()).when(C::Rename { name: "x".parse().unwrap() }).rejected("projects.project.closed");
     given::<Project>(over()).when(C::Archive {}).then([E::Archived {}]);
-    given::<Project>([created()]).when(C::Archive {}).rejected("projects.project.still_open");
+    given::<Project>([created()]).when(C::Archive {}).rejected("projects.project.not_closed");
 }
 
 #[test]

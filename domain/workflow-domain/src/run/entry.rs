@@ -197,7 +197,7 @@ impl Run {
             Entry::Cancelled { .. }
             | Entry::CompensationStarted { .. }
             | Entry::Compensated {}
-            | Entry::Finished {} => return Err(R::OutOfStep),
+            | Entry::Finished {} => return Err(R::StalePosition),
             Entry::Succeeded { step, began_at, result } => vec![E::StepSucceeded { step, began_at, result }],
             Entry::RetryScheduled { step, began_at, class, code, message, due_at } => {
                 let attempt = self.step_at(&step).map_or(0, |step| step.attempts) + 1;
@@ -229,7 +229,7 @@ impl Run {
     fn expect(&self, step: &StepPath, allowed: &[StepStatus]) -> Result<(), R> {
         let known = self.order.iter().any(|listed| step.is_within(listed));
         let stands = self.step_at(step).map_or(StepStatus::Pending, |step| step.status);
-        if known && allowed.contains(&stands) && !self.status().has_ended() { Ok(()) } else { Err(R::OutOfStep) }
+        if known && allowed.contains(&stands) && !self.status().has_ended() { Ok(()) } else { Err(R::StalePosition) }
     }
 }
 

@@ -130,12 +130,12 @@ fn a_start_carries_what_happens_to_the_first_steps_at_once() {
     };
     assert_eq!(start(vec![succeeded("contact")]), Ok(vec![started(), step_succeeded("contact")]));
     assert_eq!(kinds(start(vec![terminal("contact", false)])), ["run.started", "step.failed", "run.parked"]);
-    assert_eq!(start(vec![succeeded("nobody")]), Err(R::OutOfStep));
+    assert_eq!(start(vec![succeeded("nobody")]), Err(R::StalePosition));
 }
 
 #[test]
 fn a_second_worker_that_is_late_is_refused() {
-    assert_eq!(engine(&[started(), step_succeeded("contact")], vec![succeeded("contact")]), Err(R::OutOfStep));
+    assert_eq!(engine(&[started(), step_succeeded("contact")], vec![succeeded("contact")]), Err(R::StalePosition));
 }
 
 #[test]
@@ -214,10 +214,10 @@ fn only_a_parked_run_is_retried_or_skipped() {
 #[test]
 fn a_parked_run_goes_no_further() {
     let wait = Entry::Waiting { step: path("client"), began_at: spec_time(), wait: Wait::default() };
-    assert_eq!(engine(&parked(), vec![wait]), Err(R::OutOfStep));
-    assert_eq!(engine(&parked(), vec![succeeded("contact")]), Err(R::OutOfStep), "it has failed");
+    assert_eq!(engine(&parked(), vec![wait]), Err(R::StalePosition));
+    assert_eq!(engine(&parked(), vec![succeeded("contact")]), Err(R::StalePosition), "it has failed");
     let with_more = vec![Entry::Cancelled { reason: reason() }, succeeded("client")];
-    assert_eq!(engine(&parked(), with_more), Err(R::OutOfStep));
+    assert_eq!(engine(&parked(), with_more), Err(R::StalePosition));
 }
 
 #[test]

@@ -217,7 +217,7 @@ def files() -> dict[str, Any]:
         "vault/subject_keys.jsonl": subject_keys(),
         "history.jsonl": history,
         "faults.jsonl": [{"at": 1.0, "kind": "kill", "target": "relay-1", "detail": {}}],
-        "integrator.jsonl": [
+        "subscriber.jsonl": [
             {"at": row["position"], "sequence": row["position"], "subject": "s", "id": row["event_id"], "position": row["position"],
              "version": row["sequence"], "aggregate": row["aggregate_id"],
              "sha256": hashlib.sha256(json.dumps(row["payload"]).encode()).hexdigest()}

@@ -51,7 +51,7 @@ def answer(index, **changes):
 
 
 HISTORY, EVENTS, KEYS = "history.jsonl", "log/events.jsonl", "log/idempotency.jsonl"
-MESSAGES, INTEGRATOR = "stream/messages.jsonl", "integrator.jsonl"
+MESSAGES, SUBSCRIBER = "stream/messages.jsonl", "subscriber.jsonl"
 STRANGER = {"sequence": 9, "subject": "s", "payload": "{}", "time": sample.at(9), "headers": {
     "Nats-Msg-Id": ["x"], "ce-globalposition": ["77"], "Ubos-Log": [sample.LOG]}}
 
@@ -120,8 +120,8 @@ SPOILT = [
     ("O7", "a message is from nowhere", add(MESSAGES, STRANGER)),
     ("J3", "a consumer has acknowledged what is not there", lambda files: files["stream/consumers.json"][0].update(
         ack_floor={"stream_seq": 99})),
-    ("N4", "an integrator missed an event", drop(INTEGRATOR, 2)),
-    ("N4", "an integrator got two bodies for one event", again(INTEGRATOR, 2, sha256="other")),
+    ("N4", "a subscriber missed an event", drop(SUBSCRIBER, 2)),
+    ("N4", "a subscriber got two bodies for one event", again(SUBSCRIBER, 2, sha256="other")),
     ("N5", "a durable consumer missed an event", lambda files: files["durable.json"]["received"][1].__setitem__(0, 5)),
     ("P1", "a row shows an old name", put("read/crm.clients.jsonl", 0, name="c1/000001")),
     ("P1", "a row is missing", drop("read/crm.contacts.jsonl", 0)),
@@ -182,7 +182,7 @@ class Checker(unittest.TestCase):
 
     def test_what_cannot_be_judged_is_never_called_sound(self):
         files = sample.files()
-        for name in ("stream/messages.jsonl", "integrator.jsonl", "read/workflow.runs.jsonl"):
+        for name in ("stream/messages.jsonl", "subscriber.jsonl", "read/workflow.runs.jsonl"):
             del files[name]
         found = verdicts(files)
         for name in ("O1", "N4", "W6"):

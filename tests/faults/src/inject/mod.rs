@@ -10,11 +10,11 @@ pub use measure::{Goal, Measured};
 
 use crate::copies::{Copies, Copy};
 use crate::evidence::Evidence;
-use crate::integrator::Received;
 use crate::load::{self, Client, Wire};
 use crate::proxy::Mode;
 use crate::schedule::{Fault, Kind, Planned};
 use crate::servers::{Servers, Shared};
+use crate::subscriber::Received;
 use anyhow::{Context, Result, bail};
 use local_servers::{Nats, Postgres, Redis};
 use parking_lot::Mutex;

@@ -2,7 +2,7 @@
 
 use super::{Done, Injector, blocking};
 use crate::copies::operator;
-use crate::integrator::{self, POSITION};
+use crate::subscriber::{self, POSITION};
 use anyhow::{Context as _, Result, ensure};
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::Stream;
@@ -31,7 +31,7 @@ impl Injector {
     /// A client of our own, past all proxies.
     pub async fn jetstream(&self) -> Result<Context> {
         let url = self.servers.nats_url(NatsUser::Operator, &self.servers.nats_ports);
-        let connecting = crate::integrator::connect(&url, "attacker");
+        let connecting = crate::subscriber::connect(&url, "attacker");
         let connected = tokio::time::timeout(Duration::from_secs(10), connecting).await;
         Ok(jetstream::new(connected.context("NATS does not answer")??))
     }
@@ -71,7 +71,7 @@ impl Injector {
             return Ok(false);
         }
         let message = stream.get_raw_message(last).await?;
-        Ok(integrator::position(&message.headers).is_some_and(|newest| newest >= position))
+        Ok(subscriber::position(&message.headers).is_some_and(|newest| newest >= position))
     }
 
     /// Every node is put back to what its store was a while ago, as a disk that lost its last writes would be.

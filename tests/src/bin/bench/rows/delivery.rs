@@ -1,4 +1,4 @@
-//! How soon an integrator has what was appended.
+//! How soon a subscriber has what was appended.
 
 use crate::family::Family;
 use crate::goal::Goal;
@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-const WHAT: &str = "append to integrator, half load";
+const WHAT: &str = "append to subscriber, half load";
 const OURS: Series = Series::of(WHAT, "UBOS");
 const BARE: Series = Series::of(WHAT, "bare NOTIFY relay");
 const OURS_ANSWERED: Series = Series::of(WHAT, "UBOS, until answered");
@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The family.
 pub const FAMILY: Family = Family {
     word: "delivery",
-    title: "Append to integrator",
+    title: "Append to subscriber",
     about: "From when a command was due to when a JetStream consumer had its event. Commands come evenly, at half of what the \
             slower of the two sustained from end to end at 64 in flight, found before the passes. The bare relay is woken by \
             a NOTIFY in the transaction that writes an outbox row, publishes what it finds, and deletes it. Every message \
@@ -203,7 +203,7 @@ async fn bare() -> Result<Way> {
     Ok(Way { append, seen, stop, runs: AtomicU64::new(1), _database: database })
 }
 
-/// A consumer such as an integrator has, without acknowledgements.
+/// A consumer such as a subscriber has, without acknowledgements.
 async fn consume(context: &Context, names: &TestNats, seen: Arc<Seen>) -> Result<()> {
     let started = Instant::now();
     let stream = loop {
