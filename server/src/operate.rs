@@ -197,7 +197,7 @@ pub enum WorkflowVerb {
     Retry {
         #[command(flatten)]
         run: RunArguments,
-        /// Only this step, if it stands still at several: reminders[2].send.
+        /// Only this step, by its path, if it stands still at several.
         #[arg(long)]
         step: Option<StepPath>,
     },
