@@ -41,7 +41,7 @@ async fn the_product_does_what_the_readme_says() -> Result<()> {
 async fn a_booking_becomes_a_running_onboarding_project(world: &World) -> Result<()> {
     let shown = world.expect(&["demo", "flagship"])?;
     for line in
-        ["ada@analytical.example", "Analytical Engines Ltd", "with 6 folders", "5 tasks", "completed in", "curl -sS"]
+        ["ada@analytical.example", "Analytical Engines Ltd", "with 6 folders", "5 tasks", "succeeded in", "curl -sS"]
     {
         ensure!(shown.contains(line), "{line:?} is not in:\n{shown}");
     }
