@@ -1,6 +1,6 @@
 //! The states of streams as this process last saw them.
 //!
-//! They may be stale: the append finds out, and no refusal relies on them.
+//! They may be stale: the append finds out, and neither a refusal nor "already so" relies on them.
 
 use crate::load::StreamKey;
 use kernel::{Aggregate, Stored, UnreadableEvent, read_event};

@@ -107,6 +107,8 @@ enum Attempt {
     Done(Executed),
     /// Somebody was faster.
     Conflict,
+    /// It is so already, as far as this process remembers.
+    Remembered,
     /// It needs others that it is carried out together with.
     NotAlone,
 }
@@ -141,7 +143,7 @@ impl Store {
     /// Loads, decides, appends; reloads and decides again at most three times if somebody was faster.
     ///
     /// `id` is the target; for a creation `None` takes the command's id. A command whose decision is "already so"
-    /// answers the version and position that are there.
+    /// answers the version and position that are there. Like a refusal, that is only said on what the log says now.
     pub async fn execute<A: Aggregate>(
         &self,
         id: Option<Uuid>,
@@ -222,6 +224,10 @@ impl Store {
         loop {
             let error = match self.attempt(&known, stream, command.clone(), request, &reach).await {
                 Ok(Attempt::Done(executed)) => return Ok(executed),
+                Ok(Attempt::Remembered) => {
+                    known = self.load_fresh::<A>(stream).await?;
+                    continue;
+                }
                 Ok(Attempt::NotAlone) => return self.execute_with_companions::<A>(id, command, request).await,
                 Ok(Attempt::Conflict) => {
                     counter!("append_conflicts_total").increment(1);
@@ -316,7 +322,11 @@ impl Store {
             return Ok(Attempt::NotAlone);
         }
         let id = stream.aggregate_id;
+        // With a key, the append compares the versions.
         if events.is_empty() && request.idempotency.is_none() {
+            if known.from_cache {
+                return Ok(Attempt::Remembered);
+            }
             let (version, position) = (known.version, known.position);
             return Ok(Attempt::Done(Executed { id, version, position, created: false, replayed: false, parts }));
         }

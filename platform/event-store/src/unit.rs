@@ -107,7 +107,11 @@ impl Unit {
     /// # Errors
     /// Then nothing of it is in the log: [`ExecuteError::Conflict`] if it is to be begun anew; what another holds, with the
     /// command that wanted it; and whatever else an append may meet.
-    pub async fn append(self, key: Option<IdempotencyKey>) -> Result<Vec<Executed>, UnitError> {
+    pub async fn append(mut self, key: Option<IdempotencyKey>) -> Result<Vec<Executed>, UnitError> {
+        if self.work.events.is_empty() && key.is_none() {
+            // As for one command: "already so" is only said on what the log says now.
+            self.look_again().await?;
+        }
         let Self { store, tenant, id, work, .. } = self;
         let Work { overlay, mut events, changing, commands, answers, looked_at, .. } = work;
         if events.is_empty() && key.is_none() {
@@ -207,13 +211,8 @@ impl Unit {
         Ok(known)
     }
 
-    /// Makes sure that what was decided on is what the log says. Answers a newer state of a stream that the unit has not touched;
-    /// none if nothing was remembered.
-    async fn refresh<A: Aggregate>(
-        &mut self,
-        stream: StreamKey,
-        known: &Known<A>,
-    ) -> Result<Option<Known<A>>, ExecuteError> {
+    /// Makes sure that the streams that the unit has touched are where it took them up.
+    async fn look_again(&mut self) -> Result<(), ExecuteError> {
         for touched in self.work.overlay.streams.iter_mut().filter(|touched| touched.from_cache) {
             let logged = self.store.history(touched.stream, touched.state_version).await?;
             if logged.history.version != touched.expected {
@@ -222,6 +221,17 @@ impl Unit {
             }
             touched.from_cache = false;
         }
+        Ok(())
+    }
+
+    /// Makes sure that what was decided on is what the log says. Answers a newer state of a stream that the unit has not touched;
+    /// none if nothing was remembered.
+    async fn refresh<A: Aggregate>(
+        &mut self,
+        stream: StreamKey,
+        known: &Known<A>,
+    ) -> Result<Option<Known<A>>, ExecuteError> {
+        self.look_again().await?;
         if !known.from_cache || self.work.overlay.place(&stream).is_some() {
             return Ok(None);
         }

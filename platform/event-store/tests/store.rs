@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
-use event_store::{ExecuteError, Log, Request, Store, StoreOptions};
+use event_store::{ExecuteError, Log, Request, Store, StoreOptions, UnitCommand};
 use kernel::{ClientId, Grant, Permissions, TenantId};
 use std::sync::Arc;
 use testing::TestDatabase;
@@ -177,6 +177,25 @@ async fn a_stale_cache_is_never_the_reason_for_a_refusal() {
     let current = Request { expected_versions: Some(vec![1, 2]), ..request() };
     let added = store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &current).await.unwrap();
     assert_eq!(added.version, 3);
+}
+
+#[tokio::test]
+async fn what_is_so_no_longer_is_done_again_whatever_this_process_remembers() {
+    let (database, store) = store().await;
+    let elsewhere = Store::start(database.command().await, StoreOptions::default());
+    let label = || C::Label { label: "a".to_owned() };
+    let id = open(&store).await;
+    store.execute::<Tally>(Some(id), label(), &request()).await.unwrap();
+    // Nothing that this process does meanwhile tells it of the others.
+    elsewhere.execute::<Tally>(Some(id), C::Unlabel {}, &request()).await.unwrap();
+    assert_eq!(store.execute::<Tally>(Some(id), label(), &request()).await.unwrap().version, 4);
+    let again = store.execute::<Tally>(Some(id), label(), &request()).await.unwrap();
+    assert_eq!((again.version, again.position), (4, 4));
+    elsewhere.execute::<Tally>(Some(id), C::Unlabel {}, &request()).await.unwrap();
+    let unit = [UnitCommand::new::<Tally>(Some(id), label())];
+    assert_eq!(store.execute_unit(&unit, &request()).await.unwrap()[0].version, 6);
+    elsewhere.execute::<Tally>(Some(id), C::Unlabel {}, &request()).await.unwrap();
+    assert_eq!(store.execute::<Tally>(Some(id), label(), &keyed("k", 1)).await.unwrap().version, 8);
 }
 
 #[tokio::test]
