@@ -10,10 +10,8 @@ use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue};
 use actix_web::web::Data;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
-use event_store::{CommandBus, CommandInfo, IdempotencyKey, Request};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use event_store::{CommandBus, CommandInfo, IdempotencyKey, Request, fingerprint};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Everything a request needs.
@@ -217,47 +215,5 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             let detail = "Idempotency-Key: expected 1 to 255 visible ASCII characters";
             Err(Problem::new(&code::INVALID_HEADER, detail))
         }
-    }
-}
-
-fn fingerprint(name: &str, id: Option<Uuid>, body: &str) -> [u8; 32] {
-    let id = id.map(|id| id.to_string()).unwrap_or_default();
-    let body = canonical(body);
-    Sha256::new()
-        .chain_update(name)
-        .chain_update([0])
-        .chain_update(id)
-        .chain_update([0])
-        .chain_update(body)
-        .finalize()
-        .into()
-}
-
-/// The same object in one spelling: a client that repeats itself may order its keys and set its spaces differently.
-fn canonical(body: &str) -> String {
-    fn sort(value: Value) -> Value {
-        match value {
-            Value::Object(object) => {
-                let sorted: BTreeMap<String, Value> =
-                    object.into_iter().map(|(key, value)| (key, sort(value))).collect();
-                sorted.into_iter().collect()
-            }
-            Value::Array(items) => items.into_iter().map(sort).collect(),
-            other => other,
-        }
-    }
-    serde_json::from_str(body).map_or_else(|_| body.to_owned(), |value| sort(value).to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_order_of_keys_does_not_make_another_request() {
-        let print = |body| fingerprint("crm.client.create", None, body);
-        assert_eq!(print(r#"{"a": 1, "b": {"c": 2, "d": [3]}}"#), print(r#"{"b":{"d":[3],"c":2},"a":1}"#));
-        assert_ne!(print(r#"{"a": 1}"#), print(r#"{"a": 2}"#));
-        assert_ne!(print(r#"{"a": [1, 2]}"#), print(r#"{"a": [2, 1]}"#));
     }
 }

@@ -7,7 +7,7 @@ use crate::scope::Scope;
 use crate::tasks::Tasks;
 use crate::template::{render, render_string};
 use chrono::{TimeDelta, Utc};
-use event_store::{CommandBus, ExecuteError, Executed, IdempotencyKey, Request};
+use event_store::{CommandBus, ExecuteError, Executed, IdempotencyKey, Request, fingerprint};
 use kernel::{Actor, Parts, TenantId, Timestamp};
 use rand::Rng as _;
 use serde_json::{Map, Value, json};
@@ -214,8 +214,7 @@ impl<'a> Turn<'a> {
         // It may do what the definition says, and nothing else.
         request.permissions = Some(Arc::new(self.standing.document.permissions()));
         request.command_id = id;
-        let fingerprint = Sha256::new().chain_update(name).chain_update(target).chain_update(&body).finalize();
-        request.idempotency = Some(self.standing.key_of(&self.path, fingerprint.into()));
+        request.idempotency = Some(self.standing.key_of(&self.path, fingerprint(name, Some(target), &body)));
         Ok(match self.bus.execute(info, Some(target), body, request).await {
             // Nobody but this step can know the id, so it is this step's own earlier work; its key was forgotten since.
             Err(ExecuteError::AlreadyExists) if info.entry.creates => {

@@ -31,7 +31,7 @@ pub use cqrs::{CqrsContext, CqrsStore};
 pub use execute::{Store, StoreOptions};
 pub use log::{Erasures, Kind, Log, RawEvent, Withhold};
 pub use outcome::{COMMAND_OUTCOMES, ExecuteError, Executed};
-pub use request::{IdempotencyKey, Request};
+pub use request::{IdempotencyKey, Request, fingerprint};
 pub use seal::{is_personal_event, open_events, says_personal};
 pub use sealing::hash_claims;
 pub use time_zones::TimeZones;

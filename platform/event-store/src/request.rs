@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use kernel::{Actor, CommandEntry, Permissions, SecretHash, TenantId};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -79,6 +80,36 @@ pub struct IdempotencyKey {
     pub scope: String,
     /// The key as sent, 1 to 255 visible characters.
     pub key: String,
-    /// SHA-256 over operation, target and body.
+    /// SHA-256 over operation, target and body: [`fingerprint`].
     pub fingerprint: [u8; 32],
+}
+
+/// The fingerprint of one command to one target, or to the one that it starts.
+pub fn fingerprint(command: &str, target: Option<Uuid>, body: &str) -> [u8; 32] {
+    let target = target.map(|id| id.to_string()).unwrap_or_default();
+    let digest = Sha256::new().chain_update(command).chain_update([0]).chain_update(target).chain_update([0]);
+    digest.chain_update(canonical(body)).finalize().into()
+}
+
+/// The same object in one spelling: whoever repeats themselves may order keys and set spaces differently, as a definition that went
+/// through `jsonb` does.
+fn canonical(body: &str) -> String {
+    let sorted = serde_json::from_str::<Value>(body).map(|mut value| {
+        value.sort_all_objects();
+        value.to_string()
+    });
+    sorted.unwrap_or_else(|_| body.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_fields_does_not_make_another_request() {
+        let print = |body| fingerprint("crm.client.create", None, body);
+        assert_eq!(print(r#"{"a": 1, "b": {"c": 2, "d": [3]}}"#), print(r#"{"b":{"d":[3],"c":2},"a":1}"#));
+        assert_ne!(print(r#"{"a": 1}"#), print(r#"{"a": 2}"#));
+        assert_ne!(print(r#"{"a": [1, 2]}"#), print(r#"{"a": [2, 1]}"#));
+    }
 }
