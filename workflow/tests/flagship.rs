@@ -65,9 +65,12 @@ async fn bookings_of_one_address_at_the_same_moment_are_one_client_and_no_failed
     futures::future::join_all((0..bookings).map(|slot| world.book(slot, "Ada@Example.com"))).await;
     world.until("run.succeeded", bookings as usize).await;
     world.until_idle().await;
-    let [contacts, clients, links, portal_users, invitations, folders, projects] = world.made().await;
+    let [contacts, clients, _, portal_users, invitations, folders, projects] = world.made().await;
     assert_eq!([contacts, clients, portal_users, invitations, folders, projects], [1; 6]);
-    assert_eq!(links, 1, "the same link again is no event");
+    // The run that makes the contact need not be the one that makes the client, and then both link them: in either order, the
+    // contact is asked first from then on, and no link says again what is so.
+    let links = world.links().await;
+    assert!(matches!(links[..], [true] | [false, true]), "asked first, by link: {links:?}");
     assert_eq!(world.count("step.failed").await, 0);
     for engine in engines {
         engine.stop().await;

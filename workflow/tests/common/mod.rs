@@ -165,6 +165,14 @@ impl World {
         ]
     }
 
+    /// Of every link of a contact to a client, whether the contact is asked first there.
+    pub async fn links(&self) -> Vec<bool> {
+        let events = self.events().await;
+        let links = events.iter().filter(|event| event.event_type == "contact.linked_to_client");
+        let payload = |event: &RawEvent| serde_json::from_str::<Value>(event.payload.get()).unwrap();
+        links.map(|event| payload(event)["primary"].as_bool().unwrap()).collect()
+    }
+
     /// What happened, for messages.
     pub async fn summary(&self) -> Vec<String> {
         let line = |event: &RawEvent| format!("{} {} {}", event.position, event.event_type, event.payload.get());
