@@ -9,14 +9,15 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::Data;
 use event_store::{CommandBus, Request, Store, StoreOptions};
 use futures::future::join_all;
-use kernel::{Actor, OF_EVERY_USER, Permissions, Role, TenantId};
+use kernel::{Actor, OF_EVERY_USER, Permissions, Reach, Role, TenantId, UserId};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use testing::{Issuer, TestDatabase, key_set, redis_url};
 use uuid::Uuid;
 use web::{
-    Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions, ShownKey, Verifier, VerifierSettings, session,
+    Admission, AdmissionSettings, BodyLimits, Credential, Directory, SessionSettings, Sessions, ShownKey, Standing,
+    Verifier, VerifierSettings, session,
 };
 
 /// Whose pages may ask for changes with a session.
@@ -32,6 +33,7 @@ struct World {
     commands: Data<command_api::Api>,
     queries: Data<query_api::Api>,
     sessions: Sessions,
+    directory: Arc<LogDirectory>,
     database: TestDatabase,
 }
 
@@ -66,7 +68,7 @@ impl World {
             sessions: Sessions::connect(&redis_url(), of_sessions).await.unwrap(),
             tenant: Uuid::now_v7(),
             owner: Uuid::now_v7(),
-            verifier: Data::new(Verifier::start(settings, directory).await.unwrap()),
+            verifier: Data::new(Verifier::start(settings, directory.clone()).await.unwrap()),
             commands: Data::new(command_api::Api::new(bus.clone(), limits, admission("command-api"))),
             queries: Data::new(query_api::Api::new(
                 database.query().await,
@@ -75,6 +77,7 @@ impl World {
             )),
             bus,
             issuer,
+            directory,
             database,
         };
         world.join(world.owner, &[]).await;
@@ -101,6 +104,18 @@ impl World {
         let (state, _) = self.bus.store().load::<identity::User>(TenantId(self.tenant), user).await.unwrap();
         let accept = json!({ "invitation_id": state.invitation().unwrap() });
         self.command("identity.user.accept_invitation", user, &accept).await;
+    }
+
+    /// Gives a user a right, and waits until both services know that it reaches `permission`: what somebody may do is what the
+    /// log said a moment ago.
+    async fn grant(&self, user: Uuid, grant: &Value, permission: &str) {
+        self.command("identity.user.grant", user, grant).await;
+        let (tenant, credential) = (TenantId(self.tenant), Credential::User(UserId(user)));
+        let known = async || match self.directory.look_up(tenant, &credential).await.unwrap() {
+            Standing::In(_, held) => held.reach(permission) != Reach::Nothing,
+            _ => false,
+        };
+        self.settled(known).await;
     }
 
     /// Waits until something is so in every process.

@@ -54,7 +54,7 @@ async fn everybody_sees_who_they_are_and_exactly_what_they_may_do() {
     world.join(grantee, &[]).await;
     world.command("crm.client.create", client, &json!({ "name": "Acme" })).await;
     let grant = json!({ "pattern": "crm.client.*", "resource": { "kind": "client", "id": client } });
-    world.command("identity.user.grant", grantee, &grant).await;
+    world.grant(grantee, &grant, "crm.client.rename").await;
     world.command("identity.service_account.create", program, &json!({ "name": "Robot", "roles": ["viewer"] })).await;
     let create = json!({ "name": "Ada", "client_id": client, "email": "ada@example.com" });
     world.command("portal.portal_user.create", person, &create).await;
