@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use catalogue::{AnyEvent, MachineEntry, Move, machines};
-use kernel::TenantId;
+use event_store::RawEvent;
+use kernel::{CommandEntry, TenantId};
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
-use samples::{Script, World, scripts};
+use proptest::test_runner::{TestCaseResult, TestRunner};
+use samples::{Prospect, Script, Sought, World, scripts};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,61 +23,140 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
-/// Scripts of one context are played in rounds until every move of its machines was made.
-const ROUNDS_MAX: u32 = 100;
+/// Worlds of one context in which every move of its machines is sought, and the commands in each. They are the same every time, so
+/// that what is found once is found again.
+const WORLDS_MAX: u64 = 200;
+const COMMANDS: u64 = 150;
 
 /// A move or a stay: whose status, which column, from where, by which event, to where.
 type Step = (&'static str, &'static str, Move);
 
+/// What has a status, in one world: two firms may have records of the same id.
+type Statuses = BTreeMap<(TenantId, &'static str, &'static str, String), &'static str>;
+
 #[test]
 fn what_a_figure_shows_can_happen_and_what_can_happen_is_in_the_figure() {
-    let contexts: BTreeSet<&str> = machines().iter().map(context_of).collect();
-    let unseen: Vec<String> = contexts.into_iter().flat_map(in_context).collect();
+    let contexts: BTreeSet<&'static str> = machines().iter().map(context_of).collect();
+    let unseen: Vec<String> = contexts.iter().flat_map(|context| Moves::sought_in(context).unmade()).collect();
     assert!(unseen.is_empty(), "never seen: {unseen:#?}");
+
+    let mut runner = TestRunner::new(samples::config(64, samples::regressions!("machines")));
+    let moves: BTreeMap<&str, RefCell<Moves>> =
+        contexts.iter().map(|context| (*context, RefCell::new(Moves::of(context)))).collect();
+    let scripts = scripts(100..400).prop_filter("a context with machines", |script| {
+        script.focus.is_some_and(|context| machines().iter().any(|machine| context_of(machine) == context))
+    });
+    let played = runner.run(&scripts, |script: Script| {
+        let mut statuses = Statuses::new();
+        let mut moves = moves[script.focus.unwrap_or_default()].borrow_mut();
+        World::log_of(&script).into_iter().try_for_each(|event| moves.follow(&mut statuses, event))
+    });
+    played.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// What is never seen of a context's machines.
-fn in_context(context: &'static str) -> Vec<String> {
-    let made: RefCell<BTreeSet<Step>> = RefCell::default();
-    let stayed: RefCell<BTreeSet<(&str, &str, &str)>> = RefCell::default();
-    let mut unseen = vec![];
-    for round in 1..=ROUNDS_MAX {
-        let mut runner = TestRunner::new(samples::config(8, samples::regressions!("machines")));
-        let scripts = scripts(100..400).prop_map(|script| Script { focus: Some(context), ..script });
-        let played = runner.run(&scripts, |script| {
-            // Two firms may have records of the same id.
-            let mut statuses: BTreeMap<(TenantId, &str, &str, String), &'static str> = BTreeMap::new();
-            for event in World::log_of(&script) {
-                let event = catalogue::decode(event).unwrap();
-                for machine in of_context(context) {
-                    for id in subjects(machine, &event.payload, &event.aggregate_id.to_string()) {
-                        let key = (event.tenant_id, machine.of, machine.column, id);
-                        let from = statuses.get(&key).copied();
-                        let before = from.unwrap_or(machine.initial());
-                        let to = machine.after(before, &event.payload).unwrap();
-                        let step = Move { from, event_type: event.payload.entry().event_type, to };
-                        if machine.moves.contains(&step) {
-                            made.borrow_mut().insert((machine.of, machine.column, step));
-                        } else if machine.moves.iter().any(|other| other.event_type == step.event_type) {
-                            let stay = (machine.of, before, step.event_type);
-                            let meant = STAYS.iter().any(|(of, at, event, _)| (*of, *at, *event) == stay);
-                            prop_assert!(meant, "{stay:?} leaves the status as it is");
-                            stayed.borrow_mut().insert(stay);
-                        }
-                        statuses.insert(key, to);
-                    }
-                }
-            }
-            Ok(())
-        });
-        played.unwrap_or_else(|error| panic!("{error}"));
-        unseen = unmade(context, &made.borrow(), &stayed.borrow());
-        if unseen.is_empty() {
-            println!("every move of {context} was made after {round} rounds");
-            break;
-        }
+/// What was seen of a context's machines.
+struct Moves {
+    context: &'static str,
+    made: BTreeSet<Step>,
+    stayed: BTreeSet<(&'static str, &'static str, &'static str)>,
+}
+
+impl Moves {
+    fn of(context: &'static str) -> Self {
+        Self { context, made: BTreeSet::new(), stayed: BTreeSet::new() }
     }
-    unseen
+
+    /// Seeks every move in one world after the other.
+    fn sought_in(context: &'static str) -> Self {
+        let mut moves = Self::of(context);
+        for number in 0..WORLDS_MAX {
+            let (mut world, mut statuses) = (World::default(), Statuses::new());
+            for number in number * COMMANDS..(number + 1) * COMMANDS {
+                if moves.unmade().is_empty() {
+                    println!("every move of {context} was made after {number} commands");
+                    return moves;
+                }
+                let known = world.log().len();
+                world.seek(Some(context), number, &Unmade { moves: &moves, statuses: &statuses });
+                let followed = world.log()[known..].iter().try_for_each(|e| moves.follow(&mut statuses, e.clone()));
+                followed.unwrap_or_else(|error| panic!("{context}: {error}"));
+            }
+        }
+        moves
+    }
+
+    /// Follows the machines of whom the event is about.
+    fn follow(&mut self, statuses: &mut Statuses, event: RawEvent) -> TestCaseResult {
+        let event = catalogue::decode(event).unwrap();
+        for machine in of_context(self.context) {
+            for id in subjects(machine, &event.payload, &event.aggregate_id.to_string()) {
+                let key = (event.tenant_id, machine.of, machine.column, id);
+                let from = statuses.get(&key).copied();
+                let before = from.unwrap_or(machine.initial());
+                let to = machine.after(before, &event.payload).unwrap();
+                let step = Move { from, event_type: event.payload.entry().event_type, to };
+                if machine.moves.contains(&step) {
+                    self.made.insert((machine.of, machine.column, step));
+                } else if machine.moves.iter().any(|other| other.event_type == step.event_type) {
+                    let stay = (machine.of, before, step.event_type);
+                    let meant = STAYS.iter().any(|(of, at, event, _)| (*of, *at, *event) == stay);
+                    prop_assert!(meant, "{stay:?} leaves the status as it is");
+                    self.stayed.insert(stay);
+                }
+                statuses.insert(key, to);
+            }
+        }
+        Ok(())
+    }
+
+    fn unmade_steps(&self) -> impl Iterator<Item = Step> {
+        let steps = of_context(self.context)
+            .flat_map(|machine| machine.moves.iter().map(|step| (machine.of, machine.column, step.clone())));
+        steps.filter(move |step| !self.made.contains(step))
+    }
+
+    fn unmet_stays(&self) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str, &'static str)> {
+        let known = |of: &str| of_context(self.context).any(|machine| machine.of == of);
+        STAYS.iter().filter(move |(of, at, event, _)| known(of) && !self.stayed.contains(&(*of, *at, *event)))
+    }
+
+    /// Moves that no decision made, and exceptions that were never met.
+    fn unmade(&self) -> Vec<String> {
+        let unmade = self.unmade_steps().map(|(of, column, step)| format!("{of} {column}: {step:?}"));
+        let unmet = self.unmet_stays().map(|(of, at, event, why)| format!("{of} stays {at} by {event}, because {why}"));
+        unmade.chain(unmet).collect()
+    }
+}
+
+/// The moves that were not made yet, and the exceptions that were not met.
+struct Unmade<'a> {
+    moves: &'a Moves,
+    statuses: &'a Statuses,
+}
+
+impl Sought for Unmade<'_> {
+    fn is_event(&self, event_type: &str) -> bool {
+        self.moves.unmade_steps().any(|(.., step)| step.event_type == event_type)
+            || self.moves.unmet_stays().any(|(.., event, _)| *event == event_type)
+    }
+
+    fn is_command(&self, _: &CommandEntry) -> bool {
+        false
+    }
+
+    fn is(&self, Prospect { key: (tenant, stream, id), events, .. }: &Prospect) -> bool {
+        // Of a stream it is known from where it would move; of its parts not which one it is.
+        let id = id.to_string();
+        let status = |of, column| self.statuses.get(&(*tenant, of, column, id.clone())).copied();
+        let is_at = |of: &str, at: &str| {
+            self.statuses.iter().any(|((t, o, _, i), status)| t == tenant && *o == of && *i == id && *status == at)
+        };
+        let is_move = |(of, column, step): Step| {
+            events.contains(&step.event_type) && (of != *stream || status(of, column) == step.from)
+        };
+        let is_stay = |(of, at, event, _): &(&str, &str, &'static str, &str)| events.contains(event) && is_at(of, at);
+        self.moves.unmade_steps().any(is_move) || self.moves.unmet_stays().any(is_stay)
+    }
 }
 
 fn context_of(machine: &MachineEntry) -> &'static str {
@@ -103,15 +183,4 @@ fn subjects(machine: &MachineEntry, event: &AnyEvent, stream: &str) -> Vec<Strin
     let about = event.entry().event_type.starts_with(&format!("{part}.")) || payload[format!("{part}s")].is_array();
     let ids = named.into_iter().chain(listed).filter_map(|id| id.as_str()).filter(|_| about);
     ids.map(str::to_owned).collect()
-}
-
-/// Moves that no decision made, and exceptions that were never met.
-fn unmade(context: &str, made: &BTreeSet<Step>, stayed: &BTreeSet<(&str, &str, &str)>) -> Vec<String> {
-    let steps =
-        of_context(context).flat_map(|machine| machine.moves.iter().map(|step| (machine.of, machine.column, step)));
-    let unmade = steps.filter(|(of, column, step)| !made.contains(&(*of, *column, (*step).clone())));
-    let unmade = unmade.map(|(of, column, step)| format!("{of} {column}: {step:?}"));
-    let known = |of: &str| of_context(context).any(|machine| machine.of == of);
-    let unmet = STAYS.iter().filter(|(of, at, event, _)| known(of) && !stayed.contains(&(*of, *at, *event)));
-    unmade.chain(unmet.map(|(of, at, event, why)| format!("{of} stays {at} by {event}, because {why}"))).collect()
 }

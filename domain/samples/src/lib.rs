@@ -10,7 +10,7 @@ mod generate;
 mod subject;
 mod world;
 
-pub use subject::{Attempt, Decided, Subject, Written, subjects};
+pub use subject::{Attempt, Decided, Prospect, Sought, Subject, Written, subjects};
 pub use world::{Key, World};
 
 use proptest::prelude::*;

@@ -67,6 +67,29 @@ pub struct Attempt {
     pub companions: Vec<(Key, Attempt)>,
 }
 
+/// What a command would come to, if nobody holds its claims.
+#[derive(Debug, Clone)]
+pub struct Prospect {
+    /// To which stream.
+    pub key: Key,
+    /// Which command.
+    pub entry: &'static CommandEntry,
+    /// The types of its own events; none if it is refused or "already so".
+    pub events: Vec<&'static str>,
+    /// Others would be carried out together with it.
+    pub has_companions: bool,
+}
+
+/// What is sought in a [`crate::World`].
+pub trait Sought {
+    /// Is it this event?
+    fn is_event(&self, event_type: &str) -> bool;
+    /// Can it be this command?
+    fn is_command(&self, entry: &CommandEntry) -> bool;
+    /// Is it this?
+    fn is(&self, prospect: &Prospect) -> bool;
+}
+
 /// A command that another brings along: to which stream, which, and with which body.
 #[derive(Debug, Clone)]
 pub struct Companion {
@@ -98,8 +121,17 @@ pub trait Subject: Send + Sync {
     fn empty(&self) -> Stream;
     /// What the decision wants to look at, given what was found so far.
     fn references(&self, stream: &Stream, action: &str, body: &str, ctx: Option<&Context>) -> Vec<Reference>;
-    /// Would it do anything?
-    fn would_change(&self, stream: &Stream, action: &str, body: &str, ctx: &Context) -> bool;
+    /// The types of its events.
+    fn event_types(&self) -> Vec<&'static str>;
+    /// What a command would come to; none if the body is no such command.
+    fn prospect(
+        &self,
+        key: Key,
+        stream: &Stream,
+        entry: &'static CommandEntry,
+        body: &str,
+        ctx: &Context,
+    ) -> Option<Prospect>;
     /// What it has to be carried out together with, if it is not refused.
     fn companions(&self, stream: &Stream, action: &str, body: &str, ctx: &Context) -> Vec<Companion>;
     /// Decides, applies, and asks the witnesses if `audited`; `make` gives a new context of the same content, or of a
@@ -205,9 +237,24 @@ impl<A: Aggregate> Subject for Of<A> {
         }
     }
 
-    fn would_change(&self, stream: &Stream, action: &str, body: &str, ctx: &Context) -> bool {
-        let Ok(command) = A::Command::parse(action, body) else { return true };
-        Self::state(stream).decide(command, ctx).is_ok_and(|events| !events.is_empty())
+    fn event_types(&self) -> Vec<&'static str> {
+        A::Event::CATALOGUE.iter().map(|entry| entry.event_type).collect()
+    }
+
+    fn prospect(
+        &self,
+        key: Key,
+        stream: &Stream,
+        entry: &'static CommandEntry,
+        body: &str,
+        ctx: &Context,
+    ) -> Option<Prospect> {
+        let command = A::Command::parse(entry.action, body).ok()?;
+        let mut companions = Listed(vec![]);
+        Self::state(stream).companions(&command, ctx, &mut companions);
+        let events = Self::state(stream).decide(command, ctx).unwrap_or_default();
+        let events = events.iter().map(|event| event.entry().event_type).collect();
+        Some(Prospect { key, entry, events, has_companions: !companions.0.is_empty() })
     }
 
     fn companions(&self, stream: &Stream, action: &str, body: &str, ctx: &Context) -> Vec<Companion> {

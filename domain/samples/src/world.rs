@@ -2,19 +2,19 @@
 
 use crate::extreme;
 use crate::generate::{Generator, rng};
-use crate::subject::{Attempt, Companion, Decided, Subject, Written, subjects};
+use crate::subject::{Attempt, Companion, Decided, Sought, Subject, Written, subjects};
 use crate::{Script, context_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
-    Actor, Claim, CommandEntry, Context, History, Metadata, Recorded, Reference, ReferenceBy, SecretHash, Stored,
-    TenantId, UserId,
+    Actor, Claim, CommandEntry, Context, FoundReference, History, Metadata, Recorded, Reference, ReferenceBy,
+    SecretHash, Stored, TenantId, UserId,
 };
 use rand::seq::IndexedRandom;
 use rand::{Rng, rngs::StdRng};
 use serde_json::value::RawValue;
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// A stream: its tenant, its kind and its id.
@@ -24,6 +24,8 @@ pub type Key = (TenantId, &'static str, Uuid);
 const STREAMS: usize = 2;
 /// Commands that are thought of until one does something.
 const GUESSES: usize = 16;
+/// The same while one is sought that does something in particular.
+const SOUGHT: usize = 64;
 /// What ends a thing's story is said less often, so that there is one.
 const ENDINGS: &[&str] = &[
     "archive",
@@ -69,14 +71,26 @@ pub struct World {
     streams: BTreeMap<Key, Stream>,
     claims: BTreeMap<(TenantId, Claim), Key>,
     log: Vec<Recorded<Box<RawValue>>>,
+    /// What references found, with how many events that was folded of: most of what is thought of looks at the same.
+    folded: RefCell<BTreeMap<Key, (usize, FoundReference)>>,
     now: DateTime<Utc>,
     audited: bool,
 }
 
+/// A reference, as a context gets it.
+type Found = (&'static str, String, Option<FoundReference>);
+
 impl Default for World {
     fn default() -> Self {
         let now = kernel::spec::spec_time().utc();
-        Self { streams: BTreeMap::new(), claims: BTreeMap::new(), log: vec![], now, audited: false }
+        Self {
+            streams: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            log: vec![],
+            folded: RefCell::default(),
+            now,
+            audited: false,
+        }
     }
 }
 
@@ -118,12 +132,23 @@ impl World {
 
     /// Makes a command of the number, and sends it.
     pub fn step(&mut self, focus: Option<&str>, number: u64) -> (Key, Attempt) {
+        self.play(focus, number, None)
+    }
+
+    /// The same, but thinks longer, of what is sought, and of streams that can do it. So what is rarely possible, or rarely
+    /// guessed, is done when it is possible; and if it is not, anything that may make it so.
+    pub fn seek(&mut self, focus: Option<&str>, number: u64, sought: &dyn Sought) -> (Key, Attempt) {
+        self.play(focus, number, Some(sought))
+    }
+
+    fn play(&mut self, focus: Option<&str>, number: u64, sought: Option<&dyn Sought>) -> (Key, Attempt) {
         let mut rng = rng(number);
         self.now += pause(&mut rng);
-        let subject = subject(&mut rng, focus);
+        let subject = subject(&mut rng, focus, sought);
+        let sought = sought.filter(|sought| can(subject, *sought));
         let key = self.target(&mut rng, subject);
         let mut stream = self.streams.remove(&key).unwrap_or_else(|| subject.empty());
-        let (actor, mut attempt, companions) = self.send(rng, subject, key, &mut stream);
+        let (actor, mut attempt, companions) = self.send(rng, subject, key, &mut stream, sought);
         if stream.version() > 0 {
             self.streams.insert(key, stream);
         }
@@ -174,7 +199,7 @@ impl World {
     ) -> Option<(String, Vec<(Key, Attempt)>)> {
         let mut rng = rng(number);
         self.now += pause(&mut rng);
-        let subject = subject(&mut rng, None);
+        let subject = subject(&mut rng, None, None);
         let key = self.target(&mut rng, subject);
         let there = self.streams.get(&key);
         let (creates, own) = (there.is_none(), there.map(Stream::ids).unwrap_or_default());
@@ -224,33 +249,55 @@ impl World {
         subject: &dyn Subject,
         key: Key,
         stream: &mut Stream,
+        sought: Option<&dyn Sought>,
     ) -> (Actor, Attempt, Vec<Companion>) {
         let command_id = Uuid::from_u128(rng.random());
         let creates = stream.version() == 0;
         let mut entries: Vec<_> = subject.commands().iter().filter(|entry| entry.creates == creates).collect();
         let own = if creates { vec![] } else { [stream.ids(), vec![key.2]].concat() };
         // Most commands shall do something, and some shall be what they are.
-        let guesses = if rng.random_ratio(1, 4) { 1 } else { GUESSES };
+        let guesses = match sought {
+            Some(_) => SOUGHT,
+            None if rng.random_ratio(1, 4) => 1,
+            None => GUESSES,
+        };
         let mut generator = Generator { rng, world: self, target: key, own };
-        let mut guess = 1;
-        loop {
-            if guess == 2 && entries.iter().any(|entry| !ENDINGS.contains(&entry.action)) {
+        let (mut best, mut is_good) = (None, false);
+        for guess in 1..=guesses {
+            if guess == 2 && sought.is_none() && entries.iter().any(|entry| !ENDINGS.contains(&entry.action)) {
                 // An ending is hardly ever refused, so it would be what most guesses come to.
                 entries.retain(|entry| !ENDINGS.contains(&entry.action));
             }
-            let (entry, actor) = (choose(&entries, &mut generator.rng), actor(&mut generator.rng));
+            let promising = sought.filter(|_| guess % 2 == 0).and_then(|sought| {
+                let promising: Vec<_> = entries.iter().copied().filter(|entry| sought.is_command(entry)).collect();
+                promising.choose(&mut generator.rng).copied()
+            });
+            let entry = promising.unwrap_or_else(|| choose(&entries, &mut generator.rng));
+            let actor = actor(&mut generator.rng);
             let body = generator.value(subject.schema(entry), "", 0);
             let text = body.to_string();
-            let make = self.contexts(subject, key, stream, entry, &text, &actor, command_id);
-            if guess == guesses || subject.would_change(stream, entry.action, &text, &make(false)) {
-                let companions = subject.companions(stream, entry.action, &text, &make(false));
-                let free = self.free(key, &companions);
-                let attempt = subject.attempt(stream, entry, body, &make, &free, self.audited);
-                drop((make, free));
-                return (actor, attempt, companions);
+            let ctx = self.contexts(subject, key, stream, entry, &text, &actor, command_id)(false);
+            let prospect = subject.prospect(key, stream, entry, &text, &ctx);
+            // What the schema allows and is not read is to be seen too.
+            let does_something = prospect.as_ref().is_none_or(|prospect| !prospect.events.is_empty());
+            let is_sought = |sought: &dyn Sought| prospect.as_ref().is_none_or(|prospect| sought.is(prospect));
+            let is_it = does_something && sought.is_none_or(is_sought);
+            if is_it || !is_good {
+                best = Some((entry, actor, body));
+                is_good = does_something && (guess == 1 || !ENDINGS.contains(&entry.action));
             }
-            guess += 1;
+            if is_it {
+                break;
+            }
         }
+        let (entry, actor, body) = best.unwrap_or_else(|| panic!("nobody guesses at {}", subject.stream()));
+        let text = body.to_string();
+        let make = self.contexts(subject, key, stream, entry, &text, &actor, command_id);
+        let companions = subject.companions(stream, entry.action, &text, &make(false));
+        let free = self.free(key, &companions);
+        let attempt = subject.attempt(stream, entry, body, &make, &free, self.audited);
+        drop((make, free));
+        (actor, attempt, companions)
     }
 
     /// Makes contexts for a command, with everything that its decision wants to look at: always the same, or the ones of
@@ -272,31 +319,43 @@ impl World {
             ctx.secret = Some(SecretHash::of(&seed.to_string()));
             ctx
         };
-        let mut references = subject.references(stream, entry.action, body, None);
+        let mut found = self.look_up(tenant, subject.references(stream, entry.action, body, None));
         let mut first = context(command_id);
-        self.fill(&mut first, tenant, &references);
-        references.extend(subject.references(stream, entry.action, body, Some(&first)));
+        found.iter().cloned().for_each(|(stream, key, found)| first.insert_reference(stream, key, found));
+        found.extend(self.look_up(tenant, subject.references(stream, entry.action, body, Some(&first))));
         move |retry| {
             // A retry is a command of its own: it has its own id, and draws its own ids from it.
             let mut ctx = context(if retry { Uuid::from_u128(!command_id.as_u128()) } else { command_id });
-            self.fill(&mut ctx, tenant, &references);
+            found.iter().cloned().for_each(|(stream, key, found)| ctx.insert_reference(stream, key, found));
             ctx
         }
     }
 
-    fn fill(&self, ctx: &mut Context, tenant: TenantId, references: &[Reference]) {
-        for reference in references {
+    fn look_up(&self, tenant: TenantId, references: Vec<Reference>) -> Vec<Found> {
+        let found = |reference: Reference| {
             let id = match &reference.by {
                 ReferenceBy::Id(id) => Some(*id),
                 ReferenceBy::Claim(claim) => self.claims.get(&(tenant, claim.clone())).map(|(.., id)| *id),
             };
-            let stream = id.and_then(|id| Some((id, self.streams.get(&(tenant, reference.stream, id))?)));
-            let found = stream.map(|(id, stream)| {
-                let history = History { events: stream.history.clone(), ..History::default() };
-                (id, (reference.fold)(&history).unwrap_or_else(|e| panic!("{}: {e}", reference.stream)))
-            });
-            ctx.insert_reference(reference.stream, reference.key(), found.map(|(id, state)| (id, Arc::clone(&state))));
+            (reference.stream, reference.key(), id.and_then(|id| self.fold((tenant, reference.stream, id), &reference)))
+        };
+        references.into_iter().map(found).collect()
+    }
+
+    /// What the history of a stream comes to, if it is there.
+    fn fold(&self, key: Key, reference: &Reference) -> Option<FoundReference> {
+        let stream = self.streams.get(&key)?;
+        let mut folded = self.folded.borrow_mut();
+        if let Some((version, found)) = folded.get(&key)
+            && *version == stream.history.len()
+        {
+            return Some(found.clone());
         }
+        let history = History { events: stream.history.clone(), ..History::default() };
+        let state = (reference.fold)(&history).unwrap_or_else(|e| panic!("{}: {e}", reference.stream));
+        let found = (key.2, state);
+        folded.insert(key, (stream.history.len(), found.clone()));
+        Some(found)
     }
 
     /// Whom the command goes to.
@@ -366,11 +425,18 @@ impl World {
     }
 }
 
-fn subject(rng: &mut StdRng, focus: Option<&str>) -> &'static dyn Subject {
+/// Can such a stream do what is sought?
+fn can(subject: &dyn Subject, sought: &dyn Sought) -> bool {
+    subject.commands().iter().any(|entry| sought.is_command(entry))
+        || subject.event_types().iter().any(|event_type| sought.is_event(event_type))
+}
+
+fn subject(rng: &mut StdRng, focus: Option<&str>, sought: Option<&dyn Sought>) -> &'static dyn Subject {
     let wanted = |subject: &&dyn Subject| focus.is_none_or(|context| context_of(subject.stream()) == context);
     let all: Vec<&'static dyn Subject> = subjects().iter().map(AsRef::as_ref).filter(wanted).collect();
     // Most of what happens in a firm is about who is in it.
     let weight = |subject: &&dyn Subject| match subject.stream() {
+        _ if sought.is_some_and(|sought| can(*subject, sought)) => 20,
         "identity.tenant" | "identity.user" => 5,
         _ if focus.is_some() => 2,
         _ => 5,
@@ -383,8 +449,6 @@ fn choose(entries: &[&'static CommandEntry], rng: &mut StdRng) -> &'static Comma
     let weight = |entry: &&CommandEntry| match entry.action {
         action if ENDINGS.contains(&action) => 1,
         action if BEGINNINGS.contains(&action) => 40,
-        // Only of use after a failure, and about the same email.
-        "note_email_sent" => 15,
         _ => 3,
     };
     entries.choose_weighted(rng, weight).unwrap_or_else(|e| panic!("no command to choose from: {e}"))

@@ -42,9 +42,9 @@ impl Schemas {
         files.map(read).collect()
     }
 
-    /// Every event type.
-    pub fn event_types(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(|(_, event_type, _)| event_type.as_str())
+    /// Every event type of a context.
+    pub fn event_types<'s>(&'s self, of: &'s str) -> impl Iterator<Item = &'s str> {
+        self.0.keys().filter(move |(context, ..)| context == of).map(|(_, event_type, _)| event_type.as_str())
     }
 
     /// Is the payload what the contract says?
