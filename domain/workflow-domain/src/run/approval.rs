@@ -83,3 +83,6 @@ impl Run {
         Ok(vec![E::ApprovalDelegated { step, by, to, reason }])
     }
 }
+
+#[cfg(test)]
+mod tests;
