@@ -297,7 +297,7 @@ fn a_question_is_open_until_it_is_closed() {
     history.push(("approval.granted", 1, json!({ "step": "folder", "by": user(2) })));
     history.push(closed("approved"));
     history.push(("step.succeeded", 1, succeeded("folder", 1)));
-    assert_eq!((of(&history).status, of(&history).closed_at), (ApprovalStatus::Approved, Some(at(4))));
+    assert_eq!((of(&history).status, of(&history).closed_at), (ApprovalStatus::Approved, Some(at(5))));
 }
 
 #[test]

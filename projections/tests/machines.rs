@@ -137,8 +137,12 @@ fn rename(all: &mut BTreeMap<Key, Box<dyn Standing>>, of: (TenantId, &MachineEnt
     let keys: Vec<(Key, StepPath)> =
         all.keys().filter(|key| its(key)).filter_map(|key| Some((key.clone(), path(key)?))).collect();
     let taken: Vec<_> = keys.into_iter().filter_map(|(key, path)| Some((all.remove(&key)?, key, path))).collect();
-    for (standing, key, path) in taken {
-        all.insert((key.0, key.1, key.2, format!("{stream}/{}", Renamed::of(renamed, path))), standing);
+    let renamed =
+        taken.into_iter().map(|(standing, key, path)| (Renamed::of(renamed, path.clone()), path, standing, key));
+    let (same, others): (Vec<_>, Vec<_>) = renamed.partition(|(name, path, ..)| name == path);
+    // What nothing has come of yet gives way to what is called that from now on.
+    for (name, _, standing, key) in same.into_iter().chain(others) {
+        all.insert((key.0, key.1, key.2, format!("{stream}/{name}")), standing);
     }
 }
 

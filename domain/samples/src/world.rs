@@ -30,6 +30,7 @@ const ENDINGS: &[&str] = &[
     "block",
     "cancel",
     "close",
+    "compensate",
     "complete",
     "deactivate",
     "decline",

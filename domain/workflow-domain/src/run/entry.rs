@@ -187,6 +187,10 @@ impl Run {
                 _ => &waiting,
             };
             self.expect(step, allowed)?;
+            let of_question = matches!(entry, Entry::ApprovalReminded { .. } | Entry::ApprovalEscalated { .. });
+            if of_question && self.step_at(step).is_none_or(|step| step.approval.is_none()) {
+                return Err(R::OutOfStep);
+            }
         }
         Ok(match entry {
             // An event ends a run that stands still, too.

@@ -94,7 +94,8 @@ impl Run {
     /// Would two steps be called the same?
     pub(super) fn two_become_one(&self, renamed: &[Renamed]) -> bool {
         let names: BTreeSet<StepPath> = self.steps.keys().map(|path| Renamed::of(renamed, path.clone())).collect();
-        names.len() < self.steps.len()
+        let twice = renamed.iter().enumerate().any(|(n, one)| renamed[..n].iter().any(|other| other.to == one.to));
+        twice || names.len() < self.steps.len()
     }
 
     /// Steps that are called something else from now on, with everything inside of them.

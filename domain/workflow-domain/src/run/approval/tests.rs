@@ -1,9 +1,9 @@
 use super::*;
-use crate::RunStatus;
 use crate::run::RunCommand as C;
 use crate::run::tests::{engine, kinds, path, reason, started, step_succeeded, succeeded, terminal};
+use crate::{Entry, RunStatus};
 use kernel::spec::spec_time;
-use kernel::{Actor, Aggregate as _};
+use kernel::{Actor, Aggregate as _, Rejection as _};
 
 fn asked(quorum: u32) -> [E; 2] {
     let terms = ApprovalTerms { approvers: vec!["crm.*".parse().unwrap()], quorum, ..ApprovalTerms::default() };
@@ -39,6 +39,7 @@ fn only_those_decide_whom_the_definition_names_and_their_delegates() {
     let approve = || C::Approve { step: path("contact"), comment: None };
     let mut history = asked(1).to_vec();
     assert_eq!(decide_as(&history, 1, &["files.*"], approve()), Err(R::NotForYou));
+    assert!(R::NotForYou.entry().audited, "who tries what they may not is on the audit trail");
     assert_eq!(decide_as(&history, 1, &["*", "!crm.client.tag"], approve()), Err(R::NotForYou));
     let to_user_id = UserId(uuid::Uuid::from_u128(7));
     let delegate = C::Delegate { step: path("contact"), to_user_id, reason: reason() };
@@ -74,6 +75,14 @@ fn a_question_whose_time_is_over_has_expired() {
     let late = C::Approve { step: path("contact"), comment: None };
     let history = [asked(1).to_vec(), events].concat();
     assert_eq!(decide_as(&history, 1, &["crm.*"], late), Err(R::NotOpen));
+}
+
+#[test]
+fn nobody_is_reminded_of_what_was_not_asked() {
+    let reminded = || Entry::ApprovalReminded { step: path("contact"), remind_at: None };
+    assert_eq!(kinds(engine(&asked(1), vec![reminded()])), ["approval.reminded"]);
+    let waits = E::StepWaiting { step: path("contact"), began_at: spec_time(), wait: Default::default() };
+    assert_eq!(engine(&[started(), waits], vec![reminded()]), Err(R::OutOfStep));
 }
 
 #[test]
