@@ -133,7 +133,7 @@ fn rename(all: &mut BTreeMap<Key, Box<dyn Standing>>, of: (TenantId, &MachineEnt
     let AnyEvent::Run(RunEvent::Moved { renamed, .. }) = event else { return };
     let (tenant, machine) = of;
     let its = |key: &Key| (key.0, key.1, key.2) == (tenant, machine.of, machine.column);
-    let path = |key: &Key| Some(key.3.strip_prefix(stream)?.strip_prefix('/')?.parse().ok()?);
+    let path = |key: &Key| key.3.strip_prefix(stream)?.strip_prefix('/')?.parse().ok();
     let keys: Vec<(Key, StepPath)> =
         all.keys().filter(|key| its(key)).filter_map(|key| Some((key.clone(), path(key)?))).collect();
     let taken: Vec<_> = keys.into_iter().filter_map(|(key, path)| Some((all.remove(&key)?, key, path))).collect();

@@ -22,7 +22,7 @@ const TEXTS: &[&str] =
     &["Ada", "ada", "Ada Ltd", "Contracts", "\"quoted\" \\N 'x' %s", "Zoë ☃ 𝔘", "<b>&amp;</b> {{ event.id }}", "0"];
 const EMAILS: &[&str] = &["ada@engines.example", "zoë@bücher.example", "Eve+x@Engines.example"];
 const PHONES: &[&str] = &["+49 (0) 30 123456", "+4930123456", "+442079460958", "+390612345678", "+1 202-555-0143"];
-/// Kinds of what is told of a run that end it.
+/// Kinds of what is told of a run that end it; like commands that do, they are said less often.
 const ENDS: &[&str] = &["cancelled", "compensated", "compensation_started", "finished"];
 const NUMBERS: &[i64] = &[0, 1, 2, 5, 10, 30, 60, 365];
 
@@ -76,12 +76,13 @@ impl Generator<'_> {
     }
 
     fn one_of(&mut self, schema: &Value, keyword: &str) -> Option<Value> {
-        let all = schema.get(keyword)?.as_array()?;
-        let ends = |one: &&Value| one["properties"]["kind"]["const"].as_str().is_some_and(|kind| ENDS.contains(&kind));
-        let chosen = all.choose(&mut self.rng)?;
-        // Like commands that end a thing's story, so that there is one.
-        let again = ends(&chosen) && self.rng.random_bool(0.8);
-        if again { all.choose(&mut self.rng).cloned() } else { Some(chosen.clone()) }
+        let weight = |one: &Value| match one["properties"]["kind"]["const"].as_str() {
+            Some(kind) if ENDS.contains(&kind) => 1,
+            // Most of what may become of a question needs it to be asked, and more than once.
+            Some("approval_requested") => 12,
+            _ => 4,
+        };
+        schema.get(keyword)?.as_array()?.choose_weighted(&mut self.rng, weight).ok().cloned()
     }
 
     fn object(&mut self, schema: &Value, depth: usize) -> Value {

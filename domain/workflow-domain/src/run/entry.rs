@@ -5,6 +5,7 @@ use kernel::{Name, Pattern, Personal, Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use workflow_events::{
     ApprovalOutcome, ApprovalTerms, FailureClass, RunEvent as E, RunStatus, StepPath, StepStatus, Wait,
 };
@@ -243,7 +244,11 @@ impl Run {
 
     /// Those inside of a step that nothing has come of, and nothing will.
     fn not_reached(&self, step: &StepPath, mut steps: Vec<StepPath>) -> Option<E> {
-        steps.retain(|inner| inner != step && inner.is_within(step) && self.step_status(inner) == StepStatus::Pending);
+        let mut told = BTreeSet::new();
+        steps.retain(|inner| {
+            let open = inner != step && inner.is_within(step) && self.step_status(inner) == StepStatus::Pending;
+            open && told.insert(inner.clone())
+        });
         (!steps.is_empty()).then_some(E::StepsLeftOut { steps })
     }
 
