@@ -79,7 +79,7 @@ impl Generator<'_> {
         let weight = |one: &Value| match one["properties"]["kind"]["const"].as_str() {
             Some(kind) if ENDS.contains(&kind) => 1,
             // Most of what may become of a question needs it to be asked, and more than once.
-            Some("approval_requested") => 24,
+            Some("approval_requested") => 12,
             _ => 4,
         };
         schema.get(keyword)?.as_array()?.choose_weighted(&mut self.rng, weight).ok().cloned()
@@ -163,7 +163,7 @@ impl Generator<'_> {
         }
         if let Some(example) = self.one_of(schema, "examples") {
             // Blind guesses rarely meet the step that a run stands at.
-            let first = matches!(field, "step" | "steps") && self.rng.random_bool(0.8);
+            let first = matches!(field, "step" | "steps") && self.rng.random_bool(0.7);
             let known = schema["examples"][0].as_str().filter(|_| first);
             return known.or(example.as_str()).unwrap_or_default().to_owned();
         }

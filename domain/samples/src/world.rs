@@ -387,7 +387,7 @@ fn choose(entries: &[&'static CommandEntry], rng: &mut StdRng) -> &'static Comma
         // Only of use after a failure, and about the same letter.
         "note_letter_sent" => 15,
         // Only of use when something stands still or is over, and then nearly all that is.
-        "rerun_from" => 30,
+        "rerun_from" => 10,
         _ => 3,
     };
     entries.choose_weighted(rng, weight).unwrap_or_else(|e| panic!("no command to choose from: {e}"))
