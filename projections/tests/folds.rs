@@ -267,7 +267,8 @@ fn what_is_taken_back_is_shown_until_it_is_done() {
 #[test]
 fn a_choice_shows_what_was_left_out() {
     let mut history = vec![parked_run()[0].clone()];
-    history.push(("step.chosen", 1, json!({ "step": "client", "case": "big", "left_out": ["client.small"] })));
+    history.push(("step.chosen", 1, json!({ "step": "client", "case": "big" })));
+    history.push(("step.left_out", 1, json!({ "steps": ["client.small"] })));
     let steps: BTreeMap<Uuid, RunStepRow> = rows(&history);
     assert_eq!(
         ["client", "client.small"].map(|path| step(&steps, path).status),
@@ -276,7 +277,7 @@ fn a_choice_shows_what_was_left_out() {
 }
 
 #[test]
-fn a_question_is_open_until_enough_are_for_it() {
+fn a_question_is_open_until_it_is_closed() {
     let user = |n: u128| json!({ "kind": "user", "id": Uuid::from_u128(n) });
     let terms = json!({ "approvers": ["crm.client.tag"], "quorum": 2 });
     let asked = json!({ "step": "folder", "began_at": at(1), "question": "Shall we?", "terms": terms });
@@ -288,15 +289,15 @@ fn a_question_is_open_until_enough_are_for_it() {
     };
     assert_eq!((of(&history).status, of(&history).granted_by.len()), (ApprovalStatus::Open, 1));
     assert_eq!(row::<RunRow>(&history).status, RunStatus::Waiting);
-    let mut expired = history.clone();
-    expired.push(("step.succeeded", 1, succeeded("folder", 1)));
-    assert_eq!(of(&expired).status, ApprovalStatus::Expired);
-    let mut withdrawn = history.clone();
-    withdrawn.push(("step.cancelled", 1, json!({ "step": "folder" })));
-    assert_eq!(of(&withdrawn).status, ApprovalStatus::Withdrawn);
+    let closed = |outcome: &str| ("approval.closed", 1, json!({ "step": "folder", "outcome": outcome }));
+    for (outcome, status) in [("expired", ApprovalStatus::Expired), ("withdrawn", ApprovalStatus::Withdrawn)] {
+        let history = [history.clone(), vec![closed(outcome)]].concat();
+        assert_eq!(of(&history).status, status);
+    }
     history.push(("approval.granted", 1, json!({ "step": "folder", "by": user(2) })));
+    history.push(closed("approved"));
     history.push(("step.succeeded", 1, succeeded("folder", 1)));
-    assert_eq!((of(&history).status, of(&history).decided_at.is_some()), (ApprovalStatus::Approved, true));
+    assert_eq!((of(&history).status, of(&history).closed_at), (ApprovalStatus::Approved, Some(at(5))));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::output::{Done, Outcome, Output, Table, minute, say};
 use crate::roles::{bus, nats_now, stream};
-use crate::tenants::known;
+use crate::tenants::{known, status};
 use crate::vault;
 use anyhow::{Context, Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -50,12 +50,6 @@ impl Groups {
     fn each(self) -> impl Iterator<Item = &'static Group> {
         groups().iter().filter(move |group| self.0.is_none_or(|only| only.name == group.name))
     }
-}
-
-/// Where a run stands; the error lists the words.
-fn run_status() -> impl TypedValueParser<Value = RunStatus> {
-    let names = PossibleValuesParser::new(RunStatus::ALL.map(RunStatus::name));
-    names.try_map(|name| RunStatus::ALL.into_iter().find(|status| status.name() == name).ok_or("no such status"))
 }
 
 /// What can be asked of the log.
@@ -178,7 +172,7 @@ pub enum WorkflowVerb {
         #[arg(long)]
         tenant: Option<Uuid>,
         /// Only those that stand there.
-        #[arg(long, value_parser = run_status())]
+        #[arg(long, value_parser = status::<RunStatus>())]
         status: Option<RunStatus>,
         /// How many.
         #[arg(long, default_value_t = 50)]
@@ -480,7 +474,7 @@ pub async fn workflow(settings: &Settings, verb: WorkflowVerb, out: &Output) -> 
             for run in &runs {
                 let error = run.error.as_deref().map(|error| format!("\n{error}")).unwrap_or_default();
                 let what = format!("{}\n{}{error}", run.run_id, run.tenant_id);
-                table.row([what, run.workflow.clone(), run.status.name().to_owned(), minute(run.started_at)]);
+                table.row([what, run.workflow.clone(), run.status.to_string(), minute(run.started_at)]);
             }
             out.say(table);
             Done::with(runs)
@@ -527,7 +521,7 @@ fn asked(run: RunArguments) -> workflow::Asked {
 fn show_run(run: &workflow::Run, out: &Output) {
     let name = run.definition.as_ref().map(ToString::to_string).unwrap_or_default();
     say!(out, "{:<10}{name}, version {}", "workflow", run.definition_version);
-    say!(out, "{:<10}{}", "status", run.status().name());
+    say!(out, "{:<10}{}", "status", run.status());
     if let Some(trigger) = &run.trigger {
         say!(out, "{:<10}{} at position {}", "trigger", trigger.event_type, trigger.position);
         say!(out, "{:<10}{}", "started", minute(trigger.recorded_at.utc()));
@@ -547,7 +541,7 @@ fn show_run(run: &workflow::Run, out: &Output) {
             .flat_map(|wait| wait.events.iter().map(|awaited| &awaited.event_type).chain(&wait.signals));
         let due = std::iter::once(at(step.due_at)).filter(|at| !at.is_empty()).chain(waits.cloned());
         let (failed, due) = (step.attempts.to_string(), due.collect::<Vec<_>>().join("\n"));
-        table.row([path.to_string(), step.status.name().to_owned(), failed, at(step.since), due]);
+        table.row([path.to_string(), step.status.to_string(), failed, at(step.since), due]);
     }
     say!(out, "\n{table}");
 }

@@ -65,9 +65,6 @@ mod tests {
     /// Aggregates without a life to tell of, and why.
     const WITHOUT: &[(&str, &str)] = &[("scheduling.availability", "hours are set and changed, and never end")];
 
-    /// Contexts whose machines are not published yet.
-    const TO_COME: &[&str] = &["workflow"];
-
     /// What is wrong with a table's columns, as far as they say where a row stands.
     fn wrong(of: &str, columns: &[Column], machines: &[&MachineEntry]) -> Vec<String> {
         let mut wrong = vec![];
@@ -91,22 +88,16 @@ mod tests {
         wrong
     }
 
-    fn published() -> Vec<&'static dyn Table> {
-        let context = |table: &&dyn Table| of_table(*table).split('.').next().unwrap_or_default().to_owned();
-        tables().filter(|table| !TO_COME.contains(&context(table).as_str())).collect()
-    }
-
     #[test]
     fn every_row_that_says_where_it_stands_has_a_machine_that_knows_the_same_words() {
         let all: Vec<&MachineEntry> = machines().iter().collect();
-        let found: Vec<String> =
-            published().iter().flat_map(|table| wrong(of_table(*table), table.columns(), &all)).collect();
+        let found: Vec<String> = tables().flat_map(|table| wrong(of_table(table), table.columns(), &all)).collect();
         assert!(found.is_empty(), "{found:#?}");
     }
 
     #[test]
     fn a_row_without_a_machine_or_with_another_word_is_found() {
-        let projects = published().into_iter().find(|table| of_table(*table) == "projects.project").unwrap();
+        let projects = tables().find(|table| of_table(*table) == "projects.project").unwrap();
         let others: Vec<&MachineEntry> = machines().iter().filter(|machine| machine.of != "projects.project").collect();
         let told = wrong("projects.project", projects.columns(), &others);
         assert_eq!(
@@ -147,10 +138,7 @@ mod tests {
         let mut streams = Streams(BTreeSet::new());
         registry::mount_all(&mut streams);
         let known: BTreeSet<&str> = machines().iter().map(|machine| machine.stream).collect();
-        let without = |stream: &&str| {
-            let context = stream.split('.').next().unwrap_or_default();
-            !known.contains(stream) && !WITHOUT.iter().any(|(of, _)| of == stream) && !TO_COME.contains(&context)
-        };
+        let without = |stream: &&str| !known.contains(stream) && !WITHOUT.iter().any(|(of, _)| of == stream);
         let without: Vec<&str> = streams.0.iter().copied().filter(without).collect();
         assert!(without.is_empty(), "aggregates without a machine: {without:?}");
         assert!(WITHOUT.iter().all(|(of, _)| streams.0.contains(of) && !known.contains(of)), "an exception for nobody");

@@ -70,7 +70,7 @@ pub enum TenantsVerb {
 }
 
 /// A status by its name, with what each means as the help has it.
-fn status<S: Status>() -> impl TypedValueParser<Value = S> {
+pub(crate) fn status<S: Status>() -> impl TypedValueParser<Value = S> {
     let known = S::ALL.iter().map(|status| PossibleValue::new(status.as_str()).help(status.entry().summary));
     PossibleValuesParser::new(known).try_map(|name| S::named(&name).context("no such status"))
 }

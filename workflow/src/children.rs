@@ -81,7 +81,7 @@ pub(crate) async fn ended(turn: &Turn<'_>, run: RunId) -> Result<Vec<Entry>, eve
         _ if version == 0 => vec![],
         RunStatus::Succeeded => vec![turn.succeeded(json!({ "run_id": run, "status": "succeeded" }))],
         status if status.has_ended() => {
-            let message = format!("the run {run} is {}", status.name());
+            let message = format!("the run {run} is {status}");
             turn.failed(Failure::terminal(CHILD_ENDED, message))
         }
         _ => vec![],

@@ -61,7 +61,7 @@ pub use patch::Patch;
 pub use permission::{OF_EVERY_USER, Permissions, Role, UnknownRole};
 pub use postal_address::PostalAddress;
 pub use secret::Secret;
-pub use status::{Machine, Status, StatusEntry};
+pub use status::{Machine, Progress, Status, StatusEntry};
 pub use time::{Date, Timestamp};
 pub use unit::{NoUnit, Unit};
 pub use values::{

@@ -1,7 +1,7 @@
 //! Status machines: where an aggregate, or a part of one, stands, and which event moves it.
 //!
-//! A machine is declared once, with the events, and both sides say `self.status = self.status.after(event)`. It is published
-//! too, as an enum of the API and as a figure in `docs/reference/`, so it says what can happen: an event that a status does
+//! A machine is declared once, with the events, and both sides say `self.status = self.status.after(event)`; where that does not
+//! suffice, both keep the same [`Progress`]. It is published too, as an enum of the API and as a figure in `docs/reference/`, so it says what can happen: an event that a status does
 //! not know leaves it as it is. A move that was once published stays, because the log may hold it.
 
 use crate::Event;
@@ -45,6 +45,41 @@ pub trait Machine<E: Event>: Status {
     /// The status after the event.
     #[must_use]
     fn after(self, event: &E) -> Self;
+}
+
+/// What has to be remembered to say where something stands, if the status before and the event do not suffice: a run waits for as
+/// long as one of its steps does. A [`Machine`] needs to remember nothing but itself.
+pub trait Progress<E: Event>: Clone + Debug + Default + Eq {
+    /// What it shows.
+    type Status: Status;
+
+    /// The event types of which one begins it.
+    const BEGINS: &'static [&'static str];
+
+    /// More is remembered than the status: the same event may move it or leave it.
+    const REMEMBERS: bool = true;
+
+    /// Moves along one event.
+    fn apply(&mut self, event: &E);
+
+    /// Where it stands.
+    fn status(&self) -> Self::Status;
+}
+
+impl<E: Event, S: Machine<E>> Progress<E> for S {
+    type Status = S;
+
+    const BEGINS: &'static [&'static str] = <S as Machine<E>>::BEGINS;
+
+    const REMEMBERS: bool = false;
+
+    fn apply(&mut self, event: &E) {
+        *self = self.after(event);
+    }
+
+    fn status(&self) -> S {
+        *self
+    }
 }
 
 #[cfg(test)]

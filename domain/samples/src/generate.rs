@@ -22,6 +22,8 @@ const TEXTS: &[&str] =
     &["Ada", "ada", "Ada Ltd", "Contracts", "\"quoted\" \\N 'x' %s", "Zoë ☃ 𝔘", "<b>&amp;</b> {{ event.id }}", "0"];
 const EMAILS: &[&str] = &["ada@engines.example", "zoë@bücher.example", "Eve+x@Engines.example"];
 const PHONES: &[&str] = &["+49 (0) 30 123456", "+4930123456", "+442079460958", "+390612345678", "+1 202-555-0143"];
+/// Kinds of what is told of a run that end it; like commands that do, they are said less often.
+const ENDS: &[&str] = &["cancelled", "compensated", "compensation_started", "finished"];
 const NUMBERS: &[i64] = &[0, 1, 2, 5, 10, 30, 60, 365];
 
 /// Makes one command's body.
@@ -74,7 +76,13 @@ impl Generator<'_> {
     }
 
     fn one_of(&mut self, schema: &Value, keyword: &str) -> Option<Value> {
-        schema.get(keyword)?.as_array()?.choose(&mut self.rng).cloned()
+        let weight = |one: &Value| match one["properties"]["kind"]["const"].as_str() {
+            Some(kind) if ENDS.contains(&kind) => 1,
+            // Most of what may become of a question needs it to be asked, and more than once.
+            Some("approval_requested") => 12,
+            _ => 4,
+        };
+        schema.get(keyword)?.as_array()?.choose_weighted(&mut self.rng, weight).ok().cloned()
     }
 
     fn object(&mut self, schema: &Value, depth: usize) -> Value {
@@ -91,6 +99,10 @@ impl Generator<'_> {
     fn array(&mut self, schema: &Value, field: &str, depth: usize) -> Value {
         if let Some(places) = schema["prefixItems"].as_array() {
             return places.iter().map(|place| self.value(place, field, depth + 1)).collect();
+        }
+        // A run of several steps that are spoken of has more to tell than one of many that nobody names again.
+        if let Some(known) = schema["items"].get("examples").filter(|_| field == "steps" && self.rng.random_bool(0.5)) {
+            return known.clone();
         }
         let bound = |keyword: &str| schema[keyword].as_u64().and_then(|n| usize::try_from(n).ok());
         let least = bound("minItems").unwrap_or(0);
@@ -151,7 +163,8 @@ impl Generator<'_> {
         }
         if let Some(example) = self.one_of(schema, "examples") {
             // Blind guesses rarely meet the step that a run stands at.
-            let known = schema["examples"][0].as_str().filter(|_| matches!(field, "step" | "steps"));
+            let first = matches!(field, "step" | "steps") && self.rng.random_bool(0.7);
+            let known = schema["examples"][0].as_str().filter(|_| first);
             return known.or(example.as_str()).unwrap_or_default().to_owned();
         }
         let most = schema["maxLength"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(200);

@@ -32,6 +32,7 @@ const ENDINGS: &[&str] = &[
     "block",
     "cancel",
     "close",
+    "compensate",
     "complete",
     "deactivate",
     "decline",
@@ -449,6 +450,8 @@ fn choose(entries: &[&'static CommandEntry], rng: &mut StdRng) -> &'static Comma
     let weight = |entry: &&CommandEntry| match entry.action {
         action if ENDINGS.contains(&action) => 1,
         action if BEGINNINGS.contains(&action) => 40,
+        // Only of use when something stands still or is over, and then nearly all that is.
+        "rerun_from" => 10,
         _ => 3,
     };
     entries.choose_weighted(rng, weight).unwrap_or_else(|e| panic!("no command to choose from: {e}"))

@@ -1,9 +1,9 @@
 //! A definition: which event starts a run, and what the run does.
 
-use kernel::{Aggregate, Context, Decision, Name, Patch, Pattern, Text, command, rejection};
+use kernel::{Aggregate, Context, Decision, Machine, Name, Patch, Pattern, Text, command, rejection};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use workflow_events::DefinitionEvent as E;
+use workflow_events::{DefinitionEvent as E, DefinitionStatus};
 
 use DefinitionCommand as C;
 use DefinitionRejection as R;
@@ -80,8 +80,7 @@ pub struct Definition {
     description: Option<Text>,
     version: u32,
     hash: String,
-    paused: bool,
-    retired: bool,
+    status: DefinitionStatus,
 }
 
 impl Definition {
@@ -101,7 +100,7 @@ impl Aggregate for Definition {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "workflow/definitions";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         let engine = crate::is_engine(&ctx.actor);
@@ -122,9 +121,9 @@ impl Aggregate for Definition {
             C::Publish { name, description, runs_as: _, trigger_event_type, hash, document } => {
                 vec![E::Published { version: 1, hash, name, description, trigger_event_type, document }]
             }
-            C::Retire { .. } if self.retired => vec![],
+            C::Retire { .. } if self.status == DefinitionStatus::Retired => vec![],
             C::Retire { reason } => vec![E::Retired { reason }],
-            _ if self.retired => return Err(R::Retired),
+            _ if self.status == DefinitionStatus::Retired => return Err(R::Retired),
             C::Revise { description, runs_as: _, trigger_event_type, hash, document } => {
                 let description = description.over(&self.description);
                 // The same content again is no new version, so that a deployment may publish everything every time.
@@ -135,24 +134,20 @@ impl Aggregate for Definition {
                 let version = self.version + 1;
                 vec![E::Published { version, hash, name, description, trigger_event_type, document }]
             }
-            C::Pause { .. } if self.paused => vec![],
+            C::Pause { .. } if self.status == DefinitionStatus::Paused => vec![],
             C::Pause { reason } => vec![E::Paused { reason }],
-            C::Resume {} if self.paused => vec![E::Resumed {}],
+            C::Resume {} if self.status == DefinitionStatus::Paused => vec![E::Resumed {}],
             C::Resume {} => vec![],
         })
     }
 
     fn apply(&mut self, event: &E) {
-        match event {
-            E::Published { version, hash, name, description, .. } => {
-                self.description.clone_from(description);
-                self.version = *version;
-                self.hash = hash.clone();
-                self.name = Some(name.clone());
-            }
-            E::Paused { reason: _ } => self.paused = true,
-            E::Resumed {} => self.paused = false,
-            E::Retired { reason: _ } => self.retired = true,
+        self.status = self.status.after(event);
+        if let E::Published { version, hash, name, description, .. } = event {
+            self.description.clone_from(description);
+            self.version = *version;
+            self.hash = hash.clone();
+            self.name = Some(name.clone());
         }
     }
 }

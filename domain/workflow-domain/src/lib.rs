@@ -11,7 +11,7 @@ mod shared;
 pub use definition::Definition;
 pub use run::{Approval, Entry, Run, Step};
 pub use shared::Shared;
-pub use workflow_events::{RunProgress, RunStatus, StepPath, StepStatus};
+pub use workflow_events::{DefinitionStatus, RunProgress, RunStatus, StepPath, StepStatus};
 
 use kernel::Actor;
 

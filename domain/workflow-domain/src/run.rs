@@ -9,8 +9,8 @@ pub use entry::Entry;
 
 use crate::Shared;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Decision, DefinitionId, Name, Personal, Resource, Slug, Text, Timestamp,
-    UserId, command, rejection,
+    Aggregate, Claim, ClaimChange, Context, Decision, DefinitionId, Machine, Name, Personal, Progress, Resource, Slug,
+    Text, Timestamp, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -195,7 +195,7 @@ pub enum RunRejection {
     /// The run has no such step that it stands still at; if it stands still at several, say at which.
     #[invalid("/step")]
     UnknownStep,
-    /// A run has at least one step, and no step's id twice.
+    /// A run has at least one step, no step's id twice, and no two steps of which one is renamed to the other.
     #[invalid("/steps")]
     InvalidSteps,
     /// Nothing that the run does says how it is taken back, or it has been.
@@ -205,6 +205,7 @@ pub enum RunRejection {
     /// Nobody is asked at this step, not yet or not any more.
     NotOpen,
     /// The definition has others decide here.
+    #[audited]
     NotForYou,
 }
 
@@ -389,6 +390,7 @@ impl Aggregate for Run {
             C::Reject { step, comment } => self.reject(step, comment, ctx),
             C::Delegate { step, to_user_id, reason } => self.delegate(step, to_user_id, reason, ctx),
             _ if self.status() != RunStatus::Parked => Err(R::NotParked),
+            C::MoveTo { renamed, .. } if self.two_become_one(&renamed) => Err(R::InvalidSteps),
             C::Retry { step, reason } => self.retry(step, reason),
             C::Skip { step, output, reason } => self.skip(step, output, reason),
             C::AmendInput { step, parameters, reason } => self.amend(step, parameters, reason),
@@ -423,7 +425,6 @@ impl Aggregate for Run {
                 step.ended = self.ended;
                 step.due_at = None;
                 step.wait = None;
-                step.approval = None;
             }
         }
         match event {
@@ -464,22 +465,17 @@ impl Aggregate for Run {
                 step.since = Some(*began_at);
                 step.result = Personal::erased();
             }),
-            E::StepSkipped { step, output, left_out, .. } => {
-                self.at(step, |step| step.result = output.clone());
-                self.leave_out(left_out);
-            }
+            E::StepSkipped { step, output, .. } => self.at(step, |step| step.result = output.clone()),
+            E::StepsLeftOut { steps } => self.leave_out(steps, event),
             E::StepWaiting { step, began_at, wait } => self.at(step, |step| {
                 step.since = Some(*began_at);
                 step.due_at = wait.deadline.as_ref().map(|deadline| deadline.at);
                 step.wait = Some(wait.clone());
             }),
-            E::StepChosen { step, case, left_out } => {
-                self.at(step, |step| {
-                    step.case.clone_from(case);
-                    step.result = Personal::new(json!({ "case": case }));
-                });
-                self.leave_out(left_out);
-            }
+            E::StepChosen { step, case } => self.at(step, |step| {
+                step.case.clone_from(case);
+                step.result = Personal::new(json!({ "case": case }));
+            }),
             E::StepExpanded { step, began_at, items } => self.at(step, |step| {
                 step.since = Some(*began_at);
                 step.items = items.clone();
@@ -496,6 +492,7 @@ impl Aggregate for Run {
                 self.at_approval(step, |approval| approval.terms.remind_at = *remind_at);
             }
             E::ApprovalEscalated { step, .. } => self.at_approval(step, |approval| approval.escalated = true),
+            E::ApprovalClosed { step, .. } => self.at(step, |step| step.approval = None),
             E::SignalReceived { name, payload } => {
                 self.signals.push(Signal { name: name.to_string(), payload: payload.clone() });
             }

@@ -82,7 +82,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => Just(Move::Reject),
         1 => seldom(Move::Retry, Move::Cancel),
         1 => seldom(Move::Retry, Move::Compensate),
-        1 => seldom(Move::Retry, Move::Follow),
+        1 => Just(Move::Follow),
         1 => seldom(Move::Retry, Move::Rerun),
     ]
 }
@@ -212,7 +212,8 @@ impl World {
                 let inner = Entry::Succeeded { step: round, began_at, result: Personal::erased() };
                 vec![Entry::Expanded { step: step.clone(), began_at, items: vec![json!(1)].into() }, inner]
             }
-            (StepStatus::Waiting, Outcome::Remind) if asked => vec![
+            // Whoever looks at an open question mostly has nothing but that to say.
+            (StepStatus::Waiting, outcome) if asked && !matches!(outcome, Outcome::Success | Outcome::Park) => vec![
                 Entry::ApprovalReminded { step: step.clone(), remind_at: Some(spec_time()) },
                 Entry::ApprovalEscalated { step: step.clone(), to: vec!["crm.*".parse().unwrap()] },
             ],
@@ -345,12 +346,15 @@ impl World {
     }
 }
 
+/// Cases are played in rounds until every event has happened.
+const ROUNDS_MAX: u32 = 20;
+
 #[test]
 fn whatever_workers_and_operators_do_a_run_tells_one_story_and_ends() {
     let seen: RefCell<BTreeSet<&'static str>> = RefCell::default();
     let mut runner = TestRunner::new(samples::config(512, samples::regressions!("properties")));
     let cases = (1..6usize, prop::collection::vec(moves(), 0..120));
-    let played = runner.run(&cases, |(steps, moves)| {
+    let play = |(steps, moves): (usize, Vec<Move>)| {
         let mut world = World::new(steps);
         for next in &moves {
             world.make(next);
@@ -368,8 +372,16 @@ fn whatever_workers_and_operators_do_a_run_tells_one_story_and_ends() {
         prop_assert!(world.check()?.has_ended(), "{:?}: {:#?}", world.run.status(), world.stream);
         seen.borrow_mut().extend(world.stream.iter().map(|event| event.entry().event_type));
         Ok(())
-    });
-    played.unwrap_or_else(|error| panic!("{error}"));
-    let unseen: Vec<_> = E::CATALOGUE.iter().filter(|entry| !seen.borrow().contains(entry.event_type)).collect();
+    };
+    let mut unseen = vec![];
+    // What seldom happens does so in one of the rounds.
+    for _ in 0..ROUNDS_MAX {
+        runner.run(&cases, play).unwrap_or_else(|error| panic!("{error}"));
+        let types = E::CATALOGUE.iter().map(|entry| entry.event_type);
+        unseen = types.filter(|event_type| !seen.borrow().contains(event_type)).collect();
+        if unseen.is_empty() {
+            break;
+        }
+    }
     assert!(unseen.is_empty(), "events that no case led to: {unseen:?}");
 }

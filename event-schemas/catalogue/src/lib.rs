@@ -15,7 +15,7 @@ pub use artefacts::{ArtefactError, artefacts, golden_path, schema_path, stale, w
 pub use asyncapi::served as asyncapi;
 pub use compatibility::{Break, compatibility};
 pub use example::{example, example_in};
-pub use machines::{MachineEntry, Move, machines};
+pub use machines::{MachineEntry, Move, Standing, machines};
 pub use secrets::withhold;
 
 use kernel::{Event, EventEntry, Recorded, UnreadableEvent, read_event};

@@ -1,10 +1,10 @@
 //! Every status machine: what is published of it, and the moves that its figure shows.
 //!
-//! Nobody draws a figure. Every event is made in every shape that its schema's enums allow, and shown to every status; where
-//! that leads elsewhere is a move.
+//! Nobody draws a figure. Every event is made in every shape that its schema's enums allow, and shown to everything that can come
+//! of what begins; where that leads to another status is a move.
 
 use crate::{AnyEvent, example};
-use kernel::{Archivable, Event, Machine, Retirable, Status, StatusEntry, read_event};
+use kernel::{Archivable, Event, Progress, Retirable, Status, StatusEntry, read_event};
 use serde_json::Value;
 use std::sync::LazyLock;
 
@@ -16,6 +16,7 @@ use identity_events::{
 use portal_events::{PortalSessionStatus, PortalUserStatus};
 use projects_events::{MilestoneStatus, ProjectStatus, TaskStatus};
 use scheduling_events::AppointmentStatus;
+use workflow_events::{ApprovalStatus, DefinitionStatus, RunProgress, StepStatus};
 
 /// A status machine of an aggregate, or of a part of one.
 pub struct MachineEntry {
@@ -29,10 +30,38 @@ pub struct MachineEntry {
     pub statuses: Vec<&'static StatusEntry>,
     /// What leads from one to another.
     pub moves: Vec<Move>,
-    after: Box<After>,
+    /// It depends on more than the status before: an event may move it, or leave it as it is.
+    pub remembers: bool,
+    begin: Box<Begin>,
 }
 
-type After = dyn Fn(&str, &AnyEvent) -> Option<&'static str> + Send + Sync;
+type Begin = dyn Fn() -> Box<dyn Standing> + Send + Sync;
+
+/// Where one thing stands, as the events move it.
+pub trait Standing {
+    /// Moves along one event; one of another kind of stream leaves it as it is.
+    fn apply(&mut self, event: &AnyEvent);
+
+    /// The status.
+    fn status(&self) -> &'static str;
+}
+
+struct Follower<P, E> {
+    progress: P,
+    its: fn(&AnyEvent) -> Option<&E>,
+}
+
+impl<P: Progress<E>, E: Event> Standing for Follower<P, E> {
+    fn apply(&mut self, event: &AnyEvent) {
+        if let Some(event) = (self.its)(event) {
+            self.progress.apply(event);
+        }
+    }
+
+    fn status(&self) -> &'static str {
+        self.progress.status().as_str()
+    }
+}
 
 /// One arrow of a figure.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,22 +114,26 @@ machines! {
     Project: "projects.project" "archived" = Archivable,
     Project: "projects.milestone" "status" = MilestoneStatus,
     Project: "projects.task" "status" = TaskStatus,
+    Definition: "workflow.definition" "status" = DefinitionStatus,
+    Run: "workflow.run" "status" = RunProgress,
+    Run: "workflow.run_step" "status" = StepStatus,
+    Run: "workflow.approval" "status" = ApprovalStatus,
 }
 
 impl MachineEntry {
-    fn new<S: Machine<E>, E: Event>(
+    fn new<P: Progress<E> + 'static, E: Event>(
         of: &'static str,
         column: &'static str,
-        its: impl Fn(&AnyEvent) -> Option<&E> + Send + Sync + 'static,
+        its: fn(&AnyEvent) -> Option<&E>,
     ) -> Self {
-        let after = move |status: &str, event: &AnyEvent| Some(S::named(status)?.after(its(event)?).as_str());
         Self {
             of,
             column,
             stream: E::STREAM,
-            statuses: S::ALL.iter().map(|status| status.entry()).collect(),
-            moves: moves::<S, E>(),
-            after: Box::new(after),
+            statuses: P::Status::ALL.iter().map(|status| status.entry()).collect(),
+            moves: moves::<P, E>(),
+            remembers: P::REMEMBERS,
+            begin: Box::new(move || Box::new(Follower { progress: P::default(), its })),
         }
     }
 
@@ -109,9 +142,9 @@ impl MachineEntry {
         self.statuses.first().map_or("", |status| status.name)
     }
 
-    /// The status after the event; none if there is no such status, or it is no event of this stream.
-    pub fn after(&self, status: &str, event: &AnyEvent) -> Option<&'static str> {
-        (self.after)(status, event)
+    /// One that nothing has happened to yet.
+    pub fn begin(&self) -> Box<dyn Standing> {
+        (self.begin)()
     }
 
     /// A figure of it in Mermaid.
@@ -128,31 +161,45 @@ impl MachineEntry {
     }
 }
 
+/// What may be remembered is followed so far; a machine that counted would never come to an end.
+const KNOWN_MAX: usize = 2_000;
+
 /// Every move there is, in the order of the statuses and of the events.
-fn moves<S: Machine<E>, E: Event>() -> Vec<Move> {
+fn moves<P: Progress<E>, E: Event>() -> Vec<Move> {
     let events: Vec<(&'static str, E)> = E::CATALOGUE.iter().flat_map(|entry| shapes(entry)).collect();
-    let mut moves = vec![];
-    let mut add = |from: Option<S>, event_type, to: S| {
+    let place = |status: P::Status| P::Status::ALL.iter().position(|other| *other == status);
+    let mut moves: Vec<(Option<usize>, usize, Move)> = vec![];
+    let mut known: Vec<P> = vec![];
+    let mut go = |before: Option<&P>, nth: usize, known: &mut Vec<P>| {
+        let (event_type, event) = &events[nth];
+        let mut after = before.cloned().unwrap_or_default();
+        after.apply(event);
+        let (from, to) = (before.map(P::status), after.status());
         let step = Move { from: from.map(Status::as_str), event_type, to: to.as_str() };
-        if !moves.contains(&step) {
-            moves.push(step);
+        let key = (from.and_then(place), nth, step);
+        if from != Some(to) && moves.iter().all(|(.., other)| *other != key.2) {
+            moves.push(key);
+        }
+        if !known.contains(&after) && known.len() < KNOWN_MAX {
+            known.push(after);
         }
     };
-    for (event_type, event) in events.iter().filter(|(event_type, _)| S::BEGINS.contains(event_type)) {
-        add(None, event_type, S::default().after(event));
-    }
-    for status in S::ALL {
-        for (event_type, event) in &events {
-            let to = status.after(event);
-            if to != *status {
-                add(Some(*status), event_type, to);
-            }
+    for (nth, (event_type, _)) in events.iter().enumerate() {
+        if P::BEGINS.contains(event_type) {
+            go(None, nth, &mut known);
         }
     }
-    moves
+    let mut next = 0;
+    while let Some(before) = known.get(next).cloned() {
+        (0..events.len()).for_each(|nth| go(Some(&before), nth, &mut known));
+        next += 1;
+    }
+    moves.sort();
+    moves.into_iter().map(|(.., step)| step).collect()
 }
 
-/// The event as its schema's example has it, and once more with every value of each of its enums.
+/// The event as its schema's example has it, and once more with every value of each of its enums and every example of its texts:
+/// two steps may stand differently.
 fn shapes<E: Event>(entry: &'static kernel::EventEntry) -> Vec<(&'static str, E)> {
     let schema = Value::from((entry.schema)());
     let plain = example(&schema, entry.name);
@@ -168,12 +215,14 @@ fn shapes<E: Event>(entry: &'static kernel::EventEntry) -> Vec<(&'static str, E)
     payloads.into_iter().filter_map(read).map(|event| (entry.event_type, event)).collect()
 }
 
-/// The values of an enum's schema; with sentences they are alternatives of constants.
+/// The values of an enum's schema, which with sentences are alternatives of constants, and the examples of a text; of a list, one of
+/// each.
 fn values(schema: &Value) -> Vec<Value> {
-    let listed = schema["enum"].as_array().cloned().unwrap_or_default();
+    let listed = ["enum", "examples"].into_iter().filter_map(|keyword| schema[keyword].as_array()).flatten().cloned();
     let alternatives = ["oneOf", "anyOf"].into_iter().filter_map(|keyword| schema[keyword].as_array()).flatten();
     let constant = schema.get("const").cloned();
-    listed.into_iter().chain(constant).chain(alternatives.flat_map(values)).collect()
+    let items = schema.get("items").into_iter().flat_map(values).map(|item| Value::Array(vec![item]));
+    listed.chain(constant).chain(alternatives.flat_map(values)).chain(items).collect()
 }
 
 #[cfg(test)]

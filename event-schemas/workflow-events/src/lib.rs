@@ -10,5 +10,5 @@ mod wait;
 pub use definition::DefinitionEvent;
 pub use path::{InvalidPath, StepPath};
 pub use run::{FailureClass, Parent, Renamed, RunEvent, Trigger, TriggerKind};
-pub use status::{ApprovalStatus, RunProgress, RunStatus, StepStatus};
-pub use wait::{ApprovalTerms, Awaited, Deadline, Wait};
+pub use status::{ApprovalStatus, DefinitionStatus, RunProgress, RunStatus, StepStatus};
+pub use wait::{ApprovalOutcome, ApprovalTerms, Awaited, Deadline, Wait};

@@ -1,6 +1,6 @@
 //! What happens to a run of a workflow, step by step.
 
-use crate::{ApprovalTerms, StepPath, Wait};
+use crate::{ApprovalOutcome, ApprovalTerms, StepPath, Wait};
 use kernel::{DefinitionId, Name, Pattern, Personal, Principal, Resource, RunId, Slug, Text, Timestamp, UserId, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -189,11 +189,14 @@ pub enum RunEvent {
         step: StepPath,
         /// What later steps may refer to instead of a result.
         output: Personal<Value>,
-        /// The steps inside of it, which are left out with it.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        left_out: Vec<StepPath>,
         /// Why.
         reason: Name,
+    },
+    /// Steps will not be reached: they are inside of what was skipped, or of a case that was not chosen.
+    #[name("step.left_out")]
+    StepsLeftOut {
+        /// Which steps.
+        steps: Vec<StepPath>,
     },
     /// A step will never be done: the run was ended before, and what was on its way to the log can have no effect any more.
     #[name("step.cancelled")]
@@ -219,9 +222,6 @@ pub enum RunEvent {
         /// The case's name; none if no case holds and there is nothing else to do.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         case: Option<String>,
-        /// The steps of the other cases.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        left_out: Vec<StepPath>,
     },
     /// A loop knows what it goes over.
     #[name("step.expanded")]
@@ -295,6 +295,14 @@ pub enum RunEvent {
         step: StepPath,
         /// Whoever holds all that these patterns grant.
         to: Vec<Pattern>,
+    },
+    /// Nobody is asked any more.
+    #[name("approval.closed")]
+    ApprovalClosed {
+        /// Which step.
+        step: StepPath,
+        /// How it came out.
+        outcome: ApprovalOutcome,
     },
     /// Somebody shall be told something; the communications context delivers it.
     NotificationRequested {
@@ -400,10 +408,12 @@ impl RunEvent {
             | Self::ApprovalDelegated { step, .. }
             | Self::ApprovalReminded { step, .. }
             | Self::ApprovalEscalated { step, .. }
+            | Self::ApprovalClosed { step, .. }
             | Self::NotificationRequested { step, .. }
             | Self::InputAmended { step, .. }
             | Self::Parked { step, .. } => Some(step),
             Self::Started { .. }
+            | Self::StepsLeftOut { .. }
             | Self::SignalReceived { .. }
             | Self::Resumed { .. }
             | Self::Rerun { .. }
@@ -412,6 +422,18 @@ impl RunEvent {
             | Self::CompensationStarted { .. }
             | Self::Compensated {}
             | Self::Succeeded {} => None,
+        }
+    }
+
+    /// Every step that the event says something about.
+    pub fn steps(&self) -> Vec<&StepPath> {
+        match self {
+            Self::Started { steps, .. }
+            | Self::StepsLeftOut { steps }
+            | Self::Resumed { steps, .. }
+            | Self::Rerun { steps, .. }
+            | Self::Moved { steps, .. } => steps.iter().collect(),
+            _ => self.step().into_iter().collect(),
         }
     }
 }

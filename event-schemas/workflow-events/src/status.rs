@@ -1,13 +1,38 @@
-//! Where a run and its steps stand: one machine for each, for the decision and for whoever reads.
+//! Where a definition, a run, its steps and its questions stand. Steps and questions are moved by the events of their run; one that
+//! names a step is shown to the status of that step.
 
-use crate::{Renamed, RunEvent as E, StepPath};
-use schemars::JsonSchema;
+use crate::{ApprovalOutcome, DefinitionEvent, Renamed, RunEvent as E, StepPath};
+use kernel::{Machine, Progress, status};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// Where a definition stands. Runs that go on are not touched by it.
+#[status]
+pub enum DefinitionStatus {
+    /// New runs start.
+    #[default]
+    Active,
+    /// No new run starts until it is resumed.
+    Paused,
+    /// No new run ever starts.
+    Retired,
+}
+
+impl Machine<DefinitionEvent> for DefinitionStatus {
+    const BEGINS: &'static [&'static str] = &["definition.published"];
+
+    fn after(self, event: &DefinitionEvent) -> Self {
+        match (self, event) {
+            (Self::Active, DefinitionEvent::Paused { .. }) => Self::Paused,
+            (Self::Paused, DefinitionEvent::Resumed {}) => Self::Active,
+            (Self::Active | Self::Paused, DefinitionEvent::Retired { .. }) => Self::Retired,
+            _ => self,
+        }
+    }
+}
+
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[status]
 pub enum RunStatus {
     /// Goes on by itself.
     #[default]
@@ -27,30 +52,6 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
-    /// Every one.
-    pub const ALL: [Self; 7] = [
-        Self::Running,
-        Self::Waiting,
-        Self::Parked,
-        Self::Compensating,
-        Self::Succeeded,
-        Self::Cancelled,
-        Self::Compensated,
-    ];
-
-    /// As it is written: `parked`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Parked => "parked",
-            Self::Compensating => "compensating",
-            Self::Succeeded => "succeeded",
-            Self::Cancelled => "cancelled",
-            Self::Compensated => "compensated",
-        }
-    }
-
     /// Will it do nothing more by itself, nor wait for anything?
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Cancelled | Self::Compensated)
@@ -58,8 +59,7 @@ impl RunStatus {
 }
 
 /// Where a step stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[status]
 pub enum StepStatus {
     /// Nothing has come of it yet.
     #[default]
@@ -81,58 +81,36 @@ pub enum StepStatus {
 }
 
 impl StepStatus {
-    /// As it is written: `succeeded`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::RetryScheduled => "retry_scheduled",
-            Self::Waiting => "waiting",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
     /// Is nothing more to come of it by itself?
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled)
     }
+}
 
-    /// Where the step stands after an event about it.
-    #[must_use]
-    pub fn after(self, event: &E) -> Self {
-        match event {
-            E::StepSucceeded { .. } | E::StepChosen { .. } => Self::Succeeded,
-            E::StepRetryScheduled { .. } => Self::RetryScheduled,
-            E::StepFailed { .. } => Self::Failed,
-            E::StepSkipped { .. } => Self::Skipped,
-            E::StepCancelled { .. } => Self::Cancelled,
-            E::StepWaiting { .. } | E::ApprovalRequested { .. } => Self::Waiting,
-            E::StepExpanded { .. } => Self::Running,
-            E::Resumed { .. } | E::InputAmended { .. } | E::Rerun { .. } => Self::Pending,
-            E::Started { .. }
-            | E::ApprovalGranted { .. }
-            | E::ApprovalRejected { .. }
-            | E::ApprovalDelegated { .. }
-            | E::ApprovalReminded { .. }
-            | E::ApprovalEscalated { .. }
-            | E::NotificationRequested { .. }
-            | E::SignalReceived { .. }
-            | E::Parked { .. }
-            | E::Moved { .. }
-            | E::Cancelled { .. }
-            | E::CompensationStarted { .. }
-            | E::Compensated {}
-            | E::Succeeded {} => self,
+impl Machine<E> for StepStatus {
+    // A step inside of another begins when it is reached, and no event says so.
+    const BEGINS: &'static [&'static str] = &["run.started", "run.moved"];
+
+    fn after(self, event: &E) -> Self {
+        use StepStatus::{Cancelled, Failed, Pending, RetryScheduled, Running, Skipped, Succeeded, Waiting};
+        match (self, event) {
+            (Pending | RetryScheduled | Running | Waiting, E::StepSucceeded { .. }) => Succeeded,
+            (Pending | RetryScheduled | Running | Waiting, E::StepFailed { .. }) => Failed,
+            (Pending, E::StepChosen { .. }) => Succeeded,
+            (Pending, E::StepExpanded { .. }) => Running,
+            (Pending, E::StepSkipped { .. } | E::StepsLeftOut { .. }) => Skipped,
+            (Pending, E::StepRetryScheduled { .. }) => RetryScheduled,
+            (Pending | RetryScheduled, E::StepWaiting { .. } | E::ApprovalRequested { .. }) => Waiting,
+            (Pending | RetryScheduled | Waiting, E::StepCancelled { .. }) => Cancelled,
+            (Failed, E::Resumed { .. }) => Pending,
+            (_, E::Rerun { .. }) => Pending,
+            _ => self,
         }
     }
 }
 
 /// Where a question stands that a step asks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[status]
 pub enum ApprovalStatus {
     /// Somebody shall decide.
     #[default]
@@ -147,18 +125,19 @@ pub enum ApprovalStatus {
     Withdrawn,
 }
 
-impl ApprovalStatus {
-    /// Where the question stands after an event about its step; `enough` says whether so many are for it as must be.
-    #[must_use]
-    pub fn after(self, event: &E, enough: bool) -> Self {
+impl Machine<E> for ApprovalStatus {
+    const BEGINS: &'static [&'static str] = &["approval.requested"];
+
+    fn after(self, event: &E) -> Self {
         match (self, event) {
+            // A step that is taken again asks again.
             (_, E::ApprovalRequested { .. }) => Self::Open,
-            (Self::Open, E::ApprovalRejected { .. }) => Self::Rejected,
-            (Self::Open, E::StepSucceeded { .. }) if enough => Self::Approved,
-            (Self::Open, E::StepSucceeded { .. }) => Self::Expired,
-            (Self::Open, E::StepCancelled { .. } | E::StepSkipped { .. } | E::StepFailed { .. } | E::Rerun { .. }) => {
-                Self::Withdrawn
-            }
+            (Self::Open, E::ApprovalClosed { outcome, .. }) => match outcome {
+                ApprovalOutcome::Approved => Self::Approved,
+                ApprovalOutcome::Rejected => Self::Rejected,
+                ApprovalOutcome::Expired => Self::Expired,
+                ApprovalOutcome::Withdrawn => Self::Withdrawn,
+            },
             _ => self,
         }
     }
@@ -177,52 +156,58 @@ pub struct RunProgress {
     pub compensating: bool,
 }
 
-impl RunProgress {
-    /// Moves along one event.
-    pub fn apply(&mut self, event: &E) {
-        match event {
-            E::StepWaiting { step, .. } | E::ApprovalRequested { step, .. } => {
+impl Progress<E> for RunProgress {
+    type Status = RunStatus;
+
+    const BEGINS: &'static [&'static str] = &["run.started"];
+
+    fn apply(&mut self, event: &E) {
+        use RunStatus::{Cancelled, Compensated, Compensating, Parked, Running, Succeeded, Waiting};
+        match (self.status, event) {
+            (Succeeded | Cancelled, E::CompensationStarted { .. }) => self.compensating = true,
+            (Succeeded, E::Rerun { .. }) => {}
+            // What is told of steps after the end moves them, and not the run.
+            (Succeeded | Cancelled | Compensated, _) => return,
+            (Running | Waiting | Parked, E::Cancelled { .. }) if !self.compensating => return self.end(Cancelled),
+            (Running, E::Succeeded {}) => return self.end(Succeeded),
+            (Compensating, E::Compensated {}) => return self.end(Compensated),
+            (_, E::StepWaiting { step, .. } | E::ApprovalRequested { step, .. }) => {
                 self.waiting.insert(step.clone());
             }
-            E::StepSucceeded { step, .. }
-            | E::StepFailed { step, .. }
-            | E::StepSkipped { step, .. }
-            | E::StepCancelled { step } => {
+            // A step that waits is cancelled with its run only, and is not skipped.
+            (_, E::StepSucceeded { step, .. } | E::StepFailed { step, .. }) => {
                 self.waiting.remove(step);
             }
-            E::Parked { step, .. } => {
+            (_, E::Parked { step, .. }) => {
                 self.parked.insert(step.clone());
             }
-            E::Resumed { steps, .. } => self.parked.retain(|step| !steps.contains(step)),
-            E::Moved { renamed, .. } => {
+            (Parked, E::Resumed { steps, .. }) => self.parked.retain(|step| !steps.contains(step)),
+            (Parked, E::Rerun { steps, .. }) if !self.compensating => {
+                self.parked.retain(|step| !steps.contains(step));
+                // Whatever has not ended is taken again.
+                self.waiting.clear();
+            }
+            (Parked, E::Moved { renamed, .. }) => {
                 let name = |step| Renamed::of(renamed, step);
                 self.waiting = std::mem::take(&mut self.waiting).into_iter().map(name).collect();
                 self.parked = std::mem::take(&mut self.parked).into_iter().map(name).collect();
             }
-            E::Rerun { steps, .. } => {
-                self.waiting.retain(|step| !steps.contains(step));
-                self.parked.retain(|step| !steps.contains(step));
-                self.status = RunStatus::Running;
-            }
-            E::Cancelled { .. } => return self.end(RunStatus::Cancelled),
-            E::Succeeded {} => return self.end(RunStatus::Succeeded),
-            E::Compensated {} => return self.end(RunStatus::Compensated),
-            E::CompensationStarted { .. } => {
-                self.end(RunStatus::Compensating);
-                self.compensating = true;
-            }
             _ => {}
         }
-        if !self.status.has_ended() {
-            self.status = match (self.parked.is_empty(), self.compensating, self.waiting.is_empty()) {
-                (false, ..) => RunStatus::Parked,
-                (true, true, _) => RunStatus::Compensating,
-                (true, false, false) => RunStatus::Waiting,
-                (true, false, true) => RunStatus::Running,
-            };
-        }
+        self.status = match (self.parked.is_empty(), self.compensating, self.waiting.is_empty()) {
+            (false, ..) => Parked,
+            (true, true, _) => Compensating,
+            (true, false, false) => Waiting,
+            (true, false, true) => Running,
+        };
     }
 
+    fn status(&self) -> RunStatus {
+        self.status
+    }
+}
+
+impl RunProgress {
     fn end(&mut self, status: RunStatus) {
         *self = Self { status, ..Self::default() };
     }

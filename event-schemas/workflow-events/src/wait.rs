@@ -68,3 +68,19 @@ pub struct ApprovalTerms {
 }
 
 kernel::input_as_deserialized!(ApprovalTerms);
+
+/// How a question came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalOutcome {
+    /// Enough are for it.
+    Approved,
+    /// Somebody is against it.
+    Rejected,
+    /// Nobody decided in time.
+    Expired,
+    /// Nobody needs to decide any more.
+    Withdrawn,
+}
+
+kernel::input_as_deserialized!(ApprovalOutcome);

@@ -1,10 +1,10 @@
 //! Questions that runs ask, and how they were decided.
 
-use crate::model::{Event, FoldError, PartOf, ReadModel, stamped};
+use crate::model::{Event, FoldError, PartOf, ReadModel, existing, stamped};
 use crate::workflow::step_row_id;
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{Pattern, Personal, Principal, RunId, Text, Timestamp, UserId};
+use kernel::{Machine, Pattern, Personal, Principal, RunId, Text, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -45,8 +45,8 @@ pub struct ApprovalRow {
     pub reminded: u32,
     /// Until when it can be decided.
     pub due_at: Option<Timestamp>,
-    /// When it was decided.
-    pub decided_at: Option<DateTime<Utc>>,
+    /// When it was decided, or needed no decision any more.
+    pub closed_at: Option<DateTime<Utc>>,
 }
 
 impl ReadModel for ApprovalRow {
@@ -63,17 +63,13 @@ impl ReadModel for ApprovalRow {
         let AnyEvent::Run(change) = &event.payload else { return vec![] };
         let run = RunId(event.aggregate_id);
         match change {
-            E::Rerun { steps, .. } => steps.iter().map(|step| step_row_id(run, step)).collect(),
             E::ApprovalRequested { step, .. }
             | E::ApprovalGranted { step, .. }
             | E::ApprovalRejected { step, .. }
             | E::ApprovalDelegated { step, .. }
             | E::ApprovalReminded { step, .. }
             | E::ApprovalEscalated { step, .. }
-            | E::StepSucceeded { step, .. }
-            | E::StepFailed { step, .. }
-            | E::StepSkipped { step, .. }
-            | E::StepCancelled { step } => vec![step_row_id(run, step)],
+            | E::ApprovalClosed { step, .. } => vec![step_row_id(run, step)],
             _ => vec![],
         }
     }
@@ -98,11 +94,11 @@ impl ReadModel for ApprovalRow {
                 escalated: false,
                 reminded: 0,
                 due_at: terms.expires_at,
-                decided_at: None,
+                closed_at: None,
             }));
         }
-        // Most steps ask nothing.
-        let Some(mut row) = row else { return Ok(None) };
+        let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::ApprovalGranted { by, .. } => row.granted_by.push(*by),
             E::ApprovalRejected { by, .. } => row.rejected_by = Some(*by),
@@ -112,13 +108,8 @@ impl ReadModel for ApprovalRow {
                 row.escalated = true;
                 row.approvers.extend(to.iter().cloned());
             }
+            E::ApprovalClosed { .. } => row.closed_at = Some(event.recorded_at),
             _ => {}
-        }
-        let enough = row.granted_by.len() >= usize::try_from(row.quorum.max(1)).unwrap_or(usize::MAX);
-        let before = row.status;
-        row.status = row.status.after(change, enough);
-        if before == ApprovalStatus::Open && row.status != ApprovalStatus::Open {
-            row.decided_at = Some(event.recorded_at);
         }
         Ok(Some(row))
     }

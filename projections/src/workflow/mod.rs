@@ -10,5 +10,5 @@ pub use approvals::ApprovalRow;
 pub use run_steps::{RunStepRow, step_row_id};
 pub use runs::RunRow;
 pub use unfinished::unfinished_runs;
-pub use workflow_events::{ApprovalStatus, RunStatus, StepStatus};
+pub use workflow_events::{ApprovalStatus, DefinitionStatus, RunStatus, StepStatus};
 pub use workflows::WorkflowRow;

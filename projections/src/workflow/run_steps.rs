@@ -3,7 +3,7 @@
 use crate::model::{Event, FoldError, PartOf, ReadModel, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{Personal, RunId, Timestamp};
+use kernel::{Machine, Personal, RunId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,18 +53,6 @@ pub fn step_row_id(run: RunId, step: &str) -> Uuid {
 /// No definition has more steps.
 const LATER: i64 = 1_000;
 
-/// Every step that an event says something about.
-fn steps(event: &E) -> Vec<&StepPath> {
-    let about = event.step().into_iter();
-    match event {
-        E::Started { steps, .. } | E::Moved { steps, .. } | E::Resumed { steps, .. } | E::Rerun { steps, .. } => {
-            steps.iter().collect()
-        }
-        E::StepSkipped { left_out, .. } | E::StepChosen { left_out, .. } => about.chain(left_out).collect(),
-        _ => about.collect(),
-    }
-}
-
 impl ReadModel for RunStepRow {
     const TABLE: &'static str = "workflow.run_steps";
     const STREAMS: &'static [&'static str] = &["workflow.run"];
@@ -78,7 +66,7 @@ impl ReadModel for RunStepRow {
     fn keys(event: &Event) -> Vec<Uuid> {
         let AnyEvent::Run(change) = &event.payload else { return vec![] };
         let run = RunId(event.aggregate_id);
-        let mut keys: Vec<Uuid> = steps(change).into_iter().map(|step| step_row_id(run, step)).collect();
+        let mut keys: Vec<Uuid> = change.steps().into_iter().map(|step| step_row_id(run, step)).collect();
         keys.sort();
         keys.dedup();
         keys
@@ -87,7 +75,7 @@ impl ReadModel for RunStepRow {
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
         let AnyEvent::Run(change) = &event.payload else { return Ok(row) };
         let run = RunId(event.aggregate_id);
-        let found = steps(change).into_iter().enumerate().find(|(_, step)| step_row_id(run, step) == key);
+        let found = change.steps().into_iter().enumerate().find(|(_, step)| step_row_id(run, step) == key);
         let Some((index, step)) = found else { return Ok(row) };
         let later = || u32::try_from(event.sequence + LATER).unwrap_or(u32::MAX);
         let place = match change {
@@ -99,12 +87,6 @@ impl ReadModel for RunStepRow {
             E::Started { .. } => return Ok(Some(row)),
             E::Moved { .. } => {
                 row.place = place;
-                return Ok(Some(row));
-            }
-            // Inside of what was left out, or of a case that was not chosen.
-            E::StepSkipped { step: of, .. } | E::StepChosen { step: of, .. } if of != step => {
-                row.status = StepStatus::Skipped;
-                row.completed_at = Some(event.recorded_at);
                 return Ok(Some(row));
             }
             _ => {}

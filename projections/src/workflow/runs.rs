@@ -3,7 +3,7 @@
 use crate::model::{Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{DefinitionId, Name, RunId};
+use kernel::{DefinitionId, Name, Progress, RunId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -3,12 +3,12 @@
 use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{DefinitionId, Name, Pattern, Text};
+use kernel::{DefinitionId, Machine, Name, Pattern, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
-use workflow_events::DefinitionEvent as E;
+use workflow_events::{DefinitionEvent as E, DefinitionStatus};
 
 /// A workflow definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,14 +33,12 @@ pub struct WorkflowRow {
     pub actions: Value,
     /// How failures are retried, if the definition says so.
     pub retry_policy: Option<Value>,
-    /// New runs start.
-    pub enabled: bool,
+    /// Where it stands.
+    pub status: DefinitionStatus,
     /// Which version of the definition this is.
     pub definition_version: u32,
     /// SHA-256 of its document.
     pub definition_hash: String,
-    /// No new run ever starts.
-    pub retired: bool,
     /// Why it is paused or retired.
     pub reason: Option<Name>,
     /// With which permissions its steps run.
@@ -53,8 +51,8 @@ impl ReadModel for WorkflowRow {
     const PATH: &'static str = "workflow/definitions";
     const READ: &'static str = "workflow.definition.read";
     const ABOUT: &'static str = "Workflow definitions in their newest version.";
-    const FILTER: &'static [&'static str] = &["name", "trigger_event_type", "enabled"];
-    const AWAY: Option<Away> = Some(Away::Column("retired"));
+    const FILTER: &'static [&'static str] = &["name", "trigger_event_type", "status"];
+    const AWAY: Option<Away> = Some(Away::Status("retired"));
     const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
 
     fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
@@ -72,29 +70,19 @@ impl ReadModel for WorkflowRow {
                 conditions: part(&document["trigger"]["condition"]),
                 actions: document["actions"].clone(),
                 retry_policy: part(&document["retry"]),
-                enabled: row.as_ref().is_none_or(|before| before.enabled),
+                status: row.as_ref().map(|before| before.status).unwrap_or_default(),
                 definition_version: *version,
                 definition_hash: hash.clone(),
-                retired: row.as_ref().is_some_and(|before| before.retired),
                 reason: row.and_then(|before| before.reason),
                 runs_as: patterns(&document["runs_as"]),
             }));
         }
         let mut row = existing(row, event)?;
+        row.status = row.status.after(change);
         match change {
             E::Published { .. } => {}
-            E::Paused { reason } => {
-                row.enabled = false;
-                row.reason = Some(reason.clone());
-            }
-            E::Resumed {} => {
-                row.enabled = true;
-                row.reason = None;
-            }
-            E::Retired { reason } => {
-                (row.enabled, row.retired) = (false, true);
-                row.reason = Some(reason.clone());
-            }
+            E::Paused { reason } | E::Retired { reason } => row.reason = Some(reason.clone()),
+            E::Resumed {} => row.reason = None,
         }
         Ok(Some(row))
     }

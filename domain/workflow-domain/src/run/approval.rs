@@ -4,7 +4,7 @@ use crate::run::{Decided, Run, RunRejection as R};
 use kernel::{Context, Name, Pattern, Personal, Principal, Text, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use workflow_events::{ApprovalTerms, RunEvent as E, StepPath, StepStatus};
+use workflow_events::{ApprovalOutcome, ApprovalTerms, RunEvent as E, StepPath, StepStatus};
 
 /// What is remembered of a question that waits for a decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,14 +60,19 @@ impl Run {
         let enough = everybody.len() >= usize::try_from(approval.terms.quorum.max(1)).unwrap_or(usize::MAX);
         let granted = E::ApprovalGranted { step: step.clone(), by, comment: comment.map(Personal::new) };
         let result = Personal::new(json!({ "decision": "approved", "by": everybody }));
-        Ok(if enough { vec![granted, E::StepSucceeded { step, began_at, result }] } else { vec![granted] })
+        if !enough {
+            return Ok(vec![granted]);
+        }
+        let closed = E::ApprovalClosed { step: step.clone(), outcome: ApprovalOutcome::Approved };
+        Ok(vec![granted, closed, E::StepSucceeded { step, began_at, result }])
     }
 
     pub(super) fn reject(&self, step: StepPath, comment: Option<Text>, ctx: &Context) -> Decided {
         let (_, by, began_at) = self.decides(&step, ctx)?;
         let rejected = E::ApprovalRejected { step: step.clone(), by, comment: comment.map(Personal::new) };
         let result = Personal::new(json!({ "decision": "rejected", "by": [by] }));
-        Ok(vec![rejected, E::StepSucceeded { step, began_at, result }])
+        let closed = E::ApprovalClosed { step: step.clone(), outcome: ApprovalOutcome::Rejected };
+        Ok(vec![rejected, closed, E::StepSucceeded { step, began_at, result }])
     }
 
     pub(super) fn delegate(&self, step: StepPath, to: UserId, reason: Name, ctx: &Context) -> Decided {
@@ -78,3 +83,6 @@ impl Run {
         Ok(vec![E::ApprovalDelegated { step, by, to, reason }])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,10 @@ use kernel::{Name, Pattern, Personal, Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use workflow_events::{ApprovalTerms, FailureClass, RunEvent as E, RunStatus, StepPath, StepStatus, Wait};
+use std::collections::BTreeSet;
+use workflow_events::{
+    ApprovalOutcome, ApprovalTerms, FailureClass, RunEvent as E, RunStatus, StepPath, StepStatus, Wait,
+};
 
 /// What happened to a run or to one of its steps. The engine records as many at once as it can.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -185,10 +188,14 @@ impl Run {
                 _ => &waiting,
             };
             self.expect(step, allowed)?;
+            let of_question = matches!(entry, Entry::ApprovalReminded { .. } | Entry::ApprovalEscalated { .. });
+            if of_question && self.step_at(step).is_none_or(|step| step.approval.is_none()) {
+                return Err(R::StalePosition);
+            }
         }
         Ok(match entry {
             // An event ends a run that stands still, too.
-            Entry::Cancelled { reason } if !status.has_ended() && status != RunStatus::Compensating => {
+            Entry::Cancelled { reason } if !status.has_ended() && !self.progress.compensating => {
                 self.ended_by(E::Cancelled { reason })
             }
             Entry::CompensationStarted { reason } if self.may_compensate() => vec![E::CompensationStarted { reason }],
@@ -198,7 +205,11 @@ impl Run {
             | Entry::CompensationStarted { .. }
             | Entry::Compensated {}
             | Entry::Finished {} => return Err(R::StalePosition),
-            Entry::Succeeded { step, began_at, result } => vec![E::StepSucceeded { step, began_at, result }],
+            Entry::Succeeded { step, began_at, result } => {
+                // What somebody decides is no record of the engine's, which comes to a question only when its time is over.
+                let closed = self.closes(&step, ApprovalOutcome::Expired);
+                closed.into_iter().chain([E::StepSucceeded { step, began_at, result }]).collect()
+            }
             Entry::RetryScheduled { step, began_at, class, code, message, due_at } => {
                 let attempt = self.step_at(&step).map_or(0, |step| step.attempts) + 1;
                 vec![E::StepRetryScheduled { step, began_at, attempt, class, code, message: message.into(), due_at }]
@@ -206,15 +217,21 @@ impl Run {
             Entry::Failed { step, began_at, class, code, message, go_on } => {
                 let message = Personal::new(message);
                 let parked = E::Parked { step: step.clone(), code: code.clone(), message: message.clone() };
+                let closed = self.closes(&step, ApprovalOutcome::Withdrawn);
                 let failed = E::StepFailed { step, began_at, class, code, message };
-                if go_on { vec![failed] } else { vec![failed, parked] }
+                closed.into_iter().chain([failed]).chain((!go_on).then_some(parked)).collect()
             }
             Entry::LeftOut { step, left_out, reason } => {
-                vec![E::StepSkipped { step, output: Personal::erased(), left_out, reason }]
+                let left_out = self.not_reached(&step, left_out);
+                let skipped = E::StepSkipped { step, output: Personal::erased(), reason };
+                [skipped].into_iter().chain(left_out).collect()
             }
             Entry::StepCancelled { step } => vec![E::StepCancelled { step }],
             Entry::Waiting { step, began_at, wait } => vec![E::StepWaiting { step, began_at, wait }],
-            Entry::Chosen { step, case, left_out } => vec![E::StepChosen { step, case, left_out }],
+            Entry::Chosen { step, case, left_out } => {
+                let left_out = self.not_reached(&step, left_out);
+                [E::StepChosen { step, case }].into_iter().chain(left_out).collect()
+            }
             Entry::Expanded { step, began_at, items } => vec![E::StepExpanded { step, began_at, items }],
             Entry::ApprovalRequested { step, began_at, question, terms } => {
                 vec![E::ApprovalRequested { step, began_at, question, terms }]
@@ -223,6 +240,16 @@ impl Run {
             Entry::ApprovalEscalated { step, to } => vec![E::ApprovalEscalated { step, to }],
             Entry::Notified { step, to, subject, body } => vec![E::NotificationRequested { step, to, subject, body }],
         })
+    }
+
+    /// Those inside of a step that nothing has come of, and nothing will.
+    fn not_reached(&self, step: &StepPath, mut steps: Vec<StepPath>) -> Option<E> {
+        let mut told = BTreeSet::new();
+        steps.retain(|inner| {
+            let open = inner != step && inner.is_within(step) && self.step_status(inner) == StepStatus::Pending;
+            open && told.insert(inner.clone())
+        });
+        (!steps.is_empty()).then_some(E::StepsLeftOut { steps })
     }
 
     /// The step is one of the run's, and stands where this may happen to it.

@@ -1,8 +1,8 @@
 use super::*;
 use kernel::spec::{Given, given, spec_time};
-use kernel::{Actor, Event as _, Principal};
+use kernel::{Actor, Event as _};
 use serde_json::json;
-use workflow_events::{ApprovalTerms, FailureClass, TriggerKind};
+use workflow_events::{FailureClass, TriggerKind};
 
 fn trigger() -> Trigger {
     Trigger {
@@ -21,11 +21,11 @@ fn trigger() -> Trigger {
     }
 }
 
-fn path(text: &str) -> StepPath {
+pub(super) fn path(text: &str) -> StepPath {
     text.parse().unwrap()
 }
 
-fn started() -> E {
+pub(super) fn started() -> E {
     E::Started {
         definition_id: DefinitionId::default(),
         definition: "Onboarding".parse().unwrap(),
@@ -41,7 +41,7 @@ fn started() -> E {
     }
 }
 
-fn step_succeeded(step: &str) -> E {
+pub(super) fn step_succeeded(step: &str) -> E {
     E::StepSucceeded { step: path(step), began_at: spec_time(), result: Personal::new(json!({ "id": "x" })) }
 }
 
@@ -57,12 +57,12 @@ fn parked() -> [E; 3] {
     [started(), failed, E::Parked { step: path("contact"), code, message: message.into() }]
 }
 
-fn reason() -> Name {
+pub(super) fn reason() -> Name {
     "the template is there now".parse().unwrap()
 }
 
 /// The engine acts, not a person.
-fn engine(events: &[E], entries: Vec<Entry>) -> Decided {
+pub(super) fn engine(events: &[E], entries: Vec<Entry>) -> Decided {
     let mut run = Run::default();
     events.iter().for_each(|event| run.apply(event));
     let actor = Actor::Workflow { run_id: uuid::Uuid::from_u128(1), definition: "Onboarding".into() };
@@ -70,11 +70,11 @@ fn engine(events: &[E], entries: Vec<Entry>) -> Decided {
     run.decide(C::Record { entries }, &ctx)
 }
 
-fn succeeded(step: &str) -> Entry {
+pub(super) fn succeeded(step: &str) -> Entry {
     Entry::Succeeded { step: path(step), began_at: spec_time(), result: Personal::new(json!({ "id": "x" })) }
 }
 
-fn terminal(step: &str, go_on: bool) -> Entry {
+pub(super) fn terminal(step: &str, go_on: bool) -> Entry {
     Entry::Failed {
         step: path(step),
         began_at: spec_time(),
@@ -85,7 +85,7 @@ fn terminal(step: &str, go_on: bool) -> Entry {
     }
 }
 
-fn kinds(decision: Decided) -> Vec<&'static str> {
+pub(super) fn kinds(decision: Decided) -> Vec<&'static str> {
     decision.unwrap().iter().map(|event| event.entry().event_type).collect()
 }
 
@@ -295,59 +295,43 @@ fn another_version_may_call_steps_something_else() {
     on(parked()).when(command).rejected("workflow.run.engine_only");
 }
 
-fn asked(quorum: u32) -> [E; 2] {
-    let terms = ApprovalTerms { approvers: vec!["crm.*".parse().unwrap()], quorum, ..ApprovalTerms::default() };
-    let question = Personal::new("Shall we?".parse().unwrap());
-    [started(), E::ApprovalRequested { step: path("contact"), began_at: spec_time(), question, terms }]
-}
-
-fn decide_as(history: &[E], user: u128, held: &[&str], command: C) -> Decided {
+#[test]
+fn no_two_steps_are_called_the_same_in_another_version() {
+    let renamed = vec![workflow_events::Renamed { from: path("contact"), to: path("client") }];
+    let command = C::MoveTo {
+        definition_version: 2,
+        definition_hash: "bb".into(),
+        document: json!({ "v": 2 }),
+        steps: vec![path("client")],
+        compensates: false,
+        renamed,
+        reason: reason(),
+    };
+    let actor = Actor::System { name: "operator".into() };
+    let ctx = Context::new(Default::default(), actor, spec_time(), Default::default(), Default::default());
     let mut run = Run::default();
-    history.iter().for_each(|event| run.apply(event));
-    let actor = Actor::User { id: UserId(uuid::Uuid::from_u128(user)) };
-    let mut ctx = Context::new(Default::default(), actor, spec_time(), Default::default(), Default::default());
-    ctx.permissions = kernel::Permissions::patterns(held.iter().copied()).into();
-    run.decide(command, &ctx)
+    [started(), step_succeeded("client")].iter().chain(&parked()[1..]).for_each(|event| run.apply(event));
+    assert_eq!(run.decide(command, &ctx), Err(R::InvalidSteps));
 }
 
 #[test]
-fn so_many_must_approve_and_nobody_counts_twice() {
-    let approve = || C::Approve { step: path("contact"), comment: None };
-    let mut history = asked(2).to_vec();
-    let first = decide_as(&history, 1, &["crm.*"], approve()).unwrap();
-    assert_eq!(kinds(Ok(first.clone())), ["approval.granted"]);
-    history.extend(first);
-    assert_eq!(decide_as(&history, 1, &["crm.*"], approve()), Ok(vec![]));
-    let second = decide_as(&history, 2, &["*"], approve()).unwrap();
-    let [_, E::StepSucceeded { result, .. }] = &second[..] else { panic!("{second:?}") };
-    let both: Vec<Principal> = [1, 2].map(|id| UserId(uuid::Uuid::from_u128(id)).into()).into();
-    assert_eq!(result.expose(), Some(&json!({ "decision": "approved", "by": both })));
+fn only_what_is_inside_and_untouched_is_left_out_with_a_step() {
+    let [done, open] = ["a", "b"].map(|id| path("contact").child(id));
+    let left_out = vec![done, open.clone(), path("client")];
+    let chosen = Entry::Chosen { step: path("contact"), case: None, left_out };
+    let events = engine(&[started(), step_succeeded("contact.a")], vec![chosen]).unwrap();
+    assert_eq!(events[1..], [E::StepsLeftOut { steps: vec![open.clone()] }]);
+    let history = [vec![started(), step_succeeded("contact.a")], events].concat();
+    let run = on(history).when(C::Signal { name: "go".parse().unwrap(), payload: json!(1) }).state();
+    assert_eq!((run.step_status(&open), run.step_status("client")), (StepStatus::Skipped, StepStatus::Pending));
 }
 
 #[test]
-fn only_those_decide_whom_the_definition_names_and_their_delegates() {
-    let approve = || C::Approve { step: path("contact"), comment: None };
-    let mut history = asked(1).to_vec();
-    assert_eq!(decide_as(&history, 1, &["files.*"], approve()), Err(R::NotForYou));
-    assert_eq!(decide_as(&history, 1, &["*", "!crm.client.tag"], approve()), Err(R::NotForYou));
-    let to_user_id = UserId(uuid::Uuid::from_u128(7));
-    let delegate = C::Delegate { step: path("contact"), to_user_id, reason: reason() };
-    history.extend(decide_as(&history, 1, &["crm.*"], delegate).unwrap());
-    assert_eq!(decide_as(&history, 6, &[], approve()), Err(R::NotForYou));
-    assert_eq!(kinds(decide_as(&history, 7, &[], approve())), ["approval.granted", "step.succeeded"]);
-    let nowhere = C::Approve { step: path("client"), comment: None };
-    assert_eq!(decide_as(&history, 1, &["*"], nowhere), Err(R::NotOpen));
-}
-
-#[test]
-fn one_rejection_is_enough() {
-    let reject = C::Reject { step: path("contact"), comment: None };
-    let rejected = decide_as(&asked(3), 1, &["crm.*"], reject);
-    assert_eq!(kinds(rejected.clone()), ["approval.rejected", "step.succeeded"]);
-    let Ok(events) = rejected else { panic!() };
-    assert!(
-        matches!(&events[1], E::StepSucceeded { result, .. } if result.expose().unwrap()["decision"] == "rejected")
-    );
+fn no_event_ends_what_is_being_taken_back_even_if_that_stands_still() {
+    let start = [started(), step_succeeded("contact"), E::Cancelled { reason: reason() }];
+    let mut history = [start.to_vec(), vec![E::CompensationStarted { reason: reason() }]].concat();
+    history.extend(engine(&history, vec![terminal("contact.undo", false)]).unwrap());
+    assert_eq!(engine(&history, vec![Entry::Cancelled { reason: reason() }]), Err(R::StalePosition));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! What operators do with a run, and how its state is changed for them.
 
 use crate::run::{Decided, Run, RunRejection as R, Step, known};
-use kernel::{Name, Personal};
+use kernel::{Machine, Name, Personal};
 use serde_json::Value;
-use workflow_events::{Renamed, RunEvent as E, RunStatus, StepPath, StepStatus};
+use std::collections::BTreeSet;
+use workflow_events::{ApprovalOutcome, Renamed, RunEvent as E, RunStatus, StepPath};
 
 impl Run {
     /// The step that an operator means: the one they name, or the only one that the run stands still at.
@@ -26,7 +27,7 @@ impl Run {
     pub(super) fn skip(&self, step: Option<StepPath>, output: Value, reason: Name) -> Decided {
         let step = self.meant(step)?;
         let resumed = E::Resumed { steps: vec![step.clone()], reason: reason.clone() };
-        Ok(vec![resumed, E::StepSkipped { step, output: known(output), left_out: vec![], reason }])
+        Ok(vec![resumed, E::StepSkipped { step, output: known(output), reason }])
     }
 
     pub(super) fn amend(&self, step: Option<StepPath>, parameters: Value, reason: Name) -> Decided {
@@ -45,8 +46,16 @@ impl Run {
 
     /// The end of the run, and with it of everything that waits.
     pub(super) fn ended_by(&self, end: E) -> Vec<E> {
-        let waiting = self.progress.waiting.iter().map(|step| E::StepCancelled { step: step.clone() });
-        waiting.chain([end]).collect()
+        let waiting = &self.progress.waiting;
+        let closed = waiting.iter().flat_map(|step| self.closes(step, ApprovalOutcome::Withdrawn));
+        let cancelled = waiting.iter().map(|step| E::StepCancelled { step: step.clone() });
+        [end].into_iter().chain(closed).chain(cancelled).collect()
+    }
+
+    /// The end of the question that a step asks, if it asks one.
+    pub(super) fn closes(&self, step: &StepPath, outcome: ApprovalOutcome) -> Option<E> {
+        self.step_at(step)?.approval.as_ref()?;
+        Some(E::ApprovalClosed { step: step.clone(), outcome })
     }
 
     pub(super) fn compensate(&self, reason: Name) -> Decided {
@@ -69,8 +78,9 @@ impl Run {
         let since = if known.ended == 0 { u32::MAX } else { known.ended };
         let after = |path: &StepPath, other: &Step| other.ended == 0 || other.ended >= since || path.is_within(&step);
         let steps = self.steps.iter().filter(|(path, other)| after(path, other)).map(|(path, _)| path.clone());
-        let steps = steps.collect();
-        Ok(vec![E::Rerun { step, steps, reason }])
+        let steps: Vec<StepPath> = steps.collect();
+        let closed: Vec<E> = steps.iter().flat_map(|step| self.closes(step, ApprovalOutcome::Withdrawn)).collect();
+        Ok(closed.into_iter().chain([E::Rerun { step, steps, reason }]).collect())
     }
 
     pub(super) fn follow(&mut self, version: u32, hash: &str, document: &Value, steps: &[StepPath], compensates: bool) {
@@ -79,6 +89,13 @@ impl Run {
         self.document = document.clone().into();
         self.order = steps.to_vec();
         self.compensates = compensates;
+    }
+
+    /// Would two steps be called the same?
+    pub(super) fn two_become_one(&self, renamed: &[Renamed]) -> bool {
+        let names: BTreeSet<StepPath> = self.steps.keys().map(|path| Renamed::of(renamed, path.clone())).collect();
+        let twice = renamed.iter().enumerate().any(|(n, one)| renamed[..n].iter().any(|other| other.to == one.to));
+        twice || names.len() < self.steps.len()
     }
 
     /// Steps that are called something else from now on, with everything inside of them.
@@ -101,13 +118,13 @@ impl Run {
         });
     }
 
-    /// The steps inside of one that was left out, or of a case that was not chosen.
-    pub(super) fn leave_out(&mut self, steps: &[StepPath]) {
+    /// Steps that will not be reached.
+    pub(super) fn leave_out(&mut self, steps: &[StepPath], event: &E) {
         for path in steps {
             self.ended += 1;
             let ended = self.ended;
             self.at(path, |step| {
-                step.status = StepStatus::Skipped;
+                step.status = step.status.after(event);
                 step.ended = ended;
             });
         }

@@ -89,9 +89,16 @@ impl Story {
                 self.standing = Compensating;
                 return Ok(());
             }
+            // What waited ends with its run.
+            ("approval.closed", Cancelled) if event["outcome"] == "withdrawn" => {
+                return self.step(event_type, event, step);
+            }
+            ("step.cancelled", Cancelled) if self.stands(&step) == Stands::Waiting => {
+                return self.step(event_type, event, step);
+            }
             (_, Succeeded | Cancelled | Compensated) => return Err("the run has ended"),
             ("run.compensation_started", _) => return Err("not ended before"),
-            ("run.cancelled", Going | Parked | Failed) => self.standing = Cancelled,
+            ("run.cancelled", Going | Parked | Failed) if !self.taken_back => self.standing = Cancelled,
             ("run.succeeded", Going) => self.standing = Succeeded,
             ("run.compensated", Compensating) => self.standing = Compensated,
             ("run.parked", _) if self.stands(&step) == Stands::Failed => {
@@ -113,6 +120,13 @@ impl Story {
             }
             ("run.input_amended", Parked) | ("run.signal_received", _) => {}
             ("run.rerun" | "run.moved", _) => {}
+            ("step.left_out", _) => {
+                for inner in texts(&event["steps"]) {
+                    if self.steps.insert(inner, Stands::LeftOut).is_some() {
+                        return Err("something had come of it");
+                    }
+                }
+            }
             _ if step.is_empty() => return Err("not now"),
             _ => self.step(event_type, event, step)?,
         }
@@ -135,7 +149,8 @@ impl Story {
             ("step.chosen", Open(0)) => Done,
             ("step.failed", Open(_) | Waiting | Rounds) => Failed,
             ("step.skipped", Open(_)) => LeftOut,
-            ("step.cancelled", Open(_) | Waiting) => Never,
+            ("step.cancelled", Open(_)) => Never,
+            ("step.cancelled", Waiting) if self.standing == Standing::Cancelled => Never,
             ("step.waiting" | "approval.requested", Open(_)) => Waiting,
             ("step.expanded", Open(0)) => Rounds,
             ("step.retry_scheduled", Open(attempts)) if event["attempt"].as_u64() == Some(attempts + 1) => {
@@ -144,14 +159,11 @@ impl Story {
             ("run.notification_requested", stands @ Open(_)) => stands,
             (
                 "approval.granted" | "approval.rejected" | "approval.delegated" | "approval.reminded"
-                | "approval.escalated",
+                | "approval.escalated" | "approval.closed",
                 Waiting,
             ) => Waiting,
             _ => return Err("not now"),
         };
-        for inner in texts(&event["left_out"]) {
-            self.steps.insert(inner, LeftOut);
-        }
         self.steps.insert(step, next);
         if self.standing == Standing::Failed {
             self.standing = Standing::Going;
