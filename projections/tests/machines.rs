@@ -164,7 +164,7 @@ impl Sought for Unmade<'_> {
     }
 
     fn is(&self, Prospect { key: (tenant, stream, id), events, .. }: &Prospect) -> bool {
-        // Of a stream it is known from where it would move; of its parts not which one it is.
+        // Of a stream it is known from where it would move; of its parts only whether one is there.
         let id = id.to_string();
         let status =
             |of, column| self.statuses.get(&(*tenant, of, column, id.clone())).map(|standing| standing.status());
@@ -173,7 +173,9 @@ impl Sought for Unmade<'_> {
             self.statuses.iter().any(|((t, o, _, i), s)| t == tenant && *o == of && its(i) && s.status() == at)
         };
         let is_move = |(of, column, step): Step| {
-            events.contains(&step.event_type) && (of != *stream || status(of, column) == step.from)
+            let can =
+                if of == *stream { status(of, column) == step.from } else { step.from.is_none_or(|at| is_at(of, at)) };
+            events.contains(&step.event_type) && can
         };
         let is_stay = |(of, at, event, _): &(&str, &str, &'static str, &str)| events.contains(event) && is_at(of, at);
         self.moves.unmade_steps().any(is_move) || self.moves.unmet_stays().any(is_stay)

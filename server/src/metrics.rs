@@ -228,7 +228,8 @@ const METRICS: &[Metric] = &[
     counts("workflow_unreadable_definitions_total", WORKFLOW, Series::One, "Definitions that could not be read."),
     counts("workflow_unreadable_events_total", WORKFLOW, Series::One, "Events that the engine could not read."),
     spreads("workflow_timer_lateness_seconds", WORKFLOW, "How late a due run was taken."),
-    spreads("workflow_step_duration_seconds", WORKFLOW, "Time of a step, by command."),
+    spreads("workflow_segment_duration_seconds", WORKFLOW, "Time to decide and append a segment of a run."),
+    spreads("workflow_step_duration_seconds", WORKFLOW, "Time to decide a step, by command."),
     shows("mail_emails", MAILER, "Emails that are due, and those that were set aside."),
     counts(
         "mail_emails_total",

@@ -272,8 +272,7 @@ impl Found<'_> {
     /// The JSON Schema of what a command answers.
     pub fn answer_of(&self, command: &str) -> Value {
         let mut fields = json!({
-            "id": { "type": "string" }, "version": { "type": "integer" }, "position": { "type": "integer" },
-            "created": { "type": "boolean" },
+            "id": { "type": "string" }, "version": { "type": "integer" }, "created": { "type": "boolean" },
         });
         let Some(info) = self.bus.command(command) else { return json!({}) };
         for part in info.entry.makes {

@@ -1,7 +1,7 @@
 //! The runs in work: so many at once, wherever they come from.
 //!
 //! A few tasks drive them all, so many runs each. What they wait for is the log: when a commit answers many of them, they
-//! all take their next move before the appender gets its turn again, and so share the next commit too. In tasks of their
+//! all decide their next segment before the appender gets its turn again, and so share the next commit too. In tasks of their
 //! own, the first one would take a commit for itself, and the others would wait for it. With one task for all, the
 //! appender would wait for the slowest; with a few, one commits while the others prepare.
 
@@ -90,7 +90,7 @@ impl Crew {
     }
 
     /// Works on a run. `noted` comes when it is in the queue under our lease; until then it must not get further than its
-    /// start, and if it never comes, the run is somebody else's.
+    /// first segment, and if it never comes, the run is somebody else's.
     pub fn work(&self, task: Task, room: Room, noted: Option<oneshot::Receiver<Noted>>) {
         let has_room = |driver: &&Driver| driver.driving.load(Ordering::Acquire) < RUNS_PER_DRIVER;
         // The first with room, so that few runs share one; if all look full, one of them is about to have some.

@@ -1,24 +1,26 @@
 //! What a definition's steps were refused, for the firm's audit trail: beside what people and programs were refused.
 
 use crate::hand::Hand;
-use crate::turn::DENIED;
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
-use workflow_domain::Entry;
+use workflow_domain::{Entry, StepPath};
 
 /// How long the same command of the same definition is one refusal, in seconds: a definition that goes on after failures decides
 /// how often it is refused, and must not decide how full the trail is.
 const WINDOW: i64 = 3_600;
 
-/// Writes down that a step of the run in `hand` was refused, if `entries` say so. The run says it too, so a failure to write
-/// is no reason to stop.
-pub(crate) async fn note(pool: &PgPool, hand: &Hand, entries: &[Entry]) {
-    let refused = entries.iter().find_map(|entry| match entry {
-        Entry::Failed { step, code, message, .. } if code == DENIED => Some((step, message)),
-        _ => None,
-    });
-    let Some((step, message)) = refused else { return };
+/// Writes down which steps of the segment in `hand` were refused. The run says it too, so a failure to write is no reason
+/// to stop.
+pub(crate) async fn note(pool: &PgPool, hand: &Hand) {
+    for entry in hand.denied() {
+        if let Entry::Failed { step, message, .. } = entry {
+            note_one(pool, hand, step, message).await;
+        }
+    }
+}
+
+async fn note_one(pool: &PgPool, hand: &Hand, step: &StepPath, message: &str) {
     let permission = match step.is_undo() {
         true => step.parent().and_then(|step| Some(hand.document.undo(&step)?.command.clone())),
         false => hand.document.action(step.id()).and_then(|action| action.permission()),

@@ -393,7 +393,7 @@ impl Intake {
     async fn begin_waiting(&self, at: i64, step: &StepPath, waits: Vec<Waiting>, found: &mut Found) -> Result<()> {
         let Some((tenant, id)) = waits.first().map(|wait| (wait.tenant, wait.run)) else { return Ok(()) };
         let events = self.past.events(tenant, id, at).await?;
-        let begins = Beginning::of(&events, step).checked(self.past.log(), id).await?;
+        let begins = Beginning::of(&events, step);
         let mut run = Run::default();
         events.iter().for_each(|(_, event)| run.apply(event));
         let scope = Scope::of_run(id, &run, step);
@@ -465,7 +465,12 @@ impl Intake {
             // The others that wait for the event are asked all the same.
             let met = met.or_else(|error| pass_by(event, error).map(|()| false))?;
             match (met, &value) {
-                (true, Some(value)) => found.met(wait.clone(), value.clone()),
+                (true, Some(value)) => {
+                    let (wait, value) = (wait.clone(), value.clone());
+                    // With it go the others that its step waited for, also those before it.
+                    index -= found.waiting[..index].iter().filter(|other| wait.is_over_with(other)).count();
+                    found.met(wait, value);
+                }
                 _ => index += 1,
             }
         }
@@ -483,11 +488,7 @@ impl Found {
     /// An event has met the condition, so that it waits no more.
     fn met(&mut self, wait: Waiting, event: Value) {
         let (tenant, run) = (wait.tenant, wait.run);
-        let over = |other: &Waiting| {
-            other.key() == wait.key()
-                || !wait.cancels() && (other.tenant, other.run, &other.step) == (tenant, run, &wait.step)
-        };
-        self.waiting.retain(|other| !over(other));
+        self.waiting.retain(|other| !wait.is_over_with(other));
         self.met.push(wait.key());
         self.writes.push(Write::Matched { wait, event });
         self.writes.push(Write::Wake { tenant, run });

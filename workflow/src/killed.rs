@@ -71,8 +71,9 @@ async fn a_worker_that_dies_anywhere_leaves_no_double_and_no_gap() {
             break;
         }
     }
-    // Each of its seven effects is waited for; how often besides depends on how many answers come between two moves.
-    assert!(cut > 7, "killed at {cut} points only");
+    // It waits for what its steps refer to, for its one append, and until it is let go of; how often depends on how many answers
+    // come between two moves.
+    assert!(cut > 2, "killed at {cut} points only");
     engine.stop().await;
 }
 
@@ -124,7 +125,7 @@ async fn a_run_that_is_cancelled_after_its_worker_died_anywhere_leaves_nothing_o
             break;
         }
     }
-    assert!(cut > 7, "killed at {cut} points only");
+    assert!(cut > 2, "killed at {cut} points only");
     assert!(world.count("project.cancelled").await > 0);
     engine.stop().await;
 }
@@ -152,7 +153,7 @@ async fn a_worker_that_dies_anywhere_while_it_takes_back_leaves_no_double_and_no
             break;
         }
     }
-    assert!(cut > 3, "killed at {cut} points only");
+    assert!(cut > 2, "killed at {cut} points only");
     engine.stop().await;
 }
 

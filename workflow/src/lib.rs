@@ -15,6 +15,7 @@ mod document;
 mod engine;
 mod expression;
 mod hand;
+mod hot;
 mod intake;
 mod meter;
 mod operate;

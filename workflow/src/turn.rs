@@ -7,12 +7,11 @@ use crate::scope::Scope;
 use crate::tasks::Tasks;
 use crate::template::{render, render_string};
 use chrono::{TimeDelta, Utc};
-use event_store::{CommandBus, ExecuteError, Executed, IdempotencyKey, Request, fingerprint};
-use kernel::{Actor, Parts, TenantId, Timestamp};
+use event_store::{CommandBus, CommandInfo, DecidedCommand, ExecuteError, Request};
+use kernel::{Actor, TenantId, Timestamp};
 use rand::Rng as _;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use uuid::Uuid;
 use workflow_domain::{Entry, Run, Step, StepPath};
 use workflow_events::FailureClass;
@@ -56,7 +55,7 @@ impl From<ExpressionError> for Failure {
     }
 }
 
-/// A step's name among all steps of all runs: ids and keys derive from it, so that a repeat is recognised.
+/// A step's name among all steps of all runs; the id of its command, and of what it creates.
 fn derived(run: Uuid, step: &str, rerun: u32) -> Uuid {
     Uuid::new_v5(&run, format!("{step}:{rerun}").as_bytes())
 }
@@ -79,14 +78,33 @@ impl Standing<'_> {
         derived(self.run_id, path, self.run.step_at(path).map_or(0, |step| step.rerun))
     }
 
-    /// The key under which a step's command is recognised.
-    pub fn key_of(&self, path: &StepPath, fingerprint: [u8; 32]) -> IdempotencyKey {
-        IdempotencyKey { scope: "workflow".to_owned(), key: self.id_of(path).to_string(), fingerprint }
+    /// The request of a step's command. It may do what the definition says, and nothing else.
+    pub fn request_of(&self, path: &StepPath) -> Request {
+        let permissions = Some(Arc::new(self.document.permissions()));
+        Request { permissions, command_id: self.id_of(path), ..self.request() }
+    }
+}
+
+/// A command that a step wants to send.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub info: CommandInfo,
+    pub target: Option<Uuid>,
+    /// As JSON text.
+    pub body: String,
+    /// If somebody holds a claim whose scope begins so, that is an answer, too.
+    pub takes: Option<String>,
+}
+
+impl Sending {
+    /// What tells whether it is the same that was refused before.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        event_store::fingerprint(self.info.entry.name, self.target, &self.body)
     }
 
-    /// The key of a step whose command shall have no effect any more: whoever comes first has it.
-    pub fn fence(&self, path: &StepPath) -> IdempotencyKey {
-        self.key_of(path, Sha256::digest(b"never").into())
+    /// Whether the step takes this refusal for an answer.
+    pub fn wants(&self, error: &ExecuteError) -> bool {
+        matches!((error, &self.takes), (ExecuteError::Claimed { scope, .. }, Some(prefix)) if scope.starts_with(prefix))
     }
 }
 
@@ -98,7 +116,10 @@ pub(crate) struct Turn<'a> {
     pub began_at: Timestamp,
     pub bus: &'a CommandBus,
     pub tasks: &'a Tasks,
-    scope: Scope,
+    /// Made when it is asked for: what is recorded of a command needs none.
+    scope: OnceLock<Scope>,
+    /// What the step gave that is taken back.
+    undone: Option<Value>,
 }
 
 impl<'a> Turn<'a> {
@@ -111,15 +132,14 @@ impl<'a> Turn<'a> {
     ) -> Self {
         let since = standing.run.step_at(&path).and_then(|step| step.since);
         let began_at = since.unwrap_or_else(|| Timestamp::of_clock(Utc::now()));
-        let scope = Scope::of_run(standing.run_id, standing.run, &path);
-        Self { standing, path, common, began_at, bus, tasks, scope }
+        Self { standing, path, common, began_at, bus, tasks, scope: OnceLock::new(), undone: None }
     }
 
     /// The turn of what takes this step back; it sees the step's own result.
     #[must_use]
     pub fn undoing(mut self) -> Self {
         let result = self.step().and_then(|step| step.result.expose()).cloned().unwrap_or(Value::Null);
-        self.scope = self.scope.and("result", &result);
+        self.undone = Some(result);
         self.path = self.path.undo();
         let since = self.step().and_then(|step| step.since);
         self.began_at = since.unwrap_or_else(|| Timestamp::of_clock(Utc::now()));
@@ -127,7 +147,13 @@ impl<'a> Turn<'a> {
     }
 
     pub fn scope(&self) -> &Scope {
-        &self.scope
+        self.scope.get_or_init(|| {
+            let scope = Scope::of_run(self.standing.run_id, self.standing.run, &self.path);
+            match &self.undone {
+                Some(result) => scope.and("result", result),
+                None => scope,
+            }
+        })
     }
 
     /// What is known of the step.
@@ -155,7 +181,7 @@ impl<'a> Turn<'a> {
         let policy = self.common.retry.as_ref().unwrap_or(&self.standing.document.retry);
         let attempt = self.step().map_or(0, |step| step.attempts) + 1;
         let pause = match failure.class {
-            // A repeat of the same is recognised by its key.
+            // What came of it is in the log together with its effect, or neither is.
             FailureClass::Retryable {} | FailureClass::UnknownOutcome {} => pause(policy, attempt),
             FailureClass::RateLimited { retry_after_s } => {
                 pause(policy, attempt) + TimeDelta::seconds(i64::from(retry_after_s.unwrap_or_default()))
@@ -172,64 +198,37 @@ impl<'a> Turn<'a> {
         vec![Entry::RetryScheduled { step, began_at, class, code, message, due_at }]
     }
 
-    /// Sends a command to what the template names.
-    pub async fn send(
+    /// The command with what the definition says, or an operator instead, to what the template names.
+    pub fn sends(
         &self,
         command: &str,
         target: Option<&str>,
         parameters: &Map<String, Value>,
-        scope: &Scope,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Sending, Failure> {
         let target = match target {
             None => None,
             Some(target) => {
-                let id = render_string(target, scope)?.parse::<Uuid>();
+                let id = render_string(target, self.scope())?.parse::<Uuid>();
                 Some(id.map_err(|_| Failure::terminal("target_not_an_id", "the target is not an id"))?)
             }
         };
-        let executed = self.call(command, target, parameters, scope).await?;
-        executed.map(|executed| result(&executed)).map_err(classify)
-    }
-
-    /// Sends a command under the step's own key, with what the definition says, or an operator instead. The outer error is ours,
-    /// the inner one the command's.
-    pub async fn call(
-        &self,
-        name: &str,
-        target: Option<Uuid>,
-        parameters: &Map<String, Value>,
-        scope: &Scope,
-    ) -> Result<Result<Executed, ExecuteError>, Failure> {
-        let Some(info) = self.bus.command(name) else {
-            return Err(Failure::terminal("unknown_command", format!("there is no command {name}")));
+        let Some(info) = self.bus.command(command) else {
+            return Err(Failure::terminal("unknown_command", format!("there is no command {command}")));
         };
         let amended = self.step().and_then(|step| step.amended.as_ref()).and_then(|amended| amended.expose());
         let body = match amended {
             Some(amended) => amended.to_string(),
-            None => render(&Value::Object(parameters.clone()), scope)?.to_string(),
+            None => render(&Value::Object(parameters.clone()), self.scope())?.to_string(),
         };
-        let id = self.standing.id_of(&self.path);
-        let target = if info.entry.creates { id } else { target.unwrap_or_default() };
-        let mut request = self.standing.request();
-        // It may do what the definition says, and nothing else.
-        request.permissions = Some(Arc::new(self.standing.document.permissions()));
-        request.command_id = id;
-        request.idempotency = Some(self.standing.key_of(&self.path, fingerprint(name, Some(target), &body)));
-        Ok(match self.bus.execute(info, Some(target), body, request).await {
-            // Nobody but this step can know the id, so it is this step's own earlier work; its key was forgotten since.
-            Err(ExecuteError::AlreadyExists) if info.entry.creates => {
-                let parts = Parts::default();
-                Ok(Executed { id: target, version: 0, position: 0, created: true, replayed: true, parts })
-            }
-            outcome => outcome,
-        })
+        let target = if info.entry.creates { Some(self.standing.id_of(&self.path)) } else { target };
+        Ok(Sending { info: *info, target, body, takes: None })
     }
 }
 
 /// What later steps see of a command's answer.
-pub(crate) fn result(executed: &Executed) -> Value {
-    let Executed { id, version, position, created, parts, replayed: _ } = executed;
-    let mut result = json!({ "id": id, "version": version, "position": position, "created": created });
+pub(crate) fn result(decided: &DecidedCommand) -> Value {
+    let DecidedCommand { id, version, created, parts } = decided;
+    let mut result = json!({ "id": id, "version": version, "created": created });
     if let (Value::Object(fields), Value::Object(parts)) = (&mut result, Value::from(parts.clone())) {
         fields.extend(parts);
     }
@@ -257,9 +256,8 @@ pub(crate) fn classify(error: ExecuteError) -> Failure {
         ExecuteError::NotFound => Failure::terminal("not_found", "the target does not exist"),
         ExecuteError::AlreadyExists => Failure::terminal("already_exists", "it exists already"),
         ExecuteError::VersionMismatch { .. } => Failure::terminal("version_mismatch", "another version was expected"),
-        ExecuteError::KeyReused => {
-            Failure::terminal("key_reused", "an earlier attempt of this step sent something else")
-        }
+        // No step's command has a key.
+        ExecuteError::KeyReused => Failure::terminal("key_reused", "the key was used for something else"),
         error @ ExecuteError::UnitTooLarge => Failure::terminal("unit_too_large", error.to_string()),
         ExecuteError::Fault(error) => {
             tracing::error!(error = format!("{error:#}"), "a step met a fault");

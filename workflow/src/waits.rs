@@ -8,7 +8,7 @@ use crate::actions::{Action, TIMED_OUT};
 use crate::document::Document;
 use crate::expression::{compile, evaluate_tree, holds};
 use crate::references::{equal_to_aggregate, mentions};
-use crate::scope::{Scope, causing_run};
+use crate::scope::Scope;
 use crate::tasks::Start;
 use anyhow::{Context as _, Result, anyhow};
 use catalogue::AnyEvent;
@@ -58,6 +58,12 @@ impl Waiting {
     /// Does it end the run, rather than a wait?
     pub fn cancels(&self) -> bool {
         self.step.is_empty()
+    }
+
+    /// Whether the other one is over, too, when this one is met: of what a step waits for, the first counts.
+    pub fn is_over_with(&self, other: &Self) -> bool {
+        let same_step = (other.tenant, other.run, &other.step) == (self.tenant, self.run, &self.step);
+        other.key() == self.key() || !self.cancels() && same_step
     }
 
     /// Whether the event is one that the condition is about.
@@ -197,18 +203,16 @@ pub(crate) struct Beginning {
     pub after: i64,
     /// And only those that were committed no earlier.
     pub from: Option<DateTime<Utc>>,
-    /// Where the log has the effect of the step before, if that is the run's own.
-    effect: Option<i64>,
 }
 
 impl Beginning {
     fn at(after: i64) -> Self {
-        Self { after, from: None, effect: None }
+        Self { after, from: None }
     }
 
     /// From the run's events, with their positions. A step follows the trigger, or the step before it: that is over with
-    /// its effect, with the event or the time that it waited for, and otherwise where the log says so. When an operator
-    /// acted, the step follows that.
+    /// the event or the time that it waited for, and otherwise where the log says so, which is right behind its effect. When
+    /// an operator acted, the step follows that.
     pub fn of(events: &[(i64, RunEvent)], at: &StepPath) -> Self {
         let (mut begins, mut waits) = (Self::at(0), HashMap::<StepPath, i64>::new());
         let mut in_turn = None;
@@ -230,7 +234,7 @@ impl Beginning {
                     begins = match (waits.remove(step), number("/event/position"), time) {
                         (_, Some(event), _) => Self::at(event),
                         (Some(after), None, Some(until)) => Self { from: Some(until), ..Self::at(after) },
-                        _ => Self { effect: number("/position"), ..Self::at(*position) },
+                        _ => Self::at(*position),
                     };
                 }
                 RunEvent::StepFailed { step, code, .. } => {
@@ -245,14 +249,6 @@ impl Beginning {
             }
         }
         begins
-    }
-
-    /// An effect counts if the run had it: a command that found everything as it should be answers where somebody else
-    /// left off.
-    pub async fn checked(self, log: &Log, run: Uuid) -> Result<Self, sqlx::Error> {
-        let Some(effect) = self.effect else { return Ok(self) };
-        let own = log.find(effect).await?.is_some_and(|event| causing_run(&event) == Some(run));
-        Ok(if own { Self::at(effect) } else { Self::at(self.after) })
     }
 }
 
@@ -297,10 +293,6 @@ impl Past {
     pub fn new(store: Store, pool: PgPool) -> Self {
         let log = store.log(pool.clone());
         Self { store, log, pool }
-    }
-
-    pub fn log(&self) -> &Log {
-        &self.log
     }
 
     /// A run's events up to a position.

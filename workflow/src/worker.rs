@@ -1,18 +1,18 @@
-//! Takes one run as far as it goes: step by step until it ends, waits, or stands still.
+//! Takes one run as far as it goes: segment by segment until it ends, waits, or stands still.
 
 use crate::bounds::{Admitted, Bounds};
 use crate::denials;
 use crate::document::{Document, Policy};
 use crate::expression::holds;
-use crate::hand::Hand;
+use crate::hand::{Halt, Hand};
+use crate::hot::Hot;
 use crate::plan::Stands;
 use crate::tasks::{Looked, Next, Noted, Start, Task, Tasks};
-use crate::turn::{Failure, Turn};
+use crate::turn::{Failure, Standing, Turn};
 use anyhow::{Context as _, Result, anyhow};
 use chrono::{TimeDelta, Utc};
 use crash_points::Point;
 use event_store::{CommandBus, ExecuteError, Request};
-use futures::future::{Either, join_all};
 use kernel::{Actor, Name, TenantId};
 use metrics::{counter, histogram};
 use parking_lot::Mutex;
@@ -29,8 +29,11 @@ use workflow_domain::{Entry, Run, RunStatus, StepPath};
 mod endings;
 mod waiting;
 
-/// Records in a row that may be refused before the worker takes a pause.
-const REFUSED_MAX: u32 = 3;
+/// Segments in a row that may come to nothing before the worker lets go of the run for a while.
+const TRIES_MAX: u32 = 24;
+
+/// The longest pause before a segment is decided again that met with others, in milliseconds.
+const PAUSE_MS_MAX: u64 = 50;
 
 /// How often a worker looks whether the intake has read on, before it lets go of the run, and the pause between.
 const LOOKS: u32 = 40;
@@ -45,6 +48,7 @@ pub(crate) struct Worker {
     pub bus: CommandBus,
     pub tasks: Tasks,
     bounds: Bounds,
+    hot: Hot,
     /// No further step is begun once this is cancelled.
     pub stopping: CancellationToken,
     /// Counts the runs that have ended here.
@@ -66,16 +70,15 @@ enum TakenUp {
 /// What one move of a run led to.
 enum Moved {
     On,
-    /// Somebody was faster: an operator, or the worker that took over while this one hung.
-    Refused(ExecuteError),
+    /// The segment ends here.
+    Append,
     LetGo(Next),
 }
 
 /// A step that is to be taken now.
-#[derive(Clone)]
 struct Due {
     path: StepPath,
-    has_effect: bool,
+    is_outside: bool,
 }
 
 impl Worker {
@@ -86,18 +89,22 @@ impl Worker {
         stopping: CancellationToken,
         ended: watch::Sender<u64>,
     ) -> Self {
-        Self { bus, tasks, bounds, stopping, ended: Arc::new(ended), parsed: Arc::default() }
+        Self { bus, tasks, bounds, hot: Hot::default(), stopping, ended: Arc::new(ended), parsed: Arc::default() }
     }
 
     /// Works on a task and lets go of it. While `noted` has not come, the task is not in the queue yet; if it does not
     /// come, the task is not ours.
-    pub async fn work(&self, mut task: Task, noted: Option<oneshot::Receiver<Noted>>) -> Result<()> {
+    pub async fn work(&self, mut task: Task, mut noted: Option<oneshot::Receiver<Noted>>) -> Result<()> {
         crash_points::reach(Point::WorkflowTaken);
         let lateness = (Utc::now() - task.due_at).to_std().unwrap_or_default();
         histogram!("workflow_timer_lateness_seconds").record(lateness);
-        let next = match self.take_up(&mut task, noted).await {
-            Ok(TakenUp::Run(hand)) => self.drive(&task, *hand).await,
-            Ok(TakenUp::Ended(run)) => self.after_end(&task, run).await,
+        let next = match self.take_up(&mut task, &mut noted).await {
+            Ok(TakenUp::Run(hand)) => match self.drive(&mut task, *hand, noted).await {
+                Ok(Some(next)) => Ok(next),
+                Ok(None) => return Ok(()),
+                Err(error) => Err(error),
+            },
+            Ok(TakenUp::Ended(run)) => self.after_end(&mut task, run).await,
             Ok(TakenUp::NotOurs) => return Ok(()),
             Ok(TakenUp::Later(next)) => Ok(next),
             Err(error) => Err(error),
@@ -112,26 +119,22 @@ impl Worker {
         self.tasks.let_go(&task, &next).await.context("letting go of a run")
     }
 
-    /// The run as it stands, started if it was not.
+    /// The run as it stands, or as it begins.
     ///
-    /// The start does not wait until the run is in the queue, because starting twice is starting once. The first command
-    /// does, but not for the start if nobody can have started the run before: a run whose trigger comes again may have
-    /// ended long ago, and its keys may be forgotten.
-    async fn take_up(&self, task: &mut Task, noted: Option<oneshot::Receiver<Noted>>) -> Result<TakenUp> {
+    /// Its first segment does not wait until the run is in the queue, because the log takes it once. Some runs wait: those that
+    /// are counted, by whoever's they are and when they start; those that start only if no other goes on; and those that an event
+    /// may cancel, which is known only once the queue has them.
+    async fn take_up(&self, task: &mut Task, noted: &mut Option<oneshot::Receiver<Noted>>) -> Result<TakenUp> {
         let Some(start) = &task.start else { return self.load(task).await };
-        let noted = async {
-            match noted {
-                Some(noted) => noted.await,
-                None => Ok(Noted::Known),
-            }
-        };
-        let mut noted = Either::Left(noted);
+        let document = self.parse(&start.definition_hash, &start.document)?;
         let exclusive = start.correlation_key().is_some();
-        if start.caused_by.is_some() || exclusive {
-            // Such runs are counted: by whoever's they are, and when they start. Or they start only if no other goes on.
-            let known = match noted.await {
-                Ok(known) => known,
-                Err(_) => return Ok(TakenUp::NotOurs),
+        if start.caused_by.is_some() || exclusive || !document.cancel_on.is_empty() {
+            let known = match noted.take() {
+                None => Noted::Known,
+                Some(noted) => match noted.await {
+                    Ok(known) => known,
+                    Err(_) => return Ok(TakenUp::NotOurs),
+                },
             };
             let (tenant, run) = (TenantId(task.tenant), task.run);
             if known == Noted::Known && self.bus.store().load::<Run>(tenant, run).await.context("loading a run")?.1 > 0
@@ -139,62 +142,17 @@ impl Worker {
                 task.start = None;
                 return self.load(task).await;
             }
-            noted = Either::Right(std::future::ready(Ok(known)));
         }
         if exclusive && self.queues(task, start).await? {
             return Ok(TakenUp::Later(behind_another()));
         }
-        let hand = match self.begin(task, start).await {
-            Ok(Some(hand)) => Ok(hand),
-            Ok(None) => {
+        match self.begin(task, start, document).await? {
+            Some(hand) => Ok(TakenUp::Run(Box::new(hand))),
+            None => {
                 self.tasks.forget(task).await.context("forgetting a run")?;
-                return Ok(TakenUp::Ended(None));
+                Ok(TakenUp::Ended(None))
             }
-            Err(error) => Err(error),
-        };
-        let first = async {
-            let noted = noted.await;
-            match (noted, &hand) {
-                (Err(_), _) => None,
-                (Ok(Noted::New), Ok(hand))
-                    if !exclusive
-                        && hand.effect_is_next()
-                        && !self.stopping.is_cancelled()
-                        && self.may_go_on(task, hand).await =>
-                {
-                    let due = due(hand);
-                    let entries = self.take(hand, &due).await;
-                    denials::note(&self.tasks.pool, hand, &entries).await;
-                    Some(entries)
-                }
-                _ => Some(vec![]),
-            }
-        };
-        let starting = async {
-            match &hand {
-                Ok(hand) => Some(hand.record(self.bus.store()).await),
-                Err(_) => None,
-            }
-        };
-        let (started, first) = tokio::join!(starting, first);
-        let Some(entries) = first else { return Ok(TakenUp::NotOurs) };
-        let mut hand = hand?;
-        match started {
-            Some(Ok(version)) => hand.recorded(version),
-            Some(Err(ExecuteError::AlreadyExists)) | None => {
-                task.start = None;
-                return self.load(task).await;
-            }
-            Some(Err(ExecuteError::Claimed { holder, .. })) => return self.beside(task, start, holder).await,
-            Some(Err(error)) => return Err(error).context("starting a run"),
         }
-        crash_points::reach(Point::WorkflowStarted);
-        task.start = None;
-        counter!("workflow_runs_total", "status" => "started").increment(1);
-        if !entries.is_empty() {
-            hand.note(entries)?;
-        }
-        Ok(TakenUp::Run(Box::new(hand)))
     }
 
     /// Whether a run waits behind one that came earlier for the same thing.
@@ -204,12 +162,13 @@ impl Worker {
     }
 
     /// Another run for the same thing goes on.
-    async fn beside(&self, task: &Task, start: &Start, holder: Uuid) -> Result<TakenUp> {
+    async fn beside(&self, task: &Task, holder: Uuid) -> Result<Next> {
+        let start = task.start.as_ref().context("a run that has begun is beside no other")?;
         let policy = start.correlation.as_ref().map(|correlated| correlated.policy);
         if policy == Some(Policy::SkipIfRunning) {
             counter!("workflow_runs_skipped_total").increment(1);
             self.tasks.forget(task).await.context("forgetting a run")?;
-            return Ok(TakenUp::Ended(None));
+            return Ok(Next::Done);
         }
         if policy == Some(Policy::CancelRunning) {
             let definition = start.definition.to_string();
@@ -219,12 +178,12 @@ impl Worker {
             let request = Request::new(TenantId(task.tenant), actor);
             match self.bus.store().execute::<Run>(Some(holder), command, &request).await {
                 Ok(_) | Err(ExecuteError::Rejected { .. }) => {
-                    return Ok(TakenUp::Later(Next::At(Utc::now())));
+                    return Ok(Next::At(Utc::now()));
                 }
                 Err(error) => return Err(error).context("cancelling another run"),
             }
         }
-        Ok(TakenUp::Later(behind_another()))
+        Ok(behind_another())
     }
 
     /// The run as the log has it.
@@ -238,7 +197,7 @@ impl Worker {
             return Ok(TakenUp::Ended(Some(Box::new(run))));
         }
         let document = self.parse(&run.definition_hash, &run.document)?;
-        Ok(TakenUp::Run(Box::new(Hand::new(tenant, task.run, run, document, version))))
+        Ok(TakenUp::Run(Box::new(Hand::new((self.bus.store(), &self.hot), tenant, task.run, run, document, version))))
     }
 
     /// A version of a definition, parsed once.
@@ -256,63 +215,95 @@ impl Worker {
         Ok(parsed)
     }
 
-    async fn drive(&self, task: &Task, mut hand: Hand) -> Result<Next> {
-        let mut refused = 0;
+    /// Segment after segment. After the first one, the run has to be in the queue; none if it never comes to be there.
+    async fn drive(
+        &self,
+        task: &mut Task,
+        mut hand: Hand,
+        mut noted: Option<oneshot::Receiver<Noted>>,
+    ) -> Result<Option<Next>> {
         loop {
-            let before = hand.version;
-            match self.advance(task, &mut hand).await? {
-                Moved::On if hand.version > before => refused = 0,
-                Moved::On => {}
-                Moved::LetGo(Next::Done) => return self.after_end(task, Some(Box::new(hand.run))).await,
-                Moved::LetGo(next) => return Ok(next),
-                Moved::Refused(error) => {
-                    refused += 1;
-                    if refused > REFUSED_MAX {
-                        return Err(error).context("recording a step, again and again");
-                    }
-                    match self.load(task).await? {
-                        TakenUp::Run(fresh) => hand = *fresh,
-                        TakenUp::Ended(run) => return self.after_end(task, run).await,
-                        TakenUp::NotOurs | TakenUp::Later(_) => return Ok(Next::Done),
-                    }
-                }
+            let next = match self.advance(task, &mut hand).await {
+                Ok(Moved::On) if !hand.is_full() => continue,
+                Ok(Moved::On | Moved::Append) => match self.append(task, &mut hand).await {
+                    Ok(()) => None,
+                    Err(halt) => self.again(task, &mut hand, halt).await?,
+                },
+                Ok(Moved::LetGo(Next::Done)) => Some(self.after_end(task, Some(Box::new((*hand.run).clone()))).await?),
+                Ok(Moved::LetGo(next)) => Some(next),
+                Err(halt) => self.again(task, &mut hand, halt).await?,
+            };
+            if let Some(noted) = noted.take()
+                && noted.await.is_err()
+            {
+                return Ok(None);
+            }
+            if next.is_some() {
+                return Ok(next);
             }
         }
     }
 
-    /// One move: records what has happened and does what comes next, both at once where that is an effect.
-    async fn advance(&self, task: &Task, hand: &mut Hand) -> Result<Moved> {
-        let store = self.bus.store();
+    /// Puts the segment into the log.
+    async fn append(&self, task: &mut Task, hand: &mut Hand) -> Result<(), Halt> {
+        denials::note(&self.tasks.pool, hand).await;
+        hand.append().await?;
+        task.start = None;
+        Ok(())
+    }
+
+    /// After a segment that came to nothing: goes back to what the log has, or lets go of the run.
+    async fn again(&self, task: &mut Task, hand: &mut Hand, halt: Halt) -> Result<Option<Next>> {
+        let error = match halt {
+            Halt::Stale(error) => error,
+            Halt::Beside(holder) => return self.beside(task, holder).await.map(Some),
+            Halt::Failed(error) => return Err(error),
+        };
+        let loaded = self.bus.store().load::<Run>(hand.tenant, hand.run_id).await;
+        let (run, version) = loaded.context("loading a run")?;
+        if version > 0 {
+            task.start = None;
+        }
+        if run.has_ended() {
+            return self.after_end(task, Some(Box::new(run))).await.map(Some);
+        }
+        let logged = match version {
+            0 => None,
+            _ => Some((self.parse(&run.definition_hash, &run.document)?, run, version)),
+        };
+        let tries = match hand.again(logged).await {
+            Ok(tries) if tries <= TRIES_MAX => tries,
+            Ok(_) | Err(Halt::Stale(_) | Halt::Beside(_)) => return Err(error).context("a segment, again and again"),
+            Err(Halt::Failed(error)) => return Err(error),
+        };
+        if tries > 1 {
+            // Whoever met here meets again unless they come at other times.
+            let longest = PAUSE_MS_MAX.min(1 << tries.min(6));
+            tokio::time::sleep(Duration::from_millis(rand::random_range(0..=longest))).await;
+        }
+        Ok(None)
+    }
+
+    /// One move: decides what comes next, and adds it to the segment.
+    async fn advance(&self, task: &Task, hand: &mut Hand) -> Result<Moved, Halt> {
         if hand.run.has_ended() {
-            if hand.is_recorded() {
-                return Ok(Moved::LetGo(Next::Done));
-            }
-            let recorded = hand.record(store).await;
-            crash_points::reach(Point::WorkflowRecorded);
-            return record(hand, recorded);
+            return Ok(if hand.is_recorded() { Moved::LetGo(Next::Done) } else { Moved::Append });
         }
         let stops = self.stopping.is_cancelled();
+        if stops && hand.begins() {
+            return Ok(Moved::LetGo(Next::At(Utc::now())));
+        }
         let due = due(hand);
         let (finished, parked) = (hand.is_finished(), hand.run.status() == RunStatus::Parked);
         let compensating = hand.run.progress.compensating && !parked;
         let rests = stops || parked || due.is_empty() && !finished && !compensating;
         if rests && !hand.is_recorded() {
-            let recorded = hand.record(store).await;
-            crash_points::reach(Point::WorkflowRecorded);
-            return record(hand, recorded);
+            return Ok(Moved::Append);
         }
-        if stops {
-            return Ok(Moved::LetGo(Next::At(Utc::now())));
-        }
+        // What events mean for the run is asked once for each segment: one that comes later comes after it.
         let may_be_cancelled = !hand.document.cancel_on.is_empty() && !hand.run.progress.compensating;
-        if may_be_cancelled {
-            let Some(looked) = self.look(task).await? else {
-                // What has been done is told, and nothing is concluded from it.
-                return match hand.is_recorded() {
-                    true => Ok(Moved::LetGo(behind())),
-                    false => record(hand, hand.record(store).await),
-                };
-            };
+        if may_be_cancelled && hand.begins() {
+            let Some(looked) = self.look(task).await? else { return Ok(Moved::LetGo(behind())) };
             if let Some(reason) = looked.cancelled() {
                 return self.end(hand, reason).await;
             }
@@ -324,76 +315,78 @@ impl Worker {
             return self.compensate(hand).await;
         }
         if finished {
-            hand.note(vec![Entry::Finished {}])?;
+            hand.note(vec![Entry::Finished {}]).await?;
             return Ok(Moved::On);
         }
         if due.is_empty() {
             return self.waited(task, hand).await;
         }
-        // What only the run itself knows of is done at once, and recorded with what follows.
-        let inner: Vec<Due> = due.iter().filter(|due| !due.has_effect).cloned().collect();
-        if !inner.is_empty() {
-            let entries = self.take(hand, &inner).await;
-            denials::note(&self.tasks.pool, hand, &entries).await;
-            hand.note(entries)?;
-            return Ok(Moved::On);
+        let (outside, inside): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| due.is_outside);
+        if !inside.is_empty() {
+            return self.take(hand, &inside).await;
         }
-        // The record is asked for first, and the appender overtakes nobody: unless it is refused, the log has what came
-        // before no later than this effect.
-        let (recorded, entries) = tokio::join!(hand.record(store), self.take(hand, &due));
-        crash_points::reach(Point::WorkflowExecuted);
-        match record(hand, recorded)? {
-            Moved::On => {}
-            other => return Ok(other),
+        if !hand.is_recorded() {
+            return Ok(Moved::Append);
         }
-        denials::note(&self.tasks.pool, hand, &entries).await;
-        hand.note(entries)?;
-        Ok(Moved::On)
+        self.take(hand, &outside).await
     }
 
-    /// Takes steps, all at once, and answers what is to be recorded.
-    async fn take(&self, hand: &Hand, due: &[Due]) -> Vec<Entry> {
-        let taken = due.iter().map(async |due| {
-            let Some(action) = hand.document.action(due.path.id()) else { return vec![] };
-            let turn = self.turn(hand, &due.path);
-            // A condition that held once has held, unless an operator has the step tried again.
-            let pending = turn.step().is_none_or(|step| step.status == workflow_domain::StepStatus::Pending);
-            if let Some(when) = action.common().when.as_deref().filter(|_| pending) {
-                match holds(when, turn.scope()) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        let blocks = action.kind().blocks();
-                        let inner = blocks.iter().filter(|block| !block.repeated);
-                        let left_out = inner.flat_map(|block| crate::plan::inside(&due.path, block.actions)).collect();
-                        let reason = crate::turn::left_out();
-                        return vec![Entry::LeftOut { step: due.path.clone(), left_out, reason }];
-                    }
-                    Err(error) => return turn.failed(error.into()),
+    /// Takes steps that are due at the same time, and records what came of them.
+    async fn take(&self, hand: &mut Hand, due: &[Due]) -> Result<Moved, Halt> {
+        let at_most = if hand.is_small() { 1 } else { due.len() };
+        let (mut entries, mut moved) = (vec![], Moved::On);
+        for Due { path, .. } in &due[..at_most] {
+            match self.take_one(hand, path).await? {
+                Some(came) => entries.extend(came),
+                None => {
+                    moved = Moved::Append;
+                    break;
                 }
             }
-            let started = Instant::now();
-            let entries = action.kind().take(&turn).await;
-            if let Some(command) = action.command() {
-                histogram!("workflow_step_duration_seconds", "action" => command).record(started.elapsed());
+        }
+        hand.note(entries).await?;
+        Ok(moved)
+    }
+
+    /// Takes a step, and answers what is to be recorded. None: the segment ends before it.
+    async fn take_one(&self, hand: &mut Hand, path: &StepPath) -> Result<Option<Vec<Entry>>, Halt> {
+        let (run, document) = (hand.run.clone(), hand.document.clone());
+        let Some(action) = document.action(path.id()) else { return Ok(Some(vec![])) };
+        let standing = Standing { tenant: hand.tenant, run_id: hand.run_id, run: &run, document: &document };
+        let turn = self.turn(standing, path);
+        // A condition that held once has held, unless an operator has the step tried again.
+        let pending = turn.step().is_none_or(|step| step.status == workflow_domain::StepStatus::Pending);
+        if let Some(when) = action.common().when.as_deref().filter(|_| pending) {
+            match holds(when, turn.scope()) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let blocks = action.kind().blocks();
+                    let inner = blocks.iter().filter(|block| !block.repeated);
+                    let left_out = inner.flat_map(|block| crate::plan::inside(path, block.actions)).collect();
+                    let reason = crate::turn::left_out();
+                    return Ok(Some(vec![Entry::LeftOut { step: path.clone(), left_out, reason }]));
+                }
+                Err(error) => return Ok(Some(turn.failed(error.into()))),
             }
-            entries
-        });
-        join_all(taken).await.into_iter().flatten().collect()
+        }
+        let started = Instant::now();
+        let Some(sending) = action.kind().sends(&turn) else { return Ok(Some(action.kind().take(&turn).await)) };
+        let sending = match sending {
+            Ok(sending) => sending,
+            Err(failure) => return Ok(Some(turn.attempt(Err(failure)))),
+        };
+        let answer = hand.send(&self.bus, path, &sending).await?;
+        histogram!("workflow_step_duration_seconds", "action" => sending.info.entry.name).record(started.elapsed());
+        Ok(answer.map(|answer| action.kind().answered(&turn, answer)))
     }
 
-    fn turn<'a>(&'a self, hand: &'a Hand, path: &StepPath) -> Turn<'a> {
-        let common = hand.document.action(path.id()).map_or(&*crate::turn::PLAIN, |action| action.common());
-        Turn::new(hand.standing(), path.clone(), common, &self.bus, &self.tasks)
+    fn turn<'a>(&'a self, standing: Standing<'a>, path: &StepPath) -> Turn<'a> {
+        let common = standing.document.action(path.id()).map_or(&*crate::turn::PLAIN, |action| action.common());
+        Turn::new(standing, path.clone(), common, &self.bus, &self.tasks)
     }
 
-    /// Whether no event ends the run that has come so far; if in doubt, no.
-    async fn may_go_on(&self, task: &Task, hand: &Hand) -> bool {
-        hand.document.cancel_on.is_empty()
-            || matches!(self.tasks.look(task).await, Ok(looked) if looked.open().is_none() && looked.cancelled().is_none())
-    }
-
-    /// The run as it begins, nothing of it recorded; none if it shall not start.
-    async fn begin(&self, task: &Task, start: &Start) -> Result<Option<Hand>> {
+    /// The run as it begins, nothing of it in the log; none if it shall not start.
+    async fn begin(&self, task: &Task, start: &Start, document: Arc<Document>) -> Result<Option<Hand>> {
         let (tenant, run_id) = (TenantId(task.tenant), task.run);
         let depth = match start.caused_by {
             Some(cause) => {
@@ -406,7 +399,6 @@ impl Worker {
             }
             None => 0,
         };
-        let document = self.parse(&start.definition_hash, &start.document)?;
         let run = start.run(depth);
         let mut incident = start.incident.clone();
         if incident.is_none() && start.caused_by.is_some() {
@@ -418,13 +410,18 @@ impl Worker {
                 Admitted::No => return Ok(None),
             }
         }
-        let mut hand = Hand::new(tenant, run_id, run, document, 0);
-        let first = hand.run.order.first().cloned();
+        let first = run.order.first().cloned();
+        let mut entries = vec![];
         if let (Some(Failure { class, code, message }), Some(step)) = (incident.map(Failure::from), first) {
             let began_at = kernel::Timestamp::of_clock(Utc::now());
-            hand.note(vec![Entry::Failed { step, began_at, class, code, message, go_on: false }])?;
+            entries.push(Entry::Failed { step, began_at, class, code, message, go_on: false });
         }
-        Ok(Some(hand))
+        match Hand::start((self.bus.store(), &self.hot), tenant, run_id, run, document, entries).await {
+            Ok(hand) => Ok(Some(hand)),
+            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::Stale(error)) => Err(error).context("a run that cannot begin"),
+            Err(Halt::Beside(_)) => Err(anyhow!("a run is beside another before it is appended")),
+        }
     }
 
     /// What events mean for the run: everything that was in the log when this was asked. None if the intake has not read that
@@ -456,7 +453,7 @@ fn due(hand: &Hand) -> Vec<Due> {
         Stands::Waiting => false,
     };
     let open = hand.open().into_iter().filter(|open| is_due(open.stands));
-    open.map(|open| Due { path: open.path, has_effect: open.action.kind().has_effect() }).collect()
+    open.map(|open| Due { path: open.path, is_outside: open.action.kind().is_outside() }).collect()
 }
 
 /// When to look again how far the intake has read.
@@ -467,18 +464,4 @@ fn behind() -> Next {
 /// When to look again whether another run for the same has ended, if nobody says so.
 fn behind_another() -> Next {
     Next::At(Utc::now() + TimeDelta::milliseconds(2_000 + i64::from(rand::random::<u8>())))
-}
-
-/// What became of a record.
-fn record(hand: &mut Hand, recorded: Result<i64, ExecuteError>) -> Result<Moved> {
-    match recorded {
-        Ok(version) => {
-            hand.recorded(version);
-            Ok(Moved::On)
-        }
-        Err(
-            error @ (ExecuteError::VersionMismatch { .. } | ExecuteError::Conflict | ExecuteError::Rejected { .. }),
-        ) => Ok(Moved::Refused(error)),
-        Err(error) => Err(error).context("recording a step"),
-    }
 }

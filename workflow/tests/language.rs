@@ -377,6 +377,8 @@ async fn a_run_is_skipped_while_another_for_the_same_goes_on() {
     world.client("Bob").await;
     let read = async || world.intake().await >= world.log.head().await.unwrap();
     world.eventually("the intake lags", read).await;
+    let tasks = async || sqlx::query_scalar::<_, i64>("select count(*) from engine.tasks").fetch_one(&world.pool).await;
+    world.eventually("nobody is skipped", async || tasks().await.unwrap() == 1).await;
     let run = world.runs().await[0];
     signal(&world, run, "go").await;
     world.until("run.succeeded", 1).await;

@@ -130,7 +130,7 @@ async fn forty_bookings_that_are_cancelled_at_once_invite_nobody_afterwards() {
         let at = cancelled(run.trigger.as_ref().unwrap().aggregate_id);
         let ended = events.iter().find(|e| e.aggregate_id == id && e.event_type == "run.succeeded");
         assert!(ended.is_none_or(|ended| ended.position < at), "{:#?}", world.summary().await);
-        // The one command that was on its way has had its effect; no other but what takes back.
+        // The one segment that was on its way has had its effect; nothing else but what takes back.
         let takes_back = ["portal_user.invitation_revoked", "folder.archived", "project.cancelled"];
         let later = events.iter().filter(|e| {
             matches!(e.metadata.actor, kernel::Actor::Workflow { run_id, .. } if run_id == id)
@@ -138,8 +138,8 @@ async fn forty_bookings_that_are_cancelled_at_once_invite_nobody_afterwards() {
                 && e.domain != "workflow"
                 && !takes_back.contains(&e.event_type.as_str())
         });
-        let commands: std::collections::BTreeSet<_> = later.map(|e| e.aggregate_id).collect();
-        assert!(commands.len() <= 1, "{commands:?} after {at}: {:#?}", world.summary().await);
+        let units: std::collections::BTreeSet<_> = later.map(|e| e.metadata.unit.map(|unit| unit.id)).collect();
+        assert!(units.len() <= 1, "{units:?} after {at}: {:#?}", world.summary().await);
     }
     for engine in engines {
         engine.stop().await;
@@ -215,27 +215,30 @@ async fn a_condition_on_what_a_step_gave_counts_from_the_trigger_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_stands_before_its_last_record_is_cancelled_by_what_came_before_it() {
+async fn a_run_ends_before_what_would_cancel_it_or_is_cancelled_before_its_next_segment() {
     let world = World::new().await;
     world.publish(&unless_blocked(on_client("Short", json!([tag("a")])))).await;
-    let ada = world.client("Ada").await.id;
+    let nap = json!({ "type": "wait", "until": "{{ timestamp(event.recorded_at) }}" });
+    world.publish(&unless_blocked(on_client("Long", json!([tag("b"), nap, tag("c")])))).await;
     let engine = slow_engine(&world, Duration::from_millis(150));
+    let ada = world.client("Ada").await.id;
     world.until("client.tagged", 1).await;
     block(&world, ada).await;
-    ended(&world, 1).await;
+    ended(&world, 2).await;
     let events = world.events().await;
-    let at = |event_type: &str| events.iter().find(|e| e.event_type == event_type).map(|e| e.position);
-    // Whatever came first; a record that was on its way when the block came follows it at once.
-    match (at("run.succeeded"), at("client.blocked")) {
-        (Some(succeeded), Some(blocked)) => {
-            let between = events.iter().filter(|e| (blocked + 1..succeeded).contains(&e.position));
-            assert_eq!(
-                between.map(|e| e.event_type.as_str()).collect::<Vec<_>>(),
-                ["step.succeeded"; 1][..usize::from(blocked < succeeded)]
-            );
+    let blocked = events.iter().find(|e| e.event_type == "client.blocked").unwrap().position;
+    for run in world.runs().await {
+        let own = |e: &&event_store::RawEvent| matches!(e.metadata.actor, kernel::Actor::Workflow { run_id, .. } if run_id == run);
+        let told: Vec<_> = events.iter().filter(own).collect();
+        let later: std::collections::BTreeSet<_> =
+            told.iter().filter(|e| e.position > blocked).map(|e| e.metadata.unit.map(|unit| unit.id)).collect();
+        let last = told.last().unwrap();
+        match last.event_type.as_str() {
+            // Nothing that it did came after the block but what was on its way.
+            "run.succeeded" => assert!(later.len() <= 1, "{told:#?}"),
+            "run.cancelled" => assert!(last.position > blocked && later.len() <= 2, "{told:#?}"),
+            other => panic!("{other}"),
         }
-        (None, _) => assert!(at("run.cancelled") > at("step.succeeded") && at("step.succeeded").is_some()),
-        other => panic!("{other:?}"),
     }
     engine.stop().await;
 }
@@ -255,6 +258,29 @@ async fn an_answer_that_comes_at_once_is_not_missed_however_slow_the_engine_is()
     }
     tagged(&world, stopped, "yes").await;
     world.until("run.succeeded", 22).await;
+    world.until_idle().await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_heard_by_all_who_wait_for_it_whatever_else_one_of_them_waits_for() {
+    let world = World::new().await;
+    let one = |name: &str, tag: &str| {
+        let matching = format!("event.aggregate_id == trigger.aggregate_id && event.payload.tag == '{tag}'");
+        json!({ "name": name, "event_type": "client.tagged", "match": matching })
+    };
+    for n in 0..4 {
+        let any = json!({ "type": "wait", "any": [one("first", "never"), one("second", "no"), one("third", "yes")] });
+        world.publish(&on_client(&format!("Any {n}"), json!([any]))).await;
+        world.publish(&on_client(&format!("One {n}"), json!([wait_for_tag("yes", None)]))).await;
+    }
+    let engine = world.engine();
+    let ada = world.client("Ada").await.id;
+    world.until("step.waiting", 8).await;
+    let caught_up = async || world.intake().await >= world.log.head().await.unwrap();
+    world.eventually("the intake lags", caught_up).await;
+    tagged(&world, ada, "yes").await;
+    world.until("run.succeeded", 8).await;
     world.until_idle().await;
     engine.stop().await;
 }

@@ -28,7 +28,7 @@ type Decided = Decision<Run>;
 pub enum RunCommand {
     /// Starts a run; only the engine does.
     #[creates]
-    #[refused(EngineOnly, StalePosition, InvalidSteps, "workflow.run.correlation.taken")]
+    #[refused(EngineOnly, InvalidSteps, "workflow.run.correlation.taken")]
     Start {
         /// The definition.
         definition_id: DefinitionId,
@@ -56,9 +56,6 @@ pub enum RunCommand {
         /// The step that calls it.
         #[serde(default)]
         parent: Option<Parent>,
-        /// What happened to its first steps at once.
-        #[serde(default)]
-        entries: Vec<Entry>,
     },
     /// Records what happened to the run's steps; only the engine does.
     #[refused(EngineOnly, Ended, StalePosition)]
@@ -353,26 +350,19 @@ impl Aggregate for Run {
                 depth,
                 correlation_key,
                 parent,
-                entries,
-            } => {
-                let mut run = Self::default();
-                let mut events = vec![E::Started {
-                    definition_id,
-                    definition,
-                    definition_version,
-                    definition_hash,
-                    document,
-                    steps,
-                    compensates,
-                    trigger,
-                    depth,
-                    correlation_key: correlation_key.map(Personal::new),
-                    parent,
-                }];
-                events.iter().for_each(|event| run.apply(event));
-                events.extend(run.record_all(entries)?);
-                Ok(events)
-            }
+            } => Ok(vec![E::Started {
+                definition_id,
+                definition,
+                definition_version,
+                definition_hash,
+                document,
+                steps,
+                compensates,
+                trigger,
+                depth,
+                correlation_key: correlation_key.map(Personal::new),
+                parent,
+            }]),
             C::Compensate { reason } => self.compensate(reason),
             C::Cancel { .. } if matches!(self.status(), RunStatus::Cancelled | RunStatus::Compensated) => Ok(vec![]),
             C::Cancel { .. } if self.progress.compensating => Ok(vec![]),
@@ -547,8 +537,7 @@ impl Aggregate for Run {
 
 /// Does the record end the run, or tell of steps that were at work when it came to stand still?
 fn moves_nothing(entries: &[Entry]) -> bool {
-    let told =
-        |entry: &Entry| matches!(entry, Entry::Succeeded { .. } | Entry::Failed { .. } | Entry::StepCancelled { .. });
+    let told = |entry: &Entry| matches!(entry, Entry::Succeeded { .. } | Entry::Failed { .. });
     entries.iter().any(|entry| matches!(entry, Entry::Cancelled { .. })) || entries.iter().all(told)
 }
 

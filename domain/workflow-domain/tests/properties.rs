@@ -142,7 +142,6 @@ impl World {
             depth: 0,
             correlation_key: Some("ada".into()),
             parent: Some(Parent { run_id: Uuid::from_u128(5).into(), step: path("call") }),
-            entries: vec![],
         };
         assert!(world.send(start, true));
         world

@@ -35,12 +35,10 @@ pub enum Point {
     IntakeCommitted,
     /// A worker has taken a run; nothing is done with it.
     WorkflowTaken,
-    /// A run has its first event; no step is begun.
-    WorkflowStarted,
-    /// A step's command is done; the run does not know.
-    WorkflowExecuted,
-    /// A step is recorded; the worker has not let go of the run.
-    WorkflowRecorded,
+    /// A segment of a run is decided; nothing of it is in the log.
+    WorkflowDecided,
+    /// It is in the log; the worker has not let go of the run.
+    WorkflowAppended,
     /// Rebuilt tables are filled and follow the log; they are not switched in.
     ReplayBuilt,
     /// Rebuilt tables are compared with the live ones; they are not switched in.
@@ -48,7 +46,7 @@ pub enum Point {
 }
 
 /// Every point, in the order in which an event meets them.
-pub const POINTS: [Point; 19] = [
+pub const POINTS: [Point; 18] = [
     Point::AppendSending,
     Point::AppendCommitted,
     Point::AppendUnitSending,
@@ -63,9 +61,8 @@ pub const POINTS: [Point; 19] = [
     Point::IntakeNoted,
     Point::IntakeCommitted,
     Point::WorkflowTaken,
-    Point::WorkflowStarted,
-    Point::WorkflowExecuted,
-    Point::WorkflowRecorded,
+    Point::WorkflowDecided,
+    Point::WorkflowAppended,
     Point::ReplayBuilt,
     Point::ReplayVerified,
 ];
@@ -88,9 +85,8 @@ impl Point {
             Self::IntakeNoted => "intake.noted",
             Self::IntakeCommitted => "intake.committed",
             Self::WorkflowTaken => "workflow.taken",
-            Self::WorkflowStarted => "workflow.started",
-            Self::WorkflowExecuted => "workflow.executed",
-            Self::WorkflowRecorded => "workflow.recorded",
+            Self::WorkflowDecided => "workflow.decided",
+            Self::WorkflowAppended => "workflow.appended",
             Self::ReplayBuilt => "replay.built",
             Self::ReplayVerified => "replay.verified",
         }

@@ -654,6 +654,11 @@ pub(crate) fn first(executed: Vec<Executed>) -> Result<Executed, ExecuteError> {
     executed.into_iter().next().ok_or_else(|| ExecuteError::Fault(anyhow!("a stored answer of nothing")))
 }
 
+/// Counts what became of a command, for whoever puts a [`crate::Unit`] together command by command.
+pub fn count_command(command: &'static str, outcome: Result<(), &ExecuteError>) {
+    count(command, outcome.map_or_else(ExecuteError::label, |()| "done"));
+}
+
 pub(crate) fn count(command: &'static str, outcome: &'static str) {
     counter!("commands_total", "command" => command, "outcome" => outcome).increment(1);
 }

@@ -28,7 +28,7 @@ mod wake;
 
 pub use bus::{CommandBus, CommandInfo, NamedCommand};
 pub use cqrs::{CqrsContext, CqrsStore};
-pub use execute::{Store, StoreOptions};
+pub use execute::{Store, StoreOptions, count_command};
 pub use log::{Erasures, Kind, Log, RawEvent, Withhold};
 pub use outcome::{COMMAND_OUTCOMES, ExecuteError, Executed};
 pub use request::{IdempotencyKey, Request, fingerprint};

@@ -32,6 +32,8 @@ pub struct Unit {
     id: Uuid,
     /// Whether nothing is taken from the cache.
     fresh: bool,
+    /// Whether what is decided now may exceed the bounds.
+    unbounded: bool,
     work: Work,
 }
 
@@ -74,12 +76,17 @@ impl Unit {
     /// An empty one; `id` is what its events say that they belong to. After a conflict it is begun anew, with `fresh`, so that
     /// nothing is decided on what this process remembers.
     pub fn begin(store: &Store, tenant: TenantId, id: Uuid, fresh: bool) -> Self {
-        Self { store: store.clone(), tenant, id, fresh, work: Work::default() }
+        Self { store: store.clone(), tenant, id, fresh, unbounded: false, work: Work::default() }
     }
 
     /// How many events it has.
     pub fn events(&self) -> usize {
         self.work.events.len()
+    }
+
+    /// The aggregate as the commands so far have left it; none if no command was decided on it.
+    pub fn state<A: Aggregate>(&self, id: Uuid) -> Option<Arc<A>> {
+        self.work.overlay.state(&execute::key::<A>(self.tenant, id))?.downcast().ok()
     }
 
     /// Decides one more command, on behalf of `request`, whose firm is the unit's and whose key says nothing here.
@@ -92,6 +99,7 @@ impl Unit {
             return Err(ExecuteError::Fault(anyhow!("a unit is of one firm")));
         }
         let before = self.events();
+        self.unbounded = command.unbounded;
         let mut answer = command.command.decide(self, request, 0).await?;
         if self.events() > before {
             // Whoever has seen this has seen what came along too, also where only that has events.
@@ -200,9 +208,10 @@ impl Unit {
             return Ok(Known { state, version, position, snapshot_version, subject, from_cache });
         }
         let known = match is_new {
-            true => Known::nothing(),
-            false if self.fresh => self.store.load_fresh::<A>(stream).await?,
-            false => self.store.load_cached::<A>(stream).await?,
+            // Nobody else knows an id that is made with its command; if the unit met with a conflict, it may be that.
+            true if !self.fresh => Known::nothing(),
+            _ if self.fresh => self.store.load_fresh::<A>(stream).await?,
+            _ => self.store.load_cached::<A>(stream).await?,
         };
         if self.work.overlay.contradicts(&stream, known.version) {
             self.store.cache().forget(&stream);
@@ -293,7 +302,9 @@ impl Unit {
         let bytes = events.iter().map(|event| event.payload.len()).sum::<usize>();
         // One command alone may be as large as it likes.
         let is_full = work.events.len() + events.len() > UNIT_EVENTS_MAX || work.bytes + bytes > UNIT_BYTES_MAX;
-        if work.commands.len() >= UNIT_COMMANDS_MAX || is_full && !work.events.is_empty() && !events.is_empty() {
+        let is_full =
+            work.commands.len() >= UNIT_COMMANDS_MAX || is_full && !work.events.is_empty() && !events.is_empty();
+        if is_full && !self.unbounded {
             return Err(ExecuteError::UnitTooLarge);
         }
         let place = work.overlay.place(&stream).unwrap_or(work.overlay.streams.len());

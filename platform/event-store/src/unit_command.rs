@@ -11,18 +11,26 @@ use uuid::Uuid;
 pub struct UnitCommand {
     pub(crate) command: Box<dyn AnyCommand>,
     pub(crate) expected_versions: Option<Vec<i64>>,
+    /// However full the unit is.
+    pub(crate) unbounded: bool,
 }
 
 impl UnitCommand {
     /// This command to the aggregate `id`; for a creation `None` makes an id.
     pub fn new<A: Aggregate>(id: Option<Uuid>, command: A::Command) -> Self {
-        Self { command: Box::new(Typed::<A> { id, command }), expected_versions: None }
+        Self { command: Box::new(Typed::<A> { id, command }), expected_versions: None, unbounded: false }
     }
 
     /// Refuses the unit unless the aggregate has one of these versions when its turn comes: what commands before it did counts.
     #[must_use]
     pub fn expecting(self, versions: Option<Vec<i64>>) -> Self {
         Self { expected_versions: versions, ..self }
+    }
+
+    /// Is taken in however full the unit is: for the record of what is in it, which must not be missing.
+    #[must_use]
+    pub fn unbounded(self) -> Self {
+        Self { unbounded: true, ..self }
     }
 
     /// The command's name, permission and so on.

@@ -199,6 +199,12 @@ async fn a_unit_has_bounds_and_one_large_command_alone_has_none() {
     assert!(matches!(error, ExecuteError::UnitTooLarge) && command == Some(1), "{error:?}");
     store.execute_unit(&[add(id, 0), each()], &request()).await.unwrap();
     assert_eq!(store.execute_unit(&[], &request()).await.unwrap(), []);
+    // What has to be told of a command comes with it, however large it is.
+    let mut unit = Unit::begin(&store, tenant(), Uuid::now_v7(), false);
+    unit.decide(&each(), &request()).await.unwrap();
+    assert!(matches!(unit.decide(&add(id, 1), &request()).await, Err(ExecuteError::UnitTooLarge)));
+    unit.decide(&add(id, 1).unbounded(), &request()).await.unwrap();
+    assert_eq!(unit.append(None).await.unwrap().len(), 2);
     assert_sound(&database.owner().await).await;
 }
 
@@ -228,6 +234,8 @@ async fn whoever_decides_step_by_step_goes_on_without_what_was_refused() {
     let foreign = Request { tenant: TenantId(Uuid::from_u128(9)), ..request() };
     assert!(matches!(unit.decide(&add(id, 2), &foreign).await, Err(ExecuteError::Fault(_))));
     assert_eq!(unit.events(), 2);
+    assert_eq!(unit.state::<Tally>(id).map(|tally| tally.sum), Some(3), "before anybody else can see it");
+    assert!(unit.state::<Tally>(Uuid::now_v7()).is_none());
     let done = unit.append(None).await.unwrap();
     assert_eq!(done.iter().map(|e| (e.version, e.position)).collect::<Vec<_>>(), [(2, 2), (3, 3)]);
     // Decided on what is no longer so.
@@ -236,6 +244,11 @@ async fn whoever_decides_step_by_step_goes_on_without_what_was_refused() {
     store.execute::<Tally>(Some(id), C::Add { amount: 1 }, &request()).await.unwrap();
     let (command, error) = refused(stale.append(None).await);
     assert!(matches!(error, ExecuteError::Conflict) && command.is_none(), "{error:?}");
+    // Whoever was told of a conflict learns that an id is taken that it took for its own.
+    let mut again = Unit::begin(&store, tenant(), Uuid::now_v7(), true);
+    let own = Request { command_id: id, ..request() };
+    let taken = again.decide(&to(id, C::Open { label: None }), &own).await;
+    assert!(matches!(taken, Err(ExecuteError::AlreadyExists)), "{taken:?}");
     assert_sound(&database.owner().await).await;
 }
 

@@ -31,6 +31,15 @@ def completed(evidence: Evidence, finding: Finding) -> None:
             finding.check(count == 1, "run", stream[2], "completed", step, count, "times")
 
 
+@invariant("W9", "what a run did is in the log with the record of it, or not at all")
+def whole(evidence: Evidence, finding: Finding) -> None:
+    told = {(event.tenant, event.unit[0]) for event in evidence.events if event.unit and event.kind == "workflow.run"}
+    for event in evidence.events:
+        if event.actor.get("kind") == "workflow" and event.kind != "workflow.run":
+            unit = event.unit and (event.tenant, event.unit[0])
+            finding.check(unit in told, "position", event.position, event.type, "of run", event.actor["run_id"], "is not told of")
+
+
 @invariant("W6", "every run has ended, waits or is parked, and none is held by anybody")
 def at_rest(evidence: Evidence, finding: Finding) -> None:
     rows = {row["id"]: row for row in evidence.optional("read/workflow.runs.jsonl")}

@@ -3,13 +3,10 @@
 use crate::actions::{Common, Kind};
 use crate::check::{Found, Sent};
 use crate::references::Sight;
-use crate::turn::Turn;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use crate::turn::{Failure, Sending, Turn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use workflow_domain::Entry;
 
 /// Sends any command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,11 +38,7 @@ impl Kind for SendCommand {
         found.answer_of(&self.command)
     }
 
-    fn take<'a>(&'a self, turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>> {
-        async {
-            let sent = turn.send(&self.command, self.target.as_deref(), &self.parameters, turn.scope()).await;
-            turn.attempt(sent)
-        }
-        .boxed()
+    fn sends(&self, turn: &Turn<'_>) -> Option<Result<Sending, Failure>> {
+        Some(turn.sends(&self.command, self.target.as_deref(), &self.parameters))
     }
 }

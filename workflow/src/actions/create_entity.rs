@@ -3,10 +3,8 @@
 use crate::actions::{Common, Kind};
 use crate::check::{Found, Sent};
 use crate::references::Sight;
-use crate::turn::{Turn, classify, result};
-use event_store::ExecuteError;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use crate::turn::{Failure, Sending, Turn, classify, result};
+use event_store::{DecidedCommand, ExecuteError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -51,19 +49,20 @@ impl Kind for CreateEntity {
         found.answer_of(&self.name())
     }
 
-    fn take<'a>(&'a self, turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>> {
-        async {
-            let prefix = format!("{}.{}.", self.domain, self.entity);
-            turn.attempt(match turn.call(&self.name(), None, &self.parameters, turn.scope()).await {
-                Err(failure) => Err(failure),
-                Ok(Ok(executed)) => Ok(result(&executed)),
-                // The claim names what holds the value; only if that is the same kind of thing, it is what we look for.
-                Ok(Err(ExecuteError::Claimed { scope, holder })) if self.matching && scope.starts_with(&prefix) => {
-                    Ok(json!({ "id": holder, "created": false }))
-                }
-                Ok(Err(error)) => Err(classify(error)),
-            })
-        }
-        .boxed()
+    fn sends(&self, turn: &Turn<'_>) -> Option<Result<Sending, Failure>> {
+        // The claim names what holds the value; only if that is the same kind of thing, it is what we look for.
+        let takes = self.matching.then(|| format!("{}.{}.", self.domain, self.entity));
+        Some(turn.sends(&self.name(), None, &self.parameters).map(|sending| Sending { takes, ..sending }))
+    }
+
+    fn answered(&self, turn: &Turn<'_>, answer: Result<DecidedCommand, ExecuteError>) -> Vec<Entry> {
+        let prefix = format!("{}.{}.", self.domain, self.entity);
+        turn.attempt(match answer {
+            Ok(decided) => Ok(result(&decided)),
+            Err(ExecuteError::Claimed { scope, holder }) if self.matching && scope.starts_with(&prefix) => {
+                Ok(json!({ "id": holder, "created": false }))
+            }
+            Err(error) => Err(classify(error)),
+        })
     }
 }

@@ -19,7 +19,9 @@ pub(crate) use wait::TIMED_OUT;
 use crate::check::Found;
 use crate::document::Retry;
 use crate::references::Sight;
-use crate::turn::Turn;
+use crate::turn::{Failure, Sending, Turn, classify, result};
+use event_store::{DecidedCommand, ExecuteError};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -96,9 +98,9 @@ pub(crate) trait Kind: Send + Sync {
         self.command()
     }
 
-    /// Does it reach beyond the run's own stream?
-    fn has_effect(&self) -> bool {
-        self.command().is_some()
+    /// Does it do something that the log does not know of? Then everything before it is in the log first.
+    fn is_outside(&self) -> bool {
+        false
     }
 
     /// The steps inside of it.
@@ -117,8 +119,20 @@ pub(crate) trait Kind: Send + Sync {
     /// The JSON Schema of what later steps see as its result.
     fn result(&self, found: &Found<'_>) -> Value;
 
-    /// Takes the step and answers what is to be recorded.
-    fn take<'a>(&'a self, turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>>;
+    /// The command that the step is for; none if it is for something else, which [`Kind::take`] does.
+    fn sends(&self, _turn: &Turn<'_>) -> Option<Result<Sending, Failure>> {
+        None
+    }
+
+    /// What is to be recorded of the command.
+    fn answered(&self, turn: &Turn<'_>, answer: Result<DecidedCommand, ExecuteError>) -> Vec<Entry> {
+        turn.attempt(answer.map(|decided| result(&decided)).map_err(classify))
+    }
+
+    /// Takes a step that sends no command, and answers what is to be recorded.
+    fn take<'a>(&'a self, _turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>> {
+        std::future::ready(vec![]).boxed()
+    }
 }
 
 /// Steps inside of an action, of which all are taken, one after the other.

@@ -37,7 +37,7 @@ impl Kind for RunWorkflow {
         Some(CALL.to_owned())
     }
 
-    fn has_effect(&self) -> bool {
+    fn is_outside(&self) -> bool {
         true
     }
 

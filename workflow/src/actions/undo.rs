@@ -3,7 +3,7 @@
 use crate::check::{Found, Sent};
 use crate::expression::holds;
 use crate::references::Sight;
-use crate::turn::{Turn, left_out};
+use crate::turn::{Sending, Turn, left_out};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -35,15 +35,16 @@ impl Undo {
         found.command(at, &Sent { named_at: "command", name, target, parameters: &self.parameters }, sight);
     }
 
-    /// `turn` is that of the step's `undo`.
-    pub(crate) async fn take(&self, turn: &Turn<'_>) -> Vec<Entry> {
+    /// The command that takes it back, or what is to be recorded instead. `turn` is that of the step's `undo`.
+    pub(crate) fn sends(&self, turn: &Turn<'_>) -> Result<Sending, Vec<Entry>> {
         match self.when.as_deref().map(|when| holds(when, turn.scope())) {
             Some(Ok(false)) => {
-                return vec![Entry::LeftOut { step: turn.path.clone(), left_out: vec![], reason: left_out() }];
+                return Err(vec![Entry::LeftOut { step: turn.path.clone(), left_out: vec![], reason: left_out() }]);
             }
-            Some(Err(error)) => return turn.failed(error.into()),
+            Some(Err(error)) => return Err(turn.failed(error.into())),
             Some(Ok(true)) | None => {}
         }
-        turn.attempt(turn.send(&self.command, self.target.as_deref(), &self.parameters, turn.scope()).await)
+        let sending = turn.sends(&self.command, self.target.as_deref(), &self.parameters);
+        sending.map_err(|failure| turn.attempt(Err(failure)))
     }
 }

@@ -25,9 +25,9 @@ fn succeeded(result: Value) -> RunEvent {
     happened("step.succeeded", json!({ "result": result }))
 }
 
-fn begins(events: &[(i64, RunEvent)]) -> (i64, Option<DateTime<Utc>>, Option<i64>) {
-    let Beginning { after, from, effect } = Beginning::of(events, &"b".parse().unwrap());
-    (after, from, effect)
+fn begins(events: &[(i64, RunEvent)]) -> (i64, Option<DateTime<Utc>>) {
+    let Beginning { after, from } = Beginning::of(events, &"b".parse().unwrap());
+    (after, from)
 }
 
 #[test]
@@ -39,22 +39,22 @@ fn a_wait_begins_where_what_it_follows_was_over() {
         happened("step.waiting", json!({ "wait": wait }))
     };
     // The trigger, if it is the first.
-    assert_eq!(begins(&[(9, started(5))]), (5, None, None));
-    // The effect of the command before, however late that was recorded.
-    let sent = succeeded(json!({ "id": Uuid::nil(), "position": 20, "created": true }));
-    assert_eq!(begins(&[(9, started(5)), (50, sent)]), (50, None, Some(20)));
+    assert_eq!(begins(&[(9, started(5))]), (5, None));
+    // The record of the command before, which stands right behind its effect.
+    let sent = succeeded(json!({ "id": Uuid::nil(), "created": true }));
+    assert_eq!(begins(&[(9, started(5)), (50, sent)]), (50, None));
     // The event, or the time, that the step before waited for.
     let answered = succeeded(json!({ "event": { "position": 30 } }));
-    assert_eq!(begins(&[(9, started(5)), (10, waiting(Some("x.y"))), (50, answered)]), (30, None, None));
+    assert_eq!(begins(&[(9, started(5)), (10, waiting(Some("x.y"))), (50, answered)]), (30, None));
     let slept = succeeded(json!({ "until": until }));
-    assert_eq!(begins(&[(9, started(5)), (10, waiting(None)), (50, slept)]), (10, Some(until), None));
+    assert_eq!(begins(&[(9, started(5)), (10, waiting(None)), (50, slept)]), (10, Some(until)));
     let late = happened("step.failed", json!({ "class": { "kind": "terminal" }, "code": TIMED_OUT, "message": "no" }));
-    assert_eq!(begins(&[(9, started(5)), (10, waiting(Some("x.y"))), (50, late)]), (10, Some(until), None));
+    assert_eq!(begins(&[(9, started(5)), (10, waiting(Some("x.y"))), (50, late)]), (10, Some(until)));
     // Anything else when the log says so: a failure that the run goes on after, and what an operator did.
     let failed = happened("step.failed", json!({ "class": { "kind": "terminal" }, "code": "denied", "message": "no" }));
-    assert_eq!(begins(&[(9, started(5)), (50, failed)]), (50, None, None));
+    assert_eq!(begins(&[(9, started(5)), (50, failed)]), (50, None));
     let resumed = kernel::read_event("run.resumed", 1, r#"{"steps":["a"],"reason":"again"}"#).unwrap();
-    assert_eq!(begins(&[(9, started(5)), (10, waiting(Some("x.y"))), (60, resumed)]), (60, None, None));
+    assert_eq!(begins(&[(9, started(5)), (10, waiting(Some("x.y"))), (60, resumed)]), (60, None));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Moved, Worker, behind};
 use crate::actions::{TIMED_OUT, approval_due};
 use crate::children;
-use crate::hand::Hand;
+use crate::hand::{Halt, Hand};
 use crate::plan::Stands;
 use crate::tasks::{Looked, Next, Task};
 use crate::turn::{Failure, Turn};
@@ -25,7 +25,7 @@ enum Became {
 
 impl Worker {
     /// Nothing is to be done now: what has become of what the run waits for, or when to look again.
-    pub(super) async fn waited(&self, task: &Task, hand: &mut Hand) -> Result<Moved> {
+    pub(super) async fn waited(&self, task: &Task, hand: &mut Hand) -> Result<Moved, Halt> {
         let (mut entries, mut next, mut unknown) = (vec![], None::<Timestamp>, false);
         let (open, mut looked, mut waits, mut taken) = (hand.open(), None, false, vec![]);
         let mut later = |at: Option<Timestamp>| next = [next, at].into_iter().flatten().min();
@@ -36,7 +36,7 @@ impl Worker {
                 Stands::Ready => later(Some(Timestamp::of_clock(Utc::now()))),
                 Stands::Waiting => {
                     waits = true;
-                    let turn = self.turn(hand, path);
+                    let turn = self.turn(hand.standing(), path);
                     match self.became(task, &turn, &mut looked, &mut taken).await? {
                         Became::Over(over) => entries.extend(over),
                         Became::GoesOn(until) => later(until),
@@ -46,7 +46,7 @@ impl Worker {
             }
         }
         if !entries.is_empty() {
-            hand.note(entries)?;
+            hand.note(entries).await?;
             return Ok(Moved::On);
         }
         if unknown {

@@ -63,11 +63,6 @@ pub enum Entry {
         /// Why.
         reason: Name,
     },
-    /// A step will never be done.
-    StepCancelled {
-        /// Which step.
-        step: StepPath,
-    },
     /// A step waits.
     Waiting {
         /// Which step.
@@ -154,13 +149,6 @@ pub enum Entry {
 kernel::input_as_deserialized!(Entry);
 
 impl Run {
-    /// The run as it would be after these entries.
-    pub fn after(&self, entries: &[Entry]) -> Result<Self, R> {
-        let mut after = self.clone();
-        after.record_all(entries.to_vec())?;
-        Ok(after)
-    }
-
     /// Moves the state along `entries` and answers their events.
     pub(super) fn record_all(&mut self, entries: Vec<Entry>) -> Decided {
         use kernel::Aggregate as _;
@@ -182,7 +170,7 @@ impl Run {
         if let Some(step) = entry.step() {
             let allowed: &[StepStatus] = match &entry {
                 Entry::Succeeded { .. } | Entry::Failed { .. } => &open,
-                Entry::RetryScheduled { .. } | Entry::StepCancelled { .. } | Entry::Notified { .. } => &fresh,
+                Entry::RetryScheduled { .. } | Entry::Notified { .. } => &fresh,
                 Entry::Waiting { .. } | Entry::ApprovalRequested { .. } => &fresh,
                 Entry::LeftOut { .. } | Entry::Chosen { .. } | Entry::Expanded { .. } => &pending,
                 _ => &waiting,
@@ -226,7 +214,6 @@ impl Run {
                 let skipped = E::StepSkipped { step, output: Personal::erased(), reason };
                 [skipped].into_iter().chain(left_out).collect()
             }
-            Entry::StepCancelled { step } => vec![E::StepCancelled { step }],
             Entry::Waiting { step, began_at, wait } => vec![E::StepWaiting { step, began_at, wait }],
             Entry::Chosen { step, case, left_out } => {
                 let left_out = self.not_reached(&step, left_out);
@@ -268,7 +255,6 @@ impl Entry {
             | Self::RetryScheduled { step, .. }
             | Self::Failed { step, .. }
             | Self::LeftOut { step, .. }
-            | Self::StepCancelled { step }
             | Self::Waiting { step, .. }
             | Self::Chosen { step, .. }
             | Self::Expanded { step, .. }

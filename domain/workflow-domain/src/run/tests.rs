@@ -108,32 +108,6 @@ fn one_record_tells_of_several_steps_and_of_the_end() {
 }
 
 #[test]
-fn a_start_carries_what_happens_to_the_first_steps_at_once() {
-    let start = |entries| {
-        let actor = Actor::Workflow { run_id: uuid::Uuid::from_u128(1), definition: "Onboarding".into() };
-        let ctx = Context::new(Default::default(), actor, spec_time(), Default::default(), Default::default());
-        let command = C::Start {
-            definition_id: DefinitionId::default(),
-            definition: "Onboarding".parse().unwrap(),
-            definition_version: 1,
-            definition_hash: "aa".into(),
-            document: json!({}),
-            steps: vec![path("contact"), path("client")],
-            compensates: true,
-            trigger: trigger(),
-            depth: 0,
-            correlation_key: None,
-            parent: None,
-            entries,
-        };
-        Run::default().decide(command, &ctx)
-    };
-    assert_eq!(start(vec![succeeded("contact")]), Ok(vec![started(), step_succeeded("contact")]));
-    assert_eq!(kinds(start(vec![terminal("contact", false)])), ["run.started", "step.failed", "run.parked"]);
-    assert_eq!(start(vec![succeeded("nobody")]), Err(R::StalePosition));
-}
-
-#[test]
 fn a_second_worker_that_is_late_is_refused() {
     assert_eq!(engine(&[started(), step_succeeded("contact")], vec![succeeded("contact")]), Err(R::StalePosition));
 }

@@ -131,15 +131,16 @@ EVENTS = [
 ]
 # The position after the last one.
 NEXT = len(EVENTS) + 1
-# Positions of the unit.
-UNIT = [10, 11]
+# Positions of the units: a run's segment, and the last two.
+SEGMENT, UNIT = [5, 6, 7, 8], [10, 11]
 
 
 def event(position: int) -> dict[str, Any]:
     kind, aggregate_type, aggregate, sequence, payload, actor, command, causation = EVENTS[position - 1]
-    begun = UNIT[0] if position in UNIT else position
+    places = next((places for places in (SEGMENT, UNIT) if position in places), [position])
+    begun = places[0]
     correlation = uid(0x2000 + (4 if causation else begun))
-    unit = {"id": uid(0x800), "index": UNIT.index(position) + 1, "size": len(UNIT)} if position in UNIT else None
+    unit = {"id": uid(0x800 + begun), "index": places.index(position) + 1, "size": len(places)} if len(places) > 1 else None
     return {
         "position": position, "event_id": uid(0x1000 + position), "tenant_id": TENANT, "domain": aggregate_type.split(".")[0],
         "aggregate_type": aggregate_type, "aggregate_id": aggregate, "sequence": sequence, "event_type": kind,
@@ -247,7 +248,7 @@ def files() -> dict[str, Any]:
         "read/crm.contacts.jsonl": [
             contact | {"id": CONTACT, "version": 2, "position": 11, "created_at": at(3), "updated_at": at(10), "name": "c2/000001",
                        "email": "x@claims.example", "clients": [linked("Director", True)]},
-            contact | {"id": MADE, "version": 3, "position": 10, "created_at": at(6), "updated_at": at(10), "name": "Guest",
+            contact | {"id": MADE, "version": 3, "position": 10, "created_at": at(5), "updated_at": at(10), "name": "Guest",
                        "email": "guest@a.example", "clients": [linked("Heir", False)]},
         ],
         "read/projections.checkpoints.jsonl": [{"group_name": "crm", "slot": "live", "position": len(events), "events": len(events)}],

@@ -137,6 +137,8 @@ SPOILT = [
         sample.event(6) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "aggregate_id": sample.uid(0x509)})),
     ("W2", "a step was completed twice", lambda files: files[EVENTS].append(
         sample.event(7) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "sequence": 4})),
+    ("W9", "an effect stands alone", lambda files: files[EVENTS][5]["metadata"].pop("unit")),
+    ("W9", "an effect is in a unit without its run", metadata(6, unit={"id": sample.uid(0x999), "index": 1, "size": 2})),
     ("W6", "a run is at work for ever", put("read/workflow.runs.jsonl", 0, status="running")),
     ("W6", "a run is still due", add("engine/tasks.jsonl", {"run_id": sample.RUN, "state": "due"})),
     ("W7", "a run started twice", lambda files: files[EVENTS].append(

@@ -77,7 +77,8 @@ impl Goal {
             Figure::P99 => "p99 of ",
         };
         let (of, Some(over)) = (self.of, self.over) else {
-            return format!("{figure}{}: {}", self.of.what, self.of.who);
+            let load = if self.of.load > 0 { format!(", {} at once", self.of.load) } else { String::new() };
+            return format!("{figure}{}: {}{load}", self.of.what, self.of.who);
         };
         let compared = match (of.what == over.what, of.who == over.who) {
             (true, true) => format!("{}: {}", of.what, of.who),

@@ -5,6 +5,7 @@ pub mod answers;
 pub mod bulk;
 pub mod commands;
 pub mod delivery;
+pub mod fairness;
 pub mod growth;
 pub mod http_commands;
 pub mod memory;
@@ -39,6 +40,7 @@ pub const FAMILIES: &[Family] = &[
     replay::LIVE_FAMILY,
     queries::FAMILY,
     workflows::FAMILY,
+    fairness::FAMILY,
     rights::FAMILY,
     memory::FAMILY,
     growth::FAMILY,
