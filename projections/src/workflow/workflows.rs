@@ -33,8 +33,6 @@ pub struct WorkflowRow {
     pub actions: Value,
     /// How failures are retried, if the definition says so.
     pub retry_policy: Option<Value>,
-    /// Where it stands.
-    pub status: DefinitionStatus,
     /// Which version of the definition this is.
     pub definition_version: u32,
     /// SHA-256 of its document.
@@ -43,6 +41,8 @@ pub struct WorkflowRow {
     pub reason: Option<Name>,
     /// With which permissions its steps run.
     pub runs_as: Vec<Pattern>,
+    /// Where it stands.
+    pub status: DefinitionStatus,
 }
 
 impl ReadModel for WorkflowRow {
