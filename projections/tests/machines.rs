@@ -26,6 +26,14 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
     ("workflow.run_step", "pending", "run.rerun", "whatever has not ended is taken again too"),
 ];
 
+/// Moves that need several things at once, so that chance does not come to them, and the test that makes each.
+const ELSEWHERE: &[(&str, &str, &str, &str)] = &[(
+    "workflow.run_step",
+    "retry_scheduled",
+    "run.rerun",
+    "a_step_that_waits_for_its_next_attempt_is_taken_again_with_what_is_parked_beside_it",
+)];
+
 /// Worlds of one context in which every move of its machines is sought, and the commands in each. They are the same every time, so
 /// that what is found once is found again.
 const WORLDS_MAX: u64 = 200;
@@ -131,7 +139,10 @@ impl Moves {
     fn unmade_steps(&self) -> impl Iterator<Item = Step> {
         let steps = of_context(self.context)
             .flat_map(|machine| machine.moves.iter().map(|step| (machine.of, machine.column, step.clone())));
-        steps.filter(move |step| !self.made.contains(step))
+        let elsewhere = |(of, _, step): &Step| {
+            ELSEWHERE.iter().any(|(o, at, event, _)| o == of && step.from == Some(*at) && *event == step.event_type)
+        };
+        steps.filter(move |step| !self.made.contains(step) && !elsewhere(step))
     }
 
     fn unmet_stays(&self) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str, &'static str)> {

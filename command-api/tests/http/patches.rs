@@ -77,18 +77,8 @@ fn changes(host: Uuid, hours: Uuid) -> Vec<Change> {
 
 /// What may be left out of a command without being something that the record may lack: what the command is about or why it
 /// is sent. What makes a part changes none.
-const OF_THE_COMMAND: &[&str] = &[
-    "comment",
-    "compensates",
-    "folder_id",
-    "keep",
-    "output",
-    "overlap_hours",
-    "payload",
-    "reason",
-    "renamed",
-    "step",
-];
+const OF_THE_COMMAND: &[&str] =
+    &["comment", "compensates", "folder_id", "keep", "output", "overlap_hours", "payload", "reason", "renamed", "step"];
 /// Changes that only UBOS itself sends; their own crates try them. And one that a client's contacts try with their claims.
 const ELSEWHERE: &[&str] = &[
     "workflow.definition.revise",

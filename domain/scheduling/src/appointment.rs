@@ -455,7 +455,7 @@ mod tests {
     fn a_meeting_begins_on_the_grid_in_time_and_in_the_hosts_hours() {
         for (starts_at, code) in [
             (at(11, 3), "not_on_grid"),
-            (at(9, 30), "too_soon"),
+            (at(9, 30), "notice_too_short"),
             (at(16, 0), "outside_availability"),
             (at(11, 0) + TimeDelta::days(1), "outside_availability"),
             (at(11, 0) + TimeDelta::days(70), "too_far_ahead"),

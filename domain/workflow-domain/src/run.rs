@@ -380,6 +380,12 @@ impl Aggregate for Run {
             C::Reject { step, comment } => self.reject(step, comment, ctx),
             C::Delegate { step, to_user_id, reason } => self.delegate(step, to_user_id, reason, ctx),
             _ if self.status() != RunStatus::Parked => Err(R::NotParked),
+            // It follows that version already.
+            C::MoveTo { definition_version, ref definition_hash, .. }
+                if definition_version == self.definition_version && *definition_hash == self.definition_hash =>
+            {
+                Ok(vec![])
+            }
             C::MoveTo { renamed, .. } if self.two_become_one(&renamed) => Err(R::InvalidSteps),
             C::Retry { step, reason } => self.retry(step, reason),
             C::Skip { step, output, reason } => self.skip(step, output, reason),

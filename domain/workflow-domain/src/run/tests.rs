@@ -248,6 +248,25 @@ fn a_step_is_taken_again_with_everything_that_came_after_it() {
 }
 
 #[test]
+fn a_step_that_waits_for_its_next_attempt_is_taken_again_with_what_is_parked_beside_it() {
+    let later = Entry::RetryScheduled {
+        step: path("client"),
+        began_at: spec_time(),
+        class: FailureClass::Retryable {},
+        code: "unavailable".into(),
+        message: "later".into(),
+        due_at: spec_time(),
+    };
+    let history: Vec<E> =
+        [started()].into_iter().chain(engine(&[started()], vec![later, terminal("contact", false)]).unwrap()).collect();
+    let mut run = Run::default();
+    history.iter().for_each(|event| run.apply(event));
+    assert_eq!((run.status(), run.step_status("client")), (RunStatus::Parked, StepStatus::RetryScheduled));
+    let state = on(history).when(C::RerunFrom { step: path("contact"), reason: reason() }).state();
+    assert_eq!((state.status(), state.step_status("client")), (RunStatus::Running, StepStatus::Pending));
+}
+
+#[test]
 fn another_version_may_call_steps_something_else() {
     let renamed = vec![workflow_events::Renamed { from: path("contact"), to: path("person") }];
     let command = C::MoveTo {
@@ -266,6 +285,7 @@ fn another_version_may_call_steps_something_else() {
     run.decide(command.clone(), &ctx).unwrap().iter().for_each(|event| run.apply(event));
     assert_eq!((run.definition_version, run.status()), (2, RunStatus::Parked));
     assert_eq!(run.incident().map(|(step, ..)| step.as_str()), Some("person"));
+    assert_eq!(run.decide(command.clone(), &ctx), Ok(vec![]), "it follows that version already");
     on(parked()).when(command).rejected("workflow.run.engine_only");
 }
 

@@ -4,7 +4,7 @@ use crate::run::{Decided, Run, RunRejection as R, Step, known};
 use kernel::{Machine, Name, Personal};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use workflow_events::{ApprovalOutcome, Renamed, RunEvent as E, RunStatus, StepPath};
+use workflow_events::{ApprovalOutcome, Renamed, RunEvent as E, RunStatus, StepPath, StepStatus};
 
 impl Run {
     /// The step that an operator means: the one they name, or the only one that the run stands still at.
@@ -79,6 +79,12 @@ impl Run {
         let after = |path: &StepPath, other: &Step| other.ended == 0 || other.ended >= since || path.is_within(&step);
         let steps = self.steps.iter().filter(|(path, other)| after(path, other)).map(|(path, _)| path.clone());
         let steps: Vec<StepPath> = steps.collect();
+        // Nothing has come of any of them yet.
+        let untouched =
+            |path: &StepPath| self.step_status(path) == StepStatus::Pending && !self.incidents.contains_key(path);
+        if steps.iter().all(untouched) {
+            return Ok(vec![]);
+        }
         let closed: Vec<E> = steps.iter().flat_map(|step| self.closes(step, ApprovalOutcome::Withdrawn)).collect();
         Ok(closed.into_iter().chain([E::Rerun { step, steps, reason }]).collect())
     }
