@@ -27,12 +27,18 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// Moves that need several things at once, so that chance does not come to them, and the test that makes each.
-const ELSEWHERE: &[(&str, &str, &str, &str)] = &[(
-    "workflow.run_step",
-    "retry_scheduled",
-    "run.rerun",
-    "a_step_that_waits_for_its_next_attempt_is_taken_again_with_what_is_parked_beside_it",
-)];
+const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
+    (
+        "workflow.run_step",
+        "retry_scheduled",
+        "run.rerun",
+        "a_step_that_waits_for_its_next_attempt_is_taken_again_with_what_is_parked_beside_it",
+    ),
+    ("workflow.approval", "approved", "approval.requested", ASKED_AGAIN),
+    ("workflow.approval", "rejected", "approval.requested", ASKED_AGAIN),
+    ("workflow.approval", "expired", "approval.requested", ASKED_AGAIN),
+];
+const ASKED_AGAIN: &str = "a_question_that_was_decided_is_asked_again_with_its_step";
 
 /// Worlds of one context in which every move of its machines is sought, and the commands in each. They are the same every time, so
 /// that what is found once is found again.

@@ -198,7 +198,7 @@ pub enum RunEvent {
         /// Which steps.
         steps: Vec<StepPath>,
     },
-    /// A step will never be done: the run was ended before, and what was on its way to the log can have no effect any more.
+    /// A step waits for nothing any more, because the run was ended.
     #[name("step.cancelled")]
     StepCancelled {
         /// Which step.

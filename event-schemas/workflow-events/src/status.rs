@@ -101,8 +101,10 @@ impl Machine<E> for StepStatus {
             (Pending, E::StepSkipped { .. } | E::StepsLeftOut { .. }) => Skipped,
             (Pending, E::StepRetryScheduled { .. }) => RetryScheduled,
             (Pending | RetryScheduled, E::StepWaiting { .. } | E::ApprovalRequested { .. }) => Waiting,
-            (Pending | RetryScheduled | Waiting, E::StepCancelled { .. }) => Cancelled,
+            (Waiting, E::StepCancelled { .. }) => Cancelled,
             (Failed, E::Resumed { .. }) => Pending,
+            // What a run's end has cancelled stays so: such a run is over.
+            (Cancelled, E::Rerun { .. }) => Cancelled,
             (_, E::Rerun { .. }) => Pending,
             _ => self,
         }

@@ -108,3 +108,23 @@ fn a_question_is_withdrawn_when_its_step_fails_or_is_taken_again() {
     history.iter().chain(&again).for_each(|event| run.apply(event));
     assert_eq!((run.progress.waiting.len(), run.step_status("contact")), (0, StepStatus::Pending));
 }
+
+#[test]
+fn a_question_that_was_decided_is_asked_again_with_its_step() {
+    let again = |answer: Vec<E>, outcome: ApprovalOutcome| {
+        assert!(answer.contains(&closed(outcome)), "{answer:?}");
+        let stands_still = engine(&[started()], vec![terminal("client", false)]).unwrap();
+        let mut history = [asked(1).to_vec(), answer, stands_still].concat();
+        let rerun = C::RerunFrom { step: path("contact"), reason: reason() };
+        history.extend(decide_as(&history, 1, &["*"], rerun).unwrap());
+        let question = Personal::new("Shall we?".parse().unwrap());
+        let terms = ApprovalTerms::default();
+        let ask = Entry::ApprovalRequested { step: path("contact"), began_at: spec_time(), question, terms };
+        assert_eq!(kinds(engine(&history, vec![ask])), ["approval.requested"]);
+    };
+    let approve = C::Approve { step: path("contact"), comment: None };
+    again(decide_as(&asked(1), 1, &["*"], approve).unwrap(), ApprovalOutcome::Approved);
+    let reject = C::Reject { step: path("contact"), comment: None };
+    again(decide_as(&asked(1), 1, &["*"], reject).unwrap(), ApprovalOutcome::Rejected);
+    again(engine(&asked(1), vec![succeeded("contact")]).unwrap(), ApprovalOutcome::Expired);
+}
