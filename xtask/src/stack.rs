@@ -258,13 +258,13 @@ impl Summary<'_> {
             below.display().to_string()
         };
         heading("it runs");
-        println!("  commands    http://127.0.0.1:{command_api}   try /openapi.json and /docs");
-        println!("  queries     http://127.0.0.1:{query_api}   try /openapi.json and /docs");
+        println!("  commands      http://127.0.0.1:{command_api}   try /openapi.json and /docs");
+        println!("  queries       http://127.0.0.1:{query_api}   try /openapi.json and /docs");
         for role in &ROLES {
-            println!("  {:<11} http://127.0.0.1:{}/ready and /metrics", role.name, self.ports.of(role));
+            println!("  {:<13} http://127.0.0.1:{}/ready and /metrics", role.name, self.ports.of(role));
         }
-        println!("  NATS        http://127.0.0.1:{nats_monitor}/jsz");
-        println!("  logs        {}", short(&self.dirs.root().join("log")));
-        println!("  operator    {} --config {} --help", short(self.ubos), short(self.config));
+        println!("  NATS          http://127.0.0.1:{nats_monitor}/jsz");
+        println!("  logs          {}", short(&self.dirs.root().join("log")));
+        println!("  operator      {} --config {} --help", short(self.ubos), short(self.config));
     }
 }
