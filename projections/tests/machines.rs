@@ -7,7 +7,7 @@ use event_store::RawEvent;
 use kernel::{CommandEntry, Event as _, TenantId};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
-use samples::{Prospect, Script, Sought, World, scripts};
+use samples::{Prospect, Script, Sought, World, context_of, scripts};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use workflow_events::{Renamed, RunEvent, StepPath};
@@ -56,7 +56,7 @@ type Statuses = BTreeMap<Key, Box<dyn Standing>>;
 
 #[test]
 fn what_a_figure_shows_can_happen_and_what_can_happen_is_in_the_figure() {
-    let contexts: BTreeSet<&'static str> = machines().iter().map(context_of).collect();
+    let contexts: BTreeSet<&'static str> = machines().iter().map(|machine| context_of(machine.of)).collect();
     let unseen: Vec<String> = contexts.iter().flat_map(|context| Moves::sought_in(context).unmade()).collect();
     assert!(unseen.is_empty(), "never seen: {unseen:#?}");
 
@@ -64,7 +64,7 @@ fn what_a_figure_shows_can_happen_and_what_can_happen_is_in_the_figure() {
     let moves: BTreeMap<&str, RefCell<Moves>> =
         contexts.iter().map(|context| (*context, RefCell::new(Moves::of(context)))).collect();
     let scripts = scripts(100..400).prop_filter("a context with machines", |script| {
-        script.focus.is_some_and(|context| machines().iter().any(|machine| context_of(machine) == context))
+        script.focus.is_some_and(|context| machines().iter().any(|machine| context_of(machine.of) == context))
     });
     let played = runner.run(&scripts, |script: Script| {
         let mut statuses = Statuses::new();
@@ -199,12 +199,8 @@ impl Sought for Unmade<'_> {
     }
 }
 
-fn context_of(machine: &MachineEntry) -> &'static str {
-    machine.of.split('.').next().unwrap_or(machine.of)
-}
-
 fn of_context(context: &str) -> impl Iterator<Item = &'static MachineEntry> {
-    machines().iter().filter(move |machine| context_of(machine) == context)
+    machines().iter().filter(move |machine| context_of(machine.of) == context)
 }
 
 /// The ids of whom the event is about, of those that the machine is of; what is not a part is its stream.

@@ -67,7 +67,7 @@ fn what_is_let_into_the_log_can_be_kept_by_every_read_model() {
             world.step(None, *number);
         }
         for number in &script.steps {
-            let done = world.strain(*number, &strained.borrow());
+            let done = world.strain(None, *number, &strained.borrow());
             let done = done.and_then(|(place, attempts)| Some((attempts.first()?.1.entry.name, place)));
             strained.borrow_mut().extend(done);
         }

@@ -8,7 +8,7 @@ mod schemas;
 use kernel::CommandEntry;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
-use samples::{Attempt, Decided, Key, Prospect, Sought, World, scripts, subjects};
+use samples::{Attempt, Decided, Key, Prospect, Sought, World, context_of, scripts, subjects};
 use schemas::Schemas;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +59,7 @@ const COMMANDS: u64 = 120;
 #[test]
 fn every_aggregate_keeps_what_the_store_relies_on() {
     let mut examined = Examined::default();
-    let contexts: BTreeSet<&str> = subjects().iter().map(|subject| context(subject.stream())).collect();
+    let contexts: BTreeSet<&str> = subjects().iter().map(|subject| context_of(subject.stream())).collect();
     for context in &contexts {
         examined.seek_all_of(context).unwrap_or_else(|error| panic!("{context}: {error}"));
     }
@@ -130,7 +130,7 @@ impl Examined {
     /// properties say nothing.
     fn missing(&self, of: &str) -> Vec<String> {
         let seen = &self.seen;
-        let of_context = |name: &&'static str| context(name) == of;
+        let of_context = |name: &&'static str| context_of(name) == of;
         let commands = subjects().iter().flat_map(|subject| subject.commands()).map(|entry| entry.name);
         let idle = commands.filter(of_context).filter(|name| seen.never(name, |tally| tally.changed));
         let idle = idle.map(|name| format!("{name} changes something"));
@@ -144,15 +144,15 @@ impl Examined {
     }
 }
 
-/// `crm` of `crm.client`.
-fn context(name: &'static str) -> &'static str {
-    name.split_once('.').map_or(name, |(context, _)| context)
-}
-
 /// What holds after every single command.
 fn check(world: &World, key: &Key, attempt: &Attempt) -> TestCaseResult {
     for (other, brought) in &attempt.companions {
-        prop_assert_eq!(context(other.1), context(key.1), "{} brings along another context's", attempt.entry.name);
+        prop_assert_eq!(
+            context_of(other.1),
+            context_of(key.1),
+            "{} brings along another context's",
+            attempt.entry.name
+        );
         check(world, other, brought)?;
     }
     let what = || format!("{} {}", attempt.entry.name, attempt.body);

@@ -14,7 +14,7 @@ pub use subject::{Attempt, Decided, Prospect, Sought, Subject, Written, subjects
 pub use world::{Key, World};
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence};
+use proptest::test_runner::{Config, FileFailurePersistence, TestCaseResult, TestRunner};
 
 /// What is played: one command per number.
 #[derive(Debug, Clone)]
@@ -44,9 +44,9 @@ fn numbers(steps: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u64>> {
     prop::collection::vec(any::<u64>().no_shrink(), steps)
 }
 
-/// The context of a kind of stream: `crm` of `crm.client`.
-pub(crate) fn context_of(stream: &'static str) -> &'static str {
-    stream.split('.').next().unwrap_or(stream)
+/// The context of a kind of stream or of a command: `crm` of `crm.client`.
+pub fn context_of(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
 }
 
 /// How a property is tried: in so many cases, or in more if `PROPTEST_CASES` says so, and seeds that failed are kept in
@@ -60,6 +60,32 @@ pub fn config(cases: u32, file: &'static str) -> Config {
         max_shrink_iters: 2_000,
         ..Config::default()
     }
+}
+
+/// Rounds that are played at most: what every second round leads to is missed once in a million times.
+const ROUNDS_MAX: usize = 20;
+
+/// Plays cases in rounds until nothing is missing that the cases have to lead to: what a round seldom comes to, one of
+/// many does.
+///
+/// # Panics
+///
+/// If a case fails, or if something is still missing after the last round.
+pub fn play_until_seen<S: Strategy>(
+    config: &Config,
+    cases: &S,
+    play: impl Fn(S::Value) -> TestCaseResult,
+    missing: impl Fn() -> Vec<String>,
+) {
+    for _ in 0..ROUNDS_MAX {
+        // A runner counts the cases of all its runs together, so every round has its own.
+        let played = TestRunner::new(config.clone()).run(cases, &play);
+        played.unwrap_or_else(|error| panic!("{error}"));
+        if missing().is_empty() {
+            return;
+        }
+    }
+    panic!("not seen in {ROUNDS_MAX} rounds: {:?}", missing());
 }
 
 /// The file of a test's failed seeds, in the folder `proptest-regressions` of its crate.

@@ -195,24 +195,33 @@ impl World {
     /// place, as a JSON Pointer, and what came of each. Places of `done`, each with its command, come last.
     pub fn strain(
         &mut self,
+        focus: Option<&str>,
         number: u64,
         done: &BTreeSet<(&'static str, String)>,
     ) -> Option<(String, Vec<(Key, Attempt)>)> {
         let mut rng = rng(number);
         self.now += pause(&mut rng);
-        let subject = subject(&mut rng, None, None);
-        let key = self.target(&mut rng, subject);
-        let there = self.streams.get(&key);
-        let (creates, own) = (there.is_none(), there.map(Stream::ids).unwrap_or_default());
-        let entries: Vec<_> = subject.commands().iter().filter(|entry| entry.creates == creates).collect();
         let is_new = |entry: &CommandEntry, place: &str| !done.contains(&(entry.name, place.to_owned()));
-        let fields = |entry: &CommandEntry| {
+        let fields = |subject: &dyn Subject, entry: &CommandEntry| {
             let fields = subject.schema(entry)["properties"].as_object();
             fields.into_iter().flatten().map(|(name, _)| format!("/{name}")).collect::<Vec<_>>()
         };
-        let new: Vec<_> =
-            entries.iter().filter(|entry| fields(entry).iter().any(|field| is_new(entry, field))).collect();
-        let entry = new.choose(&mut rng).copied().or_else(|| entries.choose(&mut rng)).copied()?;
+        let (mut new, mut guess) = (vec![], None);
+        for _ in 0..SOUGHT {
+            let subject = subject(&mut rng, focus, None);
+            let key = self.target(&mut rng, subject);
+            let creates = !self.streams.contains_key(&key);
+            let entries: Vec<_> = subject.commands().iter().filter(|entry| entry.creates == creates).collect();
+            new = entries.clone();
+            new.retain(|entry| fields(subject, entry).iter().any(|field| is_new(entry, field)));
+            guess = Some((subject, key, creates, entries));
+            if !new.is_empty() {
+                break;
+            }
+        }
+        let (subject, key, creates, entries) = guess?;
+        let own = self.streams.get(&key).map(Stream::ids).unwrap_or_default();
+        let entry = new.choose(&mut rng).or_else(|| entries.choose(&mut rng)).copied()?;
         let (actor, command) = (actor(&mut rng), rng.random::<u128>());
         let mut generator = Generator { rng, world: self, target: key, own };
         let body = generator.value(subject.schema(entry), "", 0);

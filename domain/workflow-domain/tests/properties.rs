@@ -6,7 +6,6 @@ mod story;
 
 use kernel::{Actor, Aggregate, Context, Event as _, Personal, TenantId, UserId, spec::spec_time};
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -345,13 +344,9 @@ impl World {
     }
 }
 
-/// Cases are played in rounds until every event has happened.
-const ROUNDS_MAX: u32 = 20;
-
 #[test]
 fn whatever_workers_and_operators_do_a_run_tells_one_story_and_ends() {
     let seen: RefCell<BTreeSet<&'static str>> = RefCell::default();
-    let mut runner = TestRunner::new(samples::config(512, samples::regressions!("properties")));
     let cases = (1..6usize, prop::collection::vec(moves(), 0..120));
     let play = |(steps, moves): (usize, Vec<Move>)| {
         let mut world = World::new(steps);
@@ -372,15 +367,10 @@ fn whatever_workers_and_operators_do_a_run_tells_one_story_and_ends() {
         seen.borrow_mut().extend(world.stream.iter().map(|event| event.entry().event_type));
         Ok(())
     };
-    let mut unseen = vec![];
-    // What seldom happens does so in one of the rounds.
-    for _ in 0..ROUNDS_MAX {
-        runner.run(&cases, play).unwrap_or_else(|error| panic!("{error}"));
+    let missing = || {
         let types = E::CATALOGUE.iter().map(|entry| entry.event_type);
-        unseen = types.filter(|event_type| !seen.borrow().contains(event_type)).collect();
-        if unseen.is_empty() {
-            break;
-        }
-    }
-    assert!(unseen.is_empty(), "events that no case led to: {unseen:?}");
+        types.filter(|event_type| !seen.borrow().contains(event_type)).map(str::to_owned).collect()
+    };
+    let config = samples::config(512, samples::regressions!("properties"));
+    samples::play_until_seen(&config, &cases, play, missing);
 }
