@@ -3,10 +3,11 @@
 //! `cargo fuzz` drives them with libFuzzer (`fuzz/README.md`); `cargo xtask test` replays the corpus, and mutations of it, on the
 //! stable toolchain (`tests/tests/fuzz_corpus.rs`).
 
-use ::web::{NoDirectory, Problem, ShownKey, Verifier, VerifierSettings, code};
+use ::web::{Problem, Verifier, VerifierSettings, code};
 use actix_web::ResponseError;
 use actix_web::body::MessageBody;
 use catalogue::AnyEvent;
+use credentials::{NoDirectory, ShownKey};
 use kernel::{FieldCode, FieldError, Pattern, Permissions, TenantId};
 use query_api::AuditFilter;
 use serde_json::{Value, json};

@@ -5,6 +5,7 @@ use crate::portal::Person;
 use anyhow::{Context, Result, anyhow};
 use chrono::Utc;
 use chrono_tz::Tz;
+use credentials::{Credential, Directory, Standing};
 use event_store::TimeZones;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
-use web::{Credential, Directory, Standing};
 
 /// Firms kept in memory.
 const FIRMS_MAX: usize = 20_000;

@@ -3,6 +3,7 @@
 use crate::portal::Begun;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use credentials::{Credential, Standing};
 use identity_events::{
     ApiKeyEvent, GivenRole, RoleEvent, ServiceAccountEvent, ServiceAccountStatus, SessionEvent, SubscriberEvent,
     TeamEvent, TenantEvent, TenantStatus, UserEvent, UserStatus,
@@ -15,7 +16,6 @@ use kernel::{
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
-use web::{Credential, Standing};
 
 /// An event of identity as the log holds it.
 #[derive(Debug, Clone, sqlx::FromRow)]

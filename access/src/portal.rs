@@ -2,6 +2,7 @@
 
 use crate::firm::{Stored, read};
 use chrono::{DateTime, Utc};
+use credentials::Standing;
 use identity_events::SessionEvent;
 use kernel::{
     ClientId, Event, Grant, Grants, Pattern, Permissions, PortalUserId, Principal, Slug, Timestamp, UnreadableEvent,
@@ -9,7 +10,6 @@ use kernel::{
 use portal_events::{PortalSessionEvent, PortalUserEvent, patterns_of_part};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use web::Standing;
 
 /// What every portal user may do: see who they are, and see and end their own sessions.
 const OF_EVERY_PORTAL_USER: [&str; 3] =

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use credentials::{KeysInUse, Noted, Refusals};
 use kernel::{ApiKeyId, Principal, TenantId};
 use metrics::counter;
 use serde::Serialize;
@@ -10,7 +11,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
-use web::{KeysInUse, Noted, Refusals};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);

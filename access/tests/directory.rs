@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use access::LogDirectory;
+use credentials::{Credential, Directory, Standing};
 use event_store::{Request, Store, StoreOptions};
 use identity::role::RoleCommand;
 use identity::session::SessionCommand;
@@ -12,7 +13,6 @@ use kernel::{Actor, ApiKeyId, SecretHash, SessionId, TenantId, Timestamp, UserId
 use std::time::Duration;
 use testing::TestDatabase;
 use uuid::Uuid;
-use web::{Credential, Directory, Standing};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -1,15 +1,13 @@
 //! The two paths that every command goes through, and the table that says which command is meant.
 
 use crate::respond;
-use ::web::{
-    Admission, BodyLimits, Caller, Problem, Refusal, Refusals, RequestInfo, ShownKey, Who, code, expected_versions,
-    read_json,
-};
+use ::web::{Admission, BodyLimits, Caller, Problem, RequestInfo, code, expected_versions, read_json};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue};
 use actix_web::web::Data;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use credentials::{Refusal, Refusals, ShownKey, Who};
 use event_store::{CommandBus, CommandInfo, IdempotencyKey, Request, fingerprint};
 use std::collections::HashMap;
 use uuid::Uuid;

@@ -4,6 +4,7 @@ use crate::{Gate, Reader};
 use anyhow::{Context, Result, ensure};
 use async_nats::Client;
 use chrono::{DateTime, TimeDelta, Utc};
+use credentials::Standing;
 use futures::StreamExt;
 use futures::future::join_all;
 use kernel::{EventScope, SubscriberId, TenantId};
@@ -13,7 +14,6 @@ use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use web::Standing;
 
 /// Connections of one subscriber at the same time.
 const OF_SUBSCRIBER_MAX: usize = 16;

@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 use async_nats::{Client, Message};
 use chrono::{DateTime, TimeDelta, Utc};
 use connections::{Connections, Counts};
+use credentials::{Directory, Standing, shortened};
 use futures::StreamExt;
 use kernel::EventScope;
 use messaging::{Outside, ReaderConsumers};
@@ -25,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use ticket::Question;
 use tokio_util::sync::CancellationToken;
-use web::{Directory, Standing, shortened};
 
 /// What a secret of ours begins with.
 pub const SECRET_PREFIX: &str = "ubi";
@@ -96,7 +96,7 @@ impl Gate {
                 ("in", self.seal.let_in(&question, &reader, &self.stream, until))
             }
             Ok(Ok(Err(why))) => {
-                if question.host().parse().map_or(true, web::may_say) {
+                if question.host().parse().map_or(true, credentials::may_say) {
                     tracing::info!(host = &*shortened(question.host()), why, "kept out");
                 }
                 ("out", self.seal.keep_out(&question))

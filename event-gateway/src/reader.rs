@@ -1,10 +1,10 @@
 //! A subscriber as NATS knows it: whose events it reads, and with which secret it came in.
 
 use crate::SECRET_PREFIX;
+use credentials::{Credential, ShownKey};
 use kernel::{SecretHash, SubscriberId, TenantId};
 use std::fmt;
 use std::str::FromStr;
-use web::{Credential, ShownKey};
 
 /// What its name begins with in NATS' lists of connections.
 const KIND: &str = "subscriber";

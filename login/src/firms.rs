@@ -1,13 +1,14 @@
 //! Which firm somebody logs in to who has not named one: the only one that knows them, or the one that they choose.
 
-use crate::pages::{Stopped, escaped};
-use crate::portal::page;
+use crate::login::{AWAY, Login};
+use crate::pages::{Stopped, cookie, escaped, page};
 use crate::provider::Person;
-use crate::routes::{AWAY, Login, cookie, finish, refused, unavailable};
-use ::web::magic_link::login_hash;
+use crate::reply::{refused, unavailable};
+use crate::sign_in::sign_in;
 use ::web::{Problem, session};
 use actix_web::web::{Data, Form};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::magic_link::login_hash;
 use identity::{Tenant, User};
 use kernel::{SecretHash, TenantId};
 use serde::{Deserialize, Serialize};
@@ -90,5 +91,5 @@ async fn chosen_firm(login: &Login, chosen: &Chosen, request: &HttpRequest) -> R
     if SecretHash::of(&browser) != kept.browser || !kept.firms.contains(&TenantId(chosen.tenant)) {
         return Err(refused("not what was asked"));
     }
-    finish(login, TenantId(chosen.tenant), kept.person, &kept.redirect_to, kept.tie, request).await
+    sign_in(login, TenantId(chosen.tenant), kept.person, &kept.redirect_to, kept.tie, request).await
 }

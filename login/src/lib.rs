@@ -6,12 +6,16 @@
 
 mod document;
 mod firms;
+mod login;
 mod pages;
 mod portal;
 mod provider;
+mod reply;
 mod routes;
+mod sign_in;
 mod user;
 
 pub use document::describe;
+pub use login::{Addresses, Login};
 pub use provider::{Provider, ProviderSettings};
-pub use routes::{Addresses, Login, configure};
+pub use routes::configure;

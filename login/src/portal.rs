@@ -1,17 +1,19 @@
 //! Portal users come in by a link in a letter. Asking for one is answered the same whoever asks; the mailer makes the link
 //! and sends it. Opening it only shows a page, because mail servers open links too; its button uses the link up.
 
-use crate::routes::{Login, unavailable};
+use crate::login::Login;
+use crate::pages::page;
+use crate::reply::unavailable;
 use crate::user;
 use ::portal::portal_session::PortalSessionCommand;
 use ::portal::portal_user::PortalUserCommand;
 use ::portal::{PortalSession, PortalUser};
-use ::web::magic_link::{MagicLink, address_hash};
-use ::web::{Problem, RequestInfo, may_say_of_this, read_json, session};
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, USER_AGENT};
+use ::web::{Problem, RequestInfo, may_log_in, may_say_of_this, read_json, session};
+use actix_web::http::header::{CACHE_CONTROL, LOCATION, USER_AGENT};
 use actix_web::web::{Data, Form, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Utc;
+use credentials::magic_link::{MagicLink, address_hash};
 use event_store::ExecuteError;
 use kernel::{Email, PortalUserId, Principal, SecretHash, SessionId, TenantId, Timestamp};
 use metrics::counter;
@@ -34,7 +36,7 @@ struct Ask {
 /// Notes that an address asks for a link. Nobody learns here who has a place in a portal: it is one write, whoever asks.
 pub async fn ask(login: Data<Login>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
     RequestInfo::set_route(&request, "/v1/login/portal/link");
-    RequestInfo::may_log_in(&request).await?;
+    may_log_in(&request).await?;
     let body = read_json(&request, payload, login.limits).await?.0;
     let Ask { tenant, email } = kernel::read_input(&body).map_err(Problem::invalid)?;
     let asked = sqlx::query("select login.ask_for_magic_link($1, $2)")
@@ -154,20 +156,4 @@ async fn let_in(login: &Login, tenant: TenantId, id: PortalUserId) -> Result<Opt
 fn gone() -> HttpResponse {
     let text = "<p>This link is of no use any more. Links are good once, for fifteen minutes; ask for another one.</p>";
     page(HttpResponse::Gone(), "Client portal", text, "")
-}
-
-/// A page that runs nothing, loads nothing and is shown in no frame; its form leads to us and on to this origin.
-pub(crate) fn page(
-    mut response: actix_web::HttpResponseBuilder,
-    title: &str,
-    body: &str,
-    onward: &str,
-) -> HttpResponse {
-    let policy = format!("default-src 'none'; form-action 'self' {onward}; frame-ancestors 'none'; base-uri 'none'");
-    response
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((CONTENT_SECURITY_POLICY, policy.trim().to_owned()));
-    response.content_type("text/html; charset=utf-8").body(format!(
-        r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer"><title>{title}</title></head><body><main>{body}</main></body></html>"#
-    ))
 }

@@ -1,35 +1,29 @@
 //! The pages of a login: to the provider, back from it, who I am, and out.
 
-use crate::pages::Stopped;
-use crate::provider::{Begun, NotThere, Person, Provider};
-use crate::user::{self, Refused};
+use crate::login::{AWAY, BODY_BYTES_MAX, Login};
+use crate::pages::{Stopped, cookie};
+use crate::provider::{Begun, NotThere};
+use crate::reply::{not_in, refused, saying, unavailable, unreachable};
+use crate::sign_in::sign_in;
+use crate::user::Refused;
 use crate::{firms, portal};
 use ::portal::PortalSession;
 use ::portal::portal_session::PortalSessionCommand;
-use ::web::session;
-use ::web::{BodyLimits, Caller, Problem, RequestInfo, Session, Sessions, code, may_say_of_this, shortened};
+use ::web::{Caller, Problem, RequestInfo, Session, code, may_log_in, session};
 use actix_web::cookie::Cookie;
-use actix_web::http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, USER_AGENT};
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::web::{self, Data, Query, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
-use chrono::{DateTime, Utc};
-use event_store::CommandBus;
+use chrono::DateTime;
+use credentials::shortened;
 use identity::session::SessionCommand;
-use kernel::{Name, Principal, SecretHash, SessionId, TenantId, Timestamp};
-use metrics::counter;
+use kernel::{Name, Principal, SecretHash, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::PgPool;
 use std::time::Duration;
 use url::Url;
 use uuid::Uuid;
 
-/// Bytes of what is asked for in a body here.
-const BODY_BYTES_MAX: usize = 4_096;
-/// How long it may take to arrive.
-const BODY_TIME_MAX: Duration = Duration::from_secs(5);
-/// How long somebody may take at the provider.
-pub(crate) const AWAY: Duration = Duration::from_secs(600);
 /// What cookies begin with that tie a login to the browser that began it; each login has its own, so that logins in several
 /// tabs do not know of each other.
 const LOGIN_COOKIE: &str = "__Host-ubos_login_";
@@ -37,70 +31,6 @@ const LOGIN_COOKIE: &str = "__Host-ubos_login_";
 const LOGINS_MAX: usize = 8;
 /// Bytes of where somebody wants to be led afterwards.
 const REDIRECT_BYTES_MAX: usize = 2_000;
-
-/// Everything a login needs.
-pub struct Login {
-    pub(crate) bus: CommandBus,
-    pub(crate) pool: PgPool,
-    pub(crate) sessions: Sessions,
-    pub(crate) limits: BodyLimits,
-    providers: Vec<Provider>,
-    public_url: String,
-    pub(crate) app_url: String,
-    pub(crate) portal_url: String,
-}
-
-/// Where things are, each without a slash at the end.
-#[derive(Debug, Clone)]
-pub struct Addresses {
-    /// Where browsers find this service.
-    pub public_url: String,
-    /// Where users go when they are in.
-    pub app_url: String,
-    /// Where portal users go when they are in.
-    pub portal_url: String,
-}
-
-impl Login {
-    /// Lets people in through `providers`, and portal users by links. `pool` connects as `ubos_command`.
-    pub fn new(
-        bus: CommandBus,
-        pool: PgPool,
-        sessions: Sessions,
-        providers: Vec<Provider>,
-        addresses: Addresses,
-    ) -> Self {
-        let Addresses { public_url, app_url, portal_url } = addresses;
-        let limits = BodyLimits { bytes_max: BODY_BYTES_MAX, time_max: BODY_TIME_MAX };
-        Self { bus, pool, sessions, limits, providers, public_url, app_url, portal_url }
-    }
-
-    /// The portal's origin, for a browser that asks where a form may lead.
-    pub(crate) fn portal_origin(&self) -> String {
-        origin(&self.portal_url)
-    }
-
-    /// The app's.
-    pub(crate) fn app_origin(&self) -> String {
-        origin(&self.app_url)
-    }
-
-    fn provider(&self, name: &str) -> Result<&Provider, Problem> {
-        let known = self.providers.iter().find(|provider| provider.name() == name);
-        known.ok_or_else(|| {
-            let names: Vec<&str> = self.providers.iter().map(Provider::name).collect();
-            invalid("provider", &format!("expected one of {}", names.join(", ")))
-        })
-    }
-
-    fn callback(&self) -> String {
-        format!("{}/v1/login/callback", self.public_url)
-    }
-}
-
-fn origin(url: &str) -> String {
-    Url::parse(url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
-}
 
 /// What is put aside while somebody is at the provider.
 #[derive(Debug, Serialize, Deserialize)]
@@ -150,7 +80,7 @@ struct Start {
 }
 
 async fn start(login: Data<Login>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    RequestInfo::may_log_in(&request).await?;
+    may_log_in(&request).await?;
     let Query(asked) = Query::<Start>::from_query(request.query_string()).map_err(|error| {
         Problem::new(&code::INVALID_PARAMETER, format!("expected provider, and a tenant if one is meant: {error}"))
     })?;
@@ -281,55 +211,7 @@ async fn known(
             }
         }
     };
-    finish(login, tenant, person, &away.redirect_to, tie, request).await
-}
-
-/// Lets somebody in to a firm who has shown who they are.
-pub(crate) async fn finish(
-    login: &Login,
-    tenant: TenantId,
-    person: Person,
-    redirect_to: &str,
-    tie: String,
-    request: &HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let store = login.bus.store();
-    let user = user::find(store, tenant, &person).await.map_err(|why| not_in(Some(tenant), &why))?;
-
-    let mut cookies = login.sessions.forget_all(request).await.map_err(|error| unavailable(&error))?;
-    let (id, principal) = (SessionId(Uuid::now_v7()), Principal::User { id: user });
-    let absolute = login.sessions.absolute(principal);
-    let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let started = SessionCommand::Start {
-        user_id: user,
-        issuer: person.issuer,
-        ends_at: Timestamp::of_clock(Utc::now() + absolute),
-        user_agent: agent.and_then(|agent| agent.chars().take(200).collect::<String>().parse().ok()),
-    };
-    let asked = user::request(tenant);
-    let done = store.execute::<identity::Session>(Some(id.0), started, &asked).await;
-    done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;
-    let kept = login.sessions.start(id, tenant, principal).await;
-    let (cookie, too_many) = kept.map_err(|error| unavailable(&error))?;
-    for old in too_many {
-        let end = SessionCommand::End { reason: user::too_many() };
-        let done = store.execute::<identity::Session>(Some(old.0), end, &asked).await;
-        done.map_err(|error| unavailable(&anyhow::anyhow!(error)))?;
-    }
-    counter!("logins_total", "outcome" => "in").increment(1);
-    tracing::info!(%tenant, %user, session = %id, "logged in");
-    cookies.push(session::private_cookie(tie, String::new(), Some(Duration::ZERO)));
-    // Last, because a browser takes the last word about a cookie.
-    cookies.push(cookie);
-    let mut response = HttpResponse::SeeOther();
-    response
-        .insert_header((LOCATION, format!("{}{redirect_to}", login.app_url)))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((REFERRER_POLICY, "no-referrer"));
-    cookies.into_iter().for_each(|cookie| {
-        response.cookie(cookie);
-    });
-    Ok(response.finish())
+    sign_in(login, tenant, person, &away.redirect_to, tie, request).await
 }
 
 /// Who the browser's session speaks for, and what its pages show when they ask for a change.
@@ -377,52 +259,8 @@ fn within(path: &str) -> String {
     if own { path.to_owned() } else { "/".to_owned() }
 }
 
-pub(crate) fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
-    Some(request.cookie(name)?.value().to_owned())
-}
-
 fn none() -> Problem {
     Problem::new(&code::UNAUTHENTICATED, "expected a session")
-}
-
-fn invalid(parameter: &str, expected: &str) -> Problem {
-    Problem::new(&code::INVALID_PARAMETER, format!("{parameter}: {expected}")).with("parameter", parameter)
-}
-
-/// What came back from a provider is of no use. Which part, the log says.
-pub(crate) fn refused(why: &str) -> Problem {
-    saying(why, "The login cannot be finished; begin again.")
-}
-
-/// The same, with what the person is told.
-fn saying(why: &str, told: &str) -> Problem {
-    counter!("logins_total", "outcome" => "refused").increment(1);
-    if may_say_of_this() {
-        tracing::info!(why, "a login was refused");
-    }
-    Problem::new(&code::LOGIN_REFUSED, told)
-}
-
-/// The same words for everybody who is not let in, so that nobody learns who has an account.
-fn not_in(tenant: Option<TenantId>, why: &Refused) -> Problem {
-    if let Refused::Unavailable(error) = why {
-        return unavailable(&anyhow::anyhow!("{error}"));
-    }
-    counter!("logins_total", "outcome" => "not_in").increment(1);
-    if may_say_of_this() {
-        tracing::info!(tenant = tenant.map(tracing::field::display), why = %why, "not let in");
-    }
-    Problem::new(&code::FORBIDDEN, "no firm that was asked knows an active user with this login; ask for an invitation")
-}
-
-fn unreachable(error: &anyhow::Error) -> Problem {
-    tracing::error!(error = format!("{error:#}"), "a provider cannot be reached");
-    Problem::new(&code::UNAVAILABLE, "the provider cannot be reached; repeat in a moment")
-}
-
-pub(crate) fn unavailable(error: &anyhow::Error) -> Problem {
-    tracing::error!(error = format!("{error:#}"), "a login cannot be kept");
-    Problem::new(&code::UNAVAILABLE, "logins are not possible at the moment; repeat in a moment")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::portal::{LINK_MINUTES, Person};
 use crate::queue::{Due, Queue};
 use anyhow::{Context, Result, anyhow, bail};
 use catalogue::AnyEvent;
+use credentials::magic_link::MagicLink;
 use identity_events::UserEvent;
 use kernel::{Email, InvalidValue, PortalUserId, Timestamp};
 use lettre::Address;
@@ -13,7 +14,6 @@ use lettre::message::{Mailbox, Message, MessageBuilder};
 use portal_events::PortalUserEvent;
 use url::Url;
 use uuid::Uuid;
-use web::magic_link::MagicLink;
 
 /// Where the links of emails lead.
 #[derive(Debug, Clone)]

@@ -13,6 +13,7 @@ pub use email::{Links, addressed};
 pub use queue::{Failed, failed, forget, retry};
 
 use anyhow::{Context, Result};
+use credentials::magic_link::MagicLink;
 use event_store::{Log, Store};
 use futures::future::{join_all, try_join_all};
 use futures::{join, try_join};
@@ -24,7 +25,6 @@ use note::Outcome;
 use queue::{Due, Queue};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use web::magic_link::MagicLink;
 
 /// Emails, and links, that are sent at the same time: a mail server that takes its time with one holds up few others.
 const SENDERS: usize = 4;

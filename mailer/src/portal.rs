@@ -5,11 +5,11 @@ use crate::queue::Queue;
 use anyhow::Result;
 use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
+use credentials::magic_link::{MagicLink, address_hash, login_hash};
 use identity_events::UserEvent;
 use kernel::{Email, Name, PortalUserId, TenantId};
 use portal_events::PortalUserEvent;
 use uuid::Uuid;
-use web::magic_link::{MagicLink, address_hash, login_hash};
 
 /// How long a link is good.
 pub const LINK_MINUTES: u32 = 15;

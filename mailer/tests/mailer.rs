@@ -172,7 +172,7 @@ impl World {
 
     /// Somebody asks for a link, so many minutes ago.
     async fn ask(&self, tenant: TenantId, email: &str, minutes: f64) {
-        let hash = web::magic_link::address_hash(tenant, &email.parse().unwrap());
+        let hash = credentials::magic_link::address_hash(tenant, &email.parse().unwrap());
         let sql = "insert into login.portal_requests (tenant_id, address_hash, asked_at, due_at)
                    values ($1, $2, now() - make_interval(mins => $3::int), now() - make_interval(mins => $3::int))";
         let asked = sqlx::query(sql).bind(tenant.0).bind(hash).bind(minutes);

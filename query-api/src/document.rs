@@ -1,10 +1,12 @@
 //! The query half of the OpenAPI document, from the row types.
 
-use crate::condition::{VALUES_MAX, filters_of, is_name, takes_several};
-use crate::parameters::{Archived, LIMIT_MAX};
+use crate::operation::{
+    Needs, Operation, filter_parameters, found, min_position, page_headers, paging, parameter, problems,
+};
+use crate::parameters::Archived;
 use ::web::openapi::{self, Document};
 use ::web::{ProblemCode, code};
-use projections::{Column, Kind, Table};
+use projections::Table;
 use serde_json::{Map, Value, json};
 
 /// Every read table as two operations, and what there is besides.
@@ -25,88 +27,6 @@ pub fn openapi() -> Value {
         "UBOS queries",
         "Every way to look at something. `Min-Position` makes a read see what a command has written.",
     )
-}
-
-pub(crate) fn parameter(name: &str, about: &str, schema: Value) -> Value {
-    json!({ "name": name, "in": "query", "required": false, "description": about, "schema": schema })
-}
-
-pub(crate) fn min_position() -> Value {
-    let about = "Waits until the read model has seen this position of the log: the `position` that a command answered.";
-    openapi::header("Min-Position", false, about, json!({ "type": "integer", "format": "int64", "minimum": 0 }))
-}
-
-/// The parameters that say which page.
-pub(crate) fn paging() -> Vec<Value> {
-    let limit = json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 50 });
-    vec![
-        parameter("limit", "Rows of the page.", limit),
-        parameter("cursor", "The `next_cursor` of the page before.", json!({ "type": "string" })),
-    ]
-}
-
-/// What a page is answered with.
-pub(crate) fn page_headers() -> Map<String, Value> {
-    let link = json!({ "description": "The next page, `rel=\"next\"`.", "schema": { "type": "string" } });
-    Map::from_iter([("Link".to_owned(), link), openapi::request_id()])
-}
-
-/// The answer of whoever finds something.
-pub(crate) fn found(about: &str, headers: Map<String, Value>, schema: &Value) -> Map<String, Value> {
-    let content = json!({ "application/json": { "schema": schema } });
-    let answer = json!({ "description": about, "headers": headers, "content": content });
-    Map::from_iter([("200".to_owned(), answer)])
-}
-
-/// The problems that a question may meet, besides its own.
-pub(crate) fn problems(
-    document: &mut Document,
-    name: &str,
-    own: &'static [&'static ProblemCode],
-) -> Map<String, Value> {
-    // Only a change is refused for want of what a session's page shows.
-    const KNOWN: &[&ProblemCode] = &[&code::UNAUTHENTICATED, &code::FORBIDDEN];
-    let kinds = [openapi::EVERYWHERE, KNOWN, openapi::AT_WORK, own];
-    document.problems(name, kinds.into_iter().flatten(), &[])
-}
-
-/// What whoever asks must be allowed.
-pub(crate) enum Needs<'q> {
-    /// This permission.
-    Permission(&'q str),
-    /// No single one; a sentence says what instead.
-    Otherwise(&'static str),
-}
-
-/// One operation that looks at something.
-pub(crate) struct Question<'q> {
-    pub id: &'q str,
-    pub needs: Needs<'q>,
-    pub summary: &'q str,
-    pub tag: &'q str,
-    pub parameters: Vec<Value>,
-}
-
-impl Question<'_> {
-    pub fn answered(self, responses: Map<String, Value>) -> Value {
-        let needs = match self.needs {
-            Needs::Permission(permission) => format!("Needs the permission `{permission}`."),
-            Needs::Otherwise(sentence) => sentence.to_owned(),
-        };
-        let mut operation = json!({
-            "operationId": self.id,
-            "summary": self.summary,
-            "description": format!("{} {needs}", self.summary),
-            "tags": [self.tag],
-            "security": openapi::to_look(),
-            "parameters": self.parameters,
-            "responses": responses,
-        });
-        if let Needs::Permission(permission) = self.needs {
-            operation["x-permission"] = permission.into();
-        }
-        operation
-    }
 }
 
 /// What a permission is about: `crm.client` of `crm.client.read`.
@@ -136,56 +56,7 @@ fn list(document: &mut Document, table: &dyn Table, page: &Value) -> Value {
     responses.extend(problems(document, "List", OWN));
     let id = format!("{}.list", stem(resource.read));
     let (needs, tag) = (Needs::Permission(resource.read), table.group());
-    Question { id: &id, needs, summary: resource.about, tag, parameters }.answered(responses)
-}
-
-/// The parameters that select rows by these columns.
-pub(crate) fn filter_parameters<'c>(columns: impl Iterator<Item = &'c Column>) -> Vec<Value> {
-    let mut parameters = vec![];
-    for column in columns {
-        for (name, operator) in filters_of(column) {
-            let about = match operator {
-                "<" => format!("Rows whose `{}` is earlier.", column.name),
-                ">=" => format!("Rows whose `{}` is this or later.", column.name),
-                "?|" => format!("Rows whose `{}` hold any of these, separated by commas or repeated.", column.name),
-                _ if is_name(column) => {
-                    format!("Rows with this `{}`, whatever its case. Repeated: with any of them.", column.name)
-                }
-                _ if takes_several(column) => {
-                    format!("Rows with any of these `{}`, separated by commas or repeated.", column.name)
-                }
-                _ => format!("Rows with this `{}`.", column.name),
-            };
-            let several = takes_several(column);
-            let schema = match several {
-                true => {
-                    json!({ "type": "array", "items": filter_schema(column), "minItems": 1, "maxItems": VALUES_MAX })
-                }
-                false => filter_schema(column),
-            };
-            let mut parameter = parameter(&name, &about, schema);
-            if several {
-                parameter["style"] = json!("form");
-                // A comma may be a part of a name.
-                parameter["explode"] = json!(is_name(column));
-            }
-            parameters.push(parameter);
-        }
-    }
-    parameters
-}
-
-/// What a filter takes: the column's own type, never null.
-fn filter_schema(column: &Column) -> Value {
-    match column.kind {
-        Kind::Uuid => json!({ "type": "string", "format": "uuid" }),
-        Kind::Time => json!({ "type": "string", "format": "date-time" }),
-        Kind::Date => json!({ "type": "string", "format": "date" }),
-        Kind::Integer => json!({ "type": "integer" }),
-        Kind::Boolean => json!({ "type": "boolean" }),
-        Kind::Text if !column.values.is_empty() => json!({ "type": "string", "enum": column.values }),
-        Kind::Text | Kind::Json => json!({ "type": "string" }),
-    }
+    Operation { id: &id, needs, summary: resource.about, tag, parameters }.answered(responses)
 }
 
 fn record(document: &mut Document, table: &dyn Table, row: &Value) -> Value {
@@ -210,5 +81,5 @@ fn record(document: &mut Document, table: &dyn Table, row: &Value) -> Value {
     let (name, summary) = (format!("{}.read", stem(resource.read)), format!("One of: {}", resource.about));
     let (needs, tag) = (Needs::Permission(resource.read), table.group());
     let parameters = vec![id, known, min_position()];
-    Question { id: &name, needs, summary: &summary, tag, parameters }.answered(responses)
+    Operation { id: &name, needs, summary: &summary, tag, parameters }.answered(responses)
 }

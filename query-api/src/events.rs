@@ -1,9 +1,10 @@
 //! One event of the log by its position: where a claim-check in the stream points to. As in the stream, what it says of secrets
 //! is left out.
 
-use crate::document::{Needs, Question, found, problems};
+use crate::api::Api;
+use crate::operation::{Needs, Operation, found, problems};
 use crate::parameters::as_tenant;
-use crate::routes::{Api, fault, sealed, unreadable};
+use crate::reply::{fault, sealed, unreadable};
 use ::web::openapi::{self, Document};
 use ::web::{Caller, Problem, code};
 use actix_web::web::{Data, Path};
@@ -121,7 +122,7 @@ pub fn describe(document: &mut Document) {
     let parameters = vec![
         json!({ "name": "position", "in": "path", "required": true, "description": "Where it stands.", "schema": position }),
     ];
-    let question = Question {
+    let question = Operation {
         id: "events.read",
         needs: Needs::Otherwise("Needs the permissions of all lists that show the record."),
         summary: "One event of the log by its position, without secrets: where a claim-check in the stream points to.",

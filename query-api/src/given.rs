@@ -1,9 +1,10 @@
 //! The parameters of a query string, taken out one by one, and everything that is wrong with them.
 
 use crate::value::checked;
-use ::web::{Problem, code, shortened};
+use ::web::{Problem, code};
 use actix_web::HttpRequest;
 use actix_web::web::Query;
+use credentials::shortened;
 use kernel::{FieldCode, FieldError, FieldErrors, InvalidValue, nearest};
 use projections::Column;
 use std::collections::BTreeMap;

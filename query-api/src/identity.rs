@@ -1,9 +1,10 @@
 //! Who asks, and what they may do: what a client needs to show the right buttons, and no others.
 
-use crate::document::{Needs, Question, found, min_position, problems};
+use crate::api::Api;
+use crate::operation::{Needs, Operation, found, min_position, problems};
 use crate::parameters::as_tenant;
 use crate::portal;
-use crate::routes::{Api, fault, unreadable};
+use crate::reply::{fault, unreadable};
 use ::web::openapi::{self, Document};
 use ::web::{Caller, Problem, ProblemCode, RequestInfo, code};
 use actix_web::web::Data;
@@ -161,7 +162,7 @@ pub fn describe(document: &mut Document) {
     let mut responses = found("The caller.", Map::from_iter([openapi::request_id()]), &me);
     const OWN: &[&ProblemCode] = &[&code::INVALID_PARAMETER, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
     responses.extend(problems(document, "Me", OWN));
-    let question = Question {
+    let question = Operation {
         id: "identity.me.read",
         needs: Needs::Otherwise("Everybody who comes in may ask."),
         summary: "Who the caller is, for which firm, with which roles and permissions.",

@@ -3,6 +3,7 @@
 //! Ordinary questions have no code here: every read table is a list and a record by id, with filters, order, paging and
 //! documentation from its row type. Each read is one statement that sets the tenant and reads under row-level security.
 
+mod api;
 mod condition;
 mod cursor;
 mod document;
@@ -10,18 +11,22 @@ mod events;
 mod given;
 mod identity;
 mod only;
+mod operation;
 mod parameters;
+mod permissions;
 #[cfg(test)]
 #[path = "tests/plans.rs"]
 mod plans;
 mod portal;
 mod positions;
+mod reply;
 mod routes;
 mod row;
 mod timeline;
 mod value;
 
+pub use api::Api;
 pub use document::openapi;
 pub use positions::Positions;
-pub use routes::{Api, configure};
+pub use routes::configure;
 pub use timeline::{AuditEntry, AuditFilter, Format, Outcome, export};

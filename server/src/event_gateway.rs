@@ -9,6 +9,7 @@ use access::LogDirectory;
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
+use credentials::Standing;
 use identity_events::SubscriberStatus;
 use kernel::{EventScope, Name, Status, TenantId};
 use messaging::{Beginning, Outside, ReaderConsumers, UNACKNOWLEDGED_MAX};
@@ -16,7 +17,6 @@ use runtime::settings::Settings;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use web::Standing;
 
 /// What can be asked about subscribers.
 #[derive(Debug, Subcommand)]

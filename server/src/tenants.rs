@@ -7,6 +7,7 @@ use crate::vault;
 use anyhow::{Context, Result, bail, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use credentials::ShownKey;
 use event_store::{CommandBus, ExecuteError, Request};
 use identity::User;
 use identity_events::TenantStatus;
@@ -17,7 +18,6 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
-use web::ShownKey;
 
 /// What operators do for a firm.
 #[derive(Debug, Subcommand)]

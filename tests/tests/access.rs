@@ -7,6 +7,7 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::Data;
+use credentials::{Credential, Directory, ShownKey, Standing};
 use event_store::{CommandBus, Request, Store, StoreOptions};
 use futures::future::join_all;
 use kernel::{Actor, OF_EVERY_USER, Permissions, Reach, Role, TenantId, UserId};
@@ -15,10 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use testing::{Issuer, TestDatabase, key_set, redis_url};
 use uuid::Uuid;
-use web::{
-    Admission, AdmissionSettings, BodyLimits, Credential, Directory, SessionSettings, Sessions, ShownKey, Standing,
-    Verifier, VerifierSettings, session,
-};
+use web::{Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions, Verifier, VerifierSettings, session};
 
 /// Whose pages may ask for changes with a session.
 const PORTAL: &str = "https://portal.example.com";

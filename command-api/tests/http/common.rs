@@ -1,12 +1,12 @@
 //! Command-api on a real log, with a key that signs tokens.
 
 use ::web::{
-    Admission, AdmissionSettings, BodyLimits, Draining, Front, NoDirectory, Verifier, VerifierSettings,
-    not_found_handler, observe,
+    Admission, AdmissionSettings, BodyLimits, Draining, Front, Verifier, VerifierSettings, not_found_handler, observe,
 };
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer, middleware::from_fn};
 use command_api::{Api, configure};
+use credentials::NoDirectory;
 use event_store::{CommandBus, CommandInfo, Store, StoreOptions};
 use kernel::{Aggregate, Mounts};
 use reqwest::{Client, RequestBuilder};

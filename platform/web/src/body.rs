@@ -1,6 +1,6 @@
 //! Bodies: JSON objects in UTF-8, of bounded size and arriving in bounded time, without duplicate keys and without NUL characters.
 
-use crate::RequestInfo;
+use crate::front::may_send_more;
 use crate::problem::{Problem, code};
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -70,7 +70,7 @@ async fn read(request: &HttpRequest, mut payload: Payload, limits: BodyLimits) -
         }
         bytes.extend_from_slice(&chunk);
         while bytes.len() > counted {
-            RequestInfo::may_send_more(request).await?;
+            may_send_more(request).await?;
             counted += PIECE;
         }
     }

@@ -1,18 +1,20 @@
 //! What stands before both services: who may come in at all, how often, and with how large a request.
 
+use crate::caller::Caller;
 use crate::client_address::TrustedProxies;
+use crate::draining::Draining;
 use crate::limits::{Limits, Verdict, Who};
-use crate::observe::RequestInfo;
 use crate::problem::{Problem, code};
+use crate::request_info::RequestInfo;
+use crate::security_headers;
 use crate::session::CSRF_HEADER;
-use crate::{Caller, Draining, security_headers};
 use actix_cors::Cors;
 use actix_web::http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ETAG, EXPECT, HOST, HeaderMap, HeaderName,
     HeaderValue, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, ORIGIN, RETRY_AFTER,
 };
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest, web};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// How long a browser may go without asking again whether a page may call, seconds.
@@ -149,28 +151,11 @@ impl Front {
         note(request, Some(who), limits.caller(&who).await)
     }
 
-    /// May the body in hand go on? Each further piece of it counts like a request of whoever sends it.
-    pub(crate) async fn may_send_more(&self, request: &HttpRequest, info: &RequestInfo) -> Result<(), Problem> {
-        let Some(limits) = &self.limits else { return Ok(()) };
-        match info.who.get() {
-            Some(who) => note(request, Some(who), limits.caller(&who).await),
-            None => note(request, None, limits.address(info.client).await),
-        }
-    }
-
     /// May somebody who is not known to be good show who they are?
     pub(crate) fn may_try(&self, request: &HttpRequest) -> Result<(), Problem> {
         let Some(limits) = &self.limits else { return Ok(()) };
         let client = request.extensions().get::<RequestInfo>().map(|info| info.client);
         client.map_or(Ok(()), |client| note(request, None, limits.may_try(client)))
-    }
-
-    /// May somebody at this address begin one more login, which is kept for a while?
-    pub(crate) async fn may_log_in(&self, request: &HttpRequest, client: IpAddr) -> Result<(), Problem> {
-        match &self.limits {
-            Some(limits) => note(request, None, limits.login(client).await),
-            None => Ok(()),
-        }
     }
 
     /// Adds what every answer carries.
@@ -190,6 +175,32 @@ impl Front {
             headers.insert(RATE_LIMIT_POLICY, value.clone());
         }
     }
+}
+
+/// May whoever sent this request begin one more login, which is kept for a while?
+///
+/// # Errors
+/// If too many began at the same address.
+pub async fn may_log_in(request: &HttpRequest) -> Result<(), Problem> {
+    let client = request.extensions().get::<RequestInfo>().map(|info| info.client);
+    match (limits_of(request), client) {
+        (Some(limits), Some(client)) => note(request, None, limits.login(client).await),
+        _ => Ok(()),
+    }
+}
+
+/// May one more piece of this request's body come? Each counts like a request of whoever sends it.
+pub(crate) async fn may_send_more(request: &HttpRequest) -> Result<(), Problem> {
+    let info = request.extensions().get::<RequestInfo>().map(|info| (info.who.get(), info.client));
+    match (limits_of(request), info) {
+        (Some(limits), Some((Some(who), _))) => note(request, Some(who), limits.caller(&who).await),
+        (Some(limits), Some((None, client))) => note(request, None, limits.address(client).await),
+        _ => Ok(()),
+    }
+}
+
+fn limits_of(request: &HttpRequest) -> Option<&Limits> {
+    request.app_data::<web::Data<Front>>()?.limits.as_ref()
 }
 
 /// Refuses what two readers could take for two different requests: a header twice that may be there once, of which each

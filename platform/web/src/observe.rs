@@ -1,86 +1,32 @@
 //! Around every request: an id, a span, a log line if there is something to say, metrics, security headers.
 
-use crate::limits::{Left, Who};
-use crate::problem::{Problem, code};
-use crate::said::{may_say, shortened};
-use crate::server::{Asks, Work, Working};
-use crate::{Front, auth};
+use crate::auth;
+use crate::current::serving;
+use crate::front::Front;
+use crate::problem::code;
+use crate::request_info::RequestInfo;
+use crate::work::{Asks, Work, Working};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, COOKIE, EXPECT, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
+use credentials::{may_say, shortened};
 use metrics::{Counter, Histogram, counter, histogram};
 use opentelemetry::trace::TraceContextExt;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
-
-/// What is known of the request in hand.
-#[derive(Debug, Clone)]
-pub struct RequestInfo {
-    /// UUIDv7, answered as `Request-Id`.
-    pub id: Uuid,
-    /// The caller's W3C trace context, if it is well-formed.
-    pub traceparent: Option<String>,
-    /// Where it comes from, as far as that can be believed.
-    pub client: IpAddr,
-    /// Is it HEAD? Routes see it as GET.
-    pub is_head: bool,
-    route: Cell<Option<&'static str>>,
-    /// What is left of the quota that is nearest to its end.
-    pub(crate) left: Cell<Option<Left>>,
-    /// Whose it is, once that is known.
-    pub(crate) who: Cell<Option<Who>>,
-}
-
-impl RequestInfo {
-    /// Says which route serves the request, for log and metrics. It is the template and not the path: paths would make
-    /// one time series per record. Without it the template is looked up, at the price of matching the path again.
-    pub fn set_route(request: &HttpRequest, route: &'static str) {
-        if let Some(info) = request.extensions().get::<Self>() {
-            info.route.set(Some(route));
-        }
-    }
-
-    /// May somebody at this address begin one more login?
-    pub async fn may_log_in(request: &HttpRequest) -> Result<(), Problem> {
-        let client = request.extensions().get::<Self>().map(|info| info.client);
-        match (request.app_data::<web::Data<Front>>(), client) {
-            (Some(front), Some(client)) => front.may_log_in(request, client).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// May one more piece of this request's body come?
-    pub(crate) async fn may_send_more(request: &HttpRequest) -> Result<(), Problem> {
-        let info = request.extensions().get::<Self>().cloned();
-        match (request.app_data::<web::Data<Front>>(), info) {
-            (Some(front), Some(info)) => front.may_send_more(request, &info).await,
-            _ => Ok(()),
-        }
-    }
-}
 
 const TRACEPARENT: &str = "traceparent";
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// An answer that took longer is worth a line of its own.
 const SLOW: Duration = Duration::from_secs(1);
-
-tokio::task_local! {
-    static REQUEST: (Uuid, IpAddr);
-}
-
-/// The id of the request that this task serves.
-pub(crate) fn current_request_id() -> Option<Uuid> {
-    REQUEST.try_with(|(id, _)| *id).ok()
-}
 
 /// The route of what was turned away before any was looked for.
 const NO_ROUTE: &str = "front";
@@ -122,46 +68,43 @@ pub async fn observe<B: MessageBody + 'static>(
     };
     request.extensions_mut().insert(info);
     let started = Instant::now();
-    REQUEST
-        .scope((id, client), async move {
-            let let_in = match front.let_in(request.request(), client).await {
-                // What others do from the same address keeps out nobody who shows what is good.
-                Err(problem)
-                    if problem.code() == code::RATE_LIMITED.code && auth::comes_in(request.request()).await =>
-                {
-                    Ok(())
-                }
-                let_in => let_in,
-            };
-            let mut response = match let_in {
-                Ok(()) => next.call(request).await?.map_into_left_body(),
-                Err(problem) => {
-                    RequestInfo::set_route(request.request(), NO_ROUTE);
-                    request.into_response(problem.error_response()).map_into_right_body()
-                }
-            };
-            if response.status() == StatusCode::UNAUTHORIZED
-                && [AUTHORIZATION, COOKIE].iter().any(|shown| response.request().headers().contains_key(shown))
-                && let Some(limits) = &front.limits
-            {
-                limits.failed(client).await;
+    serving(id, client, async move {
+        let let_in = match front.let_in(request.request(), client).await {
+            // What others do from the same address keeps out nobody who shows what is good.
+            Err(problem) if problem.code() == code::RATE_LIMITED.code && auth::comes_in(request.request()).await => {
+                Ok(())
             }
-            account(response.request(), method, response.status(), started.elapsed());
-            if front.draining.has_begun() || has_asked.is_some_and(|has_asked| !has_asked.get()) {
-                // The client's next request belongs to another process; or what comes next may be a body that nobody wants.
-                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            let_in => let_in,
+        };
+        let mut response = match let_in {
+            Ok(()) => next.call(request).await?.map_into_left_body(),
+            Err(problem) => {
+                RequestInfo::set_route(request.request(), NO_ROUTE);
+                request.into_response(problem.error_response()).map_into_right_body()
             }
-            let (request, mut answer) = response.into_parts();
-            let headers = answer.headers_mut();
-            if let Ok(value) = HeaderValue::from_str(id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
-                headers.insert(REQUEST_ID, value);
-            }
-            front.finish(request.extensions().get::<RequestInfo>(), request.path(), headers);
-            let answer = answer.map_body(|_, body| Working { body, at_work });
-            Ok(ServiceResponse::new(request, answer))
-        })
-        .instrument(span)
-        .await
+        };
+        if response.status() == StatusCode::UNAUTHORIZED
+            && [AUTHORIZATION, COOKIE].iter().any(|shown| response.request().headers().contains_key(shown))
+            && let Some(limits) = &front.limits
+        {
+            limits.failed(client).await;
+        }
+        account(response.request(), method, response.status(), started.elapsed());
+        if front.draining.has_begun() || has_asked.is_some_and(|has_asked| !has_asked.get()) {
+            // The client's next request belongs to another process; or what comes next may be a body that nobody wants.
+            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        let (request, mut answer) = response.into_parts();
+        let headers = answer.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+            headers.insert(REQUEST_ID, value);
+        }
+        front.finish(request.extensions().get::<RequestInfo>(), request.path(), headers);
+        let answer = answer.map_body(|_, body| Working { body, at_work });
+        Ok(ServiceResponse::new(request, answer))
+    })
+    .instrument(span)
+    .await
 }
 
 /// Counts an answer, and logs it if there is something to say: what went well is only logged at `debug`, because a line
@@ -193,11 +136,6 @@ fn account(request: &HttpRequest, method: &'static str, status: StatusCode, elap
     } else {
         tracing::debug!(client, route, path, status, milliseconds, "answered");
     }
-}
-
-/// May one more line be written about what the request in hand does?
-pub fn may_say_of_this() -> bool {
-    REQUEST.try_with(|(_, client)| *client).map_or(true, may_say)
 }
 
 /// The counters of one kind of answer; looking them up by name costs more than counting.

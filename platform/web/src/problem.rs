@@ -1,9 +1,10 @@
 //! One error shape: RFC 9457 `application/problem+json`, with a stable code and the fields at fault.
 
-use crate::trail::Who;
+use crate::current::current_request_id;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use credentials::Who;
 use kernel::{FieldError, FieldErrors};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -166,7 +167,7 @@ impl Problem {
             body["errors"] = json!(self.0.errors);
         }
         // The id of the request in hand; the middleware keeps it for the whole task.
-        if let Some(id) = crate::observe::current_request_id() {
+        if let Some(id) = current_request_id() {
             body["request_id"] = json!(id);
         }
         if let Some(object) = body.as_object_mut() {

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use ::web::{
-    BodyLimits, Caller, Front, HeadLimits, Limits, NoDirectory, Problem, Quota, Quotas, TrustedProxies, Verifier,
-    VerifierSettings, not_found_handler, observe, read_json,
+    BodyLimits, Caller, Front, HeadLimits, Limits, Problem, Quota, Quotas, TrustedProxies, Verifier, VerifierSettings,
+    not_found_handler, observe, read_json,
 };
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
@@ -11,6 +11,7 @@ use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse};
+use credentials::NoDirectory;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;

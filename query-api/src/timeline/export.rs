@@ -2,7 +2,7 @@
 
 use super::entry::AuditEntry;
 use super::filter::{After, AuditFilter, Order};
-use crate::routes::fault;
+use crate::reply::fault;
 use ::web::{Admission, Problem, code};
 use actix_web::web::Bytes;
 use futures::stream::{self, Stream};

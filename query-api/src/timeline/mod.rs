@@ -11,4 +11,4 @@ mod routes;
 pub use entry::{AuditEntry, Outcome};
 pub use export::{Format, export};
 pub use filter::AuditFilter;
-pub(crate) use routes::{PERMISSIONS, configure, describe};
+pub(crate) use routes::{configure, describe};

@@ -3,11 +3,13 @@
 use super::entry::AuditEntry;
 use super::export::{Format, export};
 use super::filter::{AuditFilter, COLUMNS, Order};
-use crate::document::{
-    Needs, Question, filter_parameters, found, min_position, page_headers, paging, parameter, problems,
-};
+use crate::api::Api;
 use crate::given::pairs;
-use crate::routes::{Api, encoded, fault};
+use crate::operation::{
+    Needs, Operation, filter_parameters, found, min_position, page_headers, paging, parameter, problems,
+};
+use crate::permissions::{INSPECT, TAKE_OUT};
+use crate::reply::{encoded, fault};
 use ::web::openapi::{self, Document};
 use ::web::{Caller, Problem, ProblemCode, RequestInfo, code};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, LINK, VARY};
@@ -18,13 +20,6 @@ use serde_json::{Map, json};
 
 const LIST: &str = "/v1/timeline/audit-entries";
 const EXPORT: &str = "/v1/timeline/audit-entries/export";
-/// Not `read`, because whoever may look at the work need not see who tried what.
-const INSPECT: &str = "timeline.audit_entry.inspect";
-const TAKE_OUT: &str = "timeline.audit_entry.export";
-
-/// What may be asked of the trail.
-pub(crate) const PERMISSIONS: [&str; 2] = [INSPECT, TAKE_OUT];
-
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config.route(LIST, web::get().to(list));
     config.route(EXPORT, web::get().to(file));
@@ -90,7 +85,7 @@ pub(crate) fn describe(document: &mut Document) {
     const OF_LIST: &[&ProblemCode] =
         &[&code::INVALID_PARAMETER, &code::INVALID_CURSOR, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
     responses.extend(problems(document, "List", OF_LIST));
-    let list = Question {
+    let list = Operation {
         id: "timeline.audit_entry.list",
         needs: Needs::Permission(INSPECT),
         summary: "Changes that were made and changes that were refused, newest first.",
@@ -111,6 +106,6 @@ pub(crate) fn describe(document: &mut Document) {
     responses.extend(problems(document, "File", OF_FILE));
     let summary = "Changes that were made and changes that were refused as a file, oldest first.";
     let needs = Needs::Permission(TAKE_OUT);
-    let file = Question { id: TAKE_OUT, needs, summary, tag: "timeline", parameters: of_file };
+    let file = Operation { id: TAKE_OUT, needs, summary, tag: "timeline", parameters: of_file };
     document.operation(EXPORT, "get", file.answered(responses));
 }

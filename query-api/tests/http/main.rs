@@ -12,6 +12,7 @@ use actix_web::{App, http::StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use common::{World, client, crm, renamed, tagged, tenant};
+use credentials::NoDirectory;
 use crm_events::{ClientEvent, ClientKind, ClientStatus};
 use query_api::{Api, configure};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testing::key_set;
 use uuid::Uuid;
-use web::{Admission, AdmissionSettings, NoDirectory, Verifier, VerifierSettings};
+use web::{Admission, AdmissionSettings, Verifier, VerifierSettings};
 
 /// An issuer of tokens and a verifier that trusts it.
 struct Issuer {

@@ -85,7 +85,7 @@ async fn l_06_every_refused_change_is_on_the_trail_with_who_what_why_and_which_r
         404
     );
     assert_eq!(firms.post(&rename, "garbage", &new_name).await.status, 401);
-    let wrong_secret = ::web::ShownKey::mint("ubk", kernel::TenantId(firm.tenant), key).0;
+    let wrong_secret = credentials::ShownKey::mint("ubk", kernel::TenantId(firm.tenant), key).0;
     assert_eq!(firms.post(&rename, &wrong_secret, &new_name).await.status, 401);
 
     firms.written_down().await;

@@ -1,14 +1,15 @@
 //! Both services over HTTP on one database, and firms with people in them.
 
 use ::web::{
-    Admission, AdmissionSettings, BodyLimits, Refusals, SessionSettings, Sessions, Verifier, VerifierSettings,
-    not_found_handler, observe,
+    Admission, AdmissionSettings, BodyLimits, SessionSettings, Sessions, Verifier, VerifierSettings, not_found_handler,
+    observe,
 };
 use access::{LogDirectory, Witness};
 use actix_web::middleware::from_fn;
 use actix_web::test::TestRequest;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
+use credentials::Refusals;
 use event_store::{CommandBus, Executed, Log, Request, Store, StoreOptions};
 use kernel::{Actor, Principal, SessionId, TenantId, UserId};
 use projections::{Applied, Target};

@@ -1,9 +1,9 @@
 //! The rows of the attack list that are about tokens, each in the attacker's own words: headers and claims as text.
 
 use super::*;
-use crate::directory::NoDirectory;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use credentials::NoDirectory;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::sync::atomic::AtomicUsize;

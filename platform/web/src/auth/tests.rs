@@ -1,9 +1,9 @@
 //! Every way to come in without a right to.
 
 use super::*;
-use crate::directory::NoDirectory;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use credentials::NoDirectory;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use std::path::Path;

@@ -15,6 +15,7 @@ use crate::problem::{Problem, code};
 use actix_web::http::header::HeaderValue;
 pub use bucket::Left;
 use bucket::{Bucket, UsedUp};
+use credentials::network;
 pub use gcra::Quota;
 use gcra::seconds;
 use kernel::{ApiKeyId, Principal, TenantId};
@@ -27,7 +28,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-pub(crate) use subject::network;
 use subject::{Policy, Subject};
 use tokio::sync::oneshot;
 

@@ -2,7 +2,7 @@
 
 use kernel::{ApiKeyId, Principal, TenantId};
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// What every key in Redis begins with.
 pub(super) const PREFIX: &str = "ubos:limit:";
@@ -72,13 +72,5 @@ impl Policy {
     /// The name in headers, metrics and keys.
     pub fn name(self) -> &'static str {
         ["address", "failures", "caller", "key", "tenant", "logins"][self as usize]
-    }
-}
-
-/// Whom an address stands for: one of IPv6 for the network of 64 bits that its holder picks addresses from.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        v4 => v4,
     }
 }

@@ -5,9 +5,9 @@
 
 use super::lines::Lines;
 use super::peers::Place;
-use super::work::Work;
 use crate::problem::{Problem, code};
 use crate::security_headers;
+use crate::work::Work;
 use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONNECTION, DATE, HeaderValue};

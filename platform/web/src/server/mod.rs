@@ -3,10 +3,10 @@
 mod connection;
 mod lines;
 mod peers;
-mod work;
 
 use crate::front::Front;
-use crate::{not_found_handler, observe};
+use crate::observe::observe;
+use crate::problem::not_found_handler;
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive};
 use actix_server::{Server, ServerHandle};
@@ -24,8 +24,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-pub use work::Working;
-pub(crate) use work::{Asks, Work};
 
 /// What a server's clients may take up.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! How many connections each address has open.
 
 use crate::client_address::TrustedProxies;
-use crate::limits::network;
+use credentials::network;
 use metrics::counter;
 use parking_lot::Mutex;
 use std::collections::HashMap;

@@ -1,11 +1,10 @@
 //! How much is logged of what strangers do: a flood of requests must not become a flood of lines.
 
-use crate::limits::network;
 use metrics::{Counter, counter};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -62,6 +61,14 @@ pub fn may_say(address: IpAddr) -> bool {
         LEFT_OUT.increment(1);
     }
     fits
+}
+
+/// Whom an address stands for: one of IPv6 for the network of 64 bits that its holder picks addresses from.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
 }
 
 /// The beginning of a text that may be endless.
