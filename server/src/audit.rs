@@ -1,8 +1,7 @@
 //! `ubos audit …`: what was changed and what was refused, for whoever has to show it.
 
-use crate::operate::{PATIENCE, worker_pool};
+use crate::connect::{PATIENCE, known, worker_pool};
 use crate::output::{Done, Output};
-use crate::tenants::known;
 use anyhow::{Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use clap::{Subcommand, ValueEnum};

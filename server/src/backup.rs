@@ -1,8 +1,8 @@
 //! `ubos backup …` and `ubos restore …`.
 
-use crate::operate::{position, worker_pool};
+use crate::connect::{nats_now, stream, worker_pool};
+use crate::operate::position;
 use crate::output::{Done, Output, Table, minute, say};
-use crate::roles::{nats_now, stream};
 use crate::vault;
 use anyhow::{Context, Result, ensure};
 use backup::{Folder, RestoreOptions, Source, Target, Tools};

@@ -1,8 +1,9 @@
 //! The demo tenant: a small firm with templates and hours, and the first flagship workflow driven over public HTTP.
 
+use crate::connect::bus;
 use crate::operate;
 use crate::output::{Done, Output, say};
-use crate::roles::bus;
+use crate::roles;
 use crate::tenants::{Operator, RegisterArguments};
 use crate::token::{self, TokenArguments};
 use crate::vault;
@@ -70,9 +71,10 @@ struct Visitor {
 
 impl Visitor {
     fn new(settings: &Settings) -> Result<Self> {
+        let (commands, queries) = roles::services(settings)?;
         Ok(Self {
-            command_url: format!("http://{}", settings.http.command_bind),
-            query_url: format!("http://{}", settings.http.query_bind),
+            command_url: format!("http://{commands}"),
+            query_url: format!("http://{queries}"),
             token: owner_token(settings)?,
             http: reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?,
         })

@@ -1,9 +1,8 @@
 //! `ubos event-gateway …`: programs that read their firm's events from NATS.
 
-use crate::operate::{PATIENCE, worker_pool};
+use crate::connect::{self, PATIENCE, known, worker_pool};
 use crate::output::{Done, Output, Table, minute, say};
-use crate::roles;
-use crate::tenants::{Operator, known};
+use crate::tenants::Operator;
 use ::event_gateway::Seal;
 use access::LogDirectory;
 use anyhow::{Context, Result, bail, ensure};
@@ -159,8 +158,8 @@ fn beginning(text: &str) -> Result<Beginning, String> {
 /// Consumers as whoever works with the stream sees them.
 async fn consumers(settings: &Settings) -> Result<ReaderConsumers> {
     let pool = worker_pool(settings).await?;
-    let nats = roles::nats_now(settings, settings.nats.relay()).await?;
-    Ok(ReaderConsumers::new(pool, nats, roles::stream(settings)))
+    let nats = connect::nats_now(settings, settings.nats.relay()).await?;
+    Ok(ReaderConsumers::new(pool, nats, connect::stream(settings)))
 }
 
 async fn begin(settings: &Settings, tenant: Uuid, subscriber: Uuid, beginning: Beginning) -> Result<()> {

@@ -1,6 +1,7 @@
 //! `ubos events …`: single events of the log, when one of them cannot be applied.
 
-use crate::operate::{position, worker_pool};
+use crate::connect::worker_pool;
+use crate::operate::position;
 use crate::output::{Done, Output, say};
 use crate::tenants::Operator;
 use crate::vault;

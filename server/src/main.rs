@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod connect;
 mod demo;
 mod documents;
 mod event_gateway;
@@ -24,7 +25,7 @@ mod verify;
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::{Done, Output, say};
-use roles::Role;
+use roles::RoleVerb;
 use runtime::settings::Settings;
 use serde_json::json;
 use std::path::PathBuf;
@@ -54,37 +55,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Runs the role that takes commands over HTTP.
-    CommandApi,
-    /// Runs the role that answers queries over HTTP.
-    QueryApi,
-    /// Runs the role that publishes the log to NATS, or operates it.
-    Relay {
-        #[command(subcommand)]
-        verb: Option<operate::RelayVerb>,
-    },
-    /// Runs the role that builds the read models, or operates it.
-    Projections {
-        #[command(subcommand)]
-        verb: Option<operate::ProjectionsVerb>,
-    },
-    /// Runs the role that runs workflows, or operates it.
-    Workflow {
-        #[command(subcommand)]
-        verb: Option<operate::WorkflowVerb>,
-    },
-    /// Runs the role that sends emails, or operates it.
-    Mailer {
-        #[command(subcommand)]
-        verb: Option<operate::MailerVerb>,
-    },
-    /// Runs the role that lets subscribers read their firm's events from NATS, or operates them.
-    EventGateway {
-        #[command(subcommand)]
-        verb: Option<event_gateway::EventGatewayVerb>,
-    },
-    /// Runs every role in one process, for small installs; the mailer and subscribers where they are set up.
+    #[command(flatten)]
+    Role(RoleVerb),
+    /// Runs every role that is set up in one process, for small installs.
     All,
+    /// Every role: where it answers, as whom it connects, whether it is set up.
+    Roles,
     /// Every server and every queue, its leader and its lag, on one screen.
     Status,
     /// The settings, as file and environment make them.
@@ -238,29 +214,21 @@ fn verb_of_words() -> String {
 }
 
 async fn run(cli: Cli, out: &Output) -> Result<Ended> {
-    let role = match &cli.verb {
-        Verb::CommandApi => Some(vec![Role::CommandApi]),
-        Verb::QueryApi => Some(vec![Role::QueryApi]),
-        Verb::Relay { verb: None } => Some(vec![Role::Relay]),
-        Verb::Projections { verb: None } => Some(vec![Role::Projections]),
-        Verb::Workflow { verb: None } => Some(vec![Role::Workflow]),
-        Verb::Mailer { verb: None } => Some(vec![Role::Mailer]),
-        Verb::EventGateway { verb: None } => Some(vec![Role::EventGateway]),
-        Verb::All => Some(vec![Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow]),
+    let config = cli.config.as_deref();
+    let roles = match &cli.verb {
+        Verb::Role(named) if named.runs() => Some((roles::settings(config)?, vec![named.role])),
+        Verb::All => {
+            let settings = roles::settings(config)?;
+            let wanted = roles::wanted(&settings);
+            Some((settings, wanted))
+        }
         _ => None,
     };
-    if let Some(mut roles) = role {
-        let settings = Settings::load(cli.config.as_deref())?;
-        if matches!(cli.verb, Verb::All) && settings.mail.smtp_url.is_some() {
-            roles.push(Role::Mailer);
-        }
-        if matches!(cli.verb, Verb::All) && settings.nats.system_url.is_some() {
-            roles.push(Role::EventGateway);
-        }
+    if let Some((settings, roles)) = roles {
         return roles::run(&settings, &roles).await.map(Ended::Role);
     }
     operate::log_to_stderr();
-    // What needs no settings.
+    // What needs no settings, or sees to them itself.
     let verb = match cli.verb {
         Verb::CrashPoints => {
             let armed = crash_points::POINTS.iter().filter(|_| crash_points::ARMED).map(|point| point.name());
@@ -268,19 +236,18 @@ async fn run(cli: Cli, out: &Output) -> Result<Ended> {
             armed.iter().for_each(|point| say!(out, "{point}"));
             return Done::with(armed).map(Ended::Verb);
         }
-        Verb::EventGateway { verb: Some(event_gateway::EventGatewayVerb::Key) } => {
-            return event_gateway::key(out).map(Ended::Verb);
-        }
+        Verb::Role(named) => return named.answer(config, out).await.map(Ended::Verb),
+        Verb::Roles => return roles::list(config, out).map(Ended::Verb),
         Verb::Completions { shell } => return manual::completions(&mut Cli::command(), shell, out).map(Ended::Verb),
         Verb::Man { to } => return manual::pages(Cli::command(), to.as_deref(), out).map(Ended::Verb),
         Verb::Gen => return generate::write(&std::env::current_dir()?, out).map(Ended::Verb),
         Verb::Restore(arguments) => {
-            let settings = || Settings::load(cli.config.as_deref());
+            let settings = || roles::settings(config);
             return Box::pin(backup::restore(settings, *arguments, out)).await.map(Ended::Verb);
         }
         verb => verb,
     };
-    let settings = Settings::load(cli.config.as_deref())?;
+    let settings = roles::settings(config)?;
     Box::pin(operated(&settings, verb, out)).await.map(Ended::Verb)
 }
 
@@ -312,11 +279,6 @@ async fn operated(settings: &Settings, verb: Verb, out: &Output) -> Result<Done>
         Verb::Subjects { verb } => subjects::run(settings, verb, out).await,
         Verb::Vault { verb } => vault::run(settings, verb, out).await,
         Verb::Log { verb } => operate::log(settings, verb, out).await,
-        Verb::Relay { verb: Some(verb) } => operate::relay(settings, verb, out).await,
-        Verb::Projections { verb: Some(verb) } => operate::projections(settings, verb, out).await,
-        Verb::Mailer { verb: Some(verb) } => operate::mailer(settings, verb, out).await,
-        Verb::EventGateway { verb: Some(verb) } => event_gateway::run(settings, verb, out).await,
-        Verb::Workflow { verb: Some(verb) } => operate::workflow(settings, verb, out).await,
         Verb::Verify { wait_seconds } => verify::run(settings, wait_seconds, out).await,
         _ => anyhow::bail!("a role, or a verb that needs no settings, came where neither belongs"),
     }

@@ -3,9 +3,37 @@
 //!
 //! A metric that is not in the list fails a test, and so does one that docs/operations.md does not name.
 
-use crate::roles::Role;
 use event_store::{COMMAND_OUTCOMES, CommandInfo};
 use metrics::{Label, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+
+/// What a role works with, and so what it has metrics of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Whatever runs; no role says so.
+    Process,
+    /// Requests.
+    Http,
+    /// Commands over HTTP, and whoever logs in to send them.
+    Commands,
+    /// Queries over HTTP.
+    Queries,
+    /// Appends to the log; the projections' role does when somebody is erased.
+    Append,
+    /// What happens, as it happens.
+    Feed,
+    /// Who may do what.
+    Access,
+    /// The relay.
+    Relay,
+    /// The read models.
+    Projections,
+    /// Runs of workflows.
+    Workflow,
+    /// Emails.
+    Mail,
+    /// Whoever reads events from NATS.
+    Subscribers,
+}
 
 /// What kind of metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,232 +64,239 @@ enum Series {
 struct Metric {
     name: &'static str,
     kind: Kind,
-    roles: &'static [Role],
+    part: Part,
     series: Series,
     help: &'static str,
 }
 
-const fn counts(name: &'static str, roles: &'static [Role], series: Series, help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Counter, roles, series, help }
+const fn counts(name: &'static str, part: Part, series: Series, help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, part, series, help }
 }
 
-const fn shows(name: &'static str, roles: &'static [Role], help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Gauge, roles, series: Series::Theirs, help }
+const fn shows(name: &'static str, part: Part, help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, part, series: Series::Theirs, help }
 }
 
-const fn spreads(name: &'static str, roles: &'static [Role], help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Histogram, roles, series: Series::Theirs, help }
+const fn spreads(name: &'static str, part: Part, help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Histogram, part, series: Series::Theirs, help }
 }
-
-const APIS: &[Role] = &[Role::CommandApi, Role::QueryApi];
-const COMMANDS: &[Role] = &[Role::CommandApi];
-/// They append to the log; the projections' role does when somebody is erased.
-const WRITERS: &[Role] = &[Role::CommandApi, Role::Workflow, Role::Projections];
-const FEEDERS: &[Role] = &[Role::Projections, Role::Workflow];
-const RELAY: &[Role] = &[Role::Relay];
-const PROJECTIONS: &[Role] = &[Role::Projections];
-const WORKFLOW: &[Role] = &[Role::Workflow];
-const MAILER: &[Role] = &[Role::Mailer];
-const EVENT_GATEWAY: &[Role] = &[Role::EventGateway];
-const KEEPERS: &[Role] = &[Role::CommandApi, Role::QueryApi, Role::Workflow, Role::EventGateway];
-const EVERYBODY: &[Role] = &[
-    Role::CommandApi,
-    Role::QueryApi,
-    Role::Relay,
-    Role::Projections,
-    Role::Workflow,
-    Role::Mailer,
-    Role::EventGateway,
-];
 
 /// Every metric, in the order of docs/operations.md.
 const METRICS: &[Metric] = &[
-    shows("ubos_build_info", EVERYBODY, "Always 1; the labels say which release runs and of which commit."),
-    counts("http_requests_total", APIS, Series::Routes, "Answers by method, route and status."),
-    spreads("http_request_duration_seconds", APIS, "Time from a request's head to its answer, by method and route."),
-    shows("http_requests_in_flight", APIS, "Requests in work."),
-    shows("http_requests_waiting", APIS, "Requests that wait for a place in work."),
-    spreads("http_queue_wait_seconds", APIS, "How long requests waited for a place in work."),
-    counts("http_requests_shed_total", APIS, Series::Theirs, "Requests answered 503 without any work, by reason."),
-    counts("rate_limit_refused_total", APIS, Series::Theirs, "Requests answered 429, by the quota that was used up."),
-    shows("rate_limit_local", APIS, "1 while Redis does not answer and this process counts alone."),
-    spreads("rate_limit_redis_seconds", APIS, "Time of calls to Redis for quotas."),
-    counts("rate_limit_redis_failures_total", APIS, Series::One, "Calls to Redis for quotas that failed."),
+    shows("ubos_build_info", Part::Process, "Always 1; the labels say which release runs and of which commit."),
+    counts("http_requests_total", Part::Http, Series::Routes, "Answers by method, route and status."),
+    spreads(
+        "http_request_duration_seconds",
+        Part::Http,
+        "Time from a request's head to its answer, by method and route.",
+    ),
+    shows("http_requests_in_flight", Part::Http, "Requests in work."),
+    shows("http_requests_waiting", Part::Http, "Requests that wait for a place in work."),
+    spreads("http_queue_wait_seconds", Part::Http, "How long requests waited for a place in work."),
+    counts(
+        "http_requests_shed_total",
+        Part::Http,
+        Series::Theirs,
+        "Requests answered 503 without any work, by reason.",
+    ),
+    counts(
+        "rate_limit_refused_total",
+        Part::Http,
+        Series::Theirs,
+        "Requests answered 429, by the quota that was used up.",
+    ),
+    shows("rate_limit_local", Part::Http, "1 while Redis does not answer and this process counts alone."),
+    spreads("rate_limit_redis_seconds", Part::Http, "Time of calls to Redis for quotas."),
+    counts("rate_limit_redis_failures_total", Part::Http, Series::One, "Calls to Redis for quotas that failed."),
     counts(
         "http_heads_refused_total",
-        APIS,
+        Part::Http,
         Series::Of("status", &["400", "408", "431"]),
         "Requests whose head could not be read, by status.",
     ),
     counts(
         "http_connections_given_up_total",
-        APIS,
+        Part::Http,
         Series::Of("waited_for", &["request", "answer"]),
         "Connections that let us wait, for a request or for taking its answer.",
     ),
     counts(
         "http_connections_refused_total",
-        APIS,
+        Part::Http,
         Series::One,
         "Connections that ended at once because their address has too many.",
     ),
     counts(
         "http_log_lines_left_out_total",
-        APIS,
+        Part::Http,
         Series::One,
         "Log lines that were not written because there were too many.",
     ),
-    counts("commands_total", WRITERS, Series::Commands, "Commands by name and outcome."),
-    spreads("command_duration_seconds", WRITERS, "Time from a command to its events in the log, by command."),
-    spreads("append_batch_commands", WRITERS, "Commands in a batch of the appender."),
-    spreads("append_batch_seconds", WRITERS, "Time of a batch of the appender."),
-    shows("append_queue_commands", WRITERS, "Commands that wait for the next batch of the appender."),
-    counts("append_conflicts_total", WRITERS, Series::One, "Decisions made again because somebody was faster."),
+    counts("commands_total", Part::Append, Series::Commands, "Commands by name and outcome."),
+    spreads("command_duration_seconds", Part::Append, "Time from a command to its events in the log, by command."),
+    spreads("append_batch_commands", Part::Append, "Commands in a batch of the appender."),
+    spreads("append_batch_seconds", Part::Append, "Time of a batch of the appender."),
+    shows("append_queue_commands", Part::Append, "Commands that wait for the next batch of the appender."),
+    counts("append_conflicts_total", Part::Append, Series::One, "Decisions made again because somebody was faster."),
     counts(
         "append_refusals_total",
-        WRITERS,
+        Part::Append,
         Series::One,
         "Commands that the log refused because the stream had moved on.",
     ),
-    counts("append_poisoned_batches_total", WRITERS, Series::One, "Batches that one command spoilt."),
-    counts("append_connection_failures_total", WRITERS, Series::One, "Connections that the appender lost."),
+    counts("append_poisoned_batches_total", Part::Append, Series::One, "Batches that one command spoilt."),
+    counts("append_connection_failures_total", Part::Append, Series::One, "Connections that the appender lost."),
     counts(
         "append_foreign_events_total",
-        WRITERS,
+        Part::Append,
         Series::One,
         "Events that other processes appended, as this one noticed.",
     ),
     counts(
         "units_appended_total",
-        WRITERS,
+        Part::Append,
         Series::One,
         "Units that entered the log: commands on several streams as one.",
     ),
-    counts("events_appended_total", WRITERS, Series::One, "Events that this process put into the log."),
-    spreads("load_batch_streams", WRITERS, "Streams that were loaded together."),
-    shows("access_firms", KEEPERS, "Firms whose rights are in memory."),
-    counts("access_firms_read_total", KEEPERS, Series::One, "How often a firm's rights were read from the log."),
+    counts("events_appended_total", Part::Append, Series::One, "Events that this process put into the log."),
+    spreads("load_batch_streams", Part::Append, "Streams that were loaded together."),
+    shows("access_firms", Part::Access, "Firms whose rights are in memory."),
+    counts("access_firms_read_total", Part::Access, Series::One, "How often a firm's rights were read from the log."),
     counts(
         "access_firms_changed_total",
-        KEEPERS,
+        Part::Access,
         Series::One,
         "How often a firm's rights were forgotten because they changed.",
     ),
-    counts("audit_refusals_total", COMMANDS, Series::One, "Changes that were refused to somebody we know."),
-    counts("audit_refusals_dropped_total", COMMANDS, Series::One, "Refusals that there was no room to note."),
-    counts("audit_key_uses_dropped_total", APIS, Series::One, "Uses of keys that there was no room to note."),
+    counts("audit_refusals_total", Part::Commands, Series::One, "Changes that were refused to somebody we know."),
+    counts("audit_refusals_dropped_total", Part::Commands, Series::One, "Refusals that there was no room to note."),
+    counts("audit_key_uses_dropped_total", Part::Http, Series::One, "Uses of keys that there was no room to note."),
     counts(
         "logins_total",
-        COMMANDS,
+        Part::Commands,
         Series::Of("outcome", &["in", "not_in", "refused"]),
         "Logins through a provider, by outcome.",
     ),
     counts(
         "portal_logins_total",
-        COMMANDS,
+        Part::Commands,
         Series::Of("outcome", &["in", "another_page", "refused"]),
         "Logins of portal users with a link, by outcome.",
     ),
     counts(
         "vault_keys_destroyed_total",
-        EVERYBODY,
+        Part::Process,
         Series::One,
         "Keys of erased persons that this process has forgotten.",
     ),
-    shows("subscriber_waiting_events", EVENT_GATEWAY, "Events that wait for a subscriber."),
-    shows("subscriber_unacknowledged_events", EVENT_GATEWAY, "Events that a subscriber has and has not acknowledged."),
-    shows("subscriber_acknowledged_timestamp_seconds", EVENT_GATEWAY, "When a subscriber acknowledged last."),
-    shows("subscriber_connections", EVENT_GATEWAY, "Connections of subscribers."),
+    shows("subscriber_waiting_events", Part::Subscribers, "Events that wait for a subscriber."),
+    shows(
+        "subscriber_unacknowledged_events",
+        Part::Subscribers,
+        "Events that a subscriber has and has not acknowledged.",
+    ),
+    shows("subscriber_acknowledged_timestamp_seconds", Part::Subscribers, "When a subscriber acknowledged last."),
+    shows("subscriber_connections", Part::Subscribers, "Connections of subscribers."),
     counts(
         "subscriber_admissions_total",
-        EVENT_GATEWAY,
+        Part::Subscribers,
         Series::Of("outcome", &["in", "out", "unknown"]),
         "Subscribers that asked to come in, by outcome.",
     ),
     counts(
         "subscriber_connections_ended_total",
-        EVENT_GATEWAY,
+        Part::Subscribers,
         Series::One,
         "Connections of subscribers that we ended.",
     ),
-    shows("relay_leader", RELAY, "1 while this process leads the relay."),
-    shows("relay_lag_events", RELAY, "Events of the log that are not published; 0 where another process leads."),
-    shows("relay_oldest_unpublished_seconds", RELAY, "How long the oldest unpublished event has waited."),
-    counts("relay_published_total", RELAY, Series::One, "Events that this process published."),
-    counts("relay_publish_retries_total", RELAY, Series::One, "How often publishing began again after trouble."),
-    counts("relay_streams_healed_total", RELAY, Series::One, "How often the stream was lost or came back shorter."),
-    shows("relay_dead_letters", RELAY, "Events that NATS refuses."),
-    shows("feed_follows_log", FEEDERS, "1 while the log is read because NATS brings nothing."),
-    counts("feed_holes_healed_total", FEEDERS, Series::One, "Holes in what NATS brought, filled from the log."),
-    counts("feed_repeats_skipped_total", FEEDERS, Series::One, "Messages that NATS brought once more."),
-    counts("feed_foreign_messages_total", FEEDERS, Series::One, "Messages that are not of this log."),
-    counts("feed_unreadable_messages_total", FEEDERS, Series::One, "Messages that are no events."),
-    shows("projection_lag_events", PROJECTIONS, "Events that a group has not read."),
+    shows("relay_leader", Part::Relay, "1 while this process leads the relay."),
+    shows("relay_lag_events", Part::Relay, "Events of the log that are not published; 0 where another process leads."),
+    shows("relay_oldest_unpublished_seconds", Part::Relay, "How long the oldest unpublished event has waited."),
+    counts("relay_published_total", Part::Relay, Series::One, "Events that this process published."),
+    counts("relay_publish_retries_total", Part::Relay, Series::One, "How often publishing began again after trouble."),
+    counts(
+        "relay_streams_healed_total",
+        Part::Relay,
+        Series::One,
+        "How often the stream was lost or came back shorter.",
+    ),
+    shows("relay_dead_letters", Part::Relay, "Events that NATS refuses."),
+    shows("feed_follows_log", Part::Feed, "1 while the log is read because NATS brings nothing."),
+    counts("feed_holes_healed_total", Part::Feed, Series::One, "Holes in what NATS brought, filled from the log."),
+    counts("feed_repeats_skipped_total", Part::Feed, Series::One, "Messages that NATS brought once more."),
+    counts("feed_foreign_messages_total", Part::Feed, Series::One, "Messages that are not of this log."),
+    counts("feed_unreadable_messages_total", Part::Feed, Series::One, "Messages that are no events."),
+    shows("projection_lag_events", Part::Projections, "Events that a group has not read."),
     shows(
         "projection_missing_events",
-        PROJECTIONS,
+        Part::Projections,
         "Positions that a group passed without an event; not 0 is a defect.",
     ),
-    shows("projection_parked_keys", PROJECTIONS, "Streams that a group could not apply."),
-    counts("projection_events_total", PROJECTIONS, Series::Groups, "Events that a group was given."),
-    counts("projection_parkings_total", PROJECTIONS, Series::Groups, "How often a group parked a stream."),
-    spreads("projection_batch_events", PROJECTIONS, "Events in a batch of a group."),
-    spreads("projection_batch_seconds", PROJECTIONS, "Time of a batch of a group."),
-    shows("workflow_runs", WORKFLOW, "Runs that have not ended, by where they stand."),
+    shows("projection_parked_keys", Part::Projections, "Streams that a group could not apply."),
+    counts("projection_events_total", Part::Projections, Series::Groups, "Events that a group was given."),
+    counts("projection_parkings_total", Part::Projections, Series::Groups, "How often a group parked a stream."),
+    spreads("projection_batch_events", Part::Projections, "Events in a batch of a group."),
+    spreads("projection_batch_seconds", Part::Projections, "Time of a batch of a group."),
+    shows("workflow_runs", Part::Workflow, "Runs that have not ended, by where they stand."),
     counts(
         "workflow_runs_total",
-        WORKFLOW,
+        Part::Workflow,
         Series::Of("status", &["started", "parked", "succeeded", "cancelled", "compensated"]),
         "Runs that started, parked and ended.",
     ),
     counts(
         "workflow_runs_not_started_total",
-        WORKFLOW,
+        Part::Workflow,
         Series::One,
         "Runs beyond what one event, request or firm may lead to.",
     ),
-    counts("workflow_runs_skipped_total", WORKFLOW, Series::One, "Runs left out because one for the same went on."),
-    counts("workflow_schedules_due_total", WORKFLOW, Series::One, "Times of schedules that started a run."),
-    shows("workflow_tasks_due", WORKFLOW, "Runs that wait for a worker."),
-    shows("workflow_intake_position", WORKFLOW, "The log was read for triggers up to here."),
-    counts("workflow_condition_errors_total", WORKFLOW, Series::One, "Conditions that could not be evaluated."),
-    counts("workflow_unreadable_definitions_total", WORKFLOW, Series::One, "Definitions that could not be read."),
-    counts("workflow_unreadable_events_total", WORKFLOW, Series::One, "Events that the engine could not read."),
-    spreads("workflow_timer_lateness_seconds", WORKFLOW, "How late a due run was taken."),
-    spreads("workflow_segment_duration_seconds", WORKFLOW, "Time to decide and append a segment of a run."),
-    spreads("workflow_step_duration_seconds", WORKFLOW, "Time to decide a step, by command."),
-    shows("mail_emails", MAILER, "Emails that are due, and those that were set aside."),
+    counts(
+        "workflow_runs_skipped_total",
+        Part::Workflow,
+        Series::One,
+        "Runs left out because one for the same went on.",
+    ),
+    counts("workflow_schedules_due_total", Part::Workflow, Series::One, "Times of schedules that started a run."),
+    shows("workflow_tasks_due", Part::Workflow, "Runs that wait for a worker."),
+    shows("workflow_intake_position", Part::Workflow, "The log was read for triggers up to here."),
+    counts("workflow_condition_errors_total", Part::Workflow, Series::One, "Conditions that could not be evaluated."),
+    counts("workflow_unreadable_definitions_total", Part::Workflow, Series::One, "Definitions that could not be read."),
+    counts("workflow_unreadable_events_total", Part::Workflow, Series::One, "Events that the engine could not read."),
+    spreads("workflow_timer_lateness_seconds", Part::Workflow, "How late a due run was taken."),
+    spreads("workflow_segment_duration_seconds", Part::Workflow, "Time to decide and append a segment of a run."),
+    spreads("workflow_step_duration_seconds", Part::Workflow, "Time to decide a step, by command."),
+    shows("mail_emails", Part::Mail, "Emails that are due, and those that were set aside."),
     counts(
         "mail_emails_total",
-        MAILER,
+        Part::Mail,
         Series::Of("outcome", &["sent", "refused", "put_off"]),
         "Tries to send an email, by outcome.",
     ),
     counts(
         "mail_magic_links_total",
-        MAILER,
+        Part::Mail,
         Series::Of("outcome", &["sent", "refused", "put_off"]),
         "Tries to send a portal user a link, by outcome.",
     ),
 ];
 
-/// Describes the metrics of these roles, and has their counters stand at zero.
-pub fn begin(roles: &[Role], commands: &[CommandInfo]) {
+/// Describes the metrics of these parts, and has their counters stand at zero.
+pub fn begin(parts: &[Part], commands: &[CommandInfo]) {
     gauge!("ubos_build_info", "version" => env!("CARGO_PKG_VERSION"), "commit" => env!("UBOS_COMMIT")).set(1.0);
-    for metric in METRICS.iter().filter(|metric| metric.roles.iter().any(|role| roles.contains(role))) {
+    for metric in METRICS.iter().filter(|metric| metric.part == Part::Process || parts.contains(&metric.part)) {
         match metric.kind {
             Kind::Counter => describe_counter!(metric.name, metric.help),
             Kind::Gauge => describe_gauge!(metric.name, metric.help),
             Kind::Histogram => describe_histogram!(metric.name, metric.help),
         }
-        for labels in series(metric, roles, commands) {
+        for labels in series(metric, parts, commands) {
             counter!(metric.name, labels).absolute(0);
         }
     }
 }
 
 /// The labels of the series that a counter begins with.
-fn series(metric: &Metric, roles: &[Role], commands: &[CommandInfo]) -> Vec<Vec<Label>> {
+fn series(metric: &Metric, parts: &[Part], commands: &[CommandInfo]) -> Vec<Vec<Label>> {
     match metric.series {
         Series::One => vec![vec![]],
         Series::Of(label, values) => values.iter().map(|value| vec![Label::new(label, *value)]).collect(),
@@ -275,11 +310,11 @@ fn series(metric: &Metric, roles: &[Role], commands: &[CommandInfo]) -> Vec<Vec<
         }
         Series::Routes => {
             let mut routes = vec![];
-            if roles.contains(&Role::CommandApi) {
+            if parts.contains(&Part::Commands) {
                 let templates = ["", "/{action}", "/{id}/{action}"];
                 routes.extend(templates.map(|rest| ("POST", format!("/v1/{{context}}/{{collection}}{rest}"))));
             }
-            if roles.contains(&Role::QueryApi) {
+            if parts.contains(&Part::Queries) {
                 for (_, _, resource) in projections::resources() {
                     routes.push(("GET", format!("/v1/{}", resource.path)));
                     routes.push(("GET", format!("/v1/{}/{{id}}", resource.path)));
@@ -345,6 +380,14 @@ mod tests {
     }
 
     #[test]
+    fn some_role_has_every_metric() {
+        let had: Vec<Part> = crate::roles::ROLES.iter().flat_map(|role| role.metrics).copied().collect();
+        let nobodys: Vec<&str> =
+            METRICS.iter().filter(|m| m.part != Part::Process && !had.contains(&m.part)).map(|m| m.name).collect();
+        assert!(nobodys.is_empty(), "no role says that it has {nobodys:?}");
+    }
+
+    #[test]
     fn the_handbook_names_every_metric() {
         let handbook = fs::read_to_string(root().join("docs/operations.md")).unwrap();
         let missing: Vec<_> =
@@ -369,7 +412,7 @@ mod tests {
             "megabytes",
             "percent",
         ];
-        for Metric { name, kind, help, roles, .. } in METRICS {
+        for Metric { name, kind, help, .. } in METRICS {
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'), "{name}");
             assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}: _total is for counters");
             let words: Vec<&str> = name.split('_').collect();
@@ -377,7 +420,6 @@ mod tests {
             assert!(!["counter", "gauge", "histogram", "summary"].iter().any(|t| words.contains(t)), "{name}");
             assert!(!["_count", "_sum", "_bucket"].iter().any(|end| name.ends_with(end)), "{name}");
             assert!(help.ends_with('.') && help.len() > 10 && !help.contains('\n'), "{name}: {help}");
-            assert!(!roles.is_empty(), "{name}");
         }
     }
 
@@ -385,7 +427,7 @@ mod tests {
     fn the_series_of_commands_are_those_that_are_counted() {
         let commands = crate::generate::commands();
         let metric = METRICS.iter().find(|metric| metric.name == "commands_total").unwrap();
-        let all = series(metric, &[Role::CommandApi], &commands);
+        let all = series(metric, &[Part::Commands], &commands);
         assert_eq!(all.len(), commands.len() * COMMAND_OUTCOMES.len());
         assert!(COMMAND_OUTCOMES.contains(&"done") && COMMAND_OUTCOMES.contains(&"fault"));
     }

@@ -1,8 +1,8 @@
 //! What operators do at the command line. Each verb says what it found to people, and answers it for programs.
 
+use crate::connect::{bus, known, nats_now, stream, worker_pool};
 use crate::output::{Done, Outcome, Output, Table, minute, say};
-use crate::roles::{bus, nats_now, stream};
-use crate::tenants::{known, status};
+use crate::tenants::status;
 use crate::vault;
 use anyhow::{Context, Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -13,17 +13,11 @@ use kernel::{Name, Pattern, Permissions, TenantId, Timestamp};
 use messaging::RelayOptions;
 use projections::{Group, ReplayOptions, group, groups};
 use runtime::settings::Settings;
-use secrecy::ExposeSecret;
 use serde_json::json;
-use sqlx::PgPool;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use uuid::Uuid;
 use workflow::{RunStatus, StepPath, Verb};
-
-/// Operators at a prompt do not want to wait long for a database that is away.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Positions begin with 1.
 pub(crate) fn position() -> clap::builder::RangedI64ValueParser<i64> {
@@ -261,11 +255,6 @@ fn renamed() -> impl TypedValueParser<Value = (StepPath, StepPath)> {
 pub fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::new("warn,async_nats=error");
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-}
-
-/// As operators' verbs connect.
-pub async fn worker_pool(settings: &Settings) -> Result<PgPool> {
-    runtime::database::connect(settings.database.worker_url.expose_secret(), "operator", 8, PATIENCE).await
 }
 
 /// `ubos log …`

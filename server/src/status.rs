@@ -1,8 +1,8 @@
 //! `ubos status`: whether the servers answer, and every queue with its leader and its lag, on one screen.
 
-use crate::operate::{notes, worker_pool};
+use crate::connect::{nats_now, stream, worker_pool};
+use crate::operate::notes;
 use crate::output::{Done, Outcome, Output, Table, say};
-use crate::roles::{nats_now, stream};
 use crate::vault;
 use anyhow::{Context, Result};
 use messaging::{ReaderConsumers, RelayOptions};

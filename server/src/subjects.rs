@@ -1,10 +1,8 @@
 //! Erasing somebody: keys are destroyed, and whatever had been made of what they sealed is made anew without it
 //! (docs/adr/0021). Every step may be repeated, so what was interrupted is simply done again.
 
-use crate::operate::worker_pool;
+use crate::connect::{self, bus, known, stream, worker_pool};
 use crate::output::{Done, Output, say};
-use crate::roles::{bus, stream};
-use crate::tenants::known;
 use crate::vault;
 use ::vault::Vault;
 use anyhow::{Context, Result, bail};
@@ -139,7 +137,7 @@ impl fmt::Display for Proof {
 pub async fn run(settings: &Settings, verb: SubjectsVerb, out: &Output) -> Result<Done> {
     // Said at once to whoever waits; the role waits for it, and the list of keys needs none.
     if !matches!(verb, SubjectsVerb::Destroyed) {
-        drop(crate::roles::nats_now(settings, settings.nats.relay()).await?);
+        drop(connect::nats_now(settings, settings.nats.relay()).await?);
     }
     let eraser = Eraser::connect(settings).await?;
     let done = match verb {
@@ -249,7 +247,7 @@ impl Eraser {
         let Some(vault) = vault::open(settings, &pool)? else {
             bail!("settings: vault.key_file is not set, so nothing is sealed and nobody can be erased");
         };
-        let nats = crate::roles::nats(settings, settings.nats.relay(), "ubos erasure").await?;
+        let nats = connect::nats(settings, settings.nats.relay(), "ubos erasure").await?;
         let bus = bus(settings, pool.clone(), Some(vault.clone()))?;
         let log = vault::outgoing(pool, Some(vault.clone()));
         Ok(Self { log, vault, bus, nats, options: RelayOptions::new(stream(settings)) })

@@ -1,10 +1,9 @@
 //! `ubos tenants …` and `ubos users …`: what operators of UBOS do for firms.
 
-use crate::operate::{PATIENCE, worker_pool};
+use crate::connect::{PATIENCE, bus, known, worker_pool};
 use crate::output::{Done, Output, Table, minute, say};
-use crate::roles::bus;
 use crate::vault;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use credentials::ShownKey;
@@ -206,14 +205,6 @@ async fn show(pool: &PgPool, tenant: Uuid, out: &Output) -> Result<Done> {
         "suspended_reason": suspended_reason, "purge_at": purge_at, "owners": owners, "users": object(users),
         "open_runs": object(runs), "emails": object(emails), "parked": object(parked), "last_position": last,
     }))
-}
-
-/// Fails for a firm that the log knows nothing of: an empty answer would look as if all were well with it.
-pub async fn known(pool: &PgPool, tenant: Uuid) -> Result<()> {
-    let sql = "select exists (select from eventstore.streams where tenant_id = $1)";
-    let there: bool = sqlx::query_scalar(sql).bind(tenant).fetch_one(pool).await?;
-    ensure!(there, "the log knows no firm {tenant}: `ubos tenants list` shows those it knows");
-    Ok(())
 }
 
 /// `ubos users …`

@@ -1,8 +1,7 @@
 //! The vault, as the settings describe it, and `ubos vault …`.
 
-use crate::operate::worker_pool;
+use crate::connect::{known, worker_pool};
 use crate::output::{Done, Output, say};
-use crate::tenants::known;
 use ::vault::{LocalKeys, Vault};
 use anyhow::{Context, Result};
 use clap::Subcommand;

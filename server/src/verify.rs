@@ -1,7 +1,7 @@
 //! `ubos verify`: proves that nothing is missing and nothing is doubled, from the log outwards.
 
+use crate::connect::{nats_now, stream};
 use crate::output::{Done, Outcome, Output, say};
-use crate::roles::{nats_now, stream};
 use anyhow::{Context, Result};
 use event_store::Log;
 use messaging::RelayOptions;

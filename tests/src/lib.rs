@@ -6,4 +6,4 @@ mod load;
 mod world;
 
 pub use load::{Load, Report};
-pub use world::{Answer, Copy, MET_BY_NOBODY, ROLES, Role, World};
+pub use world::{Answer, Copy, MET_BY_NOBODY, World};

@@ -59,7 +59,7 @@ impl Load {
     pub fn start(world: &World, per_second: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap_or_default();
-        let (url, token) = (world.url(crate::Role::CommandApi), world.token().to_owned());
+        let (url, token) = (world.url("command-api"), world.token().to_owned());
         let sender = Arc::new(Sender { url, token, http, seen: Seen::default() });
         let task = tokio::spawn(run(sender, stop.clone(), per_second));
         Self { stop, task }

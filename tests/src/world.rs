@@ -5,6 +5,7 @@ use local_servers::{
     Dirs, Nats, NatsOptions, NatsUser, Postgres, PostgresMode, Programs, Redis, ensure_installed, free_port,
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -14,35 +15,13 @@ use uuid::Uuid;
 pub const MET_BY_NOBODY: &str = "[rate_limits]\naddress_requests = 1000000000\ncaller_requests = 1000000000\n\
                                  key_requests = 1000000000\ntenant_requests = 1000000000\naddress_failures = 1000000000\naddress_logins = 1000000000\n";
 
-/// A process of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// Takes commands.
-    CommandApi,
-    /// Answers queries.
-    QueryApi,
-    /// Publishes the log.
-    Relay,
-    /// Builds the read models.
-    Projections,
-    /// Runs the workflows.
-    Workflow,
-    /// Lets subscribers in.
-    EventGateway,
-}
-
 /// The vault's key of every world.
 pub const VAULT_KEY: &str = "dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw=";
 
-/// Every role, in the order in which they are started.
-pub const ROLES: [Role; 6] =
-    [Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow, Role::EventGateway];
-
-impl Role {
-    /// The subcommand of `ubos`.
-    pub fn name(self) -> &'static str {
-        ["command-api", "query-api", "relay", "projections", "workflow", "event-gateway"][self as usize]
-    }
+/// A role that runs, or did.
+struct Running {
+    port: u16,
+    child: Option<Child>,
 }
 
 /// What an HTTP request was answered.
@@ -66,8 +45,7 @@ pub struct World {
     pub tenant: Uuid,
     dirs: Dirs,
     ubos: PathBuf,
-    ports: [u16; ROLES.len()],
-    roles: Vec<Option<Child>>,
+    roles: BTreeMap<String, Running>,
     token: String,
     http: reqwest::Client,
 }
@@ -100,10 +78,6 @@ impl World {
         postgres.give(&folder.wal())?;
         let nats = Nats::start(&programs, &dirs, free_port()?, free_port()?, NatsOptions { sync_always: false })?;
         let redis = Redis::start(&programs, &dirs, free_port()?)?;
-        let mut ports = [0; ROLES.len()];
-        for port in &mut ports {
-            *port = free_port()?;
-        }
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
         let mut world = Self {
             postgres,
@@ -112,28 +86,51 @@ impl World {
             tenant: Uuid::nil(),
             dirs,
             ubos: ubos.into(),
-            ports,
-            roles: ROLES.iter().map(|_| None).collect(),
+            roles: BTreeMap::new(),
             token: String::new(),
             http,
         };
+        for (role, _) in world.told_roles()? {
+            world.roles.insert(role, Running { port: free_port()?, child: None });
+        }
         world.configure()?;
+        let wanted = world.told_roles()?;
+        world.roles.retain(|role, _| wanted.contains(&(role.clone(), true)));
         world.expect(&["migrate"])?;
         let seeded = world.expect(&["demo", "tenant"])?;
         world.tenant = seeded.trim().parse().context("`ubos demo tenant` prints the demo tenant's id")?;
         world.token = world.expect(&["demo", "token"])?.trim().to_owned();
-        for role in ROLES {
-            world.spawn(role)?;
+        for role in world.roles() {
+            world.spawn(&role)?;
         }
-        for role in ROLES {
-            world.ready(role).await?;
+        for role in world.roles() {
+            world.ready(&role).await?;
         }
         world.expect(&["demo", "seed"])?;
         Ok(world)
     }
 
+    /// Every role that is set up.
+    pub fn roles(&self) -> Vec<String> {
+        self.roles.keys().cloned().collect()
+    }
+
+    /// The roles as the binary tells them, and whether each is set up; it is not while there are no settings.
+    fn told_roles(&self) -> Result<Vec<(String, bool)>> {
+        let mut command = if self.config().exists() { self.command() } else { Command::new(&self.ubos) };
+        let output = command.args(["roles", "--json"]).env_remove("UBOS_CONFIG").output()?;
+        let answer: Value = serde_json::from_slice(&output.stdout).context("`ubos roles` answers in one envelope")?;
+        let roles = answer["data"].as_array().context("`ubos roles` lists the roles")?;
+        let told = |role: &Value| Some((role["name"].as_str()?.to_owned(), role["wanted"] == true));
+        roles.iter().map(|role| told(role).context("a role has a name")).collect()
+    }
+
     fn configure(&self) -> Result<()> {
-        let [command, query, relay, projections, workflow, event_gateway] = self.ports;
+        let bind = |(role, running): (&String, &Running)| {
+            format!("{} = \"127.0.0.1:{}\"\n", role.replace('-', "_"), running.port)
+        };
+        let binds: String = self.roles.iter().map(bind).collect();
+        let queries = self.url("query-api");
         let (state, database) = (self.dirs.root().display(), self.postgres.port);
         let role = |name: &str| format!("postgres://ubos_{name}:world@127.0.0.1:{database}/ubos");
         let (admin, redis, seed) = (&self.postgres.url, &self.redis.url, &self.nats.logins.issuer_seed);
@@ -155,16 +152,10 @@ issuer_seed = "{seed}"
 [redis]
 url = "{redis}"
 {MET_BY_NOBODY}[http]
-command_bind = "127.0.0.1:{command}"
-query_bind = "127.0.0.1:{query}"
-query_public_url = "http://127.0.0.1:{query}"
+query_public_url = "{queries}"
 drain_delay_ms = 0
-[admin]
-relay_bind = "127.0.0.1:{relay}"
-projections_bind = "127.0.0.1:{projections}"
-workflow_bind = "127.0.0.1:{workflow}"
-event_gateway_bind = "127.0.0.1:{event_gateway}"
-[auth]
+[listen.roles]
+{binds}[auth]
 jwks = "{state}/jwks.json"
 issuer = "https://ubos.localhost"
 audience = "ubos"
@@ -224,40 +215,48 @@ key = "{VAULT_KEY}"
         Ok(envelope["data"].take())
     }
 
+    fn running(&self, role: &str) -> Result<&Running> {
+        self.roles.get(role).with_context(|| format!("no role {role} is set up"))
+    }
+
+    fn running_mut(&mut self, role: &str) -> Result<&mut Running> {
+        self.roles.get_mut(role).with_context(|| format!("no role {role} is set up"))
+    }
+
     /// Starts a role as a process.
-    pub fn spawn(&mut self, role: Role) -> Result<()> {
-        ensure!(self.has_ended(role)?, "{} still runs", role.name());
+    pub fn spawn(&mut self, role: &str) -> Result<()> {
+        ensure!(self.has_ended(role)?, "{role} still runs");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log(role))?;
-        let child = self.command().arg(role.name()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        self.roles[role as usize] = Some(child);
+        let child = self.command().arg(role).stdout(log.try_clone()?).stderr(log).spawn()?;
+        self.running_mut(role)?.child = Some(child);
         Ok(())
     }
 
     /// Starts another copy of a role that serves HTTP, with these variables in its environment besides ours; ready when it
     /// is answered.
-    pub async fn copy(&self, role: Role, environment: &[(&str, &str)]) -> Result<Copy> {
+    pub async fn copy(&self, role: &str, environment: &[(&str, &str)]) -> Result<Copy> {
         let port = free_port()?;
-        let bind = format!("UBOS__HTTP__{}_BIND", if role == Role::CommandApi { "COMMAND" } else { "QUERY" });
-        let log = std::fs::File::create(self.dirs.log(&format!("{}-{port}", role.name())))?;
+        let bind = format!("UBOS__LISTEN__ROLES__{}", role.replace('-', "_").to_uppercase());
+        let log = std::fs::File::create(self.dirs.log(&format!("{role}-{port}")))?;
         let mut command = self.command();
-        command.arg(role.name()).envs(environment.iter().copied()).env(bind, format!("127.0.0.1:{port}"));
+        command.arg(role).envs(environment.iter().copied()).env(bind, format!("127.0.0.1:{port}"));
         let copy = Copy { port, child: command.stdout(log.try_clone()?).stderr(log).spawn()? };
         let deadline = Instant::now() + Duration::from_secs(60);
         while !self.http.get(copy.url("/ready")).send().await.is_ok_and(|answer| answer.status().is_success()) {
-            ensure!(Instant::now() < deadline, "a copy of {} is not ready", role.name());
+            ensure!(Instant::now() < deadline, "a copy of {role} is not ready");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(copy)
     }
 
     /// Where a role's output goes.
-    pub fn log(&self, role: Role) -> PathBuf {
-        self.dirs.log(role.name())
+    pub fn log(&self, role: &str) -> PathBuf {
+        self.dirs.log(role)
     }
 
     /// SIGKILL.
-    pub fn kill(&mut self, role: Role) -> Result<()> {
-        if let Some(mut child) = self.roles[role as usize].take() {
+    pub fn kill(&mut self, role: &str) -> Result<()> {
+        if let Some(mut child) = self.running_mut(role)?.child.take() {
             child.kill()?;
             child.wait()?;
         }
@@ -265,8 +264,8 @@ key = "{VAULT_KEY}"
     }
 
     /// SIGTERM, then waits for the process to end; answers whether it ended with success.
-    pub fn terminate(&mut self, role: Role, patience: Duration) -> Result<bool> {
-        let Some(mut child) = self.roles[role as usize].take() else { bail!("{} does not run", role.name()) };
+    pub fn terminate(&mut self, role: &str, patience: Duration) -> Result<bool> {
+        let Some(mut child) = self.running_mut(role)?.child.take() else { bail!("{role} does not run") };
         let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
         ensure!(status.success(), "kill");
         let deadline = Instant::now() + patience;
@@ -277,15 +276,15 @@ key = "{VAULT_KEY}"
             if Instant::now() > deadline {
                 child.kill()?;
                 child.wait()?;
-                bail!("{} did not end within {patience:?}", role.name());
+                bail!("{role} did not end within {patience:?}");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
     /// Whether a role's process has ended by itself.
-    pub fn has_ended(&mut self, role: Role) -> Result<bool> {
-        let child = &mut self.roles[role as usize];
+    pub fn has_ended(&mut self, role: &str) -> Result<bool> {
+        let child = &mut self.running_mut(role)?.child;
         if child.as_mut().map(Child::try_wait).transpose()?.flatten().is_some() {
             *child = None;
         }
@@ -293,37 +292,37 @@ key = "{VAULT_KEY}"
     }
 
     /// Waits until a role says that it is ready.
-    pub async fn ready(&mut self, role: Role) -> Result<()> {
+    pub async fn ready(&mut self, role: &str) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
-        let url = format!("http://127.0.0.1:{}/ready", self.ports[role as usize]);
+        let url = format!("http://127.0.0.1:{}/ready", self.running(role)?.port);
         loop {
             if let Ok(answer) = self.http.get(&url).send().await
                 && answer.status().is_success()
             {
                 return Ok(());
             }
-            let ended = self.roles[role as usize].as_mut().and_then(|child| child.try_wait().ok().flatten());
+            let ended = self.running_mut(role)?.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             if ended.is_some() || Instant::now() > deadline {
                 let log = std::fs::read_to_string(self.log(role)).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(15).collect();
-                bail!("{} is not ready ({ended:?}); its last lines, newest first:\n{}", role.name(), tail.join("\n"));
+                bail!("{role} is not ready ({ended:?}); its last lines, newest first:\n{}", tail.join("\n"));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
     /// Memory that a role's process holds.
-    pub fn resident_mib(&self, role: Role) -> Result<u64> {
-        let child = self.roles[role as usize].as_ref().context("the role runs")?;
+    pub fn resident_mib(&self, role: &str) -> Result<u64> {
+        let child = self.running(role)?.child.as_ref().context("the role runs")?;
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
         let kib: u64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
         Ok(kib / 1024)
     }
 
-    /// The base URL of a role.
-    pub fn url(&self, role: Role) -> String {
-        format!("http://127.0.0.1:{}", self.ports[role as usize])
+    /// The base URL of a role; port 0, where nothing answers, of one that is not set up.
+    pub fn url(&self, role: &str) -> String {
+        format!("http://127.0.0.1:{}", self.roles.get(role).map_or(0, |running| running.port))
     }
 
     /// An owner's token of the demo tenant.
@@ -333,7 +332,7 @@ key = "{VAULT_KEY}"
 
     /// `POST` to command-api as the owner.
     pub async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Result<Answer> {
-        let mut request = self.http.post(self.url(Role::CommandApi) + path).bearer_auth(&self.token).json(body);
+        let mut request = self.http.post(self.url("command-api") + path).bearer_auth(&self.token).json(body);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
@@ -342,7 +341,7 @@ key = "{VAULT_KEY}"
 
     /// `GET` from query-api as the owner, not before `position` is seen.
     pub async fn get(&self, path: &str, position: Option<i64>) -> Result<Answer> {
-        let mut request = self.http.get(self.url(Role::QueryApi) + path).bearer_auth(&self.token);
+        let mut request = self.http.get(self.url("query-api") + path).bearer_auth(&self.token);
         if let Some(position) = position {
             request = request.header("Min-Position", position.to_string());
         }
@@ -397,7 +396,7 @@ impl Drop for Copy {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for child in self.roles.iter_mut().flatten() {
+        for child in self.roles.values_mut().filter_map(|running| running.child.as_mut()) {
             // Ending is all that is left to do; a process that has ended already is fine too.
             drop(child.kill());
             drop(child.wait());

@@ -2,7 +2,7 @@
 //! a 5xx, and every answer is as it is described. `cargo xtask api-fuzz` asks for more.
 
 use anyhow::{Context, Result, bail, ensure};
-use e2e::{Role, World};
+use e2e::World;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -22,8 +22,8 @@ async fn x_00_both_apis_answer_whatever_is_asked_as_they_are_described() -> Resu
     let (examples, seed) = (setting("UBOS_API_FUZZ_EXAMPLES", "2"), setting("UBOS_API_FUZZ_SEED", "1"));
     let world = World::start().await?;
     let mut asking = vec![];
-    for role in [Role::CommandApi, Role::QueryApi] {
-        let folder = world.path(&format!("api-fuzz-{}", role.name()));
+    for role in ["command-api", "query-api"] {
+        let folder = world.path(&format!("api-fuzz-{}", role));
         std::fs::create_dir_all(&folder)?;
         let mut run = Command::new(&schemathesis);
         run.arg("run").arg(format!("{}/openapi.json", world.url(role))).current_dir(&folder);
@@ -42,9 +42,9 @@ async fn x_00_both_apis_answer_whatever_is_asked_as_they_are_described() -> Resu
         let output = asked.await??;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
-            wrong.push(format!("{}:\n{text}{}", role.name(), String::from_utf8_lossy(&output.stderr)));
+            wrong.push(format!("{}:\n{text}{}", role, String::from_utf8_lossy(&output.stderr)));
         } else if !text.contains("No issues found") {
-            wrong.push(format!("{}: nothing was asked:\n{text}", role.name()));
+            wrong.push(format!("{}: nothing was asked:\n{text}", role));
         }
     }
     if !wrong.is_empty() {

@@ -1,7 +1,7 @@
 //! What a user sees, over HTTP and the command line only.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Answer, Load, ROLES, Role, World};
+use e2e::{Answer, Load, World};
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -121,10 +121,10 @@ async fn nobody_sees_another_tenants_records(world: &World) -> Result<()> {
     let id = mine.body["id"].as_str().context("an id")?;
     world.get(&format!("/v1/crm/clients/{id}"), Some(position(&mine)?)).await?;
     let http = reqwest::Client::new();
-    let read = http.get(format!("{}/v1/crm/clients/{id}", world.url(Role::QueryApi))).bearer_auth(token.trim());
+    let read = http.get(format!("{}/v1/crm/clients/{id}", world.url("query-api"))).bearer_auth(token.trim());
     ensure!(read.send().await?.status() == 404, "a stranger reads a client");
     let listed: Value = http
-        .get(format!("{}/v1/crm/clients", world.url(Role::QueryApi)))
+        .get(format!("{}/v1/crm/clients", world.url("query-api")))
         .bearer_auth(token.trim())
         .send()
         .await?
@@ -132,7 +132,7 @@ async fn nobody_sees_another_tenants_records(world: &World) -> Result<()> {
         .await?;
     ensure!(listed["data"] == json!([]), "{listed}");
     let rename =
-        http.post(format!("{}/v1/crm/clients/{id}/rename", world.url(Role::CommandApi))).bearer_auth(token.trim());
+        http.post(format!("{}/v1/crm/clients/{id}/rename", world.url("command-api"))).bearer_auth(token.trim());
     ensure!(rename.json(&json!({ "name": "Theirs" })).send().await?.status() == 404, "a stranger renames a client");
     Ok(())
 }
@@ -153,7 +153,7 @@ fn a_malformed_definition_is_refused_with_its_place(world: &World) -> Result<()>
 
 async fn a_replay_under_load_is_not_noticed(world: &World) -> Result<()> {
     let load = Load::start(world, 20);
-    let (url, token) = (world.url(Role::QueryApi), world.token().to_owned());
+    let (url, token) = (world.url("query-api"), world.token().to_owned());
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let stopped = stop.clone();
     let reader = tokio::spawn(async move {
@@ -184,11 +184,11 @@ async fn a_replay_under_load_is_not_noticed(world: &World) -> Result<()> {
 
 async fn every_role_drains_when_asked_to_stop(world: &mut World) -> Result<()> {
     let load = Load::start(world, 50);
-    for role in ROLES {
+    for role in world.roles() {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        ensure!(world.terminate(role, Duration::from_secs(25))?, "{} did not end with success", role.name());
-        world.spawn(role)?;
-        world.ready(role).await?;
+        ensure!(world.terminate(&role, Duration::from_secs(25))?, "{role} did not end with success");
+        world.spawn(&role)?;
+        world.ready(&role).await?;
     }
     let report = load.finish().await;
     let (acknowledged, given_up) = (report.acknowledged, report.given_up);

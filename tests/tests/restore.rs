@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use async_nats::jetstream::{self, consumer::pull};
-use e2e::{Load, ROLES, Role, World};
+use e2e::{Load, World};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -106,7 +106,7 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     let epoch = status["stream_epoch"].as_i64();
 
     // The other three are left running; they must not survive the other past.
-    for role in [Role::CommandApi, Role::Relay, Role::Workflow] {
+    for role in ["command-api", "relay", "workflow"] {
         world.kill(role)?;
     }
     database.close().await.ok();
@@ -136,21 +136,21 @@ async fn a_restore_brings_back_one_moment_and_everybody_learns_what_was_taken_ba
     .await?;
     say(&format!("before any role starts, read models are at {read} and the workflow engine at {taken_in} of {last}"));
     ensure!(read <= last && taken_in <= last, "a checkpoint is ahead of the log");
-    for role in [Role::QueryApi, Role::Projections, Role::EventGateway] {
+    for role in ["query-api", "projections", "event-gateway"] {
         // Nobody has asked it anything since; it finds out before it answers.
         let deadline = Instant::now() + PATIENCE;
         while !world.has_ended(role)? {
-            ensure!(Instant::now() < deadline, "{} still runs", role.name());
+            ensure!(Instant::now() < deadline, "{} still runs", role);
             drop(world.get("/v1/crm/clients", None).await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        say(&format!("{} saw another history and ended by itself", role.name()));
+        say(&format!("{} saw another history and ended by itself", role));
     }
-    for role in ROLES {
-        world.spawn(role)?;
+    for role in world.roles() {
+        world.spawn(&role)?;
     }
-    for role in ROLES {
-        world.ready(role).await?;
+    for role in world.roles() {
+        world.ready(&role).await?;
     }
     say(&format!(
         "restored in {:.1} s, every role ready {:.1} s later",
@@ -253,8 +253,8 @@ async fn a_database_that_went_back_by_other_means_is_healed() -> Result<()> {
     ensure!(String::from_utf8_lossy(&refused.stderr).contains("archive_command = '"), "it says what to set");
     create(&world, "Before", &Uuid::now_v7().to_string()).await?;
     world.expect(&["verify", "--wait-seconds", "60"])?;
-    for role in ROLES {
-        world.kill(role)?;
+    for role in world.roles() {
+        world.kill(&role)?;
     }
     world.postgres.stop()?;
     let copy = |from: &Path, to: &Path| -> Result<()> {
@@ -263,29 +263,29 @@ async fn a_database_that_went_back_by_other_means_is_healed() -> Result<()> {
     };
     copy(&data, &snapshot)?;
     world.postgres.restart()?;
-    for role in ROLES {
-        world.spawn(role)?;
+    for role in world.roles() {
+        world.spawn(&role)?;
     }
-    for role in ROLES {
-        world.ready(role).await?;
+    for role in world.roles() {
+        world.ready(&role).await?;
     }
     let common: i64 = world.expect(&["log", "head"])?.trim().parse()?;
     for turn in 0..10 {
         create(&world, &format!("Lost {turn}"), &Uuid::now_v7().to_string()).await?;
     }
     world.expect(&["verify", "--wait-seconds", "60"])?;
-    for role in ROLES {
-        world.kill(role)?;
+    for role in world.roles() {
+        world.kill(&role)?;
     }
     world.postgres.kill()?;
     fs::remove_dir_all(&data)?;
     copy(&snapshot, &data)?;
     world.postgres.restart()?;
-    for role in ROLES {
-        world.spawn(role)?;
+    for role in world.roles() {
+        world.spawn(&role)?;
     }
-    for role in ROLES {
-        world.ready(role).await?;
+    for role in world.roles() {
+        world.ready(&role).await?;
     }
 
     // Commands are taken, but nothing is published over what others have seen, and the log of the relay says why.
@@ -293,22 +293,22 @@ async fn a_database_that_went_back_by_other_means_is_healed() -> Result<()> {
         create(&world, &format!("After {turn}"), &Uuid::now_v7().to_string()).await?;
     }
     let deadline = Instant::now() + PATIENCE;
-    while !fs::read_to_string(world.log(Role::Relay))?.contains("ubos restore heal") {
+    while !fs::read_to_string(world.log("relay"))?.contains("ubos restore heal") {
         ensure!(Instant::now() < deadline, "the relay does not complain");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     expect_refusal(&world.ubos(&["restore", "heal"])?, "stop every role first")?;
-    for role in ROLES {
-        world.terminate(role, PATIENCE)?;
+    for role in world.roles() {
+        world.terminate(&role, PATIENCE)?;
     }
     let healed = world.expect(&["restore", "heal"])?;
     println!("{}", healed.trim());
     ensure!(healed.contains(&format!("after position {common} ")), "not after {common}: {healed}");
-    for role in ROLES {
-        world.spawn(role)?;
+    for role in world.roles() {
+        world.spawn(&role)?;
     }
-    for role in ROLES {
-        world.ready(role).await?;
+    for role in world.roles() {
+        world.ready(&role).await?;
     }
     println!("{}", world.expect(&["verify", "--wait-seconds", "60"])?);
     let report = world.expect(&["restore", "report"])?;

@@ -18,9 +18,12 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     let ubos = workspace.build("ubos", Profile::Debug)?;
     let services = rendered["services"].as_object().context("compose.yaml has no services")?;
     let mut wrong = references(&rendered, services);
-    let mut roles = 0;
+    let mut ours = 0;
+    let roles = roles(Command::new(&ubos))?;
+    let missing = roles.iter().map(|role| text(&role["name"])).filter(|name| !services.contains_key(name));
+    wrong.extend(missing.map(|name| format!("no service runs the role {name}")));
     for (name, service) in services.iter().filter(|(_, service)| service["image"] == "ubos") {
-        roles += 1;
+        ours += 1;
         let verb = words(&service["command"]);
         if let Err(error) = capture(in_container(&ubos, service, &[verb.as_slice(), &["--help".to_owned()]].concat())) {
             wrong.push(format!("{name}: ubos knows no {}: {error:#}", verb.join(" ")));
@@ -29,14 +32,14 @@ pub fn check(workspace: &Workspace) -> Result<()> {
         if let Err(error) = capture(in_container(&ubos, service, &settings)) {
             wrong.push(format!("{name}: {error:#}"));
         }
-        wrong.extend(unreachable(name, service));
+        wrong.extend(unreachable(name, service, &roles_as(&ubos, service)?));
     }
     wrong.extend(nats_variables(workspace, &services["nats"])?);
     wrong.extend(toolchain(workspace)?);
     if !wrong.is_empty() {
         bail!("deploy:\n  {}", wrong.join("\n  "));
     }
-    println!("{} services, {roles} of them ours, each with settings that it takes", services.len());
+    println!("{} services, {ours} of them ours, each with settings that it takes", services.len());
     Ok(())
 }
 
@@ -96,12 +99,33 @@ fn references(rendered: &Value, services: &Map<String, Value>) -> Vec<String> {
     wrong
 }
 
-/// A port that is published and that the role does not listen on.
-fn unreachable(name: &str, service: &Value) -> Vec<String> {
-    let binds: Vec<String> = service["environment"].as_object().into_iter().flatten().map(|(_, v)| text(v)).collect();
-    let ports = words(&service["ports"]).into_iter().filter_map(|port| port.rsplit(':').next().map(str::to_owned));
-    let deaf = ports.filter(|port| !binds.contains(&format!("0.0.0.0:{port}")));
-    deaf.map(|port| format!("{name} publishes the port {port}, on which nothing listens")).collect()
+/// What the binary says of its roles.
+fn roles(mut ubos: Command) -> Result<Vec<Value>> {
+    ubos.args(["roles", "--json"]);
+    let answer: Value = serde_json::from_str(&capture(ubos)?).context("`ubos roles` answers in one envelope")?;
+    answer["data"].as_array().cloned().context("`ubos roles` lists the roles")
+}
+
+/// The same with a service's settings; nothing where it cannot read those, which is said elsewhere.
+fn roles_as(ubos: &Path, service: &Value) -> Result<Vec<Value>> {
+    roles(in_container(ubos, service, &[]))
+}
+
+/// What is wrong with the port of a service that runs a role: it publishes the one that the role answers on, and no other. `roles`
+/// are as its settings make them.
+fn unreachable(name: &str, service: &Value, roles: &[Value]) -> Vec<String> {
+    let published: Vec<String> =
+        words(&service["ports"]).iter().filter_map(|port| port.rsplit(':').next().map(str::to_owned)).collect();
+    let verb = words(&service["command"]);
+    let role = roles.iter().find(|role| verb.first().is_some_and(|verb| role["name"] == **verb));
+    let bind = role.and_then(|role| role["bind"].as_str());
+    let heard = bind.and_then(|bind| bind.strip_prefix("0.0.0.0:")).map(str::to_owned);
+    let deaf = published.iter().filter(|port| Some(*port) != heard.as_ref());
+    let mut wrong: Vec<String> =
+        deaf.map(|port| format!("{name} publishes the port {port}, on which nothing listens")).collect();
+    wrong.extend(heard.filter(|port| !published.contains(port)).map(|port| format!("{name} does not publish {port}")));
+    wrong.extend(role.filter(|role| role["wanted"] == false).map(|_| format!("{name} is not set up by its settings")));
+    wrong
 }
 
 /// What `nats-accounts.conf` reads from its environment has to be in it.
@@ -135,4 +159,23 @@ fn words(list: &Value) -> Vec<String> {
 
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_service_publishes_the_port_of_its_role_and_no_other() {
+        let roles = |bind: &str, wanted: bool| [json!({ "name": "relay", "bind": bind, "wanted": wanted })];
+        let service = |port: &str| json!({ "command": ["relay"], "ports": [format!("127.0.0.1:{port}:{port}")] });
+        let heard = roles("0.0.0.0:21402", true);
+        assert_eq!(unreachable("relay", &service("21402"), &heard), [""; 0]);
+        assert_eq!(unreachable("relay", &service("21403"), &heard).len(), 2, "a deaf port, and one that is missing");
+        assert_eq!(unreachable("relay", &json!({ "command": ["relay"] }), &heard), ["relay does not publish 21402"]);
+        assert_eq!(unreachable("relay", &service("21402"), &roles("127.0.0.1:21402", true)).len(), 1);
+        assert_eq!(unreachable("relay", &service("21402"), &roles("0.0.0.0:21402", false)).len(), 1);
+        assert_eq!(unreachable("migrate", &json!({ "command": ["migrate"] }), &heard), [""; 0]);
+    }
 }

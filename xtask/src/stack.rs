@@ -12,7 +12,8 @@ use local_servers::{
     Dirs, Gone, Maildev, Nats, NatsOptions, Oidc, Postgres, PostgresMode, Process, Programs, Redis, S3,
     ensure_installed, port_holder,
 };
-use plan::{Ports, ROLES, SERVERS};
+use plan::{Ports, SERVERS};
+use roles::Role;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -60,7 +61,7 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
     let _lock = lock(&dirs)?;
     let ports = Ports::from_base(arguments.base_port)?;
     refuse_another_base(&dirs, arguments.base_port)?;
-    refuse_taken_ports(&dirs, &ports, arguments.servers_only)?;
+    refuse_taken_ports(&dirs, ports.of_servers())?;
 
     heading("servers");
     let programs = step("server programs are installed", |spinner| {
@@ -82,9 +83,11 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
         command.arg("--config").arg(&config).args(arguments).current_dir(dirs.root());
         command
     };
+    let roles = roles::wanted(verb(&[]))?;
+    refuse_taken_ports(&dirs, roles.iter().map(|role| (&*role.name, role.name.clone(), role.bind.port())))?;
     step("the database is migrated", |_| capture(verb(&["migrate"])))?;
-    for role in ROLES.iter().filter(|role| arguments.login || !role.with_login) {
-        roles::ensure(role, &dirs, &ports, &fingerprint, verb(&[role.name]))?;
+    for role in &roles {
+        roles::ensure(role, &dirs, &fingerprint, verb(&[&role.name]))?;
     }
     // Through the front door, like anybody else, so the roles must be up.
     step("the demo tenant is seeded", |_| capture(verb(&["demo", "seed"])))?;
@@ -98,7 +101,7 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
         println!("\n  emails are at http://127.0.0.1:{}", ports.mail);
         println!("  log in as grace@advisors.example:\n  {start}?provider=development&tenant={}", tenant.trim());
     }
-    let what = Summary { workspace, ubos: &ubos, config: &config, ports: &ports, dirs: &dirs };
+    let what = Summary { workspace, ubos: &ubos, config: &config, ports: &ports, roles: &roles, dirs: &dirs };
     what.print();
     println!("\nstop with: {}   (up took {})", stop_command(arguments), seconds(begun.elapsed()));
     Ok(ExitCode::SUCCESS)
@@ -113,8 +116,9 @@ pub fn down(workspace: &Workspace, arguments: &DownArguments) -> Result<ExitCode
     }
     let dirs = Dirs::kept(&folder)?;
     let _lock = lock(&dirs)?;
-    let mut running: Vec<Process> =
-        ROLES.iter().filter_map(|role| Process::recorded(role.name, &dirs.record(role.name))).collect();
+    let is_server = |name: &str| SERVERS.iter().any(|(server, _)| *server == name);
+    let roles = dirs.recorded().into_iter().filter(|name| !is_server(name));
+    let mut running: Vec<Process> = roles.filter_map(|role| Process::recorded(&role, &dirs.record(&role))).collect();
     // All at once, so that the slowest decides how long it takes and not their sum.
     for role in &mut running {
         role.signal("TERM")?;
@@ -203,8 +207,8 @@ fn lock(dirs: &Dirs) -> Result<File> {
 fn refuse_another_base(dirs: &Dirs, base: u16) -> Result<()> {
     let file = dirs.root().join("base-port");
     let before: Option<u16> = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
-    let names = SERVERS.iter().map(|(name, _)| *name).chain(ROLES.iter().map(|role| role.name));
-    let mut running = names.filter_map(|name| Process::recorded(name, &dirs.record(name)));
+    let recorded = dirs.recorded();
+    let mut running = recorded.iter().filter_map(|name| Process::recorded(name, &dirs.record(name)));
     if let Some(before) = before
         && before != base
         && running.next().is_some()
@@ -216,11 +220,11 @@ fn refuse_another_base(dirs: &Dirs, base: u16) -> Result<()> {
     Ok(fs::write(file, base.to_string())?)
 }
 
-fn refuse_taken_ports(dirs: &Dirs, ports: &Ports, servers_only: bool) -> Result<()> {
+/// Each is the process that wants a port, what a message calls it, and the port.
+fn refuse_taken_ports<'p>(dirs: &Dirs, ports: impl IntoIterator<Item = (&'p str, String, u16)>) -> Result<()> {
     let mut taken = Vec::new();
-    for (process, service, port) in ports.all() {
-        let of_role = ROLES.iter().any(|role| role.name == process);
-        if (servers_only && of_role) || Process::recorded(process, &dirs.record(process)).is_some() {
+    for (process, service, port) in ports {
+        if Process::recorded(process, &dirs.record(process)).is_some() {
             continue;
         }
         if let Some(holder) = port_holder(port) {
@@ -247,6 +251,7 @@ struct Summary<'a> {
     ubos: &'a Path,
     config: &'a Path,
     ports: &'a Ports,
+    roles: &'a [Role],
     dirs: &'a Dirs,
 }
 
@@ -260,8 +265,8 @@ impl Summary<'_> {
         heading("it runs");
         println!("  commands      http://127.0.0.1:{command_api}   try /openapi.json and /docs");
         println!("  queries       http://127.0.0.1:{query_api}   try /openapi.json and /docs");
-        for role in &ROLES {
-            println!("  {:<13} http://127.0.0.1:{}/ready and /metrics", role.name, self.ports.of(role));
+        for Role { name, bind, .. } in self.roles {
+            println!("  {name:<13} http://{bind}/ready and /metrics");
         }
         println!("  NATS          http://127.0.0.1:{nats_monitor}/jsz");
         println!("  logs          {}", short(&self.dirs.root().join("log")));

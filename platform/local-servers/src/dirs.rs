@@ -67,6 +67,15 @@ impl Dirs {
         self.0.root.join("run").join(format!("{name}.json"))
     }
 
+    /// The processes that have a record, running or not.
+    pub fn recorded(&self) -> Vec<String> {
+        let records = std::fs::read_dir(self.0.root.join("run")).into_iter().flatten().flatten();
+        let names = records.filter_map(|record| record.file_name().to_str()?.strip_suffix(".json").map(str::to_owned));
+        let mut names: Vec<String> = names.collect();
+        names.sort_unstable();
+        names
+    }
+
     pub(crate) fn is_throwaway(&self) -> bool {
         self.0.throwaway
     }

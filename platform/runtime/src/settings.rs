@@ -7,7 +7,8 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Where the process runs.
@@ -32,12 +33,12 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// NATS JetStream.
     pub nats: NatsSettings,
+    /// Where the roles answer.
+    pub listen: ListenSettings,
     /// The two HTTP services.
     pub http: HttpSettings,
     /// How often one may ask; each number may be used up at once and comes back evenly within the window. 0 is no limit.
     pub rate_limits: RateLimitSettings,
-    /// Health and metrics of the roles that serve nothing else.
-    pub admin: AdminSettings,
     /// Redis, for sessions and rate limits.
     pub redis: RedisSettings,
     /// Who may come in.
@@ -126,14 +127,22 @@ impl NatsSettings {
     }
 }
 
+/// Where the roles answer: whatever they serve, and the health and metrics of each.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenSettings {
+    /// The address that every role answers on.
+    pub address: IpAddr,
+    /// The first of their ports; `ubos roles` says which is whose.
+    pub base_port: u16,
+    /// Where a single role answers instead: { query_api = "10.0.0.4:8080" }.
+    pub roles: BTreeMap<String, SocketAddr>,
+}
+
 /// The two HTTP services.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSettings {
-    /// Where command-api listens.
-    pub command_bind: SocketAddr,
-    /// Where query-api listens.
-    pub query_bind: SocketAddr,
     /// Where clients find query-api, `https://query.example.com`: what a command has made is named there in `Location`.
     /// Empty where both services are behind one host.
     pub query_public_url: String,
@@ -216,22 +225,6 @@ pub struct RateLimitSettings {
     pub address_logins: u32,
     /// How long a request waits for Redis, milliseconds; then this copy counts alone until Redis answers.
     pub redis_timeout_ms: u64,
-}
-
-/// Health and metrics of the roles that serve nothing else.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AdminSettings {
-    /// Where the relay answers.
-    pub relay_bind: SocketAddr,
-    /// Where the projections answer.
-    pub projections_bind: SocketAddr,
-    /// Where the workflow engine answers.
-    pub workflow_bind: SocketAddr,
-    /// Where the mailer answers.
-    pub mailer_bind: SocketAddr,
-    /// Where the role `event-gateway` answers.
-    pub event_gateway_bind: SocketAddr,
 }
 
 /// Redis, for sessions and rate limits. Needed where people log in here, without it nobody does, and where several copies
@@ -377,8 +370,9 @@ fn defaults() -> serde_json::Value {
         "environment": "production", "allow_plaintext": false,
         "database": { "connections_max": 16 },
         "nats": { "url": "nats://127.0.0.1:21422", "stream": "EVENTS", "subject_prefix": "ubos.events", "replicas": 1, "max_age_days": 30 },
+        "listen": { "address": "127.0.0.1", "base_port": 21_400, "roles": {} },
         "http": {
-            "command_bind": "127.0.0.1:21400", "query_bind": "127.0.0.1:21401", "query_public_url": "", "max_body_bytes": 1_048_576,
+            "query_public_url": "", "max_body_bytes": 1_048_576,
             "drain_delay_ms": 3_000, "drain_timeout_ms": 20_000, "min_position_wait_ms": 2_000,
             "workers": 0, "connections_max": 10_000, "connections_per_address_max": 2_000, "header_timeout_ms": 5_000, "body_timeout_ms": 10_000,
             "commands_in_flight_max": 128, "reads_in_flight_max": 32, "waiting_max": 256, "waiting_ms_max": 40,
@@ -389,7 +383,6 @@ fn defaults() -> serde_json::Value {
             "enabled": true, "window_seconds": 10, "address_requests": 5_000, "caller_requests": 2_000,
             "key_requests": 1_000, "tenant_requests": 10_000, "address_failures": 60, "address_logins": 120, "redis_timeout_ms": 50
         },
-        "admin": { "relay_bind": "127.0.0.1:21402", "projections_bind": "127.0.0.1:21403", "workflow_bind": "127.0.0.1:21404", "mailer_bind": "127.0.0.1:21405", "event_gateway_bind": "127.0.0.1:21406" },
         "auth": { "jwks_refresh_seconds": 300, "leeway_seconds": 30 },
         "redis": {},
         "vault": {},
@@ -446,6 +439,10 @@ impl Settings {
         tls::apply(&mut settings)?;
         if !(1..=3_600).contains(&settings.rate_limits.window_seconds) {
             bail!("settings: rate_limits.window_seconds must be 1 to 3600");
+        }
+        // A hundred ports are a stack's: those of the roles, and in development those of the servers.
+        if !(1..=65_436).contains(&settings.listen.base_port) {
+            bail!("settings: listen.base_port must be 1 to 65436");
         }
         let records_at = &settings.http.query_public_url;
         if !(records_at.is_empty() || records_at.starts_with("https://") || records_at.starts_with("http://")) {
@@ -533,6 +530,7 @@ mod tests {
     fn the_documented_defaults_are_the_defaults() {
         let shown: serde_json::Value = Figment::from(Toml::string(&documented_defaults())).extract().unwrap();
         assert_eq!(shown["http"], defaults()["http"]);
+        assert_eq!(shown["listen"], defaults()["listen"]);
         assert_eq!(shown["rate_limits"], defaults()["rate_limits"]);
     }
 
@@ -569,6 +567,14 @@ mod tests {
     fn a_setting_of_the_wrong_type_is_named() {
         let message = error(&format!("{MINIMAL}\nleeway_seconds = \"soon\""));
         assert!(message.contains("leeway_seconds"), "{message}");
+    }
+
+    #[test]
+    fn roles_have_room_above_the_first_port() {
+        assert!(error(&format!("{MINIMAL}\n[listen]\nbase_port = 65500")).contains("listen.base_port"));
+        assert!(error(&format!("{MINIMAL}\n[listen]\nbase_port = 0")).contains("listen.base_port"));
+        let settings = read(&format!("{MINIMAL}\n[listen.roles]\nrelay = \"[::1]:9000\"")).unwrap();
+        assert_eq!(settings.listen.roles["relay"].port(), 9_000);
     }
 
     #[test]

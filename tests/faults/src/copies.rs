@@ -20,16 +20,13 @@ const READY_PATIENCE: Duration = Duration::from_secs(90);
 /// How long a role that was asked to end may take.
 const STOP_PATIENCE: Duration = Duration::from_secs(25);
 
-/// The subcommands of `ubos` that are roles, in the order in which they are started.
-pub const ROLES: [&str; 5] = ["command-api", "query-api", "relay", "projections", "workflow"];
-
 /// One process of one role.
 #[derive(Debug)]
 pub struct Copy {
     /// `relay-1`.
     pub name: String,
     /// `relay`.
-    pub role: &'static str,
+    pub role: String,
     /// Where it serves HTTP: its own interface, or health only.
     pub port: u16,
     /// What stands between it and its servers.
@@ -50,21 +47,17 @@ pub struct Slot {
 
 impl Copy {
     /// Writes its settings and starts its proxies; the process itself is not started yet.
-    pub async fn prepare(servers: &Servers, ubos: &Path, role: &'static str, number: usize) -> Result<Arc<Self>> {
+    pub async fn prepare(servers: &Servers, ubos: &Path, role: &str, number: usize) -> Result<Arc<Self>> {
         let name = format!("{role}-{number}");
         let proxies = Proxies::start(servers.postgres_port, &servers.nats_ports).await?;
         let port = free_port()?;
         let config = servers.dirs.root().join(format!("{name}.toml"));
         let nats_ports: Vec<u16> = proxies.nats.iter().map(|node| node.port).collect();
-        // A service binds by its own name, a role that serves only its health by the section for those.
-        let (http, admin) = match role.strip_suffix("-api") {
-            Some(service) => (format!("{service}_bind = \"127.0.0.1:{port}\""), String::new()),
-            None => (String::new(), format!("{role}_bind = \"127.0.0.1:{port}\"")),
-        };
-        std::fs::write(&config, settings(servers, proxies.postgres.port, &nats_ports, &http, &admin))?;
+        let listen = format!("[listen.roles]\n{} = \"127.0.0.1:{port}\"", role.replace('-', "_"));
+        std::fs::write(&config, settings(servers, proxies.postgres.port, &nats_ports, &listen))?;
         Ok(Arc::new(Self {
             name,
-            role,
+            role: role.to_owned(),
             port,
             proxies,
             dirs: servers.dirs.clone(),
@@ -88,7 +81,7 @@ impl Copy {
     /// Starts it with these variables in its environment besides ours.
     pub fn spawn(&self, slot: &mut Slot, environment: &[(&str, &str)]) -> Result<()> {
         let mut command = Command::new(&self.ubos);
-        command.arg("--config").arg(&self.config).arg(self.role).env_remove("RUST_LOG").stdin(Stdio::null());
+        command.arg("--config").arg(&self.config).arg(&self.role).env_remove("RUST_LOG").stdin(Stdio::null());
         command.envs(environment.iter().copied());
         let launch = Launch {
             name: self.name.clone(),
@@ -163,10 +156,13 @@ impl Drop for Slot {
 pub struct Copies(Vec<Arc<Copy>>);
 
 impl Copies {
-    /// Two of each role, not started yet.
+    /// Two of each role that the operator's settings set up, not started yet.
     pub async fn prepare(servers: &Servers, ubos: &Path) -> Result<Self> {
+        let answer: serde_json::Value = serde_json::from_str(&operate(servers, ubos, &["roles", "--json"]).await?)?;
+        let roles = answer["data"].as_array().context("`ubos roles` lists the roles")?;
+        let wanted = roles.iter().filter(|role| role["wanted"] == true).filter_map(|role| role["name"].as_str());
         let mut copies = vec![];
-        for role in ROLES {
+        for role in wanted {
             for number in [1, 2] {
                 copies.push(Copy::prepare(servers, ubos, role, number).await?);
             }
@@ -264,11 +260,11 @@ pub async fn operate(servers: &Servers, ubos: &Path, arguments: &[&str]) -> Resu
 
 /// Writes the settings that operators use: straight to the servers.
 pub fn write_operator_settings(servers: &Servers) -> Result<()> {
-    let toml = settings(servers, servers.postgres_port, &servers.nats_ports, "", "");
+    let toml = settings(servers, servers.postgres_port, &servers.nats_ports, "");
     Ok(std::fs::write(servers.dirs.root().join("operator.toml"), toml)?)
 }
 
-fn settings(servers: &Servers, postgres: u16, nats: &[u16], http: &str, admin: &str) -> String {
+fn settings(servers: &Servers, postgres: u16, nats: &[u16], listen: &str) -> String {
     let (state, superuser) = (servers.dirs.root().display(), &servers.postgres_url);
     let (reader, filler) = (servers.nats_url(NatsUser::Reader, nats), servers.nats_url(NatsUser::Relay, nats));
     let url = |role: &str| format!("postgres://ubos_{role}:faults@127.0.0.1:{postgres}/ubos");
@@ -295,9 +291,7 @@ address_failures = 1000000000
 address_logins = 1000000000
 [http]
 drain_delay_ms = 0
-{http}
-[admin]
-{admin}
+{listen}
 [auth]
 jwks = "{state}/jwks.json"
 issuer = "https://ubos.localhost"

@@ -7,7 +7,7 @@ mod programs;
 use anyhow::{Context, Result, ensure};
 use async_nats::jetstream;
 use attempts::{Attempt, Expected, attempts};
-use e2e::{Answer, Role, World};
+use e2e::{Answer, World};
 use futures::future::join_all;
 use local_servers::http_get;
 use programs::{Language, Reading, attack};
@@ -274,7 +274,7 @@ async fn n_08_without_a_good_secret_nobody_comes_in(firms: &Firms) -> Result<()>
     }
     ensure!(firms.comes_in(&json!({ "user": "anybody", "pass": good })).await?, "a secret is also good as a password");
     // It opens nothing else.
-    let asked = reqwest::Client::new().get(firms.world.url(Role::QueryApi) + "/v1/crm/clients").bearer_auth(good);
+    let asked = reqwest::Client::new().get(firms.world.url("query-api") + "/v1/crm/clients").bearer_auth(good);
     ensure!(asked.send().await?.status() == 401, "a subscriber asks query-api");
     Ok(())
 }
@@ -301,14 +301,14 @@ async fn n_09_one_subscriber_has_a_few_connections_and_small_requests(firms: &Fi
 }
 
 async fn a_reader_goes_on_while_nobody_lets_others_in(firms: &mut Firms, readers: &[Reading; 2]) -> Result<()> {
-    firms.world.kill(Role::EventGateway)?;
+    firms.world.kill("event-gateway")?;
     for reading in readers {
         let live = firms.something_happens(reading.subscriber.tenant).await?;
         reading.has_read(&[live], PATIENCE).await?;
     }
     ensure!(!firms.comes_in(&token(&firms.ada.secret)).await?, "nobody was asked");
-    firms.world.spawn(Role::EventGateway)?;
-    firms.world.ready(Role::EventGateway).await?;
+    firms.world.spawn("event-gateway")?;
+    firms.world.ready("event-gateway").await?;
     eventually("the gate is back", PATIENCE, async || firms.comes_in(&token(&firms.ada.secret)).await).await
 }
 

@@ -1,4 +1,4 @@
-//! What a stack consists of, and on which ports.
+//! The servers of a stack and their ports. Which roles there are, the binary says.
 
 use anyhow::{Context, Result};
 use local_servers::S3_PORTS;
@@ -7,36 +7,11 @@ use local_servers::S3_PORTS;
 pub const SERVERS: [(&str, &str); 6] =
     [("maildev", "TERM"), ("oidc", "TERM"), ("s3", "TERM"), ("nats", "TERM"), ("redis", "TERM"), ("postgres", "INT")];
 
-/// A process of ours.
-pub struct Role {
-    /// Only started with `--login`.
-    pub with_login: bool,
-    /// The subcommand of `ubos`, and its name everywhere else.
-    pub name: &'static str,
-    offset: u16,
-}
-
-/// Readers before writers, so that the first event already finds everybody.
-pub const ROLES: [Role; 7] = [
-    Role { name: "relay", offset: 2, with_login: false },
-    Role { name: "projections", offset: 3, with_login: false },
-    Role { name: "workflow", offset: 4, with_login: false },
-    Role { name: "mailer", offset: 5, with_login: true },
-    Role { name: "event-gateway", offset: 6, with_login: false },
-    Role { name: "query-api", offset: 1, with_login: false },
-    Role { name: "command-api", offset: 0, with_login: false },
-];
-
-/// Every port of a stack.
+/// The ports of a stack that are not up to the roles: those of the servers, and the two that others are told of.
 pub struct Ports {
-    base: u16,
+    pub base: u16,
     pub command_api: u16,
     pub query_api: u16,
-    pub relay: u16,
-    pub projections: u16,
-    pub workflow: u16,
-    pub mailer: u16,
-    pub event_gateway: u16,
     pub nats: u16,
     pub nats_monitor: u16,
     pub postgres: u16,
@@ -59,11 +34,6 @@ impl Ports {
             base,
             command_api: base,
             query_api: base + 1,
-            relay: base + 2,
-            projections: base + 3,
-            workflow: base + 4,
-            mailer: base + 5,
-            event_gateway: base + 6,
             nats: base + 22,
             nats_monitor: base + 23,
             postgres: base + 32,
@@ -75,15 +45,9 @@ impl Ports {
         })
     }
 
-    /// Where a role answers `/ready` and `/metrics`.
-    pub fn of(&self, role: &Role) -> u16 {
-        self.base + role.offset
-    }
-
-    /// Process, service as a message calls it, and port.
-    pub fn all(&self) -> Vec<(&'static str, String, u16)> {
-        let mut all: Vec<_> = ROLES.iter().map(|role| (role.name, role.name.to_owned(), self.of(role))).collect();
-        all.push(("postgres", "PostgreSQL".to_owned(), self.postgres));
+    /// Process of a server, service as a message calls it, and port.
+    pub fn of_servers(&self) -> Vec<(&'static str, String, u16)> {
+        let mut all = vec![("postgres", "PostgreSQL".to_owned(), self.postgres)];
         all.push(("nats", "NATS".to_owned(), self.nats));
         all.push(("nats", "NATS (monitoring)".to_owned(), self.nats_monitor));
         all.push(("redis", "Redis".to_owned(), self.redis));
@@ -102,7 +66,7 @@ mod tests {
     #[test]
     fn no_port_is_used_twice() {
         let mut ports: Vec<u16> =
-            Ports::from_base(21_400).unwrap().all().into_iter().map(|(_, _, port)| port).collect();
+            Ports::from_base(21_400).unwrap().of_servers().into_iter().map(|(_, _, port)| port).collect();
         let count = ports.len();
         ports.sort_unstable();
         ports.dedup();

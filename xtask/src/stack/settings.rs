@@ -18,7 +18,6 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
         let password = dirs.password(role)?;
         Ok(format!("postgres://{role}:{password}@127.0.0.1:{}/ubos", ports.postgres))
     };
-    let bind = |port: u16| format!("127.0.0.1:{port}");
     let mut file = toml::Table::new();
     file.insert("environment".to_owned(), "development".into());
     let section = |pairs: Vec<(&str, toml::Value)>| {
@@ -45,24 +44,13 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
             ("issuer_seed", servers.nats.logins.issuer_seed.clone().into()),
         ],
     );
+    set("listen", vec![("base_port", i64::from(ports.base).into())]);
     set(
         "http",
         vec![
-            ("command_bind", bind(ports.command_api).into()),
-            ("query_bind", bind(ports.query_api).into()),
-            ("query_public_url", format!("http://{}", bind(ports.query_api)).into()),
+            ("query_public_url", format!("http://127.0.0.1:{}", ports.query_api).into()),
             // Nobody balances load here, so nobody needs time to notice that we go.
             ("drain_delay_ms", 0.into()),
-        ],
-    );
-    set(
-        "admin",
-        vec![
-            ("relay_bind", bind(ports.relay).into()),
-            ("projections_bind", bind(ports.projections).into()),
-            ("workflow_bind", bind(ports.workflow).into()),
-            ("mailer_bind", bind(ports.mailer).into()),
-            ("event_gateway_bind", bind(ports.event_gateway).into()),
         ],
     );
     set(

@@ -74,7 +74,7 @@ impl Product {
 
     async fn spawn(&self, role: &'static str, mut command: Command) -> Result<Process> {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let config = self.configure(role, address)?;
+        let config = self.configure(role, Some(address))?;
         let log = std::fs::File::create(self.folder.join(format!("{role}-{}.log", address.port())))?;
         command.arg("--config").arg(config).arg(role).env_remove("RUST_LOG").stdin(Stdio::null());
         let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
@@ -100,7 +100,7 @@ impl Product {
 
     /// An owner's token.
     pub fn token(&self, tenant: TenantId) -> Result<String> {
-        let config = self.configure("token", SocketAddr::from(([127, 0, 0, 1], 9)))?;
+        let config = self.configure("token", None)?;
         let mut command = Command::new(&self.ubos);
         command.arg("--config").arg(config).args(["token", "--roles", "owner", "--ttl-seconds", "86400"]);
         command.args(["--tenant", &tenant.to_string(), "--subject", &user().to_string()]);
@@ -114,29 +114,22 @@ impl Product {
         self.folder.join("jwks.json")
     }
 
-    fn configure(&self, role: &str, address: SocketAddr) -> Result<PathBuf> {
-        // Only the address of the role that is started matters; it is free, and so are the others' until they start.
-        let bind = |name: &str| if name == role { address.to_string() } else { "127.0.0.1:9".to_owned() };
+    /// The settings of one role that answers at this address, or of an operator's verb, which answers nowhere.
+    fn configure(&self, name: &str, address: Option<SocketAddr>) -> Result<PathBuf> {
+        let listen = |address| format!("[listen.roles]\n{} = \"{address}\"\n", name.replace('-', "_"));
+        let listen = address.map(listen).unwrap_or_default();
         let folder = self.folder.display();
         let database: String = self.database.iter().map(|(name, url)| format!("{name} = \"{url}\"\n")).collect();
         let toml = format!(
             "environment = \"development\"\n[database]\n{database}\
              [nats]\nurl = \"{}\"\nstream = \"{}\"\nsubject_prefix = \"{}\"\n\
-             {MET_BY_NOBODY}[http]\ncommand_bind = \"{}\"\nquery_bind = \"{}\"\ndrain_delay_ms = 0\n\
-             [admin]\nrelay_bind = \"{}\"\nprojections_bind = \"{}\"\nworkflow_bind = \"{}\"\n\
+             {MET_BY_NOBODY}[http]\ndrain_delay_ms = 0\n{listen}\
              [auth]\njwks = \"{folder}/jwks.json\"\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\n\
              dev_signing_key = \"{folder}/dev-key.pk8\"\n\
              [vault]\nkey = \"{VAULT_KEY}\"\n",
-            self.nats,
-            self.names.stream,
-            self.names.prefix,
-            bind("command-api"),
-            bind("query-api"),
-            bind("relay"),
-            bind("projections"),
-            bind("workflow"),
+            self.nats, self.names.stream, self.names.prefix,
         );
-        let file = self.folder.join(format!("{role}-{}.toml", Uuid::now_v7().simple()));
+        let file = self.folder.join(format!("{name}-{}.toml", Uuid::now_v7().simple()));
         std::fs::write(&file, toml)?;
         Ok(file)
     }

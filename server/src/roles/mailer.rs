@@ -1,0 +1,55 @@
+//! Sends emails.
+
+use super::{Database, Role, RoleContext, settings};
+use crate::connect;
+use crate::metrics::Part;
+use crate::operate::{self, MailerVerb};
+use crate::output::{Done, Output};
+use anyhow::{Context, Result};
+use event_store::Log;
+use mailer::Links;
+use runtime::settings::Settings;
+use secrecy::ExposeSecret;
+use std::path::Path;
+
+/// See above.
+pub struct Mailer;
+
+impl Role for Mailer {
+    const NAME: &'static str = "mailer";
+    const ABOUT: &'static str = "Runs the role that sends emails, or operates it";
+    const PORT: u16 = 5;
+    const DATABASE: Database = Database::Worker;
+    const METRICS: &'static [Part] = &[Part::Mail];
+    type Verb = MailerVerb;
+
+    fn wanted(settings: &Settings) -> bool {
+        settings.mail.smtp_url.is_some()
+    }
+
+    async fn run(context: RoleContext) -> Result<()> {
+        let settings = &context.settings;
+        let url =
+            settings.mail.smtp_url.as_ref().context("settings: mail.smtp_url is not set, so no emails can be sent")?;
+        let links = Links {
+            public_url: settings.login.public_url.clone(),
+            provider: settings.login.providers.first().map(|provider| provider.name.clone()),
+            app_url: settings.login.app_url.clone(),
+            portal_url: settings.login.portal_url.clone(),
+        };
+        let (pool, vault) = (context.pool().await?, context.vault().await?);
+        let store = connect::bus(settings, pool.clone(), vault.clone())?.store().clone();
+        let log = Log::unsealing(pool, vault);
+        let mailer = mailer::Mailer::new(log, store.clone(), url.expose_secret(), &settings.mail.from, links)?;
+        let work = async {
+            mailer.run(context.stop.clone()).await;
+            store.drain().await;
+            Ok(())
+        };
+        context.until_stopped(work).await
+    }
+
+    async fn operate(config: Option<&Path>, verb: MailerVerb, out: &Output) -> Result<Done> {
+        operate::mailer(&settings(config)?, verb, out).await
+    }
+}

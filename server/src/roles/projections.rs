@@ -1,0 +1,32 @@
+//! Builds the read models, and does what follows when somebody is erased.
+
+use super::{Database, Role, RoleContext, settings};
+use crate::metrics::Part;
+use crate::operate::{self, ProjectionsVerb};
+use crate::output::{Done, Output};
+use crate::subjects;
+use anyhow::Result;
+use std::path::Path;
+
+/// See above.
+pub struct Projections;
+
+impl Role for Projections {
+    const NAME: &'static str = "projections";
+    const ABOUT: &'static str = "Runs the role that builds the read models, or operates it";
+    const PORT: u16 = 3;
+    const DATABASE: Database = Database::Worker;
+    const METRICS: &'static [Part] = &[Part::Projections, Part::Feed, Part::Append];
+    type Verb = ProjectionsVerb;
+
+    async fn run(context: RoleContext) -> Result<()> {
+        let (pool, feed) = (context.pool().await?, context.feed().await?);
+        let work = projections::run(pool, feed, context.stop.clone());
+        let erasures = Box::pin(subjects::work(&context.settings, context.stop.clone()));
+        context.until_stopped(async { tokio::try_join!(work, erasures).map(drop) }).await
+    }
+
+    async fn operate(config: Option<&Path>, verb: ProjectionsVerb, out: &Output) -> Result<Done> {
+        operate::projections(&settings(config)?, verb, out).await
+    }
+}

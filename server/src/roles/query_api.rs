@@ -1,0 +1,51 @@
+//! Answers queries over HTTP.
+
+use super::http::{bounds, leak, serve, sessions, verifier};
+use super::{Database, NoVerb, Role, RoleContext};
+use crate::documents;
+use crate::metrics::Part;
+use ::web::Admission;
+use access::Witness;
+use actix_web::web::{Data, ServiceConfig};
+use anyhow::Result;
+use std::time::Duration;
+
+/// See above.
+pub struct QueryApi;
+
+impl Role for QueryApi {
+    const NAME: &'static str = "query-api";
+    const ABOUT: &'static str = "Runs the role that answers queries over HTTP";
+    const PORT: u16 = 1;
+    const DATABASE: Database = Database::Query;
+    const METRICS: &'static [Part] = &[Part::Http, Part::Queries, Part::Access];
+    type Verb = NoVerb;
+
+    async fn run(context: RoleContext) -> Result<()> {
+        let settings = &context.settings;
+        let (pool, vault, directory) = (context.pool().await?, context.vault().await?, context.directory().await?);
+        let patience = Duration::from_millis(settings.http.min_position_wait_ms);
+        let in_flight_max = settings.http.reads_in_flight_max;
+        // A read may take as long as a statement may, and holds a connection meanwhile: some are left for other firms.
+        let of_one_firm_max = in_flight_max.min(settings.database.connections_max as usize) * 3 / 4;
+        let admission = Admission::leaving_room(Self::NAME, bounds(settings, in_flight_max), of_one_firm_max);
+        let commands = crate::generate::commands().into_iter().map(|info| info.entry.name);
+        let api = query_api::Api::new(pool.clone(), patience, admission).unsealing(vault).knowing(commands);
+        let api = Data::new(api);
+        let document = leak(&documents::queries())?;
+        let sessions = sessions(settings).await?.map(Data::new);
+        let routes = move |config: &mut ServiceConfig| {
+            if let Some(sessions) = &sessions {
+                config.app_data(sessions.clone());
+            }
+            ::web::openapi::serve(config, document);
+            documents::serve_events(config);
+            query_api::configure(config, api.clone());
+        };
+        let verifier = verifier(settings, directory).await?;
+        let witness = Witness::start(pool, None, verifier.keys_in_use().clone());
+        serve(&context, verifier, routes).await?;
+        witness.stop().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,38 @@
+//! Runs the workflows.
+
+use super::{Database, Role, RoleContext, settings};
+use crate::metrics::Part;
+use crate::operate::{self, WorkflowVerb};
+use crate::output::{Done, Output};
+use anyhow::Result;
+use std::path::Path;
+use std::sync::Arc;
+
+/// See above.
+pub struct Workflow;
+
+impl Role for Workflow {
+    const NAME: &'static str = "workflow";
+    const ABOUT: &'static str = "Runs the role that runs workflows, or operates it";
+    const PORT: u16 = 4;
+    const DATABASE: Database = Database::Worker;
+    const METRICS: &'static [Part] = &[Part::Workflow, Part::Feed, Part::Append, Part::Access];
+    type Verb = WorkflowVerb;
+
+    async fn run(context: RoleContext) -> Result<()> {
+        let (pool, bus, feed) = (context.pool().await?, context.bus().await?, context.feed().await?);
+        let store = bus.store().clone();
+        let engine = workflow::Engine::start(pool, bus, Arc::new(feed), workflow::EngineOptions::default());
+        let work = async {
+            context.stop.cancelled().await;
+            engine.stop().await;
+            store.drain().await;
+            Ok(())
+        };
+        context.until_stopped(work).await
+    }
+
+    async fn operate(config: Option<&Path>, verb: WorkflowVerb, out: &Output) -> Result<Done> {
+        operate::workflow(&settings(config)?, verb, out).await
+    }
+}
