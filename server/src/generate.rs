@@ -17,6 +17,7 @@ pub fn write(root: &Path, out: &Output) -> Result<Done> {
         ("docs/openapi/command.json", pretty(&crate::documents::commands(&commands()))?),
         ("docs/reference/statuses.md", crate::reference::statuses()),
         ("deploy/config.default.toml", runtime::settings::documented_defaults()),
+        ("domain/kernel/src/member.rs", registry::member_source()),
         ("workflow/definition.schema.json", pretty(&workflow::definition_schema())?),
     ];
     files.sort_unstable();

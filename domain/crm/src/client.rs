@@ -18,7 +18,7 @@ const EMAIL_CLAIM: &str = "crm.client.email";
 const TAGS_MAX: usize = 50;
 
 /// What may be asked of a client.
-#[command("crm.client")]
+#[command("crm.client", member)]
 pub enum ClientCommand {
     /// Adds a client to the golden record.
     #[creates]

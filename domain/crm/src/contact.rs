@@ -17,7 +17,7 @@ use ContactRejection as R;
 const EMAIL_CLAIM: &str = "crm.contact.email";
 
 /// What may be asked of a contact.
-#[command("crm.contact")]
+#[command("crm.contact", member)]
 pub enum ContactCommand {
     /// Adds a person to the golden record.
     #[creates]

@@ -19,7 +19,7 @@ const FOLDERS_MAX: usize = 2_000;
 const FOLDER_ID: &str = "folder_id";
 
 /// What may be asked of a folder tree.
-#[command("files.folder")]
+#[command("files.folder", member)]
 pub enum FolderCommand {
     /// Makes an empty folder.
     #[creates]

@@ -16,7 +16,7 @@ const PATHS_MAX: usize = 200;
 const DEPTH_MAX: usize = 10;
 
 /// What may be asked of a folder template.
-#[command("files.folder_template")]
+#[command("files.folder_template", !member)]
 pub enum FolderTemplateCommand {
     /// Defines a tree of folders to copy from.
     #[creates]

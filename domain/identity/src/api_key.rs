@@ -17,7 +17,7 @@ use ApiKeyRejection as R;
 const SCOPES_MAX: usize = 100;
 
 /// What may be asked of an API key.
-#[command("identity.api_key")]
+#[command("identity.api_key", !member)]
 pub enum ApiKeyCommand {
     /// Issues a key: for oneself, or for a service account whose roles one holds. With a key, none that may do more or is
     /// good for longer than the one it is asked for with.

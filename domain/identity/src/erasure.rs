@@ -10,7 +10,7 @@ use ErasureCommand as C;
 use ErasureRejection as R;
 
 /// What may be asked of an erasure.
-#[command("identity.erasure")]
+#[command("identity.erasure", !member)]
 pub enum ErasureCommand {
     /// Orders that everything personal about somebody is erased; nothing brings it back. No owner: who owns the firm hands it
     /// over first.

@@ -16,7 +16,7 @@ use RoleRejection as R;
 const PATTERNS_MAX: usize = 100;
 
 /// What may be asked of a role.
-#[command("identity.role")]
+#[command("identity.role", !member)]
 pub enum RoleCommand {
     /// Makes a role.
     #[creates]

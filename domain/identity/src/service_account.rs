@@ -15,7 +15,7 @@ use ServiceAccountRejection as R;
 const ROLES_MAX: usize = 20;
 
 /// What may be asked of a service account.
-#[command("identity.service_account")]
+#[command("identity.service_account", !member)]
 pub enum ServiceAccountCommand {
     /// Gives a program an account.
     #[creates]

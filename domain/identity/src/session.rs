@@ -15,7 +15,7 @@ use SessionRejection as R;
 const KEEPS_OUT: &str = "identity.user.suspend";
 
 /// What may be asked of a session.
-#[command("identity.session")]
+#[command("identity.session", !member)]
 pub enum SessionCommand {
     /// Starts a session; only the login does, once it has seen who it is.
     #[creates]

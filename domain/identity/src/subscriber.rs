@@ -16,7 +16,7 @@ const READS: &str = "*.read";
 const SCOPES_MAX: usize = 20;
 
 /// What may be asked of a subscriber.
-#[command("identity.subscriber")]
+#[command("identity.subscriber", !member)]
 pub enum SubscriberCommand {
     /// Lets a program read the firm's events, all or some; whoever does that may read all records themselves, and for as long.
     #[creates]

@@ -17,7 +17,7 @@ use TeamRejection as R;
 const MEMBERS_MAX: usize = 1_000;
 
 /// What may be asked of a team.
-#[command("identity.team")]
+#[command("identity.team", !member)]
 pub enum TeamCommand {
     /// Makes a team.
     #[creates]

@@ -22,7 +22,7 @@ const CLOSED_DAYS: i64 = 30;
 const PROVIDERS_MAX: usize = 20;
 
 /// What may be asked of a tenant.
-#[command("identity.tenant")]
+#[command("identity.tenant", !member)]
 pub enum TenantCommand {
     /// Lets a firm in; its first owner is invited next.
     #[creates]

@@ -28,7 +28,7 @@ const ROLES_MAX: usize = 20;
 const LOGINS_MAX: usize = 10;
 
 /// What may be asked of a user.
-#[command("identity.user")]
+#[command("identity.user", !member)]
 pub enum UserCommand {
     /// Invites somebody into the firm.
     #[creates]

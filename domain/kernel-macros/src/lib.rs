@@ -22,7 +22,8 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, expand_event)
 }
 
-/// Declares the commands of one aggregate: `#[command("crm.client")]`. Variant helpers: `#[creates]`, `#[mints("ubk")]`,
+/// Declares the commands of one aggregate, and whether every member of a firm may give them: `#[command("crm.client", member)]` or
+/// `!member`. Variant helpers: `#[creates]`, `#[mints("ubk")]`,
 /// `#[makes("task_id")]` for the parts of the aggregate whose ids the answer tells (`"task_id?"` if there may be none), and
 /// `#[refused(Blocked, "email.taken", "crm.client.blocked")]` with the rejections that it may meet, the claims that another may
 /// hold, and the flags of other aggregates that forbid it.
@@ -59,6 +60,8 @@ pub fn input(item: TokenStream) -> TokenStream {
 struct Args {
     stream: LitStr,
     upcasters: Option<Expr>,
+    /// `member` or `!member`, if either is there.
+    member: Option<(Ident, bool)>,
 }
 
 impl syn::parse::Parse for Args {
@@ -69,16 +72,30 @@ impl syn::parse::Parse for Args {
         if stream.value().split('.').count() != 2 || !stream.value().split('.').all(word) {
             return Err(Error::new(stream.span(), "expected \"context.aggregate\", for example \"crm.client\""));
         }
-        let mut upcasters = None;
+        let (mut upcasters, mut member) = (None, None);
         while input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
+            let is_denied = input.parse::<Option<Token![!]>>()?.is_some();
             let key: Ident = input.parse()?;
-            if key != "upcasters" {
-                return Err(Error::new(key.span(), "expected `upcasters = …`"));
+            if key == "member" {
+                member = Some((key, !is_denied));
+            } else if key == "upcasters" && !is_denied {
+                input.parse::<Token![=]>()?;
+                upcasters = Some(input.parse()?);
+            } else {
+                return Err(Error::new(key.span(), "expected `upcasters = …`, `member` or `!member`"));
             }
-            input.parse::<Token![=]>()?;
-            upcasters = Some(input.parse()?);
         }
-        Ok(Args { stream, upcasters })
+        Ok(Args { stream, upcasters, member })
+    }
+}
+
+impl Args {
+    /// Rights are of commands: refuses a word on members anywhere else.
+    fn is_of_nobody(&self) -> Result<()> {
+        match &self.member {
+            Some((word, _)) => Err(Error::new(word.span(), "only #[command] says what members may do")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -232,6 +249,7 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
 }
 
 fn expand_event(args: Args, mut item: ItemEnum) -> Result<Tokens> {
+    args.is_of_nobody()?;
     let entries = entries(&mut item, "event")?;
     let ident = &item.ident;
     let stream = &args.stream;
@@ -276,6 +294,10 @@ fn expand_event(args: Args, mut item: ItemEnum) -> Result<Tokens> {
 }
 
 fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
+    let Some((_, member)) = args.member else {
+        let message = "say whether every member of a firm may give these commands: `#[command(\"crm.client\", member)]`, or `!member`";
+        return Err(Error::new(args.stream.span(), message));
+    };
     let entries = entries(&mut item, "command")?;
     let ident = &item.ident;
     let stream = &args.stream;
@@ -292,7 +314,7 @@ fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
         let refusals =
             e.refusals.iter().map(|code| if is_whole(code) { code.clone() } else { format!("{}.{code}", stream.value()) });
         quote!(::kernel::CommandEntry {
-            stream: #stream, name: #name, action: #action, creates: #creates, mints: #mints, makes: &[#(#makes),*],
+            stream: #stream, name: #name, action: #action, creates: #creates, member: #member, mints: #mints, makes: &[#(#makes),*],
             summary: #summary,
             refusals: &[#(#refusals),*], schema: ::kernel::schema_of::<#body>, component: ::kernel::component_of::<#body>,
         })
@@ -326,6 +348,7 @@ fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
 }
 
 fn expand_rejection(args: Args, mut item: ItemEnum) -> Result<Tokens> {
+    args.is_of_nobody()?;
     let entries = entries(&mut item, "rejection")?;
     let ident = &item.ident;
     let catalogue = entries.iter().map(|e| {

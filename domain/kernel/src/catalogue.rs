@@ -35,6 +35,8 @@ pub struct CommandEntry {
     pub action: &'static str,
     /// Starts a new stream; every other command needs an existing one.
     pub creates: bool,
+    /// May every member of a firm give it? See [`crate::Role::Member`].
+    pub member: bool,
     /// What the secret begins with that is made for it and shown once, to whoever asks; the decision sees what it hashes
     /// to ([`crate::Context::secret`]).
     pub mints: Option<&'static str>,

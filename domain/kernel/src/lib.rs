@@ -22,6 +22,7 @@ mod grant;
 mod ids;
 mod input;
 mod life_cycle;
+mod member;
 mod money;
 mod part;
 mod patch;

@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use crate::grant::{Grant, Limits, Reach, Resource};
+use crate::member::MEMBER;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -56,15 +57,8 @@ impl Role {
                 "!identity.tenant.remove_owner",
                 "!identity.tenant.transfer_ownership",
             ],
-            Role::Member => &[
-                "*.read",
-                "crm.*",
-                "scheduling.appointment.*",
-                "scheduling.availability.*",
-                "portal.*",
-                "files.folder.*",
-                "projects.project.*",
-            ],
+            // As the commands themselves say.
+            Role::Member => MEMBER,
             Role::Viewer => &["*.read"],
         }
     }

@@ -17,7 +17,7 @@ use PortalSessionRejection as R;
 const KEEPS_OUT: &str = "portal.portal_user.lock";
 
 /// What may be asked of a portal session.
-#[command("portal.portal_session")]
+#[command("portal.portal_session", member)]
 pub enum PortalSessionCommand {
     /// Starts a session; only the login does, once it has seen who it is.
     #[creates]

@@ -22,7 +22,7 @@ const INVITATION_DAYS_MAX: u32 = 90;
 const INVITATION_ID: &str = "invitation_id";
 
 /// What may be asked of a portal user.
-#[command("portal.portal_user")]
+#[command("portal.portal_user", member)]
 pub enum PortalUserCommand {
     /// Gives somebody at a client a place in the portal.
     #[creates]

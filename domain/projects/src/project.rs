@@ -27,7 +27,7 @@ const MILESTONE_CLAIM: &str = "projects.project.milestone_id";
 const TASK_CLAIM: &str = "projects.project.task_id";
 
 /// What may be asked of a project.
-#[command("projects.project")]
+#[command("projects.project", member)]
 pub enum ProjectCommand {
     /// Begins an empty project as a draft.
     #[creates]

@@ -18,7 +18,7 @@ const TASKS_MAX: usize = 300;
 const DUE_DAYS_MAX: u32 = 3_650;
 
 /// What may be asked of a project template.
-#[command("projects.project_template")]
+#[command("projects.project_template", !member)]
 pub enum ProjectTemplateCommand {
     /// Defines a project skeleton to copy from.
     #[creates]

@@ -3,7 +3,10 @@
 //! Command-api makes routes of it, the workflow engine calls commands by name through it, the reference lists it. A new
 //! aggregate is one line here.
 
+mod members;
+
 use kernel::Mounts;
+pub use members::{member_patterns, member_source};
 
 /// Mounts every aggregate.
 pub fn mount_all(mounts: &mut impl Mounts) {

@@ -34,7 +34,7 @@ pub struct Invitee {
 }
 
 /// What may be asked of an appointment.
-#[command("scheduling.appointment")]
+#[command("scheduling.appointment", member)]
 pub enum AppointmentCommand {
     /// Books a meeting; if the event type asks for it, the host has to confirm.
     #[creates]

@@ -16,7 +16,7 @@ use AvailabilityRejection as R;
 const OVERRIDES_MAX: usize = 730;
 
 /// What may be asked of somebody's hours.
-#[command("scheduling.availability")]
+#[command("scheduling.availability", member)]
 pub enum AvailabilityCommand {
     /// Sets somebody's hours for the first time; a host has one set of hours.
     #[creates]

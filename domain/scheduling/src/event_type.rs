@@ -73,7 +73,7 @@ impl RevisedRules {
 }
 
 /// What may be asked of an event type.
-#[command("scheduling.event_type")]
+#[command("scheduling.event_type", !member)]
 pub enum EventTypeCommand {
     /// Lets a kind of meeting be booked.
     #[creates]

@@ -9,7 +9,7 @@ use DefinitionCommand as C;
 use DefinitionRejection as R;
 
 /// What may be asked of a definition.
-#[command("workflow.definition")]
+#[command("workflow.definition", !member)]
 pub enum DefinitionCommand {
     /// Publishes the first version of a definition; only `ubos workflow publish` does, because it checks it.
     #[creates]

@@ -23,7 +23,7 @@ use RunRejection as R;
 type Decided = Decision<Run>;
 
 /// What may be asked of a run.
-#[command("workflow.run")]
+#[command("workflow.run", !member)]
 #[expect(clippy::large_enum_variant, reason = "a run starts once, and its definition travels with that command")]
 pub enum RunCommand {
     /// Starts a run; only the engine does.

@@ -36,7 +36,7 @@ pub enum PersonEvent {
 }
 
 /// What may be asked of a person.
-#[command("test.person")]
+#[command("test.person", !member)]
 pub enum PersonCommand {
     /// Meets somebody.
     #[creates]

@@ -7,7 +7,7 @@ pub enum ClientEvent {
     Created { name: String },
 }
 
-#[command("crm.client")]
+#[command("crm.client", member)]
 pub enum ClientCommand {
     /// Gives the client another name.
     #[version(2)]

@@ -1,7 +1,7 @@
 use kernel_macros::command;
 
 /// A part whose id nobody can choose.
-#[command("projects.project")]
+#[command("projects.project", member)]
 enum Command {
     /// Puts a task into the project.
     #[makes("task_id")]

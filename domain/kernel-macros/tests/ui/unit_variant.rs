@@ -6,7 +6,7 @@ pub enum ClientEvent {
     Archived,
 }
 
-#[command("crm.client")]
+#[command("crm.client", member)]
 pub enum ClientCommand {
     /// Takes the client out of every list.
     Archive,

@@ -7,7 +7,7 @@ pub enum ClientEvent {
     Archived {},
 }
 
-#[command("crm.client")]
+#[command("crm.client", member)]
 pub enum ClientCommand {
     Rename { name: String },
 }

@@ -34,7 +34,7 @@ pub enum TallyEvent {
 }
 
 /// What may be asked of a tally.
-#[command("test.tally")]
+#[command("test.tally", !member)]
 pub enum TallyCommand {
     /// Opens a tally.
     #[creates]
