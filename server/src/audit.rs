@@ -77,7 +77,7 @@ pub async fn audit(settings: &Settings, verb: AuditVerb, output: &Output) -> Res
         Format::Csv => query_api::Format::Csv,
     };
     let url = settings.database.query_url.expose_secret();
-    let pool = runtime::database::connect(url, "operator", 1, PATIENCE).await?;
+    let pool = schema::connect(url, "operator", 1, PATIENCE).await?;
     let mut pieces = pin!(query_api::export(pool, None, filter, format));
     let mut out = std::io::stdout().lock();
     let mut kept = vec![];

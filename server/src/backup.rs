@@ -9,8 +9,8 @@ use backup::{Folder, RestoreOptions, Source, Target, Tools};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use messaging::RelayOptions;
-use runtime::database::ROLES;
 use runtime::settings::Settings;
+use schema::ROLES;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::ConnectOptions;
@@ -270,7 +270,7 @@ async fn report(settings: &Settings, to: Option<PathBuf>, out: &Output) -> Resul
 async fn heal(settings: &Settings, after: Option<i64>, out: &Output) -> Result<Done> {
     let owner = PgConnectOptions::from_str(settings.database.owner_url.expose_secret());
     let owner = owner.ok().context("database.owner_url is not a PostgreSQL URL")?.disable_statement_logging();
-    let mut owner = runtime::database::open(&owner, "database.owner_url").await?;
+    let mut owner = schema::open(&owner, "database.owner_url").await?;
     let others: Vec<String> = sqlx::query_scalar(
         "select distinct coalesce(nullif(application_name, ''), usename::text) from pg_stat_activity
          where datname = current_database() and usename::text = any($1) and pid <> pg_backend_pid()",

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, ensure};
 use event_store::{CommandBus, Store, StoreOptions, TimeZones};
 use kernel::Issuer;
 use messaging::StreamSettings;
-use runtime::settings::Settings;
+use runtime::settings::{DatabaseSettings, Settings};
 use runtime::tls::TlsFiles;
+use schema::Urls;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -17,9 +18,16 @@ use uuid::Uuid;
 /// Operators at a prompt do not want to wait long for a database that is away.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Brings the database up to date.
+pub async fn migrate(settings: &Settings) -> Result<()> {
+    let DatabaseSettings { admin_url, owner_url, command_url, query_url, worker_url, .. } = &settings.database;
+    let admin = admin_url.as_ref();
+    schema::migrate(&Urls { admin, owner: owner_url, command: command_url, query: query_url, worker: worker_url }).await
+}
+
 /// As operators' verbs connect.
 pub async fn worker_pool(settings: &Settings) -> Result<PgPool> {
-    runtime::database::connect(settings.database.worker_url.expose_secret(), "operator", 8, PATIENCE).await
+    schema::connect(settings.database.worker_url.expose_secret(), "operator", 8, PATIENCE).await
 }
 
 /// Fails for a firm that the log knows nothing of: an empty answer would look as if all were well with it.

@@ -168,7 +168,7 @@ async fn seed(settings: &Settings, out: &Output) -> Result<Done> {
         ],
     });
     visitor.ensure("/v1/projects/project-templates", "demo-project", &project).await?;
-    let pool = runtime::database::connect(settings.database.worker_url.expose_secret(), "demo", 4, PATIENCE).await?;
+    let pool = schema::connect(settings.database.worker_url.expose_secret(), "demo", 4, PATIENCE).await?;
     let bus = bus(settings, pool.clone(), vault::open(settings, &pool)?)?;
     operate::publish(&bus, TenantId(TENANT), &[], &[], out).await?;
     say!(out, "the demo tenant {TENANT} has hours, event types, templates and workflows");

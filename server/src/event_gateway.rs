@@ -141,7 +141,7 @@ pub fn key(out: &Output) -> Result<Done> {
 
 async fn firm(settings: &Settings, tenant: Uuid) -> Result<std::sync::Arc<access::Firm>> {
     let url = settings.database.command_url.expose_secret();
-    let pool = runtime::database::connect(url, "operator", 1, PATIENCE).await?;
+    let pool = schema::connect(url, "operator", 1, PATIENCE).await?;
     LogDirectory::start(pool).firm(TenantId(tenant)).await
 }
 

@@ -255,7 +255,7 @@ async fn run(cli: Cli, out: &Output) -> Result<Ended> {
 async fn operated(settings: &Settings, verb: Verb, out: &Output) -> Result<Done> {
     match verb {
         Verb::Migrate => {
-            runtime::database::migrate(&settings.database).await?;
+            connect::migrate(settings).await?;
             let hashed = vault::hash_claims(settings, out).await?;
             say!(out, "migrated");
             Done::with(json!({ "claims_hashed": hashed }))

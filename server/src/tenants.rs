@@ -227,7 +227,7 @@ impl Operator {
     /// Connects as command-api does.
     pub async fn connect(settings: &Settings) -> Result<Self> {
         let url = settings.database.command_url.expose_secret();
-        let pool = runtime::database::connect(url, "operator", 2, PATIENCE).await?;
+        let pool = schema::connect(url, "operator", 2, PATIENCE).await?;
         Ok(Self(bus(settings, pool.clone(), vault::open(settings, &pool)?)?))
     }
 

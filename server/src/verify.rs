@@ -51,7 +51,7 @@ impl Verification<'_> {
 /// Waits for the readers, then compares everything. Success only if there is no difference.
 pub async fn run(settings: &Settings, wait_seconds: u64, out: &Output) -> Result<Done> {
     let url = settings.database.worker_url.expose_secret();
-    let pool = runtime::database::connect(url, "verify", 8, Duration::from_secs(10)).await?;
+    let pool = schema::connect(url, "verify", 8, Duration::from_secs(10)).await?;
     let log = crate::vault::log(settings, &pool)?;
     let nats = nats_now(settings, settings.nats.relay()).await?;
     let options = RelayOptions::new(stream(settings));

@@ -1,6 +1,5 @@
 //! Starts and stops a process: settings, telemetry, connections, health.
 
-pub mod database;
 pub mod health;
 pub mod settings;
 pub mod shutdown;

@@ -1,6 +1,6 @@
 //! A migrated database of one's own, copied from a template in a fraction of a second.
 
-use runtime::database::{MIGRATOR, RolePasswords, ensure_roles, restrict};
+use schema::{MIGRATOR, RolePasswords, ensure_roles, restrict};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
 use std::str::FromStr;

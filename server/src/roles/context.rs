@@ -74,7 +74,7 @@ impl RoleContext {
                 Database::Worker => &database.worker_url,
             };
             let (url, connections_max) = (url.expose_secret(), database.connections_max);
-            let pool = runtime::database::connect(url, self.role.name, connections_max, DATABASE_PATIENCE).await?;
+            let pool = schema::connect(url, self.role.name, connections_max, DATABASE_PATIENCE).await?;
             self.watch(|health| health.database(pool.clone()));
             anyhow::Ok(pool)
         });

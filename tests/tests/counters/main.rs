@@ -11,7 +11,7 @@ use event_store::{IdempotencyKey, Log, RawEvent, Request, Store, StoreOptions};
 use kernel::{Actor, TenantId, UserId};
 use projections::{Applied, Target, group};
 use proxy::{Counts, Proxy};
-use runtime::database::connect;
+use schema::connect;
 use sqlx::{Connection, PgPool};
 use std::sync::Arc;
 use std::time::Duration;
