@@ -1,7 +1,8 @@
 //! Firms as this process knows them, and the task that forgets those that changed.
 
-use crate::firm::{Firm, Stored};
+use crate::firm::Firm;
 use crate::portal::Person;
+use crate::stored::Stored;
 use anyhow::{Context, Result, anyhow};
 use chrono::Utc;
 use chrono_tz::Tz;

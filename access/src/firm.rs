@@ -1,6 +1,7 @@
 //! One firm, folded from its events: a pure function of the log.
 
 use crate::portal::Begun;
+use crate::stored::{Stored, read};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use credentials::{Credential, Standing};
@@ -11,26 +12,10 @@ use identity_events::{
 use kernel::{
     ApiKeyId, Event, EventScope, Grant, Grants, Machine, Name, OF_EVERY_USER, Pattern, Permissions, Principal, Role,
     RoleId, SecretHash, ServiceAccountId, SessionId, Slug, SubscriberId, Timestamp, UnreadableEvent, UserId,
-    read_event,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// An event of identity as the log holds it.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub struct Stored {
-    /// `identity.user`.
-    pub aggregate_type: String,
-    /// The stream.
-    pub aggregate_id: Uuid,
-    /// `user.invited`.
-    pub event_type: String,
-    /// Version of the payload.
-    pub event_version: i32,
-    /// The payload as JSON text.
-    pub payload: String,
-}
 
 /// Who of one firm comes in, and what they may do.
 #[derive(Debug, Default)]
@@ -495,11 +480,6 @@ impl Firm {
             };
         }
     }
-}
-
-pub(crate) fn read<E: Event>(event: &Stored) -> Result<E, UnreadableEvent> {
-    let version = u32::try_from(event.event_version).unwrap_or(u32::MAX);
-    read_event(&event.event_type, version, &event.payload)
 }
 
 fn held(roles: Vec<GivenRole>) -> Roles {

@@ -7,6 +7,7 @@
 mod directory;
 mod firm;
 mod portal;
+mod stored;
 mod witness;
 
 pub use directory::LogDirectory;

@@ -1,6 +1,6 @@
 //! One portal user and one portal session, folded from their events: pure functions of the log.
 
-use crate::firm::{Stored, read};
+use crate::stored::{Stored, read};
 use chrono::{DateTime, Utc};
 use credentials::Standing;
 use identity_events::SessionEvent;

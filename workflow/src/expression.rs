@@ -10,7 +10,7 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Program, Value as Cel};
 use quick_cache::sync::Cache;
 use serde_json::{Map, Number, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 /// Characters of one expression.
@@ -213,24 +213,6 @@ fn entry_parts<'a>(entry: &'a EntryExpr, visit: &mut impl FnMut(&'a IdedExpr)) {
         EntryExpr::MapEntry(entry) => {
             visit(&entry.key);
             visit(&entry.value);
-        }
-    }
-}
-
-/// JSON as CEL sees it. Whole numbers are `int`, as people write them.
-pub(crate) fn to_cel(value: &Value) -> Cel {
-    match value {
-        Value::Null => Cel::Null,
-        Value::Bool(value) => Cel::Bool(*value),
-        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(int), _) => Cel::Int(int),
-            (None, Some(uint)) => Cel::UInt(uint),
-            (None, None) => Cel::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Value::String(text) => text.as_str().into(),
-        Value::Array(items) => Cel::List(Arc::new(items.iter().map(to_cel).collect())),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| (name.clone(), to_cel(value))).collect::<HashMap<String, Cel>>().into()
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What expressions see.
 
-use crate::expression::to_cel;
 use crate::meter::{self, MADE_MAX};
+use cel::Value as Cel;
 use event_store::RawEvent;
 use kernel::{Actor, Timestamp};
 use parking_lot::RwLock;
@@ -206,5 +206,23 @@ pub(crate) fn causing_run(event: &RawEvent) -> Option<Uuid> {
     match &event.metadata.actor {
         Actor::Workflow { run_id, .. } => Some(*run_id),
         Actor::User { .. } | Actor::ServiceAccount { .. } | Actor::PortalUser { .. } | Actor::System { .. } => None,
+    }
+}
+
+/// JSON as CEL sees it. Whole numbers are `int`, as people write them.
+fn to_cel(value: &Value) -> Cel {
+    match value {
+        Value::Null => Cel::Null,
+        Value::Bool(value) => Cel::Bool(*value),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(int), _) => Cel::Int(int),
+            (None, Some(uint)) => Cel::UInt(uint),
+            (None, None) => Cel::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => Cel::List(Arc::new(items.iter().map(to_cel).collect())),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.clone(), to_cel(value))).collect::<HashMap<String, Cel>>().into()
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The committed files under `event-schemas/`: what they should hold, and the refusal to break a published one.
 
+use crate::published::Published;
 use crate::{AnyEvent, asyncapi, compatibility, context_of, entries, example, published_schema};
 use kernel::EventEntry;
 use serde_json::Value;
@@ -36,14 +37,6 @@ pub fn golden_path(entry: &EventEntry, version: u32) -> PathBuf {
 fn path(folder: &str, entry: &EventEntry, version: u32) -> PathBuf {
     let file = format!("{}.v{version}.json", entry.event_type);
     Path::new("event-schemas").join(folder).join(context_of(entry)).join(file)
-}
-
-/// One version of one event with its schema and its golden example.
-pub(crate) struct Published {
-    pub entry: &'static EventEntry,
-    pub version: u32,
-    pub schema: Value,
-    pub golden: Value,
 }
 
 /// Every file that the repository at `root` should hold, with its content.

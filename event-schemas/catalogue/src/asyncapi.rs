@@ -1,6 +1,6 @@
 //! `asyncapi.yaml`: every event as a subscriber on NATS sees it.
 
-use crate::artefacts::Published;
+use crate::published::Published;
 use crate::{context_of, schema_id, schema_url};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;

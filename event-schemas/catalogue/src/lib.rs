@@ -9,6 +9,7 @@ mod compatibility;
 mod example;
 mod machines;
 mod pattern;
+mod published;
 mod secrets;
 
 pub use artefacts::{ArtefactError, artefacts, golden_path, schema_path, stale, write};

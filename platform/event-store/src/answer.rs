@@ -3,7 +3,7 @@
 //! A row of `eventstore.idempotency` is the answer of one command; its column `parts` is an object with the parts that it made.
 //! The row of a unit has the position of the unit's last event, and in `parts` a list with the answer of each command.
 
-use crate::append::Outcome;
+use crate::pending::Outcome;
 use crate::{ExecuteError, Executed};
 use kernel::Parts;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! A batch of commands on the wire: the columns of `eventstore.append`, and what comes back.
 
-use crate::append::{Outcome, Pending};
+use crate::pending::{Outcome, Pending};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! Our store as `cqrs-es` knows one, so that whoever knows that framework can use it, and its suite can test ours.
 
-use crate::append::Outcome;
 use crate::claims::rows_of;
 use crate::execute::{Known, change, claimed, key, pending};
 use crate::load::{StreamKey, WITHOUT_SNAPSHOT};
+use crate::pending::Outcome;
 use crate::{ExecuteError, Request, Store};
 use anyhow::anyhow;
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};

@@ -1,10 +1,11 @@
 //! The one path a command takes: load, decide, append, and again if somebody was faster.
 
-use crate::append::{AppendError, Appender, Message, NewEvent, NewSnapshot, Outcome, Pending, StreamChange};
+use crate::append::{Appender, Message};
 use crate::cache::{Cache, Cached, advance};
 use crate::claims::{self, ClaimRow, Holder, Wish};
 use crate::load::{Loaded, Loader, StreamKey};
 use crate::overlay::Overlay;
+use crate::pending::{AppendError, NewEvent, NewSnapshot, Outcome, Pending, StreamChange};
 use crate::sealing::Sealing;
 use crate::unit_command::{Collected, UnitCommand};
 use crate::{ExecuteError, Executed, IdempotencyKey, Log, Request, TimeZones, answer, peers, wake::Waker};

@@ -1,5 +1,6 @@
 //! The one path a reader takes: pages of the log by position.
 
+use crate::raw_event::RawEvent;
 use crate::seal;
 use chrono::{DateTime, Utc};
 use kernel::{Metadata, Recorded, TenantId};
@@ -10,9 +11,6 @@ use sqlx::{PgPool, Row};
 use tokio::sync::watch;
 use uuid::Uuid;
 use vault::Vault;
-
-/// A stored event whose payload has not been read.
-pub type RawEvent = Recorded<Box<RawValue>>;
 
 const COLUMNS: &str = "e.position, e.event_id, e.tenant_id, e.domain, e.aggregate_type, e.aggregate_id, e.sequence, \
                        coalesce(fix.event_type, e.event_type), coalesce(fix.event_version, e.event_version), \

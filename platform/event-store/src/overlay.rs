@@ -1,9 +1,9 @@
 //! What the commands of a unit have left so far, for those that come after them.
 
-use crate::append::NewSnapshot;
 use crate::cache::{Advance, State};
 use crate::claims::Claims;
 use crate::load::StreamKey;
+use crate::pending::NewSnapshot;
 use std::sync::Arc;
 use uuid::Uuid;
 use vault::Subject;

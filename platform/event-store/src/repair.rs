@@ -1,7 +1,8 @@
 //! Puts something else in the place of an event that cannot be applied. The log is not touched: a repair lies beside it, and
 //! every reader finds it there.
 
-use crate::log::{Log, RawEvent};
+use crate::log::Log;
+use crate::raw_event::RawEvent;
 use crate::seal::{self, Place};
 use anyhow::{Context, Result};
 use kernel::EventEntry;

@@ -5,7 +5,7 @@
 //! erased, and so does everybody when the key is gone. What is sealed is bound to the rest of the payload and to the event's
 //! place in the log.
 
-use crate::log::RawEvent;
+use crate::raw_event::RawEvent;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use kernel::{Aggregate, Event as _, EventEntry};

@@ -1,11 +1,11 @@
 //! Commands on several streams of one firm that enter the log together or not at all: docs/adr/0033.
 
 use crate::answer::{self, Answer};
-use crate::append::{NewEvent, Outcome, StreamChange};
 use crate::cache::{Cached, advance};
 use crate::execute::{self, CONFLICTS_MAX, Decided, Draft, Known, claimed, count, pending, reach, target};
 use crate::load::StreamKey;
 use crate::overlay::{Overlay, Touched};
+use crate::pending::{NewEvent, Outcome, StreamChange};
 use crate::unit_command::{UnitCommand, UnitError};
 use crate::{ExecuteError, Executed, IdempotencyKey, Request, Store};
 use anyhow::anyhow;

@@ -2,7 +2,7 @@
 
 use crate::envelope::{self, RETRIED};
 use crate::histories::Histories;
-use crate::relay::RelayOptions;
+use crate::links::RelayOptions;
 use crate::stream;
 use anyhow::{Context as _, Result};
 use async_nats::Client;

@@ -2,7 +2,8 @@
 
 use crate::envelope::{self, RETRIED};
 use crate::histories::Histories;
-use crate::relay::{Relay, RelayOptions};
+use crate::links::RelayOptions;
+use crate::relay::Relay;
 use crate::stream;
 use crate::subject::Subject;
 use anyhow::{Context as _, Result, ensure};

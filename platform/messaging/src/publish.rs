@@ -10,7 +10,7 @@ use crate::envelope;
 use crate::flight::{Answer, Flight, Sending};
 use crate::histories::Histories;
 use crate::lease::Cursor;
-use crate::relay::{Links, RelayOptions, Rewind};
+use crate::links::{Links, RelayOptions, Rewind};
 use crate::stream::{self, Published, StreamState};
 use crate::subject::Subject;
 use crate::wake::Wake;

@@ -1,8 +1,8 @@
 //! Takes single streams' messages out of JetStream, after somebody was erased.
 
 use crate::envelope;
+use crate::links::RelayOptions;
 use crate::operate::reseed;
-use crate::relay::RelayOptions;
 use crate::stream;
 use anyhow::{Context as _, Result};
 use async_nats::Client;

@@ -4,7 +4,7 @@
 //! This is evidence for people. Nothing of it is ever merged into the log.
 
 use crate::envelope;
-use crate::relay::RelayOptions;
+use crate::links::RelayOptions;
 use crate::stream;
 use anyhow::{Context as _, Result};
 use async_nats::Client;
