@@ -2,20 +2,20 @@
 //!
 //! Every migration and every string literal of every Rust file is tokenised, bodies of functions included.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use crate::tree::{code, domains, files, read, relative, root};
+use proc_macro2::{TokenStream, TokenTree};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// Schemas that belong to one domain each.
-const DOMAINS: &[&str] = &["crm", "identity", "scheduling", "portal", "files", "projects", "timeline", "workflow"];
+static DOMAINS: LazyLock<BTreeSet<String>> = LazyLock::new(domains);
 
 /// The domain a schema belongs to; a replay builds `crm_next` and leaves `crm_previous`.
 fn domain(schema: &str) -> Option<&'static str> {
     let name = schema.strip_suffix("_next").or(schema.strip_suffix("_previous")).unwrap_or(schema);
-    DOMAINS.iter().copied().find(|domain| *domain == name)
+    DOMAINS.get(name).map(String::as_str)
 }
 
 /// First words of what we take for SQL.
@@ -151,32 +151,14 @@ fn created(sql: &str) -> BTreeSet<String> {
 
 /// Every string literal of a Rust file, doc comments and `#[cfg(test)]` items aside.
 fn strings(source: &str) -> Vec<String> {
-    let tokens: TokenStream = source.parse().unwrap_or_else(|e| panic!("not Rust: {e}"));
     let mut found = vec![];
-    collect(tokens, &mut found);
+    collect(code(source), &mut found);
     found
 }
 
 fn collect(tokens: TokenStream, found: &mut Vec<String>) {
-    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    let mut index = 0;
-    while let Some(token) = tokens.get(index) {
-        index += 1;
+    for token in tokens {
         match token {
-            TokenTree::Punct(hash) if hash.as_char() == '#' => {
-                let attribute = tokens.get(index).map(|a| a.to_string().replace(' ', "")).unwrap_or_default();
-                if attribute.starts_with("[doc") {
-                    index += 1;
-                } else if attribute == "[cfg(test)]" {
-                    // The item ends with its body or a semicolon.
-                    let ends = |t: &TokenTree| match t {
-                        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-                        TokenTree::Punct(punct) => punct.as_char() == ';',
-                        _ => false,
-                    };
-                    index += tokens[index..].iter().position(ends).map_or(tokens.len(), |end| end + 1);
-                }
-            }
             TokenTree::Group(group) => collect(group.stream(), found),
             TokenTree::Literal(literal) => {
                 if let Ok(text) = syn::parse_str::<syn::LitStr>(&literal.to_string()) {
@@ -186,6 +168,13 @@ fn collect(tokens: TokenStream, found: &mut Vec<String>) {
             _ => {}
         }
     }
+}
+
+/// The schemas of the tables that a migration registers as read models, and of no domain: nobody would guard them.
+fn unguarded(sql: &str) -> Vec<String> {
+    let calls = sql.split("projections.register(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('\''));
+    let schemas = calls.filter_map(|rest| rest.split(['.', '\'']).next());
+    schemas.filter(|schema| domain(schema).is_none()).map(str::to_owned).collect()
 }
 
 /// What this file must not say, one sentence each.
@@ -204,35 +193,35 @@ fn violations(path: &str, source: &str, tables: &BTreeSet<String>) -> Vec<String
     foreign.map(|(schema, name)| format!("{path} belongs to {whose} but names {schema}.{name}")).collect()
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace's root")
-}
-
-/// Every Rust file and migration below the root: its path from there, and its text.
-fn sources(folder: &Path) -> Vec<(String, String)> {
-    let mut found = vec![];
-    for child in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = child.path();
-        let name = child.file_name().to_string_lossy().into_owned();
-        if path.is_dir() {
-            if !name.starts_with('.') && name != "target" && name != "node_modules" {
-                found.extend(sources(&path));
-            }
-        } else if name.ends_with(".rs") || name.ends_with(".sql") {
-            let relative = path.strip_prefix(root()).expect("below the root").to_string_lossy().replace('\\', "/");
-            found.push((relative, fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))));
-        }
-    }
-    found
+/// Every Rust file and migration: its path from the root, and its text.
+fn sources() -> Vec<(String, String)> {
+    let found = [".rs", ".sql"].into_iter().flat_map(|ending| files(&root(), ending));
+    found.map(|path| (relative(&path), read(&path))).collect()
 }
 
 #[test]
 fn no_domains_sql_names_another_domains_schema() {
-    let sources = sources(&root());
+    let sources = sources();
     let migrations = sources.iter().filter(|(path, _)| path.starts_with("migrations/"));
     let tables: BTreeSet<String> = migrations.flat_map(|(_, sql)| created(sql)).collect();
     let found: Vec<String> = sources.iter().flat_map(|(path, text)| violations(path, text, &tables)).collect();
     assert!(found.is_empty(), "The two sides share only events, domains too: {found:#?}");
+}
+
+#[test]
+fn every_read_model_belongs_to_a_domain_that_is_guarded() {
+    let migrations = files(&root().join("migrations"), ".sql");
+    let found: Vec<String> = migrations.iter().flat_map(|path| unguarded(&read(path))).collect();
+    assert_eq!(found, [""; 0], "a schema of read models has a folder of its name in projections/src");
+    for expected in ["crm", "timeline", "workflow"] {
+        assert!(DOMAINS.contains(expected), "{expected} is not found in the tree: {:?}", *DOMAINS);
+    }
+}
+
+#[test]
+fn a_read_model_of_no_domain_is_found() {
+    assert_eq!(unguarded("select projections.register('nobodys.tables');"), ["nobodys"]);
+    assert_eq!(unguarded("select projections.register( 'crm.clients' );"), [""; 0]);
 }
 
 #[test]
