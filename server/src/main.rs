@@ -8,6 +8,7 @@ mod event_gateway;
 mod events;
 mod front;
 mod generate;
+mod jobs;
 mod manual;
 mod metrics;
 mod operate;
@@ -73,11 +74,8 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<operate::WorkflowVerb>,
     },
-    /// Runs the role that sends emails, or operates it.
-    Mailer {
-        #[command(subcommand)]
-        verb: Option<operate::MailerVerb>,
-    },
+    /// Runs the role that sends emails.
+    Mailer,
     /// Runs the role that lets subscribers read their firm's events from NATS, or operates them.
     EventGateway {
         #[command(subcommand)]
@@ -133,6 +131,11 @@ enum Verb {
     },
     /// Restores a backup to a moment or a position, and what comes after that.
     Restore(Box<backup::RestoreArguments>),
+    /// What is to be done because of events: emails, erasures.
+    Jobs {
+        #[command(subcommand)]
+        verb: jobs::JobsVerb,
+    },
     /// Persons, when they are to be erased.
     Subjects {
         #[command(subcommand)]
@@ -244,7 +247,7 @@ async fn run(cli: Cli, out: &Output) -> Result<Ended> {
         Verb::Relay { verb: None } => Some(vec![Role::Relay]),
         Verb::Projections { verb: None } => Some(vec![Role::Projections]),
         Verb::Workflow { verb: None } => Some(vec![Role::Workflow]),
-        Verb::Mailer { verb: None } => Some(vec![Role::Mailer]),
+        Verb::Mailer => Some(vec![Role::Mailer]),
         Verb::EventGateway { verb: None } => Some(vec![Role::EventGateway]),
         Verb::All => Some(vec![Role::CommandApi, Role::QueryApi, Role::Relay, Role::Projections, Role::Workflow]),
         _ => None,
@@ -314,7 +317,7 @@ async fn operated(settings: &Settings, verb: Verb, out: &Output) -> Result<Done>
         Verb::Log { verb } => operate::log(settings, verb, out).await,
         Verb::Relay { verb: Some(verb) } => operate::relay(settings, verb, out).await,
         Verb::Projections { verb: Some(verb) } => operate::projections(settings, verb, out).await,
-        Verb::Mailer { verb: Some(verb) } => operate::mailer(settings, verb, out).await,
+        Verb::Jobs { verb } => jobs::run(settings, verb, out).await,
         Verb::EventGateway { verb: Some(verb) } => event_gateway::run(settings, verb, out).await,
         Verb::Workflow { verb: Some(verb) } => operate::workflow(settings, verb, out).await,
         Verb::Verify { wait_seconds } => verify::run(settings, wait_seconds, out).await,
@@ -382,7 +385,8 @@ mod tests {
             ("workflow runs --limit -1", "1..=10000"),
             ("events show 0", "1.."),
             ("relay retry --position 0", "1.."),
-            ("mailer retry --position 0", "1.."),
+            ("jobs retry 0", "1.."),
+            ("jobs list --state nonsense", "due, unknown, blocked, parked, done, dropped"),
             ("relay reseed --from 0", "1.."),
             (
                 "event-gateway rewind --tenant 01935a00-0000-7000-8000-000000000001 \

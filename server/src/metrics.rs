@@ -61,7 +61,8 @@ const FEEDERS: &[Role] = &[Role::Projections, Role::Workflow];
 const RELAY: &[Role] = &[Role::Relay];
 const PROJECTIONS: &[Role] = &[Role::Projections];
 const WORKFLOW: &[Role] = &[Role::Workflow];
-const MAILER: &[Role] = &[Role::Mailer];
+/// They do what reactions ask for; the projections' role erases.
+const PERFORMERS: &[Role] = &[Role::Mailer, Role::Projections];
 const EVENT_GATEWAY: &[Role] = &[Role::EventGateway];
 const KEEPERS: &[Role] = &[Role::CommandApi, Role::QueryApi, Role::Workflow, Role::EventGateway];
 const EVERYBODY: &[Role] = &[
@@ -230,19 +231,10 @@ const METRICS: &[Metric] = &[
     spreads("workflow_timer_lateness_seconds", WORKFLOW, "How late a due run was taken."),
     spreads("workflow_segment_duration_seconds", WORKFLOW, "Time to decide and append a segment of a run."),
     spreads("workflow_step_duration_seconds", WORKFLOW, "Time to decide a step, by command."),
-    shows("mail_emails", MAILER, "Emails that are due, and those that were set aside."),
-    counts(
-        "mail_emails_total",
-        MAILER,
-        Series::Of("outcome", &["sent", "refused", "put_off"]),
-        "Tries to send an email, by outcome.",
-    ),
-    counts(
-        "mail_magic_links_total",
-        MAILER,
-        Series::Of("outcome", &["sent", "refused", "put_off"]),
-        "Tries to send a portal user a link, by outcome.",
-    ),
+    shows("reaction_lag_events", PERFORMERS, "Events that a reaction has not read."),
+    shows("reaction_jobs", PERFORMERS, "Jobs that have not ended, by reaction and by where they stand."),
+    counts("reaction_jobs_total", PERFORMERS, Series::Theirs, "Tries to do a job, by reaction and outcome."),
+    spreads("reaction_job_duration_seconds", PERFORMERS, "Time of a try to do a job, by reaction."),
 ];
 
 /// Describes the metrics of these roles, and has their counters stand at zero.

@@ -359,8 +359,8 @@ async fn projections(settings: &Settings, health: Health, stop: CancellationToke
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
     let feed = feed(settings, &pool, vault, "ubos projections").await?;
-    let work = projections::run(pool.clone(), feed, stop.clone());
-    let erasures = Box::pin(subjects::work(settings, stop.clone()));
+    let work = projections::run(pool.clone(), feed.clone(), stop.clone());
+    let erasures = Box::pin(subjects::work(settings, Arc::new(feed), stop.clone()));
     let work = async { tokio::try_join!(work, erasures).map(drop) };
     until_stopped(work, health.database(pool), settings.admin.projections_bind, stop).await
 }
@@ -396,12 +396,13 @@ async fn mailer(settings: &Settings, health: Health, stop: CancellationToken) ->
     };
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
+    let feed = feed(settings, &pool, vault.clone(), "ubos mailer").await?;
     let store = bus(settings, pool.clone(), vault.clone())?.store().clone();
     let log = Log::unsealing(pool.clone(), vault);
     let mailer = Mailer::new(log, store.clone(), url.expose_secret(), &settings.mail.from, links)?;
     let stopping = stop.clone();
     let work = async move {
-        mailer.run(stopping).await;
+        mailer.run(Arc::new(feed), stopping).await;
         store.drain().await;
         Ok(())
     };
