@@ -21,7 +21,7 @@ const READY_PATIENCE: Duration = Duration::from_secs(90);
 const STOP_PATIENCE: Duration = Duration::from_secs(25);
 
 /// The subcommands of `ubos` that are roles, in the order in which they are started.
-pub const ROLES: [&str; 5] = ["command-api", "query-api", "relay", "projections", "workflow"];
+pub const ROLES: [&str; 6] = ["command-api", "query-api", "relay", "projections", "workflow", "mailer"];
 
 /// One process of one role.
 #[derive(Debug)]
@@ -273,7 +273,7 @@ fn settings(servers: &Servers, postgres: u16, nats: &[u16], http: &str, admin: &
     let (reader, filler) = (servers.nats_url(NatsUser::Reader, nats), servers.nats_url(NatsUser::Relay, nats));
     let url = |role: &str| format!("postgres://ubos_{role}:faults@127.0.0.1:{postgres}/ubos");
     let (owner, command, query, worker) = (url("owner"), url("command"), url("query"), url("worker"));
-    let replicas = nats.len();
+    let (replicas, mail) = (nats.len(), servers.mailbox.port);
     format!(
         r#"environment = "development"
 [database]
@@ -305,6 +305,9 @@ audience = "ubos"
 dev_signing_key = "{state}/dev-key.pk8"
 [vault]
 key = "{VAULT_KEY}"
+[mail]
+smtp_url = "smtp://127.0.0.1:{mail}"
+from = "UBOS <no-reply@ubos.example>"
 "#
     )
 }
