@@ -1,7 +1,6 @@
 -- Who comes in and what they may do is folded from identity's events by every service, so these are found without reading
--- the others. Both indexes hold identity's events only.
+-- the others. The index holds identity's events only.
 create index events_identity on eventstore.events (tenant_id, position) where domain = 'identity';
-create index events_identity_changes on eventstore.events (position) where domain = 'identity';
 
 -- A firm's events of identity in their order. There are many sessions, and it only matters which of those that could still
 -- be shown were ended.

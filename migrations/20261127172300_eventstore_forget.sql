@@ -19,9 +19,6 @@ $$;
 revoke execute on function eventstore.forget(uuid, uuid[]) from public;
 grant execute on function eventstore.forget(uuid, uuid[]) to ubos_worker;
 
--- Erasures that were ordered are found without reading the rest of the log.
-create index events_erasures on eventstore.events (position) where event_type = 'erasure.requested';
-
 -- Writes what a value hashes to in the place of one that was claimed before there was a vault. False if it is claimed so
 -- already, or not any more.
 create function eventstore.hash_claim(tenant uuid, of_scope text, plain text, hashed text) returns boolean

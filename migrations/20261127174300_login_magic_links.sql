@@ -4,15 +4,6 @@
 create schema login;
 grant usage on schema login to ubos_command, ubos_worker;
 
--- How far the log was looked through for addresses of portal users; from its beginning.
-create table login.intake
-(
-    only_row boolean primary key default true check (only_row),
-    position bigint  not null
-) with (fillfactor = 10);
-insert into login.intake (position) values (0);
-grant select, update on login.intake to ubos_worker;
-
 -- Which portal users have an address, by what firm and address hash to.
 create table login.portal_addresses
 (
@@ -23,16 +14,17 @@ create table login.portal_addresses
 );
 select shared.secure_tenant_table('login.portal_addresses', '{}', '{ubos_worker}');
 
--- Addresses that asked for a link; `due_at` is null when there is nothing to do for one any more. A row lives for an hour.
+-- Addresses that asked for a link. Those that are somebody's become jobs, all of them in one statement, however many they are; who
+-- has none asks for nothing. A row lives for an hour.
 create table login.portal_requests
 (
     tenant_id    uuid        not null,
     address_hash bytea       not null,
     asked_at     timestamptz not null default now(),
-    due_at       timestamptz default now(),
+    is_open      boolean     not null default true,
     primary key (tenant_id, address_hash)
 );
-create index portal_requests_due on login.portal_requests (due_at) where due_at is not null;
+create index portal_requests_open on login.portal_requests (asked_at) where is_open;
 create index portal_requests_asked on login.portal_requests (asked_at);
 select shared.secure_tenant_table('login.portal_requests', '{}', '{ubos_worker}');
 
@@ -55,7 +47,7 @@ create function login.ask_for_magic_link(tenant uuid, address bytea) returns voi
     language sql volatile security definer set search_path = pg_catalog as
 $$
     insert into login.portal_requests as r (tenant_id, address_hash) values (tenant, address)
-    on conflict (tenant_id, address_hash) do update set asked_at = now(), due_at = now()
+    on conflict (tenant_id, address_hash) do update set asked_at = now(), is_open = true
     where r.asked_at < now() - interval '1 minute'
 $$;
 

@@ -17,6 +17,3 @@ $$
 $$;
 revoke execute on function login.firms_of(bytea) from public;
 grant execute on function login.firms_of(bytea) to ubos_command;
-
--- Users' addresses are taken in from the log's beginning, too.
-update login.intake set position = 0;

@@ -1,10 +1,11 @@
 //! What emails say.
 
-use crate::portal::{LINK_MINUTES, Person};
-use crate::queue::{Due, Queue};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::magic_link::LINK_MINUTES;
+use crate::people::{People, Person};
+use anyhow::{Context, Result, anyhow};
 use catalogue::AnyEvent;
 use credentials::magic_link::MagicLink;
+use event_store::RawEvent;
 use identity_events::UserEvent;
 use kernel::{Email, InvalidValue, PortalUserId, Timestamp};
 use lettre::Address;
@@ -28,27 +29,49 @@ pub struct Links {
     pub portal_url: String,
 }
 
-/// Writes the email that an event asks for.
-pub async fn write(queue: &Queue, due: &Due, from: &Mailbox, links: &Links) -> Result<Message> {
-    let event = queue.event(due.position).await?;
+/// Why an email is not written.
+#[derive(Debug)]
+pub enum NotWritten {
+    /// It cannot be, however often it is tried.
+    Never(String),
+    /// The log cannot be asked now.
+    Later(String),
+}
+
+/// What is wrong with the event or with us.
+impl From<anyhow::Error> for NotWritten {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Never(format!("{error:#}"))
+    }
+}
+
+/// Writes the email that an event asks for; nothing to somebody who was erased.
+pub async fn write(
+    people: &People,
+    event: RawEvent,
+    from: &Mailbox,
+    links: &Links,
+) -> Result<Option<Message>, NotWritten> {
+    let later = |error: anyhow::Error| NotWritten::Later(format!("{error:#}"));
     let (tenant, event_id) = (event.tenant_id, event.event_id);
-    let event = catalogue::decode(event)?;
-    let firm = queue.firm(tenant).await?.unwrap_or_else(|| "A firm".to_owned());
+    let event = catalogue::decode(event).map_err(anyhow::Error::from)?;
+    let firm = people.firm(tenant).await.map_err(later)?.unwrap_or_else(|| "A firm".to_owned());
     let (email, name, expires_at) = match &event.payload {
         AnyEvent::User(UserEvent::Invited { email, name, expires_at, .. }) => (email, name, expires_at),
         AnyEvent::PortalUser(PortalUserEvent::Invited { expires_at, .. }) => {
-            let person =
-                queue.portal_user(tenant, PortalUserId(event.aggregate_id)).await?.context("whom it is for")?;
-            return invitation_to_the_portal(&person, *expires_at, &firm, from, links, event_id);
+            let person = people.portal_user(tenant, PortalUserId(event.aggregate_id)).await.map_err(later)?;
+            let Some(person) = person else { return Ok(None) };
+            return Ok(Some(invitation_to_the_portal(&person, *expires_at, &firm, from, links, event_id)?));
         }
-        _ => bail!("{} asks for no email", event.event_type),
+        _ => return Err(NotWritten::Never(format!("{} asks for no email", event.event_type))),
     };
-    let Some((email, name)) = email.expose().zip(name.expose()) else { bail!("the person was erased") };
+    let Some((email, name)) = email.expose().zip(name.expose()) else { return Ok(None) };
     let (email, name) = (email.as_str(), name.as_str());
     let link = match &links.provider {
         Some(provider) => {
             let pairs = [("tenant", tenant.to_string()), ("provider", provider.clone())];
-            Url::parse_with_params(&format!("{}/v1/login/start", links.public_url), pairs)?.to_string()
+            let start = Url::parse_with_params(&format!("{}/v1/login/start", links.public_url), pairs);
+            start.context("settings: login.public_url")?.to_string()
         }
         None => links.app_url.clone(),
     };
@@ -58,7 +81,7 @@ pub async fn write(queue: &Queue, due: &Due, from: &Mailbox, links: &Links) -> R
         expires_at.format("%-d %B %Y, %H:%M UTC"),
     );
     // The same id for every try, so that a mailbox recognises a repeat.
-    compose(from, (email, name), format!("{firm} invites you"), event_id, text)
+    Ok(Some(compose(from, (email, name), format!("{firm} invites you"), event_id, text)?))
 }
 
 fn invitation_to_the_portal(

@@ -1,7 +1,6 @@
 //! What became of an email, on the record of whom it is for, so that whoever asked for it sees it.
 
-use crate::portal::Person;
-use crate::queue::Queue;
+use crate::people::Person;
 use anyhow::{Context, Result};
 use catalogue::AnyEvent;
 use event_store::{ExecuteError, Request, Store};
@@ -12,36 +11,39 @@ use kernel::{Actor, TenantId, Text};
 use portal::PortalUser;
 use portal::portal_user::PortalUserCommand;
 use portal_events::PortalUserEvent;
+use reactions::Job;
 
 /// Characters of a reason; a mail server may say any number.
 const REASON_MAX: usize = 500;
 
 /// What became of an email.
 #[derive(Debug, Clone, Copy)]
-pub enum Outcome<'a> {
+pub enum Noted<'a> {
     /// It was sent.
     Sent,
     /// It cannot be sent, and why.
     Failed(&'a str),
 }
 
-/// Notes what became of the email that the event at `position` asks for.
-pub async fn email(store: &Store, queue: &Queue, position: i64, outcome: Outcome<'_>) -> Result<()> {
-    let event = queue.event(position).await?;
+/// Notes what became of the email that a job's event asks for.
+pub async fn email(store: &Store, job: &Job, outcome: Noted<'_>) -> Result<()> {
+    let Some(event) = job.event.clone() else { return Ok(()) };
     let (tenant, id) = (event.tenant_id, Some(event.aggregate_id));
-    match catalogue::decode(event)?.payload {
+    // Whoever cannot be written to because of an event that cannot be read is not noted on its record either.
+    let Ok(event) = catalogue::decode(event) else { return Ok(()) };
+    match event.payload {
         AnyEvent::User(UserEvent::Invited { invitation_id, .. }) => {
             let command = match outcome {
-                Outcome::Sent => UserCommand::NoteEmailSent { invitation_id },
-                Outcome::Failed(why) => UserCommand::NoteEmailFailed { invitation_id, reason: reason(why) },
+                Noted::Sent => UserCommand::NoteEmailSent { invitation_id },
+                Noted::Failed(why) => UserCommand::NoteEmailFailed { invitation_id, reason: reason(why) },
             };
             noted(store.execute::<User>(id, command, &request(tenant)).await.map(drop))
         }
         AnyEvent::PortalUser(PortalUserEvent::Invited { invitation_id, .. }) => {
             let invitation_id = Some(invitation_id);
             let command = match outcome {
-                Outcome::Sent => PortalUserCommand::NoteEmailSent { invitation_id },
-                Outcome::Failed(why) => PortalUserCommand::NoteEmailFailed { invitation_id, reason: reason(why) },
+                Noted::Sent => PortalUserCommand::NoteEmailSent { invitation_id },
+                Noted::Failed(why) => PortalUserCommand::NoteEmailFailed { invitation_id, reason: reason(why) },
             };
             noted(store.execute::<PortalUser>(id, command, &request(tenant)).await.map(drop))
         }
@@ -49,12 +51,11 @@ pub async fn email(store: &Store, queue: &Queue, position: i64, outcome: Outcome
     }
 }
 
-/// Notes what became of an email with the link that a portal user asked for. Most reach whom they are for, as before.
-pub async fn magic_link(store: &Store, person: &Person, outcome: Outcome<'_>) -> Result<()> {
+/// Notes what became of an email with the link that a portal user asked for.
+pub async fn magic_link(store: &Store, person: &Person, outcome: Noted<'_>) -> Result<()> {
     let command = match outcome {
-        Outcome::Sent if !person.email_failed => return Ok(()),
-        Outcome::Sent => PortalUserCommand::NoteEmailSent { invitation_id: None },
-        Outcome::Failed(why) => PortalUserCommand::NoteEmailFailed { invitation_id: None, reason: reason(why) },
+        Noted::Sent => PortalUserCommand::NoteEmailSent { invitation_id: None },
+        Noted::Failed(why) => PortalUserCommand::NoteEmailFailed { invitation_id: None, reason: reason(why) },
     };
     noted(store.execute::<PortalUser>(Some(person.id.0), command, &request(person.tenant)).await.map(drop))
 }

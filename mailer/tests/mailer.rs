@@ -6,9 +6,10 @@ use identity::tenant::TenantCommand;
 use identity::user::UserCommand;
 use identity::{Tenant, User};
 use kernel::{Actor, ClientId, TenantId, UserId};
-use mailer::{Links, Mailer, failed, retry};
+use mailer::{Links, Mailer};
 use portal::PortalUser;
 use portal::portal_user::PortalUserCommand;
+use reactions::{Filter, Listed, State, list, retry};
 use sqlx::PgPool;
 use testing::{SmtpSink, TestDatabase};
 use uuid::Uuid;
@@ -65,8 +66,17 @@ impl World {
 
     /// As if time had passed.
     async fn make_due(&self) {
-        sqlx::query("update mail.emails set due_at = now()").execute(&self.worker).await.unwrap();
+        retry(&self.worker, &Filter { state: Some(State::Due), ..Filter::default() }).await.unwrap();
     }
+
+    /// The emails that wait for an operator.
+    async fn parked(&self) -> Vec<Listed> {
+        list(&self.worker, &parked(), 100).await.unwrap()
+    }
+}
+
+fn parked() -> Filter {
+    Filter { state: Some(State::Parked), ..Filter::default() }
 }
 
 #[tokio::test]
@@ -100,7 +110,7 @@ async fn an_email_that_cannot_be_sent_now_is_sent_later() {
     world.invite("ada@example.com", "Ada").await;
     world.sink.answer("451 not now");
     world.mailer().round().await.unwrap();
-    assert!(failed(&world.worker).await.unwrap().is_empty(), "it is not given up");
+    assert!(world.parked().await.is_empty(), "it is not given up");
     world.sink.answer("250 taken");
     world.mailer().round().await.unwrap();
     assert_eq!(world.sink.emails().len(), 0, "not at once");
@@ -119,11 +129,11 @@ async fn an_email_that_is_refused_is_for_an_operator() {
     world.mailer().round().await.unwrap();
     world.make_due().await;
     world.mailer().round().await.unwrap();
-    let aside = failed(&world.worker).await.unwrap();
+    let aside = world.parked().await;
     assert_eq!((aside.len(), aside[0].attempts), (1, 1), "{aside:?}");
-    assert!(aside[0].error.contains("no such mailbox"), "{aside:?}");
+    assert!(aside[0].why.as_deref().is_some_and(|why| why.contains("no such mailbox")), "{aside:?}");
     world.sink.answer("250 taken");
-    assert_eq!(retry(&world.worker, None).await.unwrap(), 1);
+    assert_eq!(retry(&world.worker, &parked()).await.unwrap(), 1);
     world.mailer().round().await.unwrap();
     assert_eq!(world.sink.emails().len(), 1);
 }
@@ -173,8 +183,8 @@ impl World {
     /// Somebody asks for a link, so many minutes ago.
     async fn ask(&self, tenant: TenantId, email: &str, minutes: f64) {
         let hash = credentials::magic_link::address_hash(tenant, &email.parse().unwrap());
-        let sql = "insert into login.portal_requests (tenant_id, address_hash, asked_at, due_at)
-                   values ($1, $2, now() - make_interval(mins => $3::int), now() - make_interval(mins => $3::int))";
+        let sql = "insert into login.portal_requests (tenant_id, address_hash, asked_at)
+                   values ($1, $2, now() - make_interval(mins => $3::int))";
         let asked = sqlx::query(sql).bind(tenant.0).bind(hash).bind(minutes);
         asked.execute(&self._database.superuser().await).await.unwrap();
     }
@@ -221,7 +231,7 @@ async fn asking_for_firms_and_addresses_that_there_are_not_takes_no_place_in_the
     world.ask(world.tenant, "ada@example.com", 0.0).await;
     world.mailer().round().await.unwrap();
     assert_eq!(world.emails_to("ada@example.com").len(), 2, "the invitation and the link");
-    let sql = "select count(*) from login.portal_requests where tried_since is not null";
+    let sql = "select count(*) from reactions.jobs where reaction = 'email.magic_link'";
     let tried: i64 = sqlx::query_scalar(sql).fetch_one(&world.worker).await.unwrap();
     assert_eq!(tried, 1, "nothing else was taken");
 }
@@ -262,7 +272,7 @@ async fn whoever_invites_sees_on_the_record_that_the_email_failed_and_that_it_wa
     let says_why = |reason: &Option<String>| reason.as_deref().is_some_and(|why| why.contains("no such mailbox"));
     assert!(noted.iter().all(|(_, reason)| says_why(reason)), "{noted:?}");
     world.sink.answer("250 taken");
-    assert_eq!(retry(&world.worker, None).await.unwrap(), 2);
+    assert_eq!(retry(&world.worker, &parked()).await.unwrap(), 2);
     world.mailer().round().await.unwrap();
     let noted = world.noted().await;
     assert_eq!(noted.len(), 4, "{noted:?}");

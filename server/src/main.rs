@@ -9,6 +9,7 @@ mod event_gateway;
 mod events;
 mod front;
 mod generate;
+mod jobs;
 mod manual;
 mod metrics;
 mod operate;
@@ -109,6 +110,11 @@ enum Verb {
     },
     /// Restores a backup to a moment or a position, and what comes after that.
     Restore(Box<backup::RestoreArguments>),
+    /// What is to be done because of events: emails, erasures.
+    Jobs {
+        #[command(subcommand)]
+        verb: jobs::JobsVerb,
+    },
     /// Persons, when they are to be erased.
     Subjects {
         #[command(subcommand)]
@@ -279,6 +285,7 @@ async fn operated(settings: &Settings, verb: Verb, out: &Output) -> Result<Done>
         Verb::Subjects { verb } => subjects::run(settings, verb, out).await,
         Verb::Vault { verb } => vault::run(settings, verb, out).await,
         Verb::Log { verb } => operate::log(settings, verb, out).await,
+        Verb::Jobs { verb } => jobs::run(settings, verb, out).await,
         Verb::Verify { wait_seconds } => verify::run(settings, wait_seconds, out).await,
         _ => anyhow::bail!("a role, or a verb that needs no settings, came where neither belongs"),
     }
@@ -344,7 +351,8 @@ mod tests {
             ("workflow runs --limit -1", "1..=10000"),
             ("events show 0", "1.."),
             ("relay retry --position 0", "1.."),
-            ("mailer retry --position 0", "1.."),
+            ("jobs retry 0", "1.."),
+            ("jobs list --state nonsense", "due, unknown, blocked, parked, done, dropped"),
             ("relay reseed --from 0", "1.."),
             (
                 "event-gateway rewind --tenant 01935a00-0000-7000-8000-000000000001 \

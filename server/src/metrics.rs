@@ -29,8 +29,8 @@ pub enum Part {
     Projections,
     /// Runs of workflows.
     Workflow,
-    /// Emails.
-    Mail,
+    /// What reactions ask for; the projections' role erases.
+    Reactions,
     /// Whoever reads events from NATS.
     Subscribers,
 }
@@ -265,19 +265,10 @@ const METRICS: &[Metric] = &[
     spreads("workflow_timer_lateness_seconds", Part::Workflow, "How late a due run was taken."),
     spreads("workflow_segment_duration_seconds", Part::Workflow, "Time to decide and append a segment of a run."),
     spreads("workflow_step_duration_seconds", Part::Workflow, "Time to decide a step, by command."),
-    shows("mail_emails", Part::Mail, "Emails that are due, and those that were set aside."),
-    counts(
-        "mail_emails_total",
-        Part::Mail,
-        Series::Of("outcome", &["sent", "refused", "put_off"]),
-        "Tries to send an email, by outcome.",
-    ),
-    counts(
-        "mail_magic_links_total",
-        Part::Mail,
-        Series::Of("outcome", &["sent", "refused", "put_off"]),
-        "Tries to send a portal user a link, by outcome.",
-    ),
+    shows("reaction_lag_events", Part::Reactions, "Events that a reaction has not read."),
+    shows("reaction_jobs", Part::Reactions, "Jobs that have not ended, by reaction and by where they stand."),
+    counts("reaction_jobs_total", Part::Reactions, Series::Theirs, "Tries to do a job, by reaction and outcome."),
+    spreads("reaction_job_duration_seconds", Part::Reactions, "Time of a try to do a job, by reaction."),
 ];
 
 /// Describes the metrics of these parts, and has their counters stand at zero.

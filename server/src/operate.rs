@@ -132,19 +132,6 @@ pub struct RunArguments {
     reason: Name,
 }
 
-/// What can be asked of the mailer.
-#[derive(Debug, Subcommand)]
-pub enum MailerVerb {
-    /// Letters that were refused or given up, and why.
-    Failed,
-    /// Sends them again, after whatever refused them was changed.
-    Retry {
-        /// Only the one that the event at this position asked for.
-        #[arg(long, value_parser = position())]
-        position: Option<i64>,
-    },
-}
-
 /// What can be asked of the workflow engine.
 #[derive(Debug, Subcommand)]
 pub enum WorkflowVerb {
@@ -413,31 +400,6 @@ fn parked_streams(streams: &[projections::ParkedStream], out: &Output) -> Result
     }
     out.say(table);
     Done::with(streams)
-}
-
-/// `ubos mailer …`
-pub async fn mailer(settings: &Settings, verb: MailerVerb, out: &Output) -> Result<Done> {
-    let pool = worker_pool(settings).await?;
-    match verb {
-        MailerVerb::Failed => {
-            let failed = ::mailer::failed(&pool).await?;
-            let mut table = Table::new(&[">POSITION", "FIRM", ">TRIED", "WHY"], "every email was sent, or is due");
-            for email in &failed {
-                let (position, tried) = (email.position.to_string(), email.attempts.to_string());
-                table.row([position, email.tenant_id.to_string(), tried, email.error.clone()]);
-            }
-            out.say(table);
-            Done::with(failed)
-        }
-        MailerVerb::Retry { position } => {
-            let emails = ::mailer::retry(&pool, position).await?;
-            if let Some(position) = position.filter(|_| emails == 0) {
-                bail!("no email that the event at position {position} asked for has failed");
-            }
-            say!(out, "{emails} emails are sent again");
-            Done::with(json!({ "emails": emails }))
-        }
-    }
 }
 
 /// `ubos workflow …`

@@ -42,6 +42,13 @@ struct Queue {
     attention: bool,
 }
 
+impl Queue {
+    /// One that needs no leader.
+    fn shared(name: &str, position: Option<i64>, lag: i64, notes: String, attention: bool) -> Self {
+        Self { queue: name.to_owned(), leader: "any copy".to_owned(), position, lag, notes, attention }
+    }
+}
+
 /// `ubos status`
 ///
 /// # Errors
@@ -99,7 +106,8 @@ pub async fn run(settings: &Settings, out: &Output) -> Result<Done> {
             attention: !group.led || group.parked > 0 || group.missing_events != 0 || group.replay_needed,
         });
     }
-    queues.extend(work(&pool, head, settings.mail.smtp_url.is_some()).await?);
+    queues.extend(work(&pool, head).await?);
+    queues.extend(jobs(&pool, settings.mail.smtp_url.is_some()).await?);
     if let Ok(nats) = &nats {
         queues.extend(subscribers(&pool, ReaderConsumers::new(pool.clone(), nats.clone(), stream(settings))).await?);
     }
@@ -123,48 +131,40 @@ async fn redis(settings: &Settings) -> Result<Option<Server>> {
     Ok(Some(Server { server: "Redis", place, error }))
 }
 
-type Work = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
+type Work = (i64, i64, i64, i64);
 
-/// What the engine and the mailer have before them, and erasures that are not complete. Any copy of their roles takes it.
-async fn work(pool: &PgPool, head: i64, has_mail: bool) -> Result<Vec<Queue>> {
+/// What the engine has before it. Any copy of its role takes it.
+async fn work(pool: &PgPool, head: i64) -> Result<Vec<Queue>> {
     let sql = "
         select (select position from engine.checkpoint where name = 'intake'),
                (select count(*) from engine.tasks where due_at <= now() and state <> 'parked'),
                (select count(*) from engine.tasks where state = 'waiting'),
-               (select count(*) from engine.tasks where state = 'parked'),
-               (select position from mail.intake),
-               (select count(*) from mail.emails where state = 'due'),
-               (select count(*) from mail.emails where state = 'failed'),
-               (select position from login.intake),
-               (select count(*) from login.portal_requests where due_at is not null),
-               (select count(*) from eventstore.events o
-                where o.event_type = 'erasure.requested'
-                  and not exists (select from eventstore.events c
-                                  where c.tenant_id = o.tenant_id and c.aggregate_id = o.aggregate_id
-                                    and c.sequence > o.sequence and c.event_type = 'erasure.completed'))";
-    let (intake, due, waiting, parked, mail, emails, failed, addresses, links, erasures): Work =
+               (select count(*) from engine.tasks where state = 'parked')";
+    let (intake, due, waiting, parked): Work =
         sqlx::query_as(sql).fetch_one(pool).await.context("asking for what is due")?;
-    let queue = |name: &str, position: Option<i64>, lag: i64, notes: String, attention: bool| Queue {
-        queue: name.to_owned(),
-        leader: "any copy".to_owned(),
-        position,
-        lag,
-        notes,
-        attention,
-    };
-    let behind = |position: i64| (head - position).max(0);
-    let none = String::new;
-    // Without a server to send with, emails wait; that is no trouble.
-    let mail_notes = || if has_mail { none() } else { "mail is not set up".to_owned() };
     Ok(vec![
-        queue("workflow intake", Some(intake), behind(intake), none(), false),
-        queue("workflow runs", None, due, format!("{waiting} waiting, {parked} parked"), parked > 0),
-        queue("mailer intake", Some(mail), behind(mail), mail_notes(), false),
-        queue("emails", None, emails, format!("{failed} failed"), failed > 0),
-        queue("portal addresses", Some(addresses), behind(addresses), mail_notes(), false),
-        queue("portal links", None, links, none(), false),
-        queue("erasures", None, erasures, none(), false),
+        Queue::shared("workflow intake", Some(intake), (head - intake).max(0), String::new(), false),
+        Queue::shared("workflow runs", None, due, format!("{waiting} waiting, {parked} parked"), parked > 0),
     ])
+}
+
+/// What every reaction has before it: how far it has read, and its jobs.
+async fn jobs(pool: &PgPool, has_mail: bool) -> Result<Vec<Queue>> {
+    let mut queues = vec![];
+    for line in reactions::lines(pool).await.context("asking for jobs")? {
+        let counts = [(line.unknown, "unknown"), (line.blocked, "blocked"), (line.parked, "parked")];
+        let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, state)| format!("{count} {state}"));
+        // Without a server to send with, emails wait; that is no trouble.
+        let waits = (!has_mail && line.reaction.starts_with("email.")).then(|| "mail is not set up".to_owned());
+        let notes = counts.chain(waits).collect::<Vec<_>>().join(", ");
+        let attention = line.blocked + line.parked > 0;
+        if let Some(position) = line.position {
+            let name = format!("{} intake", line.reaction);
+            queues.push(Queue::shared(&name, Some(position), line.lag, String::new(), false));
+        }
+        queues.push(Queue::shared(&line.reaction, None, line.due, notes, attention));
+    }
+    Ok(queues)
 }
 
 /// What subscribers have before them: the one that is furthest behind.

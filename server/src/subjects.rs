@@ -7,11 +7,14 @@ use crate::vault;
 use ::vault::Vault;
 use anyhow::{Context, Result, bail};
 use async_nats::Client;
+use catalogue::AnyEvent;
 use clap::{Args, Subcommand};
-use event_store::{CommandBus, Log, Request, says_personal};
+use event_store::{CommandBus, Log, RawEvent, Request, says_personal};
+use identity_events::ErasureEvent;
 use kernel::{Actor, Name, TenantId};
-use messaging::{Purged, RelayOptions};
+use messaging::{Events, Purged, RelayOptions};
 use projections::Refolded;
+use reactions::{Engine, Job, Lane, Reaction, Retry, StartAt};
 use runtime::settings::Settings;
 use serde::Serialize;
 use serde_json::json;
@@ -19,6 +22,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -27,8 +31,8 @@ use uuid::Uuid;
 const FORGOTTEN_WITHIN: Duration = Duration::from_secs(1);
 /// How long the projections may take to read the log to its end.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the log is asked for erasures that were ordered over HTTP.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How soon it is looked again whether somebody else has carried out an erasure.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What can be done about subjects.
 #[derive(Debug, Subcommand)]
@@ -95,7 +99,7 @@ pub struct Proof {
     pub plain_events: u32,
     /// Snapshots, claims and stored answers that were deleted.
     pub forgotten: i64,
-    /// Waits of workflows and notes of emails that were emptied.
+    /// Waits of workflows and notes of jobs that were emptied.
     pub emptied: u64,
     /// Rows that were folded anew.
     pub rows: Vec<Refolded>,
@@ -112,7 +116,7 @@ impl fmt::Display for Proof {
         writeln!(f, "  keys        {} destroyed", self.keys)?;
         writeln!(f, "  log         {} events read again, {} say something personal", self.events, self.plain_events)?;
         writeln!(f, "  beside it   {} snapshots, claims and stored answers deleted", self.forgotten)?;
-        writeln!(f, "  notes       {} of workflows and emails emptied", self.emptied)?;
+        writeln!(f, "  notes       {} of workflows and jobs emptied", self.emptied)?;
         for Refolded { table, rows } in &self.rows {
             writeln!(f, "  rows        {rows} of {table} folded anew")?;
         }
@@ -144,8 +148,7 @@ pub async fn run(settings: &Settings, verb: SubjectsVerb, out: &Output) -> Resul
         SubjectsVerb::Erase(arguments) => {
             let EraseArguments { tenant, subject, reason, derived } = arguments;
             known(eraser.log.pool(), tenant).await?;
-            let order = eraser.order(TenantId(tenant), subject, &reason, derived).await?;
-            let proof = eraser.erase(&order).await?;
+            let proof = eraser.order(TenantId(tenant), subject, &reason, derived).await?;
             out.report(&proof)
         }
         SubjectsVerb::Destroyed => {
@@ -163,8 +166,7 @@ pub async fn run(settings: &Settings, verb: SubjectsVerb, out: &Output) -> Resul
                 // The log has gone back to before the erasure, and so have the rows.
                 if !eraser.is_erased(tenant, subject).await? {
                     let reason = "erased before a backup was restored".parse()?;
-                    let order = eraser.order(TenantId(tenant), subject, &reason, false).await?;
-                    let proof = eraser.erase(&order).await?;
+                    let proof = eraser.order(TenantId(tenant), subject, &reason, false).await?;
                     say!(out, "{proof}");
                     proofs.push(proof);
                 }
@@ -176,36 +178,61 @@ pub async fn run(settings: &Settings, verb: SubjectsVerb, out: &Output) -> Resul
     done
 }
 
-/// Does what was ordered over HTTP, until asked to stop. Nothing without a vault.
-pub async fn work(settings: &Settings, stop: CancellationToken) -> Result<()> {
+/// Does what was ordered over HTTP, or by an operator who was interrupted, until asked to stop. Nothing without a vault.
+///
+/// # Errors
+/// When what it needs cannot be connected.
+pub async fn work(settings: &Settings, events: Arc<dyn Events>, stop: CancellationToken) -> Result<()> {
     if settings.vault.key.is_none() && settings.vault.key_file.is_none() {
         stop.cancelled().await;
         return Ok(());
     }
     let eraser = Eraser::connect(settings).await?;
-    while tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await.is_err() {
-        let orders = match orders(eraser.log.pool(), None).await {
-            Ok(orders) => orders,
-            Err(error) => {
-                tracing::warn!(error = %error, "what is to be erased cannot be read");
-                continue;
-            }
+    let (log, store) = (eraser.log.clone(), eraser.bus.store().clone());
+    let erasure = Erasure { eraser, stop: stop.clone() };
+    Engine::new(log).with(erasure).run(events, stop).await;
+    store.drain().await;
+    Ok(())
+}
+
+/// Erases whoever is ordered to be erased.
+struct Erasure {
+    eraser: Eraser,
+    stop: CancellationToken,
+}
+
+impl Reaction for Erasure {
+    const NAME: &'static str = "identity.erasure";
+    const ON: &'static [&'static str] = &["erasure.requested"];
+    const START: StartAt = StartAt::Beginning;
+    /// It is owed by law, and needs nobody but us.
+    const RETRY: Retry = Retry::FOR_EVER;
+    const AT_ONCE: usize = 2;
+    const PATIENCE: Duration = Duration::from_secs(1_800);
+
+    /// One after the other in a firm: each folds rows anew.
+    fn lanes(&self, _: &RawEvent) -> Vec<Lane> {
+        vec![Lane::of("erasures")]
+    }
+
+    async fn perform(&self, job: &Job) -> reactions::Outcome {
+        let Some(event) = &job.event else {
+            return reactions::Outcome::Never("no_event", "the log has no such event".to_owned());
         };
-        for order in orders {
-            let erased = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                erased = eraser.erase(&order) => erased,
-            };
-            match erased {
-                Ok(proof) => tracing::info!(erasure = %order.id, keys = proof.keys, "somebody was erased"),
-                Err(error) => {
-                    tracing::error!(erasure = %order.id, error = format!("{error:#}"), "an erasure is not complete, trying again");
-                }
+        // It may wait for read models that are built by the process that ends; whoever comes next begins it anew.
+        let carried_out = tokio::select! {
+            () = self.stop.cancelled() => return reactions::Outcome::Later(Some(LOOK_AGAIN), "stopped".to_owned()),
+            carried_out = self.eraser.carry_out(event) => carried_out,
+        };
+        match carried_out {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::error!(erasure = %event.aggregate_id, error = why, "an erasure is not complete, trying again");
+                reactions::Outcome::Later(None, why)
             }
         }
     }
-    eraser.bus.store().drain().await;
-    Ok(())
 }
 
 /// An erasure that was ordered.
@@ -217,20 +244,48 @@ struct Order {
     derived: bool,
 }
 
-/// The erasures that are not complete, of one subject or of all.
-async fn orders(pool: &PgPool, of: Option<(Uuid, Uuid)>) -> Result<Vec<Order>, sqlx::Error> {
-    let (tenant, subject) = of.unzip();
+/// The erasures of a subject that are not complete.
+async fn orders(pool: &PgPool, tenant: TenantId, subject: Uuid) -> Result<Vec<Order>, sqlx::Error> {
     let sql = "
         select o.tenant_id, o.aggregate_id as id, (o.payload ->> 'subject_id')::uuid as subject_id,
                coalesce((o.payload ->> 'derived')::boolean, false) as derived
         from eventstore.events o
-        where o.event_type = 'erasure.requested'
-          and ($1::uuid is null or o.tenant_id = $1 and o.payload ->> 'subject_id' = $2::text)
+        where o.tenant_id = $1 and o.event_type = 'erasure.requested' and o.domain <> 'workflow'
+          and o.payload ->> 'subject_id' = $2
           and not exists (select from eventstore.events c
                           where c.tenant_id = o.tenant_id and c.aggregate_id = o.aggregate_id and c.sequence > o.sequence
                             and c.event_type = 'erasure.completed')
         order by o.position";
-    sqlx::query_as(sql).bind(tenant).bind(subject.map(|id| id.to_string())).fetch_all(pool).await
+    sqlx::query_as(sql).bind(tenant.0).bind(subject.to_string()).fetch_all(pool).await
+}
+
+/// The right to carry out one erasure: a session's advisory lock, gone with its connection.
+struct Turn(PgConnection);
+
+impl Turn {
+    /// None if somebody else is at it.
+    async fn take(pool: &PgPool, erasure: Uuid) -> Result<Option<Self>, sqlx::Error> {
+        let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+        let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
+            .bind(format!("ubos.erasure.{erasure}"))
+            .fetch_one(&mut connection)
+            .await?;
+        if taken {
+            return Ok(Some(Self(connection)));
+        }
+        connection.close().await?;
+        Ok(None)
+    }
+
+    /// The same for whoever waits at a prompt.
+    async fn wait(pool: &PgPool, erasure: Uuid) -> Result<Self, sqlx::Error> {
+        loop {
+            match Self::take(pool, erasure).await? {
+                Some(turn) => return Ok(turn),
+                None => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
 }
 
 struct Eraser {
@@ -253,12 +308,13 @@ impl Eraser {
         Ok(Self { log, vault, bus, nats, options: RelayOptions::new(stream(settings)) })
     }
 
-    /// The order that is there and not done, or a fresh one.
-    async fn order(&self, tenant: TenantId, subject: Uuid, reason: &Name, derived: bool) -> Result<Order> {
+    /// Carries out the order that is there and not done, or a fresh one.
+    async fn order(&self, tenant: TenantId, subject: Uuid, reason: &Name, derived: bool) -> Result<Proof> {
         let pool = self.log.pool();
-        let there = orders(pool, Some((tenant.0, subject))).await?.into_iter().find(|order| order.derived == derived);
+        let there = orders(pool, tenant, subject).await?.into_iter().find(|order| order.derived == derived);
         if let Some(order) = there {
-            return Ok(order);
+            let turn = Turn::wait(pool, order.id).await?;
+            return self.erase(&order, turn).await;
         }
         let known = "select exists (select from eventstore.streams where tenant_id = $1 and aggregate_id = $2)";
         let known: bool = sqlx::query_scalar(known).bind(tenant.0).bind(subject).fetch_one(pool).await?;
@@ -266,9 +322,32 @@ impl Eraser {
             bail!("the firm {tenant} has nobody and nothing with the id {subject}");
         }
         let id = Uuid::now_v7();
+        // Before it is ordered, so that whoever is at a prompt gets the proof and not the role that would do it too.
+        let turn = Turn::wait(pool, id).await?;
         let body = json!({ "subject_id": subject, "reason": reason.as_str(), "derived": derived });
         self.command("identity.erasure.request", tenant, id, &body).await?;
-        Ok(Order { tenant_id: tenant.0, id, subject_id: subject, derived })
+        self.erase(&Order { tenant_id: tenant.0, id, subject_id: subject, derived }, turn).await
+    }
+
+    /// Carries out an order of the log, unless it is done or somebody is at it.
+    async fn carry_out(&self, event: &RawEvent) -> Result<reactions::Outcome> {
+        let (tenant, id) = (event.tenant_id, event.aggregate_id);
+        let AnyEvent::Erasure(ErasureEvent::Requested { subject_id, derived, .. }) =
+            catalogue::decode(event.clone())?.payload
+        else {
+            bail!("{} orders nothing", event.event_type);
+        };
+        let Some(turn) = Turn::take(self.log.pool(), id).await? else {
+            return Ok(reactions::Outcome::Later(Some(LOOK_AGAIN), "an operator is at it".to_owned()));
+        };
+        let stream = self.log.read_stream(tenant, id, 0, i64::MAX).await?;
+        if stream.iter().any(|event| event.event_type == "erasure.completed") {
+            turn.0.close().await?;
+            return Ok(reactions::Outcome::Done);
+        }
+        let proof = self.erase(&Order { tenant_id: tenant.0, id, subject_id, derived }, turn).await?;
+        tracing::info!(erasure = %id, keys = proof.keys, "somebody was erased");
+        Ok(reactions::Outcome::Done)
     }
 
     /// Does the log say that the streams of this subject hold nothing any more?
@@ -290,14 +369,8 @@ impl Eraser {
         Ok(())
     }
 
-    async fn erase(&self, order: &Order) -> Result<Proof> {
+    async fn erase(&self, order: &Order, turn: Turn) -> Result<Proof> {
         let (tenant, pool) = (TenantId(order.tenant_id), self.log.pool());
-        // Somebody else may be at it; whoever comes second finds it done, and looks again.
-        let mut turn = PgConnection::connect_with(&pool.connect_options()).await?;
-        sqlx::query("select pg_advisory_lock(hashtextextended($1, 0))")
-            .bind(format!("ubos.erasure.{}", order.id))
-            .execute(&mut turn)
-            .await?;
         let Found { streams, not_erased } = self.find(order).await?;
         let ids: Vec<Uuid> = streams.iter().map(|stream| stream.aggregate_id).collect();
         for id in &ids {
@@ -309,7 +382,8 @@ impl Eraser {
         // What was decided meanwhile may have been written down once more.
         let forgotten: i64 =
             sqlx::query_scalar("select eventstore.forget($1, $2)").bind(tenant.0).bind(&ids).fetch_one(pool).await?;
-        let emptied = workflow::forget(pool, tenant, &ids).await? + ::mailer::forget(pool, tenant, &ids).await?;
+        ::mailer::forget(pool, tenant, &ids).await?;
+        let emptied = workflow::forget(pool, tenant, &ids).await? + reactions::forget(pool, tenant, &ids).await?;
         let named: Vec<(String, Uuid)> =
             streams.iter().map(|stream| (stream.aggregate_type.clone(), stream.aggregate_id)).collect();
         let rows = projections::refold(&self.log, tenant, &named, self.log.head().await?, PATIENCE).await?;
@@ -335,7 +409,7 @@ impl Eraser {
             "messages": proof.messages.iter().map(|purged| purged.deleted).sum::<u64>(),
         });
         self.command("identity.erasure.complete", tenant, order.id, &body).await?;
-        turn.close().await?;
+        turn.0.close().await?;
         Ok(proof)
     }
 

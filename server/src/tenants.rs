@@ -172,7 +172,7 @@ async fn show(pool: &PgPool, tenant: Uuid, out: &Output) -> Result<Done> {
         "select group_name, count(*) from projections.parked where tenant_id = $1 and slot = 'live' group by 1 order by 1",
     )
     .await?;
-    let emails = counts("select state, count(*) from mail.emails where tenant_id = $1 group by 1 order by 1").await?;
+    let jobs = counts("select state, count(*) from reactions.jobs where tenant_id = $1 group by 1 order by 1").await?;
     let last: Option<i64> = sqlx::query_scalar("select max(position) from eventstore.streams where tenant_id = $1")
         .bind(tenant)
         .fetch_one(pool)
@@ -196,14 +196,14 @@ async fn show(pool: &PgPool, tenant: Uuid, out: &Output) -> Result<Done> {
     }
     say!(out, "{:<14}{}", "users", said(&users, "none"));
     say!(out, "{:<14}{}", "open runs", said(&runs, "none"));
-    say!(out, "{:<14}{}", "emails", said(&emails, "none"));
+    say!(out, "{:<14}{}", "jobs", said(&jobs, "none"));
     say!(out, "{:<14}{}", "parked", said(&parked, "nothing"));
     say!(out, "{:<14}position {}", "last event", last.unwrap_or(0));
     let object = |counts: Vec<(String, i64)>| counts.into_iter().collect::<std::collections::BTreeMap<_, _>>();
     Done::with(json!({
         "id": tenant, "name": name, "status": status, "registered_at": registered_at, "trial_ends_at": trial_ends_at,
         "suspended_reason": suspended_reason, "purge_at": purge_at, "owners": owners, "users": object(users),
-        "open_runs": object(runs), "emails": object(emails), "parked": object(parked), "last_position": last,
+        "open_runs": object(runs), "jobs": object(jobs), "parked": object(parked), "last_position": last,
     }))
 }
 

@@ -13,6 +13,7 @@ use kernel::{Actor, TenantId};
 use login::{Addresses, Login};
 use mailer::{Links, Mailer};
 use projections::Target;
+use reactions::{Filter, State, retry};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::net::TcpListener;
@@ -390,7 +391,7 @@ async fn m_05_what_lets_somebody_in_stands_nowhere_but_in_the_email() {
         ("login.magic_links", vec![]),
         ("login.portal_requests", vec![ADA]),
         ("login.portal_addresses", vec![ADA]),
-        ("mail.emails", vec![ADA]),
+        ("reactions.jobs", vec![ADA]),
         ("eventstore.events", vec![]),
     ] {
         let rows: Vec<String> = sqlx::query_scalar(&format!("select row_to_json(t)::text from {table} t"))
@@ -566,8 +567,8 @@ async fn an_email_that_cannot_be_sent_now_is_sent_later_with_another_link() {
     world.mailer.round().await.unwrap();
     assert_eq!(world.sink.emails().len(), 1, "the invitation alone");
     world.sink.answer("250 taken");
-    let due = "update login.portal_requests set due_at = now()";
-    sqlx::query(due).execute(&world.database.superuser().await).await.unwrap();
+    let due = Filter { state: Some(State::Due), ..Filter::default() };
+    assert_eq!(retry(&world.database.worker().await, &due).await.unwrap(), 1);
     world.mailer.round().await.unwrap();
     let link = link_in(world.sink.emails().last().unwrap()).expect("a link");
     assert_eq!(world.come_in(&link).await.0, 303);

@@ -17,8 +17,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("projections.groups", "which groups there are"),
     ("projections.rebuilds", "replays under way"),
     ("engine.checkpoint", "how far the workflow engine has read"),
-    ("mail.intake", "how far the mailer has read"),
-    ("login.intake", "how far portal users' addresses were taken in"),
+    ("reactions.checkpoints", "how far each reaction has read"),
     ("public._sqlx_migrations", "which migrations have run"),
 ];
 
@@ -110,7 +109,7 @@ const KEYS_WITHOUT_TENANT: &[(&str, &str)] = &[
     ("eventstore.events", "a position is the log's, and nobody chooses one"),
     ("eventstore.dead_letters", "the same"),
     ("eventstore.repairs", "the same"),
-    ("mail.emails", "an email is its event's"),
+    ("reactions.jobs", "a number is the table's, and nobody chooses one"),
     ("vault.destroyed_keys", "a serial is the list's, and nobody chooses one"),
 ];
 

@@ -8,8 +8,8 @@ use crate::tasks::Tasks;
 use crate::waits::Past;
 use crate::worker::Worker;
 use chrono::Utc;
-use event_store::{CommandBus, Log, RawEvent};
-use futures::future::BoxFuture;
+use event_store::CommandBus;
+use messaging::Events;
 use metrics::gauge;
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -17,36 +17,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-/// Where the engine gets the log from.
-pub trait Events: Send + Sync + 'static {
-    /// The events from `after + 1` on, without a gap, at most `max`; waits until there is at least one.
-    fn read(&self, after: i64, max: usize) -> BoxFuture<'_, anyhow::Result<Vec<Arc<RawEvent>>>>;
-}
-
-impl Events for messaging::Feed {
-    fn read(&self, after: i64, max: usize) -> BoxFuture<'_, anyhow::Result<Vec<Arc<RawEvent>>>> {
-        Box::pin(self.read(after, max))
-    }
-}
-
-/// The log itself, asked again and again; for tests and tools that have no feed.
-#[derive(Debug, Clone)]
-pub struct PolledLog(pub Log);
-
-impl Events for PolledLog {
-    fn read(&self, after: i64, max: usize) -> BoxFuture<'_, anyhow::Result<Vec<Arc<RawEvent>>>> {
-        Box::pin(async move {
-            loop {
-                let events = self.0.read(after, i64::try_from(max)?).await?;
-                if !events.is_empty() {
-                    return Ok(events.into_iter().map(Arc::new).collect());
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-    }
-}
 
 /// Bounds of one engine process.
 #[derive(Debug, Clone)]

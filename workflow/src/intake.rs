@@ -6,7 +6,6 @@
 use crate::bounds::{Admitted, Bounds, Incident};
 use crate::crew::Crew;
 use crate::document::{CancelOn, Document};
-use crate::engine::Events;
 use crate::expression::{ExpressionError, compile, evaluate, holds, kind};
 use crate::references::is_of_trigger;
 use crate::schedules;
@@ -19,6 +18,7 @@ use chrono::{DateTime, Utc};
 use crash_points::Point;
 use event_store::{ExecuteError, RawEvent};
 use kernel::{Aggregate as _, DefinitionId, Name};
+use messaging::Events;
 use metrics::{counter, gauge};
 use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};

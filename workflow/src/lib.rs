@@ -35,8 +35,9 @@ pub use actions::Action;
 pub use bounds::Bounds;
 pub use check::{Problem, check, read};
 pub use document::{Document, Retry};
-pub use engine::{Engine, EngineOptions, Events, PolledLog};
+pub use engine::{Engine, EngineOptions};
 pub use expression::{EXPRESSION_CHARS_MAX, ExpressionError};
+pub use messaging::{Events, PolledLog};
 pub use operate::{
     Asked, MoveError, RunFilter, RunLine, RunsError, Verb, ask, cancel, forget, move_to, retry, runs, show, skip,
 };

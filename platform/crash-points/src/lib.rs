@@ -39,6 +39,16 @@ pub enum Point {
     WorkflowDecided,
     /// It is in the log; the worker has not let go of the run.
     WorkflowAppended,
+    /// A reaction has noted the jobs that a batch of events asks for, not committed.
+    ReactionNoted,
+    /// They are committed; nobody is woken.
+    ReactionCommitted,
+    /// A job is taken; nothing is done.
+    ReactionTaken,
+    /// It is done, outside; nothing of ours says so.
+    ReactionPerformed,
+    /// What became of it is noted; nobody has been told.
+    ReactionSettled,
     /// Rebuilt tables are filled and follow the log; they are not switched in.
     ReplayBuilt,
     /// Rebuilt tables are compared with the live ones; they are not switched in.
@@ -46,7 +56,7 @@ pub enum Point {
 }
 
 /// Every point, in the order in which an event meets them.
-pub const POINTS: [Point; 18] = [
+pub const POINTS: [Point; 23] = [
     Point::AppendSending,
     Point::AppendCommitted,
     Point::AppendUnitSending,
@@ -63,6 +73,11 @@ pub const POINTS: [Point; 18] = [
     Point::WorkflowTaken,
     Point::WorkflowDecided,
     Point::WorkflowAppended,
+    Point::ReactionNoted,
+    Point::ReactionCommitted,
+    Point::ReactionTaken,
+    Point::ReactionPerformed,
+    Point::ReactionSettled,
     Point::ReplayBuilt,
     Point::ReplayVerified,
 ];
@@ -87,6 +102,11 @@ impl Point {
             Self::WorkflowTaken => "workflow.taken",
             Self::WorkflowDecided => "workflow.decided",
             Self::WorkflowAppended => "workflow.appended",
+            Self::ReactionNoted => "reaction.noted",
+            Self::ReactionCommitted => "reaction.committed",
+            Self::ReactionTaken => "reaction.taken",
+            Self::ReactionPerformed => "reaction.performed",
+            Self::ReactionSettled => "reaction.settled",
             Self::ReplayBuilt => "replay.built",
             Self::ReplayVerified => "replay.verified",
         }

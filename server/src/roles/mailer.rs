@@ -1,27 +1,25 @@
 //! Sends emails.
 
-use super::{Database, Role, RoleContext, settings};
+use super::{Database, NoVerb, Role, RoleContext};
 use crate::connect;
 use crate::metrics::Part;
-use crate::operate::{self, MailerVerb};
-use crate::output::{Done, Output};
 use anyhow::{Context, Result};
 use event_store::Log;
 use mailer::Links;
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
-use std::path::Path;
+use std::sync::Arc;
 
 /// See above.
 pub struct Mailer;
 
 impl Role for Mailer {
     const NAME: &'static str = "mailer";
-    const ABOUT: &'static str = "Runs the role that sends emails, or operates it";
+    const ABOUT: &'static str = "Runs the role that sends emails";
     const PORT: u16 = 5;
     const DATABASE: Database = Database::Worker;
-    const METRICS: &'static [Part] = &[Part::Mail];
-    type Verb = MailerVerb;
+    const METRICS: &'static [Part] = &[Part::Reactions];
+    type Verb = NoVerb;
 
     fn wanted(settings: &Settings) -> bool {
         settings.mail.smtp_url.is_some()
@@ -37,19 +35,15 @@ impl Role for Mailer {
             app_url: settings.login.app_url.clone(),
             portal_url: settings.login.portal_url.clone(),
         };
-        let (pool, vault) = (context.pool().await?, context.vault().await?);
+        let (pool, vault, feed) = (context.pool().await?, context.vault().await?, context.feed().await?);
         let store = connect::bus(settings, pool.clone(), vault.clone())?.store().clone();
         let log = Log::unsealing(pool, vault);
         let mailer = mailer::Mailer::new(log, store.clone(), url.expose_secret(), &settings.mail.from, links)?;
         let work = async {
-            mailer.run(context.stop.clone()).await;
+            mailer.run(Arc::new(feed), context.stop.clone()).await;
             store.drain().await;
             Ok(())
         };
         context.until_stopped(work).await
-    }
-
-    async fn operate(config: Option<&Path>, verb: MailerVerb, out: &Output) -> Result<Done> {
-        operate::mailer(&settings(config)?, verb, out).await
     }
 }

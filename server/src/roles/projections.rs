@@ -7,6 +7,7 @@ use crate::output::{Done, Output};
 use crate::subjects;
 use anyhow::Result;
 use std::path::Path;
+use std::sync::Arc;
 
 /// See above.
 pub struct Projections;
@@ -16,13 +17,13 @@ impl Role for Projections {
     const ABOUT: &'static str = "Runs the role that builds the read models, or operates it";
     const PORT: u16 = 3;
     const DATABASE: Database = Database::Worker;
-    const METRICS: &'static [Part] = &[Part::Projections, Part::Feed, Part::Append];
+    const METRICS: &'static [Part] = &[Part::Projections, Part::Feed, Part::Append, Part::Reactions];
     type Verb = ProjectionsVerb;
 
     async fn run(context: RoleContext) -> Result<()> {
         let (pool, feed) = (context.pool().await?, context.feed().await?);
-        let work = projections::run(pool, feed, context.stop.clone());
-        let erasures = Box::pin(subjects::work(&context.settings, context.stop.clone()));
+        let work = projections::run(pool, feed.clone(), context.stop.clone());
+        let erasures = Box::pin(subjects::work(&context.settings, Arc::new(feed), context.stop.clone()));
         context.until_stopped(async { tokio::try_join!(work, erasures).map(drop) }).await
     }
 

@@ -1,4 +1,4 @@
-"""Dumps the log, the stream, the read tables and the engine's tables into an evidence folder, while nothing is written."""
+"""Dumps the log, the stream, the read tables, the jobs and the engine's tables into an evidence folder, while nothing is written."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ BATCH = 1_000
 
 def run(postgres: str, nats_url: str, stream: str, out: str) -> None:
     folder = Path(out)
-    for name in ("log", "read", "engine", "stream", "vault"):
+    for name in ("log", "read", "engine", "reactions", "stream", "vault"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     tables(postgres, folder)
     asyncio.run(messages(nats_url, stream, folder / "stream"))
@@ -33,7 +33,7 @@ def tables(postgres: str, folder: Path) -> None:
         for schema, table in found:
             if schema == "eventstore":
                 file = folder / "log" / f"{table}.jsonl"
-            elif schema in ("engine", "vault"):
+            elif schema in ("engine", "reactions", "vault"):
                 file = folder / schema / f"{table}.jsonl"
             elif schema in read or schema == "projections":
                 file = folder / "read" / f"{schema}.{table}.jsonl"

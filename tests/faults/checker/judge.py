@@ -4,7 +4,7 @@ import json
 import sys
 import traceback
 
-from . import history, log, reads, runs, stream  # noqa: F401  each registers its checks
+from . import history, jobs, log, reads, runs, stream  # noqa: F401  each registers its checks
 from .evidence import Evidence
 from .verdict import CHECKS, Finding
 

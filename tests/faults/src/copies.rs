@@ -269,7 +269,7 @@ fn settings(servers: &Servers, postgres: u16, nats: &[u16], listen: &str) -> Str
     let (reader, filler) = (servers.nats_url(NatsUser::Reader, nats), servers.nats_url(NatsUser::Relay, nats));
     let url = |role: &str| format!("postgres://ubos_{role}:faults@127.0.0.1:{postgres}/ubos");
     let (owner, command, query, worker) = (url("owner"), url("command"), url("query"), url("worker"));
-    let replicas = nats.len();
+    let (replicas, mail) = (nats.len(), servers.mailbox.port);
     format!(
         r#"environment = "development"
 [database]
@@ -299,6 +299,9 @@ audience = "ubos"
 dev_signing_key = "{state}/dev-key.pk8"
 [vault]
 key = "{VAULT_KEY}"
+[mail]
+smtp_url = "smtp://127.0.0.1:{mail}"
+from = "UBOS <no-reply@ubos.example>"
 "#
     )
 }

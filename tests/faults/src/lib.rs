@@ -10,6 +10,7 @@ mod durable;
 mod evidence;
 mod inject;
 mod load;
+mod mailbox;
 mod proxy;
 mod report;
 mod run;

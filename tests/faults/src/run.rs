@@ -193,6 +193,7 @@ async fn attack(
     progress.abort();
 
     println!("{:8.1} quiet: healing everything, waiting for rest", evidence.now());
+    servers.mailbox.behave();
     injector.heal().await.context("healing")?;
     let rest = converge(&pool, CONVERGE).await;
     let (converged, converge_seconds) = match &rest {
@@ -216,6 +217,7 @@ async fn attack(
     }
     followers.iter().for_each(tokio::task::JoinHandle::abort);
     durable.write(&evidence.folder)?;
+    servers.mailbox.write(&evidence.folder)?;
     println!("{:8.1} verifying", evidence.now());
     let (verify, verified) = operator(servers, ubos, &["verify", "--wait-seconds", "60"]).await?;
     std::fs::write(evidence.folder.join("verify.txt"), &verified)?;

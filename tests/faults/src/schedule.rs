@@ -124,7 +124,7 @@ const KILLS_OF_THREE: u32 = 2;
 /// On average so long after one fault begins the next, besides what a long one lasts.
 const MEAN_PAUSE: f64 = 6.5;
 
-const COPIES: [&str; 10] = [
+const COPIES: [&str; 12] = [
     "command-api-1",
     "command-api-2",
     "query-api-1",
@@ -135,6 +135,8 @@ const COPIES: [&str; 10] = [
     "projections-2",
     "workflow-1",
     "workflow-2",
+    "mailer-1",
+    "mailer-2",
 ];
 
 /// The faults of so many seconds.
@@ -222,13 +224,20 @@ fn others(random: &mut StdRng, field: &Battlefield) -> Vec<Fault> {
         let nth = if once { 1 } else { random.random_range(1..=12) };
         faults.push(fault(Kind::CrashPoint, &format!("{name}:{nth}"), 5.0));
     }
-    // The engine's lease is the longest.
-    let pauses = [("workflow-1", 20.0), ("workflow-2", 20.0), ("projections-1", 9.0), ("projections-2", 9.0)];
+    // Longer than the leases: a run's is 15 s, a job's 30 s.
+    let pauses = [
+        ("workflow-1", 20.0),
+        ("workflow-2", 20.0),
+        ("projections-1", 9.0),
+        ("projections-2", 9.0),
+        ("mailer-1", 35.0),
+        ("mailer-2", 35.0),
+    ];
     faults.extend(pauses.map(|(target, seconds)| fault(Kind::Pause, target, seconds)));
     for target in ["command-api-1", "query-api-1", "relay-leader", "postgres", "nats-1"] {
         faults.push(fault(Kind::Pause, target, random.random_range(4.0..8.0)));
     }
-    for target in ["command-api-2", "query-api-2", "relay-1", "relay-2", "projections-2", "workflow-2"] {
+    for target in ["command-api-2", "query-api-2", "relay-1", "relay-2", "projections-2", "workflow-2", "mailer-2"] {
         faults.push(fault(Kind::Restart, target, 1.0));
     }
     for server in ["postgres", "nats-1"] {
@@ -242,7 +251,7 @@ fn others(random: &mut StdRng, field: &Battlefield) -> Vec<Fault> {
         (Kind::ProxyReset, 0.5),
     ];
     for (kind, seconds) in harms {
-        for role in ["relay", "projections", "workflow"] {
+        for role in ["relay", "projections", "workflow", "mailer"] {
             let copy = random.random_range(1..=2);
             faults.push(fault(kind, &format!("{role}-{copy} > nats"), seconds));
             faults.push(fault(kind, &format!("{role}-{copy} > postgres"), seconds));

@@ -1,5 +1,6 @@
 //! The servers of a run: PostgreSQL with a streaming replica, NATS as one node or three, Redis.
 
+use crate::mailbox::Mailbox;
 use crate::volume::{self, Volume};
 use anyhow::{Context, Result};
 use local_servers::{
@@ -34,6 +35,8 @@ pub struct Servers {
     pub nats: Vec<Shared<Nats>>,
     /// Nothing that must last is in it.
     pub redis: Shared<Redis>,
+    /// Whoever emails are handed to.
+    pub mailbox: Mailbox,
     /// The superuser's URL.
     pub postgres_url: String,
     /// Where PostgreSQL listens.
@@ -72,6 +75,7 @@ impl Servers {
             nats_logins: nats[0].logins.clone(),
             nats: nats.into_iter().map(|node| Arc::new(Mutex::new(node))).collect(),
             redis: Arc::new(Mutex::new(redis)),
+            mailbox: Mailbox::start()?,
             dirs,
             postgres_volume,
             nats_volumes,

@@ -108,6 +108,8 @@ def subject_keys() -> list[dict[str, Any]]:
 
 
 LINK = "crm.contact.link_to_client"
+INVITED = uid(0x900)
+INVITATION = {"invitation_id": uid(0x901), "email": "ada@a.example", "name": "c1/000004", "roles": [{"name": "viewer"}], "expires_at": at(59), "days": 7}
 
 
 def linked(role: str, primary: bool) -> dict[str, Any]:
@@ -128,6 +130,7 @@ EVENTS = [
     # One takes the place of the other: a unit.
     ("contact.linked_to_client", "crm.contact", MADE, 3, linked("Heir", False), USER, LINK, None),
     ("contact.linked_to_client", "crm.contact", CONTACT, 2, linked("Director", True), USER, LINK, None),
+    ("user.invited", "identity.user", INVITED, 1, INVITATION, USER, "identity.user.invite", None),
 ]
 # The position after the last one.
 NEXT = len(EVENTS) + 1
@@ -199,8 +202,9 @@ def files() -> dict[str, Any]:
         query(10, 2, "c1/000002", None),
         command(11, "c1", LINK, f"/v1/crm/contacts/{MADE}/link-to-client", linked("Heir", True), (MADE, 2, 9)),
         command(12, "c2", LINK, f"/v1/crm/contacts/{CONTACT}/link-to-client", linked("Director", True), (CONTACT, 2, 11)),
+        command(13, "c1", "identity.user.invite", "/v1/identity/users", {"name": "c1/000004", "email": "ada@a.example"}, (INVITED, 1, 12)),
     ]
-    keys = [(1, CLIENT, 1, 1), (2, CLIENT, 2, 2), (3, CONTACT, 1, 3), (4, APPOINTMENT, 1, 4), (11, MADE, 2, 9), (12, CONTACT, 2, 11)]
+    keys = [(1, CLIENT, 1, 1), (2, CLIENT, 2, 2), (3, CONTACT, 1, 3), (4, APPOINTMENT, 1, 4), (11, MADE, 2, 9), (12, CONTACT, 2, 11), (13, INVITED, 1, 12)]
     streams = {}
     for row in events:
         stream = row["tenant_id"], row["aggregate_type"], row["aggregate_id"]
@@ -255,6 +259,11 @@ def files() -> dict[str, Any]:
         "read/projections.parked.jsonl": [],
         "read/workflow.runs.jsonl": [{"id": RUN, "status": "succeeded"}],
         "engine/tasks.jsonl": [],
+        "reactions/jobs.jsonl": [
+            {"id": 1, "tenant_id": TENANT, "reaction": "email.invitation", "lane": INVITED, "key": uid(0x100c), "position": 12,
+             "subject_id": INVITED, "state": "done", "lease": None, "code": None}
+        ],
+        "emails.jsonl": [{"message_id": f"<{uid(0x100c)}@ubos.example>", "to": "ada@a.example", "answered": True}],
     })
 
 

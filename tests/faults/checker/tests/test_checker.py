@@ -51,6 +51,7 @@ def answer(index, **changes):
 
 
 HISTORY, EVENTS, KEYS = "history.jsonl", "log/events.jsonl", "log/idempotency.jsonl"
+JOBS = "reactions/jobs.jsonl"
 MESSAGES, SUBSCRIBER = "stream/messages.jsonl", "subscriber.jsonl"
 STRANGER = {"sequence": 9, "subject": "s", "payload": "{}", "time": sample.at(9), "headers": {
     "Nats-Msg-Id": ["x"], "ce-globalposition": ["77"], "Ubos-Log": [sample.LOG]}}
@@ -145,6 +146,17 @@ SPOILT = [
         sample.event(5) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "sequence": 4})),
     ("W8", "a trigger started two runs", lambda files: files[EVENTS].append(
         sample.event(5) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "aggregate_id": sample.uid(0x409)})),
+    ("R1", "an event led to no job", drop(JOBS, 0)),
+    ("R1", "an event led to two jobs", again(JOBS, 0, id=2)),
+    ("R1", "a job is of no event", again(JOBS, 0, id=2, key=sample.uid(0x999))),
+    ("R1", "a job is of another event", put(JOBS, 0, position=3)),
+    ("R2", "a job is due for ever", put(JOBS, 0, state="due")),
+    ("R2", "a job is parked for no reason", put(JOBS, 0, state="parked")),
+    ("R2", "a job is held by nobody who lives", put(JOBS, 0, lease=sample.uid(0x998))),
+    ("R3", "an email is lost", drop("emails.jsonl", 0)),
+    ("R3", "an email went to somebody else", put("emails.jsonl", 0, to="eve@a.example")),
+    ("R3", "an email came that nobody asked for", again("emails.jsonl", 0, message_id=f"<{sample.uid(0x997)}@ubos.example>")),
+    ("R3", "an email was given up that nobody refuses", put(JOBS, 0, state="parked", code="refused")),
     ("W8", "a trigger started no run", lambda files: files[EVENTS].append(
         sample.event(4) | {"position": sample.NEXT, "event_id": sample.uid(0x1fff), "aggregate_id": sample.uid(0x309)})),
 ]

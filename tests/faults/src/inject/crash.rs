@@ -87,6 +87,7 @@ fn role_of(order: &str) -> Option<&'static str> {
         "relay" => Some("relay"),
         "projection" => Some("projections"),
         "workflow" | "intake" => Some("workflow"),
+        "reaction" => Some("mailer"),
         "replay" => None,
         _ => Some("command-api"),
     }

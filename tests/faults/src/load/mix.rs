@@ -1,6 +1,7 @@
 //! What clients do: create, rename, race, repeat, book, and read what they wrote.
 
 use super::client::{Client, Operation, Outcome, half_hour};
+use crate::mailbox::REFUSED;
 use futures::future::join_all;
 use parking_lot::Mutex;
 use rand::Rng;
@@ -73,6 +74,8 @@ enum What {
     /// Two new contacts are made a client's primary contact at the same moment: each takes the place of whoever has it, so both
     /// commands are units.
     TakeOver(Uuid),
+    /// Somebody is invited, and gets an email.
+    Invite,
     Book(u64),
 }
 
@@ -155,6 +158,15 @@ impl Turn {
                 });
                 join_all(two).await;
             }
+            What::Invite => {
+                let (counter, name) = client.mark();
+                let refused = if counter % 10 == 0 { REFUSED } else { "" };
+                let email = format!("{refused}invited-{}-{counter}@{}.example", client.name, client.tenant.simple());
+                let body = json!({ "name": name, "email": email, "roles": ["viewer"] });
+                let path = "/v1/identity/users".to_owned();
+                let operation = client.command("identity.user.invite", path, body, Some(counter));
+                count(&client, &client.run(&operation).await, true);
+            }
             What::Book(number) => {
                 let (counter, name) = client.mark();
                 let email = format!("guest-{}-{counter}@{}.example", client.name, client.tenant.simple());
@@ -182,7 +194,8 @@ impl Mix {
         let others: Vec<_> = mates.choose_multiple(random, 2).cloned().collect();
         let dice = random.random_range(0..1_000);
         let what = match dice {
-            0..380 => What::Create,
+            0..365 => What::Create,
+            365..380 => What::Invite,
             380..800 => self.own(&client, random).map_or(What::Create, What::Rename),
             800..850 => match self.contested(&client, random) {
                 Some(contested) => What::Race(contested, random.random_bool(0.7)),
