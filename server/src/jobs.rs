@@ -1,8 +1,8 @@
 //! `ubos jobs …`: what reactions have to do, and what was parked.
 
-use crate::operate::{position as number, worker_pool};
+use crate::connect::{known, worker_pool};
+use crate::operate::position as number;
 use crate::output::{Done, Output, Table, minute, say};
-use crate::connect::known;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use kernel::{Name, TenantId};
