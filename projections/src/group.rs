@@ -1,7 +1,7 @@
 //! Groups: one domain's read tables, with one checkpoint, one transaction per batch, one unit of replay.
 
 use crate::model::ReadModel;
-use crate::table::{Fold, Of, Resource, Table};
+use crate::table::{Folding, Of, Resource, Table};
 use crate::{crm, files, identity, portal, projects, scheduling, timeline, workflow};
 use std::fmt;
 use std::sync::LazyLock;
@@ -42,7 +42,7 @@ impl Group {
         Some(streams)
     }
 
-    pub(crate) fn folds(&self) -> Vec<Box<dyn Fold>> {
+    pub(crate) fn folds(&self) -> Vec<Box<dyn Folding>> {
         self.tables.iter().map(|table| table.fold()).collect()
     }
 }

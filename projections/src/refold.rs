@@ -107,7 +107,7 @@ async fn refold_slot(log: &Log, target: Target, tenant: TenantId, streams: &Hash
     .await?;
     let mut batch = Batch::new(target, HashSet::new(), target.group.folds());
     batch.fold_anew(&events);
-    let rows: Vec<u64> = batch.changes(None)?.iter().map(|changes| changes.upserts.tenants.len() as u64).collect();
+    let rows: Vec<u64> = batch.changes(None)?.iter().map(|changes| changes.tenants.len() as u64).collect();
     batch.write(&mut tx, Mode::StreamByStream).await?;
     batch.note_parked(&mut tx).await?;
     // Whoever keeps rows in memory sees by it that the tables have changed.
