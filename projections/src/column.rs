@@ -1,8 +1,6 @@
 //! The columns of a read table, as its row type declares them.
 
-use crate::model::ReadModel;
-use schemars::Schema;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,64 +58,25 @@ impl Column {
     }
 }
 
-/// So many columns every table begins with, after `tenant_id` and `position`.
-pub(crate) const COMMON: usize = 4;
-
-/// What every row has besides the fields of its row type, and what that is in one sentence.
-fn common<R: ReadModel>() -> [(&'static str, Value); COMMON] {
-    let (id, version, created_at, updated_at) = match (R::APPEND_ONLY, R::PART_OF) {
-        (true, _) => {
-            let same = "The same; what happened does not change.";
-            ("The event's id.", "The record's version after it.", "When it happened.", same)
-        }
-        (false, Some(_)) => {
-            let version = "The version, when it changed last, of the record that it is a part of.";
-            ("Its id.", version, "When it was added.", "When it changed last.")
-        }
-        (false, None) => {
-            ("Its id.", "How many events it has; also its ETag.", "When it was added.", "When it changed last.")
-        }
-    };
-    [
-        ("id", json!({ "description": id, "type": "string", "format": "uuid" })),
-        ("version", json!({ "description": version, "type": "integer", "format": "int64" })),
-        ("created_at", json!({ "description": created_at, "type": "string", "format": "date-time" })),
-        ("updated_at", json!({ "description": updated_at, "type": "string", "format": "date-time" })),
-    ]
-}
-
-/// The schema of a row as it stands in its table: what every row has, then the row type's fields.
-pub(crate) fn whole<R: ReadModel>(mut schema: Schema) -> Schema {
-    let own = schema.ensure_object().remove("properties");
-    let own = own.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
-    let common = common::<R>().map(|(name, schema)| (name.to_owned(), schema));
-    schema.insert("properties".to_owned(), common.into_iter().chain(own).collect::<Map<_, _>>().into());
-    schema
-}
-
-/// The columns of a table in their order; `tenant_id` and `position` come before them in every table.
-pub fn columns<R: ReadModel>() -> Vec<Column> {
-    let schema = Value::from(whole::<R>(kernel::schema_of::<R>()));
-    let properties = schema["properties"].as_object().cloned().unwrap_or_default();
-    properties.into_iter().map(|(name, schema)| column(name, schema)).collect()
-}
-
-fn column(name: String, schema: Value) -> Column {
-    let mut types: Vec<String> = vec![];
-    let (mut values, mut nullable, mut format) = (vec![], false, None);
-    gather(&schema, &mut types, &mut values, &mut nullable, &mut format);
-    // A schema without a type allows anything, null included.
-    nullable |= types.is_empty() && values.is_empty();
-    let kind = match (types.first().map(String::as_str), format.as_deref()) {
-        (Some("string"), Some("uuid")) => Kind::Uuid,
-        (Some("string"), Some("date-time")) => Kind::Time,
-        (Some("string"), Some("date")) => Kind::Date,
-        (Some("string"), _) => Kind::Text,
-        (Some("integer"), _) => Kind::Integer,
-        (Some("boolean"), _) => Kind::Boolean,
-        _ => Kind::Json,
-    };
-    Column { name, kind, nullable, values, schema }
+impl Column {
+    /// The column of a field with this schema.
+    pub(crate) fn of(name: String, schema: Value) -> Self {
+        let mut types: Vec<String> = vec![];
+        let (mut values, mut nullable, mut format) = (vec![], false, None);
+        gather(&schema, &mut types, &mut values, &mut nullable, &mut format);
+        // A schema without a type allows anything, null included.
+        nullable |= types.is_empty() && values.is_empty();
+        let kind = match (types.first().map(String::as_str), format.as_deref()) {
+            (Some("string"), Some("uuid")) => Kind::Uuid,
+            (Some("string"), Some("date-time")) => Kind::Time,
+            (Some("string"), Some("date")) => Kind::Date,
+            (Some("string"), _) => Kind::Text,
+            (Some("integer"), _) => Kind::Integer,
+            (Some("boolean"), _) => Kind::Boolean,
+            _ => Kind::Json,
+        };
+        Self { name, kind, nullable, values, schema }
+    }
 }
 
 /// Walks through the alternatives of a schema: an optional enum is `anyOf` of `oneOf` of constants.

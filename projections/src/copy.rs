@@ -1,7 +1,7 @@
 //! Rows as PostgreSQL reads them: a text per column, and lines of these for COPY.
 
-use crate::column::{COMMON, Column, Kind};
-use crate::row::Row;
+use crate::column::{Column, Kind};
+use crate::row::{COMMON, Row};
 use chrono::SecondsFormat;
 use kernel::TenantId;
 use serde::Serialize;

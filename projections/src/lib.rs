@@ -11,6 +11,8 @@ mod column;
 mod copy;
 mod engine;
 mod group;
+mod groups;
+mod index;
 mod model;
 mod operate;
 mod rebuild;
@@ -18,6 +20,7 @@ mod refold;
 mod replay;
 mod report;
 mod row;
+mod schema;
 mod shown;
 mod table;
 mod worker;
@@ -33,7 +36,9 @@ pub mod workflow;
 
 pub use column::{Column, Kind};
 pub use engine::{Applied, Kept, Target};
-pub use group::{Group, Slot, group, groups, resources};
+pub use group::{Group, Slot};
+pub use groups::{group, groups, resources};
+pub use index::{Index, indexes, is_indexed};
 pub use model::{Away, Beside, Envelope, Event, Fold, FoldError, PartOf, ReadModel, Tie};
 pub use operate::{parked, plan, retry, status};
 pub use rebuild::{Built, OnProgress, Progress, RebuildOptions, Stage};
@@ -43,6 +48,7 @@ pub use report::{
     Comparison, GroupStatus, ParkedStream, Plan, ReplayReport, RetryReport, Status, TableComparison, VerifyReport,
 };
 pub use row::Row;
+pub use schema::{missing, unneeded};
 pub use shown::Shown;
 pub use table::{Resource, Table, Upserts};
 pub use worker::run;

@@ -1,7 +1,8 @@
 //! Folds single streams anew, after what their events say has changed: somebody was erased.
 
 use crate::engine::{Batch, Mode, Target};
-use crate::group::{Group, Slot, groups};
+use crate::group::{Group, Slot};
+use crate::groups::groups;
 use crate::replay::exclusive;
 use anyhow::{Context, Result, ensure};
 use event_store::{Log, RawEvent};

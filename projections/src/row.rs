@@ -1,9 +1,12 @@
 //! A row of a read table: what every row has, and what this table's fold says.
 
+use crate::column::Column;
 use crate::model::{Envelope, Event, FoldError, ReadModel};
 use catalogue::Narrowed;
 use chrono::{DateTime, Utc};
+use schemars::Schema;
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use std::ops::Deref;
 use uuid::Uuid;
 
@@ -72,4 +75,46 @@ impl<R> Deref for Row<R> {
 /// The event needs a row that is not there.
 fn missing(event: &Event) -> FoldError {
     FoldError(format!("{} for a row that does not exist", event.event_type))
+}
+
+/// So many columns every table begins with, after `tenant_id` and `position`.
+pub(crate) const COMMON: usize = 4;
+
+/// What every row has besides the fields of its row type, and what that is in one sentence.
+fn common<R: ReadModel>() -> [(&'static str, Value); COMMON] {
+    let (id, version, created_at, updated_at) = match (R::APPEND_ONLY, R::PART_OF) {
+        (true, _) => {
+            let same = "The same; what happened does not change.";
+            ("The event's id.", "The record's version after it.", "When it happened.", same)
+        }
+        (false, Some(_)) => {
+            let version = "The version, when it changed last, of the record that it is a part of.";
+            ("Its id.", version, "When it was added.", "When it changed last.")
+        }
+        (false, None) => {
+            ("Its id.", "How many events it has; also its ETag.", "When it was added.", "When it changed last.")
+        }
+    };
+    [
+        ("id", json!({ "description": id, "type": "string", "format": "uuid" })),
+        ("version", json!({ "description": version, "type": "integer", "format": "int64" })),
+        ("created_at", json!({ "description": created_at, "type": "string", "format": "date-time" })),
+        ("updated_at", json!({ "description": updated_at, "type": "string", "format": "date-time" })),
+    ]
+}
+
+/// The schema of a row as it stands in its table: what every row has, then the row type's fields.
+pub(crate) fn whole<R: ReadModel>(mut schema: Schema) -> Schema {
+    let own = schema.ensure_object().remove("properties");
+    let own = own.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+    let common = common::<R>().map(|(name, schema)| (name.to_owned(), schema));
+    schema.insert("properties".to_owned(), common.into_iter().chain(own).collect::<Map<_, _>>().into());
+    schema
+}
+
+/// The columns of a table in their order; `tenant_id` and `position` come before them in every table.
+pub fn columns<R: ReadModel>() -> Vec<Column> {
+    let schema = Value::from(whole::<R>(kernel::schema_of::<R>()));
+    let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+    properties.into_iter().map(|(name, schema)| Column::of(name, schema)).collect()
 }

@@ -1,9 +1,9 @@
 //! A read table as the engine sees it: rows in memory, folded by event, written column by column or as COPY text.
 
-use crate::column::{Column, Kind, columns, whole};
+use crate::column::{Column, Kind};
 use crate::copy;
 use crate::model::{Away, Beside, Event, FoldError, PartOf, ReadModel, Tie};
-use crate::row::Row;
+use crate::row::{Row, columns, whole};
 use catalogue::Narrowed;
 use kernel::TenantId;
 use schemars::{Schema, SchemaGenerator};
