@@ -1,7 +1,8 @@
 //! The query half of the OpenAPI document, from the row types.
 
-use crate::condition::{VALUES_MAX, filters_of, is_name, takes_several};
+use crate::condition::{VALUES_MAX, filters_of, takes_several};
 use crate::parameters::{Archived, LIMIT_MAX};
+use crate::question::{Needs, Question};
 use ::web::openapi::{self, Document};
 use ::web::{ProblemCode, code};
 use projections::{Column, Kind, Table};
@@ -70,16 +71,8 @@ pub(crate) fn problems(
     document.problems(name, kinds.into_iter().flatten(), &[])
 }
 
-/// What whoever asks must be allowed.
-pub(crate) enum Needs<'q> {
-    /// This permission.
-    Permission(&'q str),
-    /// No single one; a sentence says what instead.
-    Otherwise(&'static str),
-}
-
 /// One operation that looks at something.
-pub(crate) struct Question<'q> {
+pub(crate) struct Operation<'q> {
     pub id: &'q str,
     pub needs: Needs<'q>,
     pub summary: &'q str,
@@ -87,7 +80,15 @@ pub(crate) struct Question<'q> {
     pub parameters: Vec<Value>,
 }
 
-impl Question<'_> {
+impl Operation<'static> {
+    /// That of a question.
+    pub fn of<Q: Question>(parameters: Vec<Value>) -> Self {
+        let tag = Q::ID.split_once('.').map_or(Q::ID, |(context, _)| context);
+        Self { id: Q::ID, needs: Q::READ, summary: Q::ABOUT, tag, parameters }
+    }
+}
+
+impl Operation<'_> {
     pub fn answered(self, responses: Map<String, Value>) -> Value {
         let needs = match self.needs {
             Needs::Permission(permission) => format!("Needs the permission `{permission}`."),
@@ -136,7 +137,7 @@ fn list(document: &mut Document, table: &dyn Table, page: &Value) -> Value {
     responses.extend(problems(document, "List", OWN));
     let id = format!("{}.list", stem(resource.read));
     let (needs, tag) = (Needs::Permission(resource.read), table.group());
-    Question { id: &id, needs, summary: resource.about, tag, parameters }.answered(responses)
+    Operation { id: &id, needs, summary: resource.about, tag, parameters }.answered(responses)
 }
 
 /// The parameters that select rows by these columns.
@@ -148,7 +149,7 @@ pub(crate) fn filter_parameters<'c>(columns: impl Iterator<Item = &'c Column>) -
                 "<" => format!("Rows whose `{}` is earlier.", column.name),
                 ">=" => format!("Rows whose `{}` is this or later.", column.name),
                 "?|" => format!("Rows whose `{}` hold any of these, separated by commas or repeated.", column.name),
-                _ if is_name(column) => {
+                _ if column.is_name() => {
                     format!("Rows with this `{}`, whatever its case. Repeated: with any of them.", column.name)
                 }
                 _ if takes_several(column) => {
@@ -167,7 +168,7 @@ pub(crate) fn filter_parameters<'c>(columns: impl Iterator<Item = &'c Column>) -
             if several {
                 parameter["style"] = json!("form");
                 // A comma may be a part of a name.
-                parameter["explode"] = json!(is_name(column));
+                parameter["explode"] = json!(column.is_name());
             }
             parameters.push(parameter);
         }
@@ -210,5 +211,5 @@ fn record(document: &mut Document, table: &dyn Table, row: &Value) -> Value {
     let (name, summary) = (format!("{}.read", stem(resource.read)), format!("One of: {}", resource.about));
     let (needs, tag) = (Needs::Permission(resource.read), table.group());
     let parameters = vec![id, known, min_position()];
-    Question { id: &name, needs, summary: &summary, tag, parameters }.answered(responses)
+    Operation { id: &name, needs, summary: &summary, tag, parameters }.answered(responses)
 }

@@ -1,9 +1,12 @@
 //! The two paths that every question goes through: a list, and one record.
 
+use crate::events::Event;
 use crate::given;
+use crate::identity::Me;
 use crate::only::Rows;
 use crate::parameters::{ListQuery, as_tenant};
 use crate::positions::{Missed, Positions};
+use crate::question::Question;
 use crate::row;
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code, entity_tag, is_known};
 use actix_web::http::Method;
@@ -89,8 +92,8 @@ impl Api {
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
-    config.route(crate::identity::PATH, web::get().to(crate::identity::me));
-    config.route("/v1/events/{position}", web::get().to(crate::events::event));
+    config.route(Me::PATH, web::get().to(crate::identity::me));
+    config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")
             .route("", web::get().to(list))

@@ -58,17 +58,3 @@ pub struct AuditEntry {
     /// When it was asked for last.
     pub last_at: DateTime<Utc>,
 }
-
-/// What stands for an entry in the events of the log (`r`).
-pub(super) const ACCEPTED: &str = "
-    r.id, r.created_at as at, 'accepted' as outcome, r.permission, r.actor_kind, r.actor, r.api_key_id, r.aggregate_type,
-    array[r.aggregate_id] as aggregate_ids, r.event_type, null::text as reason, r.summary as detail, r.correlation_id,
-    null::text as client_address, 1::bigint as count, r.created_at as first_at, r.created_at as last_at
-    from timeline.activity_events r";
-
-/// The same in the refusals (`r`).
-pub(super) const DENIED: &str = "
-    r.id, r.at, 'denied' as outcome, r.permission, r.actor_kind, r.actor, r.api_key_id, r.aggregate_type,
-    r.aggregate_ids, null::text as event_type, r.reason, r.detail, r.correlation_id,
-    r.client_address, r.count, r.first_at, r.last_at
-    from audit.refusals r";
