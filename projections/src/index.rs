@@ -20,9 +20,15 @@ pub struct Index {
 
 impl Index {
     /// As PostgreSQL writes what comes after `using`.
-    pub fn definition(&self) -> String {
+    pub(crate) fn definition(&self) -> String {
         let only = self.of_known.as_ref().map_or(String::new(), |column| format!(" where ({column} is not null)"));
         format!("btree (tenant_id, {}){only}", self.keys.join(", "))
+    }
+
+    /// The statement that makes it on a table: `crm.clients`.
+    pub(crate) fn sql(&self, table: &str) -> String {
+        let only = self.of_known.as_ref().map_or(String::new(), |column| format!(" where {column} is not null"));
+        format!("create index {} on {table} (tenant_id, {}){only};", self.name, self.keys.join(", "))
     }
 }
 

@@ -65,7 +65,7 @@ async fn of_table(pool: &PgPool, group: &Group, table: &dyn Table) -> sqlx::Resu
     for index in indexes(table) {
         let definition = index.definition();
         if !present.iter().any(|(_, found)| serves(found, &definition)) {
-            sql.push(format!("create index {} on {name} using {definition};", index.name));
+            sql.push(index.sql(&name));
         }
     }
     if found.is_empty() {

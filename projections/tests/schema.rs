@@ -49,8 +49,8 @@ async fn an_index_that_a_list_needs_is_missed() {
     assert_eq!(
         printed,
         [
-            "create index clients_name on crm.clients using btree (tenant_id, name, id);",
-            "create index clients_status on crm.clients using btree (tenant_id, status, created_at, id);",
+            "create index clients_name on crm.clients (tenant_id, name, id);",
+            "create index clients_status on crm.clients (tenant_id, status, created_at, id);",
         ]
     );
 }
@@ -83,7 +83,7 @@ async fn a_column_in_the_middle_that_went_comes_back_at_the_end_and_is_told_of()
         [
             "alter table crm.clients add column kind text collate \"C\" not null default 'organisation';",
             "-- crm.clients: the fields of the row type are to stand in the order of the columns.",
-            "create index clients_kind on crm.clients using btree (tenant_id, kind, created_at, id);",
+            "create index clients_kind on crm.clients (tenant_id, kind, created_at, id);",
         ]
     );
 }
