@@ -6,7 +6,7 @@ use catalogue::Narrowed;
 use chrono::{DateTime, Utc};
 use schemars::Schema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::ops::Deref;
 use uuid::Uuid;
 
@@ -105,10 +105,10 @@ fn common<R: ReadModel>() -> [(&'static str, Value); COMMON] {
 
 /// The schema of a row as it stands in its table: what every row has, then the row type's fields.
 pub(crate) fn whole<R: ReadModel>(mut schema: Schema) -> Schema {
-    let own = schema.ensure_object().remove("properties");
-    let own = own.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
-    let common = common::<R>().map(|(name, schema)| (name.to_owned(), schema));
-    schema.insert("properties".to_owned(), common.into_iter().chain(own).collect::<Map<_, _>>().into());
+    if let Some(properties) = schema.ensure_object().get_mut("properties").and_then(Value::as_object_mut) {
+        let common = common::<R>().map(|(name, schema)| (name.to_owned(), schema));
+        *properties = common.into_iter().chain(std::mem::take(properties)).collect();
+    }
     schema
 }
 

@@ -1,10 +1,11 @@
 //! Which entries are asked for, and the statement that finds them.
 
-use super::entry::{AuditEntry, Outcome};
+use super::entry::{AuditEntries, AuditEntry, Outcome};
 use crate::condition::{self, Condition};
 use crate::cursor::{self, Binding};
 use crate::given::Given;
 use crate::parameters::{as_tenant, foreign_cursor, limit};
+use crate::question::Question;
 use ::web::Problem;
 use chrono::{DateTime, SecondsFormat, Utc};
 use kernel::{TenantId, Timestamp};
@@ -13,23 +14,6 @@ use serde_json::json;
 use sqlx::PgPool;
 use std::sync::LazyLock;
 use uuid::Uuid;
-
-/// Every entry that is asked for. Each half finds its own first `{max}`, so that an index can.
-pub(super) const ENTRIES: &str = "
-    select e.* from (
-        (select r.id, r.created_at as at, 'accepted' as outcome, r.permission, r.actor_kind, r.actor, r.api_key_id,
-                r.aggregate_type, array[r.aggregate_id] as aggregate_ids, r.event_type, null::text as reason,
-                r.summary as detail, r.correlation_id, null::text as client_address, 1::bigint as count,
-                r.created_at as first_at, r.created_at as last_at
-         from timeline.activity_events r where r.tenant_id = t.tenant::uuid{accepted}
-         order by r.created_at {order}, r.id {order} limit {max})
-        union all
-        (select r.id, r.at, 'denied' as outcome, r.permission, r.actor_kind, r.actor, r.api_key_id,
-                r.aggregate_type, r.aggregate_ids, null::text as event_type, r.reason,
-                r.detail, r.correlation_id, r.client_address, r.count, r.first_at, r.last_at
-         from audit.refusals r where r.tenant_id = t.tenant::uuid{denied}
-         order by r.at {order}, r.id {order} limit {max})
-    ) e order by e.at {order}, e.id {order} limit {max}";
 
 /// What entries can be selected by.
 pub(super) static COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
@@ -172,7 +156,7 @@ impl AuditFilter {
             conditions.extend((!asked(outcome)).then(|| "false".to_owned()));
         }
         let all = |conditions: Vec<String>| conditions.iter().map(|c| format!(" and {c}")).collect::<String>();
-        let sql = ENTRIES
+        let sql = AuditEntries::SQL
             .replace("{accepted}", &all(accepted))
             .replace("{denied}", &all(denied))
             .replace("{order}", direction)

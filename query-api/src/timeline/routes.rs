@@ -1,11 +1,11 @@
 //! `GET /v1/timeline/audit-entries`, and the same as a file.
 
-use super::entry::AuditEntry;
+use super::entry::{AuditEntries, AuditEntry, AuditFile, INSPECT, TAKE_OUT};
 use super::export::{Format, export};
-use super::filter::{AuditFilter, COLUMNS, ENTRIES, Order};
+use super::filter::{AuditFilter, COLUMNS, Order};
 use crate::document::{Operation, filter_parameters, found, min_position, page_headers, paging, parameter, problems};
 use crate::given::pairs;
-use crate::question::{Needs, Question};
+use crate::question::Question;
 use crate::routes::{Api, encoded, fault};
 use ::web::openapi::{self, Document};
 use ::web::{Caller, Problem, ProblemCode, RequestInfo, code};
@@ -15,36 +15,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use kernel::{FieldCode, InvalidValue};
 use serde_json::{Map, json};
 
-/// Not `read`, because whoever may look at the work need not see who tried what.
-const INSPECT: &str = "timeline.audit_entry.inspect";
-const TAKE_OUT: &str = "timeline.audit_entry.export";
-
 /// What may be asked of the trail.
 pub(crate) const PERMISSIONS: [&str; 2] = [INSPECT, TAKE_OUT];
-
-/// The trail, page by page.
-struct AuditEntries;
-
-impl Question for AuditEntries {
-    const PATH: &'static str = "/v1/timeline/audit-entries";
-    const ID: &'static str = "timeline.audit_entry.list";
-    const READ: Needs<'static> = Needs::Permission(INSPECT);
-    const ABOUT: &'static str = "Changes that were made and changes that were refused, newest first.";
-    const SQL: &'static str = ENTRIES;
-    type Row = AuditEntry;
-}
-
-/// The trail as a file.
-struct AuditFile;
-
-impl Question for AuditFile {
-    const PATH: &'static str = "/v1/timeline/audit-entries/export";
-    const ID: &'static str = TAKE_OUT;
-    const READ: Needs<'static> = Needs::Permission(TAKE_OUT);
-    const ABOUT: &'static str = "Changes that were made and changes that were refused as a file, oldest first.";
-    const SQL: &'static str = ENTRIES;
-    type Row = AuditEntry;
-}
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config.route(AuditEntries::PATH, web::get().to(list));
