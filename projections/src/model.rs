@@ -65,6 +65,8 @@ impl Deref for Envelope<'_> {
 pub trait ReadModel:
     Fold + Serialize + DeserializeOwned + JsonSchema + Clone + PartialEq + Send + Sync + 'static
 {
+    /// What a row's id is.
+    type Id: JsonSchema;
     /// The table inside its group's schema: `crm.clients`.
     const TABLE: &'static str;
     /// Path under `/v1/`: `crm/clients`.

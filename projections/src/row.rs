@@ -4,9 +4,9 @@ use crate::column::Column;
 use crate::model::{Envelope, Event, FoldError, ReadModel};
 use catalogue::Narrowed;
 use chrono::{DateTime, Utc};
-use schemars::Schema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use std::ops::Deref;
 use uuid::Uuid;
 
@@ -25,12 +25,16 @@ pub struct Row<R> {
     pub own: R,
 }
 
-/// What every row has, as a table holds it.
-#[derive(Deserialize)]
-struct Common {
-    id: Uuid,
+/// What every row has: its first columns.
+#[derive(Deserialize, JsonSchema)]
+struct Common<I> {
+    /// Its id.
+    id: I,
+    /// How many events it has; also its ETag.
     version: i64,
+    /// When it was added.
     created_at: DateTime<Utc>,
+    /// When it changed last.
     updated_at: DateTime<Utc>,
 }
 
@@ -80,41 +84,50 @@ fn missing(event: &Event) -> FoldError {
 /// So many columns every table begins with, after `tenant_id` and `position`.
 pub(crate) const COMMON: usize = 4;
 
-/// What every row has besides the fields of its row type, and what that is in one sentence.
-fn common<R: ReadModel>() -> [(&'static str, Value); COMMON] {
-    let (id, version, created_at, updated_at) = match (R::APPEND_ONLY, R::PART_OF) {
-        (true, _) => {
-            let same = "The same; what happened does not change.";
-            ("The event's id.", "The record's version after it.", "When it happened.", same)
-        }
-        (false, Some(_)) => {
-            let version = "The version, when it changed last, of the record that it is a part of.";
-            ("Its id.", version, "When it was added.", "When it changed last.")
-        }
-        (false, None) => {
-            ("Its id.", "How many events it has; also its ETag.", "When it was added.", "When it changed last.")
-        }
-    };
-    [
-        ("id", json!({ "description": id, "type": "string", "format": "uuid" })),
-        ("version", json!({ "description": version, "type": "integer", "format": "int64" })),
-        ("created_at", json!({ "description": created_at, "type": "string", "format": "date-time" })),
-        ("updated_at", json!({ "description": updated_at, "type": "string", "format": "date-time" })),
-    ]
+/// The sentences of these columns, where they are others than [`Common`] has.
+fn sentences<R: ReadModel>() -> &'static [(&'static str, &'static str)] {
+    match (R::APPEND_ONLY, R::PART_OF) {
+        (true, _) => &[
+            ("id", "The event's id."),
+            ("version", "The record's version after it."),
+            ("created_at", "When it happened."),
+            ("updated_at", "The same; what happened does not change."),
+        ],
+        (false, Some(_)) => &[("version", "The version, when it changed last, of the record that it is a part of.")],
+        (false, None) => &[],
+    }
 }
 
-/// The schema of a row as it stands in its table: what every row has, then the row type's fields.
-pub(crate) fn whole<R: ReadModel>(mut schema: Schema) -> Schema {
-    if let Some(properties) = schema.ensure_object().get_mut("properties").and_then(Value::as_object_mut) {
-        let common = common::<R>().map(|(name, schema)| (name.to_owned(), schema));
-        *properties = common.into_iter().chain(std::mem::take(properties)).collect();
+/// The schema of a row as it stands in its table: what every row has, then what is its own.
+fn whole<R: ReadModel>(mut common: Schema, mut own: Schema) -> Schema {
+    let mut properties = taken(&mut common);
+    for (name, sentence) in sentences::<R>() {
+        properties[*name]["description"] = (*sentence).into();
     }
-    schema
+    properties.extend(taken(&mut own));
+    own.insert("properties".to_owned(), properties.into());
+    own
+}
+
+/// The properties of an object's schema, whose place is kept.
+fn taken(schema: &mut Schema) -> Map<String, Value> {
+    let properties = schema.ensure_object().get_mut("properties").and_then(Value::as_object_mut);
+    properties.map(std::mem::take).unwrap_or_default()
+}
+
+/// The JSON Schema of a row, whole.
+pub(crate) fn schema<R: ReadModel>() -> Schema {
+    whole::<R>(kernel::schema_of::<Common<R::Id>>(), kernel::schema_of::<R>())
+}
+
+/// The same with references to named types.
+pub(crate) fn component<R: ReadModel>(generator: &mut SchemaGenerator) -> Schema {
+    let common = Common::<R::Id>::json_schema(generator);
+    whole::<R>(common, R::json_schema(generator))
 }
 
 /// The columns of a table in their order; `tenant_id` and `position` come before them in every table.
 pub fn columns<R: ReadModel>() -> Vec<Column> {
-    let schema = Value::from(whole::<R>(kernel::schema_of::<R>()));
-    let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+    let properties = taken(&mut schema::<R>());
     properties.into_iter().map(|(name, schema)| Column::of(name, schema)).collect()
 }

@@ -3,7 +3,7 @@
 use crate::column::{Column, Kind};
 use crate::copy;
 use crate::model::{Away, Beside, Event, FoldError, PartOf, ReadModel, Tie};
-use crate::row::{Row, columns, whole};
+use crate::row::{Row, columns, component, schema};
 use catalogue::Narrowed;
 use kernel::TenantId;
 use schemars::{Schema, SchemaGenerator};
@@ -121,12 +121,12 @@ impl<R: ReadModel> Table for Of<R> {
     }
 
     fn schema(&self) -> Schema {
-        seen::<R>(kernel::schema_of::<R>())
+        seen::<R>(schema::<R>())
     }
 
     fn component(&self, generator: &mut SchemaGenerator) -> (String, Schema) {
         let name = R::schema_name();
-        let schema = seen::<R>(R::json_schema(generator));
+        let schema = seen::<R>(component::<R>(generator));
         (name.strip_suffix("Row").unwrap_or(&name).to_owned(), schema)
     }
 
@@ -137,8 +137,7 @@ impl<R: ReadModel> Table for Of<R> {
 }
 
 /// The schema of a row with what readers see besides, and every member required: an answer has all of them.
-fn seen<R: ReadModel>(own: Schema) -> Schema {
-    let mut schema = whole::<R>(own);
+fn seen<R: ReadModel>(mut schema: Schema) -> Schema {
     let Some(properties) = schema.ensure_object().get_mut("properties").and_then(Value::as_object_mut) else {
         return schema;
     };

@@ -55,7 +55,8 @@ pub fn status(args: TokenStream, item: TokenStream) -> TokenStream {
 /// A field's helper is `#[column(filter, sort)]`: what lists can do with it. Of what every row has, `created_at(filter)` and
 /// `updated_at(filter, sort)` say the same. What a row belongs to is said by `ties(client(id), user(owner_id))`, how it says that
 /// it was put away by `away(archived)`, `away(status = "disbanded")` or `away(project_id, "projects.projects")`, and of whose
-/// aggregate it is a part by `part_of(project_id, "projects.projects")`. `path = "…"` if it is not the table's name, `beside = …` for
+/// aggregate it is a part by `part_of(project_id, "projects.projects")`. `id = ClientId` if it is not any
+/// UUID, `path = "…"` if it is not the table's name, `beside = …` for
 /// what no event says, `append_only` for rows that are written once.
 #[proc_macro_attribute]
 pub fn read_model(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -79,6 +79,7 @@ impl Parse for Tie {
 pub(crate) struct Args {
     table: LitStr,
     read: LitStr,
+    id: Option<Type>,
     path: Option<LitStr>,
     created_at: Uses,
     updated_at: Uses,
@@ -96,6 +97,7 @@ impl Parse for Args {
         let mut args = Self {
             read: table.clone(),
             table,
+            id: None,
             path: None,
             created_at: Uses::default(),
             updated_at: Uses::default(),
@@ -109,6 +111,7 @@ impl Parse for Args {
             let key: Ident = input.parse()?;
             match key.to_string().as_str() {
                 "read" => read = Some(value(input)?),
+                "id" => args.id = Some(value(input)?),
                 "path" => args.path = Some(value(input)?),
                 "created_at" => args.created_at = inside(input)?,
                 "updated_at" => args.updated_at = inside(input)?,
@@ -122,7 +125,7 @@ impl Parse for Args {
                 "beside" => args.beside = Some(value(input)?),
                 "append_only" => args.append_only = true,
                 _ => {
-                    let message = "expected `read`, `path`, `created_at`, `updated_at`, `ties`, `away`, `part_of`, `beside` or \
+                    let message = "expected `read`, `id`, `path`, `created_at`, `updated_at`, `ties`, `away`, `part_of`, `beside` or \
                                    `append_only`";
                     return Err(Error::new(key.span(), message));
                 }
@@ -177,6 +180,7 @@ pub(crate) fn expand(args: Args, mut item: ItemStruct) -> Result<Tokens> {
         }
         Err(Error::new(named.column.span(), "the struct has no such column"))
     };
+    let id = args.id.as_ref().map_or_else(|| quote!(::uuid::Uuid), |id| quote!(#id));
     let Args { table, read, created_at, updated_at, beside, append_only, .. } = &args;
     let path = match &args.path {
         Some(path) => path.value(),
@@ -222,6 +226,7 @@ pub(crate) fn expand(args: Args, mut item: ItemStruct) -> Result<Tokens> {
         #[derive(Debug, Clone, PartialEq, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
         #item
         impl ::projections::ReadModel for #ident {
+            type Id = #id;
             const TABLE: &'static str = #table;
             const PATH: &'static str = #path;
             const READ: &'static str = #read;

@@ -3,11 +3,12 @@
 use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
 use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
-use kernel::{Email, Machine, Name, Personal, Phone, Slug, UserId, read_model};
+use kernel::{ClientId, Email, Machine, Name, Personal, Phone, Slug, UserId, read_model};
 
 /// Firms and persons that are served.
 #[read_model(
     "crm.clients",
+    id = ClientId,
     read = "crm.client.read",
     created_at(filter),
     updated_at(filter, sort),

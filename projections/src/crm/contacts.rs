@@ -3,7 +3,7 @@
 use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
 use crm_events::ContactEvent as E;
-use kernel::{Archivable, ClientId, Email, Machine, Name, Personal, Phone, read_model};
+use kernel::{Archivable, ClientId, ContactId, Email, Machine, Name, Personal, Phone, read_model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,7 @@ pub struct ContactClient {
 /// Persons at clients.
 #[read_model(
     "crm.contacts",
+    id = ContactId,
     read = "crm.contact.read",
     created_at(filter),
     updated_at(filter, sort),

@@ -2,10 +2,16 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use files_events::{FolderTemplateEvent as E, TemplatePath};
-use kernel::{FolderName, Machine, Retirable, Slug, read_model};
+use kernel::{FolderName, FolderTemplateId, Machine, Retirable, Slug, read_model};
 
 /// Trees of folders to copy from.
-#[read_model("files.folder_templates", read = "files.folder_template.read", updated_at(sort), away(retired))]
+#[read_model(
+    "files.folder_templates",
+    id = FolderTemplateId,
+    read = "files.folder_template.read",
+    updated_at(sort),
+    away(retired)
+)]
 pub struct FolderTemplateRow {
     /// What definitions call it.
     #[column(filter, sort)]

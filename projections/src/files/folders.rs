@@ -27,6 +27,7 @@ impl From<&Subfolder> for SubfolderRow {
 /// Folder trees, each with all its subfolders.
 #[read_model(
     "files.folders",
+    id = FolderId,
     read = "files.folder.read",
     created_at(filter),
     updated_at(filter, sort),

@@ -4,7 +4,7 @@ use crate::column::Kind;
 use crate::model::{Beside, Envelope, Fold, FoldError};
 use chrono::{DateTime, Utc};
 use identity_events::{ApiKeyEvent as E, ApiKeyStatus};
-use kernel::{Machine, Name, Pattern, Principal, Timestamp, read_model};
+use kernel::{ApiKeyId, Machine, Name, Pattern, Principal, Timestamp, read_model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -22,7 +22,13 @@ pub enum PrincipalKind {
 }
 
 /// API keys, without their secrets.
-#[read_model("identity.api_keys", read = "identity.api_key.read", ties(user(principal_id)), beside = BESIDE)]
+#[read_model(
+    "identity.api_keys",
+    id = ApiKeyId,
+    read = "identity.api_key.read",
+    ties(user(principal_id)),
+    beside = BESIDE
+)]
 pub struct ApiKeyRow {
     /// What it is called.
     #[column(filter, sort)]

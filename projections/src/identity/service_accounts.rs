@@ -2,10 +2,10 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use identity_events::{ServiceAccountEvent as E, ServiceAccountStatus};
-use kernel::{Machine, Name, Slug, read_model};
+use kernel::{Machine, Name, ServiceAccountId, Slug, read_model};
 
 /// Programs that act in the firm's name.
-#[read_model("identity.service_accounts", read = "identity.service_account.read")]
+#[read_model("identity.service_accounts", id = ServiceAccountId, read = "identity.service_account.read")]
 pub struct ServiceAccountRow {
     /// What it is called.
     #[column(filter, sort)]

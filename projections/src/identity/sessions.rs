@@ -3,11 +3,17 @@
 use crate::model::{Envelope, Fold, FoldError};
 use chrono::{DateTime, Utc};
 use identity_events::{SessionEvent as E, SessionStatus};
-use kernel::{Issuer, Machine, Name, Personal, Timestamp, UserId, read_model};
+use kernel::{Issuer, Machine, Name, Personal, SessionId, Timestamp, UserId, read_model};
 
 /// The sessions of the firm's users.
 // Not a `read`, which every viewer has of everything.
-#[read_model("identity.sessions", read = "identity.session.audit", created_at(filter), ties(user(user_id)))]
+#[read_model(
+    "identity.sessions",
+    id = SessionId,
+    read = "identity.session.audit",
+    created_at(filter),
+    ties(user(user_id))
+)]
 pub struct SessionRow {
     /// Whose it is.
     #[column(filter)]

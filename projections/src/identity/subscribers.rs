@@ -3,10 +3,10 @@
 use crate::model::{Envelope, Fold, FoldError};
 use chrono::{DateTime, Utc};
 use identity_events::{SubscriberEvent as E, SubscriberStatus};
-use kernel::{EventScope, Machine, Name, Timestamp, read_model};
+use kernel::{EventScope, Machine, Name, SubscriberId, Timestamp, read_model};
 
 /// Programs that read the firm's events from NATS, without their secrets.
-#[read_model("identity.subscribers", read = "identity.subscriber.read")]
+#[read_model("identity.subscribers", id = SubscriberId, read = "identity.subscriber.read")]
 pub struct SubscriberRow {
     /// What it is called.
     #[column(filter, sort)]

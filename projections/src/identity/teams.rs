@@ -2,10 +2,10 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use identity_events::{TeamEvent as E, TeamStatus};
-use kernel::{Grant, Machine, Name, UserId, read_model};
+use kernel::{Grant, Machine, Name, TeamId, UserId, read_model};
 
 /// The firm's teams.
-#[read_model("identity.teams", read = "identity.team.read", away(status = "disbanded"))]
+#[read_model("identity.teams", id = TeamId, read = "identity.team.read", away(status = "disbanded"))]
 pub struct TeamRow {
     /// What it is called.
     #[column(filter, sort)]

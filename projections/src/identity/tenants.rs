@@ -2,10 +2,10 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use identity_events::{TenantEvent as E, TenantStatus};
-use kernel::{Issuer, Machine, Name, TimeZone, Timestamp, UserId, read_model};
+use kernel::{Issuer, Machine, Name, TenantId, TimeZone, Timestamp, UserId, read_model};
 
 /// The firm itself.
-#[read_model("identity.tenants", read = "identity.tenant.read")]
+#[read_model("identity.tenants", id = TenantId, read = "identity.tenant.read")]
 pub struct TenantRow {
     /// What it is called.
     pub name: Name,

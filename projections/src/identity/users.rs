@@ -4,11 +4,12 @@ use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
 use chrono::{DateTime, Utc};
 use identity_events::{UserEvent as E, UserStatus};
-use kernel::{Email, Grant, InvitationId, Issuer, Machine, Name, Personal, Slug, Text, Timestamp, read_model};
+use kernel::{Email, Grant, InvitationId, Issuer, Machine, Name, Personal, Slug, Text, Timestamp, UserId, read_model};
 
 /// The firm's users.
 #[read_model(
     "identity.users",
+    id = UserId,
     read = "identity.user.read",
     created_at(filter),
     updated_at(filter, sort),

@@ -2,13 +2,14 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use chrono::{DateTime, Utc};
-use kernel::{ClientId, Machine, Name, Personal, PortalUserId, Timestamp, read_model};
+use kernel::{ClientId, Machine, Name, Personal, PortalUserId, SessionId, Timestamp, read_model};
 use portal_events::{PortalSessionEvent as E, PortalSessionStatus};
 
 /// The sessions of portal users.
 // Not a `read`, which every viewer has of everything.
 #[read_model(
     "portal.portal_sessions",
+    id = SessionId,
     read = "portal.portal_session.audit",
     created_at(filter),
     ties(client(client_id), portal_user(portal_user_id))

@@ -4,13 +4,15 @@ use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
 use chrono::{DateTime, Utc};
 use kernel::{
-    ClientId, ContactId, Email, InvitationId, Machine, Name, Pattern, Personal, Slug, Text, Timestamp, read_model,
+    ClientId, ContactId, Email, InvitationId, Machine, Name, Pattern, Personal, PortalUserId, Slug, Text, Timestamp,
+    read_model,
 };
 use portal_events::{PortalUserEvent as E, PortalUserStatus};
 
 /// Persons at clients with a place in the portal.
 #[read_model(
     "portal.portal_users",
+    id = PortalUserId,
     read = "portal.portal_user.read",
     created_at(filter),
     updated_at(filter, sort),

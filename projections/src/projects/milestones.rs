@@ -2,13 +2,14 @@
 
 use crate::model::{Envelope, Event, Fold, FoldError};
 use chrono::{DateTime, Utc};
-use kernel::{Date, Machine, Name, ProjectId, read_model};
+use kernel::{Date, Machine, MilestoneId, Name, ProjectId, read_model};
 use projects_events::{MilestoneStatus, NewMilestone, ProjectEvent as E};
 use uuid::Uuid;
 
 /// Milestones of projects.
 #[read_model(
     "projects.milestones",
+    id = MilestoneId,
     read = "projects.milestone.read",
     created_at(filter),
     updated_at(filter, sort),

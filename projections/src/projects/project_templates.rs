@@ -1,11 +1,17 @@
 //! Project templates as whoever chooses one sees them.
 
 use crate::model::{Envelope, Fold, FoldError};
-use kernel::{Machine, Name, Retirable, Slug, read_model};
+use kernel::{Machine, Name, ProjectTemplateId, Retirable, Slug, read_model};
 use projects_events::{ProjectTemplateEvent as E, TemplateMilestone, TemplateTask};
 
 /// Project skeletons to copy from.
-#[read_model("projects.project_templates", read = "projects.project_template.read", updated_at(sort), away(retired))]
+#[read_model(
+    "projects.project_templates",
+    id = ProjectTemplateId,
+    read = "projects.project_template.read",
+    updated_at(sort),
+    away(retired)
+)]
 pub struct ProjectTemplateRow {
     /// What definitions call it.
     #[column(filter, sort)]

@@ -2,12 +2,13 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use chrono::{DateTime, Utc};
-use kernel::{Archivable, ClientId, Date, Machine, Name, Slug, Text, read_model};
+use kernel::{Archivable, ClientId, Date, Machine, Name, ProjectId, Slug, Text, read_model};
 use projects_events::{ProjectEvent as E, ProjectStatus};
 
 /// Projects.
 #[read_model(
     "projects.projects",
+    id = ProjectId,
     read = "projects.project.read",
     created_at(filter),
     updated_at(filter, sort),

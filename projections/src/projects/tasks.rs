@@ -2,13 +2,14 @@
 
 use crate::model::{Envelope, Event, Fold, FoldError};
 use chrono::{DateTime, Utc};
-use kernel::{Date, Machine, MilestoneId, Name, ProjectId, Slug, Text, UserId, read_model};
+use kernel::{Date, Machine, MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId, read_model};
 use projects_events::{NewTask, ProjectEvent as E, TaskStatus};
 use uuid::Uuid;
 
 /// Tasks of projects.
 #[read_model(
     "projects.tasks",
+    id = TaskId,
     read = "projects.task.read",
     created_at(filter),
     updated_at(filter, sort),

@@ -2,12 +2,16 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
-use kernel::{Email, EventTypeId, Machine, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId, read_model};
+use kernel::{
+    AppointmentId, Email, EventTypeId, Machine, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId,
+    read_model,
+};
 use scheduling_events::{AppointmentDetails, AppointmentEvent as E, AppointmentStatus, CancelledBy};
 
 /// Meetings, asked for, agreed and past.
 #[read_model(
     "scheduling.appointments",
+    id = AppointmentId,
     read = "scheduling.appointment.read",
     created_at(filter),
     updated_at(filter, sort),

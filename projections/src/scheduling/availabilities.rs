@@ -1,11 +1,17 @@
 //! The hours in which somebody can be met.
 
 use crate::model::{Envelope, Fold, FoldError};
-use kernel::{TimeZone, UserId, read_model};
+use kernel::{AvailabilityId, TimeZone, UserId, read_model};
 use scheduling_events::{AvailabilityEvent as E, DateOverride, WeeklyHours};
 
 /// The hours in which somebody can be met.
-#[read_model("scheduling.availabilities", read = "scheduling.availability.read", updated_at(sort), ties(user(host_id)))]
+#[read_model(
+    "scheduling.availabilities",
+    id = AvailabilityId,
+    read = "scheduling.availability.read",
+    updated_at(sort),
+    ties(user(host_id))
+)]
 pub struct AvailabilityRow {
     /// Whose hours.
     #[column(filter)]

@@ -1,11 +1,17 @@
 //! Kinds of meetings that can be booked.
 
 use crate::model::{Envelope, Fold, FoldError};
-use kernel::{AvailabilityId, Machine, Name, Retirable, Slug, Text, UserId, read_model};
+use kernel::{AvailabilityId, EventTypeId, Machine, Name, Retirable, Slug, Text, UserId, read_model};
 use scheduling_events::{EventTypeEvent as E, EventTypeRules};
 
 /// Kinds of meetings that can be booked.
-#[read_model("scheduling.event_types", read = "scheduling.event_type.read", updated_at(sort), away(retired))]
+#[read_model(
+    "scheduling.event_types",
+    id = EventTypeId,
+    read = "scheduling.event_type.read",
+    updated_at(sort),
+    away(retired)
+)]
 pub struct EventTypeRow {
     /// What links and definitions call it.
     #[column(filter, sort)]

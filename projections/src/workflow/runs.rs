@@ -8,7 +8,7 @@ use uuid::Uuid;
 use workflow_events::{RunEvent as E, RunProgress, RunStatus, StepPath};
 
 /// Runs of workflows.
-#[read_model("workflow.runs", read = "workflow.run.read", created_at(filter), updated_at(sort))]
+#[read_model("workflow.runs", id = RunId, read = "workflow.run.read", created_at(filter), updated_at(sort))]
 pub struct RunRow {
     /// The definition.
     #[column(filter)]

@@ -1,13 +1,14 @@
 //! Workflow definitions in their newest version.
 
 use crate::model::{Envelope, Fold, FoldError};
-use kernel::{Machine, Name, Pattern, Text, read_model};
+use kernel::{DefinitionId, Machine, Name, Pattern, Text, read_model};
 use serde_json::Value;
 use workflow_events::{DefinitionEvent as E, DefinitionStatus};
 
 /// Workflow definitions in their newest version.
 #[read_model(
     "workflow.workflows",
+    id = DefinitionId,
     read = "workflow.definition.read",
     path = "workflow/definitions",
     updated_at(sort),
