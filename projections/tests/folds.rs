@@ -219,7 +219,7 @@ fn a_resumed_run_forgets_its_error_and_succeeds() {
     let mut history = parked_run();
     history.push(("run.resumed", 1, json!({ "steps": ["folder"], "reason": "template is there" })));
     let resumed: Row<RunRow> = row(&history);
-    assert_eq!((resumed.status, resumed.error), (RunStatus::Running, None));
+    assert_eq!((resumed.status, resumed.error.clone()), (RunStatus::Running, None));
     history.push(("step.succeeded", 1, succeeded("folder", 60)));
     history.push(("run.succeeded", 1, json!({})));
     let run: Row<RunRow> = row(&history);

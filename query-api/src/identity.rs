@@ -79,9 +79,9 @@ pub async fn me(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<
         api.has_seen("portal", &request).await?;
     }
     let _permit = api.admit(&caller).await?;
-    let mut known = known(&api, &caller, id, Me::SQL).await?;
+    let mut known = said_of(&api, &caller, id, Me::SQL).await?;
     if kind == "portal_user" {
-        known[kind] = known(&api, &caller, id, portal::KNOWN).await?;
+        known[kind] = said_of(&api, &caller, id, portal::KNOWN).await?;
     }
     let mut roles = known[kind]["roles"].as_array().cloned().unwrap_or_default();
     if kind == "user" && known["owner"] == true {
@@ -109,7 +109,7 @@ pub async fn me(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<
     })))
 }
 
-async fn known(api: &Api, caller: &Caller, id: Uuid, sql: &str) -> Result<Value, Problem> {
+async fn said_of(api: &Api, caller: &Caller, id: Uuid, sql: &str) -> Result<Value, Problem> {
     let key = caller.api_key.map_or(Uuid::nil(), |key| key.0);
     let found: Vec<(Json<Value>,)> = read(api, caller, sql, |asked| asked.bind(id).bind(key)).await?;
     let (Json(known),) = found.into_iter().next().ok_or_else(|| unreadable(&sqlx::Error::RowNotFound))?;

@@ -3,7 +3,7 @@
 use crate::model::{Envelope, Event, Fold, FoldError};
 use chrono::{DateTime, Utc};
 use kernel::{Date, Machine, MilestoneId, Name, ProjectId, read_model};
-use projects_events::{MilestoneStatus, NewMilestone, ProjectEvent as E};
+use projects_events::{MilestoneStatus, ProjectEvent as E};
 use uuid::Uuid;
 
 /// Milestones of projects.

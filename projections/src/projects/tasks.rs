@@ -3,7 +3,7 @@
 use crate::model::{Envelope, Event, Fold, FoldError};
 use chrono::{DateTime, Utc};
 use kernel::{Date, Machine, MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId, read_model};
-use projects_events::{NewTask, ProjectEvent as E, TaskStatus};
+use projects_events::{ProjectEvent as E, TaskStatus};
 use uuid::Uuid;
 
 /// Tasks of projects.
