@@ -1,8 +1,6 @@
 //! Rows as PostgreSQL reads them: a text per column, and lines of these for COPY.
 
 use crate::column::{Column, Kind};
-use crate::row::{COMMON, Row};
-use chrono::SecondsFormat;
 use kernel::TenantId;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -10,21 +8,18 @@ use serde_json::value::RawValue;
 use std::fmt;
 use std::io::Write;
 
-/// What stands in the row's columns, in their order, as the texts that PostgreSQL's types are read from.
-pub(crate) fn texts<R: Serialize>(row: &Row<R>, columns: &[Column]) -> serde_json::Result<Vec<Option<String>>> {
-    let [created_at, updated_at] =
-        [row.created_at, row.updated_at].map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
-    let common: [_; COMMON] = [row.id.to_string(), row.version.to_string(), created_at, updated_at];
-    let own = serde_json::to_string(&row.own)?;
-    let Fields(fields) = serde_json::from_str(&own)?;
-    let own = fields.into_iter().zip(&columns[COMMON..]).map(|(field, column)| match field.get() {
+/// The row's fields in their order, which is the columns', as the texts that PostgreSQL's types are read from.
+pub(crate) fn texts<R: Serialize>(row: &R, columns: &[Column]) -> serde_json::Result<Vec<Option<String>>> {
+    let row = serde_json::to_string(row)?;
+    let Fields(fields) = serde_json::from_str(&row)?;
+    let texts = fields.into_iter().zip(columns).map(|(field, column)| match field.get() {
         "null" => Ok(None),
         // In a jsonb column a text is JSON too: a workflow's condition, for example.
         text if text.starts_with('"') && column.kind != Kind::Json => serde_json::from_str(text).map(Some),
         // Numbers and booleans read the same as JSON and as PostgreSQL text; lists and objects are jsonb.
         other => Ok(Some(other.to_owned())),
     });
-    common.into_iter().map(|text| Ok(Some(text))).chain(own).collect()
+    texts.collect()
 }
 
 /// The values of an object without their names, in their order. A map of them would be made and hashed for every row.
@@ -54,12 +49,12 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-/// Appends one line: tenant, position, then the row's columns.
+/// Appends one line: tenant, position, then the row's fields.
 pub(crate) fn row<R: Serialize>(
     text: &mut Vec<u8>,
     tenant: &TenantId,
     position: i64,
-    row: &Row<R>,
+    row: &R,
     columns: &[Column],
 ) -> serde_json::Result<()> {
     // Writing to memory cannot fail.
@@ -90,8 +85,6 @@ fn escape(text: &mut Vec<u8>, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::DateTime;
-    use uuid::Uuid;
 
     #[test]
     fn what_copy_would_misread_is_escaped() {
@@ -111,10 +104,6 @@ mod tests {
             schema: serde_json::Value::Null,
         };
         let columns = [
-            column("id", Kind::Uuid),
-            column("version", Kind::Integer),
-            column("created_at", Kind::Time),
-            column("updated_at", Kind::Time),
             column("text", Kind::Text),
             column("none", Kind::Integer),
             column("yes", Kind::Boolean),
@@ -123,14 +112,9 @@ mod tests {
         ];
         let mut text = vec![];
         let sample = Sample { text: "a\tb\nc\\N", none: None, yes: true, list: vec!["x\"y\t"], json: "a == 'b'" };
-        let (id, at) = (Uuid::nil(), DateTime::UNIX_EPOCH);
-        let sample = Row { id, version: 3, created_at: at, updated_at: at, own: sample };
         row(&mut text, &TenantId::default(), 7, &sample, &columns).unwrap();
-        let common = format!("{id}\t3\t1970-01-01T00:00:00Z\t1970-01-01T00:00:00Z");
-        let expected = format!(
-            "{}\t7\t{common}\ta\\tb\\nc\\\\N\t\\N\ttrue\t[\"x\\\\\"y\\\\t\"]\t\"a == 'b'\"\n",
-            TenantId::default()
-        );
+        let expected =
+            format!("{}\t7\ta\\tb\\nc\\\\N\t\\N\ttrue\t[\"x\\\\\"y\\\\t\"]\t\"a == 'b'\"\n", TenantId::default());
         assert_eq!(String::from_utf8(text).unwrap(), expected);
     }
 }

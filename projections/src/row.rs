@@ -5,13 +5,13 @@ use crate::model::{Envelope, Event, FoldError, ReadModel};
 use catalogue::Narrowed;
 use chrono::{DateTime, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::ops::Deref;
 use uuid::Uuid;
 
 /// A row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row<R> {
     /// Its id.
     pub id: Uuid,
@@ -22,6 +22,7 @@ pub struct Row<R> {
     /// When it changed last.
     pub updated_at: DateTime<Utc>,
     /// What its own columns say.
+    #[serde(flatten)]
     pub own: R,
 }
 
@@ -62,7 +63,11 @@ impl<R: ReadModel> Row<R> {
     }
 
     /// The row as a table holds it.
-    pub(crate) fn read(json: &str) -> serde_json::Result<Self> {
+    ///
+    /// # Errors
+    /// When the JSON is of another shape.
+    pub fn read(json: &str) -> serde_json::Result<Self> {
+        // To read what is flattened serde would keep a copy of everything first.
         let Common { id, version, created_at, updated_at } = serde_json::from_str(json)?;
         Ok(Self { id, version, created_at, updated_at, own: serde_json::from_str(json)? })
     }
@@ -80,9 +85,6 @@ impl<R> Deref for Row<R> {
 fn missing(event: &Event) -> FoldError {
     FoldError(format!("{} for a row that does not exist", event.event_type))
 }
-
-/// So many columns every table begins with, after `tenant_id` and `position`.
-pub(crate) const COMMON: usize = 4;
 
 /// The sentences of these columns, where they are others than [`Common`] has.
 fn sentences<R: ReadModel>() -> &'static [(&'static str, &'static str)] {

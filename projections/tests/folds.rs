@@ -71,7 +71,7 @@ fn row<R: ReadModel>(history: &[(&str, u32, Value)]) -> Row<R> {
 fn a_client_of_the_first_version_is_an_organisation() {
     let row: Row<ClientRow> =
         row(&[("client.created", 1, json!({ "name": "Ada" })), ("client.tagged", 1, json!({ "tag": "vip" }))]);
-    assert_eq!(serde_json::to_value(&row.own).unwrap()["kind"], "organisation");
+    assert_eq!(serde_json::to_value(&row).unwrap()["kind"], "organisation");
     assert_eq!((row.version, row.created_at, row.updated_at), (2, at(1), at(2)));
 }
 
