@@ -1,7 +1,7 @@
 //! Catching up: a batch is folded in memory while the one before it is being written.
 
 use crate::engine::{Batch, Rows, Target, range, write};
-use crate::table::Changes;
+use crate::table::Upserts;
 use anyhow::{Context, Result};
 use crash_points::Point;
 use event_store::RawEvent;
@@ -19,7 +19,7 @@ pub(crate) struct Folded {
     /// What it is made of.
     pub events: Vec<Arc<RawEvent>>,
     batch: Batch,
-    changes: Vec<Changes>,
+    changes: Vec<Upserts>,
 }
 
 impl Folded {

@@ -1,6 +1,6 @@
 //! Rows as PostgreSQL reads them: a text per column, and lines of these for COPY.
 
-use crate::model::{Column, Kind};
+use crate::column::{Column, Kind};
 use kernel::TenantId;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};

@@ -3,7 +3,7 @@
 
 use crate::group::{Group, Slot};
 use crate::model::Event;
-use crate::table::{Changes, Fold, Key};
+use crate::table::{Folding, Key, Upserts};
 use anyhow::{Context, Result, bail};
 use crash_points::Point;
 use event_store::RawEvent;
@@ -48,7 +48,7 @@ pub struct Kept {
 /// Rows of every table of a group, and the streams that are parked.
 #[derive(Default)]
 pub(crate) struct Rows {
-    pub folds: Vec<Box<dyn Fold>>,
+    pub folds: Vec<Box<dyn Folding>>,
     pub parked: HashSet<Key>,
     /// Is every row here that the last batch changed? Then the next can be folded before that one is written.
     pub whole: bool,
@@ -250,7 +250,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 /// The memory of one batch.
 pub(crate) struct Batch {
     target: Target,
-    folds: Vec<Box<dyn Fold>>,
+    folds: Vec<Box<dyn Folding>>,
     already_parked: HashSet<Key>,
     parking: BTreeMap<Key, Parking>,
     /// First event of every stream in the batch, its kind, and how many there were.
@@ -259,7 +259,7 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// `folds` may hold rows already; they are not loaded again.
-    pub fn new(target: Target, already_parked: HashSet<Key>, folds: Vec<Box<dyn Fold>>) -> Self {
+    pub fn new(target: Target, already_parked: HashSet<Key>, folds: Vec<Box<dyn Folding>>) -> Self {
         Self { target, folds, already_parked, parking: BTreeMap::new(), streams: BTreeMap::new() }
     }
 
@@ -315,7 +315,7 @@ impl Batch {
     }
 
     /// What changed in each table, of all streams or of one.
-    pub fn changes(&self, stream: Option<Key>) -> serde_json::Result<Vec<Changes>> {
+    pub fn changes(&self, stream: Option<Key>) -> serde_json::Result<Vec<Upserts>> {
         self.folds.iter().map(|fold| fold.changes(stream)).collect()
     }
 
@@ -420,7 +420,7 @@ impl Parking {
 /// Folds one event into every table of the group, or into none.
 pub(crate) fn stage(
     group: &'static Group,
-    folds: &mut [Box<dyn Fold>],
+    folds: &mut [Box<dyn Folding>],
     event: &Event,
 ) -> Result<(), (&'static str, Uuid, String)> {
     let mut failed = None;
@@ -446,7 +446,7 @@ async fn load(
     tx: &mut PgConnection,
     target: Target,
     table: &str,
-    fold: &mut dyn Fold,
+    fold: &mut dyn Folding,
     keys: &HashSet<Key>,
 ) -> Result<()> {
     if keys.is_empty() {
@@ -474,9 +474,9 @@ async fn load(
 }
 
 /// Writes what changed in each table.
-pub(crate) async fn write(tx: &mut PgConnection, target: Target, changes: Vec<Changes>) -> Result<()> {
+pub(crate) async fn write(tx: &mut PgConnection, target: Target, changes: Vec<Upserts>) -> Result<()> {
     let schema = target.slot.schema(target.group);
-    for (table, Changes { upserts, deletes }) in target.group.tables.iter().zip(changes) {
+    for (table, upserts) in target.group.tables.iter().zip(changes) {
         let name = format!("{schema}.{}", table.name());
         if !upserts.tenants.is_empty() {
             let columns = table.columns();
@@ -503,19 +503,6 @@ pub(crate) async fn write(tx: &mut PgConnection, target: Target, changes: Vec<Ch
                 statement = statement.bind(column);
             }
             statement.execute(&mut *tx).await.with_context(|| format!("writing {name}"))?;
-        }
-        if !deletes.is_empty() {
-            let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) = deletes.iter().map(|(tenant, id)| (tenant.0, *id)).unzip();
-            // Nobody else writes while the checkpoint is locked, so a row stays where it was found.
-            let sql = format!(
-                "delete from {name} where ctid = any (array(
-                     select r.ctid
-                     from unnest($1::uuid[], $2::uuid[]) as k(tenant_id, id)
-                              cross join lateral (
-                         select r.ctid from {name} r where r.tenant_id = k.tenant_id and r.id = k.id limit 1) r))"
-            );
-            let deleted = sqlx::query(&sql).bind(tenants).bind(ids).execute(&mut *tx).await;
-            deleted.with_context(|| format!("deleting from {name}"))?;
         }
     }
     Ok(())

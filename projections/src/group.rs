@@ -1,10 +1,8 @@
 //! Groups: one domain's read tables, with one checkpoint, one transaction per batch, one unit of replay.
 
 use crate::model::ReadModel;
-use crate::table::{Fold, Of, Resource, Table};
-use crate::{crm, files, identity, portal, projects, scheduling, timeline, workflow};
+use crate::table::{Folding, Of, Table};
 use std::fmt;
-use std::sync::LazyLock;
 
 /// One domain's read tables.
 pub struct Group {
@@ -17,11 +15,13 @@ pub struct Group {
 }
 
 impl Group {
-    fn new(name: &'static str, version: i32) -> Self {
+    /// A group without tables.
+    pub(crate) fn new(name: &'static str, version: i32) -> Self {
         Self { name, version, tables: vec![] }
     }
 
-    fn with<R: ReadModel>(mut self) -> Self {
+    /// The same with one table more.
+    pub(crate) fn with<R: ReadModel>(mut self) -> Self {
         self.tables.push(Box::new(Of::<R>::new()));
         self
     }
@@ -42,7 +42,7 @@ impl Group {
         Some(streams)
     }
 
-    pub(crate) fn folds(&self) -> Vec<Box<dyn Fold>> {
+    pub(crate) fn folds(&self) -> Vec<Box<dyn Folding>> {
         self.tables.iter().map(|table| table.fold()).collect()
     }
 }
@@ -51,53 +51,6 @@ impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Group").field("name", &self.name).field("version", &self.version).finish_non_exhaustive()
     }
-}
-
-/// Every group. A new table is one line here, one file, one migration.
-pub fn groups() -> &'static [Group] {
-    static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
-        vec![
-            Group::new("crm", 1).with::<crm::ClientRow>().with::<crm::ContactRow>(),
-            Group::new("files", 1).with::<files::FolderRow>().with::<files::FolderTemplateRow>(),
-            Group::new("identity", 1)
-                .with::<identity::TenantRow>()
-                .with::<identity::UserRow>()
-                .with::<identity::RoleRow>()
-                .with::<identity::TeamRow>()
-                .with::<identity::ServiceAccountRow>()
-                .with::<identity::ApiKeyRow>()
-                .with::<identity::SubscriberRow>()
-                .with::<identity::SessionRow>()
-                .with::<identity::ErasureRow>(),
-            Group::new("portal", 1).with::<portal::PortalUserRow>().with::<portal::PortalSessionRow>(),
-            Group::new("projects", 1)
-                .with::<projects::ProjectRow>()
-                .with::<projects::TaskRow>()
-                .with::<projects::MilestoneRow>()
-                .with::<projects::ProjectTemplateRow>(),
-            Group::new("scheduling", 1)
-                .with::<scheduling::AppointmentRow>()
-                .with::<scheduling::AvailabilityRow>()
-                .with::<scheduling::EventTypeRow>(),
-            Group::new("timeline", 2).with::<timeline::ActivityEventRow>(),
-            Group::new("workflow", 1)
-                .with::<workflow::WorkflowRow>()
-                .with::<workflow::RunRow>()
-                .with::<workflow::RunStepRow>()
-                .with::<workflow::ApprovalRow>(),
-        ]
-    });
-    &GROUPS
-}
-
-/// The group of this name.
-pub fn group(name: &str) -> Option<&'static Group> {
-    groups().iter().find(|group| group.name == name)
-}
-
-/// Every table's API, with its group and its columns.
-pub fn resources() -> impl Iterator<Item = (&'static Group, &'static dyn Table, Resource)> {
-    groups().iter().flat_map(|group| group.tables.iter().map(move |table| (group, table.as_ref(), table.resource())))
 }
 
 /// Which of a group's tables: the ones that are read, the ones being rebuilt, the ones that were replaced.

@@ -1,7 +1,8 @@
 //! Operator verbs that look and mend: status, plan, parked, retry.
 
 use crate::engine::{Batch, Mode, Target, decode, stage};
-use crate::group::{Group, groups};
+use crate::group::Group;
+use crate::groups::groups;
 use crate::rebuild::{RebuildOptions, passes};
 use crate::report::{GroupStatus, ParkedStream, Plan, RetryReport, Status};
 use anyhow::{Context, Result};

@@ -353,7 +353,7 @@ fn shard(group: &'static Group, texts: Vec<mpsc::Sender<Vec<u8>>>) -> Shard {
 
 fn apply(
     group: &'static Group,
-    folds: &mut [Box<dyn crate::table::Fold>],
+    folds: &mut [Box<dyn crate::table::Folding>],
     raw: RawEvent,
     parking: &mut BTreeMap<Key, Parking>,
 ) {

@@ -1,7 +1,8 @@
 //! Folds single streams anew, after what their events say has changed: somebody was erased.
 
 use crate::engine::{Batch, Mode, Target};
-use crate::group::{Group, Slot, groups};
+use crate::group::{Group, Slot};
+use crate::groups::groups;
 use crate::replay::exclusive;
 use anyhow::{Context, Result, ensure};
 use event_store::{Log, RawEvent};
@@ -107,7 +108,7 @@ async fn refold_slot(log: &Log, target: Target, tenant: TenantId, streams: &Hash
     .await?;
     let mut batch = Batch::new(target, HashSet::new(), target.group.folds());
     batch.fold_anew(&events);
-    let rows: Vec<u64> = batch.changes(None)?.iter().map(|changes| changes.upserts.tenants.len() as u64).collect();
+    let rows: Vec<u64> = batch.changes(None)?.iter().map(|changes| changes.tenants.len() as u64).collect();
     batch.write(&mut tx, Mode::StreamByStream).await?;
     batch.note_parked(&mut tx).await?;
     // Whoever keeps rows in memory sees by it that the tables have changed.

@@ -1,7 +1,10 @@
 //! A read table as the engine sees it: rows in memory, folded by event, written column by column or as COPY text.
 
+use crate::column::{Column, Kind};
 use crate::copy;
-use crate::model::{Away, Beside, Column, Event, FoldError, Kind, PartOf, ReadModel, Tie, columns};
+use crate::model::{Away, Beside, Event, FoldError, PartOf, ReadModel, Tie};
+use crate::row::{Row, columns, component, schema};
+use catalogue::Narrowed;
 use kernel::TenantId;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -27,7 +30,7 @@ pub trait Table: Send + Sync {
     fn wants(&self, aggregate_type: &str) -> bool;
     /// The kinds of streams; empty for all.
     fn streams(&self) -> &'static [&'static str];
-    /// The row type's columns in order.
+    /// Its columns in order.
     fn columns(&self) -> &[Column];
     /// What readers see besides its columns.
     fn beside(&self) -> &'static [Beside];
@@ -44,7 +47,7 @@ pub trait Table: Send + Sync {
     /// The same with references to named types, and what a generated client calls it: `Client`.
     fn component(&self, generator: &mut SchemaGenerator) -> (String, Schema);
     /// An empty memory of its rows.
-    fn fold(&self) -> Box<dyn Fold>;
+    fn fold(&self) -> Box<dyn Folding>;
 }
 
 /// What query-api needs to know about a table.
@@ -86,11 +89,11 @@ impl<R: ReadModel> Table for Of<R> {
     }
 
     fn wants(&self, aggregate_type: &str) -> bool {
-        R::STREAMS.is_empty() || R::STREAMS.contains(&aggregate_type)
+        self.streams().is_empty() || self.streams().contains(&aggregate_type)
     }
 
     fn streams(&self) -> &'static [&'static str] {
-        R::STREAMS
+        R::Event::STREAMS
     }
 
     fn columns(&self) -> &[Column] {
@@ -118,22 +121,22 @@ impl<R: ReadModel> Table for Of<R> {
     }
 
     fn schema(&self) -> Schema {
-        seen::<R>(kernel::schema_of::<R>())
+        seen::<R>(schema::<R>())
     }
 
     fn component(&self, generator: &mut SchemaGenerator) -> (String, Schema) {
         let name = R::schema_name();
-        let schema = seen::<R>(R::json_schema(generator));
+        let schema = seen::<R>(component::<R>(generator));
         (name.strip_suffix("Row").unwrap_or(&name).to_owned(), schema)
     }
 
-    fn fold(&self) -> Box<dyn Fold> {
+    fn fold(&self) -> Box<dyn Folding> {
         let columns = self.columns.clone();
         Box::new(Memory::<R> { columns, cells: HashMap::new(), staged: vec![], changed: vec![] })
     }
 }
 
-/// The schema with what readers see besides, and every member required: an answer has all of them.
+/// The schema of a row with what readers see besides, and every member required: an answer has all of them.
 fn seen<R: ReadModel>(mut schema: Schema) -> Schema {
     let Some(properties) = schema.ensure_object().get_mut("properties").and_then(Value::as_object_mut) else {
         return schema;
@@ -151,7 +154,7 @@ fn seen<R: ReadModel>(mut schema: Schema) -> Schema {
 }
 
 /// The rows of one table that a batch or a shard of a rebuild holds in memory.
-pub trait Fold: Send + Sync {
+pub trait Folding: Send + Sync {
     /// The rows that an event touches.
     fn keys(&self, event: &Event) -> Vec<Uuid>;
     /// Is the row in memory?
@@ -165,20 +168,11 @@ pub trait Fold: Send + Sync {
     /// Forgets the staged rows.
     fn reject(&mut self);
     /// Rows that changed, of all streams or of one.
-    fn changes(&self, stream: Option<Key>) -> serde_json::Result<Changes>;
+    fn changes(&self, stream: Option<Key>) -> serde_json::Result<Upserts>;
     /// Takes everything for written, and forgets rows that are more than `rows_max`. Is every row that changed still here?
     fn settle(&mut self, rows_max: usize) -> bool;
     /// Hands the rows out as pieces of COPY text and forgets them; stops early when `sink` answers false.
     fn drain(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> serde_json::Result<()>;
-}
-
-/// What a batch does to a table.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// Whole rows.
-    pub upserts: Upserts,
-    /// Rows to delete.
-    pub deletes: Vec<Key>,
 }
 
 /// Rows to write, column by column.
@@ -188,12 +182,12 @@ pub struct Upserts {
     pub tenants: Vec<Uuid>,
     /// After which event each row is so.
     pub positions: Vec<i64>,
-    /// The row type's columns in their order; of each a text per row.
+    /// The table's columns in their order; of each a text per row.
     pub columns: Vec<Vec<Option<String>>>,
 }
 
 struct Cell<R> {
-    row: Option<R>,
+    row: Row<R>,
     position: i64,
     stream: Uuid,
     changed: bool,
@@ -202,14 +196,14 @@ struct Cell<R> {
 struct Memory<R> {
     columns: Arc<[Column]>,
     cells: HashMap<Key, Cell<R>>,
-    staged: Vec<(Uuid, Option<R>)>,
+    staged: Vec<(Uuid, Row<R>)>,
     /// The cells that are not written yet, each once: most of what is kept was not touched by the batch at hand.
     changed: Vec<Key>,
 }
 
-impl<R: ReadModel> Fold for Memory<R> {
+impl<R: ReadModel> Folding for Memory<R> {
     fn keys(&self, event: &Event) -> Vec<Uuid> {
-        R::keys(event)
+        Row::<R>::keys(event)
     }
 
     fn holds(&self, key: &Key) -> bool {
@@ -217,18 +211,15 @@ impl<R: ReadModel> Fold for Memory<R> {
     }
 
     fn load(&mut self, key: Key, position: i64, json: &str) -> serde_json::Result<()> {
-        let row = Some(serde_json::from_str(json)?);
+        let row = Row::read(json)?;
         self.cells.insert(key, Cell { row, position, stream: Uuid::nil(), changed: false });
         Ok(())
     }
 
     fn stage(&mut self, event: &Event) -> Result<(), (Uuid, FoldError)> {
-        for key in R::keys(event) {
-            let before = self.cells.get(&(event.tenant_id, key)).and_then(|cell| cell.row.clone());
-            let mut after = R::apply(key, before, event).map_err(|error| (key, error))?;
-            if let Some(row) = &mut after {
-                row.stamp(event);
-            }
+        for key in Row::<R>::keys(event) {
+            let before = self.cells.get(&(event.tenant_id, key)).map(|cell| cell.row.clone());
+            let after = Row::after(key, before, event).map_err(|error| (key, error))?;
             self.staged.push((key, after));
         }
         Ok(())
@@ -240,8 +231,6 @@ impl<R: ReadModel> Fold for Memory<R> {
             let cell = Cell { row, position: event.position, stream: event.aggregate_id, changed: true };
             let was_changed = match self.cells.entry(key) {
                 Entry::Occupied(mut old) => old.insert(cell).changed,
-                // A row that never was and is not now leaves no trace.
-                Entry::Vacant(_) if cell.row.is_none() => continue,
                 Entry::Vacant(place) => {
                     place.insert(cell);
                     false
@@ -257,26 +246,22 @@ impl<R: ReadModel> Fold for Memory<R> {
         self.staged.clear();
     }
 
-    fn changes(&self, stream: Option<Key>) -> serde_json::Result<Changes> {
-        let mut changes = Changes::default();
+    fn changes(&self, stream: Option<Key>) -> serde_json::Result<Upserts> {
+        let mut upserts = Upserts::default();
         let changed = self.changed.iter().filter_map(|key| Some((key, self.cells.get(key)?)));
         let mut cells: Vec<_> =
             changed.filter(|((tenant, _), cell)| stream.is_none_or(|of| of == (*tenant, cell.stream))).collect();
         // In the order of the primary key, neighbours share pages.
         cells.sort_unstable_by_key(|(key, _)| **key);
-        changes.upserts.columns = vec![Vec::with_capacity(cells.len()); self.columns.len()];
-        for ((tenant, id), cell) in cells {
-            let Some(row) = &cell.row else {
-                changes.deletes.push((*tenant, *id));
-                continue;
-            };
-            changes.upserts.tenants.push(tenant.0);
-            changes.upserts.positions.push(cell.position);
-            for (column, text) in changes.upserts.columns.iter_mut().zip(copy::texts(row, &self.columns)?) {
+        upserts.columns = vec![Vec::with_capacity(cells.len()); self.columns.len()];
+        for ((tenant, _), cell) in cells {
+            upserts.tenants.push(tenant.0);
+            upserts.positions.push(cell.position);
+            for (column, text) in upserts.columns.iter_mut().zip(copy::texts(&cell.row, &self.columns)?) {
                 column.push(text);
             }
         }
-        Ok(changes)
+        Ok(upserts)
     }
 
     fn settle(&mut self, rows_max: usize) -> bool {
@@ -289,7 +274,6 @@ impl<R: ReadModel> Fold for Memory<R> {
             self.cells = HashMap::new();
         }
         for key in self.changed.drain(..) {
-            // One that was removed stays as such: its table may still hold it when the next batch is folded.
             if let Some(cell) = self.cells.get_mut(&key) {
                 cell.changed = false;
             }
@@ -303,9 +287,7 @@ impl<R: ReadModel> Fold for Memory<R> {
         let mut cells: Vec<_> = self.cells.drain().collect();
         cells.sort_unstable_by_key(|(key, _)| *key);
         for ((tenant, _), cell) in cells {
-            if let Some(row) = &cell.row {
-                copy::row(&mut text, &tenant, cell.position, row, &self.columns)?;
-            }
+            copy::row(&mut text, &tenant, cell.position, &cell.row, &self.columns)?;
             if text.len() >= PIECE {
                 let piece = std::mem::replace(&mut text, Vec::with_capacity(PIECE + PIECE / 4));
                 if !sink(piece) {

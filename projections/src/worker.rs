@@ -2,7 +2,8 @@
 
 use crate::ahead::Folded;
 use crate::engine::{Applied, Kept, Rows, Target};
-use crate::group::{Group, groups};
+use crate::group::Group;
+use crate::groups::groups;
 use anyhow::{Context, Result};
 use event_store::RawEvent;
 use messaging::Feed;

@@ -31,11 +31,6 @@ pub(crate) fn filters_of(column: &Column) -> Vec<(String, &'static str)> {
     }
 }
 
-/// Is it what people call things? Then it is compared as they do, and a comma may be a part of it.
-pub(crate) fn is_name(column: &Column) -> bool {
-    column.kind == Kind::Text && ["name", "title", "workflow_name"].contains(&column.name.as_str())
-}
-
 /// May several values be asked for at once?
 pub(crate) fn takes_several(column: &Column) -> bool {
     matches!(column.kind, Kind::Text | Kind::Uuid | Kind::Integer | Kind::Json)
@@ -47,7 +42,7 @@ pub(crate) fn take(column: &Column, given: &mut Given) -> Vec<Condition> {
     for (parameter, operator) in filters_of(column) {
         let several = takes_several(column);
         let texts = if several { given.all(&parameter) } else { given.once(&parameter).into_iter().collect() };
-        let texts: Vec<&str> = match several && !is_name(column) {
+        let texts: Vec<&str> = match several && !column.is_name() {
             true => texts.iter().flat_map(|text| text.split(',')).collect(),
             false => texts.iter().map(String::as_str).collect(),
         };

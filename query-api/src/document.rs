@@ -1,9 +1,8 @@
 //! The query half of the OpenAPI document, from the row types.
 
-use crate::operation::{
-    Needs, Operation, filter_parameters, found, min_position, page_headers, paging, parameter, problems,
-};
+use crate::operation::{Operation, filter_parameters, found, min_position, page_headers, paging, parameter, problems};
 use crate::parameters::Archived;
+use crate::question::Needs;
 use ::web::openapi::{self, Document};
 use ::web::{ProblemCode, code};
 use projections::Table;

@@ -2,9 +2,9 @@
 //! is left out.
 
 use crate::api::Api;
-use crate::operation::{Needs, Operation, found, problems};
-use crate::parameters::as_tenant;
-use crate::reply::{fault, sealed, unreadable};
+use crate::operation::{Operation, found, problems};
+use crate::question::{Needs, Question, ask};
+use crate::reply::sealed;
 use ::web::openapi::{self, Document};
 use ::web::{Caller, Problem, code};
 use actix_web::web::{Data, Path};
@@ -15,16 +15,28 @@ use kernel::{Metadata, Scope};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
-const EVENT: &str = "
-    select row_to_json(e)::text
-    from (select l.position, l.event_id, l.tenant_id, l.domain, l.aggregate_type, l.aggregate_id, l.sequence,
-                 coalesce(fix.event_type, l.event_type) as event_type,
-                 coalesce(fix.event_version, l.event_version) as event_version,
-                 coalesce(fix.payload, l.payload) as payload, l.metadata, l.recorded_at
-          from eventstore.events l left join eventstore.repairs fix on fix.position = l.position
-          where l.position = $2 and l.tenant_id = t.tenant::uuid) e";
+/// One event by its position.
+pub(crate) struct Event;
+
+impl Question for Event {
+    const PATH: &'static str = "/v1/events/{position}";
+    const ID: &'static str = "events.read";
+    const READ: Needs<'static> = Needs::Otherwise("Needs the permissions of all lists that show the record.");
+    const ABOUT: &'static str =
+        "One event of the log by its position, without secrets: where a claim-check in the stream points to.";
+    const SQL: &'static str = "
+        select row_to_json(e)
+        from (select l.position, l.event_id, l.tenant_id, l.domain, l.aggregate_type, l.aggregate_id, l.sequence,
+                     coalesce(fix.event_type, l.event_type) as event_type,
+                     coalesce(fix.event_version, l.event_version) as event_version,
+                     coalesce(fix.payload, l.payload) as payload, l.metadata, l.recorded_at
+              from eventstore.events l left join eventstore.repairs fix on fix.position = l.position
+              where l.position = $2 and l.tenant_id = t.tenant::uuid) e";
+    type Row = (Json<RawEvent>,);
+}
 
 /// An event as it is answered.
 #[derive(Serialize)]
@@ -54,14 +66,8 @@ pub async fn event(
     crate::given::none(&request)?;
     let position: i64 = path.parse().map_err(|_| unknown())?;
     let _permit = api.admit(&caller).await?;
-    let row: Option<String> = sqlx::query_scalar(&as_tenant(EVENT))
-        .bind(caller.tenant.0)
-        .bind(position)
-        .fetch_optional(api.pool())
-        .await
-        .map_err(|error| fault(&error))?;
-    let row = row.ok_or_else(unknown)?;
-    let event: RawEvent = serde_json::from_str(&row).map_err(|error| unreadable(&error))?;
+    let found = ask::<Event>(&api, &caller, |asked| asked.bind(position)).await?;
+    let (Json(event),) = found.into_iter().next().ok_or_else(unknown)?;
     if !may_see(&caller, &event) {
         return Err(unknown());
     }
@@ -122,12 +128,5 @@ pub fn describe(document: &mut Document) {
     let parameters = vec![
         json!({ "name": "position", "in": "path", "required": true, "description": "Where it stands.", "schema": position }),
     ];
-    let question = Operation {
-        id: "events.read",
-        needs: Needs::Otherwise("Needs the permissions of all lists that show the record."),
-        summary: "One event of the log by its position, without secrets: where a claim-check in the stream points to.",
-        tag: "events",
-        parameters,
-    };
-    document.operation("/v1/events/{position}", "get", question.answered(responses));
+    document.operation(Event::PATH, "get", Operation::of::<Event>(parameters).answered(responses));
 }

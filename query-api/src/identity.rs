@@ -1,10 +1,10 @@
 //! Who asks, and what they may do: what a client needs to show the right buttons, and no others.
 
 use crate::api::Api;
-use crate::operation::{Needs, Operation, found, min_position, problems};
-use crate::parameters::as_tenant;
+use crate::operation::{Operation, found, min_position, problems};
 use crate::portal;
-use crate::reply::{fault, unreadable};
+use crate::question::{Needs, Question, read};
+use crate::reply::unreadable;
 use ::web::openapi::{self, Document};
 use ::web::{Caller, Problem, ProblemCode, RequestInfo, code};
 use actix_web::web::Data;
@@ -12,23 +12,31 @@ use actix_web::{HttpRequest, HttpResponse};
 use kernel::{Permissions, Principal, Reach, Resource};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
-/// Where it is answered.
-pub(crate) const PATH: &str = "/v1/identity/me";
+/// Who asks.
+pub(crate) struct Me;
 
-/// What the read models say of the caller, each null where they say nothing: $2 is the principal's id, $3 the key's.
-const KNOWN: &str = "
-    select json_build_object(
-        'firm', (select r.name from identity.tenants r where r.tenant_id = t.tenant::uuid and r.id = t.tenant::uuid),
-        'user', (select json_build_object('name', r.name, 'email', r.email, 'roles', r.roles) from identity.users r
-                 where r.tenant_id = t.tenant::uuid and r.id = $2),
-        'service_account', (select json_build_object('name', r.name, 'roles', r.roles) from identity.service_accounts r
-                            where r.tenant_id = t.tenant::uuid and r.id = $2),
-        'owner', exists (select from identity.tenants r where r.tenant_id = t.tenant::uuid and r.owners ? ($2::uuid)::text),
-        'api_key', (select json_build_object('name', r.name, 'scopes', r.scopes, 'expires_at', r.expires_at)
-                    from identity.api_keys r where r.tenant_id = t.tenant::uuid and r.id = $3)
-    )::text";
+impl Question for Me {
+    const PATH: &'static str = "/v1/identity/me";
+    const ID: &'static str = "identity.me.read";
+    const READ: Needs<'static> = Needs::Otherwise("Everybody who comes in may ask.");
+    const ABOUT: &'static str = "Who the caller is, for which firm, with which roles and permissions.";
+    // What the read models say of the caller, each null where they say nothing: $2 is the principal's id, $3 the key's.
+    const SQL: &'static str = "
+        select json_build_object(
+            'firm', (select r.name from identity.tenants r where r.tenant_id = t.tenant::uuid and r.id = t.tenant::uuid),
+            'user', (select json_build_object('name', r.name, 'email', r.email, 'roles', r.roles) from identity.users r
+                     where r.tenant_id = t.tenant::uuid and r.id = $2),
+            'service_account', (select json_build_object('name', r.name, 'roles', r.roles) from identity.service_accounts r
+                                where r.tenant_id = t.tenant::uuid and r.id = $2),
+            'owner', exists (select from identity.tenants r where r.tenant_id = t.tenant::uuid and r.owners ? ($2::uuid)::text),
+            'api_key', (select json_build_object('name', r.name, 'scopes', r.scopes, 'expires_at', r.expires_at)
+                        from identity.api_keys r where r.tenant_id = t.tenant::uuid and r.id = $3)
+        )";
+    type Row = (Json<Value>,);
+}
 
 /// A permission that does not reach everything.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -60,7 +68,7 @@ fn effective<'n>(
 
 /// Everybody may ask who they are.
 pub async fn me(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    RequestInfo::set_route(&request, PATH);
+    RequestInfo::set_route(&request, Me::PATH);
     crate::given::none(&request)?;
     let (kind, id) = match caller.principal {
         Principal::User { id } => ("user", id.0),
@@ -72,9 +80,9 @@ pub async fn me(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<
         api.has_seen("portal", &request).await?;
     }
     let _permit = api.admit(&caller).await?;
-    let mut known = ask(&api, KNOWN, &caller, id).await?;
+    let mut known = said_of(&api, &caller, id, Me::SQL).await?;
     if kind == "portal_user" {
-        known[kind] = ask(&api, portal::KNOWN, &caller, id).await?;
+        known[kind] = said_of(&api, &caller, id, portal::KNOWN).await?;
     }
     let mut roles = known[kind]["roles"].as_array().cloned().unwrap_or_default();
     if kind == "user" && known["owner"] == true {
@@ -102,15 +110,11 @@ pub async fn me(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<
     })))
 }
 
-async fn ask(api: &Api, sql: &str, caller: &Caller, id: Uuid) -> Result<Value, Problem> {
-    let known: String = sqlx::query_scalar(&as_tenant(sql))
-        .bind(caller.tenant.0)
-        .bind(id)
-        .bind(caller.api_key.map_or(Uuid::nil(), |key| key.0))
-        .fetch_one(api.pool())
-        .await
-        .map_err(|error| fault(&error))?;
-    serde_json::from_str(&known).map_err(|error| unreadable(&error))
+async fn said_of(api: &Api, caller: &Caller, id: Uuid, sql: &str) -> Result<Value, Problem> {
+    let key = caller.api_key.map_or(Uuid::nil(), |key| key.0);
+    let found: Vec<(Json<Value>,)> = read(api, caller, sql, |asked| asked.bind(id).bind(key)).await?;
+    let (Json(known),) = found.into_iter().next().ok_or_else(|| unreadable(&sqlx::Error::RowNotFound))?;
+    Ok(known)
 }
 
 /// Adds the operation to the OpenAPI document.
@@ -162,14 +166,7 @@ pub fn describe(document: &mut Document) {
     let mut responses = found("The caller.", Map::from_iter([openapi::request_id()]), &me);
     const OWN: &[&ProblemCode] = &[&code::INVALID_PARAMETER, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
     responses.extend(problems(document, "Me", OWN));
-    let question = Operation {
-        id: "identity.me.read",
-        needs: Needs::Otherwise("Everybody who comes in may ask."),
-        summary: "Who the caller is, for which firm, with which roles and permissions.",
-        tag: "identity",
-        parameters: vec![min_position()],
-    };
-    document.operation(PATH, "get", question.answered(responses));
+    document.operation(Me::PATH, "get", Operation::of::<Me>(vec![min_position()]).answered(responses));
 }
 
 #[cfg(test)]

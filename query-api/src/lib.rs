@@ -1,7 +1,7 @@
 //! HTTP in, read models out.
 //!
 //! Ordinary questions have no code here: every read table is a list and a record by id, with filters, order, paging and
-//! documentation from its row type. Each read is one statement that sets the tenant and reads under row-level security.
+//! documentation from its row type. What is no list of one table is a [`question::Question`]. Each read is one statement that sets the tenant and reads under row-level security.
 
 mod api;
 mod condition;
@@ -19,6 +19,7 @@ mod permissions;
 mod plans;
 mod portal;
 mod positions;
+mod question;
 mod reply;
 mod routes;
 mod row;

@@ -1,7 +1,8 @@
 //! How a question stands in the OpenAPI document: its parameters, its answers and its problems.
 
-use crate::condition::{VALUES_MAX, filters_of, is_name, takes_several};
+use crate::condition::{VALUES_MAX, filters_of, takes_several};
 use crate::parameters::LIMIT_MAX;
+use crate::question::{Needs, Question};
 use ::web::openapi::{self, Document};
 use ::web::{ProblemCode, code};
 use projections::{Column, Kind};
@@ -50,14 +51,6 @@ pub(crate) fn problems(
     document.problems(name, kinds.into_iter().flatten(), &[])
 }
 
-/// What whoever asks must be allowed.
-pub(crate) enum Needs<'q> {
-    /// This permission.
-    Permission(&'q str),
-    /// No single one; a sentence says what instead.
-    Otherwise(&'static str),
-}
-
 /// One operation that looks at something.
 pub(crate) struct Operation<'q> {
     pub id: &'q str,
@@ -65,6 +58,14 @@ pub(crate) struct Operation<'q> {
     pub summary: &'q str,
     pub tag: &'q str,
     pub parameters: Vec<Value>,
+}
+
+impl Operation<'static> {
+    /// That of a question.
+    pub fn of<Q: Question>(parameters: Vec<Value>) -> Self {
+        let tag = Q::ID.split_once('.').map_or(Q::ID, |(context, _)| context);
+        Self { id: Q::ID, needs: Q::READ, summary: Q::ABOUT, tag, parameters }
+    }
 }
 
 impl Operation<'_> {
@@ -98,7 +99,7 @@ pub(crate) fn filter_parameters<'c>(columns: impl Iterator<Item = &'c Column>) -
                 "<" => format!("Rows whose `{}` is earlier.", column.name),
                 ">=" => format!("Rows whose `{}` is this or later.", column.name),
                 "?|" => format!("Rows whose `{}` hold any of these, separated by commas or repeated.", column.name),
-                _ if is_name(column) => {
+                _ if column.is_name() => {
                     format!("Rows with this `{}`, whatever its case. Repeated: with any of them.", column.name)
                 }
                 _ if takes_several(column) => {
@@ -117,7 +118,7 @@ pub(crate) fn filter_parameters<'c>(columns: impl Iterator<Item = &'c Column>) -
             if several {
                 parameter["style"] = json!("form");
                 // A comma may be a part of a name.
-                parameter["explode"] = json!(is_name(column));
+                parameter["explode"] = json!(column.is_name());
             }
             parameters.push(parameter);
         }

@@ -1,6 +1,6 @@
 //! The query string of a list: `limit`, `cursor`, `sort` and whitelisted filters; anything else is refused by name.
 
-use crate::condition::{self, Condition, is_name};
+use crate::condition::{self, Condition};
 use crate::cursor::{self, Binding};
 use crate::given::Given;
 use crate::only::Rows;
@@ -8,7 +8,7 @@ use crate::row;
 use crate::value::{checked, integer};
 use ::web::{Problem, code};
 use kernel::{FieldCode, InvalidValue, TenantId};
-use projections::{Away, Kind, Resource, Table};
+use projections::{Away, Column, Kind, Resource, Table};
 
 /// Rows of a page unless asked otherwise.
 const LIMIT_DEFAULT: usize = 50;
@@ -146,7 +146,7 @@ impl ListQuery {
         conditions.extend(self.archived.sql(table.away()));
         for filter in &self.filters {
             let column = table.columns().iter().find(|column| column.name == filter.column);
-            let folded = if column.is_some_and(is_name) { FOLDED } else { "" };
+            let folded = if column.is_some_and(Column::is_name) { FOLDED } else { "" };
             conditions.push(filter.sql(&format!("r.{}{folded}", filter.column), &mut bare));
         }
         let mut argument = |value: &str, kind: Kind| format!("{}::{}", bare(value), kind.sql());

@@ -1,8 +1,11 @@
 //! The two paths that every question goes through: a list, and one record.
 
 use crate::api::{Api, Way};
+use crate::events::Event;
 use crate::given;
+use crate::identity::Me;
 use crate::parameters::{ListQuery, as_tenant};
+use crate::question::Question;
 use crate::reply::{encoded, fault, unreadable};
 use crate::row;
 use ::web::{Caller, Problem, code, entity_tag, is_known};
@@ -19,8 +22,8 @@ use uuid::Uuid;
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
-    config.route(crate::identity::PATH, web::get().to(crate::identity::me));
-    config.route("/v1/events/{position}", web::get().to(crate::events::event));
+    config.route(Me::PATH, web::get().to(crate::identity::me));
+    config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")
             .route("", web::get().to(list))

@@ -71,7 +71,16 @@ impl Workspace {
 
     /// The same with more arguments for cargo.
     pub fn build_with(&self, binary: &str, profile: Profile, more: &[&str]) -> Result<PathBuf> {
-        let mut cargo = self.cargo(&["build", "--workspace", "--bin", binary]);
+        self.build_target("--bin", binary, profile, more)
+    }
+
+    /// The same of an example: a program of developers that is no part of what is shipped.
+    pub fn build_example(&self, example: &str) -> Result<PathBuf> {
+        self.build_target("--example", example, Profile::Debug, &[])
+    }
+
+    fn build_target(&self, kind: &str, binary: &str, profile: Profile, more: &[&str]) -> Result<PathBuf> {
+        let mut cargo = self.cargo(&["build", "--workspace", kind, binary]);
         cargo.args(more);
         cargo.arg("--message-format=json-render-diagnostics");
         if profile == Profile::Release {

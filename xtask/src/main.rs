@@ -11,6 +11,7 @@ mod documents;
 mod faults;
 mod generate;
 mod lint;
+mod migration;
 mod python;
 mod sbom;
 mod secrets;
@@ -45,6 +46,11 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Prints the SQL that a context's read tables lack, compared with what their row types declare: a migration to review.
+    Migration {
+        /// `crm`
+        context: String,
+    },
     /// Everything CI runs besides the tests: format, lints, generated files, licences and bans, documentation.
     Check(check::CheckArguments),
     /// Measures the release build on durable throw-away servers.
@@ -77,6 +83,7 @@ fn run(verb: Verb, workspace: &Workspace) -> Result<ExitCode> {
         Verb::Test(arguments) => tests::run(workspace, &arguments),
         Verb::Gen { check: false } => generate::rewrite(workspace),
         Verb::Gen { check: true } => generate::check(workspace),
+        Verb::Migration { context } => migration::print(workspace, &context),
         Verb::Check(arguments) => check::run(workspace, &arguments),
         Verb::Bench(arguments) => bench::measure(workspace, &arguments),
         Verb::ApiFuzz(arguments) => api_fuzz::run(workspace, &arguments),

@@ -1,10 +1,11 @@
-//! Turns an ordinary enum into a catalogued event, command or rejection type.
+//! Turns an ordinary enum into a catalogued event, command or rejection type, and an ordinary struct into a read table.
 //!
 //! The attributes share one idea: a variant's name and its doc sentence are the only declaration, and everything
 //! else (wire name, permission, route, schema, error code) derives from them. They stay attributes on real enums so that
 //! rustfmt, go-to-definition and rename keep working. `README.md` shows an expansion.
 
 mod input;
+mod read_model;
 mod status;
 
 use proc_macro::TokenStream;
@@ -46,6 +47,21 @@ pub fn rejection(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn status(args: TokenStream, item: TokenStream) -> TokenStream {
     let expanded = syn::parse::<syn::parse::Nothing>(args).and_then(|_| syn::parse(item)).and_then(status::expand);
+    expanded.unwrap_or_else(Error::into_compile_error).into()
+}
+
+/// Declares a read table, whose columns are the struct's fields: `#[read_model("crm.clients", read = "crm.client.read")]`. The doc
+/// sentence is what the API's documentation says. Its fold is an `impl projections::Fold` beside it.
+///
+/// A field's helper is `#[column(filter, sort)]`: what lists can do with it. Of what every row has, `created_at(filter)` and
+/// `updated_at(filter, sort)` say the same. What a row belongs to is said by `ties(client(id), user(owner_id))`, how it says that
+/// it was put away by `away(archived)`, `away(status = "disbanded")` or `away(project_id, "projects.projects")`, and of whose
+/// aggregate it is a part by `part_of(project_id, "projects.projects")`. `id = ClientId` if it is not any
+/// UUID, `path = "…"` if it is not the table's name, `beside = …` for
+/// what no event says, `append_only` for rows that are written once.
+#[proc_macro_attribute]
+pub fn read_model(args: TokenStream, item: TokenStream) -> TokenStream {
+    let expanded = syn::parse(args).and_then(|args| read_model::expand(args, syn::parse(item)?));
     expanded.unwrap_or_else(Error::into_compile_error).into()
 }
 

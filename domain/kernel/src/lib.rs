@@ -54,7 +54,7 @@ pub use giving::Rights;
 pub use grant::{Grant, GrantRefused, Grants, Limits, NoResource, Reach, Resource, Scope};
 pub use ids::*;
 pub use input::{Faults, Input, nearest, read_input};
-pub use kernel_macros::{Input, command, event, rejection, status};
+pub use kernel_macros::{Input, command, event, read_model, rejection, status};
 pub use life_cycle::{Archivable, Keyed, Leaves, Retirable};
 pub use money::{Currency, Money, MoneyFault};
 pub use part::{Imprint, PartEntry, Parts};

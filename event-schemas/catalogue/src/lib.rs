@@ -65,6 +65,17 @@ macro_rules! any_event {
             }
         })*
 
+        $(impl Narrowed for $event {
+            const STREAMS: &'static [&'static str] = &[<$event as Event>::STREAM];
+
+            fn narrowed(event: &AnyEvent) -> Option<&Self> {
+                match event {
+                    AnyEvent::$variant(event) => Some(event),
+                    _ => None,
+                }
+            }
+        })*
+
         const CATALOGUES: &[&[EventEntry]] = &[$(<$event as Event>::CATALOGUE),*];
     };
 }
@@ -92,6 +103,23 @@ any_event! {
     Project = projects_events::ProjectEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
+}
+
+/// The events that a reader wants: those of one aggregate, or any.
+pub trait Narrowed: Sized + 'static {
+    /// The kinds of streams that have such events; empty for every kind.
+    const STREAMS: &'static [&'static str];
+
+    /// The event, if it is one of them.
+    fn narrowed(event: &AnyEvent) -> Option<&Self>;
+}
+
+impl Narrowed for AnyEvent {
+    const STREAMS: &'static [&'static str] = &[];
+
+    fn narrowed(event: &AnyEvent) -> Option<&Self> {
+        Some(event)
+    }
 }
 
 /// Every event of every context, in the order of declaration.

@@ -3,5 +3,12 @@
 mod clients;
 mod contacts;
 
+use crate::group::Group;
+
 pub use clients::ClientRow;
 pub use contacts::{ContactClient, ContactRow};
+
+/// Its tables.
+pub(crate) fn group() -> Group {
+    Group::new("crm", 1).with::<ClientRow>().with::<ContactRow>()
+}

@@ -1,28 +1,23 @@
 //! Folder templates as whoever chooses one sees them.
 
-use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
-use catalogue::AnyEvent;
-use chrono::{DateTime, Utc};
+use crate::model::{Envelope, Fold, FoldError};
 use files_events::{FolderTemplateEvent as E, TemplatePath};
-use kernel::{FolderName, FolderTemplateId, Machine, Retirable, Slug};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use kernel::{FolderName, FolderTemplateId, Machine, Retirable, Slug, read_model};
 
-/// A tree of folders to copy from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Trees of folders to copy from.
+#[read_model(
+    "files.folder_templates",
+    id = FolderTemplateId,
+    read = "files.folder_template.read",
+    updated_at(sort),
+    away(retired)
+)]
 pub struct FolderTemplateRow {
-    /// Its id.
-    pub id: FolderTemplateId,
-    /// How many events it has; also its ETag.
-    pub version: i64,
-    /// When it was added.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// What definitions call it.
+    #[column(filter, sort)]
     pub key: Slug,
     /// What people call it.
+    #[column(filter, sort)]
     pub name: FolderName,
     /// The subfolders, each by its path.
     pub paths: Vec<TemplatePath>,
@@ -30,42 +25,24 @@ pub struct FolderTemplateRow {
     pub retired: Retirable,
 }
 
-impl ReadModel for FolderTemplateRow {
-    const TABLE: &'static str = "files.folder_templates";
-    const STREAMS: &'static [&'static str] = &["files.folder_template"];
-    const PATH: &'static str = "files/folder-templates";
-    const READ: &'static str = "files.folder_template.read";
-    const ABOUT: &'static str = "Trees of folders to copy from.";
-    const FILTER: &'static [&'static str] = &["key", "name"];
-    const AWAY: Option<Away> = Some(Away::Column("retired"));
-    const SORT: &'static [&'static str] = &["key", "name", "created_at", "updated_at"];
+impl Fold for FolderTemplateRow {
+    type Event = E;
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::FolderTemplate(change) = &event.payload else { return Ok(row) };
-        if let E::Defined { key: slug, name, paths } = change {
-            return Ok(Some(Self {
-                id: FolderTemplateId(key),
-                version: event.sequence,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-                key: slug.clone(),
-                name: name.clone(),
-                paths: paths.clone(),
-                retired: Retirable::default(),
-            }));
-        }
-        let mut row = existing(row, event)?;
-        row.retired = row.retired.after(change);
+    fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
+        let E::Defined { key: slug, name, paths } = change else { return None };
+        Some(Self { key: slug.clone(), name: name.clone(), paths: paths.clone(), retired: Retirable::default() })
+    }
+
+    fn apply(&mut self, change: &E, _: Envelope<'_>) -> Result<(), FoldError> {
+        self.retired = self.retired.after(change);
         match change {
             E::Defined { .. } => {}
             E::Revised { name, paths } => {
-                row.name = name.clone();
-                row.paths = paths.clone();
+                self.name = name.clone();
+                self.paths = paths.clone();
             }
             E::Retired {} | E::Reinstated {} => {}
         }
-        Ok(Some(row))
+        Ok(())
     }
-
-    stamped!();
 }

@@ -1,13 +1,11 @@
 //! Folder trees: one row per root, with its subfolders.
 
-use crate::model::{Away, Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
-use catalogue::AnyEvent;
-use chrono::{DateTime, Utc};
+use crate::model::{Envelope, Fold, FoldError};
+use crate::shown::Shown;
 use files_events::{FolderEvent as E, Subfolder};
-use kernel::{Archivable, ClientId, FolderId, FolderName, Machine, ProjectId, Slug};
+use kernel::{Archivable, ClientId, FolderId, FolderName, Machine, ProjectId, Slug, read_model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// A folder inside a tree.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,24 +24,28 @@ impl From<&Subfolder> for SubfolderRow {
     }
 }
 
-/// A folder tree.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Folder trees, each with all its subfolders.
+#[read_model(
+    "files.folders",
+    id = FolderId,
+    read = "files.folder.read",
+    created_at(filter),
+    updated_at(filter, sort),
+    ties(client(client_id), project(project_id)),
+    away(archived)
+)]
 pub struct FolderRow {
-    /// Its id.
-    pub id: FolderId,
-    /// How many events it has; also its ETag.
-    pub version: i64,
-    /// When it was added.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// The root's name.
+    #[column(filter, sort)]
     pub name: Shown<FolderName>,
     /// Whose papers it holds.
+    #[column(filter)]
     pub client_id: Option<ClientId>,
     /// Which project's papers it holds.
+    #[column(filter)]
     pub project_id: Option<ProjectId>,
     /// The template it was made from.
+    #[column(filter)]
     pub template: Option<Slug>,
     /// The folders below the root; parents come before children they were made with.
     pub subfolders: Vec<SubfolderRow>,
@@ -51,52 +53,37 @@ pub struct FolderRow {
     pub archived: Archivable,
 }
 
-impl ReadModel for FolderRow {
-    const TABLE: &'static str = "files.folders";
-    const STREAMS: &'static [&'static str] = &["files.folder"];
-    const PATH: &'static str = "files/folders";
-    const READ: &'static str = "files.folder.read";
-    const ABOUT: &'static str = "Folder trees, each with all its subfolders.";
-    const FILTER: &'static [&'static str] =
-        &["name", "client_id", "project_id", "template", "created_at", "updated_at"];
-    const AWAY: Option<Away> = Some(Away::Column("archived"));
-    const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
-    const TIES: &'static [Tie] = &[Tie::Client("client_id"), Tie::Project("project_id")];
+impl Fold for FolderRow {
+    type Event = E;
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::Folder(change) = &event.payload else { return Ok(row) };
-        if let E::Created { name, client_id, project_id, template, subfolders } = change {
-            return Ok(Some(Self {
-                id: FolderId(key),
-                version: event.sequence,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-                name: name.into(),
-                client_id: *client_id,
-                project_id: *project_id,
-                template: template.clone(),
-                subfolders: subfolders.iter().map(SubfolderRow::from).collect(),
-                archived: Archivable::default(),
-            }));
-        }
-        let mut row = existing(row, event)?;
-        row.archived = row.archived.after(change);
-        match change {
-            E::Created { .. } => {}
-            E::SubfolderAdded { subfolder } => row.subfolders.push(subfolder.into()),
-            E::Renamed { folder_id, name } if *folder_id == row.id => row.name = name.into(),
-            E::Renamed { folder_id, name } => row.subfolder(*folder_id, event)?.name = name.into(),
-            E::SubfolderMoved { folder_id, parent_id } => row.subfolder(*folder_id, event)?.parent_id = *parent_id,
-            E::Archived {} | E::Restored {} => {}
-        }
-        Ok(Some(row))
+    fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
+        let E::Created { name, client_id, project_id, template, subfolders } = change else { return None };
+        Some(Self {
+            name: name.into(),
+            client_id: *client_id,
+            project_id: *project_id,
+            template: template.clone(),
+            subfolders: subfolders.iter().map(SubfolderRow::from).collect(),
+            archived: Archivable::default(),
+        })
     }
 
-    stamped!();
+    fn apply(&mut self, change: &E, event: Envelope<'_>) -> Result<(), FoldError> {
+        self.archived = self.archived.after(change);
+        match change {
+            E::Created { .. } => {}
+            E::SubfolderAdded { subfolder } => self.subfolders.push(subfolder.into()),
+            E::Renamed { folder_id, name } if folder_id.0 == event.row => self.name = name.into(),
+            E::Renamed { folder_id, name } => self.subfolder(*folder_id, event)?.name = name.into(),
+            E::SubfolderMoved { folder_id, parent_id } => self.subfolder(*folder_id, event)?.parent_id = *parent_id,
+            E::Archived {} | E::Restored {} => {}
+        }
+        Ok(())
+    }
 }
 
 impl FolderRow {
-    fn subfolder(&mut self, id: FolderId, event: &Event) -> Result<&mut SubfolderRow, FoldError> {
+    fn subfolder(&mut self, id: FolderId, event: Envelope<'_>) -> Result<&mut SubfolderRow, FoldError> {
         let found = self.subfolders.iter_mut().find(|folder| folder.id == id);
         found.ok_or_else(|| FoldError(format!("{} of a subfolder {id} that does not exist", event.event_type)))
     }

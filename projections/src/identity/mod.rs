@@ -12,6 +12,8 @@ mod teams;
 mod tenants;
 mod users;
 
+use crate::group::Group;
+
 pub use api_keys::{ApiKeyRow, PrincipalKind};
 pub use erasures::ErasureRow;
 pub use operators::{Firm, FirmDetails, firm, firms, readers, users_by_status};
@@ -22,3 +24,17 @@ pub use subscribers::SubscriberRow;
 pub use teams::TeamRow;
 pub use tenants::TenantRow;
 pub use users::UserRow;
+
+/// Its tables.
+pub(crate) fn group() -> Group {
+    Group::new("identity", 1)
+        .with::<TenantRow>()
+        .with::<UserRow>()
+        .with::<RoleRow>()
+        .with::<TeamRow>()
+        .with::<ServiceAccountRow>()
+        .with::<ApiKeyRow>()
+        .with::<SubscriberRow>()
+        .with::<SessionRow>()
+        .with::<ErasureRow>()
+}

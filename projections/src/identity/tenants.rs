@@ -1,25 +1,12 @@
 //! The firm itself: a list of one.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
-use catalogue::AnyEvent;
-use chrono::{DateTime, Utc};
+use crate::model::{Envelope, Fold, FoldError};
 use identity_events::{TenantEvent as E, TenantStatus};
-use kernel::{Issuer, Machine, Name, TenantId, TimeZone, Timestamp, UserId};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use kernel::{Issuer, Machine, Name, TenantId, TimeZone, Timestamp, UserId, read_model};
 
-/// A firm that uses UBOS.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// The firm itself.
+#[read_model("identity.tenants", id = TenantId, read = "identity.tenant.read")]
 pub struct TenantRow {
-    /// Its id.
-    pub id: TenantId,
-    /// How many events it has; also its ETag.
-    pub version: i64,
-    /// When it was registered.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// What it is called.
     pub name: Name,
     /// Where it stands.
@@ -38,54 +25,42 @@ pub struct TenantRow {
     pub time_zone: TimeZone,
 }
 
-impl ReadModel for TenantRow {
-    const TABLE: &'static str = "identity.tenants";
-    const STREAMS: &'static [&'static str] = &["identity.tenant"];
-    const PATH: &'static str = "identity/tenants";
-    const READ: &'static str = "identity.tenant.read";
-    const ABOUT: &'static str = "The firm itself.";
-    const FILTER: &'static [&'static str] = &[];
-    const SORT: &'static [&'static str] = &["created_at"];
+impl Fold for TenantRow {
+    type Event = E;
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::Tenant(change) = &event.payload else { return Ok(row) };
-        if let E::Registered { name, owner_id, trial_ends_at } = change {
-            return Ok(Some(Self {
-                id: TenantId(key),
-                version: event.sequence,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-                name: name.clone(),
-                status: TenantStatus::default().after(change),
-                trial_ends_at: *trial_ends_at,
-                owners: vec![*owner_id],
-                suspended_reason: None,
-                purge_at: None,
-                login_issuers: vec![],
-                time_zone: TimeZone::default(),
-            }));
-        }
-        let mut row = existing(row, event)?;
-        row.status = row.status.after(change);
-        match change {
-            E::Registered { .. } => {}
-            E::Renamed { name } => row.name = name.clone(),
-            E::Activated {} | E::Resumed {} => row.suspended_reason = None,
-            E::PaymentOverdue {} | E::EventRepaired { .. } => {}
-            E::Suspended { reason } => row.suspended_reason = Some(reason.clone()),
-            E::Closed { purge_at } => row.purge_at = Some(*purge_at),
-            E::Reopened { .. } => row.purge_at = None,
-            E::TimeZoneSet { time_zone } => row.time_zone = time_zone.clone(),
-            E::LoginsLimited { issuers } => row.login_issuers = issuers.clone(),
-            E::OwnerAdded { user_id } => row.owners.push(*user_id),
-            E::OwnerRemoved { user_id } => row.owners.retain(|owner| owner != user_id),
-            E::OwnershipTransferred { from_user_id, to_user_id } => {
-                row.owners.retain(|owner| owner != from_user_id && owner != to_user_id);
-                row.owners.push(*to_user_id);
-            }
-        }
-        Ok(Some(row))
+    fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
+        let E::Registered { name, owner_id, trial_ends_at } = change else { return None };
+        Some(Self {
+            name: name.clone(),
+            status: TenantStatus::default().after(change),
+            trial_ends_at: *trial_ends_at,
+            owners: vec![*owner_id],
+            suspended_reason: None,
+            purge_at: None,
+            login_issuers: vec![],
+            time_zone: TimeZone::default(),
+        })
     }
 
-    stamped!();
+    fn apply(&mut self, change: &E, _: Envelope<'_>) -> Result<(), FoldError> {
+        self.status = self.status.after(change);
+        match change {
+            E::Registered { .. } => {}
+            E::Renamed { name } => self.name = name.clone(),
+            E::Activated {} | E::Resumed {} => self.suspended_reason = None,
+            E::PaymentOverdue {} | E::EventRepaired { .. } => {}
+            E::Suspended { reason } => self.suspended_reason = Some(reason.clone()),
+            E::Closed { purge_at } => self.purge_at = Some(*purge_at),
+            E::Reopened { .. } => self.purge_at = None,
+            E::TimeZoneSet { time_zone } => self.time_zone = time_zone.clone(),
+            E::LoginsLimited { issuers } => self.login_issuers = issuers.clone(),
+            E::OwnerAdded { user_id } => self.owners.push(*user_id),
+            E::OwnerRemoved { user_id } => self.owners.retain(|owner| owner != user_id),
+            E::OwnershipTransferred { from_user_id, to_user_id } => {
+                self.owners.retain(|owner| owner != from_user_id && owner != to_user_id);
+                self.owners.push(*to_user_id);
+            }
+        }
+        Ok(())
+    }
 }

@@ -3,5 +3,12 @@
 mod portal_sessions;
 mod portal_users;
 
+use crate::group::Group;
+
 pub use portal_sessions::PortalSessionRow;
 pub use portal_users::PortalUserRow;
+
+/// Its tables.
+pub(crate) fn group() -> Group {
+    Group::new("portal", 1).with::<PortalUserRow>().with::<PortalSessionRow>()
+}

@@ -1,36 +1,38 @@
 //! Portal users as the lists and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
-use catalogue::AnyEvent;
+use crate::model::{Envelope, Fold, FoldError};
+use crate::shown::Shown;
 use chrono::{DateTime, Utc};
 use kernel::{
     ClientId, ContactId, Email, InvitationId, Machine, Name, Pattern, Personal, PortalUserId, Slug, Text, Timestamp,
+    read_model,
 };
 use portal_events::{PortalUserEvent as E, PortalUserStatus};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-/// A person at a client with a place in the portal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Persons at clients with a place in the portal.
+#[read_model(
+    "portal.portal_users",
+    id = PortalUserId,
+    read = "portal.portal_user.read",
+    created_at(filter),
+    updated_at(filter, sort),
+    ties(client(client_id), portal_user(id))
+)]
 pub struct PortalUserRow {
-    /// Its id.
-    pub id: PortalUserId,
-    /// How many events it has; also its ETag.
-    pub version: i64,
-    /// When it was added.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// The client.
+    #[column(filter)]
     pub client_id: ClientId,
     /// The person in the golden record, if known.
+    #[column(filter)]
     pub contact_id: Option<ContactId>,
     /// What the person is called.
+    #[column(filter, sort)]
     pub name: Shown<Name>,
     /// Where invitations go.
+    #[column(filter)]
     pub email: Shown<Email>,
     /// Where the person stands.
+    #[column(filter)]
     pub status: PortalUserStatus,
     /// The open invitation.
     pub invitation_id: Option<InvitationId>,
@@ -48,72 +50,58 @@ pub struct PortalUserRow {
     pub email_failure: Option<Personal<Text>>,
 }
 
-impl ReadModel for PortalUserRow {
-    const TABLE: &'static str = "portal.portal_users";
-    const STREAMS: &'static [&'static str] = &["portal.portal_user"];
-    const PATH: &'static str = "portal/portal-users";
-    const READ: &'static str = "portal.portal_user.read";
-    const ABOUT: &'static str = "Persons at clients with a place in the portal.";
-    const FILTER: &'static [&'static str] =
-        &["name", "client_id", "contact_id", "email", "status", "created_at", "updated_at"];
-    const SORT: &'static [&'static str] = &["name", "created_at", "updated_at"];
-    const TIES: &'static [Tie] = &[Tie::Client("client_id"), Tie::PortalUser("id")];
+impl Fold for PortalUserRow {
+    type Event = E;
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::PortalUser(change) = &event.payload else { return Ok(row) };
-        if let E::Created { client_id, contact_id, name, email } = change {
-            return Ok(Some(Self {
-                id: PortalUserId(key),
-                version: event.sequence,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-                client_id: *client_id,
-                contact_id: *contact_id,
-                name: name.into(),
-                email: email.into(),
-                status: PortalUserStatus::default().after(change),
-                invitation_id: None,
-                invitation_expires_at: None,
-                activated_at: None,
-                scopes: vec![],
-                locked_reason: None,
-                grants: vec![],
-                email_failure: None,
-            }));
-        }
-        let mut row = existing(row, event)?;
-        row.status = row.status.after(change);
+    fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
+        let E::Created { client_id, contact_id, name, email } = change else { return None };
+        Some(Self {
+            client_id: *client_id,
+            contact_id: *contact_id,
+            name: name.into(),
+            email: email.into(),
+            status: PortalUserStatus::default().after(change),
+            invitation_id: None,
+            invitation_expires_at: None,
+            activated_at: None,
+            scopes: vec![],
+            locked_reason: None,
+            grants: vec![],
+            email_failure: None,
+        })
+    }
+
+    fn apply(&mut self, change: &E, event: Envelope<'_>) -> Result<(), FoldError> {
+        self.status = self.status.after(change);
         match change {
             E::Created { .. } => {}
             E::Invited { invitation_id, expires_at, .. } => {
-                (row.invitation_id, row.invitation_expires_at) = (Some(*invitation_id), Some(*expires_at));
-                row.email_failure = None;
+                (self.invitation_id, self.invitation_expires_at) = (Some(*invitation_id), Some(*expires_at));
+                self.email_failure = None;
             }
-            E::EmailFailed { reason, .. } => row.email_failure = Some(reason.clone()),
-            E::EmailSent {} => row.email_failure = None,
-            E::InvitationRevoked { .. } => (row.invitation_id, row.invitation_expires_at) = (None, None),
+            E::EmailFailed { reason, .. } => self.email_failure = Some(reason.clone()),
+            E::EmailSent {} => self.email_failure = None,
+            E::InvitationRevoked { .. } => (self.invitation_id, self.invitation_expires_at) = (None, None),
             E::Activated { .. } => {
-                (row.invitation_id, row.invitation_expires_at) = (None, None);
-                row.activated_at = row.activated_at.or(Some(event.recorded_at));
+                (self.invitation_id, self.invitation_expires_at) = (None, None);
+                self.activated_at = self.activated_at.or(Some(event.recorded_at));
             }
             E::AccessGranted { scope } => {
-                row.scopes.retain(|s| s != scope);
-                row.scopes.push(scope.clone());
+                self.scopes.retain(|s| s != scope);
+                self.scopes.push(scope.clone());
             }
-            E::AccessRevoked { scope } => row.scopes.retain(|s| s != scope),
-            E::Granted { pattern } => row.grants.push(pattern.clone()),
-            E::GrantRevoked { pattern } => row.grants.retain(|granted| granted != pattern),
-            E::Locked { reason } => row.locked_reason = Some(reason.clone()),
-            E::Unlocked {} => row.locked_reason = None,
+            E::AccessRevoked { scope } => self.scopes.retain(|s| s != scope),
+            E::Granted { pattern } => self.grants.push(pattern.clone()),
+            E::GrantRevoked { pattern } => self.grants.retain(|granted| granted != pattern),
+            E::Locked { reason } => self.locked_reason = Some(reason.clone()),
+            E::Unlocked {} => self.locked_reason = None,
             E::Disabled {} => {
-                (row.invitation_id, row.invitation_expires_at, row.locked_reason) = (None, None, None);
-                row.scopes.clear();
-                row.grants.clear();
+                (self.invitation_id, self.invitation_expires_at, self.locked_reason) = (None, None, None);
+                self.scopes.clear();
+                self.grants.clear();
             }
             E::Enabled {} => {}
         }
-        Ok(Some(row))
+        Ok(())
     }
-
-    stamped!();
 }

@@ -6,7 +6,14 @@ mod project_templates;
 mod projects;
 mod tasks;
 
+use crate::group::Group;
+
 pub use milestones::MilestoneRow;
 pub use project_templates::ProjectTemplateRow;
 pub use projects::ProjectRow;
 pub use tasks::TaskRow;
+
+/// Its tables.
+pub(crate) fn group() -> Group {
+    Group::new("projects", 1).with::<ProjectRow>().with::<TaskRow>().with::<MilestoneRow>().with::<ProjectTemplateRow>()
+}

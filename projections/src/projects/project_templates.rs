@@ -1,28 +1,23 @@
 //! Project templates as whoever chooses one sees them.
 
-use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
-use catalogue::AnyEvent;
-use chrono::{DateTime, Utc};
-use kernel::{Machine, Name, ProjectTemplateId, Retirable, Slug};
+use crate::model::{Envelope, Fold, FoldError};
+use kernel::{Machine, Name, ProjectTemplateId, Retirable, Slug, read_model};
 use projects_events::{ProjectTemplateEvent as E, TemplateMilestone, TemplateTask};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-/// A project skeleton to copy from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Project skeletons to copy from.
+#[read_model(
+    "projects.project_templates",
+    id = ProjectTemplateId,
+    read = "projects.project_template.read",
+    updated_at(sort),
+    away(retired)
+)]
 pub struct ProjectTemplateRow {
-    /// Its id.
-    pub id: ProjectTemplateId,
-    /// How many events it has; also its ETag.
-    pub version: i64,
-    /// When it was added.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// What definitions call it.
+    #[column(filter, sort)]
     pub key: Slug,
     /// What people call it.
+    #[column(filter, sort)]
     pub name: Name,
     /// Its milestones.
     pub milestones: Vec<TemplateMilestone>,
@@ -32,44 +27,31 @@ pub struct ProjectTemplateRow {
     pub retired: Retirable,
 }
 
-impl ReadModel for ProjectTemplateRow {
-    const TABLE: &'static str = "projects.project_templates";
-    const STREAMS: &'static [&'static str] = &["projects.project_template"];
-    const PATH: &'static str = "projects/project-templates";
-    const READ: &'static str = "projects.project_template.read";
-    const ABOUT: &'static str = "Project skeletons to copy from.";
-    const FILTER: &'static [&'static str] = &["key", "name"];
-    const AWAY: Option<Away> = Some(Away::Column("retired"));
-    const SORT: &'static [&'static str] = &["key", "name", "created_at", "updated_at"];
+impl Fold for ProjectTemplateRow {
+    type Event = E;
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::ProjectTemplate(change) = &event.payload else { return Ok(row) };
-        if let E::Defined { key: slug, name, milestones, tasks } = change {
-            return Ok(Some(Self {
-                id: ProjectTemplateId(key),
-                version: event.sequence,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-                key: slug.clone(),
-                name: name.clone(),
-                milestones: milestones.clone(),
-                tasks: tasks.clone(),
-                retired: Retirable::default(),
-            }));
-        }
-        let mut row = existing(row, event)?;
-        row.retired = row.retired.after(change);
+    fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
+        let E::Defined { key: slug, name, milestones, tasks } = change else { return None };
+        Some(Self {
+            key: slug.clone(),
+            name: name.clone(),
+            milestones: milestones.clone(),
+            tasks: tasks.clone(),
+            retired: Retirable::default(),
+        })
+    }
+
+    fn apply(&mut self, change: &E, _: Envelope<'_>) -> Result<(), FoldError> {
+        self.retired = self.retired.after(change);
         match change {
             E::Defined { .. } => {}
             E::Revised { name, milestones, tasks } => {
-                row.name = name.clone();
-                row.milestones = milestones.clone();
-                row.tasks = tasks.clone();
+                self.name = name.clone();
+                self.milestones = milestones.clone();
+                self.tasks = tasks.clone();
             }
             E::Retired {} | E::Reinstated {} => {}
         }
-        Ok(Some(row))
+        Ok(())
     }
-
-    stamped!();
 }

@@ -1,34 +1,35 @@
 //! Projects as boards and lists show them.
 
-use crate::model::{Away, Event, FoldError, ReadModel, Tie, existing, stamped};
-use catalogue::AnyEvent;
+use crate::model::{Envelope, Fold, FoldError};
 use chrono::{DateTime, Utc};
-use kernel::{Archivable, ClientId, Date, Machine, Name, ProjectId, Slug, Text};
+use kernel::{Archivable, ClientId, Date, Machine, Name, ProjectId, Slug, Text, read_model};
 use projects_events::{ProjectEvent as E, ProjectStatus};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-/// A project; its milestones and tasks have tables of their own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Projects.
+#[read_model(
+    "projects.projects",
+    id = ProjectId,
+    read = "projects.project.read",
+    created_at(filter),
+    updated_at(filter, sort),
+    ties(client(client_id), project(id)),
+    away(archived)
+)]
 pub struct ProjectRow {
-    /// Its id.
-    pub id: ProjectId,
-    /// How many events it has; also its ETag.
-    pub version: i64,
-    /// When it was added.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// What it is called.
+    #[column(filter, sort)]
     pub name: Name,
     /// For whom.
+    #[column(filter)]
     pub client_id: Option<ClientId>,
     /// The template it was made from.
+    #[column(filter)]
     pub template: Option<Slug>,
     /// Where it stands.
+    #[column(filter)]
     pub status: ProjectStatus,
     /// Its first day.
+    #[column(filter, sort)]
     pub starts_on: Date,
     /// Why it pauses or was given up.
     pub reason: Option<Text>,
@@ -42,50 +43,37 @@ pub struct ProjectRow {
     pub archived: Archivable,
 }
 
-impl ReadModel for ProjectRow {
-    const TABLE: &'static str = "projects.projects";
-    const STREAMS: &'static [&'static str] = &["projects.project"];
-    const PATH: &'static str = "projects/projects";
-    const READ: &'static str = "projects.project.read";
-    const ABOUT: &'static str = "Projects.";
-    const FILTER: &'static [&'static str] =
-        &["name", "client_id", "template", "status", "starts_on", "created_at", "updated_at"];
-    const AWAY: Option<Away> = Some(Away::Column("archived"));
-    const SORT: &'static [&'static str] = &["name", "starts_on", "created_at", "updated_at"];
-    const TIES: &'static [Tie] = &[Tie::Client("client_id"), Tie::Project("id")];
+impl Fold for ProjectRow {
+    type Event = E;
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::Project(change) = &event.payload else { return Ok(row) };
-        if let E::Created { name, client_id, template, starts_on, milestones, tasks } = change {
-            return Ok(Some(Self {
-                id: ProjectId(key),
-                version: event.sequence,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-                name: name.clone(),
-                client_id: *client_id,
-                template: template.clone(),
-                status: ProjectStatus::default().after(change),
-                starts_on: *starts_on,
-                reason: None,
-                milestone_count: u32::try_from(milestones.len()).unwrap_or(u32::MAX),
-                task_count: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
-                completed_at: None,
-                archived: Archivable::default(),
-            }));
-        }
-        let mut row = existing(row, event)?;
-        row.status = row.status.after(change);
-        row.archived = row.archived.after(change);
+    fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
+        let E::Created { name, client_id, template, starts_on, milestones, tasks } = change else { return None };
+        Some(Self {
+            name: name.clone(),
+            client_id: *client_id,
+            template: template.clone(),
+            status: ProjectStatus::default().after(change),
+            starts_on: *starts_on,
+            reason: None,
+            milestone_count: u32::try_from(milestones.len()).unwrap_or(u32::MAX),
+            task_count: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
+            completed_at: None,
+            archived: Archivable::default(),
+        })
+    }
+
+    fn apply(&mut self, change: &E, event: Envelope<'_>) -> Result<(), FoldError> {
+        self.status = self.status.after(change);
+        self.archived = self.archived.after(change);
         match change {
             E::Created { .. } => {}
-            E::Renamed { name } => row.name = name.clone(),
-            E::Activated {} => row.reason = None,
-            E::Held { reason } | E::Cancelled { reason } => row.reason = reason.clone(),
-            E::Completed {} => row.completed_at = Some(event.recorded_at),
+            E::Renamed { name } => self.name = name.clone(),
+            E::Activated {} => self.reason = None,
+            E::Held { reason } | E::Cancelled { reason } => self.reason = reason.clone(),
+            E::Completed {} => self.completed_at = Some(event.recorded_at),
             E::Archived {} | E::Restored {} => {}
-            E::MilestoneCreated { .. } => row.milestone_count += 1,
-            E::TaskCreated { .. } => row.task_count += 1,
+            E::MilestoneCreated { .. } => self.milestone_count += 1,
+            E::TaskCreated { .. } => self.task_count += 1,
             // The version and the time of the project move on with its parts.
             E::MilestoneCompleted { .. }
             | E::MilestoneAccepted { .. }
@@ -96,8 +84,6 @@ impl ReadModel for ProjectRow {
             | E::TaskReopened { .. }
             | E::TaskCancelled { .. } => {}
         }
-        Ok(Some(row))
+        Ok(())
     }
-
-    stamped!();
 }

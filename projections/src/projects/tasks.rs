@@ -1,40 +1,45 @@
 //! Tasks of projects as boards and lists show them.
 
-use crate::model::{Away, Event, FoldError, PartOf, ReadModel, Tie, existing, stamped};
-use catalogue::AnyEvent;
+use crate::model::{Envelope, Event, Fold, FoldError};
 use chrono::{DateTime, Utc};
-use kernel::{Date, Machine, MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId};
-use projects_events::{NewTask, ProjectEvent as E, TaskStatus};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use kernel::{Date, Machine, MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId, read_model};
+use projects_events::{ProjectEvent as E, TaskStatus};
 use uuid::Uuid;
 
-/// A task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Tasks of projects.
+#[read_model(
+    "projects.tasks",
+    id = TaskId,
+    read = "projects.task.read",
+    created_at(filter),
+    updated_at(filter, sort),
+    ties(project(project_id), client_of(project_id, "projects.projects"), user(assignee_id)),
+    away(project_id, "projects.projects"),
+    part_of(project_id, "projects.projects")
+)]
 pub struct TaskRow {
-    /// Its id.
-    pub id: TaskId,
-    /// The project's version when it changed last.
-    pub version: i64,
-    /// When it was put into the project.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// The project.
+    #[column(filter)]
     pub project_id: ProjectId,
     /// The milestone it leads to.
+    #[column(filter)]
     pub milestone_id: Option<MilestoneId>,
     /// What is to be done.
+    #[column(filter, sort)]
     pub title: Name,
     /// How it is done.
     pub description: Option<Text>,
     /// Where it stands.
+    #[column(filter)]
     pub status: TaskStatus,
     /// When it is due.
+    #[column(filter)]
     pub due_on: Option<Date>,
     /// Which role does it.
+    #[column(filter)]
     pub role: Option<Slug>,
     /// Who does it.
+    #[column(filter)]
     pub assignee_id: Option<UserId>,
     /// What stands in its way.
     pub blocked_reason: Option<Text>,
@@ -42,25 +47,10 @@ pub struct TaskRow {
     pub completed_at: Option<DateTime<Utc>>,
 }
 
-impl ReadModel for TaskRow {
-    const TABLE: &'static str = "projects.tasks";
-    const STREAMS: &'static [&'static str] = &["projects.project"];
-    const PATH: &'static str = "projects/tasks";
-    const READ: &'static str = "projects.task.read";
-    const ABOUT: &'static str = "Tasks of projects.";
-    const PART_OF: Option<PartOf> = Some(PartOf { column: "project_id", table: "projects.projects" });
-    const FILTER: &'static [&'static str] =
-        &["title", "project_id", "milestone_id", "status", "role", "assignee_id", "due_on", "created_at", "updated_at"];
-    const AWAY: Option<Away> = Some(Away::Of { column: "project_id", table: "projects.projects" });
-    const SORT: &'static [&'static str] = &["title", "created_at", "updated_at"];
-    const TIES: &'static [Tie] = &[
-        Tie::Project("project_id"),
-        Tie::ClientOf { column: "project_id", table: "projects.projects" },
-        Tie::User("assignee_id"),
-    ];
+impl Fold for TaskRow {
+    type Event = E;
 
-    fn keys(event: &Event) -> Vec<Uuid> {
-        let AnyEvent::Project(change) = &event.payload else { return vec![] };
+    fn keys(change: &E, _: &Event) -> Vec<Uuid> {
         match change {
             E::Created { tasks, .. } => tasks.iter().map(|task| task.id.0).collect(),
             E::TaskCreated { task } => vec![task.id.0],
@@ -74,43 +64,14 @@ impl ReadModel for TaskRow {
         }
     }
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::Project(change) = &event.payload else { return Ok(row) };
-        match change {
-            E::Created { tasks, .. } => {
-                return Ok(tasks.iter().find(|new| new.id.0 == key).map(|new| Self::new(new, event)));
-            }
-            E::TaskCreated { task } => return Ok(Some(Self::new(task, event))),
-            _ => {}
-        }
-        let mut row = existing(row, event)?;
-        let before = row.status;
-        row.status = before.after(change);
-        if row.status != before {
-            // Another status ends what the one before said.
-            (row.blocked_reason, row.completed_at) = (None, None);
-        }
-        match change {
-            E::TaskAssigned { assignee_id, .. } => row.assignee_id = Some(*assignee_id),
-            E::TaskBlocked { reason, .. } => row.blocked_reason = Some(reason.clone()),
-            E::TaskCompleted { .. } => row.completed_at = Some(event.recorded_at),
-            // Everything else is about the project or its milestones, see `keys`, or moves the status alone.
-            _ => {}
-        }
-        Ok(Some(row))
-    }
-
-    stamped!();
-}
-
-impl TaskRow {
-    fn new(new: &NewTask, event: &Event) -> Self {
+    fn begin(change: &E, event: Envelope<'_>) -> Option<Self> {
+        let new = match change {
+            E::Created { tasks, .. } => tasks.iter().find(|new| new.id.0 == event.row)?,
+            E::TaskCreated { task } => task,
+            _ => return None,
+        };
         let new = new.clone();
-        Self {
-            id: new.id,
-            version: event.sequence,
-            created_at: event.recorded_at,
-            updated_at: event.recorded_at,
+        Some(Self {
             project_id: ProjectId(event.aggregate_id),
             milestone_id: new.milestone_id,
             title: new.title,
@@ -121,6 +82,23 @@ impl TaskRow {
             assignee_id: new.assignee_id,
             blocked_reason: None,
             completed_at: None,
+        })
+    }
+
+    fn apply(&mut self, change: &E, event: Envelope<'_>) -> Result<(), FoldError> {
+        let before = self.status;
+        self.status = before.after(change);
+        if self.status != before {
+            // Another status ends what the one before said.
+            (self.blocked_reason, self.completed_at) = (None, None);
         }
+        match change {
+            E::TaskAssigned { assignee_id, .. } => self.assignee_id = Some(*assignee_id),
+            E::TaskBlocked { reason, .. } => self.blocked_reason = Some(reason.clone()),
+            E::TaskCompleted { .. } => self.completed_at = Some(event.recorded_at),
+            // Everything else is about the project or its milestones, see `keys`, or moves the status alone.
+            _ => {}
+        }
+        Ok(())
     }
 }

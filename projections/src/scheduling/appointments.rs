@@ -1,38 +1,39 @@
 //! Appointments as calendars and cards show them.
 
-use crate::model::{Event, FoldError, ReadModel, Shown, Tie, existing, stamped};
-use catalogue::AnyEvent;
-use chrono::{DateTime, Utc};
+use crate::model::{Envelope, Fold, FoldError};
+use crate::shown::Shown;
 use kernel::{
     AppointmentId, Email, EventTypeId, Machine, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId,
+    read_model,
 };
 use scheduling_events::{AppointmentDetails, AppointmentEvent as E, AppointmentStatus, CancelledBy};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-/// A meeting.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Meetings, asked for, agreed and past.
+#[read_model(
+    "scheduling.appointments",
+    id = AppointmentId,
+    read = "scheduling.appointment.read",
+    created_at(filter),
+    updated_at(filter, sort),
+    ties(user(host_id))
+)]
 pub struct AppointmentRow {
-    /// Its id.
-    pub id: AppointmentId,
-    /// How many events it has; also its ETag.
-    pub version: i64,
-    /// When it was added.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// Where it stands.
+    #[column(filter)]
     pub status: AppointmentStatus,
     /// The kind of meeting.
+    #[column(filter)]
     pub event_type_id: EventTypeId,
     /// Its key.
+    #[column(filter)]
     pub event_type_key: Slug,
     /// What people call it.
     pub event_type_name: Name,
     /// Who is met.
+    #[column(filter)]
     pub host_id: UserId,
     /// It begins.
+    #[column(filter, sort)]
     pub starts_at: Timestamp,
     /// It ends.
     pub ends_at: Timestamp,
@@ -43,6 +44,7 @@ pub struct AppointmentRow {
     /// Who comes.
     pub invitee_name: Shown<Name>,
     /// The guest's address.
+    #[column(filter)]
     pub invitee_email: Shown<Email>,
     /// The guest's telephone number.
     pub invitee_phone: Option<Personal<Phone>>,
@@ -62,65 +64,41 @@ pub struct AppointmentRow {
     pub reason: Option<Personal<Text>>,
 }
 
-impl ReadModel for AppointmentRow {
-    const TABLE: &'static str = "scheduling.appointments";
-    const STREAMS: &'static [&'static str] = &["scheduling.appointment"];
-    const PATH: &'static str = "scheduling/appointments";
-    const READ: &'static str = "scheduling.appointment.read";
-    const ABOUT: &'static str = "Meetings, asked for, agreed and past.";
-    const FILTER: &'static [&'static str] = &[
-        "status",
-        "host_id",
-        "event_type_id",
-        "event_type_key",
-        "invitee_email",
-        "starts_at",
-        "created_at",
-        "updated_at",
-    ];
-    const SORT: &'static [&'static str] = &["starts_at", "created_at", "updated_at"];
-    const TIES: &'static [Tie] = &[Tie::User("host_id")];
+impl Fold for AppointmentRow {
+    type Event = E;
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::Appointment(change) = &event.payload else { return Ok(row) };
-        let status = row.as_ref().map_or(AppointmentStatus::default(), |row| row.status).after(change);
-        if let E::Requested { details } | E::Booked { details } = change {
-            // Confirming a request keeps the moment it was asked for.
-            let created_at = row.map_or(event.recorded_at, |requested| requested.created_at);
-            return Ok(Some(Self { created_at, ..Self::new(key, status, details, event) }));
-        }
-        let mut row = existing(row, event)?;
-        row.status = status;
-        match change {
-            E::Requested { .. } | E::Booked { .. } | E::Completed {} | E::NoShow {} => {}
-            E::Declined { reason } => row.reason = reason.clone(),
-            E::Rescheduled { to, .. } => {
-                (row.starts_at, row.ends_at) = (to.starts_at, to.ends_at);
-                (row.reschedule_requested, row.reason) = (false, None);
-            }
-            E::RescheduleRequested { reason } => {
-                row.reschedule_requested = true;
-                row.reason = reason.clone();
-            }
-            E::Cancelled { by, reason } => {
-                row.cancelled_by = Some(*by);
-                row.reason = reason.clone();
-            }
-        }
-        Ok(Some(row))
+    fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
+        let (E::Requested { details } | E::Booked { details }) = change else { return None };
+        Some(Self::new(AppointmentStatus::default().after(change), details.clone()))
     }
 
-    stamped!();
+    fn apply(&mut self, change: &E, _: Envelope<'_>) -> Result<(), FoldError> {
+        self.status = self.status.after(change);
+        match change {
+            // Confirming a request says all of it once more.
+            E::Requested { details } | E::Booked { details } => *self = Self::new(self.status, details.clone()),
+            E::Completed {} | E::NoShow {} => {}
+            E::Declined { reason } => self.reason = reason.clone(),
+            E::Rescheduled { to, .. } => {
+                (self.starts_at, self.ends_at) = (to.starts_at, to.ends_at);
+                (self.reschedule_requested, self.reason) = (false, None);
+            }
+            E::RescheduleRequested { reason } => {
+                self.reschedule_requested = true;
+                self.reason = reason.clone();
+            }
+            E::Cancelled { by, reason } => {
+                self.cancelled_by = Some(*by);
+                self.reason = reason.clone();
+            }
+        }
+        Ok(())
+    }
 }
 
 impl AppointmentRow {
-    fn new(key: Uuid, status: AppointmentStatus, details: &AppointmentDetails, event: &Event) -> Self {
-        let details = details.clone();
+    fn new(status: AppointmentStatus, details: AppointmentDetails) -> Self {
         Self {
-            id: AppointmentId(key),
-            version: event.sequence,
-            created_at: event.recorded_at,
-            updated_at: event.recorded_at,
             status,
             event_type_id: details.event_type_id,
             event_type_key: details.event_type_key,

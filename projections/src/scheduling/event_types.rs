@@ -1,32 +1,28 @@
 //! Kinds of meetings that can be booked.
 
-use crate::model::{Away, Event, FoldError, ReadModel, existing, stamped};
-use catalogue::AnyEvent;
-use chrono::{DateTime, Utc};
-use kernel::{AvailabilityId, EventTypeId, Machine, Name, Retirable, Slug, Text, UserId};
+use crate::model::{Envelope, Fold, FoldError};
+use kernel::{AvailabilityId, EventTypeId, Machine, Name, Retirable, Slug, Text, UserId, read_model};
 use scheduling_events::{EventTypeEvent as E, EventTypeRules};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-/// A kind of meeting.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Kinds of meetings that can be booked.
+#[read_model(
+    "scheduling.event_types",
+    id = EventTypeId,
+    read = "scheduling.event_type.read",
+    updated_at(sort),
+    away(retired)
+)]
 pub struct EventTypeRow {
-    /// Its id.
-    pub id: EventTypeId,
-    /// How many events it has; also its ETag.
-    pub version: i64,
-    /// When it was added.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// What links and definitions call it.
+    #[column(filter, sort)]
     pub key: Slug,
     /// What people call it.
+    #[column(filter, sort)]
     pub name: Name,
     /// What it is about.
     pub description: Option<Text>,
     /// Who is met.
+    #[column(filter)]
     pub host_id: UserId,
     /// When the host can be met.
     pub availability_id: AvailabilityId,
@@ -46,45 +42,31 @@ pub struct EventTypeRow {
     pub retired: Retirable,
 }
 
-impl ReadModel for EventTypeRow {
-    const TABLE: &'static str = "scheduling.event_types";
-    const STREAMS: &'static [&'static str] = &["scheduling.event_type"];
-    const PATH: &'static str = "scheduling/event-types";
-    const READ: &'static str = "scheduling.event_type.read";
-    const ABOUT: &'static str = "Kinds of meetings that can be booked.";
-    const FILTER: &'static [&'static str] = &["key", "name", "host_id"];
-    const AWAY: Option<Away> = Some(Away::Column("retired"));
-    const SORT: &'static [&'static str] = &["key", "name", "created_at", "updated_at"];
+impl Fold for EventTypeRow {
+    type Event = E;
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::EventType(change) = &event.payload else { return Ok(row) };
-        if let E::Defined { key: slug, rules } = change {
-            return Ok(Some(Self::new(key, slug.clone(), rules.clone(), event)));
-        }
-        let mut row = existing(row, event)?;
-        row.retired = row.retired.after(change);
+    fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
+        let E::Defined { key, rules } = change else { return None };
+        Some(Self::new(key.clone(), rules.clone()))
+    }
+
+    fn apply(&mut self, change: &E, _: Envelope<'_>) -> Result<(), FoldError> {
+        self.retired = self.retired.after(change);
         match change {
             E::Defined { .. } => {}
             E::Revised { rules } => {
-                let (created_at, retired) = (row.created_at, row.retired);
-                row = Self { created_at, retired, ..Self::new(key, row.key, rules.clone(), event) };
+                *self = Self { retired: self.retired, ..Self::new(self.key.clone(), rules.clone()) };
             }
             E::Retired {} | E::Reinstated {} => {}
         }
-        Ok(Some(row))
+        Ok(())
     }
-
-    stamped!();
 }
 
 impl EventTypeRow {
-    fn new(key: Uuid, slug: Slug, rules: EventTypeRules, event: &Event) -> Self {
+    fn new(key: Slug, rules: EventTypeRules) -> Self {
         Self {
-            id: EventTypeId(key),
-            version: event.sequence,
-            created_at: event.recorded_at,
-            updated_at: event.recorded_at,
-            key: slug,
+            key,
             name: rules.name,
             description: rules.description,
             host_id: rules.host_id,

@@ -4,6 +4,13 @@ mod appointments;
 mod availabilities;
 mod event_types;
 
+use crate::group::Group;
+
 pub use appointments::AppointmentRow;
 pub use availabilities::AvailabilityRow;
 pub use event_types::EventTypeRow;
+
+/// Its tables.
+pub(crate) fn group() -> Group {
+    Group::new("scheduling", 1).with::<AppointmentRow>().with::<AvailabilityRow>().with::<EventTypeRow>()
+}

@@ -1,8 +1,8 @@
 //! One row per event of the log, as activity lists show it.
 
-use crate::model::{Event, FoldError, ReadModel, Tie, stamped};
-use chrono::{DateTime, Utc};
-use kernel::{Actor, ApiKeyId, ClientId, ProjectId, Resource};
+use crate::model::{Envelope, Event, Fold, FoldError};
+use catalogue::AnyEvent;
+use kernel::{Actor, ApiKeyId, ClientId, ProjectId, Resource, read_model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -23,72 +23,60 @@ pub enum ActorKind {
     System,
 }
 
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// What happened, newest first.
+#[read_model(
+    "timeline.activity_events",
+    read = "timeline.activity_event.read",
+    created_at(filter),
+    ties(client_ids(client_ids), project_ids(project_ids)),
+    append_only
+)]
 pub struct ActivityEventRow {
-    /// The event's id.
-    pub id: Uuid,
-    /// The record's version after it.
-    pub version: i64,
-    /// When it happened.
-    pub created_at: DateTime<Utc>,
-    /// The same; what happened does not change.
-    pub updated_at: DateTime<Utc>,
     /// `client.created`.
+    #[column(filter)]
     pub event_type: String,
     /// `crm`.
+    #[column(filter)]
     pub domain: String,
     /// `crm.client`.
+    #[column(filter)]
     pub aggregate_type: String,
     /// The record it happened to.
+    #[column(filter)]
     pub aggregate_id: Uuid,
     /// What kind of actor.
+    #[column(filter)]
     pub actor_kind: ActorKind,
     /// Which one: a user's, account's, portal user's or run's id, or the name of a part of the system.
+    #[column(filter)]
     pub actor: String,
     /// The request that started the whole chain.
+    #[column(filter)]
     pub correlation_id: Uuid,
     /// In one sentence.
     pub summary: String,
     /// The command, which is also the permission that it needs.
+    #[column(filter)]
     pub permission: String,
     /// By which key, if the actor is a program.
+    #[column(filter)]
     pub api_key_id: Option<ApiKeyId>,
     /// The clients that it is about.
+    #[column(filter)]
     pub client_ids: Vec<ClientId>,
     /// The projects that it is about.
+    #[column(filter)]
     pub project_ids: Vec<ProjectId>,
 }
 
-impl ReadModel for ActivityEventRow {
-    const TABLE: &'static str = "timeline.activity_events";
-    const STREAMS: &'static [&'static str] = &[];
-    const PATH: &'static str = "timeline/activity-events";
-    const READ: &'static str = "timeline.activity_event.read";
-    const ABOUT: &'static str = "What happened, newest first.";
-    const FILTER: &'static [&'static str] = &[
-        "event_type",
-        "domain",
-        "aggregate_type",
-        "aggregate_id",
-        "client_ids",
-        "project_ids",
-        "actor_kind",
-        "actor",
-        "correlation_id",
-        "permission",
-        "api_key_id",
-        "created_at",
-    ];
-    const SORT: &'static [&'static str] = &["created_at"];
-    const TIES: &'static [Tie] = &[Tie::ClientIds("client_ids"), Tie::ProjectIds("project_ids")];
-    const APPEND_ONLY: bool = true;
+impl Fold for ActivityEventRow {
+    type Event = AnyEvent;
 
-    fn keys(event: &Event) -> Vec<Uuid> {
+    fn keys(_: &AnyEvent, event: &Event) -> Vec<Uuid> {
         vec![event.event_id]
     }
 
-    fn apply(key: Uuid, _: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
+    fn begin(change: &AnyEvent, event: Envelope<'_>) -> Option<Self> {
         let (actor_kind, actor, api_key_id) = match &event.metadata.actor {
             Actor::User { id } => (ActorKind::User, id.to_string(), None),
             Actor::ServiceAccount { id, api_key_id } => (ActorKind::ServiceAccount, id.to_string(), Some(*api_key_id)),
@@ -103,11 +91,7 @@ impl ReadModel for ActivityEventRow {
                 Resource::Project { id } => project_ids.push(*id),
             }
         }
-        Ok(Some(Self {
-            id: key,
-            version: event.sequence,
-            created_at: event.recorded_at,
-            updated_at: event.recorded_at,
+        Some(Self {
             event_type: event.event_type.clone(),
             domain: event.domain.clone(),
             aggregate_type: event.aggregate_type.clone(),
@@ -115,13 +99,16 @@ impl ReadModel for ActivityEventRow {
             actor_kind,
             actor,
             correlation_id: event.metadata.correlation_id,
-            summary: event.payload.entry().summary.to_owned(),
+            summary: change.entry().summary.to_owned(),
             permission: event.metadata.command.clone(),
             api_key_id,
             client_ids,
             project_ids,
-        }))
+        })
     }
 
-    stamped!();
+    fn apply(&mut self, _: &AnyEvent, _: Envelope<'_>) -> Result<(), FoldError> {
+        // An event happens once.
+        Ok(())
+    }
 }

@@ -2,4 +2,11 @@
 
 mod activity_events;
 
+use crate::group::Group;
+
 pub use activity_events::{ActivityEventRow, ActorKind};
+
+/// Its tables.
+pub(crate) fn group() -> Group {
+    Group::new("timeline", 2).with::<ActivityEventRow>()
+}

@@ -1,31 +1,28 @@
 //! Questions that runs ask, and how they were decided.
 
-use crate::model::{Event, FoldError, PartOf, ReadModel, existing, stamped};
+use crate::model::{Envelope, Event, Fold, FoldError};
 use crate::workflow::step_row_id;
-use catalogue::AnyEvent;
 use chrono::{DateTime, Utc};
-use kernel::{Machine, Pattern, Personal, Principal, RunId, Text, Timestamp, UserId};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use kernel::{Machine, Pattern, Personal, Principal, RunId, Text, Timestamp, UserId, read_model};
 use uuid::Uuid;
 use workflow_events::{ApprovalStatus, RunEvent as E, StepPath};
 
-/// A question that a step of a run asks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Questions that runs of workflows ask, and how they were decided.
+#[read_model(
+    "workflow.approvals",
+    read = "workflow.approval.read",
+    created_at(filter),
+    updated_at(sort),
+    part_of(run_id, "workflow.runs")
+)]
 pub struct ApprovalRow {
-    /// That of the step.
-    pub id: Uuid,
-    /// How many events its run had when it changed last.
-    pub version: i64,
-    /// When it was asked.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// The run; commands go there.
+    #[column(filter)]
     pub run_id: RunId,
     /// The step that asks.
     pub step: StepPath,
     /// Where it stands.
+    #[column(filter)]
     pub status: ApprovalStatus,
     /// What is asked.
     pub question: Option<Personal<Text>>,
@@ -49,18 +46,10 @@ pub struct ApprovalRow {
     pub closed_at: Option<DateTime<Utc>>,
 }
 
-impl ReadModel for ApprovalRow {
-    const TABLE: &'static str = "workflow.approvals";
-    const STREAMS: &'static [&'static str] = &["workflow.run"];
-    const PATH: &'static str = "workflow/approvals";
-    const READ: &'static str = "workflow.approval.read";
-    const ABOUT: &'static str = "Questions that runs of workflows ask, and how they were decided.";
-    const PART_OF: Option<PartOf> = Some(PartOf { column: "run_id", table: "workflow.runs" });
-    const FILTER: &'static [&'static str] = &["run_id", "status", "created_at"];
-    const SORT: &'static [&'static str] = &["created_at", "updated_at"];
+impl Fold for ApprovalRow {
+    type Event = E;
 
-    fn keys(event: &Event) -> Vec<Uuid> {
-        let AnyEvent::Run(change) = &event.payload else { return vec![] };
+    fn keys(change: &E, event: &Event) -> Vec<Uuid> {
         let run = RunId(event.aggregate_id);
         match change {
             E::ApprovalRequested { step, .. }
@@ -74,45 +63,44 @@ impl ReadModel for ApprovalRow {
         }
     }
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::Run(change) = &event.payload else { return Ok(row) };
-        if let E::ApprovalRequested { step, question, terms, .. } = change {
-            return Ok(Some(Self {
-                id: key,
-                version: event.sequence,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-                run_id: RunId(event.aggregate_id),
-                step: step.clone(),
-                status: ApprovalStatus::Open,
-                question: Some(question.clone()),
-                approvers: terms.approvers.clone(),
-                quorum: terms.quorum,
-                granted_by: vec![],
-                rejected_by: None,
-                delegates: vec![],
-                escalated: false,
-                reminded: 0,
-                due_at: terms.expires_at,
-                closed_at: None,
-            }));
-        }
-        let mut row = existing(row, event)?;
-        row.status = row.status.after(change);
-        match change {
-            E::ApprovalGranted { by, .. } => row.granted_by.push(*by),
-            E::ApprovalRejected { by, .. } => row.rejected_by = Some(*by),
-            E::ApprovalDelegated { to, .. } => row.delegates.push(*to),
-            E::ApprovalReminded { .. } => row.reminded += 1,
-            E::ApprovalEscalated { to, .. } => {
-                row.escalated = true;
-                row.approvers.extend(to.iter().cloned());
-            }
-            E::ApprovalClosed { .. } => row.closed_at = Some(event.recorded_at),
-            _ => {}
-        }
-        Ok(Some(row))
+    fn begin(change: &E, event: Envelope<'_>) -> Option<Self> {
+        let E::ApprovalRequested { step, question, terms, .. } = change else { return None };
+        Some(Self {
+            run_id: RunId(event.aggregate_id),
+            step: step.clone(),
+            status: ApprovalStatus::Open,
+            question: Some(question.clone()),
+            approvers: terms.approvers.clone(),
+            quorum: terms.quorum,
+            granted_by: vec![],
+            rejected_by: None,
+            delegates: vec![],
+            escalated: false,
+            reminded: 0,
+            due_at: terms.expires_at,
+            closed_at: None,
+        })
     }
 
-    stamped!();
+    fn apply(&mut self, change: &E, event: Envelope<'_>) -> Result<(), FoldError> {
+        self.status = self.status.after(change);
+        match change {
+            E::ApprovalGranted { by, .. } => self.granted_by.push(*by),
+            E::ApprovalRejected { by, .. } => self.rejected_by = Some(*by),
+            E::ApprovalDelegated { to, .. } => self.delegates.push(*to),
+            E::ApprovalReminded { .. } => self.reminded += 1,
+            E::ApprovalEscalated { to, .. } => {
+                self.escalated = true;
+                self.approvers.extend(to.iter().cloned());
+            }
+            E::ApprovalClosed { .. } => self.closed_at = Some(event.recorded_at),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn anew(change: &E) -> bool {
+        // A step that is run again asks again.
+        matches!(change, E::ApprovalRequested { .. })
+    }
 }

@@ -6,9 +6,16 @@ mod runs;
 mod unfinished;
 mod workflows;
 
+use crate::group::Group;
+
 pub use approvals::ApprovalRow;
 pub use run_steps::{RunStepRow, step_row_id};
 pub use runs::RunRow;
 pub use unfinished::unfinished_runs;
 pub use workflow_events::{ApprovalStatus, DefinitionStatus, RunStatus, StepStatus};
 pub use workflows::WorkflowRow;
+
+/// Its tables.
+pub(crate) fn group() -> Group {
+    Group::new("workflow", 1).with::<WorkflowRow>().with::<RunRow>().with::<RunStepRow>().with::<ApprovalRow>()
+}

@@ -1,31 +1,28 @@
 //! Steps of runs: those that are there from the beginning, and those inside of them when they are reached.
 
-use crate::model::{Event, FoldError, PartOf, ReadModel, stamped};
-use catalogue::AnyEvent;
+use crate::model::{Envelope, Event, Fold, FoldError};
 use chrono::{DateTime, Utc};
-use kernel::{Machine, Personal, RunId, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use kernel::{Machine, Personal, RunId, Timestamp, read_model};
 use serde_json::Value;
 use uuid::Uuid;
 use workflow_events::{RunEvent as E, StepPath, StepStatus};
 
-/// A step of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Steps of runs, named by their path.
+#[read_model(
+    "workflow.run_steps",
+    read = "workflow.run_step.read",
+    created_at(filter),
+    updated_at(sort),
+    part_of(run_id, "workflow.runs")
+)]
 pub struct RunStepRow {
-    /// Derived from run and path, so that it is the same in every replay.
-    pub id: Uuid,
-    /// How many events its run had when it changed last.
-    pub version: i64,
-    /// When the run first told of it.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// The run.
+    #[column(filter)]
     pub run_id: RunId,
     /// Its path: `contact`, `reminders[2].send`.
     pub step: StepPath,
     /// Where it stands.
+    #[column(filter)]
     pub status: StepStatus,
     /// How many attempts have been made.
     pub attempts: u32,
@@ -42,6 +39,7 @@ pub struct RunStepRow {
     /// When it is tried again, or ends waiting.
     pub due_at: Option<Timestamp>,
     /// Orders a run's steps: those of the beginning, then the others as they were reached.
+    #[column(sort)]
     pub place: u32,
 }
 
@@ -53,18 +51,10 @@ pub fn step_row_id(run: RunId, step: &str) -> Uuid {
 /// No definition has more steps.
 const LATER: i64 = 1_000;
 
-impl ReadModel for RunStepRow {
-    const TABLE: &'static str = "workflow.run_steps";
-    const STREAMS: &'static [&'static str] = &["workflow.run"];
-    const PATH: &'static str = "workflow/run-steps";
-    const READ: &'static str = "workflow.run_step.read";
-    const ABOUT: &'static str = "Steps of runs, named by their path.";
-    const PART_OF: Option<PartOf> = Some(PartOf { column: "run_id", table: "workflow.runs" });
-    const FILTER: &'static [&'static str] = &["run_id", "status", "created_at"];
-    const SORT: &'static [&'static str] = &["place", "created_at", "updated_at"];
+impl Fold for RunStepRow {
+    type Event = E;
 
-    fn keys(event: &Event) -> Vec<Uuid> {
-        let AnyEvent::Run(change) = &event.payload else { return vec![] };
+    fn keys(change: &E, event: &Event) -> Vec<Uuid> {
         let run = RunId(event.aggregate_id);
         let mut keys: Vec<Uuid> = change.steps().into_iter().map(|step| step_row_id(run, step)).collect();
         keys.sort();
@@ -72,42 +62,16 @@ impl ReadModel for RunStepRow {
         keys
     }
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::Run(change) = &event.payload else { return Ok(row) };
-        let run = RunId(event.aggregate_id);
-        let found = change.steps().into_iter().enumerate().find(|(_, step)| step_row_id(run, step) == key);
-        let Some((index, step)) = found else { return Ok(row) };
-        let later = || u32::try_from(event.sequence + LATER).unwrap_or(u32::MAX);
+    fn begin(change: &E, event: Envelope<'_>) -> Option<Self> {
+        let run_id = RunId(event.aggregate_id);
+        let (index, step) = Self::of(change, event)?;
         let place = match change {
-            E::Started { .. } | E::Moved { .. } => u32::try_from(index).unwrap_or(u32::MAX),
-            _ => later(),
+            E::Started { .. } | E::Moved { .. } => u32::try_from(index),
+            _ => u32::try_from(event.sequence + LATER),
         };
-        let mut row = row.unwrap_or_else(|| Self::new(key, run, step.clone(), place, event));
-        match change {
-            E::Started { .. } => return Ok(Some(row)),
-            E::Moved { .. } => {
-                row.place = place;
-                return Ok(Some(row));
-            }
-            _ => {}
-        }
-        row.status = row.status.after(change);
-        row.tell(change, event);
-        Ok(Some(row))
-    }
-
-    stamped!();
-}
-
-impl RunStepRow {
-    fn new(id: Uuid, run_id: RunId, step: StepPath, place: u32, event: &Event) -> Self {
-        Self {
-            id,
-            version: event.sequence,
-            created_at: event.recorded_at,
-            updated_at: event.recorded_at,
+        let mut row = Self {
             run_id,
-            step,
+            step: step.clone(),
             status: StepStatus::Pending,
             attempts: 0,
             result: None,
@@ -116,11 +80,33 @@ impl RunStepRow {
             started_at: None,
             completed_at: None,
             due_at: None,
-            place,
-        }
+            place: place.unwrap_or(u32::MAX),
+        };
+        row.tell(change, event);
+        Some(row)
     }
 
-    fn tell(&mut self, change: &E, event: &Event) {
+    fn apply(&mut self, change: &E, event: Envelope<'_>) -> Result<(), FoldError> {
+        if let (E::Moved { .. }, Some((index, _))) = (change, Self::of(change, event)) {
+            self.place = u32::try_from(index).unwrap_or(u32::MAX);
+        }
+        self.tell(change, event);
+        Ok(())
+    }
+}
+
+impl RunStepRow {
+    /// The row's step among those that the event names.
+    fn of<'e>(change: &'e E, event: Envelope<'_>) -> Option<(usize, &'e StepPath)> {
+        let run = RunId(event.aggregate_id);
+        change.steps().into_iter().enumerate().find(|(_, step)| step_row_id(run, step) == event.row)
+    }
+
+    fn tell(&mut self, change: &E, event: Envelope<'_>) {
+        if matches!(change, E::Started { .. } | E::Moved { .. }) {
+            return;
+        }
+        self.status = self.status.after(change);
         self.completed_at = self.status.has_ended().then_some(event.recorded_at);
         match change {
             E::StepSucceeded { began_at, result, .. } => {

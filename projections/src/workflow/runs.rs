@@ -1,43 +1,40 @@
 //! Runs of workflows.
 
-use crate::model::{Event, FoldError, ReadModel, existing, stamped};
-use catalogue::AnyEvent;
+use crate::model::{Envelope, Fold, FoldError};
 use chrono::{DateTime, Utc};
-use kernel::{DefinitionId, Name, Progress, RunId};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use kernel::{DefinitionId, Name, Progress, RunId, read_model};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 use workflow_events::{RunEvent as E, RunProgress, RunStatus, StepPath};
 
-/// A run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Runs of workflows.
+#[read_model("workflow.runs", id = RunId, read = "workflow.run.read", created_at(filter), updated_at(sort))]
 pub struct RunRow {
-    /// Its id.
-    pub id: RunId,
-    /// How many events it has; also its ETag.
-    pub version: i64,
-    /// When it was added.
-    pub created_at: DateTime<Utc>,
-    /// When it changed last.
-    pub updated_at: DateTime<Utc>,
     /// The definition.
+    #[column(filter)]
     pub workflow_id: DefinitionId,
     /// What the definition is called.
+    #[column(filter)]
     pub workflow_name: Name,
     /// Which version of it.
     pub definition_version: u32,
     /// The event that started it.
+    #[column(filter)]
     pub trigger_event_id: Uuid,
     /// Its type.
+    #[column(filter)]
     pub trigger_event_type: String,
     /// The record that the event happened to.
+    #[column(filter)]
     pub trigger_aggregate_id: Uuid,
     /// The request that started the whole chain.
+    #[column(filter)]
     pub correlation_id: Uuid,
     /// Where it stands.
+    #[column(filter)]
     pub status: RunStatus,
     /// When it began.
+    #[column(filter, sort)]
     pub started_at: DateTime<Utc>,
     /// When it ended, if it has.
     pub completed_at: Option<DateTime<Utc>>,
@@ -57,79 +54,59 @@ pub struct RunRow {
     pub parent_run_id: Option<RunId>,
 }
 
-impl ReadModel for RunRow {
-    const TABLE: &'static str = "workflow.runs";
-    const STREAMS: &'static [&'static str] = &["workflow.run"];
-    const PATH: &'static str = "workflow/runs";
-    const READ: &'static str = "workflow.run.read";
-    const ABOUT: &'static str = "Runs of workflows.";
-    const FILTER: &'static [&'static str] = &[
-        "workflow_id",
-        "workflow_name",
-        "status",
-        "trigger_event_id",
-        "trigger_event_type",
-        "trigger_aggregate_id",
-        "correlation_id",
-        "started_at",
-        "created_at",
-    ];
-    const SORT: &'static [&'static str] = &["started_at", "created_at", "updated_at"];
+impl Fold for RunRow {
+    type Event = E;
 
-    fn apply(key: Uuid, row: Option<Self>, event: &Event) -> Result<Option<Self>, FoldError> {
-        let AnyEvent::Run(change) = &event.payload else { return Ok(row) };
-        if let E::Started { definition_id, definition, definition_version, steps, trigger, parent, .. } = change {
-            return Ok(Some(Self {
-                id: RunId(key),
-                version: event.sequence,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-                workflow_id: *definition_id,
-                workflow_name: definition.clone(),
-                definition_version: *definition_version,
-                trigger_event_id: trigger.event_id,
-                trigger_event_type: trigger.event_type.clone(),
-                trigger_aggregate_id: trigger.aggregate_id,
-                correlation_id: trigger.correlation_id,
-                status: RunStatus::Running,
-                started_at: event.recorded_at,
-                completed_at: None,
-                error_code: None,
-                error: None,
-                step_count: count(steps),
-                waiting_at: BTreeSet::new(),
-                parked_at: BTreeSet::new(),
-                compensating: false,
-                parent_run_id: parent.as_ref().map(|parent| parent.run_id),
-            }));
-        }
-        let mut row = existing(row, event)?;
-        row.progress(change);
+    fn begin(change: &E, event: Envelope<'_>) -> Option<Self> {
+        let E::Started { definition_id, definition, definition_version, steps, trigger, parent, .. } = change else {
+            return None;
+        };
+        Some(Self {
+            workflow_id: *definition_id,
+            workflow_name: definition.clone(),
+            definition_version: *definition_version,
+            trigger_event_id: trigger.event_id,
+            trigger_event_type: trigger.event_type.clone(),
+            trigger_aggregate_id: trigger.aggregate_id,
+            correlation_id: trigger.correlation_id,
+            status: RunStatus::Running,
+            started_at: event.recorded_at,
+            completed_at: None,
+            error_code: None,
+            error: None,
+            step_count: count(steps),
+            waiting_at: BTreeSet::new(),
+            parked_at: BTreeSet::new(),
+            compensating: false,
+            parent_run_id: parent.as_ref().map(|parent| parent.run_id),
+        })
+    }
+
+    fn apply(&mut self, change: &E, event: Envelope<'_>) -> Result<(), FoldError> {
+        self.progress(change);
         match change {
             E::Parked { code, message, .. } => {
-                (row.error_code, row.error) = (Some(code.clone()), message.expose().cloned());
+                (self.error_code, self.error) = (Some(code.clone()), message.expose().cloned());
             }
             E::Cancelled { reason } | E::CompensationStarted { reason } => {
-                (row.error_code, row.error) = (None, Some(reason.to_string()));
+                (self.error_code, self.error) = (None, Some(reason.to_string()));
             }
             E::Moved { definition_version, steps, .. } => {
-                row.definition_version = *definition_version;
-                row.step_count = count(steps);
+                self.definition_version = *definition_version;
+                self.step_count = count(steps);
             }
-            E::Resumed { .. } | E::Rerun { .. } if row.parked_at.is_empty() => {
-                (row.error_code, row.error) = (None, None);
+            E::Resumed { .. } | E::Rerun { .. } if self.parked_at.is_empty() => {
+                (self.error_code, self.error) = (None, None);
             }
             _ => {}
         }
-        if !row.status.has_ended() {
-            row.completed_at = None;
-        } else if row.completed_at.is_none() {
-            row.completed_at = Some(event.recorded_at);
+        if !self.status.has_ended() {
+            self.completed_at = None;
+        } else if self.completed_at.is_none() {
+            self.completed_at = Some(event.recorded_at);
         }
-        Ok(Some(row))
+        Ok(())
     }
-
-    stamped!();
 }
 
 impl RunRow {

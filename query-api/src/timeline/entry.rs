@@ -1,5 +1,7 @@
-//! One line of the audit trail.
+//! What is asked of the audit trail, and one line of it.
 
+use crate::permissions::{INSPECT, TAKE_OUT};
+use crate::question::{Needs, Question};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -59,16 +61,41 @@ pub struct AuditEntry {
     pub last_at: DateTime<Utc>,
 }
 
-/// What stands for an entry in the events of the log (`r`).
-pub(super) const ACCEPTED: &str = "
-    r.id, r.created_at as at, 'accepted' as outcome, r.permission, r.actor_kind, r.actor, r.api_key_id, r.aggregate_type,
-    array[r.aggregate_id] as aggregate_ids, r.event_type, null::text as reason, r.summary as detail, r.correlation_id,
-    null::text as client_address, 1::bigint as count, r.created_at as first_at, r.created_at as last_at
-    from timeline.activity_events r";
+/// The trail, page by page.
+pub(super) struct AuditEntries;
 
-/// The same in the refusals (`r`).
-pub(super) const DENIED: &str = "
-    r.id, r.at, 'denied' as outcome, r.permission, r.actor_kind, r.actor, r.api_key_id, r.aggregate_type,
-    r.aggregate_ids, null::text as event_type, r.reason, r.detail, r.correlation_id,
-    r.client_address, r.count, r.first_at, r.last_at
-    from audit.refusals r";
+impl Question for AuditEntries {
+    const PATH: &'static str = "/v1/timeline/audit-entries";
+    const ID: &'static str = "timeline.audit_entry.list";
+    const READ: Needs<'static> = Needs::Permission(INSPECT);
+    const ABOUT: &'static str = "Changes that were made and changes that were refused, newest first.";
+    // Each half finds its own first `{max}`, so that an index can.
+    const SQL: &'static str = "
+        select e.* from (
+            (select r.id, r.created_at as at, 'accepted' as outcome, r.permission, r.actor_kind, r.actor, r.api_key_id,
+                    r.aggregate_type, array[r.aggregate_id] as aggregate_ids, r.event_type, null::text as reason,
+                    r.summary as detail, r.correlation_id, null::text as client_address, 1::bigint as count,
+                    r.created_at as first_at, r.created_at as last_at
+             from timeline.activity_events r where r.tenant_id = t.tenant::uuid{accepted}
+             order by r.created_at {order}, r.id {order} limit {max})
+            union all
+            (select r.id, r.at, 'denied' as outcome, r.permission, r.actor_kind, r.actor, r.api_key_id,
+                    r.aggregate_type, r.aggregate_ids, null::text as event_type, r.reason,
+                    r.detail, r.correlation_id, r.client_address, r.count, r.first_at, r.last_at
+             from audit.refusals r where r.tenant_id = t.tenant::uuid{denied}
+             order by r.at {order}, r.id {order} limit {max})
+        ) e order by e.at {order}, e.id {order} limit {max}";
+    type Row = AuditEntry;
+}
+
+/// The trail as a file.
+pub(super) struct AuditFile;
+
+impl Question for AuditFile {
+    const PATH: &'static str = "/v1/timeline/audit-entries/export";
+    const ID: &'static str = TAKE_OUT;
+    const READ: Needs<'static> = Needs::Permission(TAKE_OUT);
+    const ABOUT: &'static str = "Changes that were made and changes that were refused as a file, oldest first.";
+    const SQL: &'static str = AuditEntries::SQL;
+    type Row = AuditEntry;
+}

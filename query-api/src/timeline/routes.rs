@@ -1,14 +1,13 @@
 //! `GET /v1/timeline/audit-entries`, and the same as a file.
 
-use super::entry::AuditEntry;
+use super::entry::{AuditEntries, AuditEntry, AuditFile};
 use super::export::{Format, export};
 use super::filter::{AuditFilter, COLUMNS, Order};
 use crate::api::Api;
 use crate::given::pairs;
-use crate::operation::{
-    Needs, Operation, filter_parameters, found, min_position, page_headers, paging, parameter, problems,
-};
+use crate::operation::{Operation, filter_parameters, found, min_position, page_headers, paging, parameter, problems};
 use crate::permissions::{INSPECT, TAKE_OUT};
+use crate::question::Question;
 use crate::reply::{encoded, fault};
 use ::web::openapi::{self, Document};
 use ::web::{Caller, Problem, ProblemCode, RequestInfo, code};
@@ -18,15 +17,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use kernel::{FieldCode, InvalidValue};
 use serde_json::{Map, json};
 
-const LIST: &str = "/v1/timeline/audit-entries";
-const EXPORT: &str = "/v1/timeline/audit-entries/export";
 pub(crate) fn configure(config: &mut ServiceConfig) {
-    config.route(LIST, web::get().to(list));
-    config.route(EXPORT, web::get().to(file));
+    config.route(AuditEntries::PATH, web::get().to(list));
+    config.route(AuditFile::PATH, web::get().to(file));
 }
 
 async fn list(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    RequestInfo::set_route(&request, LIST);
+    RequestInfo::set_route(&request, AuditEntries::PATH);
     caller.require(INSPECT)?;
     let filter = AuditFilter::parse(caller.tenant, pairs(&request)?)?;
     api.has_seen("timeline", &request).await?;
@@ -40,14 +37,14 @@ async fn list(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<Ht
     if let Some(cursor) = &next {
         let mut pairs = filter.others.clone();
         pairs.push(("cursor".to_owned(), cursor.clone()));
-        response.insert_header((LINK, format!("<{LIST}?{}>; rel=\"next\"", encoded(&pairs))));
+        response.insert_header((LINK, format!("<{}?{}>; rel=\"next\"", AuditEntries::PATH, encoded(&pairs))));
     }
     response.insert_header((CACHE_CONTROL, "no-store")).insert_header((VARY, "Authorization"));
     Ok(response.json(json!({ "data": entries, "has_more": has_more, "next_cursor": next })))
 }
 
 async fn file(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    RequestInfo::set_route(&request, EXPORT);
+    RequestInfo::set_route(&request, AuditFile::PATH);
     caller.require(TAKE_OUT)?;
     let (filter, format) = AuditFilter::take(caller.tenant, pairs(&request)?, |given| {
         for paging in ["limit", "cursor"] {
@@ -85,14 +82,8 @@ pub(crate) fn describe(document: &mut Document) {
     const OF_LIST: &[&ProblemCode] =
         &[&code::INVALID_PARAMETER, &code::INVALID_CURSOR, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
     responses.extend(problems(document, "List", OF_LIST));
-    let list = Operation {
-        id: "timeline.audit_entry.list",
-        needs: Needs::Permission(INSPECT),
-        summary: "Changes that were made and changes that were refused, newest first.",
-        tag: "timeline",
-        parameters: of_list,
-    };
-    document.operation(LIST, "get", list.answered(responses));
+    let list = Operation::of::<AuditEntries>(of_list).answered(responses);
+    document.operation(AuditEntries::PATH, "get", list);
     let line = json!({ "schema": { "type": "string" } });
     let mut responses = Map::from_iter([(
         "200".to_owned(),
@@ -104,8 +95,5 @@ pub(crate) fn describe(document: &mut Document) {
     )]);
     const OF_FILE: &[&ProblemCode] = &[&code::INVALID_PARAMETER, &code::POSITION_UNKNOWN, &code::PROJECTION_BEHIND];
     responses.extend(problems(document, "File", OF_FILE));
-    let summary = "Changes that were made and changes that were refused as a file, oldest first.";
-    let needs = Needs::Permission(TAKE_OUT);
-    let file = Operation { id: TAKE_OUT, needs, summary, tag: "timeline", parameters: of_file };
-    document.operation(EXPORT, "get", file.answered(responses));
+    document.operation(AuditFile::PATH, "get", Operation::of::<AuditFile>(of_file).answered(responses));
 }
