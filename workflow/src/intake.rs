@@ -550,7 +550,8 @@ fn trigger(event: &RawEvent, kept: &mut Kept, bounds: &Bounds, found: &mut Found
             parent: None,
             incident,
         };
-        let scope = (!document.cancel_on.is_empty()).then(|| Scope::of_run(run, &start.run(0), &StepPath::default()));
+        let begun = (!document.cancel_on.is_empty()).then(|| start.run(0));
+        let scope = begun.as_ref().map(|begun| Scope::of_run(run, begun, &StepPath::default()));
         for (scope, (index, cancel)) in
             scope.iter().flat_map(|scope| (1..).zip(&document.cancel_on).map(move |c| (scope, c)))
         {
