@@ -57,7 +57,6 @@ const APIS: &[Role] = &[Role::CommandApi, Role::QueryApi];
 const COMMANDS: &[Role] = &[Role::CommandApi];
 /// They append to the log; the projections' role does when somebody is erased.
 const WRITERS: &[Role] = &[Role::CommandApi, Role::Workflow, Role::Projections];
-const FEEDERS: &[Role] = &[Role::Projections, Role::Workflow];
 const RELAY: &[Role] = &[Role::Relay];
 const PROJECTIONS: &[Role] = &[Role::Projections];
 const WORKFLOW: &[Role] = &[Role::Workflow];
@@ -191,11 +190,11 @@ const METRICS: &[Metric] = &[
     counts("relay_publish_retries_total", RELAY, Series::One, "How often publishing began again after trouble."),
     counts("relay_streams_healed_total", RELAY, Series::One, "How often the stream was lost or came back shorter."),
     shows("relay_dead_letters", RELAY, "Events that NATS refuses."),
-    shows("feed_follows_log", FEEDERS, "1 while the log is read because NATS brings nothing."),
-    counts("feed_holes_healed_total", FEEDERS, Series::One, "Holes in what NATS brought, filled from the log."),
-    counts("feed_repeats_skipped_total", FEEDERS, Series::One, "Messages that NATS brought once more."),
-    counts("feed_foreign_messages_total", FEEDERS, Series::One, "Messages that are not of this log."),
-    counts("feed_unreadable_messages_total", FEEDERS, Series::One, "Messages that are no events."),
+    shows("feed_follows_log", PROJECTIONS, "1 while the log is read because NATS brings nothing."),
+    counts("feed_holes_healed_total", PROJECTIONS, Series::One, "Holes in what NATS brought, filled from the log."),
+    counts("feed_repeats_skipped_total", PROJECTIONS, Series::One, "Messages that NATS brought once more."),
+    counts("feed_foreign_messages_total", PROJECTIONS, Series::One, "Messages that are not of this log."),
+    counts("feed_unreadable_messages_total", PROJECTIONS, Series::One, "Messages that are no events."),
     shows("projection_lag_events", PROJECTIONS, "Events that a group has not read."),
     shows(
         "projection_missing_events",

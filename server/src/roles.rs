@@ -358,7 +358,8 @@ async fn projections(settings: &Settings, health: Health, stop: CancellationToke
     let pool = pool(settings, &settings.database.worker_url, "projections").await?;
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
-    let feed = feed(settings, &pool, vault, "ubos projections").await?;
+    let nats = nats(settings, &settings.nats.url, "ubos projections").await?;
+    let feed = Feed::start(vault::outgoing(pool.clone(), vault), Some(nats), stream(settings)).await?;
     let work = projections::run(pool.clone(), feed, stop.clone());
     let erasures = Box::pin(subjects::work(settings, stop.clone()));
     let work = async { tokio::try_join!(work, erasures).map(drop) };
@@ -369,7 +370,8 @@ async fn workflow(settings: &Settings, health: Health, stop: CancellationToken) 
     let pool = pool(settings, &settings.database.worker_url, "workflow").await?;
     let vault = vault::open(settings, &pool)?;
     let health = vault::watch(health, vault.as_ref());
-    let feed = feed(settings, &pool, vault.clone(), "ubos workflow").await?;
+    // Alone: the log brings a run's eleven events at once, NATS one by one.
+    let feed = Feed::start(vault::outgoing(pool.clone(), vault.clone()), None, stream(settings)).await?;
     let directory = LogDirectory::start(pool.clone());
     let bus = bus_with(settings, pool.clone(), vault, Some(directory))?;
     let store = bus.store().clone();
@@ -423,11 +425,6 @@ async fn event_gateway(settings: &Settings, health: Health, stop: CancellationTo
     let gate = Gate::new(system, directory, consumers, seal, name.clone());
     let work = Box::pin(gate.run(stop.clone()));
     until_stopped(work, health, settings.admin.event_gateway_bind, stop).await
-}
-
-async fn feed(settings: &Settings, pool: &PgPool, vault: Option<Vault>, name: &str) -> Result<Feed> {
-    let nats = nats(settings, &settings.nats.url, name).await?;
-    Feed::start(vault::outgoing(pool.clone(), vault), Some(nats), stream(settings)).await
 }
 
 /// Does the work of a role while its health is served; whichever ends first ends the other.
