@@ -121,7 +121,8 @@ async fn whoever_gets_no_turn_appends_all_the_same() {
     for look in 0..4_000 {
         tokio::time::sleep(Duration::from_millis(5)).await;
         if look % 50 == 49 && waiting == 0 {
-            // Nobody wants a turn for a few commands, and on a busy machine more do not come together by themselves.
+            // Nobody wants a turn for a few commands, and on a busy machine more do not come together by themselves. They
+            // gather in the stores' memory, where no condition can be waited for; if it was too short, it is done again.
             let mut held = begin(&superuser).await.unwrap();
             sqlx::query("select from eventstore.head for update").execute(&mut *held).await.unwrap();
             tokio::time::sleep(Duration::from_millis(100)).await;
