@@ -15,13 +15,7 @@ use uuid::Uuid;
 
 /// One process of the role, without NATS: slower, but correct.
 async fn start(pool: PgPool) -> (CancellationToken, JoinHandle<anyhow::Result<()>>) {
-    let settings = StreamSettings {
-        name: "UNUSED".into(),
-        prefix: "unused".into(),
-        replicas: 1,
-        max_age: Duration::from_secs(60),
-    };
-    let feed = Feed::start(Log::new(pool.clone()), None, settings).await.unwrap();
+    let feed = Feed::start(Log::new(pool.clone()), None).await.unwrap();
     let stop = CancellationToken::new();
     (stop.clone(), tokio::spawn(projections::run(pool, feed, stop)))
 }

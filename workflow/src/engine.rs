@@ -92,7 +92,6 @@ const GATHERING: Duration = Duration::from_millis(3);
 /// Keeps as many due runs in work as there is room for.
 async fn dispatch(crew: Crew, options: EngineOptions, intake: JoinHandle<()>) {
     let (worker, tasks) = (crew.worker(), &crew.worker().tasks);
-    let enough = (options.runs_at_once / 4).max(1);
     while !worker.stopping.is_cancelled() {
         let (mut pause, mut backlog) = (options.poll_every, false);
         match take(&crew).await {
@@ -111,6 +110,7 @@ async fn dispatch(crew: Crew, options: EngineOptions, intake: JoinHandle<()>) {
             () = worker.stopping.cancelled() => {}
             () = tasks.woken.notified(), if !backlog => {}
             () = crew.freed(), if backlog => {
+                let enough = (crew.size() / 4).max(1);
                 let gathered = async { while crew.free() < enough { crew.freed().await } };
                 // Not enough came; then what is there is taken.
                 drop(tokio::time::timeout(GATHERING, gathered).await);

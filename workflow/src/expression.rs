@@ -10,7 +10,11 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Program, Value as Cel};
 use quick_cache::sync::Cache;
 use serde_json::{Map, Number, Value};
+<<<<<<< HEAD
 use std::collections::BTreeMap;
+=======
+use std::collections::{BTreeMap, BTreeSet};
+>>>>>>> main
 use std::sync::{Arc, LazyLock};
 
 /// Characters of one expression.
@@ -55,6 +59,8 @@ pub(crate) struct Compiled {
     /// The same, counting what it makes.
     counted: IdedExpr,
     counted_depth: usize,
+    /// The variables that it names, and what its loops call their own.
+    names: Vec<String>,
     loops: u32,
     longest_literal: usize,
 }
@@ -101,7 +107,8 @@ fn parse(source: &str) -> Result<Compiled, ExpressionError> {
         }
         let counted = counted(program.expression());
         let (counted_depth, Measured { loops, longest_literal, .. }) = (measure(&counted).depth, measured);
-        Ok(Compiled { program, counted, counted_depth, loops, longest_literal })
+        let names = names(program.expression());
+        Ok(Compiled { program, counted, counted_depth, names, loops, longest_literal })
     });
     let parsed = parser.map_err(|error| ExpressionError::new("expression_failed", error.to_string()))?.join();
     // The parser is not ours, and a panic of its must not become ours.
@@ -111,13 +118,15 @@ fn parse(source: &str) -> Result<Compiled, ExpressionError> {
 /// Evaluates over `scope`.
 pub(crate) fn evaluate(source: &str, scope: &Scope) -> Result<Value, ExpressionError> {
     let compiled = compile(source)?;
-    let steps = scope.longest_list().max(compiled.longest_literal).saturating_pow(compiled.loops);
-    if compiled.loops > 0 && (steps > LOOP_STEPS_MAX || steps.saturating_mul(scope.bytes()) > WORK_MAX) {
-        return Err(ExpressionError::new("expression_too_costly", "its loops would run over too many values"));
-    }
-    let stack = compiled.counted_depth * STACK_PER_PART;
-    let evaluate = || stacker::maybe_grow(stack, EVALUATION_STACK, || resolve(&compiled.counted, scope));
-    let (value, left) = within(scope.left(), evaluate);
+    let (value, left) = scope.with(&compiled.names, |context, size| {
+        let steps = size.longest_list.max(compiled.longest_literal).saturating_pow(compiled.loops);
+        if compiled.loops > 0 && (steps > LOOP_STEPS_MAX || steps.saturating_mul(size.bytes) > WORK_MAX) {
+            return Err(ExpressionError::new("expression_too_costly", "its loops would run over too many values"));
+        }
+        let stack = compiled.counted_depth * STACK_PER_PART;
+        let evaluate = || stacker::maybe_grow(stack, EVALUATION_STACK, || resolve(&compiled.counted, context));
+        Ok(within(scope.left(), evaluate))
+    })?;
     // A loop may have passed the failure over.
     let Some(left) = left else {
         return Err(ExpressionError::new("expression_too_costly", "what it makes is too large"));
@@ -128,13 +137,13 @@ pub(crate) fn evaluate(source: &str, scope: &Scope) -> Result<Value, ExpressionE
 
 /// Evaluates a part of an expression; none if it has no value. For paths only, which cost nothing.
 pub(crate) fn evaluate_tree(tree: &IdedExpr, scope: &Scope) -> Option<Value> {
-    to_json(&resolve(tree, scope).ok()?).ok()
+    to_json(&scope.with(&names(tree), |context, _| resolve(tree, context)).ok()?).ok()
 }
 
-fn resolve(tree: &IdedExpr, scope: &Scope) -> Result<Cel, ExpressionError> {
+fn resolve(tree: &IdedExpr, context: &cel::Context<'static, 'static>) -> Result<Cel, ExpressionError> {
     let failed = |message: &str| ExpressionError::new("expression_failed", short(message));
     // The interpreter is not ours, and a panic of its must not end the intake. It has no state to leave broken.
-    let resolved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scope.context().resolve(tree)));
+    let resolved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| context.resolve(tree)));
     resolved.map_err(|_| failed("the expression cannot be evaluated"))?.map_err(|error| failed(&error.to_string()))
 }
 
@@ -190,6 +199,19 @@ fn measure(tree: &IdedExpr) -> Measured {
         _ => {}
     }
     measured
+}
+
+/// Every name in an expression, once.
+fn names(tree: &IdedExpr) -> Vec<String> {
+    fn collect(tree: &IdedExpr, found: &mut BTreeSet<String>) {
+        if let Expr::Ident(name) = &tree.expr {
+            found.insert(name.clone());
+        }
+        children(tree, &mut |child| collect(child, found));
+    }
+    let mut found = BTreeSet::new();
+    collect(tree, &mut found);
+    found.into_iter().collect()
 }
 
 /// Calls `visit` for every direct part of an expression.

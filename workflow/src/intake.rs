@@ -146,6 +146,16 @@ enum Write {
     },
 }
 
+impl Write {
+    /// The run that it makes due.
+    fn wakes(&self) -> Option<(Uuid, Uuid)> {
+        match self {
+            Write::Wake { tenant, run } | Write::Cancel { tenant, run, .. } => Some((*tenant, *run)),
+            Write::Definition { .. } | Write::Flags { .. } | Write::Keep { .. } | Write::Matched { .. } => None,
+        }
+    }
+}
+
 pub(crate) struct Intake {
     pub pool: PgPool,
     pub events: Arc<dyn Events>,
@@ -263,7 +273,9 @@ impl Intake {
 
     /// Stores what was found and moves the checkpoint. Runs that there is room for are set to work meanwhile.
     async fn store(&self, to: i64, found: Found, kept: &Kept) -> Result<bool> {
-        let Found { starts, writes, ended, .. } = found;
+        let Found { starts, mut writes, ended, .. } = found;
+        // Runs are woken last, and in the order in which they are let go of: neither waits for the other while it is waited for.
+        writes.sort_by_key(Write::wakes);
         let tasks = &self.crew.worker().tasks;
         let (mut tenants, mut runs, mut held, mut texts) = (vec![], vec![], vec![], vec![]);
         let mut at_work = HashMap::new();
@@ -282,7 +294,7 @@ impl Intake {
             }
         }
         let left = held.iter().any(|held| !held);
-        let wakes = writes.iter().any(|write| matches!(write, Write::Wake { .. } | Write::Cancel { .. }));
+        let wakes = writes.iter().any(|write| write.wakes().is_some());
         let note = || {
             let sql = "select run_id, is_new from engine.note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
             let note = sqlx::query_as(sql);
@@ -550,7 +562,8 @@ fn trigger(event: &RawEvent, kept: &mut Kept, bounds: &Bounds, found: &mut Found
             parent: None,
             incident,
         };
-        let scope = (!document.cancel_on.is_empty()).then(|| Scope::of_run(run, &start.run(0), &StepPath::default()));
+        let begun = (!document.cancel_on.is_empty()).then(|| start.run(0));
+        let scope = begun.as_ref().map(|begun| Scope::of_run(run, begun, &StepPath::default()));
         for (scope, (index, cancel)) in
             scope.iter().flat_map(|scope| (1..).zip(&document.cancel_on).map(move |c| (scope, c)))
         {

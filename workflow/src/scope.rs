@@ -4,7 +4,7 @@ use crate::meter::{self, MADE_MAX};
 use cel::Value as Cel;
 use event_store::RawEvent;
 use kernel::{Actor, Timestamp};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,45 +16,54 @@ use workflow_events::{Trigger, TriggerKind};
 /// CEL's own functions and types; made once, because making them costs more than any expression.
 static LANGUAGE: LazyLock<Arc<cel::Env>> = LazyLock::new(meter::language);
 
-/// The variables of some evaluations, all of one tenant.
-pub(crate) struct Scope {
-    context: cel::Context<'static, 'static>,
-    longest_list: usize,
-    bytes: usize,
+/// The variables of some evaluations, all of one tenant. One is made when the first expression names it: most of a run's steps
+/// look at a field or two, and a step's results are looked at by few.
+pub(crate) struct Scope<'a> {
+    variables: Mutex<Variables<'a>>,
     /// What may still be made of them.
     left: AtomicUsize,
 }
 
-impl Default for Scope {
+type Make<'a> = Box<dyn FnOnce() -> Value + Send + 'a>;
+
+struct Variables<'a> {
+    /// Those that are made.
+    context: cel::Context<'static, 'static>,
+    sizes: HashMap<&'static str, Size>,
+    to_make: Vec<(&'static str, Make<'a>)>,
+}
+
+/// How large the variables are that an expression names.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Size {
+    pub longest_list: usize,
+    pub bytes: usize,
+}
+
+impl Default for Scope<'_> {
     fn default() -> Self {
-        let (context, left) = (cel::Context::with_env(LANGUAGE.clone()), MADE_MAX.into());
-        Self { context, longest_list: 0, bytes: 0, left }
+        let context = cel::Context::with_env(LANGUAGE.clone());
+        let variables = Variables { context, sizes: HashMap::new(), to_make: vec![] };
+        Self { variables: variables.into(), left: MADE_MAX.into() }
     }
 }
 
-impl Scope {
+impl<'a> Scope<'a> {
     pub fn of(variables: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
-        variables.into_iter().fold(Self::default(), |scope, (name, value)| scope.and(name, &value))
+        variables.into_iter().fold(Self::default(), |scope, (name, value)| scope.and(name, move || value))
     }
 
     /// The same with one variable more.
-    pub fn and(mut self, name: &'static str, value: &Value) -> Self {
-        self.longest_list = self.longest_list.max(longest_list(value));
-        self.bytes += bytes(value);
-        self.context.add_variable_from_value(name, to_cel(value));
+    pub fn and(mut self, name: &'static str, make: impl FnOnce() -> Value + Send + 'a) -> Self {
+        self.variables.get_mut().to_make.push((name, Box::new(make)));
         self
     }
 
-    pub fn context(&self) -> &cel::Context<'static, 'static> {
-        &self.context
-    }
-
-    pub fn longest_list(&self) -> usize {
-        self.longest_list
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// Evaluates something that names no other variables than these.
+    pub fn with<R>(&self, names: &[String], evaluate: impl FnOnce(&cel::Context<'static, 'static>, Size) -> R) -> R {
+        let mut variables = self.variables.lock();
+        let size = variables.make(names);
+        evaluate(&variables.context, size)
     }
 
     /// How many bytes its expressions may still make.
@@ -68,38 +77,67 @@ impl Scope {
     }
 
     /// What a step of `run` sees: `event` and `trigger` (the same), `step`, `steps` and `run`, and in a loop `item` and `index`.
-    pub fn of_run(run_id: Uuid, run: &Run, at: &StepPath) -> Self {
-        let trigger = run.trigger.as_deref().map_or(Value::Null, trigger_value);
-        Self::default().and("event", &trigger).with_run(run_id, run, at, &trigger)
+    pub fn of_run(run_id: Uuid, run: &'a Run, at: &StepPath) -> Self {
+        Self::default().and("event", || trigger_of_run(run)).with_run(run_id, run, at)
     }
 
     /// What a condition on an event sees that a run waits for: `event` is that one.
-    pub fn of_awaited(run_id: Uuid, run: &Run, at: &StepPath, event: &Value) -> Self {
-        let trigger = run.trigger.as_deref().map_or(Value::Null, trigger_value);
-        Self::default().and("event", event).with_run(run_id, run, at, &trigger)
+    pub fn of_awaited(run_id: Uuid, run: &'a Run, at: &StepPath, event: &'a Value) -> Self {
+        Self::default().and("event", || event.clone()).with_run(run_id, run, at)
     }
 
-    fn with_run(self, run_id: Uuid, run: &Run, at: &StepPath, trigger: &Value) -> Self {
-        let told = |path: &StepPath, step: &Step| json!({ "id": path.id(), "status": status(step.status), "result": step.result.expose() });
-        // A round of a loop sees its own steps and those outside, and nothing of the other rounds.
-        let in_sight = |path: &StepPath| !path.is_undo() && (path.round().is_empty() || at.is_within(path.round()));
-        let ended = run.steps.iter().filter(|(path, step)| step.status.has_ended() && in_sight(path));
-        let steps: serde_json::Map<String, Value> =
-            ended.map(|(path, step)| (path.id().to_owned(), told(path, step))).collect();
-        let known = run.order.iter().map_while(|path| Some((path, run.step_at(path)?)));
-        let step: Vec<Value> =
-            known.take_while(|(_, step)| step.status.has_ended()).map(|(path, step)| told(path, step)).collect();
-        let definition = run.definition.as_ref().map(ToString::to_string);
+    fn with_run(self, run_id: Uuid, run: &'a Run, at: &StepPath) -> Self {
+        let (here, definition) = (at.clone(), run.definition.as_ref().map(ToString::to_string));
         let scope = self
-            .and("trigger", trigger)
-            .and("step", &Value::Array(step))
-            .and("steps", &Value::Object(steps))
-            .and("run", &json!({ "id": run_id, "definition": definition, "version": run.definition_version }));
+            .and("trigger", || trigger_of_run(run))
+            .and("step", || steps_in_order(run))
+            .and("steps", move || steps_in_sight(run, &here))
+            .and("run", move || json!({ "id": run_id, "definition": definition, "version": run.definition_version }));
         let Some((of, round)) = at.loop_and_number() else { return scope };
         let items = run.step_at(of).and_then(|step| step.items.expose());
-        let item = items.and_then(|items| items.get(round)).unwrap_or(&Value::Null);
-        scope.and("item", item).and("index", &json!(round))
+        let item = items.and_then(|items| items.get(round));
+        scope.and("item", move || item.cloned().unwrap_or_default()).and("index", move || json!(round))
     }
+}
+
+impl Variables<'_> {
+    /// Makes those of these names that are not made yet; answers how large all of them are.
+    fn make(&mut self, names: &[String]) -> Size {
+        let Self { context, sizes, to_make } = self;
+        for (name, make) in to_make.extract_if(.., |(name, _)| names.iter().any(|named| named == name)) {
+            let value = make();
+            sizes.insert(name, Size { longest_list: longest_list(&value), bytes: bytes(&value) });
+            context.add_variable_from_value(name, to_cel(&value));
+        }
+        let named = names.iter().filter_map(|name| sizes.get(name.as_str()));
+        named.fold(Size::default(), |all, one| Size {
+            longest_list: all.longest_list.max(one.longest_list),
+            bytes: all.bytes + one.bytes,
+        })
+    }
+}
+
+fn trigger_of_run(run: &Run) -> Value {
+    run.trigger.as_deref().map_or(Value::Null, trigger_value)
+}
+
+fn told(path: &StepPath, step: &Step) -> Value {
+    json!({ "id": path.id(), "status": status(step.status), "result": step.result.expose() })
+}
+
+/// The steps that have ended, up to the first that has not.
+fn steps_in_order(run: &Run) -> Value {
+    let known = run.order.iter().map_while(|path| Some((path, run.step_at(path)?)));
+    known.take_while(|(_, step)| step.status.has_ended()).map(|(path, step)| told(path, step)).collect()
+}
+
+/// The steps that have ended, by id. A round of a loop sees its own steps and those outside, and nothing of the other rounds.
+fn steps_in_sight(run: &Run, at: &StepPath) -> Value {
+    let in_sight = |path: &StepPath| !path.is_undo() && (path.round().is_empty() || at.is_within(path.round()));
+    let ended = run.steps.iter().filter(|(path, step)| step.status.has_ended() && in_sight(path));
+    let steps: serde_json::Map<String, Value> =
+        ended.map(|(path, step)| (path.id().to_owned(), told(path, step))).collect();
+    steps.into()
 }
 
 fn status(status: StepStatus) -> Value {

@@ -194,6 +194,15 @@ enum Ended {
     Flush(oneshot::Sender<()>),
 }
 
+impl Ended {
+    fn run(&self) -> Option<(Uuid, Uuid)> {
+        match self {
+            Ended::Run(tenant, run, _) => Some((*tenant, *run)),
+            Ended::Flush(_) => None,
+        }
+    }
+}
+
 impl Tasks {
     /// The queue as a new process sees it.
     pub fn new(pool: PgPool, lease: Duration) -> Self {
@@ -227,10 +236,15 @@ impl Tasks {
         Ok(taken.into_iter().map(task).collect())
     }
 
-    /// Keeps the runs in work for another lease.
+    /// Keeps the runs in work for another lease. One that somebody changes just now is left until the next time: to wait for it
+    /// with others in hand would be half of a deadlock.
     pub async fn renew(&self) -> Result<(), sqlx::Error> {
         let held: Vec<Uuid> = self.held.lock().iter().copied().collect();
-        let sql = "update engine.tasks set due_at = clock_timestamp() + $2 where lease = $1 and run_id = any($3)";
+        let sql = "with held as materialized (
+                       select tenant_id, run_id from engine.tasks where lease = $1 and run_id = any($3) for update skip locked
+                   )
+                   update engine.tasks t set due_at = clock_timestamp() + $2 from held
+                   where t.tenant_id = held.tenant_id and t.run_id = held.run_id";
         sqlx::query(sql).bind(self.me).bind(interval(self.lease)).bind(held).execute(&self.pool).await?;
         Ok(())
     }
@@ -383,6 +397,8 @@ pub(crate) type Latest = (String, i32, String, Value, bool);
 async fn close(pool: PgPool, me: Uuid, woken: Arc<Notify>, mut ending: mpsc::UnboundedReceiver<Ended>) {
     let mut batch = vec![];
     while ending.recv_many(&mut batch, CLOSED_AT_ONCE).await > 0 {
+        // In the order in which the intake wakes runs: neither waits for the other while it is waited for.
+        batch.sort_by_key(Ended::run);
         let (mut tenants, mut runs, mut wakes, mut flushes) = (vec![], vec![], vec![], vec![]);
         for ended in batch.drain(..) {
             match ended {
@@ -435,4 +451,34 @@ pub(crate) async fn wake_cancelled(
 
 pub(crate) fn interval(duration: Duration) -> PgInterval {
     PgInterval { months: 0, days: 0, microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testing::TestDatabase;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lease_is_renewed_without_waiting_for_a_run_that_somebody_changes() {
+        let database = TestDatabase::create().await;
+        let (pool, superuser) = (database.worker().await, database.superuser().await);
+        let tasks = Tasks::new(pool.clone(), Duration::from_secs(60));
+        let [tenant, changed, other] = [1, 2, 3].map(Uuid::from_u128);
+        for run in [changed, other] {
+            let sql = "insert into engine.tasks (tenant_id, run_id, due_at) values ($1, $2, clock_timestamp())";
+            sqlx::query(sql).bind(tenant).bind(run).execute(&superuser).await.unwrap();
+        }
+        let taken = tasks.take(2).await.unwrap();
+        let _held: Vec<Held> = taken.iter().map(|task| tasks.hold(task)).collect();
+        sqlx::query("update engine.tasks set due_at = 'epoch'").execute(&superuser).await.unwrap();
+        let mut change = event_store::begin(&superuser).await.unwrap();
+        let sql = "update engine.tasks set wakes = wakes + 1 where run_id = $1";
+        sqlx::query(sql).bind(changed).execute(&mut *change).await.unwrap();
+        // It would wait for the change, which ends after it.
+        tokio::time::timeout(Duration::from_secs(30), tasks.renew()).await.unwrap().unwrap();
+        change.commit().await.unwrap();
+        let sql = "select run_id from engine.tasks where due_at > clock_timestamp()";
+        let renewed: Vec<Uuid> = sqlx::query_scalar(sql).fetch_all(&superuser).await.unwrap();
+        assert_eq!(renewed, [other]);
+    }
 }

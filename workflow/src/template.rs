@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn scope() -> Scope {
+    fn scope() -> Scope<'static> {
         let event = json!({ "payload": { "client_name": "Ada", "count": 3, "evil": "{{ event.payload.count }}" } });
         Scope::of([("event", event), ("step", json!([{ "result": { "id": "c1" } }]))])
     }

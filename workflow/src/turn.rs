@@ -117,7 +117,7 @@ pub(crate) struct Turn<'a> {
     pub bus: &'a CommandBus,
     pub tasks: &'a Tasks,
     /// Made when it is asked for: what is recorded of a command needs none.
-    scope: OnceLock<Scope>,
+    scope: OnceLock<Scope<'a>>,
     /// What the step gave that is taken back.
     undone: Option<Value>,
 }
@@ -146,11 +146,11 @@ impl<'a> Turn<'a> {
         self
     }
 
-    pub fn scope(&self) -> &Scope {
+    pub fn scope(&self) -> &Scope<'a> {
         self.scope.get_or_init(|| {
             let scope = Scope::of_run(self.standing.run_id, self.standing.run, &self.path);
-            match &self.undone {
-                Some(result) => scope.and("result", result),
+            match self.undone.clone() {
+                Some(result) => scope.and("result", move || result),
                 None => scope,
             }
         })

@@ -85,3 +85,13 @@ pub struct Metadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Unit>,
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_largest_number_is_read_as_postgresql_writes_it() {
+        // `jsonb` keeps numbers as decimals, and writes this one without an exponent.
+        let written = format!("17976931348623157{}", "0".repeat(292));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), serde_json::json!(f64::MAX));
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! New events come from JetStream if it is there and fast; whatever it does not bring is read from the log. An event
 //! counts only if its position is the next one, so correctness never depends on NATS: a hole is read from the log, a
-//! repeat is skipped, and a stream of another log is ignored.
+//! repeat is skipped, and a stream of another log is ignored. A process that is better off without NATS follows the log
+//! alone: docs/adr/0041.
 
 use crate::envelope::{self, Decoded};
 use crate::histories::Histories;
@@ -64,15 +65,16 @@ struct Buffer {
 }
 
 impl Feed {
-    /// Starts following at the log's end. Without NATS it follows the log alone.
-    pub async fn start(log: Log, nats: Option<Client>, settings: StreamSettings) -> Result<Self> {
+    /// Starts following at the log's end, through a stream of NATS or by the log alone.
+    pub async fn start(log: Log, stream: Option<(Client, StreamSettings)>) -> Result<Self> {
         let head = log.head().await.context("asking for the log's head")?;
         let shared = Arc::new(Shared { buffer: Mutex::default(), tip: watch::channel(head).0 });
         let stop = CancellationToken::new();
         let (messages, received) = mpsc::channel(4_096);
         let (broken, is_broken) = watch::channel(());
         let stopped = stop.clone();
-        if let Some(nats) = nats {
+        let has_nats = stream.is_some();
+        if let Some((nats, settings)) = stream {
             let (log, stopped) = (log.clone(), stop.clone());
             tokio::spawn(async move {
                 tokio::select! {
@@ -81,7 +83,7 @@ impl Feed {
                 }
             });
         }
-        let follower = Follower { log: log.clone(), shared: shared.clone(), broken, late_since: None };
+        let follower = Follower { log: log.clone(), shared: shared.clone(), has_nats, broken, late_since: None };
         tokio::spawn(async move {
             tokio::select! { () = stopped.cancelled() => {}, () = follower.run(received) => {} }
         });
@@ -137,6 +139,8 @@ impl Buffer {
 struct Follower {
     log: Log,
     shared: Arc<Shared>,
+    /// Whether NATS is to bring events.
+    has_nats: bool,
     broken: watch::Sender<()>,
     /// Since when NATS has not brought events in time; then the log is read at once.
     late_since: Option<Instant>,
@@ -146,13 +150,12 @@ impl Follower {
     async fn run(mut self, mut received: mpsc::Receiver<Decoded>) {
         let mut wake = Wake::start(self.log.pool());
         let mut erasures = self.log.erasures();
-        let mut has_nats = true;
         loop {
             tokio::select! {
                 biased;
-                message = received.recv(), if has_nats => match message {
+                message = received.recv(), if self.has_nats => match message {
                     Some(message) => self.offer(message).await,
-                    None => has_nats = false,
+                    None => self.has_nats = false,
                 },
                 // Readers then read the log themselves.
                 () = erasures.next() => *self.shared.buffer.lock() = Buffer::default(),
@@ -163,7 +166,7 @@ impl Follower {
                     };
                     let read = match head {
                         Ok(head) if head <= self.tip() => continue,
-                        Ok(head) if has_nats && self.late_since.is_none() && self.has_come(&mut received, head).await => continue,
+                        Ok(head) if self.has_nats && self.late_since.is_none() && self.has_come(&mut received, head).await => continue,
                         Ok(_) => self.read_log().await,
                         Err(error) => Err(error),
                     };
@@ -171,8 +174,11 @@ impl Follower {
                         tracing::warn!(error = %error, "the log cannot be read, trying again");
                         tokio::time::sleep(Duration::from_millis(250)).await;
                     }
+                    if !self.has_nats {
+                        continue;
+                    }
                     let since = *self.late_since.get_or_insert_with(Instant::now);
-                    if !has_nats || since.elapsed() > BROKEN_AFTER {
+                    if since.elapsed() > BROKEN_AFTER {
                         gauge!("feed_follows_log").set(1.0);
                         self.late_since = Some(Instant::now());
                         self.broken.send_replace(());

@@ -76,7 +76,7 @@ async fn a_feed_gets_events_from_nats_again_after_the_stream_was_made_anew() {
     world.published(5).await;
     let own = event_store::Log::new(world.database.worker().await);
     let feed =
-        messaging::Feed::start(own.clone(), Some(world.nats.clone()), world.options.stream.clone()).await.unwrap();
+        messaging::Feed::start(own.clone(), Some((world.nats.clone(), world.options.stream.clone()))).await.unwrap();
     async_nats::jetstream::new(world.nats.clone()).delete_stream("EVENTS").await.unwrap();
     // Keeps coming, so that the feed has a reason to notice that its consumer has gone.
     let mut head = 5;

@@ -58,7 +58,7 @@ async fn live_events_come_from_nats_not_from_the_database() {
     eventually("there is a stream", || async { world.nats_stream_exists().await }).await;
     // A database connection of its own that can be cut without touching the relay.
     let own = event_store::Log::new(world.database.worker().await);
-    let feed = Feed::start(own.clone(), Some(world.nats.clone()), world.options.stream.clone()).await.unwrap();
+    let feed = Feed::start(own.clone(), Some((world.nats.clone(), world.options.stream.clone()))).await.unwrap();
     world.append(1).await;
     feed.read(0, 1).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -80,7 +80,7 @@ async fn live_events_come_from_nats_not_from_the_database() {
 async fn without_nats_or_relay_the_feed_follows_the_log() {
     let world = World::shared().await;
     world.append(3_000).await;
-    let feed = Feed::start(world.log.clone(), None, world.options.stream.clone()).await.unwrap();
+    let feed = Feed::start(world.log.clone(), None).await.unwrap();
     assert_eq!(feed.head(), 3_000);
     let consumer = Consumer::start(feed);
     world.append(3).await;

@@ -111,7 +111,12 @@ impl RoleContext {
         let name = format!("ubos {}", self.role.name);
         let nats = connect::nats(&self.settings, &self.settings.nats.url, &name).await?;
         let log = vault::outgoing(self.pool().await?, self.vault().await?);
-        Feed::start(log, Some(nats), connect::stream(&self.settings)).await
+        Feed::start(log, Some((nats, connect::stream(&self.settings)))).await
+    }
+
+    /// What happens, from the log alone: it brings many events at once, NATS one by one (ADR 41).
+    pub async fn log_feed(&self) -> Result<Feed> {
+        Feed::start(vault::outgoing(self.pool().await?, self.vault().await?), None).await
     }
 
     /// NATS, without which the role is not ready. `what` is what readiness calls it.

@@ -16,11 +16,11 @@ impl Role for Workflow {
     const ABOUT: &'static str = "Runs the role that runs workflows, or operates it";
     const PORT: u16 = 4;
     const DATABASE: Database = Database::Worker;
-    const METRICS: &'static [Part] = &[Part::Workflow, Part::Feed, Part::Append, Part::Access];
+    const METRICS: &'static [Part] = &[Part::Workflow, Part::Append, Part::Access];
     type Verb = WorkflowVerb;
 
     async fn run(context: RoleContext) -> Result<()> {
-        let (pool, bus, feed) = (context.pool().await?, context.bus().await?, context.feed().await?);
+        let (pool, bus, feed) = (context.pool().await?, context.bus().await?, context.log_feed().await?);
         let store = bus.store().clone();
         let engine = workflow::Engine::start(pool, bus, Arc::new(feed), workflow::EngineOptions::default());
         let work = async {

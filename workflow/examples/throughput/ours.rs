@@ -133,16 +133,16 @@ async fn feed(
     worker: &PgPool,
     stop: &CancellationToken,
 ) -> Result<(Feed, Option<tokio::task::JoinHandle<Result<()>>>)> {
+    if !options.nats {
+        return Ok((Feed::start(Log::new(worker.clone()), None).await?, None));
+    }
     let name = format!("bench_{}", Uuid::now_v7().simple());
     let settings = StreamSettings { prefix: name.clone(), name, replicas: 1, max_age: Duration::from_secs(3_600) };
-    if !options.nats {
-        return Ok((Feed::start(Log::new(worker.clone()), None, settings).await?, None));
-    }
     let url = std::env::var("UBOS_TEST_NATS_URL").context("where NATS is")?;
     let (nats, reader) = (messaging::connect(&url, "relay").await?, messaging::connect(&url, "feed").await?);
     let relay = Relay::new(Log::new(worker.clone()), nats, RelayOptions::new(settings.clone()));
     let relay = tokio::spawn(relay.run(stop.clone()));
-    Ok((Feed::start(Log::new(worker.clone()), Some(reader), settings).await?, Some(relay)))
+    Ok((Feed::start(Log::new(worker.clone()), Some((reader, settings)).await?, Some(relay)))
 }
 
 /// Triggers a run whenever one has ended.

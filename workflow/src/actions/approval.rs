@@ -94,7 +94,7 @@ impl Kind for Approval {
         json!({ "properties": { "decision": { "type": "string" }, "by": { "type": "array" } } })
     }
 
-    fn take<'a>(&'a self, turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>> {
+    fn take<'a>(&'a self, turn: &'a Turn<'_>) -> BoxFuture<'a, Vec<Entry>> {
         async {
             match self.asked(turn) {
                 Ok((question, terms)) => {

@@ -75,7 +75,7 @@ impl Kind for Choose {
         json!({ "properties": { "case": { "type": ["string", "null"] } } })
     }
 
-    fn take<'a>(&'a self, turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>> {
+    fn take<'a>(&'a self, turn: &'a Turn<'_>) -> BoxFuture<'a, Vec<Entry>> {
         async {
             let mut chosen = (!self.otherwise.is_empty()).then(|| OTHERWISE.to_owned());
             for case in &self.cases {

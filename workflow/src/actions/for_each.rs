@@ -61,7 +61,7 @@ impl Kind for ForEach {
         json!({ "properties": { "count": { "type": "integer" }, "failed": { "type": "integer" } } })
     }
 
-    fn take<'a>(&'a self, turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>> {
+    fn take<'a>(&'a self, turn: &'a Turn<'_>) -> BoxFuture<'a, Vec<Entry>> {
         async {
             if let Some(step) = turn.standing.run.step_at(&turn.path).filter(|step| step.status == StepStatus::Running)
             {

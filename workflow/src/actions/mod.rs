@@ -130,7 +130,7 @@ pub(crate) trait Kind: Send + Sync {
     }
 
     /// Takes a step that sends no command, and answers what is to be recorded.
-    fn take<'a>(&'a self, _turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>> {
+    fn take<'a>(&'a self, _turn: &'a Turn<'_>) -> BoxFuture<'a, Vec<Entry>> {
         std::future::ready(vec![]).boxed()
     }
 }

@@ -46,7 +46,7 @@ impl Kind for Notify {
         json!({ "properties": { "requested": { "type": "boolean" } } })
     }
 
-    fn take<'a>(&'a self, turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>> {
+    fn take<'a>(&'a self, turn: &'a Turn<'_>) -> BoxFuture<'a, Vec<Entry>> {
         async {
             // Telling somebody is no command, and reaches further than most.
             if !turn.standing.document.permissions().allow(NOTIFY) {

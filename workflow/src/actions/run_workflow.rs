@@ -50,7 +50,7 @@ impl Kind for RunWorkflow {
         json!({ "properties": { "run_id": { "type": "string" }, "status": { "type": "string" } } })
     }
 
-    fn take<'a>(&'a self, turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>> {
+    fn take<'a>(&'a self, turn: &'a Turn<'_>) -> BoxFuture<'a, Vec<Entry>> {
         async {
             if !turn.standing.document.permissions().allow(CALL) {
                 return turn.failed(denied());

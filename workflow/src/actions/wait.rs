@@ -192,7 +192,7 @@ impl Kind for Wait {
         json!({ "properties": fields })
     }
 
-    fn take<'a>(&'a self, turn: &'a Turn<'a>) -> BoxFuture<'a, Vec<Entry>> {
+    fn take<'a>(&'a self, turn: &'a Turn<'_>) -> BoxFuture<'a, Vec<Entry>> {
         async {
             match self.told(turn) {
                 Ok(told) if told == Told::default() => turn.failed(Failure::terminal(

@@ -1,12 +1,28 @@
 use super::*;
 use serde_json::json;
 
-fn scope() -> Scope {
+fn scope() -> Scope<'static> {
     Scope::of([("event", json!({ "payload": { "n": 3, "name": "Ada", "list": [1, 2, 3], "none": null } }))])
 }
 
 fn code(source: &str) -> &'static str {
     evaluate(source, &scope()).unwrap_err().code
+}
+
+#[test]
+fn a_variable_is_made_once_and_only_if_an_expression_names_it() {
+    let made = std::sync::atomic::AtomicUsize::new(0);
+    let make = || {
+        made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        json!({ "n": 3 })
+    };
+    let scope = Scope::of([("event", json!({ "payload": { "n": 3 } }))]).and("steps", make);
+    let scope = scope.and("run", || unreachable!("no expression names it"));
+    assert_eq!(evaluate("event.payload.n", &scope), Ok(json!(3)));
+    assert_eq!(made.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(evaluate("steps.n + event.payload.n", &scope), Ok(json!(6)));
+    assert_eq!(evaluate("[1].map(n, n + steps.n)", &scope), Ok(json!([4])));
+    assert_eq!(made.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 
 #[test]

@@ -116,7 +116,8 @@ impl Worker {
         let store = self.bus.store();
         let log = store.log(self.tasks.pool.clone());
         let Some(event) = log.find(position).await.context("reading what cancels a run")? else { return Ok(false) };
-        let scope = Scope::of_awaited(task.run, run, &StepPath::default(), &event_value(&event));
+        let value = event_value(&event);
+        let scope = Scope::of_awaited(task.run, run, &StepPath::default(), &value);
         let met = document.cancel_on.iter().find(|cancel| {
             cancel.event_type == event.event_type && crate::expression::holds(&cancel.matching, &scope) == Ok(true)
         });

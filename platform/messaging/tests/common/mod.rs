@@ -69,7 +69,7 @@ impl World {
     }
 
     pub async fn feed(&self) -> Feed {
-        Feed::start(self.log.clone(), Some(self.nats.clone()), self.options.stream.clone()).await.expect("a feed")
+        Feed::start(self.log.clone(), Some((self.nats.clone(), self.options.stream.clone()))).await.expect("a feed")
     }
 
     /// A consumer from the beginning that keeps every event id it was given, in order.

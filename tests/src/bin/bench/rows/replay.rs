@@ -100,7 +100,7 @@ async fn catch_up(superuser: &PgPool, worker: &PgPool, head: i64) -> Result<Dura
     sqlx::raw_sql(reset).execute(superuser).await?;
     let stop = CancellationToken::new();
     let started = Instant::now();
-    let feed = Feed::start(product::log(worker.clone())?, None, super::relay::settings(&TestNats::new())).await?;
+    let feed = Feed::start(product::log(worker.clone())?, None).await?;
     let role = tokio::spawn(projections::run(worker.clone(), feed, stop.clone()));
     let sql = "select position from projections.checkpoints where group_name = 'crm' and slot = 'live'";
     while sqlx::query_scalar::<_, i64>(sql).fetch_one(superuser).await? < head {

@@ -168,7 +168,7 @@ impl Finished {
         let finished = Self(Arc::default());
         let watched = finished.clone();
         // Woken by every append: whoever asks the log now and then would add the time between to each run.
-        let feed = Feed::start(product::log(worker)?, None, super::relay::settings(&TestNats::new())).await?;
+        let feed = Feed::start(product::log(worker)?, None).await?;
         let mut at = feed.head();
         tokio::spawn(async move {
             let mut runs: HashMap<Uuid, Uuid> = HashMap::new();
