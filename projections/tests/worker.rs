@@ -5,7 +5,7 @@ mod common;
 
 use common::{World, client, crm, renamed, tagged, tenant};
 use event_store::Log;
-use messaging::{Feed, StreamSettings};
+use messaging::Feed;
 use projections::{RebuildOptions, retry, status, verify};
 use sqlx::PgPool;
 use std::time::{Duration, Instant};

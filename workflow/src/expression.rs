@@ -10,11 +10,7 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Program, Value as Cel};
 use quick_cache::sync::Cache;
 use serde_json::{Map, Number, Value};
-<<<<<<< HEAD
-use std::collections::BTreeMap;
-=======
 use std::collections::{BTreeMap, BTreeSet};
->>>>>>> main
 use std::sync::{Arc, LazyLock};
 
 /// Characters of one expression.

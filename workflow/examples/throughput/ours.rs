@@ -142,7 +142,7 @@ async fn feed(
     let (nats, reader) = (messaging::connect(&url, "relay").await?, messaging::connect(&url, "feed").await?);
     let relay = Relay::new(Log::new(worker.clone()), nats, RelayOptions::new(settings.clone()));
     let relay = tokio::spawn(relay.run(stop.clone()));
-    Ok((Feed::start(Log::new(worker.clone()), Some((reader, settings)).await?, Some(relay)))
+    Ok((Feed::start(Log::new(worker.clone()), Some((reader, settings))).await?, Some(relay)))
 }
 
 /// Triggers a run whenever one has ended.
