@@ -101,10 +101,10 @@ pub fn problem(data: &[u8]) {
 /// A definition is good or has problems with places and codes.
 pub fn definition(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    match workflow::read(text) {
+    match workflow_engine::read(text) {
         Err(problem) => assert!(!problem.code.is_empty()),
         Ok(document) => {
-            if let Err(problems) = workflow::check(&document, &BUS) {
+            if let Err(problems) = workflow_engine::check(&document, &BUS) {
                 assert!(!problems.is_empty());
             }
         }
@@ -124,7 +124,7 @@ static BUS: LazyLock<event_store::CommandBus> = LazyLock::new(|| {
 pub fn template(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let event = json!({ "payload": { "n": 3, "name": "{{ event.payload.n }}", "list": [1, 2, 3], "none": null } });
-    match workflow::fill_in(&json!({ "text": text }), &event) {
+    match workflow_engine::fill_in(&json!({ "text": text }), &event) {
         Err(error) => assert!(!error.code.is_empty()),
         Ok(filled) => assert!(filled.to_string().len() < 1 << 20, "{} bytes", filled.to_string().len()),
     }

@@ -18,7 +18,7 @@ pub fn write(root: &Path, out: &Output) -> Result<Done> {
         ("docs/reference/statuses.md", crate::reference::statuses()),
         ("deploy/config.default.toml", runtime::settings::documented_defaults()),
         ("domain/kernel/src/member.rs", registry::member_source()),
-        ("workflow/definition.schema.json", pretty(&workflow::definition_schema())?),
+        ("workflow-engine/definition.schema.json", pretty(&workflow_engine::definition_schema())?),
     ];
     files.sort_unstable();
     for (path, content) in files {

@@ -17,7 +17,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
-use workflow::{RunStatus, StepPath, Verb};
+use workflow_engine::{RunStatus, StepPath, Verb};
 
 /// Positions begin with 1.
 pub(crate) fn position() -> clap::builder::RangedI64ValueParser<i64> {
@@ -419,8 +419,8 @@ pub async fn workflow(settings: &Settings, verb: WorkflowVerb, out: &Output) -> 
             if let Some(tenant) = tenant {
                 known(&pool, tenant).await?;
             }
-            let filter = workflow::RunFilter { tenant: tenant.map(TenantId), status, limit: Some(limit) };
-            let runs = workflow::runs(&bus, &pool, &filter).await?;
+            let filter = workflow_engine::RunFilter { tenant: tenant.map(TenantId), status, limit: Some(limit) };
+            let runs = workflow_engine::runs(&bus, &pool, &filter).await?;
             let mut table = Table::new(&["RUN, FIRM", "WORKFLOW", "STATUS", "STARTED"], "no runs");
             for run in &runs {
                 let error = run.error.as_deref().map(|error| format!("\n{error}")).unwrap_or_default();
@@ -431,45 +431,45 @@ pub async fn workflow(settings: &Settings, verb: WorkflowVerb, out: &Output) -> 
             Done::with(runs)
         }
         WorkflowVerb::Show { tenant, run } => {
-            let run = workflow::show(&bus, TenantId(tenant), run).await?;
+            let run = workflow_engine::show(&bus, TenantId(tenant), run).await?;
             show_run(&run, out);
             Done::with(run)
         }
         WorkflowVerb::Retry { run, step } => {
-            done("tries again", &workflow::ask(&bus, asked(run), Verb::Retry { step }).await?)
+            done("tries again", &workflow_engine::ask(&bus, asked(run), Verb::Retry { step }).await?)
         }
         WorkflowVerb::Skip { run, step, output } => {
             let output = serde_json::from_str(&output).context("--output is not JSON")?;
-            done("goes on", &workflow::ask(&bus, asked(run), Verb::Skip { step, output }).await?)
+            done("goes on", &workflow_engine::ask(&bus, asked(run), Verb::Skip { step, output }).await?)
         }
         WorkflowVerb::Amend { run, step, input } => {
             let parameters = serde_json::from_str(&input).context("--input is not JSON")?;
-            done("tries again", &workflow::ask(&bus, asked(run), Verb::AmendInput { step, parameters }).await?)
+            done("tries again", &workflow_engine::ask(&bus, asked(run), Verb::AmendInput { step, parameters }).await?)
         }
         WorkflowVerb::Rerun { run, from } => {
-            done("goes back", &workflow::ask(&bus, asked(run), Verb::RerunFrom { step: from }).await?)
+            done("goes back", &workflow_engine::ask(&bus, asked(run), Verb::RerunFrom { step: from }).await?)
         }
         WorkflowVerb::Move { run, to_version, rename } => {
             let log = vault::log(settings, &pool)?;
-            let renamed = rename.into_iter().map(|(from, to)| workflow::Renamed { from, to }).collect();
-            done("is moved", &workflow::move_to(&bus, &log, asked(run), to_version, renamed).await?)
+            let renamed = rename.into_iter().map(|(from, to)| workflow_engine::Renamed { from, to }).collect();
+            done("is moved", &workflow_engine::move_to(&bus, &log, asked(run), to_version, renamed).await?)
         }
         WorkflowVerb::Cancel { run, keep } => {
-            done("is cancelled", &workflow::ask(&bus, asked(run), Verb::Cancel { keep }).await?)
+            done("is cancelled", &workflow_engine::ask(&bus, asked(run), Verb::Cancel { keep }).await?)
         }
         WorkflowVerb::Compensate(run) => {
-            done("is taken back", &workflow::ask(&bus, asked(run), Verb::Compensate).await?)
+            done("is taken back", &workflow_engine::ask(&bus, asked(run), Verb::Compensate).await?)
         }
     }
 }
 
 /// Which run, and why.
-fn asked(run: RunArguments) -> workflow::Asked {
-    workflow::Asked { tenant: TenantId(run.tenant), run: run.run, reason: run.reason }
+fn asked(run: RunArguments) -> workflow_engine::Asked {
+    workflow_engine::Asked { tenant: TenantId(run.tenant), run: run.run, reason: run.reason }
 }
 
 /// A run with its steps; what they came to is in the JSON alone, where it may be as long as it is.
-fn show_run(run: &workflow::Run, out: &Output) {
+fn show_run(run: &workflow_engine::Run, out: &Output) {
     let name = run.definition.as_ref().map(ToString::to_string).unwrap_or_default();
     say!(out, "{:<10}{name}, version {}", "workflow", run.definition_version);
     say!(out, "{:<10}{}", "status", run.status());
@@ -481,7 +481,7 @@ fn show_run(run: &workflow::Run, out: &Output) {
         say!(out, "{:<10}{step}: {code}: {message}", "stands for");
     }
     let mut table = Table::new(&["STEP", "STATUS", ">FAILED", "SINCE", "DUE OR WAITS FOR"], "no steps");
-    let nothing = workflow::Step::default();
+    let nothing = workflow_engine::Step::default();
     let reached = run.steps.keys().filter(|path| !run.order.contains(path));
     for path in run.order.iter().chain(reached) {
         let step = run.step_at(path).unwrap_or(&nothing);
@@ -511,7 +511,7 @@ pub async fn publish(
         texts.push((file.display().to_string(), text));
     }
     if files.is_empty() {
-        texts.extend(workflow::shipped().iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
+        texts.extend(workflow_engine::shipped().iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
     }
     let mut data = vec![];
     for (name, text) in texts {
@@ -519,7 +519,7 @@ pub async fn publish(
             [] => Permissions::all(),
             within => Permissions::all().within(within.iter().map(Pattern::as_str).chain(["workflow.definition.*"])),
         };
-        let published = workflow::publish_within(bus, tenant, "operator", &text, Arc::new(held)).await;
+        let published = workflow_engine::publish_within(bus, tenant, "operator", &text, Arc::new(held)).await;
         let published = published.with_context(|| format!("{name} was not published"))?;
         let news = if published.changed { "published" } else { "unchanged" };
         say!(out, "{} version {} {news} ({name})", published.name, published.version);

@@ -30,8 +30,8 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<scheduling::Appointment>();
     mounts.mount::<projects::ProjectTemplate>();
     mounts.mount::<projects::Project>();
-    mounts.mount::<workflow_domain::Definition>();
-    mounts.mount::<workflow_domain::Run>();
+    mounts.mount::<workflow::Definition>();
+    mounts.mount::<workflow::Run>();
 }
 
 /// The scopes of claims whose values are personal data: addresses, logins, and where somebody is the first to ask.

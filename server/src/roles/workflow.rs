@@ -22,7 +22,8 @@ impl Role for Workflow {
     async fn run(context: RoleContext) -> Result<()> {
         let (pool, bus, feed) = (context.pool().await?, context.bus().await?, context.log_feed().await?);
         let store = bus.store().clone();
-        let engine = workflow::Engine::start(pool, bus, Arc::new(feed), workflow::EngineOptions::default());
+        let engine =
+            workflow_engine::Engine::start(pool, bus, Arc::new(feed), workflow_engine::EngineOptions::default());
         let work = async {
             context.stop.cancelled().await;
             engine.stop().await;

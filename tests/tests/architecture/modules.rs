@@ -23,7 +23,7 @@ const CIRCULAR: &[(&str, &[&str])] = &[
     ("platform/vault", &["follow", "vault"]),
     ("tests/faults", &["report", "run"]),
     (
-        "workflow",
+        "workflow-engine",
         &[
             "actions",
             "bounds",

@@ -13,7 +13,7 @@ fn makes_units(folder: &str, source: &str) -> Result<(), &'static str> {
     let code = source.split("#[cfg(test)]").next().unwrap_or(source);
     let makes = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let makes = makes.flat_map(|line| UNITS.iter().filter(|word| line.contains(**word))).next().is_some();
-    if makes && !["workflow", "platform/event-store"].contains(&folder) { Err(ONE_ENGINE) } else { Ok(()) }
+    if makes && !["workflow-engine", "platform/event-store"].contains(&folder) { Err(ONE_ENGINE) } else { Ok(()) }
 }
 
 #[test]
@@ -35,11 +35,11 @@ fn nobody_but_the_engine_makes_units_across_contexts() {
 #[test]
 fn a_unit_that_somebody_else_makes_is_found() {
     let unit = "let done = bus.execute_unit(commands, &request).await?;";
-    for folder in ["command-api", "login", "mailer", "server", "domain/crm", "platform/web"] {
+    for folder in ["command-api", "auth/login", "mailer", "server", "domain/crm", "platform/web"] {
         assert_eq!(makes_units(folder, unit), Err(ONE_ENGINE), "{folder}");
     }
     assert_eq!(makes_units("command-api", "let unit = Unit::begin(&store, tenant, id, false);"), Err(ONE_ENGINE));
-    for folder in ["workflow", "platform/event-store"] {
+    for folder in ["workflow-engine", "platform/event-store"] {
         assert_eq!(makes_units(folder, unit), Ok(()), "{folder}");
     }
     assert_eq!(

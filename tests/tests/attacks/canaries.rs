@@ -116,7 +116,8 @@ async fn filled(firms: &Firms, firm: Firm, canary: &str) -> Filled {
         "name": canary, "runs_as": ["workflow.run.notify"], "trigger": { "event_type": "client.created" },
         "actions": [{ "type": "notify", "to": "owner", "subject": canary, "body": canary }],
     });
-    let published = workflow::publish(&firms.bus, kernel::TenantId(firm.tenant), canary, &definition.to_string()).await;
+    let published =
+        workflow_engine::publish(&firms.bus, kernel::TenantId(firm.tenant), canary, &definition.to_string()).await;
     made.insert("/v1/workflow/definitions".to_owned(), published.unwrap().id.0);
     Filled { made, locations, refused }
 }

@@ -54,7 +54,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     let mut bus = CommandBus::new(product::store(&log, StoreOptions::default()).await?);
     registry::mount_all(&mut bus);
     for firm in [LOUD, FIRM] {
-        workflow::publish(&bus, tenant(firm), "bench", &super::workflows::four_tags()).await?;
+        workflow_engine::publish(&bus, tenant(firm), "bench", &super::workflows::four_tags()).await?;
     }
     let _roles = (product.start("relay").await?, product.start("workflow").await?);
     let store = bus.store();

@@ -68,7 +68,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
     let product = Product::on(&log, &nats.url)?;
     let mut bus = CommandBus::new(product::store(&log, StoreOptions::default()).await?);
     registry::mount_all(&mut bus);
-    workflow::publish(&bus, tenant(0), "bench", &four_tags()).await?;
+    workflow_engine::publish(&bus, tenant(0), "bench", &four_tags()).await?;
     let _roles = (product.start("relay").await?, product.start("workflow").await?);
     let finished = Finished::watch(log.worker().await).await?;
     for pass in 0..=plan.passes {
