@@ -70,12 +70,12 @@ pub async fn run(settings: &Settings, out: &Output) -> Result<Done> {
     });
     servers.extend(redis(settings).await?);
     if let Some(url) = &settings.mail.smtp_url {
-        let reached = tokio::time::timeout(PATIENCE, ::mailer::reach(url.expose_secret())).await;
+        let reached = tokio::time::timeout(PATIENCE, ::email::reach(url.expose_secret())).await;
         let error = match reached {
             Ok(reached) => reached.err().map(|error| format!("{error:#}")),
             Err(_) => Some(format!("no answer within {PATIENCE:?}")),
         };
-        servers.push(Server { server: "mail", place: ::mailer::place(url.expose_secret()), error });
+        servers.push(Server { server: "mail", place: ::email::place(url.expose_secret()), error });
     }
 
     let mut queues = vec![];

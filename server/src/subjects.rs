@@ -382,8 +382,9 @@ impl Eraser {
         // What was decided meanwhile may have been written down once more.
         let forgotten: i64 =
             sqlx::query_scalar("select eventstore.forget($1, $2)").bind(tenant.0).bind(&ids).fetch_one(pool).await?;
-        ::mailer::forget(pool, tenant, &ids).await?;
-        let emptied = workflow_engine::forget(pool, tenant, &ids).await? + reactions::forget(pool, tenant, &ids).await?;
+        ::email::forget(pool, tenant, &ids).await?;
+        let emptied =
+            workflow_engine::forget(pool, tenant, &ids).await? + reactions::forget(pool, tenant, &ids).await?;
         let named: Vec<(String, Uuid)> =
             streams.iter().map(|stream| (stream.aggregate_type.clone(), stream.aggregate_id)).collect();
         let rows = projections::refold(&self.log, tenant, &named, self.log.head().await?, PATIENCE).await?;

@@ -350,7 +350,7 @@ async fn whoever_names_no_firm_comes_to_the_one_that_knows_them_or_chooses() {
         let path = format!("{}?{}", back.path(), back.query().unwrap());
         (ask!(service, TestRequest::get().uri(&path).cookie(tie.clone())), tie)
     };
-    let links = mailer::Links {
+    let links = email::Links {
         public_url: APP.to_owned(),
         provider: None,
         app_url: APP.to_owned(),
@@ -358,7 +358,7 @@ async fn whoever_names_no_firm_comes_to_the_one_that_knows_them_or_chooses() {
     };
     let worker = world.database.worker().await;
     let (log, store) = (event_store::Log::new(worker), world.bus.store().clone());
-    let mailer = mailer::Mailer::new(log, store, "smtp://127.0.0.1:9", "no-reply@ubos.example", links).unwrap();
+    let mailer = email::Mailer::new(log, store, "smtp://127.0.0.1:9", "no-reply@ubos.example", links).unwrap();
     assert_eq!(back().await.0.status(), 403, "no firm knows them");
 
     world.command("identity.user.invite", Uuid::now_v7(), &invitation(&address)).await;

@@ -4,8 +4,8 @@ use super::{Database, NoVerb, Role, RoleContext};
 use crate::connect;
 use crate::metrics::Part;
 use anyhow::{Context, Result};
+use email::Links;
 use event_store::Log;
-use mailer::Links;
 use runtime::settings::Settings;
 use secrecy::ExposeSecret;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Role for Mailer {
         let (pool, vault, feed) = (context.pool().await?, context.vault().await?, context.feed().await?);
         let store = connect::bus(settings, pool.clone(), vault.clone())?.store().clone();
         let log = Log::unsealing(pool, vault);
-        let mailer = mailer::Mailer::new(log, store.clone(), url.expose_secret(), &settings.mail.from, links)?;
+        let mailer = email::Mailer::new(log, store.clone(), url.expose_secret(), &settings.mail.from, links)?;
         let work = async {
             mailer.run(Arc::new(feed), context.stop.clone()).await;
             store.drain().await;

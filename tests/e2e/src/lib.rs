@@ -1,4 +1,4 @@
-//! Black-box journeys, faults, architecture rules and the benchmark.
+//! Black-box journeys, attacks and architecture rules.
 //!
 //! A [`World`] is the whole product on servers of its own: real PostgreSQL, NATS and Redis, every role as a process.
 

@@ -1,12 +1,12 @@
 //! Emails on a real log, to a server that speaks SMTP.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use email::{Links, Mailer};
 use event_store::{Log, Request, Store, StoreOptions};
 use identity::tenant::TenantCommand;
 use identity::user::UserCommand;
 use identity::{Tenant, User};
 use kernel::{Actor, ClientId, TenantId, UserId};
-use mailer::{Links, Mailer};
 use portal::PortalUser;
 use portal::portal_user::PortalUserCommand;
 use reactions::{Filter, Listed, State, list, retry};

@@ -20,8 +20,10 @@ pub enum Language {
     Node,
 }
 
-const SCRIPTS: [(&str, &str); 2] =
-    [("consume.mjs", include_str!("../../../docs/examples/consume.mjs")), ("attack.mjs", include_str!("attack.mjs"))];
+const SCRIPTS: [(&str, &str); 2] = [
+    ("consume.mjs", include_str!("../../../../docs/examples/consume.mjs")),
+    ("attack.mjs", include_str!("attack.mjs")),
+];
 
 fn program(world: &World, language: Language, name: &str, subscriber: &Subscriber) -> Result<Command> {
     let mut command = match language {
@@ -32,7 +34,8 @@ fn program(world: &World, language: Language, name: &str, subscriber: &Subscribe
         }
         Language::Python => {
             let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-            let folder = if name == "consume" { here.join("../docs/examples") } else { here.join("tests/subscribers") };
+            let folder =
+                if name == "consume" { here.join("../../docs/examples") } else { here.join("tests/subscribers") };
             let mut command = Command::new(nats_python()?);
             command.arg(folder.join(format!("{name}.py")));
             command

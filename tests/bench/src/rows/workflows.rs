@@ -19,7 +19,7 @@ use sqlx::{ConnectOptions, PgPool};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use testing::{TestDatabase, TestNats};
+use testing::TestDatabase;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 

@@ -13,7 +13,7 @@ use messaging::Feed;
 use projections::{ReplayOptions, group};
 use sqlx::PgPool;
 use std::time::{Duration, Instant};
-use testing::{TestDatabase, TestNats};
+use testing::TestDatabase;
 use tokio_util::sync::CancellationToken;
 
 const VERIFIED: Series = Series::of("replay", "UBOS, verified and switched");

@@ -45,7 +45,7 @@ proptest! {
     fn whatever_somebody_is_called_the_email_goes_to_one_address(name in any::<String>(), text in texts()) {
         let (Ok(name), Ok(email)) = (name.parse::<Name>(), text.parse::<Email>()) else { return Ok(()) };
         let from: Mailbox = "no-reply@ubos.example".parse().map_err(failed)?;
-        let message = mailer::addressed(&from, name.as_str(), &email).map_err(failed)?;
+        let message = email::addressed(&from, name.as_str(), &email).map_err(failed)?;
         let message = message.subject(name.as_str()).body(String::new()).map_err(failed)?;
         let to: Vec<String> = message.envelope().to().iter().map(ToString::to_string).collect();
         prop_assert_eq!(to, [email.as_str()], "it goes where it says");
