@@ -208,7 +208,7 @@ async fn a_receiver_that_says_when_to_come_again_is_not_called_before() {
 async fn a_wide_lane_has_as_many_in_work_as_it_may_and_a_narrow_one_one() {
     for (width, most) in [(1, 1), (3, 3)] {
         let world = World::new().await;
-        let receiver = Receiver::new(|_, _| Does::TakesItsTime(Duration::from_millis(10)));
+        let receiver = Receiver::new(move |_, _| Does::TakesTogether(most));
         world.tally(1, 24).await;
         let tell = Tell::<PARKS> { receiver: receiver.clone(), width, budget: None };
         let engine = world.engine(tell).await;

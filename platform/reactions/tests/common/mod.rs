@@ -34,6 +34,8 @@ pub enum Does {
     Takes,
     /// Takes it after a while.
     TakesItsTime(Duration),
+    /// Takes it when so many calls have been in its lane at once.
+    TakesTogether(usize),
     /// Says that it is busy.
     IsAway,
     /// Lets its caller wait, and then is away.
@@ -120,10 +122,15 @@ impl Receiver {
         let _working = Working::begin(self, &job.lane);
         match did {
             Does::TakesItsTime(time) | Does::Hangs(time) => tokio::time::sleep(time).await,
+            Does::TakesTogether(count) => {
+                while self.most_in_work() < count {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
             Does::HangsOn => self.over.cancelled().await,
             _ => {}
         }
-        let takes = matches!(did, Does::Takes | Does::TakesItsTime(_) | Does::TakesSilently);
+        let takes = matches!(did, Does::Takes | Does::TakesItsTime(_) | Does::TakesTogether(_) | Does::TakesSilently);
         {
             let mut seen = self.seen.lock().unwrap();
             seen.calls.push(Call {
@@ -138,7 +145,7 @@ impl Receiver {
             }
         }
         match did {
-            Does::Takes | Does::TakesItsTime(_) => Outcome::Done,
+            Does::Takes | Does::TakesItsTime(_) | Does::TakesTogether(_) => Outcome::Done,
             Does::IsAway | Does::Hangs(_) | Does::HangsOn => Outcome::Later(None, "away".to_owned()),
             Does::SaysWhen(when) => Outcome::Later(Some(when), "busy".to_owned()),
             Does::TakesSilently | Does::LosesIt => Outcome::Unknown("no answer".to_owned()),
