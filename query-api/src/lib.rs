@@ -1,7 +1,7 @@
 //! HTTP in, read models out.
 //!
 //! Ordinary questions have no code here: every read table is a list and a record by id, with filters, order, paging and
-//! documentation from its row type. What is no list of one table is a [`question::Question`]. Each read is one statement that sets the tenant and reads under row-level security.
+//! documentation from its row type. What is no list of one table is a `Question`. Each read is one statement that sets the tenant and reads under row-level security.
 
 mod api;
 mod condition;
