@@ -1,6 +1,5 @@
 //! Every read table of every group is a pure fold: however the log is cut into batches and dealt out to shards, the rows
 //! are the same, byte for byte. In memory, with real histories of every aggregate.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use event_store::RawEvent;
 use kernel::TenantId;

@@ -1,9 +1,6 @@
 //! Every published event goes into every table that wants it: live, rebuilt by COPY, and read back, all the same.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use projections::{Progress, ReplayOptions, groups, replay, resources};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,4 @@
 //! What single folds do with histories that are more than one row and one column.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use catalogue::{AnyEvent, Narrowed};
 use chrono::{DateTime, Utc};

@@ -1,9 +1,6 @@
 //! What the engine promises on a real PostgreSQL: batches, compare-and-set, parking, one leader.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{World, client, crm, read_as, renamed, tagged, tenant};
+use crate::common::{World, client, crm, read_as, renamed, tagged, tenant};
 use kernel::TenantId;
 use projections::{Applied, Target};
 use serde_json::json;

@@ -1,5 +1,4 @@
 //! The migrated tables are what the row types declare, and where they are not it is said how they become so.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use projections::{Group, group, groups, indexes, missing, unneeded};
 use sqlx::{Executor, PgPool};

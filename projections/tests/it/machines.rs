@@ -1,6 +1,5 @@
 //! The status machines and the decisions agree: what a figure shows can happen, and what can happen is in the figure. In memory,
 //! with real histories of every aggregate.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use catalogue::{AnyEvent, MachineEntry, Move, Standing, machines};
 use event_store::RawEvent;

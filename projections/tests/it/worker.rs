@@ -1,9 +1,6 @@
 //! The role as a whole: it follows the feed, one process leads, a standby takes over.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{World, client, crm, renamed, tagged, tenant};
+use crate::common::{World, client, crm, renamed, tagged, tenant};
 use event_store::Log;
 use messaging::Feed;
 use projections::{RebuildOptions, retry, status, verify};

@@ -1,9 +1,6 @@
 //! Replay, verification, rollback and retry on a real PostgreSQL, with readers and writers going on.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{World, client, crm, read_as, renamed, tagged, tenant};
+use crate::common::{World, client, crm, read_as, renamed, tagged, tenant};
 use projections::{Progress, RebuildOptions, ReplayOptions, Target, replay, retry, rollback, status, verify};
 use serde_json::json;
 use std::sync::Arc;

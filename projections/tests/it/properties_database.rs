@@ -1,10 +1,7 @@
 //! The same on a real PostgreSQL: whatever batches the live tables were written in, and however often one was delivered,
 //! a rebuild of any number of shards, pages and passes has the same rows.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use event_store::RawEvent;
 use projections::{Applied, Group, Kept, Progress, RebuildOptions, ReplayOptions, Target, groups, replay};
 use proptest::prelude::*;
