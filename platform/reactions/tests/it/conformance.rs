@@ -1,10 +1,7 @@
 //! Ten thousand jobs over a hundred lanes, with receivers of every kind and processes that are killed; and what dead lanes cost the
 //! living ones.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{Does, PARKS, Process, Receiver, Tell, World, eventually};
+use crate::common::{Does, PARKS, Process, Receiver, Tell, World, eventually};
 use reactions::{Budget, State};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

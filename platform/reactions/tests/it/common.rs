@@ -1,8 +1,7 @@
 //! A log of tallies, a receiver that does as it is told, and a reaction that tells the receiver of every addition.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(dead_code, reason = "each test binary uses a part")]
 
-#[path = "../../../event-store/tests/common/mod.rs"]
+#[path = "../../../event-store/tests/it/common.rs"]
+#[allow(dead_code, reason = "a tally can do more than is asked here")]
 mod tally;
 
 pub use tally::{Tally, TallyCommand};

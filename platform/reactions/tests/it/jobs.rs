@@ -1,9 +1,6 @@
 //! What a reaction promises, one promise at a time, on a real log.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{DROPS, Does, PARKS, Receiver, STOPS, Tell, World, eventually, firm};
+use crate::common::{DROPS, Does, PARKS, Receiver, STOPS, Tell, World, eventually, firm};
 use messaging::PolledLog;
 use reactions::{Budget, Engine, Filter, State};
 use std::sync::Arc;

@@ -1,6 +1,4 @@
 //! A small aggregate that exercises everything the store promises, and the checks of a sound log.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(dead_code, reason = "each test binary uses a part")]
 
 use event_store::Request;
 use kernel::{

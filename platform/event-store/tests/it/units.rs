@@ -1,9 +1,6 @@
 //! What commands that belong together may rely on.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
+use crate::common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
 use event_store::{
     CommandBus, ExecuteError, Executed, Log, NamedCommand, RawEvent, Request, Store, StoreOptions, UNIT_BYTES_MAX,
     UNIT_EVENTS_MAX, Unit, UnitCommand, UnitError,

@@ -1,10 +1,7 @@
 //! Random units of several tasks at once, on streams and claims that they share, while connections are killed: what the log says
 //! in the end is what the same commands would have done one after the other.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
+use crate::common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
 use event_store::{ExecuteError, Executed, Log, RawEvent, Request, Store, StoreOptions, UnitCommand, UnitError};
 use futures::future::join_all;
 use kernel::{Actor, Aggregate, ClaimChange, Context};

@@ -1,9 +1,6 @@
 //! What one command may rely on.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
+use crate::common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
 use event_store::{ExecuteError, Log, Request, Store, StoreOptions, UnitCommand};
 use kernel::{ClientId, Grant, Permissions, TenantId};
 use std::sync::Arc;

@@ -1,9 +1,6 @@
 //! A process dies at each place between two durable steps, and another one goes on: nothing is lost, doubled or overtaken.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{World, eventually};
+use crate::common::{World, eventually};
 use event_store::Log;
 use messaging::PolledLog;
 use reactions::{Engine, EngineOptions, Found, Job, Outcome, Reaction, Retry, StartAt, State};
@@ -79,7 +76,7 @@ async fn whoever_dies_between_two_steps_leaves_no_double_and_no_gap() {
             let dying = async {
                 let told = format!("{} {}", world.database.url("ubos_worker"), file.display());
                 let mut command = Command::new(std::env::current_exe().unwrap());
-                command.args(["--exact", "the_process_that_dies"]).env(DYING, told);
+                command.args(["--exact", "crashes::the_process_that_dies"]).env(DYING, told);
                 command.env("UBOS_CRASH_AT", format!("{point}:{nth}")).stdout(Stdio::null()).stderr(Stdio::null());
                 let mut child = command.spawn().unwrap();
                 eventually("the process does not die", async || child.try_wait().unwrap().is_some()).await;

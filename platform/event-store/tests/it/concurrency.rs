@@ -1,9 +1,6 @@
 //! What a thousand commands at once may rely on: dense positions, contiguous streams, every acknowledged command once.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
+use crate::common::{Tally, TallyCommand as C, assert_sound, keyed, request, tenant};
 use event_store::{ExecuteError, Executed, Store, StoreOptions, begin};
 use futures::future::join_all;
 use sqlx::postgres::PgPoolOptions;

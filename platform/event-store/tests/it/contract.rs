@@ -1,8 +1,6 @@
 //! One suite for three stores behind `cqrs_es::EventStore`: in memory, stock `postgres-es`, and ours.
 
-mod common;
-
-use common::{Tally, TallyCommand as C, TallyEvent as E, request};
+use crate::common::{Tally, TallyCommand as C, TallyEvent as E, request};
 use cqrs_es::mem_store::MemStore;
 use cqrs_es::persist::PersistedEventStore;
 use cqrs_es::{CqrsFramework, EventStore};

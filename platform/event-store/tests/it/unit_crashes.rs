@@ -1,9 +1,6 @@
 //! A process that dies with a unit on its way leaves all of it or nothing, and whoever asks again learns which.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{Tally, TallyCommand as C, assert_sound, keyed, tenant};
+use crate::common::{Tally, TallyCommand as C, assert_sound, keyed, tenant};
 use event_store::{Executed, Log, Store, StoreOptions, UnitCommand};
 use sqlx::PgPool;
 use std::process::{Command, Stdio};
@@ -39,7 +36,7 @@ async fn a_unit_whose_process_dies_is_there_as_a_whole_or_not_at_all() {
     for (point, left) in [("append.unit_sending", 0), ("append.unit_committed", 4)] {
         let database = TestDatabase::create().await;
         let died = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "the_process_that_dies"])
+            .args(["--exact", "unit_crashes::the_process_that_dies"])
             .env(DATABASE, database.url("ubos_command"))
             .env("UBOS_CRASH_AT", format!("{point}:1"))
             .stdout(Stdio::null())

@@ -1,5 +1,4 @@
 //! What is personal never stands in the log, comes back as it was, and is gone when its key is.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use event_store::{ExecuteError, Log, Request, Store, StoreOptions, UnitCommand};
 use kernel::{
