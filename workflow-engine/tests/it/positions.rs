@@ -1,10 +1,7 @@
 //! What counts for a run is where an event stands in the log, whatever was read when: with an engine that is quick, that is
 //! slow, that is stopped and that is killed, and with two of them.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use event_store::RawEvent;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};

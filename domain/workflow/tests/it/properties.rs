@@ -1,15 +1,12 @@
 //! A run under workers that hang, die, come late and come twice, and under operators: whatever they record in whatever
 //! order, the stream tells one sensible story, and a run that is left in peace comes to its end.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod story;
-
+use crate::story::{Standing, Story, tell};
 use kernel::{Actor, Aggregate, Context, Event as _, Personal, TenantId, UserId, spec::spec_time};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use story::{Standing, Story, tell};
 use uuid::Uuid;
 use workflow::run::RunCommand as C;
 use workflow::{Entry, Run, RunStatus, StepPath, StepStatus};

@@ -1,8 +1,6 @@
 //! Flagship 1 on real PostgreSQL: a booked appointment becomes a client with portal user, folders and project.
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use serde_json::json;
 use std::time::Duration;
 use uuid::Uuid;

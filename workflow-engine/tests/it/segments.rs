@@ -1,9 +1,6 @@
 //! A run goes as far as it can in one append.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use event_store::{CommandBus, RawEvent, Store, StoreOptions};
 use kernel::Actor;
 use serde_json::{Value, json};
@@ -275,7 +272,7 @@ async fn an_engine_that_dies_with_a_segment_leaves_all_of_it_or_nothing() {
         world.publish(&four_tags()).await;
         world.client("Ada").await;
         let died = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "the_engine_that_dies"])
+            .args(["--exact", "segments::the_engine_that_dies"])
             .env(DATABASE, format!("{} {}", world.url("ubos_worker"), world.url("ubos_command")))
             .env("UBOS_CRASH_AT", format!("{point}:1"))
             .stdout(Stdio::null())

@@ -1,9 +1,6 @@
 //! Every kind of action, what takes it back, and how runs for the same thing get along, on real PostgreSQL.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use event_store::{ExecuteError, Request};
 use kernel::{Actor, Permissions, UserId};
 use serde_json::{Value, json};

@@ -1,7 +1,5 @@
 //! A fresh log with every command, and engines that come and go.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part of it, and may fail loudly")]
-
 use event_store::{CommandBus, ExecuteError, Executed, Log, RawEvent, Request, Store, StoreOptions};
 use kernel::{Actor, TenantId, UserId};
 use serde_json::{Value, json};

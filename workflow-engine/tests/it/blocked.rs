@@ -1,9 +1,6 @@
 //! A client is blocked: no context begins anything for it any more, whoever asks and however fast.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use event_store::ExecuteError;
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -1,9 +1,6 @@
 //! What a definition's steps may do: what it says, which is no more than its publisher may; and how many runs may follow.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use event_store::{ExecuteError, Request};
 use kernel::{Actor, Permissions, TenantId};
 use serde_json::{Value, json};

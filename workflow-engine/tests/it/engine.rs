@@ -1,8 +1,6 @@
 //! What definitions can say, and what the engine makes of it, on real PostgreSQL.
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use event_store::ExecuteError;
 use kernel::TenantId;
 use serde_json::{Value, json};
