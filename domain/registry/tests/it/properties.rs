@@ -1,15 +1,11 @@
 //! Every aggregate of every context, driven by random commands: what the store, the cache and the snapshots rely on.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod claims;
-mod concerns;
-mod schemas;
-
+use crate::schemas::Schemas;
+use crate::{claims, concerns};
 use kernel::CommandEntry;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 use samples::{Attempt, Decided, Key, Prospect, Sought, World, context_of, scripts, subjects};
-use schemas::Schemas;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,4 @@
 //! The published schema of every event, as the files of the contract have it.
-#![allow(dead_code, reason = "each test binary uses a part")]
 #![expect(clippy::disallowed_methods, reason = "a test may read the files that it tests")]
 
 use proptest::prelude::*;

@@ -1,10 +1,7 @@
 //! What the contract says of values that a column or a reader must be able to hold.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod schemas;
-
+use crate::schemas::Schemas;
 use samples::subjects;
-use schemas::Schemas;
 use serde_json::Value;
 
 /// Every day and moment of the contract is one of the years that everything can hold: `kernel::Date` and

@@ -1,13 +1,10 @@
 //! Whatever is put into a field of a command: it is refused there, or everything that it leads to can be kept. No decision
 //! panics, and no event holds what the contract does not say or a database cannot take.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod schemas;
-
+use crate::schemas::Schemas;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 use samples::{Attempt, Decided, World, context_of, mixed_scripts, subjects};
-use schemas::Schemas;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
