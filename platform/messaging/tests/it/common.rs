@@ -1,5 +1,4 @@
 //! A log, a relay and a consumer that follows the documented rule, on real servers.
-#![allow(dead_code, reason = "each test binary uses a part")]
 
 use async_nats::Client;
 use event_store::Log;

@@ -1,8 +1,6 @@
 //! What the relay and the feed do while all is well.
 
-mod common;
-
-use common::{Consumer, World, append, eventually};
+use crate::common::{Consumer, PATIENCE, World, append, eventually};
 use futures::StreamExt;
 use messaging::{Decoded, Feed, POSITION, decode};
 use std::collections::HashSet;
@@ -33,7 +31,7 @@ async fn a_subscriber_reads_a_cloud_event_on_its_tenants_subject() {
     let mut subscription = world.nats.subscribe(subject).await.unwrap();
     world.append(1).await;
     let relay = world.relay();
-    let message = tokio::time::timeout(common::PATIENCE, subscription.next()).await.unwrap().unwrap();
+    let message = tokio::time::timeout(PATIENCE, subscription.next()).await.unwrap().unwrap();
     let headers = message.headers.unwrap();
     let header = |name: &str| headers.get(name).map(|v| v.as_str().to_owned()).unwrap_or_default();
     let stored = world.log.find(1).await.unwrap().unwrap();
@@ -64,7 +62,7 @@ async fn live_events_come_from_nats_not_from_the_database() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     own.pool().close().await;
     world.append(50).await;
-    let events = tokio::time::timeout(common::PATIENCE, async {
+    let events = tokio::time::timeout(PATIENCE, async {
         let mut events = vec![];
         while events.len() < 50 {
             events.extend(feed.read(1 + events.len() as i64, 100).await.unwrap());
@@ -103,7 +101,7 @@ async fn a_reader_at_the_head_waits_and_is_woken() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished(), "nothing to read yet");
     world.append(1).await;
-    let events = tokio::time::timeout(common::PATIENCE, waiting).await.unwrap().unwrap().unwrap();
+    let events = tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap();
     assert_eq!(events.iter().map(|e| e.position).collect::<Vec<_>>(), [1]);
     relay.stop().await;
 }

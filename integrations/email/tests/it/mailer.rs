@@ -1,5 +1,4 @@
 //! Emails on a real log, to a server that speaks SMTP.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use email::{Links, Mailer};
 use event_store::{Log, Request, Store, StoreOptions};

@@ -1,9 +1,7 @@
 //! What NATS, the network and a killed relay may do to us. In each: a consumer that follows the documented rule sees
 //! every position exactly once, and the stream is whole afterwards.
 
-mod common;
-
-use common::{Broken, World, copy, eventually};
+use crate::common::{Broken, World, copy, eventually};
 use messaging::RelayOptions;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
