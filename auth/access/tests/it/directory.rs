@@ -1,5 +1,4 @@
 //! Rights as two processes see them, on a real log.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use access::LogDirectory;
 use credentials::{Credential, Directory, Standing};

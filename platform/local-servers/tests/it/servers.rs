@@ -1,7 +1,6 @@
 //! Every server is started for real, loses what it may lose and keeps what it must keep.
 //!
 //! The servers are of each test's own, so these tests need no `cargo xtask test` around them, only the installation.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use local_servers::{
     Dirs, Gone, Nats, NatsOptions, Postgres, PostgresMode, Process, Programs, Redis, S3, S3_PORTS, ensure_installed,

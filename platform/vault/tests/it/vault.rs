@@ -1,5 +1,4 @@
 //! The vault on a real database.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use secrecy::SecretString;
 use std::collections::HashMap;
