@@ -1,7 +1,7 @@
 //! A run under workers that hang, die, come late and come twice, and under operators: whatever they record in whatever
 //! order, the stream tells one sensible story, and a run that is left in peace comes to its end.
 
-use crate::story::{Standing, Story, tell};
+use crate::story::{self, Standing, Story, tell};
 use kernel::{Actor, Aggregate, Context, Event as _, Personal, TenantId, UserId, spec::spec_time};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! One suite for three stores behind `cqrs_es::EventStore`: in memory, stock `postgres-es`, and ours.
 
-use crate::common::{Tally, TallyCommand as C, TallyEvent as E, request};
+use crate::common::{Tally, TallyCommand as C, TallyEvent as E, assert_sound, request};
 use cqrs_es::mem_store::MemStore;
 use cqrs_es::persist::PersistedEventStore;
 use cqrs_es::{CqrsFramework, EventStore};
@@ -80,7 +80,7 @@ async fn our_store_keeps_the_contract() {
     let database = TestDatabase::create().await;
     let store = Store::start(database.command().await, StoreOptions::default());
     suite(move || CqrsStore::new(store.clone(), request())).await;
-    common::assert_sound(&database.owner().await).await;
+    assert_sound(&database.owner().await).await;
 }
 
 /// cqrs-es 0.5 applies new events a second time before it stores a snapshot. When this test fails the defect is fixed,

@@ -1,7 +1,7 @@
 //! What NATS, the network and a killed relay may do to us. In each: a consumer that follows the documented rule sees
 //! every position exactly once, and the stream is whole afterwards.
 
-use crate::common::{Broken, World, copy, eventually};
+use crate::common::{Broken, Consumer, World, append, copy, eventually};
 use messaging::RelayOptions;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ fn load(world: &World) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         for turn in 0..150 {
             // Some go alone, some as a batch.
-            common::append(&owner, if turn % 3 == 0 { 40 } else { 3 }, "{}").await;
+            append(&owner, if turn % 3 == 0 { 40 } else { 3 }, "{}").await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
@@ -23,7 +23,7 @@ async fn sent(world: &World) -> Option<u64> {
     messaging::status(&world.log, Some(&world.nats), &world.options).await.ok()?.stream_messages
 }
 
-async fn assert_healed(world: &World, consumer: common::Consumer) {
+async fn assert_healed(world: &World, consumer: Consumer) {
     let head = world.log.head().await.expect("the head");
     world.published(head).await;
     consumer.assert_saw_everything(world).await;

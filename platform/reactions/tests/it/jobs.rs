@@ -1,6 +1,6 @@
 //! What a reaction promises, one promise at a time, on a real log.
 
-use crate::common::{DROPS, Does, PARKS, Receiver, STOPS, Tell, World, eventually, firm};
+use crate::common::{DROPS, Does, FromNow, PARKS, Receiver, STOPS, Tell, World, eventually, firm};
 use messaging::PolledLog;
 use reactions::{Budget, Engine, Filter, State};
 use std::sync::Arc;
@@ -302,7 +302,7 @@ async fn a_new_reaction_begins_where_it_says() {
     let world = World::new().await;
     world.tally(1, 2).await;
     let receiver = Receiver::new(|_, _| Does::Takes);
-    let engine = Engine::new(world.log()).with(common::FromNow(receiver.clone()));
+    let engine = Engine::new(world.log()).with(FromNow(receiver.clone()));
     world.round(&engine).await;
     assert!(receiver.calls().is_empty(), "what was before is no business of its");
     world.tally(1, 2).await;
