@@ -64,7 +64,7 @@ fn has_examples(source: &str) -> bool {
         let line = line.trim_start();
         let Some(text) = line.strip_prefix("///").or(line.strip_prefix("//!")) else {
             (in_fence, after_blank) = (false, true);
-            return line.starts_with("#") && line.contains("include_str!");
+            return line.starts_with('#') && line.contains("include_str!");
         };
         let Some(info) = text.trim_start().strip_prefix("```") else {
             // A paragraph that is indented is Rust too.
@@ -91,7 +91,8 @@ fn sources(package: &Package, target: &Target) -> Vec<PathBuf> {
 fn a_crate_has_one_program_of_tests() {
     let mut found = vec![];
     for package in packages() {
-        let (more, still) = (too_many(&package.name, &programs(&package)), STILL.contains(&package.name.as_str()));
+        let (more, still) =
+            (too_many(package.name.as_str(), &programs(&package)), STILL.contains(&package.name.as_str()));
         match more.is_empty() {
             false if !still => found.push(format!("{} has {}, but: {ONE}", package.name, more.join(", "))),
             true if still => found.push(format!("{} has one program now: take it off the list", package.name)),
