@@ -50,7 +50,8 @@ pub use workflow_events::Renamed;
 #[cfg(test)]
 extern crate self as workflow_engine;
 #[cfg(test)]
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/it/common.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
 mod common;
 #[cfg(test)]
 mod killed;

@@ -30,7 +30,7 @@ use uuid::Uuid;
 use workflow::{Run, RunStatus, StepStatus};
 use workflow_events::RunEvent;
 
-#[path = "../../domain/workflow/tests/story/mod.rs"]
+#[path = "../../domain/workflow/tests/it/story.rs"]
 #[allow(dead_code, reason = "a story tells more than is asked here")]
 mod story;
 

@@ -236,7 +236,7 @@ fn a_file_belongs_to_the_domain_in_its_name() {
     assert_eq!(owner("query-api/src/projects.rs"), Owner::Domain("projects"));
     assert_eq!(owner("workflow-engine/src/engine.rs"), Owner::Nobody);
     assert_eq!(owner("platform/event-store/src/append.rs"), Owner::Nobody);
-    assert_eq!(owner("projections/tests/replay.rs"), Owner::Anybody);
+    assert_eq!(owner("projections/tests/it/replay.rs"), Owner::Anybody);
 }
 
 fn tables() -> BTreeSet<String> {

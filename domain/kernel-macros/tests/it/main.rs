@@ -1,0 +1,3 @@
+//! What the macros refuse.
+
+mod ui;

@@ -1,0 +1,11 @@
+//! The engine on a real PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod blocked;
+mod common;
+mod engine;
+mod flagship;
+mod language;
+mod positions;
+mod rights;
+mod segments;
