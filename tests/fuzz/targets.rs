@@ -1,7 +1,7 @@
 //! What is fed to the parsers that strangers reach. Each target takes any bytes and panics if something is so that must not be.
 //!
 //! `cargo fuzz` drives them with libFuzzer (`tests/fuzz/README.md`); `cargo xtask test` replays the corpus, and mutations of it, on the
-//! stable toolchain (`tests/e2e/tests/fuzz_corpus.rs`).
+//! stable toolchain (`tests/e2e/tests/fast/fuzz_corpus.rs`).
 
 use ::web::{Problem, Verifier, VerifierSettings, code};
 use actix_web::ResponseError;

@@ -1,6 +1,6 @@
 //! Row T: what somebody gives who does not have it, and what is let in again that had ended.
 
-use crate::firms::{Answer, Firm, Firms, PROVIDERS};
+use super::firms::{Answer, Firm, Firms, PROVIDERS};
 use event_store::{CommandBus, Request, Store, StoreOptions};
 use futures::future::join_all;
 use identity::{Tenant, User};
@@ -267,7 +267,7 @@ async fn t_25_what_ended_with_somebody_who_went_stays_ended() {
     let mine = key(&firms, &firms.token(firm, eve), &[], None, json!({ "kind": "user", "id": eve })).await;
     let (cookie, _) = firms.session(firm, eve).await;
     let url = format!("{}/v1/crm/clients", firms.queries);
-    let by_cookie = async || crate::firms::send(firms.http.get(&url).header("cookie", &cookie)).await.status;
+    let by_cookie = async || super::firms::send(firms.http.get(&url).header("cookie", &cookie)).await.status;
     assert_eq!((firms.get("/v1/crm/clients", &secret(&mine)).await.status, by_cookie().await), (200, 200));
 
     let of_eve = format!("/v1/identity/users/{eve}");
@@ -450,7 +450,7 @@ async fn s_13_a_session_that_the_log_never_began_opens_nothing() {
     let firms = Firms::start().await;
     let (ours, theirs) = (firms.register("Ours").await, firms.register("Theirs").await);
     let url = format!("{}/v1/crm/clients", firms.queries);
-    let ask = async |cookie: &str| crate::firms::send(firms.http.get(&url).header("cookie", cookie)).await.status;
+    let ask = async |cookie: &str| super::firms::send(firms.http.get(&url).header("cookie", cookie)).await.status;
     let (good, _) = firms.session(ours, ours.owner).await;
     assert_eq!(ask(&good).await, 200);
     let begun = Uuid::now_v7();

@@ -1,6 +1,6 @@
 //! The fuzz targets on the stable toolchain: the saved corpus, and mutations of it that are the same in every run.
 
-#[path = "../../fuzz/targets.rs"]
+#[path = "../../../fuzz/targets.rs"]
 mod targets;
 
 use rand::rngs::StdRng;

@@ -1,6 +1,6 @@
 //! Rows C and D: many at the same time.
 
-use crate::firms::{Answer, Firms, send};
+use super::firms::{Answer, Firms, send};
 use futures::future::join_all;
 use serde_json::json;
 use std::collections::BTreeMap;

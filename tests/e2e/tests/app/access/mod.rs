@@ -1,5 +1,4 @@
 //! Every operation of both APIs, asked for by everybody who could: who may is answered, who may not is refused.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use access::LogDirectory;
 use actix_web::App;
@@ -200,11 +199,9 @@ macro_rules! ask {
     }};
 }
 
-#[path = "access/days.rs"]
+
 mod days;
-#[path = "access/me.rs"]
 mod me;
-#[path = "access/resources.rs"]
 mod resources;
 
 const ROLES: [Role; 4] = [Role::Owner, Role::Admin, Role::Member, Role::Viewer];

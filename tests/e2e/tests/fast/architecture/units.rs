@@ -1,6 +1,6 @@
 //! What spans contexts is a workflow: nobody else puts commands of several aggregates into one unit.
 
-use crate::tree::{files, folder, packages, read, root};
+use super::tree::{files, folder, packages, read, root};
 
 const ONE_ENGINE: &str = "What spans contexts is a workflow.";
 

@@ -1,7 +1,7 @@
 //! A firm whose every text is a canary, beside one that asks for everything in every way it can: nothing that leaves the product
 //! on the other firm's side holds a canary. Row T-02 and T-04 to T-07, for all operations.
 
-use crate::firms::{Answer, Firm, Firms, Operation, commands, queries, send};
+use super::firms::{Answer, Firm, Firms, Operation, commands, queries, send};
 use metrics_exporter_prometheus::PrometheusHandle;
 use redis::AsyncCommands;
 use reqwest::Method;

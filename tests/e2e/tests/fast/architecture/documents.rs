@@ -1,6 +1,6 @@
 //! What the documents point at is there.
 
-use crate::tree::{files, folders, read, relative, root};
+use super::tree::{files, folders, read, relative, root};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -2,7 +2,7 @@
 //!
 //! Every migration and every string literal of every Rust file is tokenised, bodies of functions included.
 
-use crate::tree::{code, domains, files, read, relative, root};
+use super::tree::{code, domains, files, read, relative, root};
 use proc_macro2::{TokenStream, TokenTree};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};

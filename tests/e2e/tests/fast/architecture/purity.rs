@@ -1,7 +1,7 @@
 //! No async, SQL, clock, randomness or logging in the domain: neither by a crate nor by a word.
 
-use crate::crates::{PURE, Part, part};
-use crate::tree::{files, folder, packages, read, relative, root};
+use super::crates::{PURE, Part, part};
+use super::tree::{files, folder, packages, read, relative, root};
 use cargo_metadata::DependencyKind;
 
 /// What pure code may build on: data types, tables of Unicode and of telephone numbers, text formats and `cqrs-es`, whose traits the kernel adapts.

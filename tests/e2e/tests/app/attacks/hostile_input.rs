@@ -1,7 +1,7 @@
 //! Rows X, L and G: what parsers and logs are fed, and what is where nobody looks.
 
-use crate::canaries::{log_into_memory, logged};
-use crate::firms::{Firm, Firms, commands, queries, send};
+use super::canaries::{log_into_memory, logged};
+use super::firms::{Firm, Firms, commands, queries, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 //!
 //! Compared are the modules that stand side by side, each with whatever is in it. A module and those inside it are one thing.
 
-use crate::tree::{code, files, folder, packages, read, root};
+use super::tree::{code, files, folder, packages, read, root};
 use proc_macro2::{Delimiter, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

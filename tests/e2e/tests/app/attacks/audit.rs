@@ -1,6 +1,6 @@
 //! Who was refused what is on the audit trail, and stays there.
 
-use crate::firms::{APP, Answer, Firm, Firms, send};
+use super::firms::{APP, Answer, Firm, Firms, send};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

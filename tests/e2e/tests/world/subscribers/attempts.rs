@@ -1,6 +1,6 @@
 //! What a subscriber of one firm tries against another, by the rows of the attack list.
 
-use crate::Subscriber;
+use super::Subscriber;
 use serde_json::{Value, json};
 
 /// What must come of an attempt.

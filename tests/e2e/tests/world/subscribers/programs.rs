@@ -1,7 +1,7 @@
 //! The clients as programs of their own: the examples of the documentation, and those that attack.
 
-use crate::Subscriber;
-use crate::attempts::Attempt;
+use super::Subscriber;
+use super::attempts::Attempt;
 use anyhow::{Context, Result, ensure};
 use e2e::World;
 use local_servers::{nats_node, nats_python};
@@ -21,7 +21,7 @@ pub enum Language {
 }
 
 const SCRIPTS: [(&str, &str); 2] = [
-    ("consume.mjs", include_str!("../../../../docs/examples/consume.mjs")),
+    ("consume.mjs", include_str!("../../../../../docs/examples/consume.mjs")),
     ("attack.mjs", include_str!("attack.mjs")),
 ];
 
@@ -35,7 +35,7 @@ fn program(world: &World, language: Language, name: &str, subscriber: &Subscribe
         Language::Python => {
             let here = Path::new(env!("CARGO_MANIFEST_DIR"));
             let folder =
-                if name == "consume" { here.join("../../docs/examples") } else { here.join("tests/subscribers") };
+                if name == "consume" { here.join("../../docs/examples") } else { here.join("tests/world/subscribers") };
             let mut command = Command::new(nats_python()?);
             command.arg(folder.join(format!("{name}.py")));
             command

@@ -1,5 +1,4 @@
 //! How a portal user comes in: a link in a real email, over real HTTP, into a session that sees one client.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use access::LogDirectory;
 use actix_web::middleware::from_fn;

@@ -1,7 +1,7 @@
 //! Who may depend on whom.
 
-use crate::purity::foreign;
-use crate::tree::{folder, folders, packages, read};
+use super::purity::foreign;
+use super::tree::{folder, folders, packages, read};
 use cargo_metadata::DependencyKind;
 
 const TWO_SIDES: &str = "The two sides share only events.";

@@ -1,6 +1,6 @@
 //! Rows T: another firm's things, and rights that nobody gave.
 
-use crate::firms::{APP, Firm, Firms, commands, queries, send};
+use super::firms::{APP, Firm, Firms, commands, queries, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
