@@ -45,10 +45,9 @@ impl Shown<'_> {
         match self {
             Self::Nothing => request,
             Self::Bearer(bearer) => request.bearer_auth(bearer),
-            Self::Session(Session { cookie, csrf }) => request
-                .header("cookie", cookie)
-                .header("origin", APP)
-                .header(web::session::CSRF_HEADER, csrf),
+            Self::Session(Session { cookie, csrf }) => {
+                request.header("cookie", cookie).header("origin", APP).header(web::session::CSRF_HEADER, csrf)
+            }
         }
     }
 }
@@ -76,7 +75,13 @@ impl TestApp {
     }
 
     /// What an operation of whichever service is answered: questions take no body.
-    pub async fn ask<'s>(&self, method: &Method, path: &str, shown: impl Into<Shown<'s>>, body: impl Serialize) -> (u16, serde_json::Value) {
+    pub async fn ask<'s>(
+        &self,
+        method: &Method,
+        path: &str,
+        shown: impl Into<Shown<'s>>,
+        body: impl Serialize,
+    ) -> (u16, serde_json::Value) {
         match *method == Method::GET {
             true => self.get(path, shown).await.told(),
             false => self.post(path, shown, &body).await.told(),

@@ -108,6 +108,17 @@ impl TestApp {
         self.kept_session(firm, Principal::User { id: UserId(user) }, id).await
     }
 
+    /// A person at a client who has accepted, and has a right there.
+    pub async fn let_into_portal(&self, firm: Firm, person: Uuid, client: Uuid, email: &str, pattern: &str) {
+        let create = json!({ "name": "Ada", "client_id": client, "email": email });
+        self.command(firm, "portal.portal_user.create", person, &create).await;
+        self.command(firm, "portal.portal_user.grant", person, &json!({ "pattern": pattern })).await;
+        self.command(firm, "portal.portal_user.invite", person, &json!({})).await;
+        let (state, _) = self.bus.store().load::<portal::PortalUser>(firm.into(), person).await.unwrap();
+        let accept = json!({ "invitation_id": state.invitation().unwrap() });
+        self.command(firm, "portal.portal_user.accept_invitation", person, &accept).await;
+    }
+
     /// A session of a person at a client.
     pub async fn portal_session(&self, firm: Firm, person: Uuid, client: Uuid) -> Session {
         let id = Uuid::now_v7();

@@ -1,7 +1,7 @@
 //! A firm whose every text is a canary, beside one that asks for everything in every way it can: nothing that leaves the product
 //! on the other firm's side holds a canary. Row T-02 and T-04 to T-07, for all operations.
 
-use super::firms::{Answer, Firm, Firms, Operation, commands, queries, send};
+use harness::{Answer, Firm, Operation, TestApp};
 use metrics_exporter_prometheus::PrometheusHandle;
 use redis::AsyncCommands;
 use reqwest::Method;
@@ -43,7 +43,7 @@ fn install() {
     let lines = LINES.clone();
     // As verbose as anybody would let it be; sqlx shows statements only.
     let filter = tracing_subscriber::EnvFilter::new("debug,hyper=off,h2=off");
-    let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(move || lines.clone());
+    let subscriber = tracing_subscriber::fmt().body.with_env_filter(filter).with_writer(move || lines.clone());
     subscriber.try_init().unwrap();
 }
 
@@ -89,9 +89,9 @@ struct Filled {
 }
 
 /// Makes one of everything through the API, and does everything to it that can be done, each text a canary that its field takes.
-async fn filled(firms: &Firms, firm: Firm, canary: &str) -> Filled {
+async fn filled(app: &TestApp, firm: Firm, canary: &str) -> Filled {
     let Filled { mut made, mut locations, mut refused } = Filled::default();
-    let all = commands(firms);
+    let all = app.orders();
     let creations = all.iter().filter(|operation| !operation.path.contains("{id}"));
     for operation in creations.chain(all.iter().filter(|operation| operation.path.contains("{id}"))) {
         let collection = operation.path.split('/').take(4).collect::<Vec<_>>().join("/");
@@ -102,7 +102,7 @@ async fn filled(firms: &Firms, firm: Firm, canary: &str) -> Filled {
         }
         let id = made.get(&collection).copied().unwrap_or_else(Uuid::now_v7);
         let path = operation.path.replace("{id}", &id.to_string());
-        let answer = fitted(firms, firm, operation, &path, canary).await;
+        let answer = fitted(app, firm, operation, &path, canary).await;
         if answer.status == 201 {
             locations.push(answer.headers["location"].to_str().unwrap().to_owned());
         }
@@ -117,13 +117,13 @@ async fn filled(firms: &Firms, firm: Firm, canary: &str) -> Filled {
         "actions": [{ "type": "notify", "to": "owner", "subject": canary, "body": canary }],
     });
     let published =
-        workflow_engine::publish(&firms.bus, kernel::TenantId(firm.tenant), canary, &definition.to_string()).await;
+        workflow_engine::publish(&app.bus, kernel::TenantId(firm.tenant), canary, &definition.to_string()).await;
     made.insert("/v1/workflow/definitions".to_owned(), published.unwrap().id.0);
     Filled { made, locations, refused }
 }
 
 /// Asks with canaries, and takes out those that their field does not take.
-async fn fitted(firms: &Firms, firm: Firm, operation: &Operation, path: &str, canary: &str) -> Answer {
+async fn fitted(app: &TestApp, firm: Firm, operation: &Operation, path: &str, canary: &str) -> Answer {
     let schema = &operation.description["requestBody"]["content"]["application/json"]["schema"];
     let plain = catalogue::example(schema, path);
     let mut body = plain.clone();
@@ -151,8 +151,8 @@ async fn fitted(firms: &Firms, firm: Firm, operation: &Operation, path: &str, ca
         "",
     );
     loop {
-        let answer = firms.post(path, &firms.owner(firm), &body).await;
-        let wrong = answer.json()["errors"][0]["pointer"].as_str().unwrap_or_default().to_owned();
+        let answer = app.post(path, &app.owner(firm), &body).await;
+        let wrong = answer.body["errors"][0]["pointer"].as_str().unwrap_or_default().to_owned();
         let (Some(now), Some(before)) = (body.pointer_mut(&wrong), plain.pointer(&wrong)) else { return answer };
         if answer.status != 422 || now == before {
             return answer;
@@ -163,18 +163,18 @@ async fn fitted(firms: &Firms, firm: Firm, operation: &Operation, path: &str, ca
 
 #[actix_web::test]
 async fn a_location_leads_to_what_was_made_whatever_it_is() {
-    let firms = Firms::start().await;
-    let read: Vec<String> = queries().into_iter().map(|operation| operation.path).collect();
-    for operation in commands(&firms).iter().filter(|operation| !operation.path.contains("{id}")) {
+    let app = TestApp::new().await;
+    let read: Vec<String> = app.questions().into_iter().map(|operation| operation.path).collect();
+    for operation in app.orders().iter().filter(|operation| !operation.path.contains("{id}")) {
         let record = operation.path.split('/').take(4).collect::<Vec<_>>().join("/") + "/{id}";
         assert!(read.contains(&record), "{} makes what {record} does not show", operation.path);
     }
-    let firm = firms.register("Ours").await;
-    let Filled { locations, refused, .. } = filled(&firms, firm, "ours").await;
+    let firm = app.register("Ours").await;
+    let Filled { locations, refused, .. } = filled(&app, firm, "ours").await;
     assert!(locations.len() > 13, "one of everything: {locations:?}, but: {refused:#?}");
-    firms.projected().await;
+    app.project().await;
     for location in locations {
-        let shown = send(firms.http.get(&location).bearer_auth(firms.owner(firm))).await;
+        let shown = app.get(&location, &app.owner(firm)).await;
         assert_eq!(shown.status, 200, "{location}: {}", shown.text);
         assert!(location.ends_with(&shown.id().to_string()), "{location}: {}", shown.text);
     }
@@ -194,20 +194,20 @@ fn seen(asked: String, answer: &Answer) -> Seen {
 async fn t_02_t_04_t_06_t_07_nothing_of_another_firm_is_anywhere() {
     log_into_memory();
     LazyLock::force(&METRICS);
-    let firms = Firms::start().await;
+    let app = TestApp::new().await;
     let canary = format!("cnry{}", &Uuid::now_v7().simple().to_string()[16..]);
-    let (ours, theirs) = (firms.register("Ours").await, firms.register(&format!("Firm {canary}")).await);
-    let Filled { made, refused, .. } = filled(&firms, theirs, &canary).await;
+    let (ours, theirs) = (app.register("Ours").await, app.register(&format!("Firm {canary}")).await);
+    let Filled { made, refused, .. } = filled(&app, theirs, &canary).await;
     assert!(made.len() > 13, "one of everything: {made:?}, but: {refused:#?}");
-    filled(&firms, ours, "ours").await;
-    firms.session(theirs, theirs.owner).await;
-    let foreign_key = firms.post("/v1/crm/clients", "garbage", &json!({ "name": canary })).await;
+    filled(&app, ours, "ours").await;
+    app.session(theirs, theirs.owner).await;
+    let foreign_key = app.post("/v1/crm/clients", "garbage", &json!({ "name": canary })).await;
     assert_eq!(foreign_key.status, 401);
-    firms.projected().await;
-    firms.written_down().await;
+    app.project().await;
+    app.written_down().await;
 
     // What only they know: their ids, their cursors.
-    let superuser = firms.database.superuser().await;
+    let superuser = app.database.superuser().await;
     let sql = "select distinct aggregate_id from eventstore.events where tenant_id = $1
                union select event_id from eventstore.events where tenant_id = $1 union select $1";
     let ids: Vec<Uuid> = sqlx::query_scalar(sql).bind(theirs.tenant).fetch_all(&superuser).await.unwrap();
@@ -220,10 +220,10 @@ async fn t_02_t_04_t_06_t_07_nothing_of_another_firm_is_anywhere() {
             .await
             .unwrap();
     assert!(held > 25, "their log is full of canaries: {held}");
-    let (owner, their_owner) = (firms.owner(ours), firms.owner(theirs));
+    let (owner, their_owner) = (app.owner(ours), app.owner(theirs));
     let mut all = vec![];
     let mut shown = 0;
-    for operation in queries() {
+    for operation in app.questions() {
         let collection = operation.path.split('/').take(4).collect::<Vec<_>>().join("/");
         let ids_to_try = made.get(&collection).map(Uuid::to_string).into_iter().chain(ids.iter().take(3).cloned());
         if operation.path.contains("{position}") {
@@ -231,18 +231,18 @@ async fn t_02_t_04_t_06_t_07_nothing_of_another_firm_is_anywhere() {
                 sqlx::query_scalar("select position from eventstore.head").fetch_one(&superuser).await.unwrap();
             for position in 1..=head {
                 let path = format!("/v1/events/{position}");
-                all.push(seen(path.clone(), &firms.get(&path, &owner).await));
+                all.push(seen(path.clone(), &app.get(&path, &owner).await));
             }
         } else if operation.path.contains("{id}") {
             for id in ids_to_try {
                 let path = operation.path.replace("{id}", &id);
-                all.push(seen(path.clone(), &firms.get(&path, &owner).await));
+                all.push(seen(path.clone(), &app.get(&path, &owner).await));
             }
         } else {
             // They see their own; that is how we know that there is something to see.
-            let own = firms.get(&format!("{}?limit=1", operation.path), &their_owner).await;
+            let own = app.get(&format!("{}?limit=1", operation.path), &their_owner).await;
             shown += usize::from(own.text.contains(&canary));
-            let cursor = own.json()["next_cursor"].as_str().map(str::to_owned);
+            let cursor = own.body["next_cursor"].as_str().map(str::to_owned);
             let mut tried: Vec<String> = vec![String::new(), "limit=200".to_owned()];
             tried.extend(cursor.map(|cursor| format!("limit=1&cursor={cursor}")));
             for parameter in operation.description["parameters"].as_array().unwrap() {
@@ -257,12 +257,12 @@ async fn t_02_t_04_t_06_t_07_nothing_of_another_firm_is_anywhere() {
             }
             for query in tried {
                 let path = format!("{}?{query}", operation.path);
-                all.push(seen(path.clone(), &firms.get(&path, &owner).await));
+                all.push(seen(path.clone(), &app.get(&path, &owner).await));
             }
         }
     }
     assert!(shown > 10, "only {shown} lists show canaries to their own firm");
-    for operation in commands(&firms) {
+    for operation in app.orders() {
         let collection = operation.path.split('/').take(4).collect::<Vec<_>>().join("/");
         let id = made.get(&collection).map_or_else(|| ids[0].clone(), Uuid::to_string);
         let schema = &operation.description["requestBody"]["content"]["application/json"]["schema"];
@@ -281,20 +281,17 @@ async fn t_02_t_04_t_06_t_07_nothing_of_another_firm_is_anywhere() {
         let ends = ["close", "leave"].iter().any(|verb| operation.path.ends_with(verb));
         let path = operation.path.replace("{id}", &id);
         if operation.method == Method::POST && !ends {
-            all.push(seen(format!("{path} {body}"), &firms.post(&path, &owner, &body).await));
+            all.push(seen(format!("{path} {body}"), &app.post(&path, &owner, &body).await));
         }
     }
-    firms.projected().await;
-    firms.written_down().await;
+    app.project().await;
+    app.written_down().await;
     for path in [
         "/v1/timeline/audit-entries?limit=200",
         "/v1/timeline/audit-entries/export",
         "/v1/timeline/audit-entries/export?format=csv",
     ] {
-        all.push(seen(
-            format!("{path} and all that we asked before: {}", ids.join(" ")),
-            &firms.get(path, &owner).await,
-        ));
+        all.push(seen(format!("{path} and all that we asked before: {}", ids.join(" ")), &app.get(path, &owner).await));
     }
     assert!(all.len() > 400, "{}", all.len());
     for Seen { asked, told } in &all {

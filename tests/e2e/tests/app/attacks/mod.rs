@@ -2,7 +2,6 @@
 
 mod audit;
 mod canaries;
-mod firms;
 mod hostile_input;
 mod races;
 mod rights;

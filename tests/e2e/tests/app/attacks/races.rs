@@ -1,7 +1,7 @@
 //! Rows C and D: many at the same time.
 
-use super::firms::{Answer, Firms, send};
 use futures::future::join_all;
+use harness::{Answer, TestApp, eventually, send};
 use serde_json::json;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -9,18 +9,18 @@ use uuid::Uuid;
 fn counted(answers: &[Answer]) -> BTreeMap<(u16, String), usize> {
     let mut counted = BTreeMap::new();
     for answer in answers {
-        *counted.entry((answer.status, answer.code())).or_default() += 1;
+        *counted.entry((answer.status, answer.code().to_owned())).or_default() += 1;
     }
     counted
 }
 
 #[actix_web::test]
 async fn c_01_a_hundred_who_want_the_same_get_it_once() {
-    let firms = Firms::start().await;
-    let firm = firms.register("Ours").await;
-    let owner = firms.owner(firm);
+    let app = TestApp::new().await;
+    let firm = app.register("Ours").await;
+    let owner = app.owner(firm);
     let body = json!({ "name": "Ada", "email": "ada@example.com" });
-    let answers = join_all((0..100).map(|_| firms.post("/v1/crm/clients", &owner, &body))).await;
+    let answers = join_all((0..100).map(|_| app.post("/v1/crm/clients", &owner, &body))).await;
     let counted = counted(&answers);
     assert_eq!(counted.get(&(201, String::new())), Some(&1), "{counted:?}");
     assert_eq!(counted.get(&(409, "crm.client.email.taken".to_owned())), Some(&99), "{counted:?}");
@@ -28,49 +28,49 @@ async fn c_01_a_hundred_who_want_the_same_get_it_once() {
 
 #[actix_web::test]
 async fn c_02_c_03_one_key_does_one_thing_for_one_caller() {
-    let firms = Firms::start().await;
-    let firm = firms.register("Ours").await;
-    let (owner, other) = (firms.owner(firm), Uuid::now_v7());
-    firms.join(firm, other, &["admin"]).await;
+    let app = TestApp::new().await;
+    let firm = app.register("Ours").await;
+    let (owner, other) = (app.owner(firm), Uuid::now_v7());
+    app.join(firm, other, &["admin"]).await;
     let ask = |token: String, name: String| {
-        let request = firms.http.post(format!("{}/v1/crm/clients", firms.commands)).bearer_auth(token);
+        let request = app.http.post(format!("{}/v1/crm/clients", app.commands)).bearer_auth(token);
         send(request.header("idempotency-key", "the-same").json(&json!({ "name": name })))
     };
     let answers = join_all((0..100).map(|n| ask(owner.clone(), format!("Client {n}")))).await;
     let counted = counted(&answers);
     assert_eq!(counted.get(&(201, String::new())), Some(&1), "{counted:?}");
     assert_eq!(counted.get(&(422, "idempotency-key-reused".to_owned())), Some(&99), "{counted:?}");
-    let again = join_all((0..100).map(|_| ask(firms.token(firm, other), "Another's".to_owned()))).await;
+    let again = join_all((0..100).map(|_| ask(app.token(firm, other), "Another's".to_owned()))).await;
     let ids: std::collections::BTreeSet<Uuid> = again.iter().map(Answer::id).collect();
     assert_eq!(ids.len(), 1, "the key of another caller is another key, and its repeats are answered alike");
-    firms.projected().await;
-    assert_eq!(firms.get("/v1/crm/clients", &owner).await.json()["data"].as_array().unwrap().len(), 2);
+    app.project().await;
+    assert_eq!(app.get("/v1/crm/clients", &owner).await.body["data"].as_array().unwrap().len(), 2);
 }
 
 #[actix_web::test]
 async fn c_04_t_18_a_right_that_is_taken_away_is_gone_for_everybody_who_asks_afterwards() {
-    let firms = Firms::start().await;
-    let firm = firms.register("Ours").await;
+    let app = TestApp::new().await;
+    let firm = app.register("Ours").await;
     let member = Uuid::now_v7();
-    firms.join(firm, member, &["member"]).await;
-    let (owner, token) = (firms.owner(firm), firms.token(firm, member));
-    assert_eq!(firms.post("/v1/crm/clients", &token, &json!({ "name": "Ada" })).await.status, 201);
+    app.join(firm, member, &["member"]).await;
+    let (owner, token) = (app.owner(firm), app.token(firm, member));
+    assert_eq!(app.post("/v1/crm/clients", &token, &json!({ "name": "Ada" })).await.status, 201);
     let revoke = format!("/v1/identity/users/{member}/revoke-role");
-    assert_eq!(firms.post(&revoke, &owner, &json!({ "role": "member" })).await.status, 200);
-    firms.settled(async || firms.post("/v1/crm/clients", &token, &json!({ "name": "Bea" })).await.status == 403).await;
+    assert_eq!(app.post(&revoke, &owner, &json!({ "role": "member" })).await.status, 200);
+    eventually(async || app.post("/v1/crm/clients", &token, &json!({ "name": "Bea" })).await.status == 403).await;
     let body = json!({ "name": "Eve" });
-    let after = join_all((0..50).map(|_| firms.post("/v1/crm/clients", &token, &body))).await;
+    let after = join_all((0..50).map(|_| app.post("/v1/crm/clients", &token, &body))).await;
     assert!(after.iter().all(|answer| answer.status == 403), "{after:?}");
 }
 
 #[actix_web::test]
 async fn c_06_whoever_saw_another_version_changes_nothing() {
-    let firms = Firms::start().await;
-    let firm = firms.register("Ours").await;
-    let owner = firms.owner(firm);
-    let id = firms.post("/v1/crm/clients", &owner, &json!({ "name": "Ada" })).await.id();
+    let app = TestApp::new().await;
+    let firm = app.register("Ours").await;
+    let owner = app.owner(firm);
+    let id = app.post("/v1/crm/clients", &owner, &json!({ "name": "Ada" })).await.id();
     let ask = |name: String| {
-        let request = firms.http.post(format!("{}/v1/crm/clients/{id}/rename", firms.commands)).bearer_auth(&owner);
+        let request = app.http.post(format!("{}/v1/crm/clients/{id}/rename", app.commands)).bearer_auth(&owner);
         send(request.header("if-match", "\"1\"").json(&json!({ "name": name })))
     };
     let answers = join_all((0..50).map(|n| ask(format!("Name {n}")))).await;
@@ -81,17 +81,17 @@ async fn c_06_whoever_saw_another_version_changes_nothing() {
 
 #[actix_web::test]
 async fn d_07_a_thousand_writers_of_one_record_neither_lose_nor_lock() {
-    let firms = Firms::start().await;
-    let firm = firms.register("Ours").await;
-    let owner = firms.owner(firm);
-    let id = firms.post("/v1/crm/clients", &owner, &json!({ "name": "Ada" })).await.id();
+    let app = TestApp::new().await;
+    let firm = app.register("Ours").await;
+    let owner = app.owner(firm);
+    let id = app.post("/v1/crm/clients", &owner, &json!({ "name": "Ada" })).await.id();
     let path = format!("/v1/crm/clients/{id}/rename");
     let mut done = 0;
     for round in 0..10 {
         let answers = join_all((0..100).map(|n| {
             let body = json!({ "name": format!("Name {round} {n}") });
-            let (firms, path, owner) = (&firms, &path, &owner);
-            async move { firms.post(path, owner, &body).await }
+            let (app, path, owner) = (&app, &path, &owner);
+            async move { app.post(path, owner, &body).await }
         }));
         for answer in answers.await {
             assert!(matches!(answer.status, 200 | 409 | 503), "{answer:?}");
@@ -99,7 +99,7 @@ async fn d_07_a_thousand_writers_of_one_record_neither_lose_nor_lock() {
         }
     }
     assert!(done > 0);
-    firms.projected().await;
-    let version = firms.get(&format!("/v1/crm/clients/{id}"), &owner).await.json()["version"].as_i64().unwrap();
+    app.project().await;
+    let version = app.get(&format!("/v1/crm/clients/{id}"), &owner).await.body["version"].as_i64().unwrap();
     assert_eq!(version, done + 1, "each that was answered with success is an event, and none besides");
 }

@@ -1,17 +1,18 @@
 //! More than can be done, slower than allowed, and gone before the answer.
 
 use crate::common::{Service, send};
+use harness::Setup;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
-use web::AdmissionSettings;
+use web::{AdmissionSettings, BodyLimits};
 
 const NAME: &str = r#"{"name":"Grace"}"#;
 
 /// Nobody can append while this is open.
 async fn hold_the_log(service: &Service) -> sqlx::Transaction<'static, sqlx::Postgres> {
-    let pool = service.database.superuser().await;
+    let pool = service.app.database.superuser().await;
     let mut transaction = event_store::begin(&pool).await.expect("a transaction");
     let lock = "select 1 from eventstore.head for update";
     sqlx::query(lock).execute(&mut *transaction).await.expect("the lock of the log");
@@ -30,11 +31,11 @@ async fn what_is_too_much_is_shed_with_a_time_to_come_back_and_the_rest_is_done(
     let accepted: Vec<_> = ["Grace", "Barbara"]
         .map(|name| tokio::spawn(send(service.post(&rename).body(format!(r#"{{"name":"{name}"}}"#)))))
         .into();
-    while service.admission.load() != (1, 1) {
+    while service.app.admission.load() != (1, 1) {
         tokio::task::yield_now().await;
     }
     let shed = send(service.post(&rename).body(NAME)).await;
-    assert_eq!((shed.status, shed.code()), (503, "overloaded"));
+    assert_eq!((shed.status, shed.problem()), (503, "overloaded"));
     assert_eq!((shed.headers["retry-after"].to_str().unwrap(), &shed.body["retryable"]), ("1", &true.into()));
     let wrong = send(service.bare(&rename).body(NAME)).await;
     assert_eq!(wrong.status, 401, "what is refused anyway needs no place");
@@ -48,7 +49,8 @@ async fn what_is_too_much_is_shed_with_a_time_to_come_back_and_the_rest_is_done(
 
 #[actix_web::test]
 async fn a_body_that_does_not_come_is_given_up_and_holds_nobody_up() {
-    let service = Service::bounded(one_in_work_and_one_waiting()).await;
+    let body = BodyLimits { bytes_max: 1 << 20, time_max: Duration::from_millis(500) };
+    let service = Service::with(Setup { admission: one_in_work_and_one_waiting(), body, ..Setup::default() }).await;
     let rename = format!("/v1/crm/clients/{}/rename", service.client("Ada").await);
     let head = format!(
         "POST {rename} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
@@ -57,7 +59,7 @@ async fn a_body_that_does_not_come_is_given_up_and_holds_nobody_up() {
     );
     let mut slow = vec![];
     for _ in 0..20 {
-        let mut connection = TcpStream::connect(("127.0.0.1", service.port)).await.unwrap();
+        let mut connection = TcpStream::connect(service.address()).await.unwrap();
         connection.write_all(head.as_bytes()).await.unwrap();
         slow.push(connection);
     }
@@ -87,7 +89,7 @@ async fn c_05_a_storm_of_clients_that_hang_up_leaves_every_place_free_and_every_
     };
     let keys: Vec<Uuid> = (0..300).map(|_| Uuid::now_v7()).collect();
     for (number, key) in keys.iter().enumerate() {
-        let mut connection = TcpStream::connect(("127.0.0.1", service.port)).await.unwrap();
+        let mut connection = TcpStream::connect(service.address()).await.unwrap();
         let request = create(*key);
         // Some hang up in the middle of the request, the others before the answer.
         let sent = if number % 3 == 0 { &request[..request.len() - 5] } else { &request[..] };
@@ -107,8 +109,8 @@ async fn c_05_a_storm_of_clients_that_hang_up_leaves_every_place_free_and_every_
         }
         assert_eq!(answer.status, 201, "{answer:?}");
     }
-    assert_eq!(service.admission.load(), (0, 0));
-    let pool = service.database.superuser().await;
+    assert_eq!(service.app.admission.load(), (0, 0));
+    let pool = service.app.database.superuser().await;
     let count: i64 = sqlx::query_scalar("select count(*) from eventstore.events").fetch_one(&pool).await.unwrap();
     assert_eq!(count, 300);
 }
@@ -119,7 +121,7 @@ async fn a_process_that_is_about_to_end_asks_its_clients_to_go_elsewhere() {
     let rename = format!("/v1/crm/clients/{}/rename", service.client("Ada").await);
     let before = send(service.post(&rename).body(NAME)).await;
     assert!(!before.headers.contains_key("connection"), "{before:?}");
-    service.draining.begin();
+    service.app.draining.begin();
     let after = send(service.post(&rename).body(r#"{"name":"Ada"}"#)).await;
     assert_eq!((after.status, after.headers["connection"].to_str().unwrap()), (200, "close"));
 }

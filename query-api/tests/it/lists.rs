@@ -1,12 +1,15 @@
 //! Lists: their order and pages, what selects, and what was put away.
 
-use super::*;
+use crate::world;
+use harness::{History, client, crm, tagged, tenant};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 #[actix_web::test]
 async fn every_order_is_paged_through_without_gap_or_repeat() {
-    let (world, issuer) = (world().await, Issuer::new().await);
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["viewer"]);
+    let world = world().await;
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["viewer"]);
     for sort in ["", "name", "-name", "created_at", "-created_at", "name,-created_at", "-name,updated_at"] {
         let mut path = format!("/v1/crm/clients?limit=4&kind=organisation&sort={sort}").replace("&sort=&", "&");
         if sort.is_empty() {
@@ -14,9 +17,9 @@ async fn every_order_is_paged_through_without_gap_or_repeat() {
         }
         let (mut ids, mut names) = (vec![], vec![]);
         loop {
-            let response = call_service(&app, get(&path, &token).to_request()).await;
-            let link = response.headers().get("link").map(|l| l.to_str().unwrap().to_owned());
-            let (status, body) = json_of(response).await;
+            let response = app.get(&path, &token).await;
+            let link = response.headers.get("link").map(|l| l.to_str().unwrap().to_owned());
+            let (status, body) = response.told();
             assert_eq!(status, 200, "{sort}: {body}");
             for row in body["data"].as_array().unwrap() {
                 ids.push(row["id"].as_str().unwrap().to_owned());
@@ -44,9 +47,9 @@ async fn every_order_is_paged_through_without_gap_or_repeat() {
 
 #[actix_web::test]
 async fn filters_select_and_only_within_the_firm() {
-    let (world, issuer) = (world().await, Issuer::new().await);
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["viewer"]);
+    let world = world().await;
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["viewer"]);
     for (query, expected) in [
         ("", 23),
         ("status=active", 12),
@@ -68,7 +71,7 @@ async fn filters_select_and_only_within_the_firm() {
         ("name=%27%3B%20drop%20table%20crm.clients%3B%20--", 0),
     ] {
         let path = format!("/v1/crm/clients?limit=200&{query}");
-        let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+        let (status, body) = app.get(&path, &token).await.told();
         assert_eq!(status, 200, "{query}: {body}");
         assert_eq!(body["data"].as_array().unwrap().len(), expected, "{query}");
     }
@@ -76,11 +79,11 @@ async fn filters_select_and_only_within_the_firm() {
 
 #[actix_web::test]
 async fn t_04_a_parameter_that_means_nothing_is_refused_by_name() {
-    let (world, issuer) = (world().await, Issuer::new().await);
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["viewer"]);
-    let page = call_service(&app, get("/v1/crm/clients?limit=2&sort=name", &token).to_request()).await;
-    let cursor = json_of(page).await.1["next_cursor"].as_str().unwrap().to_owned();
+    let world = world().await;
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["viewer"]);
+    let page = app.get("/v1/crm/clients?limit=2&sort=name", &token).await;
+    let cursor = page.told().1["next_cursor"].as_str().unwrap().to_owned();
     let forged = BASE64.encode(json!({ "of": "x", "after": ["a", "b"] }).to_string());
     for (query, parameter, code) in [
         ("colour=red".to_owned(), "colour", "invalid-parameter"),
@@ -114,39 +117,35 @@ async fn t_04_a_parameter_that_means_nothing_is_refused_by_name() {
         (format!("cursor={cursor}&sort=name&status=active"), "cursor", "invalid-cursor"),
     ] {
         let path = format!("/v1/crm/clients?{query}");
-        let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
-        let got = (status.as_u16(), body["code"].as_str(), body["parameter"].as_str());
+        let (status, body) = app.get(&path, &token).await.told();
+        let got = (status, body["code"].as_str(), body["parameter"].as_str());
         assert_eq!(got, (400, Some(code), Some(parameter)), "{query}: {body}");
     }
     let path = format!("/v1/crm/clients?cursor={cursor}&sort=name");
-    assert_eq!(
-        call_service(&app, get(&path, &issuer.token(2, &["viewer"])).to_request()).await.status(),
-        400,
-        "another firm's"
-    );
-    assert_eq!(call_service(&app, get(&path, &token).to_request()).await.status(), 200);
+    assert_eq!(app.get(&path, &app.token_with(tenant(2), &["viewer"])).await.status, 400, "another firm's");
+    assert_eq!(app.get(&path, &token).await.status, 200);
     let path = format!("/v1/crm/clients/{}?expand=owner", Uuid::from_u128(1_000));
-    let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
-    assert_eq!((status.as_u16(), body["parameter"].as_str()), (400, Some("expand")));
+    let (status, body) = app.get(&path, &token).await.told();
+    assert_eq!((status, body["parameter"].as_str()), (400, Some("expand")));
 }
 
 #[actix_web::test]
 async fn a_cursor_with_a_value_of_the_wrong_type_is_refused() {
-    let (world, issuer) = (world().await, Issuer::new().await);
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["viewer"]);
-    let page = call_service(&app, get("/v1/crm/clients?limit=2", &token).to_request()).await;
-    let cursor = json_of(page).await.1["next_cursor"].as_str().unwrap().to_owned();
+    let world = world().await;
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["viewer"]);
+    let page = app.get("/v1/crm/clients?limit=2", &token).await;
+    let cursor = page.told().1["next_cursor"].as_str().unwrap().to_owned();
     let mut content: Value = serde_json::from_slice(&BASE64.decode(cursor).unwrap()).unwrap();
     content["after"][0] = json!("yesterday");
     let path = format!("/v1/crm/clients?cursor={}", BASE64.encode(content.to_string()));
-    let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
-    assert_eq!((status.as_u16(), body["code"].as_str()), (400, Some("invalid-cursor")));
+    let (status, body) = app.get(&path, &token).await.told();
+    assert_eq!((status, body["code"].as_str()), (400, Some("invalid-cursor")));
 }
 
 #[actix_web::test]
 async fn names_are_in_the_order_that_people_expect_on_every_page() {
-    let (mut world, issuer) = (World::new().await, Issuer::new().await);
+    let mut world = History::new().await;
     let expected =
         ["10 Downing", "Abel", "Ångström", "apple", "Apple", "Étoile", "Project 2", "project 10", "zebra", "Zoë"];
     let mut shuffled = expected;
@@ -156,14 +155,14 @@ async fn names_are_in_the_order_that_people_expect_on_every_page() {
     }
     world.write().await;
     world.catch_up(crm(), 100).await;
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["viewer"]);
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["viewer"]);
     for descending in [false, true] {
         let (mut names, mut cursor) = (vec![], String::new());
         loop {
             let sort = if descending { "-name" } else { "name" };
             let path = format!("/v1/crm/clients?limit=3&sort={sort}{cursor}");
-            let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+            let (status, body) = app.get(&path, &token).await.told();
             assert_eq!(status, 200, "{body}");
             names.extend(body["data"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()));
             let Some(next) = body["next_cursor"].as_str() else { break };
@@ -179,14 +178,14 @@ async fn names_are_in_the_order_that_people_expect_on_every_page() {
     {
         let asked: String = asked.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let path = format!("/v1/crm/clients?name={asked}");
-        let (_, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+        let (_, body) = app.get(&path, &token).await.told();
         assert_eq!(body["data"].as_array().unwrap().len(), found, "{asked}: {body}");
     }
 }
 
 #[actix_web::test]
 async fn what_was_put_away_is_in_lists_for_whoever_asks_for_it() {
-    let (mut world, issuer) = (World::new().await, Issuer::new().await);
+    let mut world = History::new().await;
     let created = |n: u128| {
         let task = json!({ "id": Uuid::from_u128(n), "title": "Write" });
         let milestone = json!({ "id": Uuid::from_u128(n + 100), "name": "Done" });
@@ -198,42 +197,36 @@ async fn what_was_put_away_is_in_lists_for_whoever_asks_for_it() {
     world.stored(tenant(1), "projects.project", Uuid::from_u128(2), "project.archived", 1, json!({}));
     world.write().await;
     world.catch_up(projections::group("projects").unwrap(), 100).await;
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["viewer"]);
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["viewer"]);
     for list in ["projects/projects", "projects/tasks", "projects/milestones"] {
         for (query, expected) in [("", 1), ("archived=false", 1), ("archived=true", 1), ("archived=any", 2)] {
-            let (_, body) =
-                json_of(call_service(&app, get(&format!("/v1/{list}?{query}"), &token).to_request()).await).await;
+            let (_, body) = app.get(&format!("/v1/{list}?{query}"), &token).await.told();
             assert_eq!(body["data"].as_array().unwrap().len(), expected, "{list} {query}: {body}");
         }
         for wrong in ["archived=yes", "archived=", "archived=true&archived=false"] {
-            let (status, body) =
-                json_of(call_service(&app, get(&format!("/v1/{list}?{wrong}"), &token).to_request()).await).await;
-            assert_eq!((status.as_u16(), &body["parameter"]), (400, &json!("archived")), "{wrong}");
+            let (status, body) = app.get(&format!("/v1/{list}?{wrong}"), &token).await.told();
+            assert_eq!((status, &body["parameter"]), (400, &json!("archived")), "{wrong}");
         }
     }
-    let (status, _) = json_of(
-        call_service(&app, get(&format!("/v1/projects/projects/{}", Uuid::from_u128(2)), &token).to_request()).await,
-    )
-    .await;
+    let (status, _) = app.get(&format!("/v1/projects/projects/{}", Uuid::from_u128(2)), &token).await.told();
     assert_eq!(status, 200, "the record itself is there");
 }
 
 #[actix_web::test]
 async fn every_list_shows_what_was_put_away_only_to_whoever_asks_for_it() {
-    let (world, _) = World::of_golden_events().await;
+    let (world, _) = History::of_golden_events().await;
     for group in projections::groups() {
         world.catch_up(group, 100).await;
     }
-    let issuer = Issuer::new().await;
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["owner"]);
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["owner"]);
     let mut put_away = 0;
     for (_, _, resource) in projections::resources().filter(|(_, table, _)| table.away().is_some()) {
         let mut ids = vec![];
         for archived in ["any", "true", "false"] {
             let path = format!("/v1/{}?archived={archived}&limit=200", resource.path);
-            let (_, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+            let (_, body) = app.get(&path, &token).await.told();
             let of = body["data"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned());
             ids.push(of.collect::<Vec<_>>());
         }
@@ -244,9 +237,7 @@ async fn every_list_shows_what_was_put_away_only_to_whoever_asks_for_it() {
         let mut any = any.clone();
         any.sort();
         assert_eq!(any, both, "{}", resource.path);
-        let (_, body) =
-            json_of(call_service(&app, get(&format!("/v1/{}?limit=200", resource.path), &token).to_request()).await)
-                .await;
+        let (_, body) = app.get(&format!("/v1/{}?limit=200", resource.path), &token).await.told();
         assert_eq!(body["data"].as_array().unwrap().len(), without.len(), "{}", resource.path);
     }
     assert!(put_away > 0);
@@ -254,7 +245,7 @@ async fn every_list_shows_what_was_put_away_only_to_whoever_asks_for_it() {
 
 #[actix_web::test]
 async fn contacts_and_folders_that_are_archived_come_back_into_the_lists_with_their_restoring() {
-    let (mut world, issuer) = (World::new().await, Issuer::new().await);
+    let mut world = History::new().await;
     let streams = [
         ("crm.contact", "contact", json!({ "name": "Ada", "email": null, "phone": null }), "crm/contacts"),
         (
@@ -278,13 +269,12 @@ async fn contacts_and_folders_that_are_archived_come_back_into_the_lists_with_th
     for group in ["crm", "files"] {
         world.catch_up(projections::group(group).unwrap(), 100).await;
     }
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["viewer"]);
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["viewer"]);
     for (_, _, _, list) in &streams {
         for (query, expected) in [("", vec![1u128, 3]), ("archived=true", vec![2]), ("archived=any", vec![1, 2, 3])] {
             let path = format!("/v1/{list}?sort=created_at&{query}");
-            let (_, body) =
-                json_of(call_service(&app, get(path.trim_end_matches('&'), &token).to_request()).await).await;
+            let (_, body) = app.get(path.trim_end_matches('&'), &token).await.told();
             let mut ids: Vec<Value> = body["data"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect();
             ids.sort_by_key(Value::to_string);
             assert_eq!(ids, expected.iter().map(|n| json!(id(list, *n))).collect::<Vec<_>>(), "{path}");
@@ -294,12 +284,12 @@ async fn contacts_and_folders_that_are_archived_come_back_into_the_lists_with_th
 
 #[actix_web::test]
 async fn everything_that_is_wrong_with_a_query_is_told_at_once() {
-    let (world, issuer) = (world().await, Issuer::new().await);
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["viewer"]);
+    let world = world().await;
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["viewer"]);
     let wrong = async |path: &str| {
-        let (status, body) = json_of(call_service(&app, get(path, &token).to_request()).await).await;
-        assert_eq!((status.as_u16(), body["code"].as_str()), (400, Some("invalid-parameter")), "{path}: {body}");
+        let (status, body) = app.get(path, &token).await.told();
+        assert_eq!((status, body["code"].as_str()), (400, Some("invalid-parameter")), "{path}: {body}");
         assert_eq!(body["parameter"], body["errors"][0]["parameter"], "{body}");
         let errors = body["errors"].as_array().unwrap().clone();
         errors.into_iter().map(|error| {
@@ -343,35 +333,34 @@ async fn everything_that_is_wrong_with_a_query_is_told_at_once() {
 
 #[actix_web::test]
 async fn clients_are_found_by_their_tags() {
-    let (mut world, issuer) = (World::new().await, Issuer::new().await);
+    let mut world = History::new().await;
     for (n, tags) in [(1u128, &["vip", "tax"][..]), (2, &["tax"]), (3, &[])] {
         world.event(tenant(1), Uuid::from_u128(n), client("x"));
         tags.iter().for_each(|tag| world.event(tenant(1), Uuid::from_u128(n), tagged(tag)));
     }
     world.write().await;
     world.catch_up(crm(), 100).await;
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["viewer"]);
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["viewer"]);
     for (query, expected) in
         [("tag=tax", 2), ("tag=vip", 1), ("tag=vip,other", 1), ("tag=vip&tag=tax", 2), ("tag=ta", 0)]
     {
-        let (_, body) =
-            json_of(call_service(&app, get(&format!("/v1/crm/clients?{query}"), &token).to_request()).await).await;
+        let (_, body) = app.get(&format!("/v1/crm/clients?{query}"), &token).await.told();
         assert_eq!(body["data"].as_array().unwrap().len(), expected, "{query}: {body}");
     }
 }
 
 #[actix_web::test]
 async fn a_range_includes_its_beginning_and_not_its_end() {
-    let (mut world, issuer) = (World::new().await, Issuer::new().await);
+    let mut world = History::new().await;
     for (n, day) in [(1u128, "2026-01-01"), (2, "2026-01-02"), (3, "2026-01-03")] {
         let created = json!({ "name": "x", "starts_on": day, "tasks": [], "milestones": [] });
         world.stored(tenant(1), "projects.project", Uuid::from_u128(n), "project.created", 1, created);
     }
     world.write().await;
     world.catch_up(projections::group("projects").unwrap(), 100).await;
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["viewer"]);
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["viewer"]);
     for (query, expected) in [
         ("starts_on_from=2026-01-02", 2),
         ("starts_on_before=2026-01-02", 1),
@@ -379,26 +368,25 @@ async fn a_range_includes_its_beginning_and_not_its_end() {
         ("starts_on_from=2026-01-02&starts_on_before=2026-01-02", 0),
     ] {
         let path = format!("/v1/projects/projects?{query}");
-        let (_, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+        let (_, body) = app.get(&path, &token).await.told();
         assert_eq!(body["data"].as_array().unwrap().len(), expected, "{query}: {body}");
     }
 }
 
 #[actix_web::test]
 async fn every_range_of_every_list_includes_its_beginning_and_not_its_end() {
-    let (world, _) = World::of_golden_events().await;
+    let (world, _) = History::of_golden_events().await;
     for group in projections::groups() {
         world.catch_up(group, 100).await;
     }
-    let issuer = Issuer::new().await;
-    let app = service!(world, issuer);
-    let token = issuer.token(1, &["owner"]);
+    let app = world.app().await;
+    let token = app.token_with(tenant(1), &["owner"]);
     let mut asked = vec![];
     for (_, table, resource) in projections::resources() {
         let archived = if table.away().is_some() { "&archived=any" } else { "" };
         let ids = async |query: String| {
             let path = format!("/v1/{}?limit=200{archived}{query}", resource.path);
-            let (status, body) = json_of(call_service(&app, get(&path, &token).to_request()).await).await;
+            let (status, body) = app.get(&path, &token).await.told();
             assert_eq!(status, 200, "{path}: {body}");
             body["data"].as_array().unwrap().clone()
         };

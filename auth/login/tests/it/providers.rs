@@ -1,5 +1,4 @@
 //! Providers that do things their own way, as the standard lets them.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use actix_web::web::{self, Data, Form};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};

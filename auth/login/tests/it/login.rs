@@ -1,97 +1,52 @@
 //! Logging in through a certified provider, as a browser does.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use ::web::session::{CSRF_HEADER, SESSION_COOKIE};
-use ::web::{Caller, SessionSettings, Sessions, Verifier, VerifierSettings};
-use access::LogDirectory;
+use ::web::{Caller, SessionSettings};
 use actix_web::App;
 use actix_web::cookie::Cookie;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{LOCATION, ORIGIN};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use actix_web::web::{self, Data};
-use event_store::{CommandBus, Request, Store, StoreOptions};
-use kernel::{Actor, TenantId};
-use login::{Addresses, Login, Provider, ProviderSettings};
+use actix_web::web;
+use harness::{APP, Firm, PUBLIC, Setup, TestApp, eventually};
+use kernel::TenantId;
+use login::{Provider, ProviderSettings};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::Duration;
-use testing::{Issuer, TestDatabase, key_set, oidc_url, redis_url};
+use testing::oidc_url;
 use url::Url;
 use uuid::Uuid;
 
-const APP: &str = "https://app.example.com";
 const SESSIONS_MAX: usize = 3;
-const CALLBACK: &str = "http://127.0.0.1:9/v1/login/callback";
+const ANOTHER_PROVIDER: &str = "https://another.example.com";
 
-/// A firm that Ada is invited to, and a service that she can log in to.
-struct World {
-    bus: CommandBus,
-    tenant: Uuid,
-    ada: Uuid,
-    verifier: Data<Verifier>,
-    login: Data<Login>,
-    database: TestDatabase,
+fn callback() -> String {
+    format!("{PUBLIC}/v1/login/callback")
 }
 
-impl World {
-    async fn new() -> Self {
-        Self::with_sessions_of(Duration::from_secs(3_600)).await
-    }
+/// An app that people can log in to, and a firm that Ada, who owns it, is invited to.
+async fn invited() -> (TestApp, Firm) {
+    invited_for(Duration::from_secs(3_600)).await
+}
 
-    async fn with_sessions_of(absolute: Duration) -> Self {
-        let database = TestDatabase::create().await;
-        let mut bus = CommandBus::new(Store::start(database.command().await, StoreOptions::default()));
-        registry::mount_all(&mut bus);
-        let keys = key_set(&[Issuer::new("k").jwk()]);
-        let settings = VerifierSettings {
-            jwks: keys.display().to_string(),
-            refresh: Duration::from_secs(300),
-            issuer: "https://id.example".into(),
-            audience: "ubos".into(),
-            leeway_seconds: 5,
-        };
-        let directory = Arc::new(LogDirectory::start(database.query().await));
-        let settings_of_sessions = SessionSettings {
-            idle: Duration::from_secs(600),
-            absolute,
-            portal_idle: Duration::from_secs(600),
-            portal_absolute: absolute,
-            per_person_max: SESSIONS_MAX,
-            origins: vec![APP.to_owned()],
-        };
-        let sessions = Sessions::connect(&redis_url(), settings_of_sessions).await.unwrap();
-        let (client_id, client_secret) = registered().await;
-        let provider = Provider::new(ProviderSettings {
-            name: "certified".to_owned(),
-            issuer: oidc_url(),
-            client_id,
-            client_secret: client_secret.into(),
-        });
-        let here = CALLBACK.strip_suffix("/v1/login/callback").unwrap().to_owned();
-        let addresses = Addresses { public_url: here, app_url: APP.to_owned(), portal_url: APP.to_owned() };
-        let pool = database.command().await;
-        let login = Login::new(bus.clone(), pool, sessions, vec![provider.unwrap()], addresses);
-        let world = Self {
-            bus,
-            tenant: Uuid::now_v7(),
-            ada: Uuid::now_v7(),
-            verifier: Data::new(Verifier::start(settings, directory).await.unwrap()),
-            login: Data::new(login),
-            database,
-        };
-        world.command("identity.user.invite", world.ada, &invitation("ada@example.com")).await;
-        let register = json!({ "name": "Engines", "owner_id": world.ada });
-        world.command("identity.tenant.register", world.tenant, &register).await;
-        world
-    }
-
-    /// Done by the system.
-    async fn command(&self, name: &str, id: Uuid, body: &Value) {
-        let info = *self.bus.command(name).unwrap();
-        let request = Request::new(TenantId(self.tenant), Actor::System { name: "test".to_owned() });
-        self.bus.execute(&info, Some(id), body.to_string(), request).await.unwrap();
-    }
+/// The same, with sessions that last so long.
+async fn invited_for(absolute: Duration) -> (TestApp, Firm) {
+    let (client_id, client_secret) = registered().await;
+    let provider = Provider::new(ProviderSettings {
+        name: "certified".to_owned(),
+        issuer: oidc_url(),
+        client_id,
+        client_secret: client_secret.into(),
+    });
+    let setup = Setup::default();
+    let sessions = SessionSettings { absolute, per_person_max: SESSIONS_MAX, ..setup.sessions.clone() };
+    let providers = vec![oidc_url(), ANOTHER_PROVIDER.to_owned()];
+    let app = TestApp::start(Setup { sessions, providers, login: vec![provider.unwrap()], ..setup }).await;
+    let firm = Firm::unheard_of();
+    app.command(firm, "identity.user.invite", firm.owner, &invitation("ada@example.com")).await;
+    let register = json!({ "name": "Engines", "owner_id": firm.owner });
+    app.command(firm, "identity.tenant.register", firm.tenant, &register).await;
+    (app, firm)
 }
 
 fn invitation(email: &str) -> Value {
@@ -101,7 +56,7 @@ fn invitation(email: &str) -> Value {
 /// A client of the provider that may send browsers to our callback (OpenID Connect Dynamic Client Registration 1.0).
 async fn registered() -> (String, String) {
     let body =
-        json!({ "redirect_uris": [CALLBACK], "response_types": ["code"], "grant_types": ["authorization_code"] });
+        json!({ "redirect_uris": [callback()], "response_types": ["code"], "grant_types": ["authorization_code"] });
     let answer = reqwest::Client::new().post(format!("{}/reg", oidc_url())).json(&body).send().await.unwrap();
     let client: Value = answer.json().await.unwrap();
     (client["client_id"].as_str().unwrap().to_owned(), client["client_secret"].as_str().unwrap().to_owned())
@@ -113,7 +68,7 @@ async fn at_the_provider(start: &str, who: &str) -> Url {
         reqwest::Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let mut at = Url::parse(start).unwrap();
     for _ in 0..20 {
-        if at.as_str().starts_with(CALLBACK) {
+        if at.as_str().starts_with(&callback()) {
             return at;
         }
         let mut answer = browser.get(at.clone()).send().await.unwrap();
@@ -134,8 +89,8 @@ async fn at_the_provider(start: &str, who: &str) -> Url {
 
 /// The service as `server` mounts it, with one route that changes something.
 macro_rules! service {
-    ($world:expr) => {{
-        let (verifier, login) = ($world.verifier.clone(), $world.login.clone());
+    ($app:expr) => {{
+        let (verifier, login) = ($app.verifier.clone(), $app.login.clone());
         let change = async |caller: Caller| format!("{:?}", caller.principal);
         init_service(
             App::new()
@@ -179,8 +134,8 @@ fn location<B>(response: &ServiceResponse<B>) -> &str {
 
 /// Begins a login; answers where the browser is sent and the cookie that ties it.
 macro_rules! begin {
-    ($service:expr, $world:expr, $redirect_to:expr) => {{
-        let path = format!("/v1/login/start?tenant={}&provider=certified&redirect_to={}", $world.tenant, $redirect_to);
+    ($service:expr, $firm:expr, $redirect_to:expr) => {{
+        let path = format!("/v1/login/start?tenant={}&provider=certified&redirect_to={}", $firm.tenant, $redirect_to);
         let response = ask!($service, TestRequest::get().uri(&path));
         assert_eq!(response.status(), 303);
         (location(&response).to_owned(), tie(&response))
@@ -189,8 +144,8 @@ macro_rules! begin {
 
 /// A whole login; answers the last response.
 macro_rules! log_in {
-    ($service:expr, $world:expr, $who:expr) => {{
-        let (start, tie) = begin!($service, $world, "/clients");
+    ($service:expr, $firm:expr, $who:expr) => {{
+        let (start, tie) = begin!($service, $firm, "/clients");
         let back = at_the_provider(&start, $who).await;
         let path = format!("{}?{}", back.path(), back.query().unwrap());
         (ask!($service, TestRequest::get().uri(&path).cookie(tie.clone())), path, tie)
@@ -199,9 +154,9 @@ macro_rules! log_in {
 
 #[actix_web::test]
 async fn who_is_invited_comes_in_and_stays_until_logging_out() {
-    let world = World::new().await;
-    let service = service!(world);
-    let (response, _, _) = log_in!(service, world, "ada@example.com");
+    let (app, firm) = invited().await;
+    let service = service!(app);
+    let (response, _, _) = log_in!(service, firm, "ada@example.com");
     assert_eq!((response.status().as_u16(), location(&response)), (303, "https://app.example.com/clients"));
     let cookie = set(&response, SESSION_COOKIE).unwrap();
     assert!(cookie.http_only() == Some(true) && cookie.secure() == Some(true) && cookie.path() == Some("/"));
@@ -209,7 +164,7 @@ async fn who_is_invited_comes_in_and_stays_until_logging_out() {
 
     let current = ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie.clone()));
     let current: Value = serde_json::from_slice(&read_body(current).await).unwrap();
-    assert_eq!((&current["user_id"], &current["tenant_id"]), (&json!(world.ada), &json!(world.tenant)));
+    assert_eq!((&current["user_id"], &current["tenant_id"]), (&json!(firm.owner), &json!(firm.tenant)));
     let token = current["csrf_token"].as_str().unwrap();
 
     // A change needs the page's origin and the session's token.
@@ -245,13 +200,13 @@ async fn who_is_invited_comes_in_and_stays_until_logging_out() {
 
 #[actix_web::test]
 async fn a_session_is_out_when_it_is_ended_or_its_person_is() {
-    let world = World::new().await;
-    let service = service!(world);
+    let (app, firm) = invited().await;
+    let service = service!(app);
     let eve = Uuid::now_v7();
-    world.command("identity.user.invite", eve, &invitation("eve@example.com")).await;
+    app.command(firm, "identity.user.invite", eve, &invitation("eve@example.com")).await;
     let cookies = [
-        set(&log_in!(service, world, "eve@example.com").0, SESSION_COOKIE).unwrap(),
-        set(&log_in!(service, world, "eve@example.com").0, SESSION_COOKIE).unwrap(),
+        set(&log_in!(service, firm, "eve@example.com").0, SESSION_COOKIE).unwrap(),
+        set(&log_in!(service, firm, "eve@example.com").0, SESSION_COOKIE).unwrap(),
     ];
     let mut ids = vec![];
     for cookie in &cookies {
@@ -263,28 +218,24 @@ async fn a_session_is_out_when_it_is_ended_or_its_person_is() {
         ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie.clone())).status().as_u16()
     };
     let until_out = async |cookie: &Cookie<'static>| {
-        let begun = std::time::Instant::now();
-        while status(cookie).await != 401 {
-            assert!(begun.elapsed() < Duration::from_secs(10), "still in");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        eventually(async || status(cookie).await == 401).await;
     };
-    world.command("identity.session.end", ids[0], &json!({ "reason": "lost laptop" })).await;
+    app.command(firm, "identity.session.end", ids[0], &json!({ "reason": "lost laptop" })).await;
     until_out(&cookies[0]).await;
     assert_eq!(status(&cookies[1]).await, 200, "only that one");
-    world.command("identity.user.suspend", eve, &json!({ "reason": "on leave" })).await;
+    app.command(firm, "identity.user.suspend", eve, &json!({ "reason": "on leave" })).await;
     until_out(&cookies[1]).await;
-    let (response, ..) = log_in!(service, world, "eve@example.com");
+    let (response, ..) = log_in!(service, firm, "eve@example.com");
     assert_eq!(response.status(), 403, "and no new one");
 }
 
 #[actix_web::test]
 async fn s_06_one_session_too_many_ends_the_oldest() {
-    let world = World::new().await;
-    let service = service!(world);
+    let (app, firm) = invited().await;
+    let service = service!(app);
     let mut cookies = vec![];
     for _ in 0..=SESSIONS_MAX {
-        cookies.push(set(&log_in!(service, world, "ada@example.com").0, SESSION_COOKIE).unwrap());
+        cookies.push(set(&log_in!(service, firm, "ada@example.com").0, SESSION_COOKIE).unwrap());
     }
     let status = async |cookie: &Cookie<'static>| {
         ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie.clone())).status().as_u16()
@@ -300,46 +251,43 @@ async fn s_06_one_session_too_many_ends_the_oldest() {
     let out = TestRequest::post().uri("/v1/login/logout").cookie(cookies[3].clone()).insert_header((ORIGIN, APP));
     let token = current["csrf_token"].as_str().unwrap();
     assert_eq!(ask!(service, out.insert_header((CSRF_HEADER, token))).status(), 204);
-    log_in!(service, world, "ada@example.com");
+    log_in!(service, firm, "ada@example.com");
     assert_eq!((status(&cookies[1]).await, status(&cookies[2]).await), (200, 200));
     // The log says so too, whatever becomes of Redis.
     let ended = "select count(*) from eventstore.events where event_type = 'session.ended' and payload ->> 'reason' = 'too many sessions'";
-    let count: i64 = sqlx::query_scalar(ended).fetch_one(&world.database.superuser().await).await.unwrap();
+    let count: i64 = sqlx::query_scalar(ended).fetch_one(&app.database.superuser().await).await.unwrap();
     assert_eq!(count, 1);
 }
 
 #[actix_web::test]
 async fn a_session_ends_however_much_it_is_used() {
-    let world = World::with_sessions_of(Duration::from_secs(1)).await;
-    let service = service!(world);
-    let (response, ..) = log_in!(service, world, "ada@example.com");
+    let (app, firm) = invited_for(Duration::from_secs(1)).await;
+    let service = service!(app);
+    let (response, ..) = log_in!(service, firm, "ada@example.com");
     let cookie = set(&response, SESSION_COOKIE).unwrap();
-    let begun = std::time::Instant::now();
-    while ask!(service, TestRequest::get().uri("/v1/login/session").cookie(cookie.clone())).status() != 401 {
-        assert!(begun.elapsed() < Duration::from_secs(10), "still in");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let session = || TestRequest::get().uri("/v1/login/session").cookie(cookie.clone());
+    eventually(async || ask!(service, session()).status() == 401).await;
 }
 
 #[actix_web::test]
 async fn a_firm_that_names_its_providers_lets_nobody_in_through_another() {
-    let world = World::new().await;
-    let service = service!(world);
+    let (app, firm) = invited().await;
+    let service = service!(app);
     let limit = async |issuer: &str| {
-        world.command("identity.tenant.limit_logins", world.tenant, &json!({ "issuers": [issuer] })).await;
+        app.command(firm, "identity.tenant.limit_logins", firm.tenant, &json!({ "issuers": [issuer] })).await;
     };
-    limit("https://another.example.com").await;
-    let (response, ..) = log_in!(service, world, "ada@example.com");
+    limit(ANOTHER_PROVIDER).await;
+    let (response, ..) = log_in!(service, firm, "ada@example.com");
     assert!(response.status() == 403 && set(&response, SESSION_COOKIE).is_none());
     limit(&oidc_url()).await;
-    let (response, ..) = log_in!(service, world, "ada@example.com");
+    let (response, ..) = log_in!(service, firm, "ada@example.com");
     assert_eq!(response.status(), 303);
 }
 
 #[actix_web::test]
 async fn whoever_names_no_firm_comes_to_the_one_that_knows_them_or_chooses() {
-    let world = World::new().await;
-    let service = service!(world);
+    let (app, firm) = invited().await;
+    let service = service!(app);
     // Nobody but this test knows this address, whose firms are found across all of them.
     let address = format!("{}@example.com", Uuid::now_v7());
     let start = || TestRequest::get().uri("/v1/login/start?provider=certified&redirect_to=/clients");
@@ -350,19 +298,10 @@ async fn whoever_names_no_firm_comes_to_the_one_that_knows_them_or_chooses() {
         let path = format!("{}?{}", back.path(), back.query().unwrap());
         (ask!(service, TestRequest::get().uri(&path).cookie(tie.clone())), tie)
     };
-    let links = email::Links {
-        public_url: APP.to_owned(),
-        provider: None,
-        app_url: APP.to_owned(),
-        portal_url: APP.to_owned(),
-    };
-    let worker = world.database.worker().await;
-    let (log, store) = (event_store::Log::new(worker), world.bus.store().clone());
-    let mailer = email::Mailer::new(log, store, "smtp://127.0.0.1:9", "no-reply@ubos.example", links).unwrap();
     assert_eq!(back().await.0.status(), 403, "no firm knows them");
 
-    world.command("identity.user.invite", Uuid::now_v7(), &invitation(&address)).await;
-    mailer.round().await.unwrap();
+    app.command(firm, "identity.user.invite", Uuid::now_v7(), &invitation(&address)).await;
+    app.mailer.round().await.unwrap();
     let (response, _) = back().await;
     assert_eq!((response.status().as_u16(), location(&response)), (303, "https://app.example.com/clients"));
     assert!(set(&response, SESSION_COOKIE).is_some());
@@ -373,11 +312,9 @@ async fn whoever_names_no_firm_comes_to_the_one_that_knows_them_or_chooses() {
         ("identity.user.invite", user, invitation(&address)),
         ("identity.tenant.register", other, json!({ "name": "<b>Other</b>", "owner_id": user })),
     ] {
-        let info = *world.bus.command(name).unwrap();
-        let request = Request::new(TenantId(other), Actor::System { name: "test".to_owned() });
-        world.bus.execute(&info, Some(id), body.to_string(), request).await.unwrap();
+        app.command(TenantId(other), name, id, &body).await;
     }
-    mailer.round().await.unwrap();
+    app.mailer.round().await.unwrap();
     let (response, tie) = back().await;
     assert!(response.status() == 200 && set(&response, SESSION_COOKIE).is_none());
     let page = String::from_utf8(read_body(response).await.to_vec()).unwrap();
@@ -408,16 +345,16 @@ async fn whoever_names_no_firm_comes_to_the_one_that_knows_them_or_chooses() {
 
 #[actix_web::test]
 async fn nobody_else_comes_in_and_nobody_learns_why() {
-    let world = World::new().await;
-    let service = service!(world);
+    let (app, firm) = invited().await;
+    let service = service!(app);
     let unverified = Uuid::now_v7();
-    world.command("identity.user.invite", unverified, &invitation("unverified@example.com")).await;
+    app.command(firm, "identity.user.invite", unverified, &invitation("unverified@example.com")).await;
     let revoked = Uuid::now_v7();
-    world.command("identity.user.invite", revoked, &invitation("revoked@example.com")).await;
-    world.command("identity.user.revoke_invitation", revoked, &json!({})).await;
+    app.command(firm, "identity.user.invite", revoked, &invitation("revoked@example.com")).await;
+    app.command(firm, "identity.user.revoke_invitation", revoked, &json!({})).await;
     let mut answers = vec![];
     for who in ["stranger@example.com", "unverified@example.com", "revoked@example.com"] {
-        let (response, ..) = log_in!(service, world, who);
+        let (response, ..) = log_in!(service, firm, who);
         assert_eq!(response.status(), 403, "{who}");
         assert!(set(&response, SESSION_COOKIE).is_none());
         answers.push(page!(response));
@@ -427,9 +364,9 @@ async fn nobody_else_comes_in_and_nobody_learns_why() {
 
 #[actix_web::test]
 async fn a_login_is_finished_once_by_the_browser_that_began_it() {
-    let world = World::new().await;
-    let service = service!(world);
-    let (response, path, tie) = log_in!(service, world, "ada@example.com");
+    let (app, firm) = invited().await;
+    let service = service!(app);
+    let (response, path, tie) = log_in!(service, firm, "ada@example.com");
     assert_eq!(response.status(), 303);
     let refused = async |path: &str, tie: Option<&Cookie<'static>>, what: &str| {
         let request = TestRequest::get().uri(path);
@@ -445,26 +382,26 @@ async fn a_login_is_finished_once_by_the_browser_that_began_it() {
         refused(&format!("/v1/login/callback{wrong}"), Some(&tie), wrong).await;
     }
     // Another browser gets the victim's link.
-    let (start, _) = begin!(service, world, "/");
+    let (start, _) = begin!(service, firm, "/");
     let back = at_the_provider(&start, "ada@example.com").await;
     let path = format!("{}?{}", back.path(), back.query().unwrap());
     refused(&path, None, "without the cookie").await;
-    let (start, mine) = begin!(service, world, "/");
+    let (start, mine) = begin!(service, firm, "/");
     let back = at_the_provider(&start, "ada@example.com").await;
     let path = format!("{}?{}", back.path(), back.query().unwrap());
-    let (_, other) = begin!(service, world, "/");
+    let (_, other) = begin!(service, firm, "/");
     refused(&path, Some(&other), "with another login's cookie").await;
     refused(&path, Some(&mine), "taken back already").await;
     // The provider's code with another login's state: the verifier and the nonce are others.
-    let (start, _) = begin!(service, world, "/");
+    let (start, _) = begin!(service, firm, "/");
     let code = at_the_provider(&start, "ada@example.com").await;
     let code = code.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
-    let (start, tie) = begin!(service, world, "/");
+    let (start, tie) = begin!(service, firm, "/");
     let state = Url::parse(&start).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     refused(&format!("/v1/login/callback?state={state}&code={code}"), Some(&tie), "another login's code").await;
     // An answer of another provider (RFC 9207), and one that says no.
     for (more, what) in [("code=x&iss=https%3A%2F%2Fevil.example", "another issuer"), ("error=access_denied", "a no")] {
-        let (start, tie) = begin!(service, world, "/");
+        let (start, tie) = begin!(service, firm, "/");
         let state = Url::parse(&start).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
         refused(&format!("/v1/login/callback?state={state}&{more}"), Some(&tie), what).await;
     }
@@ -472,9 +409,9 @@ async fn a_login_is_finished_once_by_the_browser_that_began_it() {
 
 #[actix_web::test]
 async fn whoever_begins_badly_is_told_what_is_expected() {
-    let world = World::new().await;
-    let service = service!(world);
-    let tenant = world.tenant;
+    let (app, firm) = invited().await;
+    let service = service!(app);
+    let tenant = firm.tenant;
     for wrong in [
         "".to_owned(),
         "?provider=certified&tenant=no-id".to_owned(),
@@ -488,7 +425,7 @@ async fn whoever_begins_badly_is_told_what_is_expected() {
         assert_eq!((status, &problem["code"]), (400, &json!("invalid-parameter")), "{wrong}");
     }
     // Wherever a link wants to send people, they end up in the app.
-    let (start, tie) = begin!(service, world, "https%3A%2F%2Fevil.example");
+    let (start, tie) = begin!(service, firm, "https%3A%2F%2Fevil.example");
     let back = at_the_provider(&start, "ada@example.com").await;
     let path = format!("{}?{}", back.path(), back.query().unwrap());
     let response = ask!(service, TestRequest::get().uri(&path).cookie(tie));
@@ -497,11 +434,11 @@ async fn whoever_begins_badly_is_told_what_is_expected() {
 
 #[actix_web::test]
 async fn logins_that_begin_in_two_tabs_end_in_either_order() {
-    let world = World::new().await;
-    let service = service!(world);
+    let (app, firm) = invited().await;
+    let service = service!(app);
     for order in [[0, 1], [1, 0]] {
         // Begun at the same time, so that neither knows of the other's cookie; the browser has both afterwards.
-        let begun = [begin!(service, world, "/first"), begin!(service, world, "/second")];
+        let begun = [begin!(service, firm, "/first"), begin!(service, firm, "/second")];
         for tab in order {
             let back = at_the_provider(&begun[tab].0, "ada@example.com").await;
             let request = TestRequest::get().uri(&format!("{}?{}", back.path(), back.query().unwrap()));
@@ -521,21 +458,20 @@ async fn logins_that_begin_in_two_tabs_end_in_either_order() {
 
 #[actix_web::test]
 async fn whoever_says_no_or_comes_late_sees_a_page_that_leads_back() {
-    let world = World::new().await;
-    let service = service!(world);
+    let (app, firm) = invited().await;
+    let service = service!(app);
     for (error, told) in [
         ("access_denied", "said no"),
         ("temporarily_unavailable", "at the moment"),
         ("login_required", "did not log you in"),
         ("%3Cscript%3E", "did not log you in"),
     ] {
-        let (start, tie) = begin!(service, world, "/clients");
+        let (start, tie) = begin!(service, firm, "/clients");
         let state = Url::parse(&start).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
         let path = format!("/v1/login/callback?state={state}&error={error}&error_description=x");
         let page = page!(ask!(service, TestRequest::get().uri(&path).cookie(tie)));
         assert!(page.contains(told) && !page.contains("<script"), "{page}");
-        let again =
-            format!("/v1/login/start?provider=certified&amp;redirect_to=%2Fclients&amp;tenant={}", world.tenant);
+        let again = format!("/v1/login/start?provider=certified&amp;redirect_to=%2Fclients&amp;tenant={}", firm.tenant);
         assert!(page.contains(&again), "{page}");
     }
     let late = TestRequest::get().uri("/v1/login/callback?state=long-ago&code=x");

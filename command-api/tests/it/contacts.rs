@@ -19,7 +19,7 @@ async fn contact(service: &Service, name: &str) -> Uuid {
 async fn primaries(service: &Service, client: Uuid) -> Vec<(BTreeSet<Uuid>, Option<kernel::Unit>)> {
     let mut now = BTreeSet::new();
     let mut seen = vec![];
-    for event in Log::new(service.database.worker().await).read(0, 1000).await.expect("the log") {
+    for event in Log::new(service.app.database.worker().await).read(0, 1000).await.expect("the log") {
         let payload: Value = serde_json::from_str(event.payload.get()).expect("JSON");
         if event.event_type == "contact.linked_to_client" && payload["client_id"] == json!(client) {
             match payload["primary"] == true {
@@ -48,7 +48,7 @@ async fn whoever_becomes_primary_takes_the_place_of_whoever_was() {
     let steps: Vec<_> = seen.iter().map(|(now, unit)| (now.len(), unit.map(|unit| (unit.index, unit.size)))).collect();
     assert_eq!(steps, [(1, None), (0, Some((1, 2))), (1, Some((2, 2)))], "nobody is between the two");
     assert_eq!(seen[2].0, BTreeSet::from([grace]));
-    let last = Log::new(service.database.worker().await).read(0, 1000).await.unwrap().pop().unwrap();
+    let last = Log::new(service.app.database.worker().await).read(0, 1000).await.unwrap().pop().unwrap();
     assert_eq!(taken.body["position"], json!(last.position), "whoever has seen this position has seen both");
     // Whoever is taken out of the lists makes room, and does not push anybody out when they come back.
     assert_eq!(post(&service, &format!("/v1/crm/contacts/{grace}/archive"), json!({})).await.status, 200);
@@ -70,7 +70,7 @@ async fn nobody_is_replaced_at_a_client_that_is_blocked() {
     let block = json!({ "reason": "unpaid invoices" });
     assert_eq!(post(&service, &format!("/v1/crm/clients/{client}/block"), block).await.status, 200);
     let refused = post(&service, &format!("/v1/crm/contacts/{grace}/link-to-client"), body).await;
-    assert_eq!((refused.status, refused.code()), (409, "crm.client.blocked"));
+    assert_eq!((refused.status, refused.problem()), (409, "crm.client.blocked"));
     assert_eq!(primaries(&service, client).await.len(), 1, "nothing was left behind");
 }
 
@@ -93,7 +93,7 @@ async fn of_many_who_are_made_primary_at_once_one_is_at_any_time() {
         let answer = answer.await.unwrap();
         match answer.status {
             200 => done += 1,
-            _ => assert_eq!((answer.status, answer.code()), (409, "conflict"), "others were faster, every time"),
+            _ => assert_eq!((answer.status, answer.problem()), (409, "conflict"), "others were faster, every time"),
         }
     }
     let seen = primaries(&service, client).await;

@@ -1,5 +1,4 @@
 //! What stands before both services, over HTTP.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use ::web::{
     BodyLimits, Caller, Front, HeadLimits, Limits, Problem, Quota, Quotas, TrustedProxies, Verifier, VerifierSettings,
@@ -15,27 +14,19 @@ use credentials::NoDirectory;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use testing::{Issuer, key_set};
+use testing::{AUDIENCE, ISSUER, Issuer, key_set};
 use uuid::Uuid;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 async fn verifier(issuer: &Issuer) -> Data<Verifier> {
     let keys = key_set(&[issuer.jwk()]);
-    let settings = VerifierSettings {
-        jwks: keys.display().to_string(),
-        refresh: Duration::from_secs(300),
-        issuer: "https://id.example".into(),
-        audience: "ubos".into(),
-        leeway_seconds: 5,
-    };
+    let settings = VerifierSettings::new(keys.display(), ISSUER, AUDIENCE);
     Data::new(Verifier::start(settings, Arc::new(NoDirectory)).await.unwrap())
 }
 
 fn token(issuer: &Issuer, tenant: Uuid) -> String {
-    let expires = chrono::Utc::now().timestamp() + 600;
-    issuer.sign(&json!({ "iss": "https://id.example", "aud": "ubos", "sub": Uuid::now_v7(), "tenant": tenant,
-                         "roles": ["owner"], "exp": expires }))
+    issuer.token(tenant, Uuid::now_v7(), &["owner"])
 }
 
 async fn mine(_: Caller) -> HttpResponse {

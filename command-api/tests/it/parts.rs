@@ -96,10 +96,10 @@ async fn a_part_with_a_chosen_id_is_made_once() {
             assert_eq!(post(&service, &path, Some(&path), &body).await.body, first.body, "{path}");
         }
         let differs = post(&service, &path, None, &with(&other, json!(chosen))).await;
-        assert_eq!((differs.status, differs.code()), (409, exists), "{path}");
+        assert_eq!((differs.status, differs.problem()), (409, exists), "{path}");
         for wrong in [json!("7"), json!(""), json!(format!("{chosen}x"))] {
             let refused = post(&service, &path, None, &with(&body, wrong.clone())).await;
-            assert_eq!((refused.status, refused.code()), (422, "invalid-input"), "{path}: {wrong}");
+            assert_eq!((refused.status, refused.problem()), (422, "invalid-input"), "{path}: {wrong}");
             assert_eq!(refused.body["errors"][0]["pointer"], format!("/{part}"), "{path}: {refused:?}");
             assert_eq!(refused.body["errors"][0]["code"], "not_an_id", "{path}: {refused:?}");
         }
@@ -155,7 +155,7 @@ async fn an_id_of_another_projects_part_is_taken() {
         body[part] = json!(Uuid::now_v7());
         assert_eq!(post(&service, &format!("{one}/{action}"), None, &body).await.status, 200);
         let taken = post(&service, &format!("{other}/{action}"), None, &body).await;
-        assert_eq!((taken.status, taken.code()), (409, format!("projects.project.{part}.taken").as_str()));
+        assert_eq!((taken.status, taken.problem()), (409, format!("projects.project.{part}.taken").as_str()));
     }
 }
 

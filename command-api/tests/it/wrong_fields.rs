@@ -22,7 +22,7 @@ async fn everything_that_is_wrong_is_said_at_once_in_codes_of_a_closed_list() {
     let service = Service::start().await;
     let body = json!({ "kind": "organization", "email": "a@", "phone": 7, "nmae": "Ada" });
     let answer = post(&service, "/v1/crm/clients", &body).await;
-    assert_eq!((answer.status, answer.code()), (422, "invalid-input"), "{answer:?}");
+    assert_eq!((answer.status, answer.problem()), (422, "invalid-input"), "{answer:?}");
     let said: BTreeSet<String> = said(&answer).iter().map(Value::to_string).collect();
     let expected = [
         json!(["/nmae", "unknown", { "nearest": "name" }]),
@@ -86,7 +86,7 @@ async fn every_command_says_of_every_field_what_is_wrong_with_it() {
             continue;
         }
         tried += 1;
-        assert_eq!((answer.status, answer.code()), (422, "invalid-input"), "{}: {answer:?}", info.entry.name);
+        assert_eq!((answer.status, answer.problem()), (422, "invalid-input"), "{}: {answer:?}", info.entry.name);
         let errors = answer.body["errors"].as_array().cloned().unwrap_or_default();
         // A field may be wrong in a place within.
         let named: BTreeSet<String> = errors

@@ -14,7 +14,8 @@ impl Service {
     /// The newest event's payload.
     async fn newest(&self) -> Value {
         let sql = "select payload::text from eventstore.events order by position desc limit 1";
-        let payload: String = sqlx::query_scalar(sql).fetch_one(&self.database.superuser().await).await.expect("a log");
+        let payload: String =
+            sqlx::query_scalar(sql).fetch_one(&self.app.database.superuser().await).await.expect("a log");
         serde_json::from_str(&payload).expect("JSON")
     }
 }
@@ -140,7 +141,7 @@ async fn names_that_look_the_same_are_one_name() {
     assert_eq!(first.status, 200, "{first:?}");
     for same in ["Caf\u{e9}", "caf\u{e9}", "CAFE\u{301}"] {
         let answer = send(service.post(&add).body(json!({ "name": same }).to_string())).await;
-        assert_eq!((answer.status, answer.code()), (409, "files.folder.name_taken"), "{same:?}");
+        assert_eq!((answer.status, answer.problem()), (409, "files.folder.name_taken"), "{same:?}");
     }
 }
 

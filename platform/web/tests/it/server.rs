@@ -1,5 +1,4 @@
 //! The server on real sockets, against clients who are slow, rude or up to something.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use ::web::{BodyLimits, Front, Problem, ServerSettings, Stopper, listen, read_json};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
