@@ -2,7 +2,7 @@
 
 use credentials::ShownKey;
 use futures::future::join_all;
-use harness::{Operation, Session, Shown, TestApp, eventually, send};
+use harness::{Operation, Shown, TestApp, eventually, send};
 use kernel::{OF_EVERY_USER, Permissions, Role, TenantId};
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -43,7 +43,7 @@ fn install() {
     let lines = LINES.clone();
     // As verbose as anybody would let it be; sqlx shows statements only.
     let filter = tracing_subscriber::EnvFilter::new("debug,hyper=off,h2=off");
-    let subscriber = tracing_subscriber::fmt().body.with_env_filter(filter).with_writer(move || lines.clone());
+    let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(move || lines.clone());
     subscriber.try_init().unwrap();
 }
 

@@ -35,7 +35,7 @@ fn nobody_but_the_engine_makes_units_across_contexts() {
 #[test]
 fn a_unit_that_somebody_else_makes_is_found() {
     let unit = "let done = bus.execute_unit(commands, &request).await?;";
-    for folder in ["command-api", "auth/login", "mailer", "server", "domain/crm", "platform/web"] {
+    for folder in ["command-api", "auth/login", "integrations/email", "server", "domain/crm", "platform/web"] {
         assert_eq!(makes_units(folder, unit), Err(ONE_ENGINE), "{folder}");
     }
     assert_eq!(makes_units("command-api", "let unit = Unit::begin(&store, tenant, id, false);"), Err(ONE_ENGINE));
