@@ -1,6 +1,8 @@
 //! Lists: their order and pages, what selects, and what was put away.
 
 use crate::world;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use harness::{History, client, crm, tagged, tenant};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -62,7 +62,8 @@ impl TestApp {
         let (command, query, worker) = (database.command().await, database.query().await, database.worker().await);
         let directory = LogDirectory::start(query.clone());
         let options = StoreOptions {
-            time_zones: Some(Arc::new(directory.clone())),
+            // One of its own: what a command past HTTP looks up is not what the services remember from then on.
+            time_zones: Some(Arc::new(LogDirectory::start(query.clone()))),
             providers: Some(setup.providers.iter().map(|issuer| issuer.parse().unwrap()).collect()),
             ..StoreOptions::default()
         };
