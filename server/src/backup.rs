@@ -13,12 +13,16 @@ use runtime::settings::Settings;
 use schema::ROLES;
 use secrecy::ExposeSecret;
 use serde_json::json;
-use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// How long PostgreSQL may take to see that a process has gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where PostgreSQL's programs are.
 #[derive(Debug, Args)]
@@ -267,18 +271,27 @@ async fn report(settings: &Settings, to: Option<PathBuf>, out: &Output) -> Resul
     Done::with(json!({ "streams": streams, "events": events, "written_to": to }))
 }
 
+/// Waits until no role is connected any more.
+async fn nobody_else(owner: &mut PgConnection) -> Result<()> {
+    let sql = "select distinct coalesce(nullif(application_name, ''), usename::text) from pg_stat_activity
+               where datname = current_database() and usename::text = any($1) and pid <> pg_backend_pid()";
+    let deadline = Instant::now() + GONE_WITHIN;
+    loop {
+        let others = sqlx::query_scalar(sql).bind(ROLES.map(str::to_owned).to_vec()).fetch_all(&mut *owner);
+        let others: Vec<String> = others.await?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "stop every role first; still connected: {}", others.join(", "));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 async fn heal(settings: &Settings, after: Option<i64>, out: &Output) -> Result<Done> {
     let owner = PgConnectOptions::from_str(settings.database.owner_url.expose_secret());
     let owner = owner.ok().context("database.owner_url is not a PostgreSQL URL")?.disable_statement_logging();
     let mut owner = schema::open(&owner, "database.owner_url").await?;
-    let others: Vec<String> = sqlx::query_scalar(
-        "select distinct coalesce(nullif(application_name, ''), usename::text) from pg_stat_activity
-         where datname = current_database() and usename::text = any($1) and pid <> pg_backend_pid()",
-    )
-    .bind(ROLES.map(str::to_owned).to_vec())
-    .fetch_all(&mut owner)
-    .await?;
-    ensure!(others.is_empty(), "stop every role first; still connected: {}", others.join(", "));
+    nobody_else(&mut owner).await?;
     let log = vault::log(settings, &worker_pool(settings).await?)?;
     let after = match after {
         Some(after) => after,

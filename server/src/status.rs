@@ -151,12 +151,13 @@ async fn work(pool: &PgPool, head: i64) -> Result<Vec<Queue>> {
 /// What every reaction has before it: how far it has read, and its jobs.
 async fn jobs(pool: &PgPool, has_mail: bool) -> Result<Vec<Queue>> {
     let mut queues = vec![];
-    for line in reactions::lines(pool).await.context("asking for jobs")? {
+    let lines = reactions::lines(pool).await.context("asking for jobs")?;
+    // Without a server to send with, emails wait; that is no trouble.
+    let no_mail = || (!has_mail).then(|| "mail is not set up".to_owned());
+    for line in &lines {
         let counts = [(line.unknown, "unknown"), (line.blocked, "blocked"), (line.parked, "parked")];
         let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, state)| format!("{count} {state}"));
-        // Without a server to send with, emails wait; that is no trouble.
-        let waits = (!has_mail && line.reaction.starts_with("email.")).then(|| "mail is not set up".to_owned());
-        let notes = counts.chain(waits).collect::<Vec<_>>().join(", ");
+        let notes = counts.chain(no_mail().filter(|_| is_email(line))).collect::<Vec<_>>().join(", ");
         let attention = line.blocked + line.parked > 0;
         if let Some(position) = line.position {
             let name = format!("{} intake", line.reaction);
@@ -164,7 +165,16 @@ async fn jobs(pool: &PgPool, has_mail: bool) -> Result<Vec<Queue>> {
         }
         queues.push(Queue::shared(&line.reaction, None, line.due, notes, attention));
     }
+    // A reaction is known to the database since its role has run for the first time.
+    if !lines.iter().any(is_email) {
+        let notes = no_mail().unwrap_or_else(|| "no mailer has run yet".to_owned());
+        queues.push(Queue::shared("emails", None, 0, notes, has_mail));
+    }
     Ok(queues)
+}
+
+fn is_email(line: &reactions::Line) -> bool {
+    line.reaction.starts_with("email.")
 }
 
 /// What subscribers have before them: the one that is furthest behind.

@@ -1,6 +1,5 @@
 //! What emails say.
 
-use crate::magic_link::LINK_MINUTES;
 use crate::people::{People, Person};
 use anyhow::{Context, Result, anyhow};
 use catalogue::AnyEvent;
@@ -15,6 +14,9 @@ use lettre::message::{Mailbox, Message, MessageBuilder};
 use portal_events::PortalUserEvent;
 use url::Url;
 use uuid::Uuid;
+
+/// How long a link is good.
+pub const LINK_MINUTES: u32 = 15;
 
 /// Where the links of emails lead.
 #[derive(Debug, Clone)]

@@ -2,9 +2,10 @@
 //! tried again has another one.
 
 use crate::addresses::Addresses;
+use crate::email::{self, LINK_MINUTES};
 use crate::note::Noted;
 use crate::people::Person;
-use crate::{Office, email, note};
+use crate::{Office, note};
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use credentials::magic_link::MagicLink;
@@ -15,8 +16,6 @@ use sqlx::PgPool;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How long a link is good.
-pub const LINK_MINUTES: u32 = 15;
 /// Hours for which it is known that an address has asked.
 const KEPT_HOURS: i32 = 1;
 

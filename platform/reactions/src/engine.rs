@@ -45,9 +45,15 @@ pub struct Engine {
     log: Log,
     me: Uuid,
     options: EngineOptions,
-    /// Each with the line that it adds to, if it is that of a reaction.
-    intakes: Vec<(Arc<dyn Intake>, Option<Arc<dyn AnyLine>>)>,
+    readers: Vec<Reader>,
     lines: Vec<Arc<dyn AnyLine>>,
+}
+
+/// Reads the log, and wakes the line that it adds to, if it is that of a reaction.
+#[derive(Clone)]
+struct Reader {
+    intake: Arc<dyn Intake>,
+    line: Option<Arc<dyn AnyLine>>,
 }
 
 impl Engine {
@@ -58,7 +64,7 @@ impl Engine {
 
     /// The same with bounds of one's own.
     pub fn with_options(log: Log, options: EngineOptions) -> Self {
-        Self { log, me: Uuid::now_v7(), options, intakes: vec![], lines: vec![] }
+        Self { log, me: Uuid::now_v7(), options, readers: vec![], lines: vec![] }
     }
 
     /// The same with one reaction more.
@@ -76,7 +82,7 @@ impl Engine {
         });
         // What no event asks for is put there by somebody else.
         if !R::ON.is_empty() {
-            self.intakes.push((Arc::new(JobsOf(reaction)), Some(line.clone())));
+            self.readers.push(Reader { intake: Arc::new(JobsOf(reaction)), line: Some(line.clone()) });
         }
         self.lines.push(line);
         self
@@ -85,14 +91,14 @@ impl Engine {
     /// The same with one reader of the log more, that leads to no jobs.
     #[must_use]
     pub fn reading(mut self, intake: impl Intake) -> Self {
-        self.intakes.push((Arc::new(intake), None));
+        self.readers.push(Reader { intake: Arc::new(intake), line: None });
         self
     }
 
     /// Works until asked to stop; what it has begun it finishes.
     pub async fn run(&self, events: Arc<dyn Events>, stop: CancellationToken) {
         let working = TaskTracker::new();
-        for (intake, line) in self.intakes.iter().cloned() {
+        for Reader { intake, line } in self.readers.iter().cloned() {
             let (pool, events, stop) = (self.log.pool().clone(), events.clone(), stop.clone());
             working.spawn(async move {
                 let added = || line.iter().for_each(|line| line.wake());
@@ -117,8 +123,8 @@ impl Engine {
     /// # Errors
     /// When the database cannot be reached or an intake fails.
     pub async fn take_in(&self) -> Result<()> {
-        for (intake, _) in &self.intakes {
-            catch_up(&self.log, &**intake).await?;
+        for reader in &self.readers {
+            catch_up(&self.log, &*reader.intake).await?;
         }
         Ok(())
     }

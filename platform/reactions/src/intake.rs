@@ -4,7 +4,7 @@
 //! Every reader has a checkpoint of its own: one that is new, or whose role does not run, holds up no other.
 
 use crate::queue::{NewJob, put};
-use crate::reaction::{Lane, Reaction};
+use crate::reaction::{Lane, Reaction, StartAt};
 use anyhow::{Context, Result};
 use crash_points::Point;
 use event_store::{Log, RawEvent};
@@ -25,15 +25,6 @@ const PASSING: Duration = Duration::from_secs(1);
 const PASSED_MAX: i64 = 20_000;
 /// How long a reader stands by after another process was faster.
 const STANDBY: Duration = Duration::from_millis(50);
-
-/// Where a reader begins that is new in an installation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartAt {
-    /// With the log's first event.
-    Beginning,
-    /// With the next one: nothing is done because of what was long ago.
-    Now,
-}
 
 /// Reads the log once: what it writes of a batch of events is committed with its checkpoint.
 pub trait Intake: Send + Sync + 'static {

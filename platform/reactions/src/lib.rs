@@ -19,7 +19,7 @@ mod reaction;
 
 pub use backoff::Retry;
 pub use engine::{Engine, EngineOptions};
-pub use intake::{Intake, StartAt, catch_up};
+pub use intake::{Intake, catch_up};
 pub use operate::{Filter, Line, Listed, Shown, State, drop, forget, lines, list, release, retry, show};
 pub use queue::{NewJob, put};
-pub use reaction::{Budget, EXHAUSTED, Found, Job, Lane, OnFailure, Outcome, Reaction};
+pub use reaction::{Budget, EXHAUSTED, Found, Job, Lane, OnFailure, Outcome, Reaction, StartAt};

@@ -1,7 +1,6 @@
 //! What a reaction says of itself.
 
 use crate::backoff::Retry;
-use crate::intake::StartAt;
 use event_store::RawEvent;
 use kernel::TenantId;
 use std::fmt;
@@ -51,6 +50,15 @@ pub trait Reaction: Send + Sync + 'static {
         let _ = (job, code, why);
         async { Ok(()) }
     }
+}
+
+/// Where a reader begins that is new in an installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartAt {
+    /// With the log's first event.
+    Beginning,
+    /// With the next one: nothing is done because of what was long ago.
+    Now,
 }
 
 /// One receiver: its jobs are done in turn.

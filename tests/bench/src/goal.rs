@@ -1,7 +1,6 @@
 //! What a figure should come to, as a ratio of medians of one run.
 
-use crate::record::{Figure, Records, Series, median};
-use crate::report::thousands;
+use crate::record::{Figure, Records, Series, median, thousands};
 
 /// When a goal is met.
 #[derive(Debug, Clone, Copy)]

@@ -4,6 +4,7 @@
 //! addresses. Absolute numbers are this machine's; the ratios are what to look at. [`rows::FAMILIES`] lists what is
 //! measured; the terminal's table, the page in the documentation and its plots all come from there.
 
+mod clients;
 mod family;
 mod goal;
 mod limits;

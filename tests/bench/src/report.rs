@@ -3,7 +3,7 @@
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::plots;
-use crate::record::{Figure, Records, Series};
+use crate::record::{Figure, Records, Series, thousands};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::fs;
@@ -140,22 +140,6 @@ fn section<'p>(page: &'p str, title: &str) -> Option<&'p str> {
     let from = page.find(&format!("\n## {title}\n"))?;
     let length = page[from + 1..].find("\n## ").map_or(page.len() - from, |length| length + 1);
     Some(&page[from..from + length])
-}
-
-/// `1,234`, or `12.3` for what is small.
-pub fn thousands(number: f64) -> String {
-    if number.abs() < 100.0 && number.fract() != 0.0 {
-        return format!("{number:.1}");
-    }
-    let digits = format!("{number:.0}");
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 fn short(ratio: f64) -> String {

@@ -53,7 +53,7 @@ impl PostgresEs {
                     ("actor".to_owned(), tenant.to_string()),
                     ("correlation_id".to_owned(), Uuid::now_v7().to_string()),
                 ]);
-                let command: (ClientCommand, Context) = (crate::rows::rename(turn), context);
+                let command: (ClientCommand, Context) = (crate::clients::rename(turn), context);
                 framework.execute_with_metadata(&client.to_string(), command, metadata).await.is_ok()
             }
         })

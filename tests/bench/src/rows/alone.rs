@@ -1,6 +1,6 @@
 //! One command at a time, beside one bare insert.
 
-use super::{rename_one, rename_request};
+use crate::clients::{self, rename_one, rename_request};
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::load;
@@ -77,5 +77,5 @@ async fn insert(pool: PgPool, turn: u64) -> bool {
                values ($1, $2, 'crm', 'crm.client', $1, 1, 'client.renamed', 1, $3, $4)";
     let metadata = json!({ "actor": { "kind": "user", "id": Uuid::nil() }, "correlation_id": Uuid::now_v7(), "command": "crm.client.rename" });
     let query = sqlx::query(sql).bind(Uuid::now_v7()).bind(tenant(0).0);
-    query.bind(json!({ "name": super::new_name(turn) })).bind(metadata).execute(&pool).await.is_ok()
+    query.bind(json!({ "name": clients::new_name(turn) })).bind(metadata).execute(&pool).await.is_ok()
 }

@@ -1,5 +1,6 @@
 //! How soon a query sees what a command was answered for.
 
+use crate::clients;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::load;
@@ -77,7 +78,7 @@ async fn create(address: SocketAddr, token: &str) -> Result<Vec<String>> {
     let mut connection = Connection::open(address).await?;
     let mut clients = vec![];
     for turn in 0..CLIENTS {
-        let body = format!(r#"{{"name":"{}"}}"#, super::new_name(turn));
+        let body = format!(r#"{{"name":"{}"}}"#, clients::new_name(turn));
         let request = wire::post("/v1/crm/clients", token, &Uuid::now_v7().to_string(), &body);
         let answer: Value = serde_json::from_slice(connection.send(&request).await?.body)?;
         clients.push(answer["id"].as_str().context("an id")?.to_owned());
@@ -94,7 +95,7 @@ impl Apis {
             None => (Connection::open(self.command).await?, Connection::open(self.query).await?),
         };
         let client = &self.clients[(scattered(turn) % CLIENTS) as usize];
-        let name = super::new_name(turn);
+        let name = clients::new_name(turn);
         let path = format!("/v1/crm/clients/{client}");
         let rename = wire::post(
             &format!("{path}/rename"),

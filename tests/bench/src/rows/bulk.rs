@@ -1,5 +1,6 @@
 //! Events in batches, beside many rows in one statement.
 
+use crate::clients;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::limits::pgbench;
@@ -45,7 +46,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
         let store = store.clone();
         let turn = move |turn| {
             let store = store.clone();
-            async move { super::create_one(&store, 0, turn).await.is_some() }
+            async move { clients::create_one(&store, 0, turn).await.is_some() }
         };
         records.add(OURS, load::closed(OURS.load, plan.seconds, turn).await);
         let statements = pgbench::run(&by_hand, &script, BY_HAND.load, plan.seconds).await?;

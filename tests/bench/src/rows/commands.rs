@@ -1,6 +1,6 @@
 //! Commands in process, beside stock postgres-es and a transaction by hand.
 
-use super::rename_one;
+use crate::clients::rename_one;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::limits::pgbench;

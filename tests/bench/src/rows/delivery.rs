@@ -1,5 +1,6 @@
 //! How soon a subscriber has what was appended.
 
+use crate::clients;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::limits::relay as limit;
@@ -162,7 +163,7 @@ async fn ours() -> Result<Way> {
     let store = product::store(&database, StoreOptions::default()).await?;
     let mut clients = vec![];
     for turn in 0..CLIENTS {
-        clients.push(super::create_one(&store, 0, turn).await.context("a client")?);
+        clients.push(clients::create_one(&store, 0, turn).await.context("a client")?);
     }
     let names = TestNats::new();
     let nats = messaging::connect(&names.url, "bench").await?;

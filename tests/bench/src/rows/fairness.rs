@@ -1,5 +1,6 @@
 //! The runs of a quiet firm, alone and while another firm has thousands.
 
+use crate::clients;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::load;
@@ -94,7 +95,7 @@ async fn quiet(store: &Store, seconds: u64) -> u64 {
     let store = store.clone();
     let work = move |turn, due: Instant| {
         let store = store.clone();
-        async move { super::create_one(&store, FIRM, turn).await.map(|_| due.elapsed()) }
+        async move { clients::create_one(&store, FIRM, turn).await.map(|_| due.elapsed()) }
     };
     load::open(QUIET, seconds, work).await;
     QUIET * seconds
@@ -111,7 +112,7 @@ async fn crowd(store: Store) {
                 if turn >= RUNS {
                     return;
                 }
-                while super::create_one(&store, LOUD, turn).await.is_none() {}
+                while clients::create_one(&store, LOUD, turn).await.is_none() {}
             }
         })
     });

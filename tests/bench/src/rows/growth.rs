@@ -1,6 +1,6 @@
 //! Whether a long log or many firms make anything slower.
 
-use super::{create_one, rename_client, rename_one};
+use crate::clients::{create_one, rename_client, rename_one};
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::load;

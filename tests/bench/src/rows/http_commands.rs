@@ -1,6 +1,6 @@
 //! Commands over HTTP, beside postgres-es called in process; two copies of command-api beside one.
 
-use super::rename_request;
+use crate::clients::rename_request;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::limits::postgres_es::PostgresEs;

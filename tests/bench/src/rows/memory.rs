@@ -1,6 +1,6 @@
 //! What every role weighs under load, and whether it grows.
 
-use super::rename_request;
+use crate::clients::rename_request;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::plan::Plan;

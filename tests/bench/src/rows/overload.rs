@@ -1,6 +1,6 @@
 //! Three times more than can be done, and a firm that asks for all of it.
 
-use super::rename_request_of;
+use crate::clients::rename_request_of;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::plan::Plan;

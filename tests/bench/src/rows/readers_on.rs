@@ -1,6 +1,6 @@
 //! Commands while relay and projections follow the same log.
 
-use super::rename_request;
+use crate::clients::rename_request;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::plan::Plan;

@@ -1,5 +1,6 @@
 //! How soon a right that was taken away is gone on every copy, and whether time tells what nobody may know.
 
+use crate::clients;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::plan::Plan;
@@ -92,7 +93,7 @@ async fn measure(plan: &Plan, records: &mut Records) -> Result<()> {
             let mut ticks = tokio::time::interval(Duration::from_micros(1_000_000 / BESIDE));
             for turn in 0.. {
                 ticks.tick().await;
-                let body = format!(r#"{{"name":"{}"}}"#, super::new_name(turn));
+                let body = format!(r#"{{"name":"{}"}}"#, clients::new_name(turn));
                 connection.send(&wire::post(&path, &token, &Uuid::now_v7().to_string(), &body)).await?;
             }
             anyhow::Ok(())

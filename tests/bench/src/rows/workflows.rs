@@ -1,5 +1,6 @@
 //! Runs of four steps, beside five commits by hand and, if asked for, DBOS.
 
+use crate::clients;
 use crate::family::Family;
 use crate::goal::Goal;
 use crate::load;
@@ -134,7 +135,7 @@ struct Trigger {
 async fn run(store: &Store, finished: &Finished, turn: u64) -> bool {
     let client = Uuid::now_v7();
     let done = finished.expect(client);
-    if super::create_one_as(store, client, turn).await.is_none() {
+    if clients::create_one_as(store, client, turn).await.is_none() {
         return false;
     }
     tokio::time::timeout(PATIENCE, done).await.is_ok_and(|done| done.is_ok())

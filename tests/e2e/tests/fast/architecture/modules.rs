@@ -32,7 +32,6 @@ const CIRCULAR: &[(&str, &[&str])] = &[
             "crew",
             "denials",
             "document",
-            "engine",
             "hand",
             "intake",
             "plan",

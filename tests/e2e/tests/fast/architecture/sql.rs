@@ -41,7 +41,9 @@ fn owner(path: &str) -> Owner {
     if let Some(name) = path.strip_prefix("migrations/") {
         return name.split('_').nth(1).and_then(domain).map_or(Owner::Nobody, Owner::Domain);
     }
-    if path.starts_with("tests/")
+    // The macros name tables in examples only.
+    if path.starts_with("domain/kernel-macros/")
+        || path.starts_with("tests/")
         || path.starts_with("xtask/")
         || path.contains("/tests/")
         || path.contains("/benches/")
