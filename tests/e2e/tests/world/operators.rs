@@ -69,7 +69,9 @@ fn firms_are_listed_and_shown(world: &World) -> Result<()> {
 fn one_screen_shows_every_queue(world: &World) -> Result<()> {
     let screen = String::from_utf8(world.ubos(&["status"])?.stdout)?;
     ensure!(screen.lines().count() <= 40, "{screen}");
-    for seen in ["PostgreSQL", "NATS", "Redis", "relay", "workflow intake", "emails", "identity.erasure", "LEADER", "LAG"] {
+    for seen in
+        ["PostgreSQL", "NATS", "Redis", "relay", "workflow intake", "emails", "identity.erasure", "LEADER", "LAG"]
+    {
         ensure!(screen.contains(seen), "{seen}:\n{screen}");
     }
     let status = world.answer(&["status"])?;

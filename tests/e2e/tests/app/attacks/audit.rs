@@ -36,7 +36,7 @@ async fn l_06_every_refused_change_is_on_the_trail_with_who_what_why_and_which_r
     let revoke = format!("/v1/identity/api-keys/{revoked}/revoke");
     assert_eq!(app.post(&revoke, &app.owner(firm), &json!({ "reason": "leaked" })).await.status, 200);
     eventually(async || app.get("/v1/crm/clients", &revoked_secret).await.status == 401).await;
-    let Session { cookie: cookie, .. } = app.session(firm, firm.owner).await;
+    let Session { cookie, .. } = app.session(firm, firm.owner).await;
     let by_form = app.http.post(format!("{}{rename}", app.commands)).header("cookie", cookie).header("origin", APP);
 
     let new_name = json!({ "name": "Eve" });

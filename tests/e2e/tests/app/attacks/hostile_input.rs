@@ -362,7 +362,7 @@ async fn l_01_l_02_a_line_is_a_line_and_holds_no_secret() {
     let (firm, owner) = owner(&app).await;
     let issue = json!({ "name": "Mine", "principal": { "kind": "user", "id": firm.owner } });
     let secret = app.post("/v1/identity/api-keys", &owner, &issue).await.body["secret"].as_str().unwrap().to_owned();
-    let Session { cookie: cookie, csrf: csrf } = app.session(firm, firm.owner).await;
+    let Session { cookie, csrf } = app.session(firm, firm.owner).await;
     let mark = Uuid::now_v7().simple().to_string();
     for text in [
         "%0d%0a{\"level\":\"ERROR\"}",

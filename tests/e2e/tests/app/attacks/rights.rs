@@ -260,7 +260,7 @@ async fn t_25_what_ended_with_somebody_who_went_stays_ended() {
         assert_eq!(app.post(&format!("/v1/identity/{path}"), &owner, &body).await.status, 200, "{path}");
     }
     let mine = key(&app, &app.token(firm, eve), &[], None, json!({ "kind": "user", "id": eve })).await;
-    let Session { cookie: cookie, .. } = app.session(firm, eve).await;
+    let Session { cookie, .. } = app.session(firm, eve).await;
     let url = format!("{}/v1/crm/clients", app.queries);
     let by_cookie = async || send(app.http.get(&url).header("cookie", &cookie)).await.status;
     assert_eq!((app.get("/v1/crm/clients", &secret(&mine)).await.status, by_cookie().await), (200, 200));

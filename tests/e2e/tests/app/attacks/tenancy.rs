@@ -194,7 +194,7 @@ async fn s_08_a_change_from_another_sites_page_is_refused() {
     let app = TestApp::new().await;
     let firm = app.register("Ours").await;
     let id = client(&app, firm, "Ada").await;
-    let Session { cookie: cookie, csrf: csrf } = app.session(firm, firm.owner).await;
+    let Session { cookie, csrf } = app.session(firm, firm.owner).await;
     let Session { csrf: other, .. } = app.session(firm, firm.owner).await;
     let url = format!("{}/v1/crm/clients/{id}/rename", app.commands);
     let ask = async |headers: &[(&str, &str)]| {
@@ -223,7 +223,7 @@ async fn s_08_a_change_from_another_sites_page_is_refused() {
 async fn s_02_a_cookie_that_is_none_of_ours_is_nobody() {
     let app = TestApp::new().await;
     let firm = app.register("Ours").await;
-    let Session { cookie: cookie, .. } = app.session(firm, firm.owner).await;
+    let Session { cookie, .. } = app.session(firm, firm.owner).await;
     let value = cookie.split_once('=').unwrap().1;
     let url = format!("{}/v1/crm/clients", app.queries);
     let ask = async |cookie: String| send(app.http.get(&url).header("cookie", cookie)).await.status;
