@@ -1,7 +1,7 @@
 //! What is fed to the parsers that strangers reach. Each target takes any bytes and panics if something is so that must not be.
 //!
 //! `cargo fuzz` drives them with libFuzzer (`tests/fuzz/README.md`); `cargo xtask test` replays the corpus, and mutations of it, on the
-//! stable toolchain (`tests/e2e/tests/fuzz_corpus.rs`).
+//! stable toolchain (`tests/e2e/tests/fast/fuzz_corpus.rs`).
 
 use ::web::{Problem, Verifier, VerifierSettings, code};
 use actix_web::ResponseError;
@@ -43,13 +43,8 @@ pub fn token(data: &[u8]) {
                                      "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }] });
         let file = std::env::temp_dir().join(format!("ubos-fuzz-{}.json", std::process::id()));
         std::fs::write(&file, key.to_string()).expect("a file with the key");
-        let settings = VerifierSettings {
-            jwks: file.display().to_string(),
-            refresh: Duration::from_secs(1_000_000),
-            issuer: "https://id.example".into(),
-            audience: "ubos".into(),
-            leeway_seconds: 5,
-        };
+        let settings = VerifierSettings::new(file.display(), "https://id.example", "ubos");
+        let settings = VerifierSettings { refresh: Duration::from_secs(1_000_000), ..settings };
         let verifier = RUNTIME.block_on(Verifier::start(settings, Arc::new(NoDirectory)));
         std::fs::remove_file(&file).expect("the file goes");
         verifier.expect("the key is read")

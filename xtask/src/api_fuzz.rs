@@ -18,9 +18,9 @@ pub struct ApiFuzzArguments {
     seed: u32,
 }
 
-/// Runs the test `api_fuzz` with more examples than every test run has.
+/// Runs the tests in `api_fuzz` with more examples than every test run has.
 pub fn run(workspace: &Workspace, arguments: &ApiFuzzArguments) -> Result<ExitCode> {
-    let words = ["-p", "e2e", "--test", "api_fuzz"].map(str::to_owned);
+    let words = ["-p", "e2e", "--test", "world", "--", "api_fuzz::"].map(str::to_owned);
     let settings = [
         ("UBOS_API_FUZZ_EXAMPLES", arguments.examples.to_string()),
         ("UBOS_API_FUZZ_SEED", arguments.seed.to_string()),

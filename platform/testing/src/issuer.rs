@@ -6,7 +6,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::{NamedTempFile, TempPath};
+use uuid::Uuid;
+
+/// The `iss` of every token in tests.
+pub const ISSUER: &str = "https://id.example";
+/// Their `aud`.
+pub const AUDIENCE: &str = "ubos";
 
 /// An Ed25519 key with a name.
 pub struct Issuer {
@@ -38,6 +45,17 @@ impl Issuer {
         let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, claims, &self.signing).expect("a token")
     }
+
+    /// A token of somebody in a firm who has these roles, good for ten minutes.
+    pub fn token(&self, tenant: Uuid, subject: Uuid, roles: &[&str]) -> String {
+        self.sign(&claims(tenant, subject, roles))
+    }
+}
+
+/// What a good token says.
+pub fn claims(tenant: Uuid, subject: Uuid, roles: &[&str]) -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "tenant": tenant, "roles": roles, "exp": now + 600 })
 }
 
 /// A file with a set of keys, which goes with what is answered.

@@ -8,9 +8,20 @@ mod nats;
 mod smtp;
 
 pub use database::TestDatabase;
-pub use issuer::{Issuer, key_set};
+pub use issuer::{AUDIENCE, ISSUER, Issuer, claims, key_set};
 pub use nats::TestNats;
 pub use smtp::SmtpSink;
+
+use std::time::{Duration, Instant};
+
+/// Waits until it is so, for as long as a busy machine may take.
+pub async fn eventually(mut so: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !so().await {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never so");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
 /// The OpenID provider of this run, at which anybody may register a client.
 pub fn oidc_url() -> String {

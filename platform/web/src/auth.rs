@@ -25,6 +25,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -64,6 +65,19 @@ pub struct VerifierSettings {
     pub audience: String,
     /// Clock difference that is forgiven.
     pub leeway_seconds: u64,
+}
+
+impl VerifierSettings {
+    /// Tokens of one issuer for one audience; keys are read again, and clocks forgiven, as is usual.
+    pub fn new(jwks: impl Display, issuer: &str, audience: &str) -> Self {
+        Self {
+            jwks: jwks.to_string(),
+            refresh: Duration::from_secs(300),
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            leeway_seconds: 30,
+        }
+    }
 }
 
 /// The keys of one JWKS by their id.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 /// Settings of rate limits that are counted and never met: one client sends everything here.
@@ -17,6 +18,9 @@ pub const MET_BY_NOBODY: &str = "[rate_limits]\naddress_requests = 1000000000\nc
 
 /// The vault's key of every world.
 pub const VAULT_KEY: &str = "dWJvcy1kZXZlbG9wbWVudC1rZXktb2YtdGhlLXZhdWw=";
+
+/// Whose turn it is: a world has the machine to itself, whatever else is in the test's binary.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// A role that runs, or did.
 struct Running {
@@ -48,6 +52,8 @@ pub struct World {
     roles: BTreeMap<String, Running>,
     token: String,
     http: reqwest::Client,
+    // The last, because it ends when everything else has.
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl World {
@@ -62,6 +68,7 @@ impl World {
     }
 
     async fn start_with(archiving: bool) -> Result<Self> {
+        let turn = TURN.lock().await;
         let ubos = std::env::var_os("UBOS_BIN").context("UBOS_BIN is not set: run this with `cargo xtask test`")?;
         let programs: Programs = ensure_installed(&mut |_| {})?;
         let dirs = Dirs::throwaway()?;
@@ -89,6 +96,7 @@ impl World {
             roles: BTreeMap::new(),
             token: String::new(),
             http,
+            _turn: turn,
         };
         for (role, _) in world.told_roles()? {
             world.roles.insert(role, Running { port: free_port()?, child: None });

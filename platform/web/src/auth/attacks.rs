@@ -7,13 +7,13 @@ use credentials::NoDirectory;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::sync::atomic::AtomicUsize;
-use testing::{Issuer, key_set};
+use testing::{AUDIENCE, ISSUER, Issuer, key_set};
 use uuid::Uuid;
 
 fn claims() -> Value {
-    let now = chrono::Utc::now().timestamp();
-    json!({ "iss": "https://id.example", "aud": "ubos", "sub": Uuid::from_u128(1), "tenant": Uuid::from_u128(2),
-            "roles": ["member"], "exp": now + 600, "nbf": now - 10 })
+    let mut claims = testing::claims(Uuid::from_u128(2), Uuid::from_u128(1), &["member"]);
+    claims["nbf"] = json!(chrono::Utc::now().timestamp() - 10);
+    claims
 }
 
 fn part(text: impl AsRef<[u8]>) -> String {
@@ -30,13 +30,7 @@ fn signed(issuer: &Issuer, header: &str, claims: &str) -> String {
 const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT","kid":"k1"}"#;
 
 async fn verifier(jwks: String) -> Verifier {
-    let settings = VerifierSettings {
-        jwks,
-        refresh: Duration::from_secs(300),
-        issuer: "https://id.example".into(),
-        audience: "ubos".into(),
-        leeway_seconds: 5,
-    };
+    let settings = VerifierSettings { leeway_seconds: 5, ..VerifierSettings::new(jwks, ISSUER, AUDIENCE) };
     Verifier::start(settings, Arc::new(NoDirectory)).await.unwrap()
 }
 

@@ -7,13 +7,13 @@ use credentials::NoDirectory;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use std::path::Path;
-use testing::{Issuer, key_set};
+use testing::{AUDIENCE, ISSUER, Issuer, key_set};
 use uuid::Uuid;
 
 fn claims() -> Value {
-    let now = chrono::Utc::now().timestamp();
-    json!({ "iss": "https://id.example", "aud": "ubos", "sub": Uuid::from_u128(1), "tenant": Uuid::from_u128(2),
-            "roles": ["member"], "exp": now + 600, "nbf": now - 10 })
+    let mut claims = testing::claims(Uuid::from_u128(2), Uuid::from_u128(1), &["member"]);
+    claims["nbf"] = json!(chrono::Utc::now().timestamp() - 10);
+    claims
 }
 
 fn with(name: &str, value: Value) -> Value {
@@ -26,13 +26,8 @@ fn with(name: &str, value: Value) -> Value {
 }
 
 async fn verifier(jwks: &Path, refresh: Duration) -> Verifier {
-    let settings = VerifierSettings {
-        jwks: jwks.display().to_string(),
-        refresh,
-        issuer: "https://id.example".into(),
-        audience: "ubos".into(),
-        leeway_seconds: 5,
-    };
+    let settings = VerifierSettings::new(jwks.display(), ISSUER, AUDIENCE);
+    let settings = VerifierSettings { refresh, leeway_seconds: 5, ..settings };
     Verifier::start(settings, Arc::new(NoDirectory)).await.unwrap()
 }
 

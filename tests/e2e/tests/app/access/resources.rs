@@ -1,0 +1,302 @@
+//! Rights for single resources and for one's own: every operation of both APIs, on what they reach and on what they do not.
+
+use super::*;
+use harness::{Firm, Shown};
+use std::collections::HashMap;
+
+/// A client with one of everything that belongs to a client.
+struct Holding {
+    client: Uuid,
+    /// By collection: `projects/tasks`.
+    ids: HashMap<String, Uuid>,
+}
+
+/// A client of a firm with one of everything, done by the system.
+async fn holding(app: &TestApp, firm: Firm, name: &str) -> Holding {
+    let command = async |name: &str, id: Uuid, body: &Value| app.command(firm, name, id, body).await;
+    let [client, contact, project, folder, person] = [(); 5].map(|()| Uuid::now_v7());
+    let of = json!({ "name": name, "client_id": client });
+    command("crm.client.create", client, &json!({ "name": name })).await;
+    command("crm.contact.create", contact, &json!({ "name": name })).await;
+    let link = json!({ "client_id": client, "role": "Director" });
+    command("crm.contact.link_to_client", contact, &link).await;
+    command("projects.project.create", project, &of).await;
+    command("projects.project.add_milestone", project, &json!({ "name": "Half way" })).await;
+    command("projects.project.add_task", project, &json!({ "title": "Count" })).await;
+    command("files.folder.create", folder, &of).await;
+    let create = json!({ "name": name, "client_id": client, "email": format!("{person}@example.com") });
+    command("portal.portal_user.create", person, &create).await;
+    app.project().await;
+    let ids = [
+        ("crm/clients", client),
+        ("crm/contacts", contact),
+        ("projects/projects", project),
+        ("projects/tasks", part_of(app, "tasks", project).await),
+        ("projects/milestones", part_of(app, "milestones", project).await),
+        ("files/folders", folder),
+        ("portal/portal-users", person),
+    ];
+    Holding { client, ids: ids.map(|(collection, id)| (collection.to_owned(), id)).into() }
+}
+
+async fn part_of(app: &TestApp, table: &str, project: Uuid) -> Uuid {
+    let sql = format!("select id from projects.{table} where project_id = $1");
+    sqlx::query_scalar(&sql).bind(project).fetch_one(&app.database.worker().await).await.unwrap()
+}
+
+/// `crm/clients` of `/v1/crm/clients/{id}/rename`.
+fn collection(template: &str) -> String {
+    template.split('/').skip(2).take(2).collect::<Vec<_>>().join("/")
+}
+
+/// The document's example, about this client.
+fn about(body: &Value, client: Uuid) -> Value {
+    let mut body = body.clone();
+    if let Some(fields) = body.as_object_mut() {
+        // Which client a project is of, no other context can know.
+        fields.remove("project_id");
+        if let Some(named) = fields.get_mut("client_id") {
+            *named = json!(client);
+        }
+        if let Some(pattern) = fields.get_mut("pattern") {
+            *pattern = json!("projects.*");
+        }
+    }
+    body
+}
+
+/// Every operation on what belongs to `own` and on what does not, by a caller whose rights, all of them, are for that client.
+/// `besides` are permissions that the caller has for something else.
+async fn only_reaches(app: &TestApp, firm: Firm, shown: Shown<'_>, own: &Holding, besides: &[&str]) {
+    let (other, foreign) = (holding(app, firm, "Other").await, holding(app, Firm::unheard_of(), "Foreign").await);
+    let (mut to_command, to_query) = operations(app);
+    // A contact that is unlinked belongs to nobody any more.
+    to_command.sort_by_key(|operation| operation.permission == "crm.contact.unlink_from_client");
+    let mut wrong = vec![];
+    let mut expect = |what: &str, (status, body): (u16, Value), expected: &[u16]| {
+        let open = !matches!(status, 401 | 403 | 404) && status < 500;
+        if if expected.is_empty() { !open } else { !expected.contains(&status) } {
+            wrong.push(format!("{what}: {status} instead of {expected:?}: {body}"));
+        }
+    };
+    // What is refused comes first, while everything is there.
+    for o in &to_query {
+        let (collection, what) = (collection(&o.path), o.permission.as_str());
+        if besides.contains(&what) {
+            continue;
+        }
+        let tied = own.ids.contains_key(&collection) || what == "timeline.activity_event.read";
+        if !o.path.contains("{id}") {
+            let (status, body) = app.ask(&o.method, &o.of_nothing(), shown, json!({})).await;
+            let rows: Vec<String> = body["data"].as_array().into_iter().flatten().map(Value::to_string).collect();
+            expect(what, (status, body), &[if tied { 200 } else { 403 }]);
+            assert!(!tied || !rows.is_empty(), "{what} shows nothing");
+            for hidden in other.ids.values().chain(foreign.ids.values()) {
+                let leaks = rows.iter().any(|row| row.contains(&hidden.to_string()));
+                assert!(!leaks, "{what} shows what is not granted: {rows:?}");
+            }
+            continue;
+        }
+        let at = |id: Uuid| o.path.replace("{id}", &id.to_string());
+        for (holding, status) in [(own, 200), (&other, 404), (&foreign, 404)] {
+            if let Some(id) = holding.ids.get(&collection) {
+                expect(what, app.ask(&o.method, &at(*id), shown, json!({})).await, &[status]);
+            }
+        }
+        let nothing = app.ask(&o.method, &o.of_nothing(), shown, json!({})).await;
+        expect(what, nothing, &[if tied { 404 } else { 403 }]);
+    }
+    for o in &to_command {
+        let (collection, what) = (collection(&o.path), o.permission.as_str());
+        let at = |id: Uuid| o.path.replace("{id}", &id.to_string());
+        for (holding, is_own) in [(&other, false), (&foreign, false), (own, true)] {
+            let (body, mine) = (about(&o.body, holding.client), about(&o.body, own.client));
+            if !o.path.contains("{id}") {
+                let named = body.get("client_id").is_some();
+                let expected: &[u16] = if is_own && named { &[] } else { &[403] };
+                expect(what, app.ask(&o.method, &o.of_nothing(), shown, body).await, expected);
+            } else if let Some(id) = holding.ids.get(&collection) {
+                let expected: &[u16] = if is_own { &[] } else { &[404] };
+                expect(what, app.ask(&o.method, &at(*id), shown, mine).await, expected);
+            }
+        }
+        if o.path.contains("{id}") && !besides.contains(&what) {
+            expect(what, app.ask(&o.method, &o.of_nothing(), shown, o.body.clone()).await, &[404]);
+            let owner = app.ask(&o.method, &at(firm.owner), shown, o.body.clone()).await;
+            expect(what, owner, &[404]);
+        }
+    }
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", wrong.len());
+}
+
+#[actix_web::test]
+async fn t_01_a_grant_reaches_its_client_and_nothing_else() {
+    let app = TestApp::new().await;
+    let firm = app.register("Engines").await;
+    let (own, grantee) = (holding(&app, firm, "Own").await, Uuid::now_v7());
+    app.join(firm, grantee, &[]).await;
+    let grant = json!({ "pattern": "*", "resource": { "kind": "client", "id": own.client } });
+    app.grant(firm, grantee, &grant, "crm.client.read").await;
+    let token = app.token(firm, grantee);
+    only_reaches(
+        &app,
+        firm,
+        (&token).into(),
+        &own,
+        &["identity.user.read", "identity.session.audit", "portal.portal_session.audit"],
+    )
+    .await;
+
+    // Taken away, it is gone in every process.
+    app.command(firm, "identity.user.revoke_grant", grantee, &grant).await;
+    eventually(async || app.ask(&Method::GET, "/v1/crm/clients", &token, json!({})).await.0 == 403).await;
+}
+
+#[actix_web::test]
+async fn what_happens_to_a_client_or_project_is_on_its_timeline_and_shown_to_whoever_has_rights_for_it() {
+    let app = TestApp::new().await;
+    let firm = app.register("Engines").await;
+    let (own, other, grantee) = (holding(&app, firm, "Own").await, holding(&app, firm, "Other").await, Uuid::now_v7());
+    app.join(firm, grantee, &[]).await;
+    let grant = json!({ "pattern": "*", "resource": { "kind": "client", "id": own.client } });
+    app.grant(firm, grantee, &grant, "crm.client.read").await;
+    for holding in [&own, &other] {
+        let task = json!({ "task_id": holding.ids["projects/tasks"] });
+        app.command(firm, "projects.project.complete_task", holding.ids["projects/projects"], &task).await;
+        let unlink = json!({ "client_id": holding.client });
+        app.command(firm, "crm.contact.unlink_from_client", holding.ids["crm/contacts"], &unlink).await;
+    }
+    app.project().await;
+    let owner = app.owner(firm);
+    let types = |rows: &Value| -> Vec<String> {
+        rows["data"].as_array().unwrap().iter().map(|row| row["event_type"].as_str().unwrap().to_owned()).collect()
+    };
+    let of = |what: &str, id: Uuid| format!("/v1/timeline/activity-events?{what}={id}&limit=100");
+    let (_, rows) = app.ask(&Method::GET, &of("client_id", own.client), &owner, json!({})).await;
+    let expected = [
+        "client.created",
+        "contact.linked_to_client",
+        "contact.unlinked_from_client",
+        "folder.created",
+        "portal_user.created",
+        "project.created",
+        "milestone.created",
+        "task.created",
+        "task.completed",
+        "user.granted",
+    ];
+    for event_type in expected {
+        assert!(types(&rows).contains(&event_type.to_owned()), "{event_type} is not among {:?}", types(&rows));
+    }
+    assert!(!types(&rows).contains(&"contact.created".to_owned()), "it was nobody's then");
+    let project = own.ids["projects/projects"];
+    let (_, rows) = app.ask(&Method::GET, &of("project_id", project), &owner, json!({})).await;
+    let mut of_project = types(&rows);
+    of_project.sort();
+    assert_eq!(of_project, ["milestone.created", "project.created", "task.completed", "task.created"]);
+
+    // By their positions: what is about the client, and nothing else.
+    let (token, superuser) = (app.token(firm, grantee), app.database.superuser().await);
+    let sql = "select position, event_type, metadata -> 'concerns' from eventstore.events where tenant_id = $1";
+    let events: Vec<(i64, String, Option<Value>)> =
+        sqlx::query_as(sql).bind(firm.tenant).fetch_all(&superuser).await.unwrap();
+    let mut seen = 0;
+    for (position, event_type, concerns) in events {
+        let is_own = concerns.is_some_and(|concerns| concerns.to_string().contains(&own.client.to_string()));
+        let path = format!("/v1/events/{position}");
+        let (status, body) = app.ask(&Method::GET, &path, &token, json!({})).await;
+        assert_eq!(status, if is_own { 200 } else { 404 }, "{event_type}: {body}");
+        seen += usize::from(is_own);
+    }
+    assert_eq!(seen, expected.len());
+}
+
+#[actix_web::test]
+async fn m_08_a_portal_user_reaches_their_client_and_nothing_else() {
+    let app = TestApp::new().await;
+    let firm = app.register("Engines").await;
+    let own = holding(&app, firm, "Own").await;
+    // Somebody else at the same client, who is not locked out when all is tried.
+    let person = Uuid::now_v7();
+    app.let_into_portal(firm, person, own.client, "ada@own.example", "*").await;
+    let session = app.portal_session(firm, person, own.client).await;
+    only_reaches(&app, firm, (&session).into(), &own, &["portal.portal_session.audit"]).await;
+}
+
+#[actix_web::test]
+async fn t_16_nobody_grants_more_than_they_hold() {
+    let app = TestApp::new().await;
+    let firm = app.register("Engines").await;
+    let (own, other) = (holding(&app, firm, "Own").await, holding(&app, firm, "Other").await);
+    let (people, eve) = (Uuid::now_v7(), Uuid::now_v7());
+    let define = json!({ "name": "people", "description": "Looks after people", "patterns": ["identity.*"] });
+    app.command(firm, "identity.role.define", Uuid::now_v7(), &define).await;
+    app.join(firm, people, &["people"]).await;
+    app.join(firm, eve, &[]).await;
+    let grant =
+        |pattern: &str, client: Uuid| json!({ "pattern": pattern, "resource": { "kind": "client", "id": client } });
+    // Until that is known, everything that follows would be refused.
+    app.grant(firm, people, &grant("projects.*", own.client), "projects.project.read").await;
+    let token = app.token(firm, people);
+    let give = async |to: Uuid, pattern: &str, client: Uuid| {
+        let path = format!("/v1/identity/users/{to}/grant");
+        let (status, body) = app.ask(&Method::POST, &path, &token, grant(pattern, client)).await;
+        (status, body["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let beyond = (409, "identity.user.grant_exceeds_your_permissions".to_owned());
+    for (to, pattern, client) in [
+        (eve, "*", own.client),
+        (people, "*", own.client),
+        (people, "crm.*", own.client),
+        (people, "projects.*", other.client),
+        (eve, "projects.project.read", other.client),
+    ] {
+        assert_eq!(give(to, pattern, client).await, beyond, "{pattern}");
+    }
+    assert_eq!(give(eve, "projects.project.read", own.client).await, (200, String::new()));
+}
+
+#[actix_web::test]
+async fn own_reaches_what_is_the_callers_own_and_nothing_else() {
+    let app = TestApp::new().await;
+    let firm = app.register("Engines").await;
+    let (own, other) = (holding(&app, firm, "Own").await, holding(&app, firm, "Other").await);
+    let define = json!({ "name": "own", "description": "Their own", "patterns": ["*:own"] });
+    app.command(firm, "identity.role.define", Uuid::now_v7(), &define).await;
+    let (ada, eve) = (Uuid::now_v7(), Uuid::now_v7());
+    for (user, holding) in [(ada, &own), (eve, &other)] {
+        app.join(firm, user, &["own"]).await;
+        app.command(firm, "crm.client.assign_owner", holding.client, &json!({ "owner_id": user })).await;
+        let assign = json!({ "task_id": holding.ids["projects/tasks"], "assignee_id": user });
+        app.command(firm, "projects.project.assign_task", holding.ids["projects/projects"], &assign).await;
+    }
+    app.project().await;
+    let token = app.token(firm, ada);
+    for (collection, mine) in
+        [("crm/clients", own.client), ("projects/tasks", own.ids["projects/tasks"]), ("identity/users", ada)]
+    {
+        let (status, list) = app.ask(&Method::GET, &format!("/v1/{collection}"), &token, json!({})).await;
+        let ids: Vec<&Value> = list["data"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
+        assert_eq!((status, ids), (200, vec![&json!(mine)]), "{collection}");
+    }
+    for (holding, expected) in [(&own, 200), (&other, 404)] {
+        let rename = format!("/v1/crm/clients/{}/rename", holding.client);
+        assert_eq!(app.ask(&Method::POST, &rename, &token, json!({ "name": "Mine" })).await.0, expected);
+        let complete = format!("/v1/projects/projects/{}/complete-task", holding.ids["projects/projects"]);
+        let task = json!({ "task_id": holding.ids["projects/tasks"] });
+        assert_eq!(app.ask(&Method::POST, &complete, &token, task).await.0, expected);
+        let project = format!("/v1/projects/projects/{}/rename", holding.ids["projects/projects"]);
+        let renamed = app.ask(&Method::POST, &project, &token, json!({ "name": "Mine" })).await;
+        assert_eq!(renamed.0, 404, "a project is nobody's own, whoever does its tasks");
+    }
+    // What is nobody's own, or begins as nobody's, is out of reach.
+    let (to_command, to_query) = operations(&app);
+    for o in &to_command {
+        let (status, body) = app.ask(&o.method, &o.of_nothing(), &token, o.body.clone()).await;
+        assert_eq!(status, if o.path.contains("{id}") { 404 } else { 403 }, "{}: {body}", o.permission);
+    }
+    for o in to_query.iter().filter(|o| o.path.contains("{id}")) {
+        let (status, body) = app.ask(&o.method, &o.of_nothing(), &token, json!({})).await;
+        assert!(matches!(status, 403 | 404), "{}: {status} {body}", o.permission);
+    }
+}
