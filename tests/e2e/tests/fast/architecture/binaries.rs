@@ -12,7 +12,7 @@ const NONE: &str = "What cargo is told not to test has no test.";
 const BESIDE: &[(&str, &str, &str)] = &[
     ("e2e", "allocations", "its allocator counts for the whole process"),
     ("e2e", "counters", "it counts the statements of the whole process"),
-    ("e2e", "app", "its servers are warm while nothing else in the process takes their time"),
+    ("e2e", "app", "whoever looks up a rule in `fast` links no service"),
     ("e2e", "world", "each of its tests has the machine to itself"),
 ];
 
