@@ -55,7 +55,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("access", &["event-schemas/identity-events", "event-schemas/portal-events"]),
     ("login", &["domain/identity", "domain/portal"]),
     // It notes what became of an email on the record of whom it is for.
-    ("mailer", &["event-schemas/*", "domain/identity", "domain/portal"]),
+    ("email", &["event-schemas/*", "domain/identity", "domain/portal"]),
     ("command-api", &["domain/registry"]),
     ("projections", &["event-schemas/*"]),
     ("query-api", &["event-schemas/*", "projections"]),
