@@ -1,7 +1,7 @@
 -- Lists by name are in the order that people expect: letters before their case and accents, `Ångström` by `A`, `10` after
 -- `2`. What two names that this order holds equal differ in decides byte by byte, so an order by name and id stays total and
 -- a page can begin after any row.
-create collation shared.by_name (provider = icu, locale = 'und-u-kn-true', deterministic = true);
+create collation shared.by_name (provider = icu, locale = 'und-u-kn', deterministic = true);
 -- When a name is asked for, case and the way accents are written do not count; accents do.
 create collation shared.folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 grant usage on schema shared to ubos_query, ubos_worker, ubos_command;

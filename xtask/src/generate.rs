@@ -1,6 +1,7 @@
 //! `cargo xtask gen`
 
 use crate::command::{Profile, Workspace, run_ok};
+use crate::schema;
 use crate::steps::heading;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -36,9 +37,19 @@ pub fn compare(workspace: &Workspace, ubos: &Path) -> Result<()> {
         fs::write(file, content)?;
     }
     generate(ubos, &copy)?;
-    let after = files_below(&copy)?;
-    let mut different: Vec<String> = Vec::new();
-    for (path, content) in &after {
+    let different = differences(&before, &files_below(&copy)?);
+    if !different.is_empty() {
+        bail!("run `cargo xtask gen` and look at the difference:\n  {}", different.join("\n  "));
+    }
+    Ok(())
+}
+
+/// Files by their paths, with their contents.
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+fn differences(before: &Files, after: &Files) -> Vec<String> {
+    let mut different = Vec::new();
+    for (path, content) in after {
         match before.get(path) {
             None => different.push(format!("{} is missing", path.display())),
             Some(old) if old != content => different.push(format!("{} would change", path.display())),
@@ -47,20 +58,18 @@ pub fn compare(workspace: &Workspace, ubos: &Path) -> Result<()> {
     }
     different
         .extend(before.keys().filter(|path| !after.contains_key(*path)).map(|p| format!("{} would go", p.display())));
-    if !different.is_empty() {
-        bail!("run `cargo xtask gen` and look at the difference:\n  {}", different.join("\n  "));
-    }
-    Ok(())
+    different
 }
 
 fn generate(ubos: &Path, root: &Path) -> Result<()> {
     let mut command = Command::new(ubos);
     command.arg("gen").current_dir(root);
-    run_ok(command)
+    run_ok(command)?;
+    schema::write(ubos, root)
 }
 
 /// What git would keep: tracked files and new ones that are not ignored.
-fn files(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+fn files(root: &Path) -> Result<Files> {
     let listing = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
@@ -76,7 +85,7 @@ fn files(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     present.map(|path| Ok((path.clone(), fs::read(root.join(path))?))).collect()
 }
 
-fn files_below(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+fn files_below(root: &Path) -> Result<Files> {
     let (mut found, mut folders) = (BTreeMap::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
@@ -89,4 +98,23 @@ fn files_below(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_stale_missing_or_left_over_is_noticed() {
+        let files = |list: &[(&str, &str)]| -> Files {
+            list.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec())).collect()
+        };
+        let now = files(&[("docs/schema.sql", "create table crm.clients ();"), ("docs/openapi/query.json", "{}")]);
+        assert_eq!(differences(&now, &now), [""; 0]);
+        let before = files(&[("docs/schema.sql", "create table crm.persons ();"), ("docs/old.json", "{}")]);
+        assert_eq!(
+            differences(&before, &now),
+            ["docs/openapi/query.json is missing", "docs/schema.sql would change", "docs/old.json would go"]
+        );
+    }
 }

@@ -14,6 +14,7 @@ mod lint;
 mod migration;
 mod python;
 mod sbom;
+mod schema;
 mod secrets;
 mod stack;
 mod steps;
@@ -40,7 +41,7 @@ enum Verb {
     Down(stack::DownArguments),
     /// Runs the tests against throw-away servers of their own.
     Test(tests::TestArguments),
-    /// Rewrites the generated files: schemas, API descriptions, the commented default settings.
+    /// Rewrites the generated files: schemas, API descriptions, the present database, the commented default settings.
     Gen {
         /// Changes nothing; fails if a file would change.
         #[arg(long)]

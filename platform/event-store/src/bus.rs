@@ -1,13 +1,10 @@
 //! Every command by its dotted name, for callers that have a name and a JSON body.
 
 use crate::{ExecuteError, Executed, Request, Store, UnitCommand, UnitError};
-use futures::future::BoxFuture;
 use kernel::{Aggregate, Command, CommandEntry, FieldErrors, Mounts, RejectionEntry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
-
-type Run = fn(Store, &'static str, Option<Uuid>, String, Request) -> BoxFuture<'static, Result<Executed, ExecuteError>>;
 
 /// One command as the bus knows it.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +15,6 @@ pub struct CommandInfo {
     pub path: &'static str,
     /// Why its aggregate may refuse.
     pub rejections: &'static [RejectionEntry],
-    run: Run,
     read: fn(&'static str, Option<Uuid>, &str) -> Result<UnitCommand, FieldErrors>,
 }
 
@@ -51,8 +47,8 @@ impl CommandBus {
     /// Every command of one aggregate, without a bus; for descriptions.
     pub fn commands_of<A: Aggregate>() -> impl Iterator<Item = CommandInfo> {
         let rejections = <A::Rejection as kernel::Rejection>::CATALOGUE;
-        let (path, run, read) = (A::PATH, run::<A> as Run, read::<A> as _);
-        A::Command::CATALOGUE.iter().map(move |entry| CommandInfo { entry, path, rejections, run, read })
+        let (path, read) = (A::PATH, read::<A> as _);
+        A::Command::CATALOGUE.iter().map(move |entry| CommandInfo { entry, path, rejections, read })
     }
 
     /// Every command, by name.
@@ -78,7 +74,8 @@ impl CommandBus {
         body: String,
         request: Request,
     ) -> Result<Executed, ExecuteError> {
-        (info.run)(self.store.clone(), info.entry.action, id, body, request).await
+        let command = self.read(info, id, &body).map_err(ExecuteError::Invalid)?;
+        Box::pin(self.store.execute_command(command, &request)).await
     }
 
     /// Reads `body` as the command `info`, for a unit.
@@ -113,19 +110,6 @@ impl Mounts for CommandBus {
         let commands = Arc::make_mut(&mut self.commands);
         commands.extend(Self::commands_of::<A>().map(|info| (info.entry.name, info)));
     }
-}
-
-fn run<A: Aggregate>(
-    store: Store,
-    action: &'static str,
-    id: Option<Uuid>,
-    body: String,
-    request: Request,
-) -> BoxFuture<'static, Result<Executed, ExecuteError>> {
-    Box::pin(async move {
-        let command = A::Command::parse(action, &body).map_err(ExecuteError::Invalid)?;
-        store.execute::<A>(id, command, &request).await
-    })
 }
 
 fn read<A: Aggregate>(action: &'static str, id: Option<Uuid>, body: &str) -> Result<UnitCommand, FieldErrors> {

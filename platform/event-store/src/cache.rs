@@ -2,10 +2,10 @@
 //!
 //! They may be stale: the append finds out, and neither a refusal nor "already so" relies on them.
 
+use crate::kind::{Advance, State};
 use crate::load::StreamKey;
-use kernel::{Aggregate, Stored, UnreadableEvent, read_event};
+use kernel::Stored;
 use parking_lot::RwLock;
-use std::any::Any;
 use std::sync::Arc;
 use uuid::Uuid;
 use vault::Subject;
@@ -22,20 +22,6 @@ pub(crate) struct Cached {
     pub advance: Advance,
 }
 
-/// A state whose type only its kind of stream tells.
-pub(crate) type State = Arc<dyn Any + Send + Sync>;
-
-/// Folds one more event, for somebody who does not know the state's type.
-pub(crate) type Advance = fn(&State, &Stored) -> Result<State, UnreadableEvent>;
-
-/// [`Advance`] for one kind of stream.
-pub(crate) fn advance<A: Aggregate>(state: &State, event: &Stored) -> Result<State, UnreadableEvent> {
-    let known = state.downcast_ref::<A>().ok_or_else(|| UnreadableEvent("another kind of stream".to_owned()))?;
-    let mut state = known.clone();
-    state.apply(&read_event(&event.event_type, event.event_version, &event.payload)?);
-    Ok(Arc::new(state))
-}
-
 /// Bounded, shared, cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Cache {
@@ -49,10 +35,9 @@ impl Cache {
         Self { states: Arc::new(quick_cache::sync::Cache::new(streams_max)), kinds: Arc::default() }
     }
 
-    /// The state of a stream, if it is of this type.
-    pub fn get<A: Aggregate>(&self, stream: &StreamKey) -> Option<(Arc<A>, Cached)> {
-        let cached = self.states.get(stream)?;
-        Some((cached.state.clone().downcast::<A>().ok()?, cached))
+    /// The state of a stream.
+    pub fn get(&self, stream: &StreamKey) -> Option<Cached> {
+        self.states.get(stream)
     }
 
     pub fn insert(&self, stream: StreamKey, cached: Cached) {
@@ -102,6 +87,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kernel::UnreadableEvent;
 
     const STREAM: StreamKey =
         StreamKey { tenant: Uuid::from_u128(1), aggregate_type: "test.count", aggregate_id: Uuid::from_u128(2) };

@@ -1,7 +1,8 @@
 //! Our store as `cqrs-es` knows one, so that whoever knows that framework can use it, and its suite can test ours.
 
 use crate::claims::rows_of;
-use crate::execute::{Known, change, claimed, key, pending};
+use crate::execute::{Known, change, claimed, pending};
+use crate::kind::{StreamKind, changes, typed};
 use crate::load::{StreamKey, WITHOUT_SNAPSHOT};
 use crate::pending::Outcome;
 use crate::{ExecuteError, Request, Store};
@@ -9,7 +10,6 @@ use anyhow::anyhow;
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 use kernel::{Aggregate, Root, RootEvent, read_event};
 use std::collections::HashMap;
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// A [`Store`] together with the request it serves; built per request, cheap.
@@ -23,7 +23,7 @@ pub struct CqrsStore {
 #[derive(Debug)]
 pub struct CqrsContext<A: Aggregate> {
     stream: StreamKey,
-    known: Known<A>,
+    known: Known,
     root: Root<A>,
 }
 
@@ -35,7 +35,7 @@ impl CqrsStore {
 
     fn stream<A: Aggregate>(&self, id: &str) -> Result<StreamKey, AggregateError<A::Rejection>> {
         let id: Uuid = id.parse().map_err(|e| AggregateError::UnexpectedError(Box::new(e)))?;
-        Ok(key::<A>(self.request.tenant, id))
+        Ok(StreamKind::of::<A>().stream(self.request.tenant, id))
     }
 }
 
@@ -63,8 +63,8 @@ impl<A: Aggregate> EventStore<Root<A>> for CqrsStore {
 
     async fn load_aggregate(&self, aggregate_id: &str) -> Result<Self::AC, AggregateError<A::Rejection>> {
         let stream = self.stream::<A>(aggregate_id)?;
-        let known = self.store.load_fresh::<A>(stream).await.map_err(refused)?;
-        let root = Root((*known.state).clone());
+        let known = self.store.load_fresh(StreamKind::of::<A>(), stream).await.map_err(refused)?;
+        let root = Root(typed::<A>(&known.state).map_err(refused)?.clone());
         Ok(CqrsContext { stream, known, root })
     }
 
@@ -83,9 +83,11 @@ impl<A: Aggregate> EventStore<Root<A>> for CqrsStore {
         if envelopes.is_empty() {
             return Ok(envelopes);
         }
-        let events = events.into_iter().map(|event| event.0).collect();
+        let events: Vec<A::Event> = events.into_iter().map(|event| event.0).collect();
+        let changes = changes::<A>(&known.state, stream.aggregate_id, &events).map_err(refused)?;
         let command = metadata.get("command").map_or(stream.aggregate_type, String::as_str);
-        let draft = self.store.draft(&known, stream, command, events, &self.request).await.map_err(refused)?;
+        let kind = StreamKind::of::<A>();
+        let draft = self.store.draft(kind, &known, stream, command, changes, &self.request).await.map_err(refused)?;
         let version = known.version + draft.events.len() as i64;
         let change = change(&known, stream, version, draft.snapshot, draft.key_of_stream);
         let claims = rows_of(draft.wishes);
@@ -126,8 +128,8 @@ fn refused<E: std::error::Error>(error: ExecuteError) -> AggregateError<E> {
     }
 }
 
-impl<A: Aggregate> std::fmt::Debug for Known<A> {
+impl std::fmt::Debug for Known {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Known").field("version", &self.version).field("state", &Arc::as_ref(&self.state)).finish()
+        f.debug_struct("Known").field("version", &self.version).finish_non_exhaustive()
     }
 }

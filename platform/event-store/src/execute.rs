@@ -1,22 +1,22 @@
 //! The one path a command takes: load, decide, append, and again if somebody was faster.
 
 use crate::append::{Appender, Message};
-use crate::cache::{Cache, Cached, advance};
+use crate::cache::{Cache, Cached};
 use crate::claims::{self, ClaimRow, Holder, Wish};
+use crate::kind::{Change, Changes, State, StreamKind, json, typed};
 use crate::load::{Loaded, Loader, StreamKey};
 use crate::overlay::Overlay;
 use crate::pending::{AppendError, NewEvent, NewSnapshot, Outcome, Pending, StreamChange};
 use crate::sealing::Sealing;
-use crate::unit_command::{Collected, UnitCommand};
+use crate::unit_command::{Decider, UnitCommand};
 use crate::{ExecuteError, Executed, IdempotencyKey, Log, Request, TimeZones, answer, peers, wake::Waker};
 use anyhow::anyhow;
 use kernel::{
-    Aggregate, Claim, ClaimChange, Command, Context, Event, FieldCode, FieldError, Issuer, Metadata, Parts, Reach,
-    Reference, ReferenceBy, Rejection, TenantId,
+    Aggregate, Claim, ClaimChange, Context, FieldCode, FieldError, Issuer, Metadata, Parts, Reach, Reference,
+    ReferenceBy, TenantId,
 };
 use metrics::{counter, histogram};
 use sqlx::PgPool;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -72,9 +72,9 @@ struct Shared {
     closed: AtomicBool,
 }
 
-/// A typed state to decide on.
-pub(crate) struct Known<A> {
-    pub state: Arc<A>,
+/// A state to decide on.
+pub(crate) struct Known {
+    pub state: State,
     pub version: i64,
     pub position: i64,
     pub snapshot_version: i64,
@@ -83,8 +83,8 @@ pub(crate) struct Known<A> {
 }
 
 /// What a command came to, before it is written down.
-pub(crate) struct Decided<A: Aggregate> {
-    pub events: Vec<A::Event>,
+pub(crate) struct Decided {
+    pub changes: Changes,
     pub parts: Parts,
     /// What it wants to be carried out together with.
     pub companions: Vec<UnitCommand>,
@@ -93,8 +93,8 @@ pub(crate) struct Decided<A: Aggregate> {
 }
 
 /// A decision that is written down.
-pub(crate) struct Draft<A> {
-    pub state: A,
+pub(crate) struct Draft {
+    pub state: State,
     pub subject: Arc<Subject>,
     /// Of the first stream; whoever puts several together says which.
     pub events: Vec<NewEvent>,
@@ -151,9 +151,18 @@ impl Store {
         command: A::Command,
         request: &Request,
     ) -> Result<Executed, ExecuteError> {
+        self.execute_command(UnitCommand::new::<A>(id, command), request).await
+    }
+
+    /// The same for a command whose type nobody says.
+    pub(crate) async fn execute_command(
+        &self,
+        command: UnitCommand,
+        request: &Request,
+    ) -> Result<Executed, ExecuteError> {
         let started = Instant::now();
         let name = command.entry().name;
-        let result = self.decide_and_append::<A>(id, command, request).await;
+        let result = self.decide_and_append(command, request).await;
         let outcome = result.as_ref().map_or_else(ExecuteError::label, |_| "done");
         histogram!("command_duration_seconds", "command" => name).record(started.elapsed());
         count(name, outcome);
@@ -162,8 +171,9 @@ impl Store {
 
     /// The aggregate's state and version (0 if it does not exist), as the log has it.
     pub async fn load<A: Aggregate>(&self, tenant: TenantId, id: Uuid) -> Result<(A, i64), ExecuteError> {
-        let known = self.load_fresh::<A>(key::<A>(tenant, id)).await?;
-        Ok((Arc::unwrap_or_clone(known.state), known.version))
+        let kind = StreamKind::of::<A>();
+        let known = self.load_fresh(kind, kind.stream(tenant, id)).await?;
+        Ok((typed::<A>(&known.state)?.clone(), known.version))
     }
 
     /// A reader of the log that the store writes to. `pool` connects as `ubos_worker`: the store's own connections see nothing
@@ -209,34 +219,31 @@ impl Store {
         }
     }
 
-    async fn decide_and_append<A: Aggregate>(
-        &self,
-        id: Option<Uuid>,
-        command: A::Command,
-        request: &Request,
-    ) -> Result<Executed, ExecuteError> {
+    async fn decide_and_append(&self, command: UnitCommand, request: &Request) -> Result<Executed, ExecuteError> {
         if self.is_closed() {
             return Err(ExecuteError::Overloaded);
         }
-        let reach = reach(command.entry().name, request)?;
-        let (stream, is_fresh) = target::<A>(id, &command, request)?;
-        let mut known = if is_fresh { Known::nothing() } else { self.load_cached::<A>(stream).await? };
+        let decider = command.decider.as_ref();
+        let kind = decider.kind();
+        let reach = reach(decider.entry().name, request)?;
+        let (stream, is_fresh) = target(decider, request)?;
+        let mut known = if is_fresh { Known::nothing(kind) } else { self.load_cached(kind, stream).await? };
         let mut conflicts = 0;
         loop {
-            let error = match self.attempt(&known, stream, command.clone(), request, &reach).await {
+            let error = match self.attempt(&known, stream, decider, request, &reach).await {
                 Ok(Attempt::Done(executed)) => return Ok(executed),
                 Ok(Attempt::Remembered) => {
-                    known = self.load_fresh::<A>(stream).await?;
+                    known = self.load_fresh(kind, stream).await?;
                     continue;
                 }
-                Ok(Attempt::NotAlone) => return self.execute_with_companions::<A>(id, command, request).await,
+                Ok(Attempt::NotAlone) => return self.execute_with_companions(command, request).await,
                 Ok(Attempt::Conflict) => {
                     counter!("append_conflicts_total").increment(1);
                     conflicts += 1;
                     if conflicts > CONFLICTS_MAX {
                         return Err(ExecuteError::Conflict);
                     }
-                    known = self.load_fresh::<A>(stream).await?;
+                    known = self.load_fresh(kind, stream).await?;
                     continue;
                 }
                 Err(error) => error,
@@ -246,7 +253,7 @@ impl Store {
             }
             // A refusal is only given on what the log says now, and never to the repeat of something that was done.
             if known.from_cache {
-                known = self.load_fresh::<A>(stream).await?;
+                known = self.load_fresh(kind, stream).await?;
                 continue;
             }
             return match &request.idempotency {
@@ -257,19 +264,19 @@ impl Store {
     }
 
     /// Decides without writing anything down. What earlier commands of a unit left is in `overlay`.
-    pub(crate) async fn decide<A: Aggregate>(
+    pub(crate) async fn decide(
         &self,
-        known: &Known<A>,
+        known: &Known,
         stream: StreamKey,
-        command: A::Command,
+        decider: &dyn Decider,
         request: &Request,
         reach: &Reach,
         mut overlay: Option<&mut Overlay>,
-    ) -> Result<Decided<A>, ExecuteError> {
-        let entry = command.entry();
+    ) -> Result<Decided, ExecuteError> {
+        let (state, entry) = (&known.state, decider.entry());
         // Before anything else that tells what is there. What is decided on is what is asked, so nothing can change between.
         if *reach != Reach::Everything
-            && !reach.covers(&known.state.scope(stream.aggregate_id, &command), request.actor.principal())
+            && !reach.covers(&decider.scope(state, stream.aggregate_id)?, request.actor.principal())
         {
             return Err(if entry.creates { ExecuteError::Denied } else { ExecuteError::NotFound });
         }
@@ -283,7 +290,7 @@ impl Store {
         {
             return Err(ExecuteError::VersionMismatch { expected: expected.clone(), actual: known.version });
         }
-        let references = known.state.references(&command);
+        let references = decider.references(state)?;
         let mut ctx =
             Context::new(request.tenant, request.actor.clone(), request.now, stream.aggregate_id, request.command_id);
         ctx.secret.clone_from(&request.secret);
@@ -296,35 +303,31 @@ impl Store {
         }
         let mut looked_at = vec![];
         self.fill_references(&mut ctx, request.tenant, references, &mut looked_at, overlay.as_deref_mut()).await?;
-        let further = known.state.further_references(&command, &ctx);
+        let further = decider.further_references(state, &ctx)?;
         self.fill_references(&mut ctx, request.tenant, further, &mut looked_at, overlay).await?;
-        let mut companions = Collected::<A>::default();
-        known.state.companions(&command, &ctx, &mut companions);
-        let events = known.state.decide(command, &ctx).map_err(|rejection| {
-            let entry = rejection.entry();
-            ExecuteError::Rejected { code: entry.code, message: entry.message, invalid: entry.invalid }
-        })?;
-        Ok(Decided { events, parts: ctx.parts(), companions: companions.into_commands(), looked_at })
+        let companions = decider.companions(state, &ctx)?;
+        let changes = decider.decide(state, &ctx)?;
+        Ok(Decided { changes, parts: ctx.parts(), companions, looked_at })
     }
 
     /// One try.
-    async fn attempt<A: Aggregate>(
+    async fn attempt(
         &self,
-        known: &Known<A>,
+        known: &Known,
         stream: StreamKey,
-        command: A::Command,
+        decider: &dyn Decider,
         request: &Request,
         reach: &Reach,
     ) -> Result<Attempt, ExecuteError> {
-        let name = command.entry().name;
-        let Decided { events, parts, companions, looked_at } =
-            self.decide(known, stream, command, request, reach, None).await?;
+        let (kind, name) = (decider.kind(), decider.entry().name);
+        let Decided { changes, parts, companions, looked_at } =
+            self.decide(known, stream, decider, request, reach, None).await?;
         if !companions.is_empty() {
             return Ok(Attempt::NotAlone);
         }
         let id = stream.aggregate_id;
         // With a key, the append compares the versions.
-        if events.is_empty() && request.idempotency.is_none() {
+        if changes.events.is_empty() && request.idempotency.is_none() {
             if known.from_cache {
                 return Ok(Attempt::Remembered);
             }
@@ -332,7 +335,7 @@ impl Store {
             return Ok(Attempt::Done(Executed { id, version, position, created: false, replayed: false, parts }));
         }
         let Draft { state, subject, events, wishes, snapshot, key_of_stream } =
-            self.draft(known, stream, name, events, request).await?;
+            self.draft(kind, known, stream, name, changes, request).await?;
         let stored = (!parts.is_empty()).then(|| parts.to_string());
         let (has_new_key, count) = (key_of_stream.is_some(), events.len() as i64);
         let snapshot_version = snapshot.as_ref().map_or(known.snapshot_version, |s| s.version);
@@ -344,12 +347,11 @@ impl Store {
         let scopes: Vec<&'static str> = pending.claims.iter().map(|row| row.claim.scope).collect();
         match self.append(pending, answer).await? {
             Outcome::Appended { after } => {
-                let state = Arc::new(state);
                 if let Some(vault) = self.0.vault.as_ref().filter(|_| has_new_key) {
                     vault.keep(stream.tenant, stream.aggregate_id, subject.clone());
                 }
                 let position = if count == 0 { known.position } else { after + count };
-                let cached = Cached { state, version, position, snapshot_version, subject, advance: advance::<A> };
+                let cached = Cached { state, version, position, snapshot_version, subject, advance: kind.advance };
                 self.0.cache.insert(stream, cached);
                 let created = known.version == 0;
                 Ok(Attempt::Done(Executed { id, version, position, created, replayed: false, parts }))
@@ -369,34 +371,27 @@ impl Store {
     }
 
     /// Folds the decided events, collects their claims and writes everything down for the appender, sealed where personal.
-    pub(crate) async fn draft<A: Aggregate>(
+    pub(crate) async fn draft(
         &self,
-        known: &Known<A>,
+        kind: &StreamKind,
+        known: &Known,
         stream: StreamKey,
         command: &str,
-        events: Vec<A::Event>,
+        changes: Changes,
         request: &Request,
-    ) -> Result<Draft<A>, ExecuteError> {
-        let mut sealing = Sealing::new::<A>(self.0.vault.as_ref(), stream, known.subject.clone()).await?;
-        let mut state = (*known.state).clone();
-        let (mut wishes, mut concerns) = (vec![], BTreeSet::new());
-        let mut written = Vec::with_capacity(events.len());
-        for (event, sequence) in events.iter().zip(known.version + 1..) {
-            let mut changes = state.claims(event);
-            changes.extend(state.flags(event).into_iter().map(|(flag, is_up)| {
-                let claim = flag.of(stream.aggregate_id);
-                if is_up { ClaimChange::Take(claim) } else { ClaimChange::Release(claim) }
-            }));
-            let forbidden = state.forbidden_by(stream.aggregate_id, event).into_iter().map(|(flag, id)| flag.of(id));
-            wishes.extend(forbidden.map(|claim| (Wish::Free, claim)));
-            state.apply(event);
-            concerns.extend(state.concerns(stream.aggregate_id, event));
-            let (entry, payload) = (event.entry(), json(event)?);
-            if holds_nul(&payload) || changes.iter().any(claims_nul) {
+    ) -> Result<Draft, ExecuteError> {
+        let Changes { events, state, concerns } = changes;
+        let vault = self.0.vault.as_ref();
+        let mut sealing = Sealing::new(vault, (kind.is_personal)(), stream, known.subject.clone()).await?;
+        let (mut wishes, mut written) = (vec![], Vec::with_capacity(events.len()));
+        for (event, sequence) in events.into_iter().zip(known.version + 1..) {
+            let Change { entry, payload, claims, forbidden } = event;
+            if holds_nul(&payload) || claims.iter().any(claims_nul) {
                 let message = "expected text without NUL characters";
                 return Err(ExecuteError::Invalid(FieldError::new("", FieldCode::NulCharacter, message).into()));
             }
-            for change in changes {
+            wishes.extend(forbidden.into_iter().map(|claim| (Wish::Free, claim)));
+            for change in claims {
                 wishes.push(match sealing.claim(change)? {
                     ClaimChange::Take(claim) => (Wish::Take, claim),
                     ClaimChange::Release(claim) => (Wish::Release, claim),
@@ -413,9 +408,10 @@ impl Store {
             });
         }
         let version = known.version + written.len() as i64;
-        let snapshot = if version - known.snapshot_version >= A::SNAPSHOT_EVERY {
-            let state = sealing.state(version, A::STATE_VERSION, json(&state)?)?;
-            Some(NewSnapshot { version, state_version: A::STATE_VERSION, state })
+        let snapshot = if version - known.snapshot_version >= kind.snapshot_every {
+            let state_version = kind.state_version;
+            let state = sealing.state(version, state_version, (kind.write)(&state)?)?;
+            Some(NewSnapshot { version, state_version, state })
         } else {
             None
         };
@@ -437,23 +433,23 @@ impl Store {
         Ok(Draft { state, subject, events: written, wishes, snapshot, key_of_stream })
     }
 
-    pub(crate) async fn load_cached<A: Aggregate>(&self, stream: StreamKey) -> Result<Known<A>, ExecuteError> {
-        if let Some((state, cached)) = self.0.cache.get::<A>(&stream) {
-            let Cached { version, position, snapshot_version, subject, .. } = cached;
+    pub(crate) async fn load_cached(&self, kind: &StreamKind, stream: StreamKey) -> Result<Known, ExecuteError> {
+        if let Some(cached) = self.0.cache.get(&stream) {
+            let Cached { state, version, position, snapshot_version, subject, .. } = cached;
             return Ok(Known { state, version, position, snapshot_version, subject, from_cache: true });
         }
-        self.load_fresh(stream).await
+        self.load_fresh(kind, stream).await
     }
 
-    pub(crate) async fn load_fresh<A: Aggregate>(&self, stream: StreamKey) -> Result<Known<A>, ExecuteError> {
-        let loaded = self.history(stream, A::STATE_VERSION).await?;
+    pub(crate) async fn load_fresh(&self, kind: &StreamKind, stream: StreamKey) -> Result<Known, ExecuteError> {
+        let loaded = self.history(stream, kind.state_version).await?;
         let (history, subject) = (&loaded.history, loaded.subject.clone());
-        let state = Arc::new(history.fold::<A>().map_err(|e| ExecuteError::Fault(e.into()))?);
+        let state = (kind.fold)(history).map_err(|e| ExecuteError::Fault(e.into()))?;
         let snapshot_version = history.snapshot.as_ref().map_or(0, |(version, _)| *version);
         let (version, position) = (history.version, history.position);
         if version > 0 {
             let (state, subject) = (state.clone(), subject.clone());
-            let cached = Cached { state, version, position, snapshot_version, subject, advance: advance::<A> };
+            let cached = Cached { state, version, position, snapshot_version, subject, advance: kind.advance };
             self.0.cache.insert(stream, cached);
         }
         Ok(Known { state, version, position, snapshot_version, subject, from_cache: false })
@@ -574,9 +570,9 @@ impl Store {
     }
 }
 
-impl<A: Aggregate> Known<A> {
-    pub(crate) fn nothing() -> Self {
-        let (state, subject) = (Arc::new(A::default()), Arc::default());
+impl Known {
+    pub(crate) fn nothing(kind: &StreamKind) -> Self {
+        let (state, subject) = ((kind.nothing)(), Arc::default());
         Self { state, version: 0, position: 0, snapshot_version: 0, subject, from_cache: false }
     }
 }
@@ -591,23 +587,19 @@ pub(crate) fn reach(command: &str, request: &Request) -> Result<Reach, ExecuteEr
 }
 
 /// The stream that a command goes to. Nobody else can know an id that is made with the command, so then there is nothing to load.
-pub(crate) fn target<A: Aggregate>(
-    id: Option<Uuid>,
-    command: &A::Command,
-    request: &Request,
-) -> Result<(StreamKey, bool), ExecuteError> {
-    let creates = command.entry().creates;
-    let id = match id {
+pub(crate) fn target(decider: &dyn Decider, request: &Request) -> Result<(StreamKey, bool), ExecuteError> {
+    let creates = decider.entry().creates;
+    let id = match decider.id() {
         Some(id) => id,
         None if creates => request.command_id,
         None => return Err(ExecuteError::NotFound),
     };
-    Ok((key::<A>(request.tenant, id), creates && id == request.command_id))
+    Ok((decider.kind().stream(request.tenant, id), creates && id == request.command_id))
 }
 
 /// What the append does to the stream that was decided on.
-pub(crate) fn change<A>(
-    known: &Known<A>,
+pub(crate) fn change(
+    known: &Known,
     stream: StreamKey,
     version: i64,
     snapshot: Option<NewSnapshot>,
@@ -677,14 +669,6 @@ async fn forget_the_erased(mut destroyed: watch::Receiver<u64>, cache: Cache) {
 
 pub(crate) fn keys_failed(error: impl Into<anyhow::Error>) -> ExecuteError {
     ExecuteError::Unavailable(error.into())
-}
-
-pub(crate) fn key<A: Aggregate>(tenant: TenantId, id: Uuid) -> StreamKey {
-    StreamKey { tenant: tenant.0, aggregate_type: A::Event::STREAM, aggregate_id: id }
-}
-
-fn json(value: &impl serde::Serialize) -> Result<String, ExecuteError> {
-    serde_json::to_string(value).map_err(|e| ExecuteError::Fault(e.into()))
 }
 
 /// PostgreSQL cannot store U+0000, and one such command would poison its batch.

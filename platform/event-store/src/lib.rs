@@ -11,6 +11,7 @@ mod cache;
 mod claims;
 mod cqrs;
 mod execute;
+mod kind;
 mod load;
 mod log;
 mod outcome;

@@ -1,7 +1,7 @@
 //! What the commands of a unit have left so far, for those that come after them.
 
-use crate::cache::{Advance, State};
 use crate::claims::Claims;
+use crate::kind::{Advance, State};
 use crate::load::StreamKey;
 use crate::pending::NewSnapshot;
 use std::sync::Arc;

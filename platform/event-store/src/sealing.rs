@@ -4,7 +4,7 @@ use crate::ExecuteError;
 use crate::execute::keys_failed;
 use crate::load::StreamKey;
 use crate::seal::{self, Place};
-use kernel::{Aggregate, Claim, ClaimChange, EventEntry};
+use kernel::{Claim, ClaimChange, EventEntry};
 use std::sync::Arc;
 use uuid::Uuid;
 use vault::{Subject, SubjectKey, TenantKeys, Vault};
@@ -20,13 +20,15 @@ pub(crate) struct Sealing {
 }
 
 impl Sealing {
-    pub async fn new<A: Aggregate>(
+    /// What is not personal is sealed by nobody.
+    pub async fn new(
         vault: Option<&Vault>,
+        is_personal: bool,
         stream: StreamKey,
         subject: Arc<Subject>,
     ) -> Result<Self, ExecuteError> {
         let keys = match vault {
-            Some(vault) if seal::is_personal::<A>() => Some(vault.sealing(stream.tenant).await.map_err(keys_failed)?),
+            Some(vault) if is_personal => Some(vault.sealing(stream.tenant).await.map_err(keys_failed)?),
             _ => None,
         };
         Ok(Self { stream, subject, keys, fresh: None })

@@ -1,15 +1,17 @@
 //! Commands on several streams of one firm that enter the log together or not at all: docs/adr/0033.
 
 use crate::answer::{self, Answer};
-use crate::cache::{Cached, advance};
+use crate::cache::Cached;
 use crate::execute::{self, CONFLICTS_MAX, Decided, Draft, Known, claimed, count, pending, reach, target};
+use crate::kind::StreamKind;
 use crate::load::StreamKey;
 use crate::overlay::{Overlay, Touched};
 use crate::pending::{NewEvent, Outcome, StreamChange};
-use crate::unit_command::{UnitCommand, UnitError};
+use crate::unit_command::{Decider, UnitCommand, UnitError};
 use crate::{ExecuteError, Executed, IdempotencyKey, Request, Store};
 use anyhow::anyhow;
-use kernel::{Aggregate, Command, Parts, TenantId};
+use futures::future::BoxFuture;
+use kernel::{Aggregate, Parts, TenantId};
 use metrics::{counter, histogram};
 use std::sync::Arc;
 use std::time::Instant;
@@ -86,7 +88,7 @@ impl Unit {
 
     /// The aggregate as the commands so far have left it; none if no command was decided on it.
     pub fn state<A: Aggregate>(&self, id: Uuid) -> Option<Arc<A>> {
-        self.work.overlay.state(&execute::key::<A>(self.tenant, id))?.downcast().ok()
+        self.work.overlay.state(&StreamKind::of::<A>().stream(self.tenant, id))?.downcast().ok()
     }
 
     /// Decides one more command, on behalf of `request`, whose firm is the unit's and whose key says nothing here.
@@ -100,7 +102,7 @@ impl Unit {
         }
         let before = self.events();
         self.unbounded = command.unbounded;
-        let mut answer = command.command.decide(self, request, 0).await?;
+        let mut answer = self.decide_at(command.decider.as_ref(), request, 0).await?;
         if self.events() > before {
             // Whoever has seen this has seen what came along too, also where only that has events.
             answer.at = Ok(self.events() - 1);
@@ -163,22 +165,31 @@ impl Unit {
         }
     }
 
-    pub(crate) async fn decide_as<A: Aggregate>(
+    /// Boxed, because what a command brings along comes through here again.
+    fn decide_at<'u>(
+        &'u mut self,
+        decider: &'u dyn Decider,
+        request: &'u Request,
+        depth: usize,
+    ) -> BoxFuture<'u, Result<Answer, ExecuteError>> {
+        Box::pin(self.decide_one(decider, request, depth))
+    }
+
+    async fn decide_one(
         &mut self,
-        id: Option<Uuid>,
-        command: &A::Command,
+        decider: &dyn Decider,
         request: &Request,
         depth: usize,
     ) -> Result<Answer, ExecuteError> {
-        let reach = reach(command.entry().name, request)?;
-        let (stream, is_new) = target::<A>(id, command, request)?;
-        let mut known = self.known::<A>(stream, is_new).await?;
+        let kind = decider.kind();
+        let reach = reach(decider.entry().name, request)?;
+        let (stream, is_new) = target(decider, request)?;
+        let mut known = self.known(kind, stream, is_new).await?;
         loop {
             let decided = self.store.clone();
-            let decided =
-                decided.decide(&known, stream, command.clone(), request, &reach, Some(&mut self.work.overlay));
+            let decided = decided.decide(&known, stream, decider, request, &reach, Some(&mut self.work.overlay));
             let answer = match decided.await {
-                Ok(decided) => self.take_in(&known, stream, command.entry().name, decided, request, depth).await,
+                Ok(decided) => self.take_in(decider, &known, stream, decided, request, depth).await,
                 Err(error) => Err(error),
             };
             let error = match answer {
@@ -191,7 +202,7 @@ impl Unit {
             if !error.is_refusal() {
                 return Err(error);
             }
-            match self.refresh(stream, &known).await? {
+            match self.refresh(kind, stream, &known).await? {
                 Some(newer) => known = newer,
                 None => return Err(error),
             }
@@ -199,19 +210,17 @@ impl Unit {
     }
 
     /// The state to decide on: what the unit left, what this process remembers, or what the log says.
-    async fn known<A: Aggregate>(&self, stream: StreamKey, is_new: bool) -> Result<Known<A>, ExecuteError> {
+    async fn known(&self, kind: &StreamKind, stream: StreamKey, is_new: bool) -> Result<Known, ExecuteError> {
         if let Some(touched) = self.work.overlay.place(&stream).and_then(|place| self.work.overlay.streams.get(place)) {
             let Touched { version, position, snapshot_version, from_cache, .. } = *touched;
-            let state = touched.state.clone().downcast::<A>();
-            let state = state.map_err(|_| ExecuteError::Fault(anyhow!("another kind of stream")))?;
-            let subject = touched.subject.clone();
+            let (state, subject) = (touched.state.clone(), touched.subject.clone());
             return Ok(Known { state, version, position, snapshot_version, subject, from_cache });
         }
         let known = match is_new {
             // Nobody else knows an id that is made with its command; if the unit met with a conflict, it may be that.
-            true if !self.fresh => Known::nothing(),
-            _ if self.fresh => self.store.load_fresh::<A>(stream).await?,
-            _ => self.store.load_cached::<A>(stream).await?,
+            true if !self.fresh => Known::nothing(kind),
+            _ if self.fresh => self.store.load_fresh(kind, stream).await?,
+            _ => self.store.load_cached(kind, stream).await?,
         };
         if self.work.overlay.contradicts(&stream, known.version) {
             self.store.cache().forget(&stream);
@@ -235,16 +244,17 @@ impl Unit {
 
     /// Makes sure that what was decided on is what the log says. Answers a newer state of a stream that the unit has not touched;
     /// none if nothing was remembered.
-    async fn refresh<A: Aggregate>(
+    async fn refresh(
         &mut self,
+        kind: &StreamKind,
         stream: StreamKey,
-        known: &Known<A>,
-    ) -> Result<Option<Known<A>>, ExecuteError> {
+        known: &Known,
+    ) -> Result<Option<Known>, ExecuteError> {
         self.look_again().await?;
         if !known.from_cache || self.work.overlay.place(&stream).is_some() {
             return Ok(None);
         }
-        let newer = self.store.load_fresh::<A>(stream).await?;
+        let newer = self.store.load_fresh(kind, stream).await?;
         if self.work.overlay.contradicts(&stream, newer.version) {
             return Err(ExecuteError::Conflict);
         }
@@ -252,18 +262,19 @@ impl Unit {
     }
 
     /// Takes in what was decided, behind what has to come with it; if that cannot be, the unit is as it was.
-    async fn take_in<A: Aggregate>(
+    async fn take_in(
         &mut self,
-        known: &Known<A>,
+        decider: &dyn Decider,
+        known: &Known,
         stream: StreamKey,
-        name: &'static str,
-        decided: Decided<A>,
+        decided: Decided,
         request: &Request,
         depth: usize,
     ) -> Result<Answer, ExecuteError> {
         if decided.companions.is_empty() {
-            return self.write(known, stream, name, decided, request, depth).await;
+            return self.write(decider, known, stream, decided, request, depth).await;
         }
+        let name = decider.entry().name;
         let before = self.work.clone();
         let taken = async {
             if depth == COMPANIONS_DEPTH_MAX {
@@ -271,13 +282,13 @@ impl Unit {
             }
             for (index, companion) in decided.companions.iter().enumerate() {
                 let request = request.derived("companion", index);
-                companion.command.decide(self, &request, depth + 1).await?;
+                self.decide_at(companion.decider.as_ref(), &request, depth + 1).await?;
             }
             let version = self.work.overlay.place(&stream).map(|place| self.work.overlay.streams[place].version);
             if version.is_some_and(|version| version != known.version) {
                 return Err(ExecuteError::Fault(anyhow!("{name} brings along a command to its own record")));
             }
-            self.write(known, stream, name, decided, request, depth).await
+            self.write(decider, known, stream, decided, request, depth).await
         };
         let taken = taken.await;
         if taken.is_err() {
@@ -286,18 +297,19 @@ impl Unit {
         taken
     }
 
-    async fn write<A: Aggregate>(
+    async fn write(
         &mut self,
-        known: &Known<A>,
+        decider: &dyn Decider,
+        known: &Known,
         stream: StreamKey,
-        name: &'static str,
-        decided: Decided<A>,
+        decided: Decided,
         request: &Request,
         depth: usize,
     ) -> Result<Answer, ExecuteError> {
-        let Decided { events, parts, looked_at, .. } = decided;
+        let (kind, name) = (decider.kind(), decider.entry().name);
+        let Decided { changes, parts, looked_at, .. } = decided;
         let Draft { state, subject, events, wishes, snapshot, key_of_stream } =
-            self.store.draft(known, stream, name, events, request).await?;
+            self.store.draft(kind, known, stream, name, changes, request).await?;
         let work = &mut self.work;
         let bytes = events.iter().map(|event| event.payload.len()).sum::<usize>();
         // One command alone may be as large as it likes.
@@ -323,8 +335,8 @@ impl Unit {
                 subject: known.subject.clone(),
                 key_of_stream: None,
                 from_cache: known.from_cache,
-                state_version: A::STATE_VERSION,
-                advance: advance::<A>,
+                state_version: kind.state_version,
+                advance: kind.advance,
             });
         }
         let version = known.version + events.len() as i64;
@@ -337,7 +349,7 @@ impl Unit {
         let touched = &mut work.overlay.streams[place];
         if is_changed {
             touched.last_event = Some(work.events.len() - 1);
-            touched.state = Arc::new(state);
+            touched.state = state;
             touched.version = version;
         }
         touched.subject = subject;
@@ -408,13 +420,12 @@ impl Store {
     }
 
     /// The same for one command that brings others along. `execute` counts it.
-    pub(crate) async fn execute_with_companions<A: Aggregate>(
+    pub(crate) async fn execute_with_companions(
         &self,
-        id: Option<Uuid>,
-        command: A::Command,
+        command: UnitCommand,
         request: &Request,
     ) -> Result<Executed, ExecuteError> {
-        let command = UnitCommand::new::<A>(id, command).expecting(request.expected_versions.clone());
+        let command = command.expecting(request.expected_versions.clone());
         let executed = self.decide_and_append_unit(&[command], request).await.map_err(|refused| refused.error)?;
         execute::first(executed)
     }

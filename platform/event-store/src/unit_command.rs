@@ -1,15 +1,14 @@
-//! The commands of a unit, without their types, and those that a decision brings along.
+//! Commands without their types, and those that a decision brings along.
 
-use crate::answer::Answer;
-use crate::{ExecuteError, Request, Unit};
-use futures::future::BoxFuture;
-use kernel::{Aggregate, Command, CommandEntry, Companions, Event};
+use crate::ExecuteError;
+use crate::kind::{Changes, State, StreamKind, changes, typed};
+use kernel::{Aggregate, Command, CommandEntry, Companions, Context, Event, Reference, Rejection, Scope};
 use std::marker::PhantomData;
 use uuid::Uuid;
 
-/// One command of a unit: what it is, and to whom.
+/// A command: what it is, and to whom.
 pub struct UnitCommand {
-    pub(crate) command: Box<dyn AnyCommand>,
+    pub(crate) decider: Box<dyn Decider>,
     pub(crate) expected_versions: Option<Vec<i64>>,
     /// However full the unit is.
     pub(crate) unbounded: bool,
@@ -18,7 +17,7 @@ pub struct UnitCommand {
 impl UnitCommand {
     /// This command to the aggregate `id`; for a creation `None` makes an id.
     pub fn new<A: Aggregate>(id: Option<Uuid>, command: A::Command) -> Self {
-        Self { command: Box::new(Typed::<A> { id, command }), expected_versions: None, unbounded: false }
+        Self { decider: Box::new(Typed::<A> { id, command }), expected_versions: None, unbounded: false }
     }
 
     /// Refuses the unit unless the aggregate has one of these versions when its turn comes: what commands before it did counts.
@@ -35,7 +34,7 @@ impl UnitCommand {
 
     /// The command's name, permission and so on.
     pub fn entry(&self) -> &'static CommandEntry {
-        self.command.entry()
+        self.decider.entry()
     }
 }
 
@@ -71,15 +70,17 @@ impl From<ExecuteError> for UnitError {
     }
 }
 
-/// A command without its type.
-pub(crate) trait AnyCommand: Send + Sync {
+/// A command, and the aggregate that decides on it. Every state that it is shown is of its kind.
+pub(crate) trait Decider: Send + Sync {
+    fn kind(&self) -> &'static StreamKind;
     fn entry(&self) -> &'static CommandEntry;
-    fn decide<'u>(
-        &'u self,
-        unit: &'u mut Unit,
-        request: &'u Request,
-        depth: usize,
-    ) -> BoxFuture<'u, Result<Answer, ExecuteError>>;
+    /// The aggregate that it goes to; for a creation perhaps none yet.
+    fn id(&self) -> Option<Uuid>;
+    fn scope(&self, state: &State, id: Uuid) -> Result<Scope, ExecuteError>;
+    fn references(&self, state: &State) -> Result<Vec<Reference>, ExecuteError>;
+    fn further_references(&self, state: &State, ctx: &Context) -> Result<Vec<Reference>, ExecuteError>;
+    fn companions(&self, state: &State, ctx: &Context) -> Result<Vec<UnitCommand>, ExecuteError>;
+    fn decide(&self, state: &State, ctx: &Context) -> Result<Changes, ExecuteError>;
 }
 
 struct Typed<A: Aggregate> {
@@ -87,35 +88,49 @@ struct Typed<A: Aggregate> {
     command: A::Command,
 }
 
-impl<A: Aggregate> AnyCommand for Typed<A> {
+impl<A: Aggregate> Decider for Typed<A> {
+    fn kind(&self) -> &'static StreamKind {
+        StreamKind::of::<A>()
+    }
+
     fn entry(&self) -> &'static CommandEntry {
         self.command.entry()
     }
 
-    fn decide<'u>(
-        &'u self,
-        unit: &'u mut Unit,
-        request: &'u Request,
-        depth: usize,
-    ) -> BoxFuture<'u, Result<Answer, ExecuteError>> {
-        Box::pin(unit.decide_as::<A>(self.id, &self.command, request, depth))
+    fn id(&self) -> Option<Uuid> {
+        self.id
+    }
+
+    fn scope(&self, state: &State, id: Uuid) -> Result<Scope, ExecuteError> {
+        Ok(typed::<A>(state)?.scope(id, &self.command))
+    }
+
+    fn references(&self, state: &State) -> Result<Vec<Reference>, ExecuteError> {
+        Ok(typed::<A>(state)?.references(&self.command))
+    }
+
+    fn further_references(&self, state: &State, ctx: &Context) -> Result<Vec<Reference>, ExecuteError> {
+        Ok(typed::<A>(state)?.further_references(&self.command, ctx))
+    }
+
+    fn companions(&self, state: &State, ctx: &Context) -> Result<Vec<UnitCommand>, ExecuteError> {
+        let mut companions = Collected::<A>(vec![], PhantomData);
+        typed::<A>(state)?.companions(&self.command, ctx, &mut companions);
+        Ok(companions.0)
+    }
+
+    fn decide(&self, state: &State, ctx: &Context) -> Result<Changes, ExecuteError> {
+        let decided = typed::<A>(state)?.decide(self.command.clone(), ctx);
+        let events = decided.map_err(|rejection| {
+            let entry = rejection.entry();
+            ExecuteError::Rejected { code: entry.code, message: entry.message, invalid: entry.invalid }
+        })?;
+        changes::<A>(state, ctx.id, &events)
     }
 }
 
 /// The companions of a command to an `A`.
-pub(crate) struct Collected<A>(Vec<UnitCommand>, PhantomData<fn() -> A>);
-
-impl<A> Default for Collected<A> {
-    fn default() -> Self {
-        Self(vec![], PhantomData)
-    }
-}
-
-impl<A> Collected<A> {
-    pub fn into_commands(self) -> Vec<UnitCommand> {
-        self.0
-    }
-}
+struct Collected<A>(Vec<UnitCommand>, PhantomData<fn() -> A>);
 
 impl<A: Aggregate> Companions for Collected<A> {
     fn add<B: Aggregate>(&mut self, id: impl Into<Uuid>, command: B::Command) {

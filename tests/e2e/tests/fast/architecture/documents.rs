@@ -54,3 +54,34 @@ fn a_dead_link_is_found() {
         ["domain/crm/src/client.rs"]
     );
 }
+
+#[test]
+fn every_decision_is_a_line_of_the_index() {
+    let records = files(&root().join("docs/adr"), ".md").into_iter().filter(|file| !file.ends_with("README.md"));
+    let lines: Vec<String> = records.map(|file| begins(&relative(&file), &read(&file))).collect();
+    let missing = missing(&lines, &read("docs/adr/README.md"));
+    assert!(missing.is_empty(), "docs/adr/README.md lacks, or has otherwise: {missing:#?}");
+}
+
+/// How the line of a record begins: `| 1 | [One binary, many roles](0001-one-binary.md) |`.
+fn begins(path: &str, text: &str) -> String {
+    let heading = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+    let (number, title) = heading.split_once(". ").unwrap_or_else(|| panic!("{path} does not begin with its number"));
+    let file = path.rsplit('/').next().unwrap_or(path);
+    assert!(file.starts_with(&format!("{number:0>4}-")), "{path} says that it is number {number}");
+    format!("| {number} | [{title}]({file}) |")
+}
+
+fn missing<'l>(lines: &'l [String], index: &str) -> Vec<&'l str> {
+    lines.iter().map(String::as_str).filter(|line| !index.lines().any(|there| there.starts_with(line))).collect()
+}
+
+#[test]
+fn a_decision_that_the_index_lacks_is_found() {
+    let lines = [
+        begins("docs/adr/0001-one-binary.md", "# 1. One binary\n\nWhy."),
+        begins("docs/adr/0002-pure.md", "# 2. Pure, at last\n"),
+    ];
+    let index = "| 1 | [One binary](0001-one-binary.md) | A line. | in force |\n| 2 | [Pure](0002-pure.md) | | |";
+    assert_eq!(missing(&lines, index), ["| 2 | [Pure, at last](0002-pure.md) |"]);
+}
