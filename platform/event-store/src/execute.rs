@@ -7,7 +7,7 @@ use crate::kind::{Change, Changes, State, StreamKind, json, typed};
 use crate::load::{Loaded, Loader, StreamKey};
 use crate::overlay::Overlay;
 use crate::pending::{AppendError, NewEvent, NewSnapshot, Outcome, Pending, StreamChange};
-use crate::sealing::Sealing;
+use crate::sealing::{Sealing, keys_failed};
 use crate::unit_command::{Decider, UnitCommand};
 use crate::{ExecuteError, Executed, IdempotencyKey, Log, Request, TimeZones, answer, peers, wake::Waker};
 use anyhow::anyhow;
@@ -665,10 +665,6 @@ async fn forget_the_erased(mut destroyed: watch::Receiver<u64>, cache: Cache) {
         tokio::time::sleep(DECIDED_WITHIN).await;
         cache.clear();
     }
-}
-
-pub(crate) fn keys_failed(error: impl Into<anyhow::Error>) -> ExecuteError {
-    ExecuteError::Unavailable(error.into())
 }
 
 /// PostgreSQL cannot store U+0000, and one such command would poison its batch.

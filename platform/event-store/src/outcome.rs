@@ -1,8 +1,14 @@
 //! What a command did, or why it did nothing.
 
-use crate::unit::{UNIT_BYTES_MAX, UNIT_COMMANDS_MAX, UNIT_EVENTS_MAX};
 use kernel::{FieldErrors, Parts};
 use uuid::Uuid;
+
+/// Commands in one unit at most, those that a command brings along included.
+pub const UNIT_COMMANDS_MAX: usize = 64;
+/// Events in one unit at most.
+pub const UNIT_EVENTS_MAX: usize = 64;
+/// Bytes of its events' payloads at most.
+pub const UNIT_BYTES_MAX: usize = 256 * 1024;
 
 /// What becomes of commands, as `commands_total` counts them.
 pub const COMMAND_OUTCOMES: [&str; 14] = [

@@ -1,7 +1,6 @@
 //! What one decision seals, and with which key.
 
 use crate::ExecuteError;
-use crate::execute::keys_failed;
 use crate::load::StreamKey;
 use crate::seal::{self, Place};
 use kernel::{Claim, ClaimChange, EventEntry};
@@ -98,4 +97,9 @@ pub async fn hash_claims(vault: &Vault, scopes: &[&str]) -> anyhow::Result<u64> 
         hashed += u64::from(changed);
     }
     Ok(hashed)
+}
+
+/// Without its keys nothing can be sealed, now.
+pub(crate) fn keys_failed(error: impl Into<anyhow::Error>) -> ExecuteError {
+    ExecuteError::Unavailable(error.into())
 }

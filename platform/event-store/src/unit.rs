@@ -5,6 +5,7 @@ use crate::cache::Cached;
 use crate::execute::{self, CONFLICTS_MAX, Decided, Draft, Known, claimed, count, pending, reach, target};
 use crate::kind::StreamKind;
 use crate::load::StreamKey;
+use crate::outcome::{UNIT_BYTES_MAX, UNIT_COMMANDS_MAX, UNIT_EVENTS_MAX};
 use crate::overlay::{Overlay, Touched};
 use crate::pending::{NewEvent, Outcome, StreamChange};
 use crate::unit_command::{Decider, UnitCommand, UnitError};
@@ -17,12 +18,6 @@ use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
 
-/// Commands in one unit at most, those that a command brings along included.
-pub const UNIT_COMMANDS_MAX: usize = 64;
-/// Events in one unit at most.
-pub const UNIT_EVENTS_MAX: usize = 64;
-/// Bytes of its events' payloads at most.
-pub const UNIT_BYTES_MAX: usize = 256 * 1024;
 /// How far a command may bring along one that brings along another.
 const COMPANIONS_DEPTH_MAX: usize = 4;
 

@@ -18,7 +18,6 @@ const CIRCULAR: &[(&str, &[&str])] = &[
     ),
     ("domain/kernel", &["field", "input", "time"]),
     ("domain/samples", &["generate", "subject", "world"]),
-    ("platform/event-store", &["answer", "execute", "outcome", "sealing", "unit", "unit_command"]),
     ("platform/runtime", &["settings", "tls"]),
     ("platform/vault", &["follow", "vault"]),
     ("tests/faults", &["report", "run"]),
