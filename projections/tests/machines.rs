@@ -2,6 +2,7 @@
 //! with real histories of every aggregate.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use catalogue::workflow_events::{Renamed, RunEvent, StepPath};
 use catalogue::{AnyEvent, MachineEntry, Move, Standing, machines};
 use event_store::RawEvent;
 use kernel::{CommandEntry, Event as _, TenantId};
@@ -10,7 +11,6 @@ use proptest::test_runner::{TestCaseResult, TestRunner};
 use samples::{Prospect, Script, Sought, World, context_of, scripts};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use workflow_events::{Renamed, RunEvent, StepPath};
 
 /// Events that move a status elsewhere and leave these as they are, and why that is meant.
 const STAYS: &[(&str, &str, &str, &str)] = &[

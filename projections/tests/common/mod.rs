@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use catalogue::AnyEvent;
+use catalogue::crm_events::{ClientEvent, ClientKind};
 use chrono::Utc;
-use crm_events::{ClientEvent, ClientKind};
 use event_store::{Log, RawEvent};
 use kernel::{Actor, Metadata, TenantId};
 use projections::{Applied, Group, Target};
