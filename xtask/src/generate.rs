@@ -60,7 +60,7 @@ fn generate(ubos: &Path, root: &Path) -> Result<()> {
 }
 
 /// What git would keep: tracked files and new ones that are not ignored.
-fn files(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+pub fn files(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let listing = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
@@ -76,7 +76,8 @@ fn files(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     present.map(|path| Ok((path.clone(), fs::read(root.join(path))?))).collect()
 }
 
-fn files_below(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+/// Every file in a folder, with its path from there.
+pub fn files_below(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let (mut found, mut folders) = (BTreeMap::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
