@@ -10,14 +10,16 @@ pub struct Group {
     pub name: &'static str,
     /// Raised when a fold changes, so that operators are told to replay.
     pub version: i32,
+    /// One sentence for the APIs' documentation.
+    pub about: &'static str,
     /// Its tables.
     pub tables: Vec<Box<dyn Table>>,
 }
 
 impl Group {
     /// A group without tables.
-    pub(crate) fn new(name: &'static str, version: i32) -> Self {
-        Self { name, version, tables: vec![] }
+    pub(crate) fn new(name: &'static str, version: i32, about: &'static str) -> Self {
+        Self { name, version, about, tables: vec![] }
     }
 
     /// The same with one table more.

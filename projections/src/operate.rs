@@ -2,7 +2,7 @@
 
 use crate::engine::{Batch, Mode, Target, decode, stage};
 use crate::group::Group;
-use crate::groups::groups;
+use crate::groups;
 use crate::rebuild::{RebuildOptions, passes};
 use crate::report::{GroupStatus, ParkedStream, Plan, RetryReport, Status};
 use anyhow::{Context, Result};

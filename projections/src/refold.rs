@@ -2,7 +2,7 @@
 
 use crate::engine::{Batch, Mode, Target};
 use crate::group::{Group, Slot};
-use crate::groups::groups;
+use crate::groups;
 use crate::replay::exclusive;
 use anyhow::{Context, Result, ensure};
 use event_store::{Log, RawEvent};

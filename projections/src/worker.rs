@@ -3,7 +3,7 @@
 use crate::ahead::Folded;
 use crate::engine::{Applied, Kept, Rows, Target};
 use crate::group::Group;
-use crate::groups::groups;
+use crate::groups;
 use anyhow::{Context, Result};
 use event_store::RawEvent;
 use messaging::Feed;

@@ -2,8 +2,6 @@
 
 use crate::output::{Done, Output, say};
 use anyhow::{Context, Result};
-use event_store::{CommandBus, CommandInfo};
-use kernel::{Aggregate, Mounts};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -14,7 +12,8 @@ pub fn write(root: &Path, out: &Output) -> Result<Done> {
     catalogue::write(root).context("event-schemas")?;
     let mut files = vec![
         ("docs/openapi/query.json", pretty(&crate::documents::queries())?),
-        ("docs/openapi/command.json", pretty(&crate::documents::commands(&commands()))?),
+        ("docs/openapi/command.json", pretty(&crate::documents::commands(&crate::documents::every_command()))?),
+        ("docs/reference/roles.md", crate::reference::roles()),
         ("docs/reference/statuses.md", crate::reference::statuses()),
         ("deploy/config.default.toml", runtime::settings::documented_defaults()),
         ("domain/kernel/src/member.rs", registry::member_source()),
@@ -36,17 +35,4 @@ pub fn write(root: &Path, out: &Output) -> Result<Done> {
 
 fn pretty(value: &serde_json::Value) -> Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
-}
-
-/// Every command, without a store behind them: nothing is executed here.
-pub fn commands() -> Vec<CommandInfo> {
-    struct Collected(Vec<CommandInfo>);
-    impl Mounts for Collected {
-        fn mount<A: Aggregate>(&mut self) {
-            self.0.extend(CommandBus::commands_of::<A>());
-        }
-    }
-    let mut collected = Collected(vec![]);
-    registry::mount_all(&mut collected);
-    collected.0
 }

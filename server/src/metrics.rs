@@ -416,7 +416,7 @@ mod tests {
 
     #[test]
     fn the_series_of_commands_are_those_that_are_counted() {
-        let commands = crate::generate::commands();
+        let commands = crate::documents::every_command();
         let metric = METRICS.iter().find(|metric| metric.name == "commands_total").unwrap();
         let all = series(metric, &[Part::Commands], &commands);
         assert_eq!(all.len(), commands.len() * COMMAND_OUTCOMES.len());

@@ -3,6 +3,20 @@
 use catalogue::{MachineEntry, machines};
 use projections::{Table, groups};
 
+/// What the page of roles begins with.
+const ROLES_HEAD: &str = "\
+<!-- Written by `cargo xtask gen`. -->
+
+# Roles
+
+What the processes of UBOS do. Each is a subcommand of `ubos`; `ubos all` runs every one that is set up.
+";
+
+/// The page of all roles.
+pub fn roles() -> String {
+    crate::roles::page(ROLES_HEAD)
+}
+
 /// What the page begins with.
 const HEAD: &str = "\
 <!-- Written by `cargo xtask gen`. -->

@@ -10,9 +10,17 @@ use std::sync::Arc;
 use uuid::Uuid;
 use workflow::{Definition, definition::DefinitionCommand};
 
-/// The definitions that come with this program.
-const SHIPPED: &[(&str, &str)] =
-    &[("appointment-onboarding.yaml", include_str!("../definitions/appointment-onboarding.yaml"))];
+/// Reads the files that are named.
+macro_rules! definitions {
+    ($($file:literal),* $(,)?) => {
+        &[$(($file, include_str!(concat!("../definitions/", $file)))),*]
+    };
+}
+
+/// The definitions that come with this program, a line each.
+const SHIPPED: &[(&str, &str)] = definitions! {
+    "appointment-onboarding.yaml",
+};
 
 /// The definitions that come with this program: file name and text.
 pub fn shipped() -> &'static [(&'static str, &'static str)] {

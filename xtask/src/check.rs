@@ -2,7 +2,7 @@
 
 use crate::command::{Profile, Workspace, run_ok};
 use crate::steps::{heading, seconds};
-use crate::{attacks, compose, deny, documents, generate, lint, secrets};
+use crate::{attacks, compose, deny, documents, generate, lint, recipes, secrets};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::process::{Command, ExitCode, Stdio};
@@ -18,11 +18,12 @@ pub struct CheckArguments {
 type Check = (&'static str, fn(&Workspace) -> Result<()>);
 
 /// From the quickest answer to the slowest.
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 11] = [
     ("format", |workspace| run_ok(workspace.cargo(&["fmt", "--all", "--check"]))),
     ("documents", documents::check),
     ("secrets", secrets::check),
     ("attack list", attacks::check),
+    ("recipes' files", recipes::check),
     ("licences, bans and sources", licences),
     ("lints", |workspace| run_ok(workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     ("generated files", |workspace| generate::compare(workspace, &workspace.build("ubos", Profile::Debug)?)),

@@ -45,7 +45,7 @@ pub fn compare(workspace: &Workspace, ubos: &Path) -> Result<()> {
 }
 
 /// Files by their paths, with their contents.
-type Files = BTreeMap<PathBuf, Vec<u8>>;
+pub type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 fn differences(before: &Files, after: &Files) -> Vec<String> {
     let mut different = Vec::new();
@@ -69,7 +69,7 @@ fn generate(ubos: &Path, root: &Path) -> Result<()> {
 }
 
 /// What git would keep: tracked files and new ones that are not ignored.
-fn files(root: &Path) -> Result<Files> {
+pub fn files(root: &Path) -> Result<Files> {
     let listing = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
@@ -85,7 +85,8 @@ fn files(root: &Path) -> Result<Files> {
     present.map(|path| Ok((path.clone(), fs::read(root.join(path))?))).collect()
 }
 
-fn files_below(root: &Path) -> Result<Files> {
+/// Every file in a folder, with its path from there.
+pub fn files_below(root: &Path) -> Result<Files> {
     let (mut found, mut folders) = (BTreeMap::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {

@@ -13,6 +13,7 @@ mod generate;
 mod lint;
 mod migration;
 mod python;
+mod recipes;
 mod sbom;
 mod schema;
 mod secrets;
@@ -52,6 +53,8 @@ enum Verb {
         /// `crm`
         context: String,
     },
+    /// Does what the recipes of CONTRIBUTING.md say in a copy of the checkout, and counts the files that a person touches.
+    Recipes(recipes::RecipesArguments),
     /// Everything CI runs besides the tests: format, lints, generated files, licences and bans, documentation.
     Check(check::CheckArguments),
     /// Measures the release build on durable throw-away servers.
@@ -85,6 +88,7 @@ fn run(verb: Verb, workspace: &Workspace) -> Result<ExitCode> {
         Verb::Gen { check: false } => generate::rewrite(workspace),
         Verb::Gen { check: true } => generate::check(workspace),
         Verb::Migration { context } => migration::print(workspace, &context),
+        Verb::Recipes(arguments) => recipes::run(workspace, &arguments),
         Verb::Check(arguments) => check::run(workspace, &arguments),
         Verb::Bench(arguments) => bench::measure(workspace, &arguments),
         Verb::ApiFuzz(arguments) => api_fuzz::run(workspace, &arguments),

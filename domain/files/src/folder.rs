@@ -1,9 +1,9 @@
 //! A folder: the root of a tree of folders, decided on as a whole.
 
 use crate::FolderTemplate;
-use files_events::{FolderEvent as E, Subfolder, TemplatePath};
+use files_events::{FolderEvent as E, FolderId, Subfolder, TemplatePath};
 use kernel::{
-    Aggregate, Archivable, ClientId, Context, Decision, Flag, FolderId, FolderName, Imprint, Keyed, Machine, ProjectId,
+    Aggregate, Archivable, ClientId, Context, Decision, Flag, FolderName, Imprint, Keyed, Machine, ProjectId,
     Reference, Resource, Scope, Slug, command, rejection,
 };
 use serde::{Deserialize, Serialize};

@@ -1,34 +1,35 @@
-//! Every kind of id, one type each. All are UUIDs; fresh ones are version 7, so that they sort by time.
+//! Kinds of ids, one type each. All are UUIDs; fresh ones are version 7, so that they sort by time.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
-use uuid::Uuid;
-
+/// Declares kinds of ids, each with a sentence. One that several contexts name, or whoever decides about rights, is here; every other
+/// stands beside the events of its context.
+#[macro_export]
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, Default)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, ::serde::Serialize, ::serde::Deserialize,
+            ::schemars::JsonSchema,
+        )]
         #[serde(transparent)]
-        pub struct $name(pub Uuid);
+        pub struct $name(pub ::uuid::Uuid);
 
-        impl From<Uuid> for $name {
-            fn from(id: Uuid) -> Self { Self(id) }
+        impl From<::uuid::Uuid> for $name {
+            fn from(id: ::uuid::Uuid) -> Self { Self(id) }
         }
-        impl From<$name> for Uuid {
+        impl From<$name> for ::uuid::Uuid {
             fn from(id: $name) -> Self { id.0 }
         }
-        impl crate::Input for $name {
-            fn read(value: serde_json::Value, faults: &mut crate::Faults) -> Option<Self> {
-                Uuid::read(value, faults).map(Self)
+        impl $crate::Input for $name {
+            fn read(value: $crate::__json::Value, faults: &mut $crate::Faults) -> Option<Self> {
+                <::uuid::Uuid as $crate::Input>::read(value, faults).map(Self)
             }
         }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { self.0.fmt(f) }
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result { self.0.fmt(f) }
         }
-        impl FromStr for $name {
-            type Err = uuid::Error;
-            fn from_str(text: &str) -> Result<Self, uuid::Error> { text.parse().map(Self) }
+        impl ::std::str::FromStr for $name {
+            type Err = ::uuid::Error;
+            fn from_str(text: &str) -> Result<Self, ::uuid::Error> { text.parse().map(Self) }
         }
     )*};
 }
@@ -36,34 +37,20 @@ macro_rules! ids {
 ids! {
     /// A key with which a program comes in.
     ApiKeyId,
-    /// A booked meeting.
-    AppointmentId,
-    /// When one person can be booked.
-    AvailabilityId,
     /// A firm or person that is served.
     ClientId,
     /// A person at a client.
     ContactId,
     /// A workflow definition, all its versions.
     DefinitionId,
-    /// A kind of meeting that can be booked.
-    EventTypeId,
-    /// A folder, or one of its subfolders.
-    FolderId,
-    /// A tree of folders to copy from.
-    FolderTemplateId,
     /// A program of somebody else's that reads the firm's events.
     SubscriberId,
     /// One invitation, into the firm or to its portal.
     InvitationId,
-    /// A milestone of a project.
-    MilestoneId,
     /// A person with access to the client portal.
     PortalUserId,
     /// A project.
     ProjectId,
-    /// A project skeleton to copy from.
-    ProjectTemplateId,
     /// A role that a firm made itself.
     RoleId,
     /// One run of a workflow.
@@ -72,10 +59,6 @@ ids! {
     ServiceAccountId,
     /// The time between a person's login and its end.
     SessionId,
-    /// A task of a project.
-    TaskId,
-    /// A team of the firm's staff.
-    TeamId,
     /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
     TenantId,
     /// A member of the firm's staff.

@@ -2,10 +2,12 @@
 
 use crate::ProjectTemplate;
 use kernel::{
-    Aggregate, Archivable, Claim, ClaimChange, ClientId, Context, Date, Decision, Flag, Imprint, Keyed, Machine,
-    MilestoneId, Name, ProjectId, Reference, Resource, Scope, Slug, TaskId, Text, UserId, command, rejection,
+    Aggregate, Archivable, Claim, ClaimChange, ClientId, Context, Date, Decision, Flag, Imprint, Keyed, Machine, Name,
+    ProjectId, Reference, Resource, Scope, Slug, Text, UserId, command, rejection,
 };
-use projects_events::{MilestoneStatus, NewMilestone, NewTask, ProjectEvent as E, ProjectStatus, TaskStatus};
+use projects_events::{
+    MilestoneId, MilestoneStatus, NewMilestone, NewTask, ProjectEvent as E, ProjectStatus, TaskId, TaskStatus,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;

@@ -44,3 +44,28 @@ pub const PERSONAL_CLAIMS: [&str; 7] = [
     "portal.portal_user.email",
     "workflow.run.correlation",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::{Aggregate, Event};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_aggregate_has_its_events_in_the_catalogue_and_no_events_are_decided_by_nobody() {
+        struct Streams(BTreeSet<&'static str>);
+        impl Mounts for Streams {
+            fn mount<A: Aggregate>(&mut self) {
+                assert!(self.0.insert(A::Event::STREAM), "{} is mounted twice", A::Event::STREAM);
+            }
+        }
+        let mut mounted = Streams(BTreeSet::new());
+        mount_all(&mut mounted);
+        let catalogued: BTreeSet<&str> = catalogue::entries().map(|entry| entry.stream).collect();
+        let only = |one: &BTreeSet<&'static str>, other: &BTreeSet<&str>| -> Vec<&str> {
+            one.iter().copied().filter(|stream| !other.contains(stream)).collect()
+        };
+        assert_eq!(only(&mounted.0, &catalogued), [""; 0], "add them to `any_event!` in the catalogue");
+        assert_eq!(only(&catalogued, &mounted.0), [""; 0], "add them to `mount_all` in the registry");
+    }
+}

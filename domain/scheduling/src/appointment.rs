@@ -4,11 +4,12 @@ use crate::event_type::DAYS_AHEAD_MAX;
 use crate::{Availability, EventType, GRANULE_MINUTES};
 use chrono::{SecondsFormat, TimeDelta};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Date, Decision, Email, EventTypeId, Keyed, Machine, Name, Personal, Phone,
-    Reference, ReferenceBy, Scope, Slug, Text, TimeZone, Timestamp, UserId, command, rejection,
+    Aggregate, Claim, ClaimChange, Context, Date, Decision, Email, Keyed, Machine, Name, Personal, Phone, Reference,
+    ReferenceBy, Scope, Slug, Text, TimeZone, Timestamp, UserId, command, rejection,
 };
 use scheduling_events::{
-    AppointmentDetails, AppointmentEvent as E, AppointmentStatus as Status, CancelledBy, EventTypeRules, Slot,
+    AppointmentDetails, AppointmentEvent as E, AppointmentStatus as Status, CancelledBy, EventTypeId, EventTypeRules,
+    Slot,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -433,7 +434,8 @@ mod tests {
     #[test]
     fn a_meeting_that_is_moved_keeps_its_host_and_the_hosts_hours() {
         let mut handed_over = EventType::default();
-        let (host_id, availability_id) = (UserId(Uuid::from_u128(99)), kernel::AvailabilityId(Uuid::from_u128(98)));
+        let (host_id, availability_id) =
+            (UserId(Uuid::from_u128(99)), scheduling_events::AvailabilityId(Uuid::from_u128(98)));
         let rules = EventTypeRules { host_id, availability_id, ..event_type::tests::rules(30) };
         handed_over.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
         let type_by_id = || Reference::id::<EventType>(Uuid::from_u128(30));

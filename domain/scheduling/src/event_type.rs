@@ -2,10 +2,10 @@
 
 use crate::{Availability, GRANULE_MINUTES};
 use kernel::{
-    Aggregate, AvailabilityId, ClaimChange, Context, Decision, Keyed, Machine, Name, Patch, Reference, Retirable, Slug,
-    Text, UserId, command, rejection,
+    Aggregate, ClaimChange, Context, Decision, Keyed, Machine, Name, Patch, Reference, Retirable, Slug, Text, UserId,
+    command, rejection,
 };
-use scheduling_events::{DAYS_AHEAD_DEFAULT, EventTypeEvent as E, EventTypeRules};
+use scheduling_events::{AvailabilityId, DAYS_AHEAD_DEFAULT, EventTypeEvent as E, EventTypeRules};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -7,6 +7,7 @@ mod artefacts;
 mod asyncapi;
 mod compatibility;
 mod example;
+#[macro_use]
 mod machines;
 mod pattern;
 mod published;
@@ -16,7 +17,7 @@ pub use artefacts::{ArtefactError, artefacts, golden_path, schema_path, stale, w
 pub use asyncapi::served as asyncapi;
 pub use compatibility::{Break, compatibility};
 pub use example::{example, example_in};
-pub use machines::{MachineEntry, Move, Standing, machines};
+pub use machines::{MachineEntry, Move, Standing};
 pub use secrets::withhold;
 
 use kernel::{Event, EventEntry, Recorded, UnreadableEvent, read_event};
@@ -26,7 +27,16 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// One line per aggregate is all that a new aggregate needs here.
+// Whoever reads events of several contexts finds them here.
+pub use crm_events;
+pub use files_events;
+pub use identity_events;
+pub use portal_events;
+pub use projects_events;
+pub use scheduling_events;
+pub use workflow_events;
+
+/// Makes [`AnyEvent`] of the list of all aggregates.
 macro_rules! any_event {
     ($($variant:ident = $event:ty),* $(,)?) => {
         /// An event of any aggregate of any context.
@@ -80,6 +90,7 @@ macro_rules! any_event {
     };
 }
 
+// One line per aggregate.
 any_event! {
     Client = crm_events::ClientEvent,
     Contact = crm_events::ContactEvent,
@@ -103,6 +114,36 @@ any_event! {
     Project = projects_events::ProjectEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
+}
+
+// One line per status machine: the variant of `AnyEvent` whose events move it, whose it is, the column that shows it, and its type.
+machines! {
+    Client: "crm.client" "status" = crm_events::ClientStatus,
+    Contact: "crm.contact" "archived" = kernel::Archivable,
+    EventType: "scheduling.event_type" "retired" = kernel::Retirable,
+    Appointment: "scheduling.appointment" "status" = scheduling_events::AppointmentStatus,
+    Tenant: "identity.tenant" "status" = identity_events::TenantStatus,
+    User: "identity.user" "status" = identity_events::UserStatus,
+    Role: "identity.role" "status" = identity_events::RoleStatus,
+    Team: "identity.team" "status" = identity_events::TeamStatus,
+    ServiceAccount: "identity.service_account" "status" = identity_events::ServiceAccountStatus,
+    ApiKey: "identity.api_key" "status" = identity_events::ApiKeyStatus,
+    Subscriber: "identity.subscriber" "status" = identity_events::SubscriberStatus,
+    Session: "identity.session" "status" = identity_events::SessionStatus,
+    Erasure: "identity.erasure" "status" = identity_events::ErasureStatus,
+    PortalUser: "portal.portal_user" "status" = portal_events::PortalUserStatus,
+    PortalSession: "portal.portal_session" "status" = portal_events::PortalSessionStatus,
+    FolderTemplate: "files.folder_template" "retired" = kernel::Retirable,
+    Folder: "files.folder" "archived" = kernel::Archivable,
+    ProjectTemplate: "projects.project_template" "retired" = kernel::Retirable,
+    Project: "projects.project" "status" = projects_events::ProjectStatus,
+    Project: "projects.project" "archived" = kernel::Archivable,
+    Project: "projects.milestone" "status" = projects_events::MilestoneStatus,
+    Project: "projects.task" "status" = projects_events::TaskStatus,
+    Definition: "workflow.definition" "status" = workflow_events::DefinitionStatus,
+    Run: "workflow.run" "status" = workflow_events::RunProgress,
+    Run: "workflow.run_step" "status" = workflow_events::StepStatus,
+    Run: "workflow.approval" "status" = workflow_events::ApprovalStatus,
 }
 
 /// The events that a reader wants: those of one aggregate, or any.

@@ -4,19 +4,8 @@
 //! of what begins; where that leads to another status is a move.
 
 use crate::{AnyEvent, example};
-use kernel::{Archivable, Event, Progress, Retirable, Status, StatusEntry, read_event};
+use kernel::{Event, Progress, Status, StatusEntry, read_event};
 use serde_json::Value;
-use std::sync::LazyLock;
-
-use crm_events::ClientStatus;
-use identity_events::{
-    ApiKeyStatus, ErasureStatus, RoleStatus, ServiceAccountStatus, SessionStatus, SubscriberStatus, TeamStatus,
-    TenantStatus, UserStatus,
-};
-use portal_events::{PortalSessionStatus, PortalUserStatus};
-use projects_events::{MilestoneStatus, ProjectStatus, TaskStatus};
-use scheduling_events::AppointmentStatus;
-use workflow_events::{ApprovalStatus, DefinitionStatus, RunProgress, StepStatus};
 
 /// A status machine of an aggregate, or of a part of one.
 pub struct MachineEntry {
@@ -74,8 +63,7 @@ pub struct Move {
     pub to: &'static str,
 }
 
-/// One line per machine is all that a new one needs here: the variant of [`AnyEvent`] whose events move it, whose it is, the
-/// column that shows it, and its type.
+/// Makes [`crate::machines()`] of the list of all machines.
 macro_rules! machines {
     ($($variant:ident: $of:literal $column:literal = $status:ty),* $(,)?) => {
         /// Every machine of every context.
@@ -91,37 +79,8 @@ macro_rules! machines {
     };
 }
 
-machines! {
-    Client: "crm.client" "status" = ClientStatus,
-    Contact: "crm.contact" "archived" = Archivable,
-    EventType: "scheduling.event_type" "retired" = Retirable,
-    Appointment: "scheduling.appointment" "status" = AppointmentStatus,
-    Tenant: "identity.tenant" "status" = TenantStatus,
-    User: "identity.user" "status" = UserStatus,
-    Role: "identity.role" "status" = RoleStatus,
-    Team: "identity.team" "status" = TeamStatus,
-    ServiceAccount: "identity.service_account" "status" = ServiceAccountStatus,
-    ApiKey: "identity.api_key" "status" = ApiKeyStatus,
-    Subscriber: "identity.subscriber" "status" = SubscriberStatus,
-    Session: "identity.session" "status" = SessionStatus,
-    Erasure: "identity.erasure" "status" = ErasureStatus,
-    PortalUser: "portal.portal_user" "status" = PortalUserStatus,
-    PortalSession: "portal.portal_session" "status" = PortalSessionStatus,
-    FolderTemplate: "files.folder_template" "retired" = Retirable,
-    Folder: "files.folder" "archived" = Archivable,
-    ProjectTemplate: "projects.project_template" "retired" = Retirable,
-    Project: "projects.project" "status" = ProjectStatus,
-    Project: "projects.project" "archived" = Archivable,
-    Project: "projects.milestone" "status" = MilestoneStatus,
-    Project: "projects.task" "status" = TaskStatus,
-    Definition: "workflow.definition" "status" = DefinitionStatus,
-    Run: "workflow.run" "status" = RunProgress,
-    Run: "workflow.run_step" "status" = StepStatus,
-    Run: "workflow.approval" "status" = ApprovalStatus,
-}
-
 impl MachineEntry {
-    fn new<P: Progress<E> + 'static, E: Event>(
+    pub(crate) fn new<P: Progress<E> + 'static, E: Event>(
         of: &'static str,
         column: &'static str,
         its: fn(&AnyEvent) -> Option<&E>,
@@ -228,6 +187,7 @@ fn values(schema: &Value) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machines;
     use std::collections::BTreeSet;
 
     fn machine(of: &str, column: &str) -> &'static MachineEntry {

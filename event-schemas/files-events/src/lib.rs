@@ -1,8 +1,15 @@
 //! What did happen in the files context: the event enums other crates may read.
 
-use kernel::{ClientId, FolderId, FolderName, Personal, ProjectId, Slug, event};
+use kernel::{ClientId, FolderName, Personal, ProjectId, Slug, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+kernel::ids! {
+    /// A folder, or one of its subfolders.
+    FolderId,
+    /// A tree of folders to copy from.
+    FolderTemplateId,
+}
 
 /// A folder that a template makes, by its path from the root: `["Contracts", "Drafts"]`.
 pub type TemplatePath = Vec<FolderName>;

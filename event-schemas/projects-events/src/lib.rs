@@ -4,6 +4,6 @@ mod project;
 mod status;
 mod template;
 
-pub use project::{NewMilestone, NewTask, ProjectEvent};
+pub use project::{MilestoneId, NewMilestone, NewTask, ProjectEvent, TaskId};
 pub use status::{MilestoneStatus, ProjectStatus, TaskStatus};
-pub use template::{ProjectTemplateEvent, TemplateMilestone, TemplateTask};
+pub use template::{ProjectTemplateEvent, ProjectTemplateId, TemplateMilestone, TemplateTask};

@@ -1,8 +1,15 @@
 //! What happens to a project, its milestones and its tasks.
 
-use kernel::{ClientId, Date, MilestoneId, Name, Slug, TaskId, Text, UserId, event};
+use kernel::{ClientId, Date, Name, Slug, Text, UserId, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+kernel::ids! {
+    /// A milestone of a project.
+    MilestoneId,
+    /// A task of a project.
+    TaskId,
+}
 
 /// A milestone as it begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,6 +4,11 @@ use kernel::{Name, Slug, Text, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+kernel::ids! {
+    /// A project skeleton to copy from.
+    ProjectTemplateId,
+}
+
 /// A milestone that a template makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(deny_unknown_fields)]

@@ -1,12 +1,16 @@
 //! What happens to an appointment.
 
-use kernel::{
-    Email, EventTypeId, Machine, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId, event, status,
-};
+use crate::EventTypeId;
+use kernel::{Email, Machine, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId, event, status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use AppointmentEvent as E;
+
+kernel::ids! {
+    /// A booked meeting.
+    AppointmentId,
+}
 
 /// When a meeting is, and the buffers around it, which neighbours share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

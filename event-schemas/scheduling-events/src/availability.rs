@@ -7,6 +7,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+kernel::ids! {
+    /// When one person can be booked.
+    AvailabilityId,
+}
+
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(rename_all = "snake_case")]

@@ -1,8 +1,14 @@
 //! What happens to a kind of meeting.
 
-use kernel::{AvailabilityId, Name, Slug, Text, UserId, event};
+use crate::AvailabilityId;
+use kernel::{Name, Slug, Text, UserId, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+kernel::ids! {
+    /// A kind of meeting that can be booked.
+    EventTypeId,
+}
 
 /// How meetings of one kind are booked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]

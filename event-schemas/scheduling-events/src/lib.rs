@@ -4,6 +4,6 @@ mod appointment;
 mod availability;
 mod event_type;
 
-pub use appointment::{AppointmentDetails, AppointmentEvent, AppointmentStatus, CancelledBy, Slot};
-pub use availability::{AvailabilityEvent, DateOverride, LocalTime, Period, Weekday, WeeklyHours};
-pub use event_type::{DAYS_AHEAD_DEFAULT, EventTypeEvent, EventTypeRules};
+pub use appointment::{AppointmentDetails, AppointmentEvent, AppointmentId, AppointmentStatus, CancelledBy, Slot};
+pub use availability::{AvailabilityEvent, AvailabilityId, DateOverride, LocalTime, Period, Weekday, WeeklyHours};
+pub use event_type::{DAYS_AHEAD_DEFAULT, EventTypeEvent, EventTypeId, EventTypeRules};

@@ -2,7 +2,7 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
-use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
+use catalogue::crm_events::{ClientEvent as E, ClientKind, ClientStatus};
 use kernel::{ClientId, Email, Machine, Name, Personal, Phone, Slug, UserId, read_model};
 
 /// Firms and persons that are served.

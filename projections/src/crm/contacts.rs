@@ -2,7 +2,7 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
-use crm_events::ContactEvent as E;
+use catalogue::crm_events::ContactEvent as E;
 use kernel::{Archivable, ClientId, ContactId, Email, Machine, Name, Personal, Phone, read_model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

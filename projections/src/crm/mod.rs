@@ -10,5 +10,7 @@ pub use contacts::{ContactClient, ContactRow};
 
 /// Its tables.
 pub(crate) fn group() -> Group {
-    Group::new("crm", 1).with::<ClientRow>().with::<ContactRow>()
+    Group::new("crm", 1, "Clients and contacts: the golden record of whom the firm serves.")
+        .with::<ClientRow>()
+        .with::<ContactRow>()
 }

@@ -1,8 +1,8 @@
 //! Folder templates as whoever chooses one sees them.
 
 use crate::model::{Envelope, Fold, FoldError};
-use files_events::{FolderTemplateEvent as E, TemplatePath};
-use kernel::{FolderName, FolderTemplateId, Machine, Retirable, Slug, read_model};
+use catalogue::files_events::{FolderTemplateEvent as E, FolderTemplateId, TemplatePath};
+use kernel::{FolderName, Machine, Retirable, Slug, read_model};
 
 /// Trees of folders to copy from.
 #[read_model(

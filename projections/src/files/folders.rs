@@ -2,8 +2,8 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
-use files_events::{FolderEvent as E, Subfolder};
-use kernel::{Archivable, ClientId, FolderId, FolderName, Machine, ProjectId, Slug, read_model};
+use catalogue::files_events::{FolderEvent as E, FolderId, Subfolder};
+use kernel::{Archivable, ClientId, FolderName, Machine, ProjectId, Slug, read_model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -10,5 +10,5 @@ pub use folders::{FolderRow, SubfolderRow};
 
 /// Its tables.
 pub(crate) fn group() -> Group {
-    Group::new("files", 1).with::<FolderRow>().with::<FolderTemplateRow>()
+    Group::new("files", 1, "Folders and their templates.").with::<FolderRow>().with::<FolderTemplateRow>()
 }

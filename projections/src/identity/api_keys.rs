@@ -2,8 +2,8 @@
 
 use crate::column::Kind;
 use crate::model::{Beside, Envelope, Fold, FoldError};
+use catalogue::identity_events::{ApiKeyEvent as E, ApiKeyStatus};
 use chrono::{DateTime, Utc};
-use identity_events::{ApiKeyEvent as E, ApiKeyStatus};
 use kernel::{ApiKeyId, Machine, Name, Pattern, Principal, Timestamp, read_model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! Who was erased: ids, never names.
 
 use crate::model::{Envelope, Fold, FoldError};
+use catalogue::identity_events::{ErasureEvent as E, ErasureStatus};
 use chrono::{DateTime, Utc};
-use identity_events::{ErasureEvent as E, ErasureStatus};
 use kernel::{Machine, Name, read_model};
 use uuid::Uuid;
 

@@ -27,7 +27,7 @@ pub use users::UserRow;
 
 /// Its tables.
 pub(crate) fn group() -> Group {
-    Group::new("identity", 1)
+    Group::new("identity", 1, "Firms, users, roles, teams, service accounts, API keys and subscribers.")
         .with::<TenantRow>()
         .with::<UserRow>()
         .with::<RoleRow>()

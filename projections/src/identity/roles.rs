@@ -1,7 +1,7 @@
 //! The roles that the firm made itself.
 
 use crate::model::{Envelope, Fold, FoldError};
-use identity_events::{RoleEvent as E, RoleStatus};
+use catalogue::identity_events::{RoleEvent as E, RoleStatus};
 use kernel::{Grant, Machine, Pattern, Slug, Text, read_model};
 
 /// The roles that the firm made itself, beside owner, admin, member and viewer.

@@ -1,7 +1,7 @@
 //! Programs that act in the firm's name.
 
 use crate::model::{Envelope, Fold, FoldError};
-use identity_events::{ServiceAccountEvent as E, ServiceAccountStatus};
+use catalogue::identity_events::{ServiceAccountEvent as E, ServiceAccountStatus};
 use kernel::{Machine, Name, ServiceAccountId, Slug, read_model};
 
 /// Programs that act in the firm's name.

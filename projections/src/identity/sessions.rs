@@ -1,8 +1,8 @@
 //! Sessions: everybody sees their own, and whoever may keep people out sees all.
 
 use crate::model::{Envelope, Fold, FoldError};
+use catalogue::identity_events::{SessionEvent as E, SessionStatus};
 use chrono::{DateTime, Utc};
-use identity_events::{SessionEvent as E, SessionStatus};
 use kernel::{Issuer, Machine, Name, Personal, SessionId, Timestamp, UserId, read_model};
 
 /// The sessions of the firm's users.

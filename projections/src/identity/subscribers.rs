@@ -1,8 +1,8 @@
 //! Subscribers; neither the secrets nor what they hash to.
 
 use crate::model::{Envelope, Fold, FoldError};
+use catalogue::identity_events::{SubscriberEvent as E, SubscriberStatus};
 use chrono::{DateTime, Utc};
-use identity_events::{SubscriberEvent as E, SubscriberStatus};
 use kernel::{EventScope, Machine, Name, SubscriberId, Timestamp, read_model};
 
 /// Programs that read the firm's events from NATS, without their secrets.

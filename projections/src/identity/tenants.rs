@@ -1,7 +1,7 @@
 //! The firm itself: a list of one.
 
 use crate::model::{Envelope, Fold, FoldError};
-use identity_events::{TenantEvent as E, TenantStatus};
+use catalogue::identity_events::{TenantEvent as E, TenantStatus};
 use kernel::{Issuer, Machine, Name, TenantId, TimeZone, Timestamp, UserId, read_model};
 
 /// The firm itself.

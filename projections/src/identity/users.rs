@@ -2,8 +2,8 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
+use catalogue::identity_events::{UserEvent as E, UserStatus};
 use chrono::{DateTime, Utc};
-use identity_events::{UserEvent as E, UserStatus};
 use kernel::{Email, Grant, InvitationId, Issuer, Machine, Name, Personal, Slug, Text, Timestamp, UserId, read_model};
 
 /// The firm's users.

@@ -10,5 +10,7 @@ pub use portal_users::PortalUserRow;
 
 /// Its tables.
 pub(crate) fn group() -> Group {
-    Group::new("portal", 1).with::<PortalUserRow>().with::<PortalSessionRow>()
+    Group::new("portal", 1, "People of clients who come in, and their sessions.")
+        .with::<PortalUserRow>()
+        .with::<PortalSessionRow>()
 }

@@ -1,9 +1,9 @@
 //! Portal sessions: a portal user sees their own, and whoever may keep them out sees all.
 
 use crate::model::{Envelope, Fold, FoldError};
+use catalogue::portal_events::{PortalSessionEvent as E, PortalSessionStatus};
 use chrono::{DateTime, Utc};
 use kernel::{ClientId, Machine, Name, Personal, PortalUserId, SessionId, Timestamp, read_model};
-use portal_events::{PortalSessionEvent as E, PortalSessionStatus};
 
 /// The sessions of portal users.
 // Not a `read`, which every viewer has of everything.

@@ -2,12 +2,12 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
+use catalogue::portal_events::{PortalUserEvent as E, PortalUserStatus};
 use chrono::{DateTime, Utc};
 use kernel::{
     ClientId, ContactId, Email, InvitationId, Machine, Name, Pattern, Personal, PortalUserId, Slug, Text, Timestamp,
     read_model,
 };
-use portal_events::{PortalUserEvent as E, PortalUserStatus};
 
 /// Persons at clients with a place in the portal.
 #[read_model(

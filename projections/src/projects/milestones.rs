@@ -1,9 +1,9 @@
 //! Milestones of projects.
 
 use crate::model::{Envelope, Event, Fold, FoldError};
+use catalogue::projects_events::{MilestoneId, MilestoneStatus, ProjectEvent as E};
 use chrono::{DateTime, Utc};
-use kernel::{Date, Machine, MilestoneId, Name, ProjectId, read_model};
-use projects_events::{MilestoneStatus, ProjectEvent as E};
+use kernel::{Date, Machine, Name, ProjectId, read_model};
 use uuid::Uuid;
 
 /// Milestones of projects.

@@ -15,5 +15,9 @@ pub use tasks::TaskRow;
 
 /// Its tables.
 pub(crate) fn group() -> Group {
-    Group::new("projects", 1).with::<ProjectRow>().with::<TaskRow>().with::<MilestoneRow>().with::<ProjectTemplateRow>()
+    Group::new("projects", 1, "Projects with milestones and tasks, and their templates.")
+        .with::<ProjectRow>()
+        .with::<TaskRow>()
+        .with::<MilestoneRow>()
+        .with::<ProjectTemplateRow>()
 }

@@ -1,8 +1,8 @@
 //! Project templates as whoever chooses one sees them.
 
 use crate::model::{Envelope, Fold, FoldError};
-use kernel::{Machine, Name, ProjectTemplateId, Retirable, Slug, read_model};
-use projects_events::{ProjectTemplateEvent as E, TemplateMilestone, TemplateTask};
+use catalogue::projects_events::{ProjectTemplateEvent as E, ProjectTemplateId, TemplateMilestone, TemplateTask};
+use kernel::{Machine, Name, Retirable, Slug, read_model};
 
 /// Project skeletons to copy from.
 #[read_model(

@@ -1,9 +1,9 @@
 //! Projects as boards and lists show them.
 
 use crate::model::{Envelope, Fold, FoldError};
+use catalogue::projects_events::{ProjectEvent as E, ProjectStatus};
 use chrono::{DateTime, Utc};
 use kernel::{Archivable, ClientId, Date, Machine, Name, ProjectId, Slug, Text, read_model};
-use projects_events::{ProjectEvent as E, ProjectStatus};
 
 /// Projects.
 #[read_model(

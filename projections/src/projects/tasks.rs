@@ -1,9 +1,9 @@
 //! Tasks of projects as boards and lists show them.
 
 use crate::model::{Envelope, Event, Fold, FoldError};
+use catalogue::projects_events::{MilestoneId, ProjectEvent as E, TaskId, TaskStatus};
 use chrono::{DateTime, Utc};
-use kernel::{Date, Machine, MilestoneId, Name, ProjectId, Slug, TaskId, Text, UserId, read_model};
-use projects_events::{ProjectEvent as E, TaskStatus};
+use kernel::{Date, Machine, Name, ProjectId, Slug, Text, UserId, read_model};
 use uuid::Uuid;
 
 /// Tasks of projects.

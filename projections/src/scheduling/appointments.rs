@@ -2,11 +2,10 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
-use kernel::{
-    AppointmentId, Email, EventTypeId, Machine, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId,
-    read_model,
+use catalogue::scheduling_events::{
+    AppointmentDetails, AppointmentEvent as E, AppointmentId, AppointmentStatus, CancelledBy, EventTypeId,
 };
-use scheduling_events::{AppointmentDetails, AppointmentEvent as E, AppointmentStatus, CancelledBy};
+use kernel::{Email, Machine, Name, Personal, Phone, Slug, Text, TimeZone, Timestamp, UserId, read_model};
 
 /// Meetings, asked for, agreed and past.
 #[read_model(

@@ -1,8 +1,8 @@
 //! The hours in which somebody can be met.
 
 use crate::model::{Envelope, Fold, FoldError};
-use kernel::{AvailabilityId, TimeZone, UserId, read_model};
-use scheduling_events::{AvailabilityEvent as E, DateOverride, WeeklyHours};
+use catalogue::scheduling_events::{AvailabilityEvent as E, AvailabilityId, DateOverride, WeeklyHours};
+use kernel::{TimeZone, UserId, read_model};
 
 /// The hours in which somebody can be met.
 #[read_model(

@@ -1,8 +1,8 @@
 //! Kinds of meetings that can be booked.
 
 use crate::model::{Envelope, Fold, FoldError};
-use kernel::{AvailabilityId, EventTypeId, Machine, Name, Retirable, Slug, Text, UserId, read_model};
-use scheduling_events::{EventTypeEvent as E, EventTypeRules};
+use catalogue::scheduling_events::{AvailabilityId, EventTypeEvent as E, EventTypeId, EventTypeRules};
+use kernel::{Machine, Name, Retirable, Slug, Text, UserId, read_model};
 
 /// Kinds of meetings that can be booked.
 #[read_model(

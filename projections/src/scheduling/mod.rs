@@ -12,5 +12,8 @@ pub use event_types::EventTypeRow;
 
 /// Its tables.
 pub(crate) fn group() -> Group {
-    Group::new("scheduling", 1).with::<AppointmentRow>().with::<AvailabilityRow>().with::<EventTypeRow>()
+    Group::new("scheduling", 1, "Event types, the hours of hosts, and appointments.")
+        .with::<AppointmentRow>()
+        .with::<AvailabilityRow>()
+        .with::<EventTypeRow>()
 }

@@ -8,5 +8,5 @@ pub use activity_events::{ActivityEventRow, ActorKind};
 
 /// Its tables.
 pub(crate) fn group() -> Group {
-    Group::new("timeline", 2).with::<ActivityEventRow>()
+    Group::new("timeline", 2, "The audit trail: what was changed, and what was refused.").with::<ActivityEventRow>()
 }

@@ -2,10 +2,10 @@
 
 use crate::model::{Envelope, Event, Fold, FoldError};
 use crate::workflow::step_row_id;
+use catalogue::workflow_events::{ApprovalStatus, RunEvent as E, StepPath};
 use chrono::{DateTime, Utc};
 use kernel::{Machine, Pattern, Personal, Principal, RunId, Text, Timestamp, UserId, read_model};
 use uuid::Uuid;
-use workflow_events::{ApprovalStatus, RunEvent as E, StepPath};
 
 /// Questions that runs of workflows ask, and how they were decided.
 #[read_model(

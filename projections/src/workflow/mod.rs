@@ -9,13 +9,17 @@ mod workflows;
 use crate::group::Group;
 
 pub use approvals::ApprovalRow;
+pub use catalogue::workflow_events::{ApprovalStatus, DefinitionStatus, RunStatus, StepStatus};
 pub use run_steps::{RunStepRow, step_row_id};
 pub use runs::RunRow;
 pub use unfinished::unfinished_runs;
-pub use workflow_events::{ApprovalStatus, DefinitionStatus, RunStatus, StepStatus};
 pub use workflows::WorkflowRow;
 
 /// Its tables.
 pub(crate) fn group() -> Group {
-    Group::new("workflow", 1).with::<WorkflowRow>().with::<RunRow>().with::<RunStepRow>().with::<ApprovalRow>()
+    Group::new("workflow", 1, "Definitions of workflows, and their runs.")
+        .with::<WorkflowRow>()
+        .with::<RunRow>()
+        .with::<RunStepRow>()
+        .with::<ApprovalRow>()
 }

@@ -1,11 +1,11 @@
 //! Steps of runs: those that are there from the beginning, and those inside of them when they are reached.
 
 use crate::model::{Envelope, Event, Fold, FoldError};
+use catalogue::workflow_events::{RunEvent as E, StepPath, StepStatus};
 use chrono::{DateTime, Utc};
 use kernel::{Machine, Personal, RunId, Timestamp, read_model};
 use serde_json::Value;
 use uuid::Uuid;
-use workflow_events::{RunEvent as E, StepPath, StepStatus};
 
 /// Steps of runs, named by their path.
 #[read_model(

@@ -1,11 +1,11 @@
 //! Runs of workflows.
 
 use crate::model::{Envelope, Fold, FoldError};
+use catalogue::workflow_events::{RunEvent as E, RunProgress, RunStatus, StepPath};
 use chrono::{DateTime, Utc};
 use kernel::{DefinitionId, Name, Progress, RunId, read_model};
 use std::collections::BTreeSet;
 use uuid::Uuid;
-use workflow_events::{RunEvent as E, RunProgress, RunStatus, StepPath};
 
 /// Runs of workflows.
 #[read_model("workflow.runs", id = RunId, read = "workflow.run.read", created_at(filter), updated_at(sort))]

@@ -1,9 +1,9 @@
 //! Workflow definitions in their newest version.
 
 use crate::model::{Envelope, Fold, FoldError};
+use catalogue::workflow_events::{DefinitionEvent as E, DefinitionStatus};
 use kernel::{DefinitionId, Machine, Name, Pattern, Text, read_model};
 use serde_json::Value;
-use workflow_events::{DefinitionEvent as E, DefinitionStatus};
 
 /// Workflow definitions in their newest version.
 #[read_model(

@@ -1,5 +1,7 @@
 //! What single folds do with histories that are more than one row and one column.
 
+use catalogue::projects_events::TaskStatus;
+use catalogue::scheduling_events::AppointmentStatus;
 use catalogue::{AnyEvent, Narrowed};
 use chrono::{DateTime, Utc};
 use kernel::{Actor, ClientId, Metadata, Recorded, RunId, TenantId};
@@ -9,8 +11,6 @@ use projections::projects::TaskRow;
 use projections::scheduling::AppointmentRow;
 use projections::workflow::{ApprovalRow, ApprovalStatus, RunRow, RunStatus, RunStepRow, StepStatus, step_row_id};
 use projections::{Event, Kind, ReadModel, Row, Tie};
-use projects_events::TaskStatus;
-use scheduling_events::AppointmentStatus;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;

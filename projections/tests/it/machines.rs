@@ -1,6 +1,7 @@
 //! The status machines and the decisions agree: what a figure shows can happen, and what can happen is in the figure. In memory,
 //! with real histories of every aggregate.
 
+use catalogue::workflow_events::{Renamed, RunEvent, StepPath};
 use catalogue::{AnyEvent, MachineEntry, Move, Standing, machines};
 use event_store::RawEvent;
 use kernel::{CommandEntry, Event as _, TenantId};
@@ -9,7 +10,6 @@ use proptest::test_runner::{TestCaseResult, TestRunner};
 use samples::{Prospect, Script, Sought, World, context_of, scripts};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use workflow_events::{Renamed, RunEvent, StepPath};
 
 /// Events that move a status elsewhere and leave these as they are, and why that is meant.
 const STAYS: &[(&str, &str, &str, &str)] = &[

@@ -1,7 +1,6 @@
 //! The read models: their folds in memory, and the engine on a real PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "../common/mod.rs"]
 mod common;
 mod engine;
 mod folds;

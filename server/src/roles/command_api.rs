@@ -16,6 +16,7 @@ pub struct CommandApi;
 impl Role for CommandApi {
     const NAME: &'static str = "command-api";
     const ABOUT: &'static str = "Runs the role that takes commands over HTTP";
+    const COPIES: &'static str = "as many as you like; batches share one log head";
     const PORT: u16 = 0;
     const DATABASE: Database = Database::Command;
     const METRICS: &'static [Part] = &[Part::Http, Part::Commands, Part::Append, Part::Access];

@@ -19,6 +19,7 @@ impl Role for EventGateway {
     const NAME: &'static str = "event-gateway";
     const ABOUT: &'static str =
         "Runs the role that lets subscribers read their firm's events from NATS, or operates them";
+    const COPIES: &'static str = "as many as you like; two, so that one may be replaced";
     const PORT: u16 = 6;
     const DATABASE: Database = Database::Worker;
     const METRICS: &'static [Part] = &[Part::Subscribers, Part::Access];

@@ -16,6 +16,7 @@ pub struct Mailer;
 impl Role for Mailer {
     const NAME: &'static str = "mailer";
     const ABOUT: &'static str = "Runs the role that sends emails";
+    const COPIES: &'static str = "as many as you like; a job is leased";
     const PORT: u16 = 5;
     const DATABASE: Database = Database::Worker;
     const METRICS: &'static [Part] = &[Part::Reactions];

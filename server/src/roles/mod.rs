@@ -12,7 +12,7 @@ mod relay;
 mod verbs;
 mod workflow;
 
-use crate::generate;
+use crate::documents;
 use crate::metrics::{self, Part};
 use crate::output::{Done, Output, Table};
 use anyhow::{Context, Result, bail};
@@ -70,6 +70,8 @@ pub trait Role: 'static {
     const NAME: &'static str;
     /// What that does, for `ubos --help`.
     const ABOUT: &'static str;
+    /// How many copies of it may run, for operators.
+    const COPIES: &'static str;
     /// Where it answers `/health`, `/ready`, `/metrics` and whatever else it serves: so far above `listen.base_port`.
     const PORT: u16;
     /// As whom it connects to the database.
@@ -100,6 +102,7 @@ pub struct RoleInfo {
     /// See [`Role::METRICS`].
     pub metrics: &'static [Part],
     about: &'static str,
+    copies: &'static str,
     port: u16,
     database: Database,
     wanted: fn(&Settings) -> bool,
@@ -112,6 +115,7 @@ impl RoleInfo {
         Self {
             name: R::NAME,
             about: R::ABOUT,
+            copies: R::COPIES,
             port: R::PORT,
             database: R::DATABASE,
             metrics: R::METRICS,
@@ -159,6 +163,18 @@ pub fn settings(config: Option<&Path>) -> Result<Settings> {
     Ok(settings)
 }
 
+/// The page of all roles, for operators.
+pub fn page(head: &str) -> String {
+    let mut page = format!("{head}\n| role | does | copies | port | connects as |\n| --- | --- | --- | --- | --- |\n");
+    for role in ROLES {
+        let does = role.about.trim_start_matches("Runs the role that ");
+        let does = does.split_once(", or operates").map_or(does, |(does, _)| does);
+        let (copies, port, user) = (role.copies, role.port, role.database.user());
+        page.push_str(&format!("| `{}` | {does} | {copies} | `base_port` + {port} | `{user}` |\n", role.name));
+    }
+    page
+}
+
 /// The roles that are set up here.
 pub fn wanted(settings: &Settings) -> Vec<&'static RoleInfo> {
     ROLES.iter().filter(|role| (role.wanted)(settings)).collect()
@@ -196,7 +212,7 @@ pub async fn run(settings: &Settings, roles: &[&'static RoleInfo]) -> Result<Exi
     };
     let telemetry = telemetry::init(&settings.telemetry, service)?;
     let parts: Vec<Part> = roles.iter().flat_map(|role| role.metrics).copied().collect();
-    metrics::begin(&parts, &generate::commands());
+    metrics::begin(&parts, &documents::every_command());
     let stop = runtime::shutdown::token()?;
     let mut running = JoinSet::new();
     for role in roles.iter().copied() {
@@ -254,6 +270,7 @@ mod tests {
     fn a_role_says_what_it_is_for_and_not_what_may_be_asked_of_it() {
         let command = RoleVerb::augment_subcommands(clap::Command::new("ubos"));
         for role in ROLES {
+            assert!(!role.copies.is_empty() && !role.copies.contains('|'), "{}", role.name);
             let about = command.find_subcommand(role.name).unwrap().get_about().unwrap().to_string();
             assert!(about == role.about && about.starts_with("Runs the role that "), "{}: {about}", role.name);
         }

@@ -15,6 +15,7 @@ pub struct Projections;
 impl Role for Projections {
     const NAME: &'static str = "projections";
     const ABOUT: &'static str = "Runs the role that builds the read models, or operates it";
+    const COPIES: &'static str = "two or more: each group is led by one";
     const PORT: u16 = 3;
     const DATABASE: Database = Database::Worker;
     const METRICS: &'static [Part] = &[Part::Projections, Part::Feed, Part::Append, Part::Reactions];

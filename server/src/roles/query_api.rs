@@ -16,6 +16,7 @@ pub struct QueryApi;
 impl Role for QueryApi {
     const NAME: &'static str = "query-api";
     const ABOUT: &'static str = "Runs the role that answers queries over HTTP";
+    const COPIES: &'static str = "as many as you like";
     const PORT: u16 = 1;
     const DATABASE: Database = Database::Query;
     const METRICS: &'static [Part] = &[Part::Http, Part::Queries, Part::Access];
@@ -29,7 +30,7 @@ impl Role for QueryApi {
         // A read may take as long as a statement may, and holds a connection meanwhile: some are left for other firms.
         let of_one_firm_max = in_flight_max.min(settings.database.connections_max as usize) * 3 / 4;
         let admission = Admission::leaving_room(Self::NAME, bounds(settings, in_flight_max), of_one_firm_max);
-        let commands = crate::generate::commands().into_iter().map(|info| info.entry.name);
+        let commands = crate::documents::every_command().into_iter().map(|info| info.entry.name);
         let api = query_api::Api::new(pool.clone(), patience, admission).unsealing(vault).knowing(commands);
         let api = Data::new(api);
         let document = leak(&documents::queries())?;

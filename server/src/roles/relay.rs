@@ -15,6 +15,7 @@ pub struct Relay;
 impl Role for Relay {
     const NAME: &'static str = "relay";
     const ABOUT: &'static str = "Runs the role that publishes the log to NATS, or operates it";
+    const COPIES: &'static str = "two: one leads, one stands by";
     const PORT: u16 = 2;
     const DATABASE: Database = Database::Worker;
     const METRICS: &'static [Part] = &[Part::Relay];

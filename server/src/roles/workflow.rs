@@ -14,6 +14,7 @@ pub struct Workflow;
 impl Role for Workflow {
     const NAME: &'static str = "workflow";
     const ABOUT: &'static str = "Runs the role that runs workflows, or operates it";
+    const COPIES: &'static str = "as many as you like; a run is leased";
     const PORT: u16 = 4;
     const DATABASE: Database = Database::Worker;
     const METRICS: &'static [Part] = &[Part::Workflow, Part::Append, Part::Access];

@@ -51,7 +51,10 @@ async fn a_good_definition_has_no_problems() {
 }
 
 #[tokio::test]
-async fn every_shipped_definition_is_good() {
+async fn every_definition_is_shipped_and_good() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("definitions");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(files.filter(|path| path.extension().is_some_and(|e| e == "yaml")).count(), crate::shipped().len());
     for (file, text) in crate::shipped() {
         let definition = read(text).unwrap();
         check(&definition, &bus()).unwrap_or_else(|problems| panic!("{file}: {problems:#?}"));
