@@ -22,6 +22,9 @@ const TEXTS: &[&str] =
     &["Ada", "ada", "Ada Ltd", "Contracts", "\"quoted\" \\N 'x' %s", "Zoë ☃ 𝔘", "<b>&amp;</b> {{ event.id }}", "0"];
 const EMAILS: &[&str] = &["ada@engines.example", "zoë@bücher.example", "Eve+x@Engines.example"];
 const PHONES: &[&str] = &["+49 (0) 30 123456", "+4930123456", "+442079460958", "+390612345678", "+1 202-555-0143"];
+/// Three letters alone are rarely a currency, nor two a country. One currency for each number of minor units.
+const CURRENCIES: &[&str] = &["EUR", "JPY", "KWD"];
+const COUNTRIES: &[&str] = &["DE", "GB", "US"];
 /// Kinds of what is told of a run that end it; like commands that do, they are said less often.
 const ENDS: &[&str] = &["cancelled", "compensated", "compensation_started", "finished"];
 const NUMBERS: &[i64] = &[0, 1, 2, 5, 10, 30, 60, 365];
@@ -155,6 +158,8 @@ impl Generator<'_> {
             Some("date") => return self.time().date_naive().to_string(),
             Some("idn-email") => return EMAILS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("phone") => return PHONES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("currency") => return CURRENCIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("country") => return COUNTRIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("folder-name") => return self.name().replace(['/', '\\'], "-"),
             _ => {}
         }
