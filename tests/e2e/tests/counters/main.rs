@@ -307,8 +307,16 @@ async fn commands_that_come_together_share_their_commits() {
     }
     settled().await;
     world.proxy.take();
-    let together = clients.iter().map(|client| rename(&store, *client, 7));
-    futures::future::join_all(together).await;
+    // The first append waits for the log's head until all the others are there.
+    let superuser = world.database.superuser().await;
+    let mut head = superuser.begin().await.unwrap();
+    sqlx::query("select from eventstore.head for update").execute(&mut *head).await.unwrap();
+    let released = async {
+        settled().await;
+        head.rollback().await.unwrap();
+    };
+    let together = futures::future::join_all(clients.iter().map(|client| rename(&store, *client, 7)));
+    tokio::join!(together, released);
     settled().await;
     let counts = world.proxy.take();
     let appends: u64 = per_command(&counts).iter().map(|(_, count)| count).sum();
