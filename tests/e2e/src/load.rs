@@ -12,8 +12,10 @@ use uuid::Uuid;
 /// How long a client repeats one command before it gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Turns of one load at most; two loads of this size fit into the year that can be booked ahead.
+/// Turns of one load at most.
 const TURNS_PER_LOAD: u32 = 6_500;
+/// Turns between two bookings at least, so that each has a slot of its own: 26 loads fit into the year that can be booked ahead.
+const TURNS_PER_SLOT: u32 = 10;
 static LOADS: AtomicU32 = AtomicU32::new(0);
 
 /// A load that runs until it is stopped.
@@ -83,7 +85,7 @@ async fn run(sender: Arc<Sender>, stop: Arc<AtomicBool>, per_second: u32) -> Rep
         turn += 1;
         let sender = sender.clone();
         commands.push(tokio::spawn(async move {
-            if turn.is_multiple_of((per_second / 2).max(1)) {
+            if turn.is_multiple_of((per_second / 2).max(TURNS_PER_SLOT)) {
                 sender.book(turn).await;
             } else if turn.is_multiple_of(2) {
                 sender.create(turn).await;
@@ -129,8 +131,8 @@ impl Sender {
 
     async fn book(&self, turn: u32) {
         // Every slot once: half an hour each, from the first Monday of 2027 on, around the clock.
-        let starts_at =
-            chrono::DateTime::from_timestamp(1_799_020_800 + i64::from(turn) * 1_800, 0).unwrap_or_default();
+        let slot = i64::from(turn / TURNS_PER_SLOT);
+        let starts_at = chrono::DateTime::from_timestamp(1_799_020_800 + slot * 1_800, 0).unwrap_or_default();
         let email = format!("guest{turn}@load.example");
         let body = json!({
             "event_type": "helpdesk_call", "starts_at": starts_at, "time_zone": "Europe/Berlin",
