@@ -309,7 +309,7 @@ async fn commands_that_come_together_share_their_commits() {
     world.proxy.take();
     // The first append waits for the log's head until all the others are there.
     let superuser = world.database.superuser().await;
-    let mut head = superuser.begin().await.unwrap();
+    let mut head = event_store::begin(&superuser).await.unwrap();
     sqlx::query("select from eventstore.head for update").execute(&mut *head).await.unwrap();
     let released = async {
         settled().await;
