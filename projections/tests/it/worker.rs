@@ -18,7 +18,7 @@ async fn start(pool: PgPool) -> (CancellationToken, JoinHandle<anyhow::Result<()
 }
 
 async fn until_read(pool: &PgPool, head: i64) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let status = status(pool).await.unwrap();
         if status.groups.iter().all(|group| group.position >= head) {

@@ -104,7 +104,7 @@ impl World {
     pub async fn eventually(&self, what: &str, mut so: impl AsyncFnMut() -> bool) {
         let started = Instant::now();
         while !so().await {
-            assert!(started.elapsed() < Duration::from_secs(20), "{what}: {:#?}", self.summary().await);
+            assert!(started.elapsed() < Duration::from_secs(120), "{what}: {:#?}", self.summary().await);
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

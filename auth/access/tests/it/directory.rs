@@ -14,7 +14,7 @@ use std::time::Duration;
 use testing::TestDatabase;
 use uuid::Uuid;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Firm {
     store: Store,
