@@ -29,10 +29,6 @@ pub struct FaultsArguments {
     /// Only these kinds of faults, separated by commas.
     #[arg(long)]
     only: Option<String>,
-    /// The debug build instead of the release: slower, but most of it is built already where tests ran, and it ends where a number
-    /// overflows.
-    #[arg(long)]
-    debug: bool,
     /// The folder for the evidence.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -46,11 +42,10 @@ pub fn run(workspace: &Workspace, arguments: &FaultsArguments) -> Result<ExitCod
     let mut test = Command::new(&python);
     test.args(["-m", "unittest", "checker.tests.test_checker"]).current_dir(&checker);
     command::run_ok(test)?;
-    heading("building");
-    let profile = if arguments.debug { Profile::Debug } else { Profile::Release };
-    let ubos = workspace.build_with("ubos", profile, &CRASH_POINTS)?;
+    heading("building the release");
+    let ubos = workspace.build_with("ubos", Profile::Release, &CRASH_POINTS)?;
     // Built in the same way, so that nothing is compiled twice.
-    let faults = workspace.build_with("faults", profile, &CRASH_POINTS)?;
+    let faults = workspace.build_with("faults", Profile::Release, &CRASH_POINTS)?;
     let out = match &arguments.out {
         Some(folder) => std::path::absolute(folder)?,
         None => std::env::temp_dir().join(format!("ubos-faults-{}", std::process::id())),
