@@ -187,7 +187,17 @@ pub async fn work(settings: &Settings, events: Arc<dyn Events>, stop: Cancellati
         stop.cancelled().await;
         return Ok(());
     }
-    let eraser = Eraser::connect(settings).await?;
+    // The read models of the same role do not wait for what only this needs.
+    let eraser = loop {
+        match Eraser::connect(settings).await {
+            Ok(eraser) => break eraser,
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "orders to erase cannot be followed yet, trying again");
+                tokio::select! { () = stop.cancelled() => return Ok(()), () = tokio::time::sleep(LOOK_AGAIN) => {} }
+            }
+        }
+    };
     let (log, store) = (eraser.log.clone(), eraser.bus.store().clone());
     let erasure = Erasure { eraser, stop: stop.clone() };
     Engine::new(log).with(erasure).run(events, stop).await;
