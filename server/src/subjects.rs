@@ -182,22 +182,18 @@ pub async fn run(settings: &Settings, verb: SubjectsVerb, out: &Output) -> Resul
 ///
 /// # Errors
 /// When what it needs cannot be connected.
-pub async fn work(settings: &Settings, events: Arc<dyn Events>, stop: CancellationToken) -> Result<()> {
-    if settings.vault.key.is_none() && settings.vault.key_file.is_none() {
+pub async fn work(
+    settings: &Settings,
+    pool: PgPool,
+    vault: Option<Vault>,
+    events: Arc<dyn Events>,
+    stop: CancellationToken,
+) -> Result<()> {
+    let Some(vault) = vault else {
         stop.cancelled().await;
         return Ok(());
-    }
-    // The read models of the same role do not wait for what only this needs.
-    let eraser = loop {
-        match Eraser::connect(settings).await {
-            Ok(eraser) => break eraser,
-            Err(error) => {
-                let error = format!("{error:#}");
-                tracing::warn!(error, "orders to erase cannot be followed yet, trying again");
-                tokio::select! { () = stop.cancelled() => return Ok(()), () = tokio::time::sleep(LOOK_AGAIN) => {} }
-            }
-        }
     };
+    let eraser = Eraser::new(settings, pool, vault).await?;
     let (log, store) = (eraser.log.clone(), eraser.bus.store().clone());
     let erasure = Erasure { eraser, stop: stop.clone() };
     Engine::new(log).with(erasure).run(events, stop).await;
@@ -312,6 +308,10 @@ impl Eraser {
         let Some(vault) = vault::open(settings, &pool)? else {
             bail!("settings: vault.key_file is not set, so nothing is sealed and nobody can be erased");
         };
+        Self::new(settings, pool, vault).await
+    }
+
+    async fn new(settings: &Settings, pool: PgPool, vault: Vault) -> Result<Self> {
         let nats = connect::nats(settings, settings.nats.relay(), "ubos erasure").await?;
         let bus = bus(settings, pool.clone(), Some(vault.clone()))?;
         let log = vault::outgoing(pool, Some(vault.clone()));

@@ -22,9 +22,10 @@ impl Role for Projections {
     type Verb = ProjectionsVerb;
 
     async fn run(context: RoleContext) -> Result<()> {
-        let (pool, feed) = (context.pool().await?, context.feed().await?);
-        let work = projections::run(pool, feed.clone(), context.stop.clone());
-        let erasures = Box::pin(subjects::work(&context.settings, Arc::new(feed), context.stop.clone()));
+        let (pool, vault, feed) = (context.pool().await?, context.vault().await?, context.feed().await?);
+        let work = projections::run(pool.clone(), feed.clone(), context.stop.clone());
+        let erasures = subjects::work(&context.settings, pool, vault, Arc::new(feed), context.stop.clone());
+        let erasures = Box::pin(erasures);
         context.until_stopped(async { tokio::try_join!(work, erasures).map(drop) }).await
     }
 
