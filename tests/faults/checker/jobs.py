@@ -41,12 +41,27 @@ def came(evidence: Evidence, finding: Finding) -> None:
         return finding.skip("nobody has written down the emails")
     emails = {email["message_id"].strip("<>").split("@")[0]: email["to"] for email in evidence.optional(EMAILS)}
     jobs = {job["key"]: job for job in evidence.optional(FILE) if job["reaction"] == "email.invitation"}
-    events = {event.id: event for event in evidence.events if event.type == "user.invited"}
+    asked = addresses(evidence)
     for key, job in jobs.items():
-        address = events[key].payload.get("email") if key in events else None
+        address = asked.get(key)
         if job["state"] == "done":
             finding.check(key in emails, "job", job["id"], "is done, and no email came for", address)
         elif job["state"] == "parked":
             finding.check(str(address).startswith("refused-"), "job", job["id"], "is parked, and nobody refuses", address)
     for key, to in emails.items():
-        finding.check(key in jobs and key in events and events[key].payload.get("email") == to, "an email to", to, "is of no job:", key)
+        finding.check(key in jobs and asked.get(key) == to, "an email to", to, "is of no job:", key)
+
+
+def addresses(evidence: Evidence) -> dict[str, str | None]:
+    """Where the email of each invitation goes: a portal user's stands in its first event."""
+    found: dict[str, str | None] = {}
+    of_person: dict[str, str | None] = {}
+    for event in evidence.events:
+        match event.type:
+            case "user.invited":
+                found[event.id] = event.payload.get("email")
+            case "portal_user.created":
+                of_person[event.aggregate] = event.payload.get("email")
+            case "portal_user.invited":
+                found[event.id] = of_person.get(event.aggregate)
+    return found

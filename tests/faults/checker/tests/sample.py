@@ -110,6 +110,8 @@ def subject_keys() -> list[dict[str, Any]]:
 LINK = "crm.contact.link_to_client"
 INVITED = uid(0x900)
 INVITATION = {"invitation_id": uid(0x901), "email": "ada@a.example", "name": "c1/000004", "roles": [{"name": "viewer"}], "expires_at": at(59), "days": 7}
+PERSON = uid(0xA00)
+IN_THE_PORTAL = {"client_id": CLIENT, "name": "c1/000005", "email": "eve@a.example"}
 
 
 def linked(role: str, primary: bool) -> dict[str, Any]:
@@ -131,6 +133,8 @@ EVENTS = [
     ("contact.linked_to_client", "crm.contact", MADE, 3, linked("Heir", False), USER, LINK, None),
     ("contact.linked_to_client", "crm.contact", CONTACT, 2, linked("Director", True), USER, LINK, None),
     ("user.invited", "identity.user", INVITED, 1, INVITATION, USER, "identity.user.invite", None),
+    ("portal_user.created", "portal.portal_user", PERSON, 1, IN_THE_PORTAL, USER, "portal.portal_user.create", None),
+    ("portal_user.invited", "portal.portal_user", PERSON, 2, {"invitation_id": uid(0xA01), "expires_at": at(59), "days": 7}, USER, "portal.portal_user.invite", None),
 ]
 # The position after the last one.
 NEXT = len(EVENTS) + 1
@@ -203,8 +207,10 @@ def files() -> dict[str, Any]:
         command(11, "c1", LINK, f"/v1/crm/contacts/{MADE}/link-to-client", linked("Heir", True), (MADE, 2, 9)),
         command(12, "c2", LINK, f"/v1/crm/contacts/{CONTACT}/link-to-client", linked("Director", True), (CONTACT, 2, 11)),
         command(13, "c1", "identity.user.invite", "/v1/identity/users", {"name": "c1/000004", "email": "ada@a.example"}, (INVITED, 1, 12)),
+        command(14, "c1", "portal.portal_user.create", "/v1/portal/portal-users", {"name": "c1/000005", "email": "eve@a.example"}, (PERSON, 1, 13)),
+        command(15, "c1", "portal.portal_user.invite", f"/v1/portal/portal-users/{PERSON}/invite", {"days": 7}, (PERSON, 2, 14)),
     ]
-    keys = [(1, CLIENT, 1, 1), (2, CLIENT, 2, 2), (3, CONTACT, 1, 3), (4, APPOINTMENT, 1, 4), (11, MADE, 2, 9), (12, CONTACT, 2, 11), (13, INVITED, 1, 12)]
+    keys = [(1, CLIENT, 1, 1), (2, CLIENT, 2, 2), (3, CONTACT, 1, 3), (4, APPOINTMENT, 1, 4), (11, MADE, 2, 9), (12, CONTACT, 2, 11), (13, INVITED, 1, 12), (14, PERSON, 1, 13), (15, PERSON, 2, 14)]
     streams = {}
     for row in events:
         stream = row["tenant_id"], row["aggregate_type"], row["aggregate_id"]
@@ -261,9 +267,14 @@ def files() -> dict[str, Any]:
         "engine/tasks.jsonl": [],
         "reactions/jobs.jsonl": [
             {"id": 1, "tenant_id": TENANT, "reaction": "email.invitation", "lane": INVITED, "key": uid(0x100c), "position": 12,
-             "subject_id": INVITED, "state": "done", "lease": None, "code": None}
+             "subject_id": INVITED, "state": "done", "lease": None, "code": None},
+            {"id": 3, "tenant_id": TENANT, "reaction": "email.invitation", "lane": PERSON, "key": uid(0x100e), "position": 14,
+             "subject_id": PERSON, "state": "done", "lease": None, "code": None},
         ],
-        "emails.jsonl": [{"message_id": f"<{uid(0x100c)}@ubos.example>", "to": "ada@a.example", "answered": True}],
+        "emails.jsonl": [
+            {"message_id": f"<{uid(0x100c)}@ubos.example>", "to": "ada@a.example", "answered": True},
+            {"message_id": f"<{uid(0x100e)}@ubos.example>", "to": "eve@a.example", "answered": True},
+        ],
     })
 
 

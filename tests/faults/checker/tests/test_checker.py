@@ -155,6 +155,7 @@ SPOILT = [
     ("R2", "a job is held by nobody who lives", put(JOBS, 0, lease=sample.uid(0x998))),
     ("R3", "an email is lost", drop("emails.jsonl", 0)),
     ("R3", "an email went to somebody else", put("emails.jsonl", 0, to="eve@a.example")),
+    ("R3", "a portal user's email went to somebody else", put("emails.jsonl", 1, to="ada@a.example")),
     ("R3", "an email came that nobody asked for", again("emails.jsonl", 0, message_id=f"<{sample.uid(0x997)}@ubos.example>")),
     ("R3", "an email was given up that nobody refuses", put(JOBS, 0, state="parked", code="refused")),
     ("W8", "a trigger started no run", lambda files: files[EVENTS].append(
