@@ -144,7 +144,8 @@ fn password_of(url: &str, role: &str) -> Result<String> {
 
 fn options(url: &str, setting: &str) -> Result<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("{setting} is not a PostgreSQL URL"))?;
-    Ok(options.log_statements(tracing::log::LevelFilter::Trace))
+    // Our statements are short. Where one plan seems dear, PostgreSQL would compile it at every call, for a hundred times what it takes.
+    Ok(options.options([("jit", "off")]).log_statements(tracing::log::LevelFilter::Trace))
 }
 
 /// Where PostgreSQL is and as whom we come, without a password: `PostgreSQL at db.example:5432, database ubos, as ubos_query`.

@@ -75,7 +75,8 @@ impl TestDatabase {
     }
 
     fn options(&self, role: &str) -> PgConnectOptions {
-        self.admin.clone().username(role).password(PASSWORD).database(&self.name)
+        // As `schema::connect` does.
+        self.admin.clone().username(role).password(PASSWORD).database(&self.name).options([("jit", "off")])
     }
 }
 

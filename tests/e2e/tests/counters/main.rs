@@ -267,12 +267,7 @@ async fn what_others_have_written_is_read_without_the_rest_of_the_log() {
         .await
         .unwrap();
     let superuser = world.database.superuser().await;
-    let read = async || -> i64 {
-        let sql =
-            "select sum(seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables where relname like 'events\\_%'";
-        sqlx::query_scalar(sql).fetch_one(&superuser).await.unwrap()
-    };
-    let before = read().await;
+    let before = rows_read(&superuser).await;
     let after: Vec<i64> = (0..100).map(|n| 10 * n).collect();
     let up_to: Vec<i64> = after.iter().map(|position| position + 2).collect();
     let found: i64 = sqlx::query_scalar("select count(*) from eventstore.written($1, $2)")
@@ -282,19 +277,59 @@ async fn what_others_have_written_is_read_without_the_rest_of_the_log() {
         .await
         .unwrap();
     assert_eq!(found, 200);
-    // A session counts for everybody when it ends, and all at once.
     session.close().await.unwrap();
+    let looked_at = read_since(&superuser, before, 200).await;
+    assert!((200..400).contains(&looked_at), "{looked_at} rows were looked at for 200 events");
+}
+
+/// Every process asks several times a second who may do something else now.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_rights_are_read_without_the_rest_of_the_log() {
+    let world = World::new().await;
+    let store = world.store().await;
+    for page in 0..4 {
+        futures::future::join_all((0..500).map(|number| create(&store, page * 500 + number))).await;
+    }
+    let superuser = world.database.superuser().await;
+    sqlx::raw_sql("analyze eventstore.events").execute(&superuser).await.unwrap();
+    let mut session = world.database.command().await.acquire().await.unwrap().detach();
+    let sql = "select head from eventstore.access_changes($1)";
+    let before = rows_read(&superuser).await;
+    for _ in 0..10 {
+        let head: i64 = sqlx::query_scalar(sql).bind(1_990_i64).fetch_one(&mut session).await.unwrap();
+        assert!(head >= 2_000);
+    }
+    session.close().await.unwrap();
+    let read = read_since(&superuser, before, 100).await;
+    assert!((100..1_000).contains(&read), "{read} rows were looked at for 10 times ten events");
+}
+
+#[tokio::test]
+async fn no_statement_of_a_role_is_compiled() {
+    let database = TestDatabase::create().await;
+    let pool = connect(&database.url("ubos_query"), "query-api", 1, Duration::from_secs(30)).await.unwrap();
+    let compiles: String = sqlx::query_scalar("show jit").fetch_one(&pool).await.unwrap();
+    assert_eq!(compiles, "off");
+}
+
+/// Rows of the log that anybody has looked at.
+async fn rows_read(superuser: &PgPool) -> i64 {
+    let sql = "select sum(seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables where relname like 'events\\_%'";
+    sqlx::query_scalar(sql).fetch_one(superuser).await.unwrap()
+}
+
+/// Rows looked at since `before`, as soon as there are `least` of them: a session counts for everybody when it ends, and all at once.
+async fn read_since(superuser: &PgPool, before: i64, least: i64) -> i64 {
     let counted = async {
         loop {
-            let looked_at = read().await - before;
-            if looked_at >= 200 {
-                return looked_at;
+            let read = rows_read(superuser).await - before;
+            if read >= least {
+                return read;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let looked_at = tokio::time::timeout(Duration::from_secs(30), counted).await.unwrap();
-    assert!((200..400).contains(&looked_at), "{looked_at} rows were looked at for 200 events");
+    tokio::time::timeout(Duration::from_secs(30), counted).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
