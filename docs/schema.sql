@@ -1,4 +1,4 @@
--- The database as the migrations leave it, up to 20261129160110_workflow_list_indexes.sql: to be read, not run.
+-- The database as the migrations leave it, up to 20261130020100_eventstore_access_by_position.sql: to be read, not run.
 --
 -- Written by `cargo xtask gen` from what pg_dump says; do not edit, write a migration. After the roles, each schema has its
 -- tables with all that belongs to them, then its functions. Everything is owned by ubos_owner unless it says otherwise.
@@ -700,12 +700,14 @@ CREATE FUNCTION eventstore.access_changes(after bigint) RETURNS TABLE(head bigin
     SET search_path TO 'pg_catalog'
     SET enable_seqscan TO 'off'
     AS $$
+    with recent as materialized (
+        select e.domain, e.event_type, e.tenant_id, e.aggregate_id from eventstore.events e where e.position > after
+    )
     select h.position,
-           array(select distinct e.tenant_id from eventstore.events e
-                 where e.domain = 'identity' and e.event_type <> 'session.started' and e.position > after),
-           array(select distinct e.aggregate_id from eventstore.events e
-                 where e.domain = 'portal' and e.event_type <> 'portal_session.started' and e.position > after)
+           array(select distinct r.tenant_id from recent r where r.domain = 'identity' and r.event_type <> 'session.started'),
+           array(select distinct r.aggregate_id from recent r where r.domain = 'portal' and r.event_type <> 'portal_session.started')
     from eventstore.head h
+    where h.shard = 0
 $$;
 REVOKE ALL ON FUNCTION eventstore.access_changes(after bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION eventstore.access_changes(after bigint) TO ubos_command;
