@@ -314,7 +314,8 @@ async fn no_statement_of_a_role_is_compiled() {
 
 /// Rows of the log that anybody has looked at.
 async fn rows_read(superuser: &PgPool) -> i64 {
-    let sql = "select sum(seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables where relname like 'events\\_%'";
+    let sql =
+        "select sum(seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables where relname like 'events\\_%'";
     sqlx::query_scalar(sql).fetch_one(superuser).await.unwrap()
 }
 
