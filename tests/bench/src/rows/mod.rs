@@ -10,6 +10,7 @@ pub mod growth;
 pub mod http_commands;
 pub mod memory;
 pub mod overload;
+pub mod papers;
 pub mod queries;
 pub mod readers_on;
 pub mod relay;
@@ -38,4 +39,5 @@ pub const FAMILIES: &[Family] = &[
     rights::FAMILY,
     memory::FAMILY,
     growth::FAMILY,
+    papers::FAMILY,
 ];
