@@ -67,7 +67,8 @@ impl Faults {
         None
     }
 
-    fn note_at(&mut self, key: &str, wrong: InvalidValue) {
+    /// Notes what is wrong with a field of the object in hand.
+    pub fn note_at(&mut self, key: &str, wrong: InvalidValue) {
         if self.errors.len() >= ERRORS_MAX {
             return;
         }
