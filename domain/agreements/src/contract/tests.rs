@@ -157,7 +157,8 @@ fn a_draft_is_changed_and_those_who_stay_keep_their_ids() {
     let [E::Changed { recipients, dropped, sign_by, .. }] = when.events() else { panic!("changed") };
     assert_eq!((recipients[0].id, dropped.len(), *sign_by), (id(&draft(), 0), 0, None));
     has(and_then(draft(), change(Patch::Unchanged))).when(change(Patch::Unchanged)).then_nothing();
-    let when = has(draft()).when(change(Patch::Set(vec![recipient("new@b.example", RecipientRole::Signer, 1)])));
+    let later = has(draft()).at(spec_time() + TimeDelta::hours(1));
+    let when = later.when(change(Patch::Set(vec![recipient("new@b.example", RecipientRole::Signer, 1)])));
     let [E::Changed { dropped, .. }] = when.events() else { panic!("changed") };
     assert_eq!(dropped.len(), 3);
     has(sent()).when(change(Patch::Unchanged)).rejected("agreements.contract.not_draft");

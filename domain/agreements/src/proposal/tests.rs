@@ -98,11 +98,10 @@ fn what_a_line_cannot_be_is_refused() {
     refused(&|new| new.currency = "JPY".parse().unwrap(), "agreements.proposal.currency_mismatch");
     refused(&|new| new.lines[0].quantity = "0".parse().unwrap(), "agreements.proposal.negative_line");
     refused(&|new| new.lines[0].unit_price = new.lines[0].unit_price.negated(), "agreements.proposal.negative_line");
-    refused(&|new| new.lines[0].quantity = Quantity::MAX, "agreements.proposal.amount_too_large");
+    refused(&|new| new.lines = vec![line(Money::MINOR_MAX, false); 2], "agreements.proposal.amount_too_large");
     refused(&|new| new.lines = vec![line(1, false); LINES_MAX + 1], "agreements.proposal.too_many_lines");
 }
 
-/// Prices so large that the quantity above is too much of them.
 #[test]
 fn every_wrong_field_of_a_line_is_named() {
     let body = r#"{"client_id":"x","offer":{"title":"","currency":"EUR","valid_until":"2026-02-30","body":{"kind":"written"},
