@@ -11,11 +11,9 @@ use PortalUserEvent as E;
 pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
     match part.as_str() {
         "projects" => &["projects.project.read", "projects.milestone.read", "projects.task.read"],
-        "approvals" => &[
-            "projects.project.accept_milestone",
-            "agreements.proposal.accept",
-            "agreements.proposal.decline",
-        ],
+        "approvals" => {
+            &["projects.project.accept_milestone", "agreements.proposal.accept", "agreements.proposal.decline"]
+        }
         "agreements" => &[
             "agreements.proposal.read",
             "agreements.proposal.record_viewed",

@@ -88,6 +88,13 @@ async fn a_client_sees_what_was_sent_to_it_and_no_draft_nor_anothers() {
         let path = format!("/v1/agreements/proposals/{id}");
         assert_eq!(portal.app.get(&path, &portal.ada).await.status, status, "{id}");
     }
+    // Nor in the log, by their positions.
+    let events = "select count(*) from eventstore.events where aggregate_type = 'agreements.proposal'";
+    assert_eq!(portal.app.count(events).await, 5);
+    for position in 1..=portal.app.count("select max(position) from eventstore.events").await {
+        let answer = portal.app.get(&format!("/v1/events/{position}"), &portal.ada).await;
+        assert!(answer.status == 404 || !answer.text.contains("agreements.proposal"), "{}", answer.text);
+    }
     let row = &portal.seen("/v1/agreements/proposals").await[0];
     assert_eq!((&row["net_minor"], &row["tax_minor"], &row["total_minor"]), (&json!(3003), &json!(601), &json!(3604)));
 }
