@@ -67,8 +67,7 @@ impl Faults {
         None
     }
 
-    /// Notes what is wrong with a field of the object in hand.
-    pub fn note_at(&mut self, key: &str, wrong: InvalidValue) {
+    fn note_at(&mut self, key: &str, wrong: InvalidValue) {
         if self.errors.len() >= ERRORS_MAX {
             return;
         }

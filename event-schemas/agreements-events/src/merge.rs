@@ -101,24 +101,24 @@ impl TemplateContent {
         filled.parse().map_err(|_| vec![MergeFault::TooLong])
     }
 
-    /// What is wrong with it, each with the field that it is wrong in.
-    fn wrong(&self) -> Vec<(&'static str, InvalidValue)> {
+    /// How body and fields contradict each other, and where.
+    fn wrong(&self) -> Vec<InvalidValue> {
         let keys: Vec<&str> = self.fields.iter().map(|field| field.key.as_str()).collect();
         let mut wrong = vec![];
         if keys.len() > FIELDS_MAX {
             let message = format!("expected at most {FIELDS_MAX} fields");
-            wrong.push(("fields", InvalidValue::new(FieldCode::TooMany, message).with("max", FIELDS_MAX)));
+            wrong.push(InvalidValue::new(FieldCode::TooMany, message).with("max", FIELDS_MAX));
         }
         let mut seen = BTreeSet::new();
         for key in keys.iter().filter(|key| !seen.insert(**key)) {
-            wrong.push(("fields", InvalidValue::new(FieldCode::Duplicate, format!("{key} is declared twice"))));
+            wrong.push(InvalidValue::new(FieldCode::Duplicate, format!("fields: `{key}` is declared twice")));
         }
         let body = self.body.as_str();
         let pieces = match pieces(body) {
             Ok(pieces) => pieces,
             Err(at) => {
-                let message = format!("{}: `{}` without `{}`", place(body, at), MARKS.0, MARKS.1);
-                wrong.push(("body", InvalidValue::new(FieldCode::NotAllowed, message)));
+                let message = format!("body, {}: `{}` without `{}`", place(body, at), MARKS.0, MARKS.1);
+                wrong.push(InvalidValue::new(FieldCode::NotAllowed, message));
                 return wrong;
             }
         };
@@ -128,20 +128,17 @@ impl TemplateContent {
             named.insert(*key);
             if !seen.contains(key) {
                 let shown: String = key.chars().take(70).collect();
-                let message = format!("{}: `{shown}` is not declared", place(body, *at));
+                let message = format!("body, {}: `{shown}` is not declared", place(body, *at));
                 let unknown = InvalidValue::new(FieldCode::NotOneOf, message).with("options", keys.clone());
-                wrong.push((
-                    "body",
-                    match nearest(key, keys.iter().copied()) {
-                        Some(near) => unknown.with("nearest", near),
-                        None => unknown,
-                    },
-                ));
+                wrong.push(match nearest(key, keys.iter().copied()) {
+                    Some(near) => unknown.with("nearest", near),
+                    None => unknown,
+                });
             }
         }
         for key in seen.into_iter().filter(|key| !named.contains(key)) {
-            let message = format!("the body does not name `{key}`");
-            wrong.push(("fields", InvalidValue::new(FieldCode::NotAllowed, message)));
+            let message = format!("fields: the body does not name `{key}`");
+            wrong.push(InvalidValue::new(FieldCode::NotAllowed, message));
         }
         wrong
     }
@@ -157,7 +154,8 @@ impl Input for TemplateContent {
         if wrong.is_empty() {
             return Some(content);
         }
-        wrong.into_iter().for_each(|(field, wrong)| faults.note_at(field, wrong));
+        // Either of the two may be the one that is wrong.
+        wrong.into_iter().for_each(|wrong| faults.note(wrong));
         None
     }
 }
@@ -256,11 +254,11 @@ mod tests {
         assert_eq!(
             refused("Dear\n  {{client.nmae}} and {{client.name}}", &declared),
             [
-                ("/body".to_owned(), "not_one_of", "line 2, column 3: `client.nmae` is not declared".to_owned()),
-                ("/fields".to_owned(), "not_allowed", "the body does not name `unused`".to_owned()),
+                (String::new(), "not_one_of", "body, line 2, column 3: `client.nmae` is not declared".to_owned()),
+                (String::new(), "not_allowed", "fields: the body does not name `unused`".to_owned()),
             ]
         );
-        assert_eq!(refused("a {{b", &[])[0].2, "line 1, column 3: `{{` without `}}`");
+        assert_eq!(refused("a {{b", &[])[0].2, "body, line 1, column 3: `{{` without `}}`");
         assert_eq!(refused("{{ a }}", &[("a", "text", true), ("a", "date", true)])[0].1, "duplicate");
         assert_eq!(refused("{{ range(9) }}", &[])[0].1, "not_one_of");
         let errors = read_input::<TemplateContent>(r#"{"fields":[{"key":"A","kind":"x"}]}"#).unwrap_err().into_vec();
