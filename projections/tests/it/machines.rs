@@ -28,6 +28,8 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
 
 /// Moves that need several things at once, so that chance does not come to them, and the test that makes each.
 const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
+    ("agreements.recipient", "sent", "recipient.declined", DECLINED),
+    ("agreements.recipient", "delivered", "recipient.declined", DECLINED),
     (
         "workflow.run_step",
         "retry_scheduled",
@@ -38,6 +40,7 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
     ("workflow.approval", "rejected", "approval.requested", ASKED_AGAIN),
     ("workflow.approval", "expired", "approval.requested", ASKED_AGAIN),
 ];
+const DECLINED: &str = "who_has_the_contract_or_looked_at_it_may_decline";
 const ASKED_AGAIN: &str = "a_question_that_was_decided_is_asked_again_with_its_step";
 
 /// Worlds of one context in which every move of its machines is sought, and the commands in each. They are the same every time, so

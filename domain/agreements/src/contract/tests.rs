@@ -255,6 +255,18 @@ fn who_declines_ends_it_and_who_signed_does_not_decline() {
 }
 
 #[test]
+fn who_has_the_contract_or_looked_at_it_may_decline() {
+    let events = sent();
+    let recipient_id = id(&events, 0);
+    for before in [C::RecordDelivery { recipient_id }, C::RecordViewed { recipient_id }] {
+        let when =
+            has(and_then(events.clone(), before)).when(C::Decline { recipient_id: Some(recipient_id), reason: None });
+        assert_eq!(kinds(when.events()), ["recipient.declined", "contract.declined"]);
+        assert_eq!(when.state().recipients[0].status, RecipientStatus::Declined);
+    }
+}
+
+#[test]
 fn a_contract_that_is_not_signed_in_time_expires() {
     has(sent()).when(C::Expire {}).rejected("agreements.contract.still_open");
     let late = has(sent()).at("2026-12-01T00:00:00Z".parse().unwrap());
