@@ -39,10 +39,20 @@ ids! {
     ApiKeyId,
     /// A firm or person that is served.
     ClientId,
+    /// A link to a provider outside.
+    ConnectionId,
     /// A person at a client.
     ContactId,
+    /// A contract with a client.
+    ContractId,
+    /// A deal that may be won.
+    DealId,
     /// A workflow definition, all its versions.
     DefinitionId,
+    /// What a client has engaged the firm for.
+    EngagementId,
+    /// A file, all its versions.
+    FileId,
     /// A program of somebody else's that reads the firm's events.
     SubscriberId,
     /// One invitation, into the firm or to its portal.
@@ -51,6 +61,8 @@ ids! {
     PortalUserId,
     /// A project.
     ProjectId,
+    /// An offer to a client.
+    ProposalId,
     /// A role that a firm made itself.
     RoleId,
     /// One run of a workflow.
@@ -59,6 +71,8 @@ ids! {
     ServiceAccountId,
     /// The time between a person's login and its end.
     SessionId,
+    /// A template of proposals and contracts.
+    TemplateId,
     /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
     TenantId,
     /// A member of the firm's staff.

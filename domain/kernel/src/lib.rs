@@ -70,7 +70,7 @@ pub use status::{Machine, Progress, Status, StatusEntry};
 pub use time::{Date, Timestamp};
 pub use unit::{NoUnit, Unit};
 pub use values::{
-    Country, Email, EventScope, FolderName, Issuer, Name, Pattern, Personal, Phone, PostalCode, SecretHash, Slug,
-    Subject, Text, TimeZone,
+    Country, Email, EventScope, FolderName, Issuer, Markdown, Name, Pattern, Personal, Phone, PostalCode, SecretHash,
+    Slug, Subject, Text, TimeZone,
 };
 pub use visible::nfc;

@@ -2,6 +2,8 @@
 
 pub(crate) const MEMBER: &[&str] = &[
     "*.read",
+    "agreements.contract.*",
+    "agreements.proposal.*",
     "crm.*",
     "files.folder.*",
     "portal.*",

@@ -63,6 +63,8 @@ texts! {
     FolderName = folder_name, { "type": "string", "format": "folder-name", "minLength": 1, "maxLength": 200 };
     /// Free text of up to 5,000 characters in NFC; may have lines, and nothing that turns its direction around.
     Text = |text| visible::text(text, 5_000), { "type": "string", "maxLength": 5000 };
+    /// What a paper says, in Markdown: up to 50,000 characters in NFC; nothing that turns its direction around.
+    Markdown = |text| visible::text(text, 50_000), { "type": "string", "maxLength": 50000 };
     /// An e-mail address of RFC 5321, trimmed, in NFC, its domain in A-labels (IDNA) and its ASCII letters lower-cased, so
     /// that one mailbox has one spelling.
     Email = email::address, { "type": "string", "format": "idn-email", "maxLength": 254 };

@@ -10,6 +10,9 @@ pub use members::{member_patterns, member_source};
 
 /// Mounts every aggregate.
 pub fn mount_all(mounts: &mut impl Mounts) {
+    mounts.mount::<agreements::Template>();
+    mounts.mount::<agreements::Proposal>();
+    mounts.mount::<agreements::Contract>();
     mounts.mount::<crm::Client>();
     mounts.mount::<crm::Contact>();
     mounts.mount::<identity::Tenant>();

@@ -57,6 +57,10 @@ impl Generator<'_> {
         if field == "weekly" && schema["type"] == "array" && self.rng.random_bool(0.5) {
             return open_always();
         }
+        // A body has to name the fields that are declared, and no others.
+        if field == "content" && schema["properties"].get("fields").is_some() {
+            return self.template();
+        }
         let kind = match &schema["type"] {
             Value::String(kind) => kind.clone(),
             Value::Array(kinds) => kinds.choose(&mut self.rng).and_then(Value::as_str).unwrap_or("null").to_owned(),
@@ -116,6 +120,17 @@ impl Generator<'_> {
             count = 1.clamp(least, most);
         }
         (0..count).map(|_| self.value(&schema["items"], field, depth + 1)).collect()
+    }
+
+    /// A template whose fields, if it has any, need not all be filled in.
+    fn template(&mut self) -> Value {
+        let field = |key: &str, kind: &str, required: bool| json!({ "key": key, "kind": kind, "label": "Field", "required": required });
+        let bodies = [
+            json!({ "body": "As agreed." }),
+            json!({ "body": "Dear {{name}},\n\nas agreed.", "fields": [field("name", "text", false)] }),
+            json!({ "body": "{{a.day}} {{fee}} {{ fee }}", "fields": [field("a.day", "date", false), field("fee", "money", true)] }),
+        ];
+        bodies.choose(&mut self.rng).cloned().unwrap_or_default()
     }
 
     fn anything(&mut self, depth: usize) -> Value {

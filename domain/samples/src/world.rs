@@ -38,9 +38,13 @@ const ENDINGS: &[&str] = &[
     "decline",
     "disable",
     "disband",
+    "expire",
     "mark_no_show",
     "retire",
     "revoke",
+    "supersede",
+    "terminate",
+    "void",
     "withdraw",
 ];
 

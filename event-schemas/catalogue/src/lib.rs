@@ -28,6 +28,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 // Whoever reads events of several contexts finds them here.
+pub use agreements_events;
 pub use crm_events;
 pub use files_events;
 pub use identity_events;
@@ -92,6 +93,9 @@ macro_rules! any_event {
 
 // One line per aggregate.
 any_event! {
+    Template = agreements_events::TemplateEvent,
+    Proposal = agreements_events::ProposalEvent,
+    Contract = agreements_events::ContractEvent,
     Client = crm_events::ClientEvent,
     Contact = crm_events::ContactEvent,
     EventType = scheduling_events::EventTypeEvent,
@@ -118,6 +122,10 @@ any_event! {
 
 // One line per status machine: the variant of `AnyEvent` whose events move it, whose it is, the column that shows it, and its type.
 machines! {
+    Template: "agreements.template" "retired" = kernel::Retirable,
+    Proposal: "agreements.proposal" "status" = agreements_events::ProposalStatus,
+    Contract: "agreements.contract" "status" = agreements_events::ContractStatus,
+    Contract: "agreements.recipient" "status" = agreements_events::RecipientStatus,
     Client: "crm.client" "status" = crm_events::ClientStatus,
     Contact: "crm.contact" "archived" = kernel::Archivable,
     EventType: "scheduling.event_type" "retired" = kernel::Retirable,

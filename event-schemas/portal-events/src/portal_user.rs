@@ -11,7 +11,16 @@ use PortalUserEvent as E;
 pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
     match part.as_str() {
         "projects" => &["projects.project.read", "projects.milestone.read", "projects.task.read"],
-        "approvals" => &["projects.project.accept_milestone"],
+        "approvals" => {
+            &["projects.project.accept_milestone", "agreements.proposal.accept", "agreements.proposal.decline"]
+        }
+        "agreements" => &[
+            "agreements.proposal.read",
+            "agreements.proposal.record_viewed",
+            "agreements.proposal_line.read",
+            "agreements.contract.read",
+            "agreements.contract_recipient.read",
+        ],
         "files" => &["files.folder.read"],
         _ => &[],
     }

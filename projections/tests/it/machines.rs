@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Events that move a status elsewhere and leave these as they are, and why that is meant.
 const STAYS: &[(&str, &str, &str, &str)] = &[
+    ("agreements.contract", "partially_signed", "recipient.signed", "several sign it"),
     ("identity.user", "invited", "user.invited", "a newer invitation makes the open one void"),
     ("portal.portal_user", "invited", "portal_user.invited", "a newer invitation makes the open one void"),
     (
@@ -27,6 +28,8 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
 
 /// Moves that need several things at once, so that chance does not come to them, and the test that makes each.
 const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
+    ("agreements.recipient", "sent", "recipient.declined", DECLINED),
+    ("agreements.recipient", "delivered", "recipient.declined", DECLINED),
     (
         "workflow.run_step",
         "retry_scheduled",
@@ -37,6 +40,7 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
     ("workflow.approval", "rejected", "approval.requested", ASKED_AGAIN),
     ("workflow.approval", "expired", "approval.requested", ASKED_AGAIN),
 ];
+const DECLINED: &str = "who_has_the_contract_or_looked_at_it_may_decline";
 const ASKED_AGAIN: &str = "a_question_that_was_decided_is_asked_again_with_its_step";
 
 /// Worlds of one context in which every move of its machines is sought, and the commands in each. They are the same every time, so

@@ -24,6 +24,21 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         }
         // A key stays taken when its thing is retired, so that it can be reinstated.
         "files.folder_template" => one("files.folder_template.key", first_text(&events, "key")),
+        "agreements.template" => one("agreements.template.key", first_text(&events, "key")),
+        // Who takes the place of another keeps it, unless it was given up before anybody saw it.
+        "agreements.proposal" => {
+            let sent = last_of(&events, &["proposal.sent"]).is_some();
+            let place =
+                events.first().map(|(_, event)| event).filter(|event| event["supersedes_proposal_id"].is_string());
+            let place = place.filter(|_| sent || last_of(&events, &["proposal.withdrawn"]).is_none());
+            one("agreements.proposal.supersedes", place.map(|event| text(&event["supersedes_proposal_id"])))
+        }
+        "agreements.contract" => {
+            let ended = last_of(&events, &["contract.declined", "contract.voided", "contract.expired"]).is_some();
+            let first =
+                events.first().map(|(_, event)| event).filter(|event| !ended && event["proposal_id"].is_string());
+            one("agreements.contract.proposal", first.map(|event| text(&event["proposal_id"])))
+        }
         "projects.project_template" => one("projects.project_template.key", first_text(&events, "key")),
         "scheduling.event_type" => one("scheduling.event_type.key", first_text(&events, "key")),
         "scheduling.availability" => one("scheduling.availability.host", first_text(&events, "host_id")),

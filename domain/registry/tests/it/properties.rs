@@ -25,7 +25,10 @@ const AGAIN: &[(&str, &str)] = &[
 ];
 
 /// Commands that bring along another.
-const COMPANIONS: &[(&str, &str)] = &[("crm.contact.link_to_client", "whoever was asked first before")];
+const COMPANIONS: &[(&str, &str)] = &[
+    ("agreements.proposal.send", "the proposal whose place it takes"),
+    ("crm.contact.link_to_client", "whoever was asked first before"),
+];
 
 /// What became of the attempts at one command.
 #[derive(Debug, Default)]

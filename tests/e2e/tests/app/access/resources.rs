@@ -26,6 +26,17 @@ async fn holding(app: &TestApp, firm: Firm, name: &str) -> Holding {
     command("files.folder.create", folder, &of).await;
     let create = json!({ "name": name, "client_id": client, "email": format!("{person}@example.com") });
     command("portal.portal_user.create", person, &create).await;
+    let [proposal, contract] = [(); 2].map(|()| Uuid::now_v7());
+    let line = json!({ "description": "Work", "quantity": "1", "unit_price": { "minor": 1, "currency": "EUR" },
+                       "tax": { "category": "exempt" } });
+    let offer = json!({ "title": name, "body": { "kind": "written", "markdown": name }, "currency": "EUR", "lines": [line],
+                        "valid_until": "2999-12-31" });
+    command("agreements.proposal.create", proposal, &json!({ "client_id": client, "offer": offer })).await;
+    command("agreements.proposal.send", proposal, &json!({})).await;
+    let signer = json!({ "name": name, "email": "ada@acme.example", "role": "signer" });
+    let create = json!({ "client_id": client, "title": name, "body": name, "recipients": [signer] });
+    command("agreements.contract.create", contract, &create).await;
+    command("agreements.contract.send_for_signature", contract, &json!({})).await;
     app.project().await;
     let ids = [
         ("crm/clients", client),
@@ -35,6 +46,10 @@ async fn holding(app: &TestApp, firm: Firm, name: &str) -> Holding {
         ("projects/milestones", part_of(app, "milestones", project).await),
         ("files/folders", folder),
         ("portal/portal-users", person),
+        ("agreements/proposals", proposal),
+        ("agreements/proposal-lines", of_agreement(app, "proposal_lines", "proposal_id", proposal).await),
+        ("agreements/contracts", contract),
+        ("agreements/contract-recipients", of_agreement(app, "contract_recipients", "contract_id", contract).await),
     ];
     Holding { client, ids: ids.map(|(collection, id)| (collection.to_owned(), id)).into() }
 }
@@ -42,6 +57,11 @@ async fn holding(app: &TestApp, firm: Firm, name: &str) -> Holding {
 async fn part_of(app: &TestApp, table: &str, project: Uuid) -> Uuid {
     let sql = format!("select id from projects.{table} where project_id = $1");
     sqlx::query_scalar(&sql).bind(project).fetch_one(&app.database.worker().await).await.unwrap()
+}
+
+async fn of_agreement(app: &TestApp, table: &str, column: &str, id: Uuid) -> Uuid {
+    let sql = format!("select id from agreements.{table} where {column} = $1");
+    sqlx::query_scalar(&sql).bind(id).fetch_one(&app.database.worker().await).await.unwrap()
 }
 
 /// `crm/clients` of `/v1/crm/clients/{id}/rename`.
@@ -203,6 +223,8 @@ async fn what_happens_to_a_client_or_project_is_on_its_timeline_and_shown_to_who
     let mut seen = 0;
     for (position, event_type, concerns) in events {
         let is_own = concerns.is_some_and(|concerns| concerns.to_string().contains(&own.client.to_string()));
+        // What began as a draft is told to whoever reads all of it.
+        let is_own = is_own && !event_type.starts_with("proposal.") && !event_type.starts_with("contract.");
         let path = format!("/v1/events/{position}");
         let (status, body) = app.ask(&Method::GET, &path, &token, json!({})).await;
         assert_eq!(status, if is_own { 200 } else { 404 }, "{event_type}: {body}");
