@@ -39,10 +39,14 @@ ids! {
     ApiKeyId,
     /// A firm or person that is served.
     ClientId,
+    /// A link to a provider outside.
+    ConnectionId,
     /// A person at a client.
     ContactId,
     /// A workflow definition, all its versions.
     DefinitionId,
+    /// A file, all its versions.
+    FileId,
     /// A program of somebody else's that reads the firm's events.
     SubscriberId,
     /// One invitation, into the firm or to its portal.
@@ -59,6 +63,8 @@ ids! {
     ServiceAccountId,
     /// The time between a person's login and its end.
     SessionId,
+    /// A team of the firm's staff.
+    TeamId,
     /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
     TenantId,
     /// A member of the firm's staff.

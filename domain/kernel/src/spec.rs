@@ -7,7 +7,7 @@
 
 use crate::{
     Actor, Aggregate, ClaimChange, Command, Companions, Context, Event, Flag, Parts, Permissions, Reference, Rejection,
-    SecretHash, TenantId, TimeZone, Timestamp, UserId,
+    SecretHash, TeamId, TenantId, TimeZone, Timestamp, UserId,
 };
 use chrono::{TimeZone as _, Utc};
 use std::sync::Arc;
@@ -50,6 +50,20 @@ impl<A: Aggregate> Given<A> {
     /// The system itself asks: an operator, the login.
     pub fn by_system(mut self) -> Self {
         self.ctx.actor = Actor::System { name: "spec".to_owned() };
+        self
+    }
+
+    /// This user asks.
+    pub fn by_user(mut self, id: UserId) -> Self {
+        self.ctx.actor = Actor::User { id };
+        self
+    }
+
+    /// Whoever asks has these roles and is a member of these teams.
+    pub fn known_as<'r>(mut self, roles: impl IntoIterator<Item = &'r str>, teams: &[TeamId]) -> Self {
+        let held = Arc::unwrap_or_clone(self.ctx.permissions);
+        let roles = roles.into_iter().filter_map(|role| role.parse().ok());
+        self.ctx.permissions = Arc::new(held.known_as(roles, teams.iter().copied()));
         self
     }
 
