@@ -1,0 +1,5 @@
+//! What did happen in the revenue context: the event enums other crates may read.
+
+// What clients owe.
+
+// What vendors are owed.
