@@ -29,6 +29,7 @@ pub mod files;
 pub mod identity;
 pub mod portal;
 pub mod projects;
+pub mod revenue;
 pub mod scheduling;
 pub mod timeline;
 pub mod workflow;
@@ -63,6 +64,7 @@ pub fn groups() -> &'static [Group] {
             identity::group(),
             portal::group(),
             projects::group(),
+            revenue::group(),
             scheduling::group(),
             timeline::group(),
             workflow::group(),

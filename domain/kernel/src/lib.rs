@@ -9,10 +9,12 @@ extern crate self as kernel;
 pub use serde_json as __json;
 
 mod aggregate;
+mod amounts;
 mod catalogue;
 mod contact_details;
 mod context;
 mod cqrs;
+mod decimal;
 mod email;
 mod envelope;
 mod field;
@@ -40,6 +42,7 @@ mod visible;
 pub use aggregate::{
     Aggregate, Claim, ClaimChange, Companions, Decision, History, Mounts, Reference, ReferenceBy, Stored,
 };
+pub use amounts::{Amounts, AmountsFault, LineAmounts, Measure, Priced, Rounding, Tax, TaxAmounts};
 pub use catalogue::{
     Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, UnreadableEvent, Upcaster, component_of,
     read_event, read_fields, schema_of,
@@ -47,6 +50,7 @@ pub use catalogue::{
 pub use contact_details::ContactDetails;
 pub use context::{Actor, Context, FoundReference, Principal};
 pub use cqrs::{Root, RootCommand, RootEvent};
+pub use decimal::{Percent, Quantity};
 pub use envelope::{Metadata, Recorded};
 pub use field::{FieldCode, FieldError, FieldErrors, InvalidValue};
 pub use flag::Flag;

@@ -33,6 +33,7 @@ pub use files_events;
 pub use identity_events;
 pub use portal_events;
 pub use projects_events;
+pub use revenue_events;
 pub use scheduling_events;
 pub use workflow_events;
 

@@ -29,10 +29,16 @@ pub enum PayablesSettingsEvent {
     Set {
         /// For how long a vendor's number of a bill is one bill's alone.
         references: ReferenceRule,
+        /// Bills that do not say until when they are to be paid are due so many days after the day of the bill.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pay_within_days: Option<u32>,
     },
     /// The firm wants it otherwise. It holds for bills that come in or are corrected from then on.
     Changed {
         /// For how long a vendor's number of a bill is one bill's alone.
         references: ReferenceRule,
+        /// Bills that do not say until when they are to be paid are due so many days after the day of the bill.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pay_within_days: Option<u32>,
     },
 }
