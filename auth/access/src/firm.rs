@@ -451,7 +451,8 @@ impl Firm {
                 true => Permissions::of(&[Role::Owner]),
                 false => {
                     let grants = theirs.iter().map(|(_, team)| &team.grants);
-                    let grants = grants.chain([&user.grants]).chain(granting(&user.roles, roles)).flat_map(Grants::iter);
+                    let grants =
+                        grants.chain([&user.grants]).chain(granting(&user.roles, roles)).flat_map(Grants::iter);
                     let patterns = granted(&user.roles, roles).into_iter().chain(OF_EVERY_USER);
                     Permissions::patterns(patterns).granted(grants)
                 }

@@ -121,11 +121,7 @@ impl Permissions {
     }
 
     /// The same, for somebody who has these roles and is a member of these teams.
-    pub fn known_as(
-        mut self,
-        roles: impl IntoIterator<Item = Slug>,
-        teams: impl IntoIterator<Item = TeamId>,
-    ) -> Self {
+    pub fn known_as(mut self, roles: impl IntoIterator<Item = Slug>, teams: impl IntoIterator<Item = TeamId>) -> Self {
         self.roles.extend(roles);
         self.teams.extend(teams);
         self

@@ -127,7 +127,16 @@ mod tests {
     #[test]
     fn references_that_differ_in_form_case_spaces_and_dashes_are_one() {
         let key = super::reference_key;
-        for same in ["2027-14", " 2027–14 ", "2027 14", "2027—14", "２０２７－１４", "2027\u{2212}14", "2027\u{ad}-14", "202714"] {
+        for same in [
+            "2027-14",
+            " 2027–14 ",
+            "2027 14",
+            "2027—14",
+            "２０２７－１４",
+            "2027\u{2212}14",
+            "2027\u{ad}-14",
+            "202714",
+        ] {
             assert_eq!(key(same), "202714", "{same:?}");
         }
         assert_eq!(key("Re/Ⅳ"), key("RE/IV"));

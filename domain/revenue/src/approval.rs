@@ -2,8 +2,8 @@
 //!
 //! It is no aggregate but a part of one: whatever has to be approved keeps one, asks it who may, and tells it what happened.
 
-use kernel::{Actor, Context, Slug, TeamId, Timestamp, UserId};
 use chrono::TimeDelta;
+use kernel::{Actor, Context, Slug, TeamId, Timestamp, UserId};
 use revenue_events::{ApprovalRequest, ApprovalStep, Approver};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -85,7 +85,8 @@ impl Approval {
         let current = self.current().filter(|_| step == self.step()).ok_or(Refused::NotThisStep)?;
         // Only people approve: a program or a workflow may ask, and tell.
         let Actor::User { id } = ctx.actor else { return Err(Refused::NotForYou) };
-        let is_due = current.escalate_after_days.is_some_and(|days| self.since + TimeDelta::days(days.into()) <= ctx.now);
+        let is_due =
+            current.escalate_after_days.is_some_and(|days| self.since + TimeDelta::days(days.into()) <= ctx.now);
         let escalation = (self.escalated || is_due).then(|| escalation(current)).unwrap_or_default();
         let is_named = current.approvers.iter().chain(&escalation).any(|approver| is(approver, id, ctx));
         if is_named || self.delegates.contains(&id) { Ok(id) } else { Err(Refused::NotForYou) }

@@ -179,7 +179,8 @@ impl ApprovalPolicy {
 
 fn owners_decide() -> Vec<ApprovalStep> {
     let name = "Owners".parse::<Name>();
-    let step = |name| ApprovalStep { name, approvers: owners(), quorum: 1, escalate_after_days: None, escalate_to: vec![] };
+    let step =
+        |name| ApprovalStep { name, approvers: owners(), quorum: 1, escalate_after_days: None, escalate_to: vec![] };
     name.map(step).into_iter().collect()
 }
 

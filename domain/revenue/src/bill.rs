@@ -6,7 +6,7 @@
 mod paper;
 
 use crate::approval::{Approval, Refused};
-use crate::approval_policy::{ApprovalPolicy, Approvable};
+use crate::approval_policy::{Approvable, ApprovalPolicy};
 use crate::bill::paper::{Paper, fingerprint};
 use crate::{PayablesSettings, Vendor};
 use kernel::{
@@ -14,8 +14,8 @@ use kernel::{
     Patch, ProjectId, Reference, Resource, Scope, Text, UserId, command, rejection,
 };
 use revenue_events::{
-    ApprovalSubject, BillContent, BillEvent as E, BillId, BillLine, BillPaymentId, BillPaymentMethod, BillSource,
-    BillStatus, LeftPaid, LedgerCode, OwedBill, ReferenceRule, VendorId, reference_key,
+    ApprovalSubject, BillContent, BillEvent as E, BillLine, BillPaymentId, BillPaymentMethod, BillSource, BillStatus,
+    LedgerCode, LeftPaid, OwedBill, ReferenceRule, VendorId, reference_key,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -407,10 +407,10 @@ impl Aggregate for Bill {
             C::Correct { ref vendor_id, .. } => {
                 let renews = matches!(vendor_id, Patch::Set(id) if Some(*id) != self.vendor_id());
                 let paper = self.paper(&command).unwrap_or_default();
-                if self.content.as_ref().is_some_and(|content| paper.is(content)) {
+                let content = paper.checked(renews, ctx)?;
+                if self.content.as_ref().is_some_and(|known| paper::says_the_same(known, &content)) {
                     return Ok(vec![]);
                 }
-                let content = paper.checked(renews, ctx)?;
                 let suspected = suspected(&content, ctx);
                 let corrected = E::Corrected { content, replaced: self.lines_count(), corrected_by: by };
                 [corrected].into_iter().chain(suspected).collect()
@@ -437,7 +437,11 @@ impl Aggregate for Bill {
                 by.map(|by| E::ApprovalDelegated { step, by, to, reason }).into_iter().collect()
             }
             C::EscalateApproval { step, reason } => {
-                if self.pending()?.escalate(step)? { vec![E::ApprovalEscalated { step, reason }] } else { vec![] }
+                if self.pending()?.escalate(step)? {
+                    vec![E::ApprovalEscalated { step, reason }]
+                } else {
+                    vec![]
+                }
             }
             C::MarkPushed { .. } | C::NoteLedgerRejection { .. } if !self.status.is_owed() => return Err(R::NotOwed),
             C::MarkPushed { external_id, .. } if self.external_id.as_ref() == Some(&external_id) => vec![],
@@ -486,7 +490,9 @@ impl Aggregate for Bill {
                 self.hands.extend(request.requested_by);
                 self.approval = Some(Approval::new(request.clone()));
             }
-            E::ApprovalGranted { by, completes, at, .. } => self.note(|approval| approval.note_grant(*by, *completes, *at)),
+            E::ApprovalGranted { by, completes, at, .. } => {
+                self.note(|approval| approval.note_grant(*by, *completes, *at))
+            }
             E::ApprovalDelegated { to, .. } => self.note(|approval| approval.note_delegate(*to)),
             E::ApprovalEscalated { .. } => self.note(Approval::note_escalation),
             E::Approved { owed } => self.owed = Some(owed.clone()),
@@ -609,7 +615,8 @@ impl Bill {
         let mut lines = lines.unwrap_or_else(|| content.lines.clone());
         if lines.is_empty() {
             let (description, net) = (content.reference.clone(), content.total);
-            lines = vec![BillLine { description, net, tax: None, account_code: None, tax_code: None, project_id: None }];
+            lines =
+                vec![BillLine { description, net, tax: None, account_code: None, tax_code: None, project_id: None }];
         }
         let defaults = vendor.defaults();
         for line in &mut lines {

@@ -282,7 +282,8 @@ mod tests {
     #[test]
     fn another_registration_frees_the_old_one() {
         let change = <C as kernel::Command>::parse("change_details", r#"{"tax_id":"GB980780684"}"#).unwrap();
-        let when = given::<Vendor>([added()]).when(change).then([E::DetailsChanged { details: details(Some("GB980780684")) }]);
+        let when =
+            given::<Vendor>([added()]).when(change).then([E::DetailsChanged { details: details(Some("GB980780684")) }]);
         assert_eq!(
             when.claims(),
             [ClaimChange::Release(claim("DE136695976")), ClaimChange::Take(claim("GB980780684"))]

@@ -13,7 +13,8 @@ mod vendor;
 pub use approval::{ApprovalPolicyId, ApprovalRequest, ApprovalStep, Approver};
 pub use approval_policy::{AmountRange, ApprovalPolicyEvent, ApprovalRule, ApprovalSubject};
 pub use bill::{
-    BillContent, BillEvent, BillId, BillLine, BillPaymentId, BillPaymentMethod, BillSource, BillStatus, LeftPaid, OwedBill,
+    BillContent, BillEvent, BillId, BillLine, BillPaymentId, BillPaymentMethod, BillSource, BillStatus, LeftPaid,
+    OwedBill,
 };
 pub use codes::{Iban, LedgerCode, TaxId, reference_key};
 pub use payables_settings::{PayablesSettingsEvent, PayablesSettingsId, ReferenceRule};

@@ -10,9 +10,7 @@ kernel::ids! {
 }
 
 /// For how long a vendor's number of a bill is one bill's alone.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Default, kernel::Input,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Default, kernel::Input)]
 #[serde(rename_all = "snake_case")]
 pub enum ReferenceRule {
     /// For ever: a vendor uses a number once.

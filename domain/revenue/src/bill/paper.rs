@@ -34,16 +34,6 @@ impl Paper {
         self.total.or_else(|| sum_of(&self.lines).ok().flatten())
     }
 
-    /// Is it what is known already?
-    pub fn is(&self, known: &BillContent) -> bool {
-        self.vendor_id == known.vendor_id
-            && self.reference.as_ref() == Some(&known.reference)
-            && (self.issued_on, self.due_on) == (known.issued_on, known.due_on)
-            && self.sum() == Some(known.total)
-            && self.lines == known.lines
-            && (self.file_id, &self.note) == (known.file_id, &known.note)
-    }
-
     /// The same if it can be. `new_vendor` says whether somebody only now says whose bill it is.
     pub fn checked(self, new_vendor: bool, ctx: &Context) -> Result<BillContent, R> {
         let total = check_lines(&self.lines, self.total)?.ok_or(R::TotalMissing)?;
@@ -80,6 +70,12 @@ impl Paper {
             note: self.note,
         })
     }
+}
+
+/// Does the same stand on both, whatever the firm's rules and other bills are by now?
+pub(super) fn says_the_same(one: &BillContent, other: &BillContent) -> bool {
+    let (reference_rule, reference_year, alike_bill_id) = (one.reference_rule, one.reference_year, one.alike_bill_id);
+    *one == BillContent { reference_rule, reference_year, alike_bill_id, ..other.clone() }
 }
 
 /// What lines with their taxes come to; none if there are none.
