@@ -73,6 +73,12 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
+    /// The command is brought along by this one to that aggregate.
+    pub fn brought_by(mut self, command: &'static str, id: impl Into<Uuid>) -> Self {
+        self.ctx.brought_by = Some((command, id.into()));
+        self
+    }
+
     /// The aggregate has this id.
     pub fn with_id(mut self, id: impl Into<Uuid>) -> Self {
         self.ctx.id = id.into();

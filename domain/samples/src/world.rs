@@ -169,12 +169,18 @@ impl World {
         if !matches!(attempt.decided, Decided::Events(_)) {
             return;
         }
+        let attempt_name = attempt.entry.name;
         for Companion { stream, id, entry, body } in companions {
             let (other, text) = ((key.0, stream, id), body.to_string());
             let subject = subjects().iter().find(|subject| subject.stream() == stream);
             let subject = subject.unwrap_or_else(|| panic!("{stream} is not mounted")).as_ref();
             let mut known = self.streams.remove(&other).unwrap_or_else(|| panic!("{stream} {id} is not there"));
             let make = self.contexts(subject, other, &known, entry, &text, actor, Uuid::from_u128(!id.as_u128()));
+            let make = move |retry| {
+                let mut ctx = make(retry);
+                ctx.brought_by = Some((attempt_name, key.2));
+                ctx
+            };
             let free = self.free(other, &[]);
             let brought = subject.attempt(&mut known, entry, body, &make, &free, self.audited);
             drop((make, free));

@@ -1,6 +1,27 @@
 //! What did happen in the revenue context: the event enums other crates may read.
 
 // What clients owe.
+mod billing;
+mod credit_note;
+mod invoice;
+mod invoice_plan;
+mod invoice_series;
+mod paper;
+mod payment;
+mod tax_rate;
+mod values;
+
+pub use billing::{BillingProfileEvent, BillingProfileId, BillingSettingsEvent, BillingSettingsId, Terms};
+pub use credit_note::{CreditNoteEvent, CreditNoteStatus};
+pub use invoice::{InvoiceEvent, InvoiceStatus, Reopened};
+pub use invoice_plan::{
+    EntryStatus, InvoicePlanEvent, InvoicePlanId, InvoicePlanStatus, PlanEntry, PlanEntryId, PlanKind, PlanTerms,
+};
+pub use invoice_series::{InvoiceSeriesEvent, InvoiceSeriesId};
+pub use paper::{Buyer, CreditNoteId, InvoiceLineId, Line, LineTax, Paper, PaymentId, Seller, Settlement, Source};
+pub use payment::{Allocation, PaymentEvent, PaymentMethod, PaymentStatus};
+pub use tax_rate::{TaxRateEvent, TaxRateId};
+pub use values::{Bic, Iban, Language, NumberPrefix, VatId};
 
 // What vendors are owed.
 mod approval;
