@@ -93,7 +93,7 @@ impl<R: ReadModel> Table for Of<R> {
     }
 
     fn streams(&self) -> &'static [&'static str] {
-        R::Event::STREAMS
+        R::STREAMS
     }
 
     fn columns(&self) -> &[Column] {

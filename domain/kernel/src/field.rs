@@ -71,7 +71,6 @@ codes! {
     NotAPostalCode = "not_a_postal_code" [], "The text is no postal code such as `10115` or `SW1A 1AA`.";
     NotAKey = "not_a_key" [], "The text is no key such as `onboarding_project`.";
     NotAPattern = "not_a_pattern" [], "The text is no pattern of permissions such as `crm.*`.";
-    NotAnIban = "not_an_iban" [], "The text is no IBAN of a country that has them, or its check digits are wrong.";
     NotAUrl = "not_a_url" [], "The text is no address such as `https://login.example.com`.";
     NotAHash = "not_a_hash" [], "The text is no SHA-256 in lower-case hexadecimal.";
     NotAnExpression = "not_an_expression" [], "The text is no expression of a workflow.";

@@ -4,7 +4,7 @@ use kernel::{
     Aggregate, Archivable, Claim, ClaimChange, ConnectionId, Context, Currency, Decision, Email, Machine, Name, Patch,
     Personal, Phone, PostalAddress, command, rejection,
 };
-use revenue_events::{Iban, LedgerCode, TaxId, VendorDefaults, VendorDetails, VendorEvent as E};
+use revenue_events::{Iban, LedgerCode, VatId, VendorDefaults, VendorDetails, VendorEvent as E};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use VendorCommand as C;
 use VendorRejection as R;
 
 /// Which vendor of the firm has a registration for VAT.
-const TAX_ID_CLAIM: &str = "revenue.vendor.tax_id";
+const VAT_ID_CLAIM: &str = "revenue.vendor.vat_id";
 /// Ledgers that may know one vendor.
 const LEDGERS_MAX: usize = 20;
 
@@ -21,13 +21,13 @@ const LEDGERS_MAX: usize = 20;
 pub enum VendorCommand {
     /// Adds somebody whom the firm buys from.
     #[creates]
-    #[refused("tax_id.taken")]
+    #[refused("vat_id.taken")]
     Add {
         /// What the vendor is called.
         name: Name,
         /// The registration for VAT; no two vendors of a firm share one.
         #[serde(default)]
-        tax_id: Option<TaxId>,
+        vat_id: Option<VatId>,
         /// Where letters go.
         #[serde(default)]
         email: Option<Email>,
@@ -57,11 +57,11 @@ pub enum VendorCommand {
         name: Name,
     },
     /// Changes registration, address, email or telephone number. What is left out stays, `null` removes it.
-    #[refused(Archived, "tax_id.taken")]
+    #[refused(Archived, "vat_id.taken")]
     ChangeDetails {
         /// The registration for VAT.
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
-        tax_id: Patch<TaxId>,
+        vat_id: Patch<VatId>,
         /// Where letters go.
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
         email: Patch<Email>,
@@ -109,7 +109,7 @@ pub enum VendorCommand {
     /// Takes the vendor out of every list; what was bought stays.
     Archive {},
     /// Puts the vendor back into the lists.
-    #[refused("tax_id.taken")]
+    #[refused("vat_id.taken")]
     Restore {},
 }
 
@@ -144,9 +144,9 @@ impl Vendor {
         &self.defaults
     }
 
-    fn tax_id_claim(details: &VendorDetails) -> Option<Claim> {
-        let tax_id = details.tax_id.as_ref().and_then(Personal::expose)?;
-        Some(Claim::personal(TAX_ID_CLAIM, tax_id.as_str()))
+    fn vat_id_claim(details: &VendorDetails) -> Option<Claim> {
+        let vat_id = details.vat_id.as_ref().and_then(Personal::expose)?;
+        Some(Claim::personal(VAT_ID_CLAIM, vat_id.as_str()))
     }
 }
 
@@ -158,9 +158,9 @@ impl Aggregate for Vendor {
 
     fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
         Ok(match command {
-            C::Add { name, tax_id, email, phone, address, iban, currency, account_code, tax_code } => {
+            C::Add { name, vat_id, email, phone, address, iban, currency, account_code, tax_code } => {
                 let details = VendorDetails {
-                    tax_id: tax_id.map(Personal::new),
+                    vat_id: vat_id.map(Personal::new),
                     email: email.map(Personal::new),
                     phone: phone.map(Personal::new),
                     address: address.map(Personal::new),
@@ -183,10 +183,10 @@ impl Aggregate for Vendor {
             _ if self.is_archived() => return Err(R::Archived),
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name: name.into() }],
-            C::ChangeDetails { tax_id, email, phone, address } => {
+            C::ChangeDetails { vat_id, email, phone, address } => {
                 let before = &self.details;
                 let details = VendorDetails {
-                    tax_id: tax_id.over(&before.tax_id),
+                    vat_id: vat_id.over(&before.vat_id),
                     email: email.over(&before.email),
                     phone: phone.over(&before.phone),
                     address: address.over(&before.address),
@@ -231,10 +231,10 @@ impl Aggregate for Vendor {
     }
 
     fn claims(&self, event: &E) -> Vec<ClaimChange> {
-        let held = Self::tax_id_claim(&self.details);
+        let held = Self::vat_id_claim(&self.details);
         match event {
             E::Added { details, .. } | E::DetailsChanged { details } => {
-                let wanted = Self::tax_id_claim(details);
+                let wanted = Self::vat_id_claim(details);
                 if held == wanted {
                     return vec![];
                 }
@@ -255,8 +255,8 @@ mod tests {
     use kernel::spec::given;
     use uuid::Uuid;
 
-    fn details(tax_id: Option<&str>) -> VendorDetails {
-        VendorDetails { tax_id: tax_id.map(|id| Personal::new(id.parse().unwrap())), ..VendorDetails::default() }
+    fn details(vat_id: Option<&str>) -> VendorDetails {
+        VendorDetails { vat_id: vat_id.map(|id| Personal::new(id.parse().unwrap())), ..VendorDetails::default() }
     }
 
     fn added() -> E {
@@ -269,19 +269,19 @@ mod tests {
     }
 
     fn claim(id: &str) -> Claim {
-        Claim::personal("revenue.vendor.tax_id", id)
+        Claim::personal("revenue.vendor.vat_id", id)
     }
 
     #[test]
     fn a_vendor_is_added_with_what_is_known_of_it_and_claims_its_registration() {
-        let add = <C as kernel::Command>::parse("add", r#"{"name":"Paper & Co","tax_id":"de 136.695-976"}"#).unwrap();
+        let add = <C as kernel::Command>::parse("add", r#"{"name":"Paper & Co","vat_id":"de 136 695 976"}"#).unwrap();
         let claims = given::<Vendor>([]).when(add).then([added()]).claims();
         assert_eq!(claims, [ClaimChange::Take(claim("DE136695976"))]);
     }
 
     #[test]
     fn another_registration_frees_the_old_one() {
-        let change = <C as kernel::Command>::parse("change_details", r#"{"tax_id":"GB980780684"}"#).unwrap();
+        let change = <C as kernel::Command>::parse("change_details", r#"{"vat_id":"GB980780684"}"#).unwrap();
         let when =
             given::<Vendor>([added()]).when(change).then([E::DetailsChanged { details: details(Some("GB980780684")) }]);
         assert_eq!(

@@ -205,6 +205,8 @@ pub enum InvoiceEvent {
         settlement: Settlement,
         /// How much of it this pays, in place of what it did.
         amount: Money,
+        /// By how much that is more than it was.
+        change: Money,
         /// What is paid of it in all.
         paid: Money,
         /// What is open.
@@ -218,6 +220,8 @@ pub enum InvoiceEvent {
         settlement: Settlement,
         /// How much of it this pays, in place of what it did.
         amount: Money,
+        /// By how much that is more than it was.
+        change: Money,
         /// What is paid of it in all.
         paid: Money,
     },
@@ -229,6 +233,8 @@ pub enum InvoiceEvent {
         settlement: Settlement,
         /// How much of it this still pays.
         amount: Money,
+        /// By how much that is less than it was.
+        change: Money,
         /// What is paid of it in all.
         paid: Money,
         /// What is open.
@@ -256,6 +262,9 @@ pub enum InvoiceEvent {
     Voided {
         /// Why.
         reason: Text,
+        /// What it came to, if it was issued.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amounts: Option<Amounts>,
     },
     /// What is open of it is not expected any more.
     WrittenOff {

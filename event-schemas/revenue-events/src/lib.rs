@@ -37,6 +37,6 @@ pub use bill::{
     BillContent, BillEvent, BillId, BillLine, BillPaymentId, BillPaymentMethod, BillSource, BillStatus, LeftPaid,
     OwedBill,
 };
-pub use codes::{Iban, LedgerCode, TaxId, reference_key};
+pub use codes::{LedgerCode, reference_key};
 pub use payables_settings::{PayablesSettingsEvent, PayablesSettingsId, ReferenceRule};
 pub use vendor::{VendorDefaults, VendorDetails, VendorEvent, VendorId};

@@ -102,6 +102,8 @@ pub enum PaymentEvent {
     Reversed {
         /// Why.
         reason: Text,
+        /// How much it was.
+        amount: Money,
         /// What it paid for.
         allocations: Vec<Allocation>,
     },

@@ -1,6 +1,6 @@
 //! What happens to a vendor.
 
-use crate::{Iban, LedgerCode, TaxId};
+use crate::{Iban, LedgerCode, VatId};
 use kernel::{ConnectionId, Currency, Email, Name, Personal, Phone, PostalAddress, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ kernel::archivable!(VendorEvent begins "vendor.added");
 pub struct VendorDetails {
     /// The registration for VAT; no two vendors of a firm share one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tax_id: Option<Personal<TaxId>>,
+    pub vat_id: Option<Personal<VatId>>,
     /// Where letters go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<Personal<Email>>,

@@ -2,7 +2,7 @@ use super::*;
 use kernel::spec::{Given, given, spec_time};
 use kernel::{Claim, Command, Currency};
 use proptest::prelude::*;
-use revenue_events::{ApprovalPolicyId, ApprovalRequest, ApprovalStep, Approver, PayablesSettingsEvent, VendorEvent};
+use revenue_events::{ApprovalPolicyId, ApprovalRequest, ApprovalStep, Approver, PayablesSettingsEvent};
 use std::collections::HashMap;
 
 fn id<T: From<Uuid>>(n: u128) -> T {
