@@ -51,6 +51,7 @@ pub use schema::{missing, unneeded};
 pub use shown::Shown;
 pub use table::{Resource, Table, Upserts};
 pub use worker::run;
+pub use revenue::{Books, BooksDifference, books};
 pub use workflow::unfinished_runs;
 
 use std::sync::LazyLock;

@@ -28,6 +28,8 @@ use BillRejection as R;
 const REFERENCE_CLAIM: &str = "revenue.bill.reference";
 /// Which bill was the first with this reference, total and currency.
 const FINGERPRINT_CLAIM: &str = "revenue.bill.fingerprint";
+/// Which bill has the payment with this id.
+const PAYMENT_CLAIM: &str = "revenue.bill.payment_id";
 /// What answers call a payment that was recorded.
 const PAYMENT_ID: &str = "payment_id";
 /// Payments of one bill.
@@ -214,7 +216,7 @@ pub enum BillCommand {
     },
     /// Notes that the bill was paid, or a part of it.
     #[makes("payment_id")]
-    #[refused(NotOwed, AmountNotPositive, OtherCurrency, Overpaid, PaymentExists, TooManyPayments)]
+    #[refused(NotOwed, AmountNotPositive, OtherCurrency, Overpaid, PaymentExists, TooManyPayments, "payment_id.taken")]
     RecordPayment {
         /// The id that it shall have, so that a repeat makes no other; a fresh one unless given.
         #[serde(default)]
@@ -549,10 +551,9 @@ impl Bill {
 
     /// What it holds alone: whether a vendor's number is looked for by year or for ever, the other one finds it by year too.
     fn held(&self) -> BTreeSet<Claim> {
-        let Some(content) = self.content.as_ref().filter(|_| self.status != BillStatus::Voided) else {
-            return BTreeSet::new();
-        };
-        let mut held = BTreeSet::new();
+        let payments = self.payments.keys().map(|id| Claim::new(PAYMENT_CLAIM, id.to_string()));
+        let mut held: BTreeSet<Claim> = payments.collect();
+        let Some(content) = self.content.as_ref().filter(|_| self.status != BillStatus::Voided) else { return held };
         if content.alike_bill_id.is_none() {
             held.insert(Claim::new(FINGERPRINT_CLAIM, fingerprint(Some(&content.reference), content.total)));
         }

@@ -2,8 +2,8 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use catalogue::revenue_events::{
-    ApprovalPolicyId, ApprovalStep, Approver, BillContent, BillEvent as E, BillId, BillSource, BillStatus, ReferenceRule,
-    VendorId,
+    ApprovalPolicyId, ApprovalStep, Approver, BillContent, BillEvent as E, BillId, BillSource, BillStatus,
+    ReferenceRule, VendorId,
 };
 use kernel::{ConnectionId, Currency, Date, FileId, Machine, Money, Name, ProjectId, Text, UserId, read_model};
 

@@ -5,7 +5,7 @@ use catalogue::revenue_events::{PayablesSettingsEvent as E, PayablesSettingsId, 
 use kernel::read_model;
 
 /// The firm's own rules for what it owes: one row, once it said anything.
-#[read_model("revenue.payables_settings", id = PayablesSettingsId, read = "revenue.payables_settings.read", path = "revenue/payables-settings")]
+#[read_model("revenue.payables_settings", id = PayablesSettingsId, read = "revenue.payables_settings.read")]
 pub struct PayablesSettingsRow {
     /// For how long a vendor's number of a bill is one bill's alone.
     pub references: ReferenceRule,

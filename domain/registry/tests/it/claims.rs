@@ -60,7 +60,8 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
                 one("revenue.vendor.vat_id", told.and_then(|(_, event)| event["vat_id"].as_str().map(str::to_owned)))
             }
         },
-        "revenue.approval_policy" => match last_of(&events, &["approval_policy.retired", "approval_policy.reinstated"]) {
+        "revenue.approval_policy" => match last_of(&events, &["approval_policy.retired", "approval_policy.reinstated"])
+        {
             Some(("approval_policy.retired", _)) => BTreeSet::new(),
             _ => one("revenue.approval_policy.subject", first_text(&events, "subject")),
         },
@@ -158,14 +159,16 @@ fn appointment(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
 }
 
 /// The vendor's number of it, by year and, unless the firm's rule is by year, for ever; and what others are compared with that look the same, if
-/// it was the first of them. A bill that is void holds nothing.
+/// it was the first of them. A bill that is void holds its payments alone.
 fn bill(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
     let Some((_, told)) = last_of(events, &["bill.received", "bill.corrected"]) else { return BTreeSet::new() };
+    let payments = events.iter().filter(|(event_type, _)| *event_type == "bill.payment_recorded");
+    let mut held: BTreeSet<_> =
+        payments.map(|(_, event)| ("revenue.bill.payment_id", text(&event["payment_id"]))).collect();
     if last_of(events, &["bill.voided"]).is_some() {
-        return BTreeSet::new();
+        return held;
     }
     let key = kernel::reference_key(&text(&told["reference"]));
-    let mut held = BTreeSet::new();
     if told["alike_bill_id"].is_null() {
         let total = &told["total"];
         held.insert(("revenue.bill.fingerprint", format!("{}/{}/{key}", text(&total["currency"]), total["minor"])));
