@@ -58,6 +58,12 @@ impl Generator<'_> {
         if field == "weekly" && schema["type"] == "array" && self.rng.random_bool(0.5) {
             return open_always();
         }
+        // Nor are they rules by which somebody who is there approves.
+        if field == "rules" && schema["type"] == "array" && schema.to_string().contains("\"approvers\"") {
+            if self.rng.random_bool(0.7) {
+                return anybody_approves(self.rng.random_range(1..=2));
+            }
+        }
         let kind = match &schema["type"] {
             Value::String(kind) => kind.clone(),
             Value::Array(kinds) => kinds.choose(&mut self.rng).and_then(Value::as_str).unwrap_or("null").to_owned(),
@@ -250,6 +256,14 @@ fn texts_like(pattern: &str, seed: &[u8; 32], count: usize) -> Vec<String> {
 fn open_always() -> Value {
     let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     days.map(|day| json!({ "weekday": day, "periods": [{ "from": "00:00", "to": "24:00" }] })).to_vec().into()
+}
+
+/// One rule for everything: at each of so many steps one of the staff.
+fn anybody_approves(steps: u32) -> Value {
+    let approvers: Vec<Value> = (1..=3).map(|n| json!({ "kind": "user", "user_id": Uuid::from_u128(n) })).collect();
+    let steps: Vec<Value> =
+        (0..steps).map(|n| json!({ "name": format!("Step {n}"), "approvers": approvers })).collect();
+    json!([{ "name": "Everything", "steps": steps }])
 }
 
 /// The numbers' own source of chance.

@@ -34,6 +34,7 @@ const ENDINGS: &[&str] = &[
     "close",
     "compensate",
     "complete",
+    "correct",
     "deactivate",
     "decline",
     "disable",
@@ -41,11 +42,12 @@ const ENDINGS: &[&str] = &[
     "mark_no_show",
     "retire",
     "revoke",
+    "void",
     "withdraw",
 ];
 
 /// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.
-const BEGINNINGS: &[&str] = &["accept_invitation"];
+const BEGINNINGS: &[&str] = &["accept_invitation", "code", "request_approval"];
 
 /// One aggregate.
 pub struct Stream {
