@@ -161,7 +161,7 @@ create table revenue.payables_settings
     version bigint not null,
     created_at timestamptz not null,
     updated_at timestamptz not null,
-    references text collate "C" not null,
+    reference_rule text collate "C" not null,
     pay_within_days bigint,
     primary key (tenant_id, id)
 ) with (fillfactor = 85);
@@ -188,7 +188,6 @@ create table revenue.journal_entries
 create index journal_entries_created on revenue.journal_entries (tenant_id, created_at, id);
 create index journal_entries_kind on revenue.journal_entries (tenant_id, kind, created_at, id);
 create index journal_entries_booked_on on revenue.journal_entries (tenant_id, booked_on, id);
-create index journal_entries_currency on revenue.journal_entries (tenant_id, currency, created_at, id);
 create index journal_entries_aggregate on revenue.journal_entries (tenant_id, aggregate_id, created_at, id);
 create index journal_entries_client on revenue.journal_entries (tenant_id, client_id, created_at, id) where client_id is not null;
 create index journal_entries_vendor on revenue.journal_entries (tenant_id, vendor_id, created_at, id) where vendor_id is not null;
@@ -218,9 +217,4 @@ create index journal_postings_created on revenue.journal_postings (tenant_id, cr
 create index journal_postings_entry on revenue.journal_postings (tenant_id, entry_id, created_at, id);
 create index journal_postings_booked_on on revenue.journal_postings (tenant_id, booked_on, id);
 create index journal_postings_account on revenue.journal_postings (tenant_id, account, created_at, id);
-create index journal_postings_account_code on revenue.journal_postings (tenant_id, account_code, created_at, id) where account_code is not null;
-create index journal_postings_currency on revenue.journal_postings (tenant_id, currency, created_at, id);
-create index journal_postings_client on revenue.journal_postings (tenant_id, client_id, created_at, id) where client_id is not null;
-create index journal_postings_vendor on revenue.journal_postings (tenant_id, vendor_id, created_at, id) where vendor_id is not null;
-create index journal_postings_project on revenue.journal_postings (tenant_id, project_id, created_at, id) where project_id is not null;
 select projections.register('revenue.journal_postings');

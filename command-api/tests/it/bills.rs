@@ -20,7 +20,7 @@ fn bill(vendor: Option<Uuid>, reference: &str, day: &str) -> Value {
 }
 
 async fn receive(service: &Service, body: Value) -> Answer {
-    post(service, "/v1/revenue/bills/receive", body).await
+    post(service, "/v1/revenue/bills", body).await
 }
 
 fn refused(answer: &Answer, holder: Uuid) {
@@ -55,7 +55,7 @@ async fn a_vendors_number_is_one_bill_however_it_is_written() {
 async fn where_the_firm_says_by_year_next_years_bill_is_another_one_and_says_so() {
     let service = Service::start().await;
     let v = vendor(&service, "V").await;
-    let said = post(&service, "/v1/revenue/payables-settings/set", json!({ "references": "by_year" })).await;
+    let said = post(&service, "/v1/revenue/payables-settings", json!({ "reference_rule": "by_year" })).await;
     assert_eq!(said.status, 201, "{said:?}");
     let first = receive(&service, bill(Some(v), "14", "2027-01-14")).await.id();
     refused(&receive(&service, bill(Some(v), "14", "2027-12-31")).await, first);
@@ -74,7 +74,7 @@ async fn of_two_at_once_one_is_taken_in() {
     for round in 0..10 {
         let both = ["INV-1", "inv – 1"].map(|text| bill(Some(v), &format!("{text}/{round}"), "2027-01-14"));
         let [one, other] = both.map(|body| receive(&service, body));
-        let (one, other) = futures::join!(one, other);
+        let (one, other) = tokio::join!(one, other);
         let (taken, refusal) = if one.status == 201 { (one, other) } else { (other, one) };
         assert_eq!(taken.status, 201, "{taken:?}");
         assert_eq!(refusal.status, 409, "{refusal:?}");
@@ -112,7 +112,7 @@ async fn a_bill_goes_from_its_approval_into_the_journal() {
     let id = receive(&service, body).await.id();
     let command = async |name: &str, body: Value| post(&service, &format!("/v1/revenue/bills/{id}/{name}"), body).await;
     let none = json!({ "name": "None", "rules": [{ "name": "Nobody has to" }] });
-    assert_eq!(post(&service, "/v1/revenue/approval-policies/define", none).await.status, 201);
+    assert_eq!(post(&service, "/v1/revenue/approval-policies", none).await.status, 201);
     assert_eq!(command("code", json!({})).await.status, 200);
     assert_eq!(command("request-approval", json!({})).await.status, 200);
     assert_eq!(

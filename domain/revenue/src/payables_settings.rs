@@ -23,7 +23,7 @@ pub enum PayablesSettingsCommand {
     Set {
         /// For how long a vendor's number of a bill is one bill's alone.
         #[serde(default)]
-        references: ReferenceRule,
+        reference_rule: ReferenceRule,
         /// Bills that do not say until when they are to be paid are due so many days after the day of the bill.
         #[serde(default)]
         pay_within_days: Option<u32>,
@@ -33,7 +33,7 @@ pub enum PayablesSettingsCommand {
     Change {
         /// For how long a vendor's number of a bill is one bill's alone; stays if it is left out.
         #[serde(default)]
-        references: Option<ReferenceRule>,
+        reference_rule: Option<ReferenceRule>,
         /// Bills that do not say until when they are to be paid are due so many days after the day of the bill.
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
         pay_within_days: Patch<u32>,
@@ -51,7 +51,7 @@ pub enum PayablesSettingsRejection {
 /// What is remembered of a firm's rules for what it owes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PayablesSettings {
-    references: ReferenceRule,
+    reference_rule: ReferenceRule,
     pay_within_days: Option<u32>,
 }
 
@@ -67,8 +67,8 @@ impl PayablesSettings {
     }
 
     /// For how long a vendor's number of a bill is one bill's alone.
-    pub(crate) fn references(&self) -> ReferenceRule {
-        self.references
+    pub(crate) fn reference_rule(&self) -> ReferenceRule {
+        self.reference_rule
     }
 
     /// Until when a bill of this day is to be paid that does not say.
@@ -85,24 +85,24 @@ impl Aggregate for PayablesSettings {
 
     fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
         Ok(match command {
-            C::Set { references, pay_within_days } => {
+            C::Set { reference_rule, pay_within_days } => {
                 check(pay_within_days)?;
-                vec![E::Set { references, pay_within_days }]
+                vec![E::Set { reference_rule, pay_within_days }]
             }
-            C::Change { references, pay_within_days } => {
-                let references = references.unwrap_or(self.references);
+            C::Change { reference_rule, pay_within_days } => {
+                let reference_rule = reference_rule.unwrap_or(self.reference_rule);
                 let pay_within_days = pay_within_days.over(&self.pay_within_days);
                 check(pay_within_days)?;
-                let is_so = (references, pay_within_days) == (self.references, self.pay_within_days);
-                if is_so { vec![] } else { vec![E::Changed { references, pay_within_days }] }
+                let is_so = (reference_rule, pay_within_days) == (self.reference_rule, self.pay_within_days);
+                if is_so { vec![] } else { vec![E::Changed { reference_rule, pay_within_days }] }
             }
         })
     }
 
     fn apply(&mut self, event: &E) {
         match event {
-            E::Set { references, pay_within_days } | E::Changed { references, pay_within_days } => {
-                (self.references, self.pay_within_days) = (*references, *pay_within_days);
+            E::Set { reference_rule, pay_within_days } | E::Changed { reference_rule, pay_within_days } => {
+                (self.reference_rule, self.pay_within_days) = (*reference_rule, *pay_within_days);
             }
         }
     }
@@ -126,17 +126,17 @@ mod tests {
 
     #[test]
     fn a_firm_says_once_how_it_wants_it_and_may_change_its_mind() {
-        let set = E::Set { references: ReferenceRule::ForEver, pay_within_days: None };
-        let say = C::Set { references: ReferenceRule::ForEver, pay_within_days: None };
+        let set = E::Set { reference_rule: ReferenceRule::ForEver, pay_within_days: None };
+        let say = C::Set { reference_rule: ReferenceRule::ForEver, pay_within_days: None };
         let when = given::<PayablesSettings>([]).when(say).then([set.clone()]);
         assert_eq!(when.claims(), [ClaimChange::Take(Claim::new(FIRM_CLAIM, FIRM))]);
-        let change = || C::Change { references: Some(ReferenceRule::ByYear), pay_within_days: Patch::Set(30) };
-        let changed = E::Changed { references: ReferenceRule::ByYear, pay_within_days: Some(30) };
+        let change = || C::Change { reference_rule: Some(ReferenceRule::ByYear), pay_within_days: Patch::Set(30) };
+        let changed = E::Changed { reference_rule: ReferenceRule::ByYear, pay_within_days: Some(30) };
         given::<PayablesSettings>([set.clone()]).when(change()).then([changed.clone()]);
         given::<PayablesSettings>([set.clone(), changed.clone()]).when(change()).then_nothing();
-        let nothing = C::Change { references: None, pay_within_days: Patch::Unchanged };
+        let nothing = C::Change { reference_rule: None, pay_within_days: Patch::Unchanged };
         given::<PayablesSettings>([set.clone(), changed]).when(nothing).then_nothing();
-        let late = C::Change { references: None, pay_within_days: Patch::Set(366) };
+        let late = C::Change { reference_rule: None, pay_within_days: Patch::Set(366) };
         given::<PayablesSettings>([set]).when(late).rejected("revenue.payables_settings.days_out_of_range");
     }
 }

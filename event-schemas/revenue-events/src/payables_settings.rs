@@ -26,7 +26,7 @@ pub enum PayablesSettingsEvent {
     /// The firm said for the first time how it wants it.
     Set {
         /// For how long a vendor's number of a bill is one bill's alone.
-        references: ReferenceRule,
+        reference_rule: ReferenceRule,
         /// Bills that do not say until when they are to be paid are due so many days after the day of the bill.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pay_within_days: Option<u32>,
@@ -34,7 +34,7 @@ pub enum PayablesSettingsEvent {
     /// The firm wants it otherwise. It holds for bills that come in or are corrected from then on.
     Changed {
         /// For how long a vendor's number of a bill is one bill's alone.
-        references: ReferenceRule,
+        reference_rule: ReferenceRule,
         /// Bills that do not say until when they are to be paid are due so many days after the day of the bill.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pay_within_days: Option<u32>,

@@ -17,7 +17,6 @@ pub struct JournalEntryRow {
     #[column(filter, sort)]
     pub booked_on: Date,
     /// The currency.
-    #[column(filter)]
     pub currency: Currency,
     /// All of its debits, which are all of its credits, in minor units.
     pub amount_minor: i64,

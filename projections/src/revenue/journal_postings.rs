@@ -22,23 +22,18 @@ pub struct JournalPostingRow {
     #[column(filter)]
     pub account: JournalAccount,
     /// More exactly: the account of an expense in the chart, the kind of a tax.
-    #[column(filter)]
     pub account_code: Option<LedgerCode>,
     /// The currency.
-    #[column(filter)]
     pub currency: Currency,
     /// On the left, in minor units.
     pub debit_minor: i64,
     /// On the right, in minor units.
     pub credit_minor: i64,
     /// Which client it is about, where the event says so.
-    #[column(filter)]
     pub client_id: Option<ClientId>,
     /// Which vendor it is about.
-    #[column(filter)]
     pub vendor_id: Option<VendorId>,
     /// Which project it is for.
-    #[column(filter)]
     pub project_id: Option<ProjectId>,
 }
 

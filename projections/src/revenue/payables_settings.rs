@@ -8,7 +8,7 @@ use kernel::read_model;
 #[read_model("revenue.payables_settings", id = PayablesSettingsId, read = "revenue.payables_settings.read")]
 pub struct PayablesSettingsRow {
     /// For how long a vendor's number of a bill is one bill's alone.
-    pub references: ReferenceRule,
+    pub reference_rule: ReferenceRule,
     /// Bills that do not say until when they are to be paid are due so many days after the day of the bill.
     pub pay_within_days: Option<u32>,
 }
@@ -17,14 +17,14 @@ impl Fold for PayablesSettingsRow {
     type Event = E;
 
     fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
-        let E::Set { references, pay_within_days } = change else { return None };
-        Some(Self { references: *references, pay_within_days: *pay_within_days })
+        let E::Set { reference_rule, pay_within_days } = change else { return None };
+        Some(Self { reference_rule: *reference_rule, pay_within_days: *pay_within_days })
     }
 
     fn apply(&mut self, change: &E, _: Envelope<'_>) -> Result<(), FoldError> {
         match change {
-            E::Set { references, pay_within_days } | E::Changed { references, pay_within_days } => {
-                (self.references, self.pay_within_days) = (*references, *pay_within_days);
+            E::Set { reference_rule, pay_within_days } | E::Changed { reference_rule, pay_within_days } => {
+                (self.reference_rule, self.pay_within_days) = (*reference_rule, *pay_within_days);
             }
         }
         Ok(())

@@ -59,7 +59,7 @@ impl Paper {
         Ok(BillContent {
             vendor_id: self.vendor_id,
             reference,
-            reference_rule: settings.references(),
+            reference_rule: settings.reference_rule(),
             reference_year: u16::try_from(self.issued_on.unwrap_or(ctx.today()).year()).unwrap_or_default(),
             issued_on: self.issued_on,
             due_on,

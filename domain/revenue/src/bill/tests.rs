@@ -132,8 +132,8 @@ fn taken(claims: &[ClaimChange], scope: &str) -> Vec<String> {
     taken
 }
 
-fn settings(references: ReferenceRule) -> PayablesSettings {
-    folded([PayablesSettingsEvent::Set { references, pay_within_days: Some(14) }])
+fn settings(reference_rule: ReferenceRule) -> PayablesSettings {
+    folded([PayablesSettingsEvent::Set { reference_rule, pay_within_days: Some(14) }])
 }
 
 #[test]
