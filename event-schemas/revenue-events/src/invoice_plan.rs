@@ -31,7 +31,8 @@ pub enum PlanKind {
 }
 
 /// What a plan's entries come to, where the plan itself says so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
+#[serde(deny_unknown_fields)]
 pub struct PlanTerms {
     /// When it asks for an invoice.
     pub kind: PlanKind,

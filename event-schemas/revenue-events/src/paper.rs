@@ -81,8 +81,8 @@ pub struct LineTax {
 }
 
 /// What a line is for. It is on one invoice at a time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Source {
     /// A milestone of a project.
     Milestone {
@@ -102,7 +102,7 @@ pub enum Source {
     /// An entry of an invoice plan.
     PlanEntry {
         /// The plan.
-        plan_id: InvoicePlanId,
+        invoice_plan_id: InvoicePlanId,
         /// The entry.
         entry_id: PlanEntryId,
     },
