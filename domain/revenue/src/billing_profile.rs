@@ -226,11 +226,8 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_so_already_is_not_changed() {
-        let change = |days| C::Change {
-            buyer: buyer(None),
-            payment_terms_days: days,
-            language: Some("de".parse().unwrap()),
-        };
+        let change =
+            |days| C::Change { buyer: buyer(None), payment_terms_days: days, language: Some("de".parse().unwrap()) };
         let there = || given::<BillingProfile>([created(None)]);
         there().when(change(Some(30))).then_nothing();
         assert_eq!(there().when(change(None)).events().len(), 1);

@@ -3,7 +3,7 @@
 use kernel::{
     Aggregate, Claim, ClaimChange, Context, Decision, Email, Name, Phone, PostalAddress, Reference, command, rejection,
 };
-use revenue_events::{BillingSettingsEvent as E, Bic, Iban, Seller, Terms, VatId};
+use revenue_events::{Bic, BillingSettingsEvent as E, Iban, Seller, Terms, VatId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

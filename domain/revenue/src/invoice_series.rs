@@ -1,8 +1,6 @@
 //! A series of numbers: a paper takes the next one as it is issued, in the same unit, so that there are no gaps and no two of one.
 
-use kernel::{
-    Aggregate, ClaimChange, Context, Decision, Keyed, Machine, Name, Retirable, Slug, command, rejection,
-};
+use kernel::{Aggregate, ClaimChange, Context, Decision, Keyed, Machine, Name, Retirable, Slug, command, rejection};
 use revenue_events::{InvoiceSeriesEvent as E, NumberPrefix, Paper};
 use serde::{Deserialize, Serialize};
 
@@ -84,7 +82,11 @@ pub struct InvoiceSeries {
 impl InvoiceSeries {
     /// The next number, and how papers write it; none if it gives none.
     pub(crate) fn next(&self) -> Option<(u32, Name)> {
-        if self.retired.is_retired() || self.next == u32::MAX { None } else { Some((self.next, self.written(self.next)?)) }
+        if self.retired.is_retired() || self.next == u32::MAX {
+            None
+        } else {
+            Some((self.next, self.written(self.next)?))
+        }
     }
 
     fn written(&self, number: u32) -> Option<Name> {
@@ -110,7 +112,11 @@ impl Aggregate for InvoiceSeries {
             C::Reinstate {} => self.retired.reinstate(),
             C::Retire {} => self.retired.retire(),
             C::TakeNumber { .. } if ctx.brought_by.is_none() => return Err(R::NotAlone),
-            C::TakeNumber { taken_by, number } if self.last == Some(taken_by) && self.next == number.saturating_add(1) => vec![],
+            C::TakeNumber { taken_by, number }
+                if self.last == Some(taken_by) && self.next == number.saturating_add(1) =>
+            {
+                vec![]
+            }
             _ if self.retired.is_retired() => return Err(R::Retired),
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name }],

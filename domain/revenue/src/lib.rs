@@ -10,21 +10,21 @@
 // What clients owe.
 pub mod billing_profile;
 pub mod billing_settings;
-//pub mod credit_note;
-//pub mod invoice;
-//pub mod invoice_plan;
+pub mod credit_note;
+pub mod invoice;
+pub mod invoice_plan;
 pub mod invoice_series;
-//mod money;
-//pub mod payment;
+mod money;
+pub mod payment;
 pub mod tax_rate;
 
 pub use billing_profile::BillingProfile;
 pub use billing_settings::BillingSettings;
-//pub use credit_note::CreditNote;
-//pub use invoice::Invoice;
-//pub use invoice_plan::InvoicePlan;
+pub use credit_note::CreditNote;
+pub use invoice::Invoice;
+pub use invoice_plan::InvoicePlan;
 pub use invoice_series::InvoiceSeries;
-//pub use payment::Payment;
+pub use payment::Payment;
 pub use tax_rate::TaxRate;
 
 // What vendors are owed.

@@ -2,8 +2,7 @@
 
 use crate::{Buyer, InvoiceLineId, Language, Line, Seller, Settlement};
 use kernel::{
-    Amounts, ClientId, Currency, Date, EngagementId, Machine, Money, Name, Principal, ProjectId, Text, event,
-    status,
+    Amounts, ClientId, Currency, Date, EngagementId, Machine, Money, Name, Principal, ProjectId, Text, event, status,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

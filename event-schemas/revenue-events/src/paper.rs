@@ -104,7 +104,7 @@ pub enum Source {
         /// The plan.
         invoice_plan_id: InvoicePlanId,
         /// The entry.
-        entry_id: PlanEntryId,
+        plan_entry_id: PlanEntryId,
     },
 }
 
@@ -152,9 +152,7 @@ pub enum Paper {
 }
 
 /// By what an invoice is paid.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, kernel::Input,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Settlement {
     /// Money that came in.
