@@ -30,6 +30,14 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<scheduling::Appointment>();
     mounts.mount::<projects::ProjectTemplate>();
     mounts.mount::<projects::Project>();
+    mounts.mount::<revenue::BillingSettings>();
+    mounts.mount::<revenue::BillingProfile>();
+    mounts.mount::<revenue::TaxRate>();
+    mounts.mount::<revenue::InvoiceSeries>();
+    mounts.mount::<revenue::InvoicePlan>();
+    mounts.mount::<revenue::Invoice>();
+    mounts.mount::<revenue::Payment>();
+    mounts.mount::<revenue::CreditNote>();
     mounts.mount::<revenue::Vendor>();
     mounts.mount::<revenue::Bill>();
     mounts.mount::<revenue::ApprovalPolicy>();

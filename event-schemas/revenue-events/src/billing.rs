@@ -13,11 +13,13 @@ kernel::ids! {
 }
 
 /// By what rules the firm bills.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
+#[serde(deny_unknown_fields)]
 pub struct Terms {
     /// In which currency, unless an invoice says another.
     pub currency: Currency,
-    /// Where taxes are rounded.
+    /// Where taxes are rounded: once for the paper unless it says on each line.
+    #[serde(default)]
     pub rounding: Rounding,
     /// Within how many days an invoice is to be paid.
     pub payment_terms_days: u16,
@@ -29,6 +31,7 @@ pub struct Terms {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_tax_rate: Option<Slug>,
     /// Whether who drafted an invoice, or handed it in, may not approve it.
+    #[serde(default)]
     pub separation_of_duties: bool,
 }
 

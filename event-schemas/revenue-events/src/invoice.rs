@@ -2,8 +2,7 @@
 
 use crate::{Buyer, InvoiceLineId, Language, Line, Seller, Settlement};
 use kernel::{
-    Amounts, ClientId, Currency, Date, EngagementId, Machine, Money, Name, Principal, ProjectId, Text, event,
-    status,
+    Amounts, ClientId, Currency, Date, EngagementId, Machine, Money, Name, Principal, ProjectId, Text, event, status,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -241,6 +240,9 @@ pub enum InvoiceEvent {
         outstanding: Money,
         /// Where it stands again.
         returns_to: Reopened,
+        /// It was written off before, so what this pays no longer is not expected either.
+        #[serde(default)]
+        given_up: bool,
     },
     /// It is not paid, and should be.
     Overdue {

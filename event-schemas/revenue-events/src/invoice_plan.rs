@@ -31,7 +31,8 @@ pub enum PlanKind {
 }
 
 /// What a plan's entries come to, where the plan itself says so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
+#[serde(deny_unknown_fields)]
 pub struct PlanTerms {
     /// When it asks for an invoice.
     pub kind: PlanKind,
@@ -127,7 +128,7 @@ pub enum EntryStatus {
 }
 
 impl Machine<E> for EntryStatus {
-    const BEGINS: &'static [&'static str] = &["invoice_plan.entry_added"];
+    const BEGINS: &'static [&'static str] = &["plan_entry.added"];
 
     fn after(self, event: &E) -> Self {
         match (self, event) {
@@ -178,14 +179,16 @@ pub enum InvoicePlanEvent {
         reason: Option<Text>,
     },
     /// Something is to be invoiced.
+    #[name("plan_entry.added")]
     EntryAdded {
         /// What.
-        entry: PlanEntry,
+        plan_entry: PlanEntry,
     },
     /// An entry is to be invoiced now.
+    #[name("plan_entry.due")]
     EntryDue {
         /// Which one.
-        entry_id: PlanEntryId,
+        plan_entry_id: PlanEntryId,
         /// What the line says.
         name: Name,
         /// What it comes to, without tax.
@@ -194,22 +197,25 @@ pub enum InvoicePlanEvent {
         client_id: ClientId,
     },
     /// An entry is on an invoice.
+    #[name("plan_entry.invoiced")]
     EntryInvoiced {
         /// Which one.
-        entry_id: PlanEntryId,
+        plan_entry_id: PlanEntryId,
         /// On which.
         invoice_id: InvoiceId,
     },
     /// An entry is to be invoiced again: its invoice was given up, or its line taken out.
+    #[name("plan_entry.released")]
     EntryReleased {
         /// Which one.
-        entry_id: PlanEntryId,
+        plan_entry_id: PlanEntryId,
         /// On which invoice it was.
         invoice_id: InvoiceId,
     },
     /// An entry is not to be invoiced after all.
+    #[name("plan_entry.dropped")]
     EntryDropped {
         /// Which one.
-        entry_id: PlanEntryId,
+        plan_entry_id: PlanEntryId,
     },
 }

@@ -81,8 +81,8 @@ pub struct LineTax {
 }
 
 /// What a line is for. It is on one invoice at a time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Source {
     /// A milestone of a project.
     Milestone {
@@ -102,9 +102,9 @@ pub enum Source {
     /// An entry of an invoice plan.
     PlanEntry {
         /// The plan.
-        plan_id: InvoicePlanId,
+        invoice_plan_id: InvoicePlanId,
         /// The entry.
-        entry_id: PlanEntryId,
+        plan_entry_id: PlanEntryId,
     },
 }
 
@@ -152,9 +152,7 @@ pub enum Paper {
 }
 
 /// By what an invoice is paid.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, kernel::Input,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Settlement {
     /// Money that came in.

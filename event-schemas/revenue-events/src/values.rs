@@ -122,7 +122,8 @@ fn bic(text: &str) -> Result<String, InvalidValue> {
 
 fn language(text: &str) -> Result<String, InvalidValue> {
     let is = |part: &str, kind: fn(&u8) -> bool| part.len() == 2 && part.bytes().all(|byte| kind(&byte));
-    let (language, country) = text.split_once('-').map_or((text, None), |(language, country)| (language, Some(country)));
+    let (language, country) =
+        text.split_once('-').map_or((text, None), |(language, country)| (language, Some(country)));
     if is(language, u8::is_ascii_lowercase) && country.is_none_or(|country| is(country, u8::is_ascii_uppercase)) {
         Ok(text.to_owned())
     } else {
@@ -131,7 +132,8 @@ fn language(text: &str) -> Result<String, InvalidValue> {
 }
 
 fn prefix(text: &str) -> Result<String, InvalidValue> {
-    let inner = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'_' | b'.' | b'-');
+    let inner =
+        |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'_' | b'.' | b'-');
     let begins = text.bytes().next().is_none_or(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     if text.len() > 20 {
         Err(InvalidValue::too_long(20))

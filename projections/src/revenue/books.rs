@@ -40,6 +40,14 @@ const PAYABLES: &str = "
         union all select tenant_id, currency, 0, outstanding_minor from revenue.bills) b
     group by tenant_id, currency having sum(booked) <> sum(owed) order by tenant_id, currency";
 
+/// What clients owe is what is open of their invoices: what is not issued yet is not owed.
+const RECEIVABLES: &str = "
+    select format('firm %s: receivables of %s %s, open invoices of %s', tenant_id, sum(booked), currency, sum(owed)) from (
+        select tenant_id, currency, debit_minor - credit_minor as booked, 0 as owed
+        from revenue.journal_postings where account = 'receivable'
+        union all select tenant_id, currency, 0, outstanding_minor from revenue.invoices) b
+    group by tenant_id, currency having sum(booked) <> sum(owed) order by tenant_id, currency";
+
 /// Looks at the journal of every firm.
 ///
 /// # Errors
@@ -50,7 +58,7 @@ pub async fn books(pool: &PgPool) -> sqlx::Result<Books> {
     let mut tx = pool.begin().await?;
     sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
     books.postings = sqlx::query_scalar("select count(*) from revenue.journal_postings").fetch_one(&mut *tx).await?;
-    for sql in [UNBALANCED, ENTRIES, PAYABLES] {
+    for sql in [UNBALANCED, ENTRIES, PAYABLES, RECEIVABLES] {
         let found: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut *tx).await?;
         books.differences.extend(found.into_iter().map(|what| BooksDifference { what }));
     }

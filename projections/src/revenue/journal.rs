@@ -188,9 +188,9 @@ fn invoice(change: &InvoiceEvent, event: &Event) -> Option<Entry> {
         E::PartiallyPaid { client_id, change, .. } | E::Paid { client_id, change, .. } => {
             Entry::between(JournalKind::Allocation, day(event), *change, ClientCredit, Receivable).of_client(*client_id)
         }
-        E::PaymentReversed { client_id, change, .. } => {
-            let kind = JournalKind::AllocationReversed;
-            Entry::between(kind, day(event), *change, Receivable, ClientCredit).of_client(*client_id)
+        E::PaymentReversed { client_id, change, given_up, .. } => {
+            let (kind, owed) = (JournalKind::AllocationReversed, if *given_up { BadDebt } else { Receivable });
+            Entry::between(kind, day(event), *change, owed, ClientCredit).of_client(*client_id)
         }
         E::Voided { amounts: Some(amounts), .. } => {
             sold(amounts, day(event)).reversed(JournalKind::InvoiceVoided, day(event))

@@ -3,7 +3,7 @@
 use crate::common::World as History;
 use catalogue::AnyEvent;
 use kernel::{Currency, TenantId};
-use projections::revenue::{BillRow, JournalAccount, JournalEntryRow, JournalPostingRow};
+use projections::revenue::{BillRow, InvoiceRow, JournalAccount, JournalEntryRow, JournalPostingRow};
 use projections::{Event, Fold, ReadModel, Row, books};
 use proptest::prelude::*;
 use samples::{Script, World};
@@ -27,16 +27,19 @@ fn fold<R: ReadModel>(rows: &mut BTreeMap<(TenantId, Uuid), Row<R>>, event: &Eve
 }
 
 #[test]
-fn debits_equal_credits_at_every_position_and_payables_are_what_open_bills_come_to() {
+fn debits_equal_credits_at_every_position_and_what_is_owed_is_what_is_open() {
     let entries = Cell::new(0);
     let scripts = prop::collection::vec(any::<u64>().no_shrink(), 150..500)
         .prop_map(|steps| Script { focus: Some("revenue"), steps });
     let play = |script: Script| {
         let (mut bills, mut made, mut postings) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut invoices = BTreeMap::new();
         let mut payable: BTreeMap<(TenantId, Currency), i64> = BTreeMap::new();
+        let mut receivable = payable.clone();
         for event in World::log_of(&script) {
             let event = catalogue::decode(event).unwrap();
             fold::<BillRow>(&mut bills, &event);
+            fold::<InvoiceRow>(&mut invoices, &event);
             let entry = fold::<JournalEntryRow>(&mut made, &event);
             let lines = fold::<JournalPostingRow>(&mut postings, &event);
             prop_assert_eq!(entry.len(), usize::from(!lines.is_empty()), "an entry has postings: {}", event.event_type);
@@ -58,6 +61,17 @@ fn debits_equal_credits_at_every_position_and_payables_are_what_open_bills_come_
             owed.retain(|_, minor| *minor != 0);
             payable.retain(|_, minor| *minor != 0);
             prop_assert_eq!(&owed, &payable, "after {}", &event.event_type);
+            for line in lines.iter().filter(|line| line.account == JournalAccount::Receivable) {
+                *receivable.entry((event.tenant_id, line.currency)).or_default() +=
+                    line.debit_minor - line.credit_minor;
+            }
+            let mut open: BTreeMap<(TenantId, Currency), i64> = BTreeMap::new();
+            for ((tenant, _), invoice) in &invoices {
+                *open.entry((*tenant, invoice.currency)).or_default() += invoice.outstanding_minor;
+            }
+            open.retain(|_, minor| *minor != 0);
+            receivable.retain(|_, minor| *minor != 0);
+            prop_assert_eq!(&open, &receivable, "after {}", &event.event_type);
         }
         Ok(())
     };
