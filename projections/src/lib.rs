@@ -30,6 +30,7 @@ pub mod files;
 pub mod identity;
 pub mod portal;
 pub mod projects;
+pub mod revenue;
 pub mod scheduling;
 pub mod timeline;
 pub mod workflow;
@@ -51,6 +52,7 @@ pub use schema::{missing, unneeded};
 pub use shown::Shown;
 pub use table::{Resource, Table, Upserts};
 pub use worker::run;
+pub use revenue::{Books, BooksDifference, books};
 pub use workflow::unfinished_runs;
 
 use std::sync::LazyLock;
@@ -65,6 +67,7 @@ pub fn groups() -> &'static [Group] {
             identity::group(),
             portal::group(),
             projects::group(),
+            revenue::group(),
             scheduling::group(),
             timeline::group(),
             workflow::group(),

@@ -19,6 +19,9 @@ pub trait Fold: Sized {
     /// The events; [`AnyEvent`] for those of every stream.
     type Event: Narrowed;
 
+    /// The kinds of streams that have them; fewer where only some streams of every kind are of interest.
+    const STREAMS: &'static [&'static str] = Self::Event::STREAMS;
+
     /// Ids of the rows that an event touches: the aggregate's own, unless the stream holds several.
     fn keys(_: &Self::Event, event: &Event) -> Vec<Uuid> {
         vec![event.aggregate_id]

@@ -24,6 +24,7 @@ mod reply;
 mod routes;
 mod row;
 mod timeline;
+mod trial_balance;
 mod value;
 
 pub use api::Api;

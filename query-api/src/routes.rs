@@ -8,6 +8,7 @@ use crate::parameters::{ListQuery, as_tenant};
 use crate::question::Question;
 use crate::reply::{encoded, fault, unreadable};
 use crate::row;
+use crate::trial_balance::TrialBalance;
 use ::web::{Caller, Problem, code, entity_tag, is_known};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, ETAG, HeaderValue, LINK};
@@ -23,6 +24,7 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
     config.route(Me::PATH, web::get().to(crate::identity::me));
+    config.route(TrialBalance::PATH, web::get().to(crate::trial_balance::trial_balance));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")

@@ -57,6 +57,8 @@ ids! {
     SubscriberId,
     /// One invitation, into the firm or to its portal.
     InvitationId,
+    /// An invoice to a client.
+    InvoiceId,
     /// A person with access to the client portal.
     PortalUserId,
     /// A project.
@@ -73,6 +75,8 @@ ids! {
     SessionId,
     /// A template of proposals and contracts.
     TemplateId,
+    /// A team of the firm's staff.
+    TeamId,
     /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
     TenantId,
     /// A member of the firm's staff.

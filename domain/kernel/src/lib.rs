@@ -73,4 +73,4 @@ pub use values::{
     Country, Email, EventScope, FolderName, Issuer, Markdown, Name, Pattern, Personal, Phone, PostalCode, SecretHash,
     Slug, Subject, Text, TimeZone,
 };
-pub use visible::nfc;
+pub use visible::{nfc, reference_key};

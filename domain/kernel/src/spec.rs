@@ -7,7 +7,7 @@
 
 use crate::{
     Actor, Aggregate, ClaimChange, Command, Companions, Context, Event, Flag, Parts, Permissions, Reference, Rejection,
-    SecretHash, TenantId, TimeZone, Timestamp, UserId,
+    SecretHash, TeamId, TenantId, TimeZone, Timestamp, UserId,
 };
 use chrono::{TimeZone as _, Utc};
 use std::sync::Arc;
@@ -53,9 +53,29 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
+    /// This user asks.
+    pub fn by_user(mut self, id: UserId) -> Self {
+        self.ctx.actor = Actor::User { id };
+        self
+    }
+
+    /// Whoever asks has these roles and is a member of these teams.
+    pub fn known_as<'r>(mut self, roles: impl IntoIterator<Item = &'r str>, teams: &[TeamId]) -> Self {
+        let held = Arc::unwrap_or_clone(self.ctx.permissions);
+        let roles = roles.into_iter().filter_map(|role| role.parse().ok());
+        self.ctx.permissions = Arc::new(held.known_as(roles, teams.iter().copied()));
+        self
+    }
+
     /// This secret was made for the command.
     pub fn minted(mut self, secret: &str) -> Self {
         self.ctx.secret = Some(SecretHash::of(secret));
+        self
+    }
+
+    /// The command is brought along by this one to that aggregate.
+    pub fn brought_by(mut self, command: &'static str, id: impl Into<Uuid>) -> Self {
+        self.ctx.brought_by = Some((command, id.into()));
         self
     }
 

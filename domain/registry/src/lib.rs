@@ -33,18 +33,31 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<scheduling::Appointment>();
     mounts.mount::<projects::ProjectTemplate>();
     mounts.mount::<projects::Project>();
+    mounts.mount::<revenue::BillingSettings>();
+    mounts.mount::<revenue::BillingProfile>();
+    mounts.mount::<revenue::TaxRate>();
+    mounts.mount::<revenue::InvoiceSeries>();
+    mounts.mount::<revenue::InvoicePlan>();
+    mounts.mount::<revenue::Invoice>();
+    mounts.mount::<revenue::Payment>();
+    mounts.mount::<revenue::CreditNote>();
+    mounts.mount::<revenue::Vendor>();
+    mounts.mount::<revenue::Bill>();
+    mounts.mount::<revenue::ApprovalPolicy>();
+    mounts.mount::<revenue::PayablesSettings>();
     mounts.mount::<workflow::Definition>();
     mounts.mount::<workflow::Run>();
 }
 
 /// The scopes of claims whose values are personal data: addresses, logins, and where somebody is the first to ask.
-pub const PERSONAL_CLAIMS: [&str; 7] = [
+pub const PERSONAL_CLAIMS: [&str; 8] = [
     "crm.client.email",
     "crm.client.primary_contact",
     "crm.contact.email",
     "identity.user.email",
     "identity.user.login",
     "portal.portal_user.email",
+    "revenue.vendor.vat_id",
     "workflow.run.correlation",
 ];
 

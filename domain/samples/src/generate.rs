@@ -27,6 +27,7 @@ const CURRENCIES: &[&str] = &["EUR", "JPY", "KWD"];
 const COUNTRIES: &[&str] = &["DE", "GB", "US"];
 /// Kinds of what is told of a run that end it; like commands that do, they are said less often.
 const ENDS: &[&str] = &["cancelled", "compensated", "compensation_started", "finished"];
+const IBANS: &[&str] = &["DE89370400440532013000", "GB82WEST12345698765432"];
 const NUMBERS: &[i64] = &[0, 1, 2, 5, 10, 30, 60, 365];
 
 /// Makes one command's body.
@@ -60,6 +61,12 @@ impl Generator<'_> {
         // A body has to name the fields that are declared, and no others.
         if field == "content" && schema["properties"].get("fields").is_some() {
             return self.template();
+        }
+        // Nor are they rules by which somebody who is there approves.
+        if field == "rules" && schema["type"] == "array" && schema.to_string().contains("\"approvers\"") {
+            if self.rng.random_bool(0.7) {
+                return anybody_approves(self.rng.random_range(1..=2));
+            }
         }
         let kind = match &schema["type"] {
             Value::String(kind) => kind.clone(),
@@ -175,6 +182,7 @@ impl Generator<'_> {
             Some("phone") => return PHONES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("currency") => return CURRENCIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("country") => return COUNTRIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("folder-name") => return self.name().replace(['/', '\\'], "-"),
             _ => {}
         }
@@ -263,6 +271,14 @@ fn texts_like(pattern: &str, seed: &[u8; 32], count: usize) -> Vec<String> {
 fn open_always() -> Value {
     let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     days.map(|day| json!({ "weekday": day, "periods": [{ "from": "00:00", "to": "24:00" }] })).to_vec().into()
+}
+
+/// One rule for everything: at each of so many steps one of the staff.
+fn anybody_approves(steps: u32) -> Value {
+    let approvers: Vec<Value> = (1..=3).map(|n| json!({ "kind": "user", "user_id": Uuid::from_u128(n) })).collect();
+    let steps: Vec<Value> =
+        (0..steps).map(|n| json!({ "name": format!("Step {n}"), "approvers": approvers })).collect();
+    json!([{ "name": "Everything", "steps": steps }])
 }
 
 /// The numbers' own source of chance.

@@ -34,6 +34,7 @@ const ENDINGS: &[&str] = &[
     "close",
     "compensate",
     "complete",
+    "correct",
     "deactivate",
     "decline",
     "disable",
@@ -49,7 +50,7 @@ const ENDINGS: &[&str] = &[
 ];
 
 /// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.
-const BEGINNINGS: &[&str] = &["accept_invitation"];
+const BEGINNINGS: &[&str] = &["accept_invitation", "code", "request_approval"];
 
 /// One aggregate.
 pub struct Stream {
@@ -173,12 +174,18 @@ impl World {
         if !matches!(attempt.decided, Decided::Events(_)) {
             return;
         }
+        let attempt_name = attempt.entry.name;
         for Companion { stream, id, entry, body } in companions {
             let (other, text) = ((key.0, stream, id), body.to_string());
             let subject = subjects().iter().find(|subject| subject.stream() == stream);
             let subject = subject.unwrap_or_else(|| panic!("{stream} is not mounted")).as_ref();
             let mut known = self.streams.remove(&other).unwrap_or_else(|| panic!("{stream} {id} is not there"));
             let make = self.contexts(subject, other, &known, entry, &text, actor, Uuid::from_u128(!id.as_u128()));
+            let make = move |retry| {
+                let mut ctx = make(retry);
+                ctx.brought_by = Some((attempt_name, key.2));
+                ctx
+            };
             let free = self.free(other, &[]);
             let brought = subject.attempt(&mut known, entry, body, &make, &free, self.audited);
             drop((make, free));

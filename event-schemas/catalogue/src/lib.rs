@@ -34,6 +34,7 @@ pub use files_events;
 pub use identity_events;
 pub use portal_events;
 pub use projects_events;
+pub use revenue_events;
 pub use scheduling_events;
 pub use workflow_events;
 
@@ -116,6 +117,18 @@ any_event! {
     Folder = files_events::FolderEvent,
     ProjectTemplate = projects_events::ProjectTemplateEvent,
     Project = projects_events::ProjectEvent,
+    BillingSettings = revenue_events::BillingSettingsEvent,
+    BillingProfile = revenue_events::BillingProfileEvent,
+    TaxRate = revenue_events::TaxRateEvent,
+    InvoiceSeries = revenue_events::InvoiceSeriesEvent,
+    InvoicePlan = revenue_events::InvoicePlanEvent,
+    Invoice = revenue_events::InvoiceEvent,
+    Payment = revenue_events::PaymentEvent,
+    CreditNote = revenue_events::CreditNoteEvent,
+    Vendor = revenue_events::VendorEvent,
+    Bill = revenue_events::BillEvent,
+    ApprovalPolicy = revenue_events::ApprovalPolicyEvent,
+    PayablesSettings = revenue_events::PayablesSettingsEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
 }
@@ -148,6 +161,16 @@ machines! {
     Project: "projects.project" "archived" = kernel::Archivable,
     Project: "projects.milestone" "status" = projects_events::MilestoneStatus,
     Project: "projects.task" "status" = projects_events::TaskStatus,
+    TaxRate: "revenue.tax_rate" "retired" = kernel::Retirable,
+    InvoiceSeries: "revenue.invoice_series" "retired" = kernel::Retirable,
+    InvoicePlan: "revenue.invoice_plan" "status" = revenue_events::InvoicePlanStatus,
+    InvoicePlan: "revenue.plan_entry" "status" = revenue_events::EntryStatus,
+    Invoice: "revenue.invoice" "status" = revenue_events::InvoiceStatus,
+    Payment: "revenue.payment" "status" = revenue_events::PaymentStatus,
+    CreditNote: "revenue.credit_note" "status" = revenue_events::CreditNoteStatus,
+    Vendor: "revenue.vendor" "archived" = kernel::Archivable,
+    Bill: "revenue.bill" "status" = revenue_events::BillStatus,
+    ApprovalPolicy: "revenue.approval_policy" "retired" = kernel::Retirable,
     Definition: "workflow.definition" "status" = workflow_events::DefinitionStatus,
     Run: "workflow.run" "status" = workflow_events::RunProgress,
     Run: "workflow.run_step" "status" = workflow_events::StepStatus,

@@ -22,6 +22,12 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
         "tenant.suspended",
         "a firm that is closed can be suspended, and is when it is reopened",
     ),
+    ("revenue.bill", "received", "bill.corrected", "what was read wrongly twice is corrected twice"),
+    ("revenue.bill", "coded", "bill.coded", "what was coded wrongly is coded anew"),
+    ("revenue.bill", "partially_paid", "bill.payment_recorded", "a bill is paid in many parts"),
+    ("revenue.bill", "partially_paid", "bill.payment_reversed", "of several payments one is taken back"),
+    ("revenue.bill", "partially_paid", "bill.pushed_to_ledger", "a ledger may have it after it was paid"),
+    ("revenue.bill", "paid", "bill.pushed_to_ledger", "a ledger may have it after it was paid"),
     ("workflow.run_step", "retry_scheduled", "step.retry_scheduled", "a step is tried more than twice"),
     ("workflow.run_step", "pending", "run.rerun", "whatever has not ended is taken again too"),
 ];

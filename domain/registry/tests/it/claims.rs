@@ -68,6 +68,21 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
                 one("workflow.run.correlation", key)
             }
         },
+        "revenue.vendor" => match last_of(&events, &["vendor.archived", "vendor.restored"]) {
+            Some(("vendor.archived", _)) => BTreeSet::new(),
+            _ => {
+                let told = last_of(&events, &["vendor.added", "vendor.details_changed"]);
+                one("revenue.vendor.vat_id", told.and_then(|(_, event)| event["vat_id"].as_str().map(str::to_owned)))
+            }
+        },
+        "revenue.approval_policy" => match last_of(&events, &["approval_policy.retired", "approval_policy.reinstated"])
+        {
+            Some(("approval_policy.retired", _)) => BTreeSet::new(),
+            _ => one("revenue.approval_policy.subject", first_text(&events, "subject")),
+        },
+        "revenue.payables_settings" if events.is_empty() => BTreeSet::new(),
+        "revenue.payables_settings" => one("revenue.payables_settings.firm", Some("firm".to_owned())),
+        "revenue.bill" => bill(&events),
         "scheduling.appointment" => appointment(&events),
         "projects.project" => project(&events),
         _ => BTreeSet::new(),
@@ -156,6 +171,32 @@ fn appointment(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
         .concat()
         .into_iter()
         .collect()
+}
+
+/// The vendor's number of it, by year and, unless the firm's rule is by year, for ever; and what others are compared with that look the same, if
+/// it was the first of them. A bill that is void holds its payments alone.
+fn bill(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
+    let Some((_, told)) = last_of(events, &["bill.received", "bill.corrected"]) else { return BTreeSet::new() };
+    let payments = events.iter().filter(|(event_type, _)| *event_type == "bill.payment_recorded");
+    let mut held: BTreeSet<_> =
+        payments.map(|(_, event)| ("revenue.bill.payment_id", text(&event["payment_id"]))).collect();
+    if last_of(events, &["bill.voided"]).is_some() {
+        return held;
+    }
+    let key = kernel::reference_key(&text(&told["reference"]));
+    if told["alike_bill_id"].is_null() {
+        let total = &told["total"];
+        held.insert(("revenue.bill.fingerprint", format!("{}/{}/{key}", text(&total["currency"]), total["minor"])));
+    }
+    let since = events.iter().rposition(|(event_type, _)| matches!(*event_type, "bill.received" | "bill.corrected"));
+    let coded = last_of(&events[since.unwrap_or(0)..], &["bill.coded"]).map(|(_, event)| event);
+    if let Some(vendor) = coded.unwrap_or(told)["vendor_id"].as_str() {
+        held.insert(("revenue.bill.reference", format!("{vendor}/{}/{key}", told["reference_year"])));
+        if told["reference_rule"] == "for_ever" {
+            held.insert(("revenue.bill.reference", format!("{vendor}/ever/{key}")));
+        }
+    }
+    held
 }
 
 fn last_of<'a>(events: &'a [(&'a str, Value)], types: &[&str]) -> Option<(&'a str, &'a Value)> {

@@ -20,6 +20,7 @@ const AGAIN: &[(&str, &str)] = &[
     ("projects.project.add_milestone", "two milestones may have one name"),
     ("projects.project.add_task", "two tasks may have one title"),
     ("scheduling.appointment.request_reschedule", "every request is noted"),
+    ("revenue.bill.record_payment", "a bill may be paid in equal parts"),
     ("workflow.run.signal", "a signal that is sent twice is two"),
     ("workflow.run.record", "the engine records what happened, however often the same thing happens"),
 ];

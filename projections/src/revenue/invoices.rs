@@ -1,0 +1,195 @@
+//! Invoices as lists and cards show them.
+
+use crate::model::{Envelope, Fold, FoldError};
+use catalogue::revenue_events::{Buyer, CreditNoteId, InvoiceEvent as E, InvoiceStatus, Language, Seller, Settlement};
+use kernel::{
+    ClientId, Currency, Date, EngagementId, InvoiceId, Machine, Money, Name, Principal, ProjectId, Rounding,
+    TaxAmounts, Text, read_model,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What pays for an invoice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SettlementRow {
+    /// What.
+    pub settlement: Settlement,
+    /// How much of it this pays.
+    pub amount: Money,
+}
+
+/// Invoices to clients. Whoever may see a client sees its invoices from the day on which they are issued; drafts are the firm's.
+#[read_model(
+    "revenue.invoices",
+    id = InvoiceId,
+    read = "revenue.invoice.read",
+    created_at(filter),
+    updated_at(filter, sort),
+    ties(client(shown_to_client_id))
+)]
+pub struct InvoiceRow {
+    /// To whom.
+    #[column(filter)]
+    pub client_id: ClientId,
+    /// The client again, once it is issued.
+    pub shown_to_client_id: Option<ClientId>,
+    /// For which project.
+    #[column(filter)]
+    pub project_id: Option<ProjectId>,
+    /// For which engagement.
+    #[column(filter)]
+    pub engagement_id: Option<EngagementId>,
+    /// Where it stands.
+    #[column(filter)]
+    pub status: InvoiceStatus,
+    /// Its number, once it is issued.
+    #[column(filter)]
+    pub number: Option<Name>,
+    /// In which currency.
+    #[column(filter)]
+    pub currency: Currency,
+    /// Its day.
+    #[column(filter)]
+    pub issued_on: Option<Date>,
+    /// By when it is to be paid.
+    #[column(filter)]
+    pub due_on: Option<Date>,
+    /// What it comes to without tax, in minor units, once it is issued.
+    pub net_minor: Option<i64>,
+    /// All its taxes, in minor units, once it is issued.
+    pub tax_minor: Option<i64>,
+    /// What it comes to, in minor units, once it was handed in.
+    pub total_minor: Option<i64>,
+    /// What is paid of it, in minor units.
+    pub paid_minor: i64,
+    /// What is open of it, in minor units.
+    pub outstanding_minor: i64,
+    /// What credit notes take back of it, in minor units.
+    pub credited_minor: i64,
+    /// Each of its taxes.
+    pub taxes: Vec<TaxAmounts>,
+    /// Where taxes were rounded.
+    pub rounding: Option<Rounding>,
+    /// How many lines it has.
+    pub line_count: u32,
+    /// What the client wants to find on it.
+    pub buyer_reference: Option<Name>,
+    /// What stands below its lines.
+    pub note: Option<Text>,
+    /// Who is owed, as it says.
+    pub seller: Option<Seller>,
+    /// Who owes, as it says.
+    pub buyer: Option<Buyer>,
+    /// In which language it is written.
+    pub language: Option<Language>,
+    /// What pays for it.
+    pub settlements: Vec<SettlementRow>,
+    /// The credit notes that take back of it.
+    pub credit_note_ids: Vec<CreditNoteId>,
+    /// The client has it.
+    pub sent: bool,
+    /// What the ledger calls it.
+    #[column(filter)]
+    pub external_id: Option<Name>,
+    /// Why the ledger does not take it.
+    pub ledger_rejection: Option<Text>,
+    /// Why it was sent back, voided or written off.
+    pub reason: Option<Text>,
+    /// Who wrote it.
+    pub drafted_by: Option<Principal>,
+}
+
+impl InvoiceRow {
+    fn is_paid(&mut self, settlement: Settlement, amount: Money, paid: Money) {
+        self.settlements.retain(|there| there.settlement != settlement);
+        if !amount.is_zero() {
+            self.settlements.push(SettlementRow { settlement, amount });
+        }
+        self.paid_minor = paid.minor();
+        if self.status != InvoiceStatus::WrittenOff {
+            self.outstanding_minor = self.total_minor.unwrap_or_default() - self.paid_minor;
+        }
+    }
+}
+
+impl Fold for InvoiceRow {
+    type Event = E;
+
+    fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
+        let E::Drafted { client_id, project_id, engagement_id, currency, buyer_reference, note, lines, drafted_by } =
+            change
+        else {
+            return None;
+        };
+        Some(Self {
+            client_id: *client_id,
+            shown_to_client_id: None,
+            project_id: *project_id,
+            engagement_id: *engagement_id,
+            status: InvoiceStatus::default().after(change),
+            number: None,
+            currency: *currency,
+            issued_on: None,
+            due_on: None,
+            net_minor: None,
+            tax_minor: None,
+            total_minor: None,
+            paid_minor: 0,
+            outstanding_minor: 0,
+            credited_minor: 0,
+            taxes: vec![],
+            rounding: None,
+            line_count: u32::try_from(lines.len()).unwrap_or(u32::MAX),
+            buyer_reference: buyer_reference.clone(),
+            note: note.clone(),
+            seller: None,
+            buyer: None,
+            language: None,
+            settlements: vec![],
+            credit_note_ids: vec![],
+            sent: false,
+            external_id: None,
+            ledger_rejection: None,
+            reason: None,
+            drafted_by: *drafted_by,
+        })
+    }
+
+    fn apply(&mut self, change: &E, _: Envelope<'_>) -> Result<(), FoldError> {
+        self.status = self.status.after(change);
+        match change {
+            E::Drafted { .. } | E::LineChanged { .. } | E::Approved {} | E::Overdue { .. } => {}
+            E::LineAdded { .. } => self.line_count += 1,
+            E::LineRemoved { .. } => self.line_count = self.line_count.saturating_sub(1),
+            E::Submitted { total, .. } => (self.total_minor, self.reason) = (Some(total.minor()), None),
+            E::Rejected { reason } => (self.total_minor, self.reason) = (None, Some(reason.clone())),
+            E::Issued { client_id, number, issued_on, due_on, seller, buyer, language, lines: _, amounts } => {
+                self.shown_to_client_id = Some(*client_id);
+                self.number = Some(number.clone());
+                (self.issued_on, self.due_on) = (Some(*issued_on), Some(*due_on));
+                (self.seller, self.buyer) = (Some(seller.clone()), Some(buyer.clone()));
+                self.language = language.clone();
+                (self.net_minor, self.tax_minor) = (Some(amounts.net.minor()), Some(amounts.tax.minor()));
+                self.total_minor = Some(amounts.total.minor());
+                self.outstanding_minor = amounts.total.minor();
+                (self.taxes, self.rounding) = (amounts.taxes.clone(), Some(amounts.rounding));
+            }
+            E::Sent {} => self.sent = true,
+            E::PushedToLedger { external_id } => {
+                (self.external_id, self.ledger_rejection) = (Some(external_id.clone()), None);
+            }
+            E::LedgerRejected { reason } => self.ledger_rejection = Some(reason.clone()),
+            E::PartiallyPaid { settlement, amount, paid, .. }
+            | E::Paid { settlement, amount, paid, .. }
+            | E::PaymentReversed { settlement, amount, paid, .. } => self.is_paid(*settlement, *amount, *paid),
+            E::Credited { credit_note_id, amount } => {
+                self.credit_note_ids.push(*credit_note_id);
+                self.credited_minor += amount.minor();
+            }
+            E::Voided { reason, .. } | E::WrittenOff { reason, .. } => {
+                (self.outstanding_minor, self.reason) = (0, Some(reason.clone()));
+            }
+        }
+        Ok(())
+    }
+}
