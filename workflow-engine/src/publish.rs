@@ -21,6 +21,7 @@ macro_rules! definitions {
 const SHIPPED: &[(&str, &str)] = definitions! {
     "appointment-onboarding.yaml",
     "proposal-expiry.yaml",
+    "invoice-overdue.yaml",
 };
 
 /// The definitions that come with this program: file name and text.

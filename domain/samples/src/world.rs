@@ -40,13 +40,19 @@ const ENDINGS: &[&str] = &[
     "disable",
     "disband",
     "expire",
+    "discard",
     "mark_no_show",
+    "pause",
+    "refund",
+    "reject",
     "retire",
+    "reverse",
     "revoke",
     "supersede",
     "terminate",
     "void",
     "withdraw",
+    "write_off",
 ];
 
 /// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.

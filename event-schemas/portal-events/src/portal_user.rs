@@ -22,6 +22,12 @@ pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
             "agreements.contract_recipient.read",
         ],
         "files" => &["files.folder.read"],
+        "invoices" => &[
+            "revenue.invoice.read",
+            "revenue.invoice_line.read",
+            "revenue.credit_note.read",
+            "revenue.payment.read",
+        ],
         _ => &[],
     }
 }
