@@ -41,8 +41,12 @@ ids! {
     ClientId,
     /// A person at a client.
     ContactId,
+    /// A deal that may be won.
+    DealId,
     /// A workflow definition, all its versions.
     DefinitionId,
+    /// What a client has engaged the firm for.
+    EngagementId,
     /// A program of somebody else's that reads the firm's events.
     SubscriberId,
     /// One invitation, into the firm or to its portal.
@@ -61,6 +65,8 @@ ids! {
     SessionId,
     /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
     TenantId,
+    /// A conversation.
+    ThreadId,
     /// A member of the firm's staff.
     UserId,
 }

@@ -2,10 +2,16 @@
 
 pub(crate) const MEMBER: &[&str] = &[
     "*.read",
+    "communications.email.*",
+    "communications.note.*",
+    "communications.thread.*",
     "crm.*",
     "files.folder.*",
     "portal.*",
     "projects.project.*",
     "scheduling.appointment.*",
     "scheduling.availability.*",
+    "timeline.comment.*",
+    "timeline.follow_up.*",
+    "timeline.pin.*",
 ];

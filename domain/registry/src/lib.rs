@@ -10,6 +10,12 @@ pub use members::{member_patterns, member_source};
 
 /// Mounts every aggregate.
 pub fn mount_all(mounts: &mut impl Mounts) {
+    mounts.mount::<communications::Thread>();
+    mounts.mount::<communications::Note>();
+    mounts.mount::<communications::EmailTemplate>();
+    mounts.mount::<communications::Email>();
+    mounts.mount::<communications::Notification>();
+    mounts.mount::<communications::NotificationPreferences>();
     mounts.mount::<crm::Client>();
     mounts.mount::<crm::Contact>();
     mounts.mount::<identity::Tenant>();
@@ -30,6 +36,9 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<scheduling::Appointment>();
     mounts.mount::<projects::ProjectTemplate>();
     mounts.mount::<projects::Project>();
+    mounts.mount::<timeline::FollowUp>();
+    mounts.mount::<timeline::Comment>();
+    mounts.mount::<timeline::Pin>();
     mounts.mount::<workflow::Definition>();
     mounts.mount::<workflow::Run>();
 }

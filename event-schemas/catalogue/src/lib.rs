@@ -28,12 +28,14 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 // Whoever reads events of several contexts finds them here.
+pub use communications_events;
 pub use crm_events;
 pub use files_events;
 pub use identity_events;
 pub use portal_events;
 pub use projects_events;
 pub use scheduling_events;
+pub use timeline_events;
 pub use workflow_events;
 
 /// Makes [`AnyEvent`] of the list of all aggregates.
@@ -112,6 +114,15 @@ any_event! {
     Folder = files_events::FolderEvent,
     ProjectTemplate = projects_events::ProjectTemplateEvent,
     Project = projects_events::ProjectEvent,
+    Thread = communications_events::ThreadEvent,
+    Note = communications_events::NoteEvent,
+    EmailTemplate = communications_events::EmailTemplateEvent,
+    Email = communications_events::EmailEvent,
+    Notification = communications_events::NotificationEvent,
+    NotificationPreferences = communications_events::NotificationPreferencesEvent,
+    FollowUp = timeline_events::FollowUpEvent,
+    Comment = timeline_events::CommentEvent,
+    Pin = timeline_events::PinEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
 }
@@ -140,6 +151,15 @@ machines! {
     Project: "projects.project" "archived" = kernel::Archivable,
     Project: "projects.milestone" "status" = projects_events::MilestoneStatus,
     Project: "projects.task" "status" = projects_events::TaskStatus,
+    Thread: "communications.thread" "status" = communications_events::ThreadStatus,
+    Thread: "communications.message" "status" = communications_events::MessageStatus,
+    Note: "communications.note" "status" = communications_events::NoteStatus,
+    EmailTemplate: "communications.email_template" "retired" = kernel::Retirable,
+    Email: "communications.email" "status" = communications_events::EmailStatus,
+    Notification: "communications.notification" "status" = communications_events::NotificationStatus,
+    FollowUp: "timeline.follow_up" "status" = timeline_events::FollowUpStatus,
+    Comment: "timeline.comment" "status" = timeline_events::CommentStatus,
+    Pin: "timeline.pin" "status" = timeline_events::PinStatus,
     Definition: "workflow.definition" "status" = workflow_events::DefinitionStatus,
     Run: "workflow.run" "status" = workflow_events::RunProgress,
     Run: "workflow.run_step" "status" = workflow_events::StepStatus,
