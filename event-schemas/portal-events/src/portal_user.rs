@@ -13,6 +13,15 @@ pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
         "projects" => &["projects.project.read", "projects.milestone.read", "projects.task.read"],
         "approvals" => &["projects.project.accept_milestone"],
         "files" => &["files.folder.read"],
+        "messages" => &[
+            "communications.thread.read",
+            "communications.message.read",
+            "communications.thread.open",
+            "communications.thread.post_message",
+            "communications.thread.edit_message",
+            "communications.thread.redact_message",
+            "communications.thread.mark_read",
+        ],
         _ => &[],
     }
 }
