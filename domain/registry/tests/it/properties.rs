@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Commands that do something again when they are sent again, and why that is meant. Whoever repeats a request sends the
 /// same idempotency key, and the store answers for them.
 const AGAIN: &[(&str, &str)] = &[
+    ("communications.thread.post_message", "two messages may say the same"),
     ("identity.api_key.rotate", "every rotation makes another secret"),
     ("identity.subscriber.rotate", "every rotation makes another secret"),
     ("identity.tenant.note_repair", "every repair is noted, also one of what was repaired before"),
@@ -25,7 +26,10 @@ const AGAIN: &[(&str, &str)] = &[
 ];
 
 /// Commands that bring along another.
-const COMPANIONS: &[(&str, &str)] = &[("crm.contact.link_to_client", "whoever was asked first before")];
+const COMPANIONS: &[(&str, &str)] = &[
+    ("communications.notification.mark_all_read", "what else was seen"),
+    ("crm.contact.link_to_client", "whoever was asked first before"),
+];
 
 /// What became of the attempts at one command.
 #[derive(Debug, Default)]
