@@ -82,9 +82,9 @@ impl Aggregate for Notification {
         }
     }
 
-    /// That somebody was told something is nobody's business but theirs, so it stands on no client's timeline.
+    /// It concerns what it is about, and belongs to nobody but whoever is told.
     fn concerns(&self, _id: Uuid, _event: &E) -> Vec<Resource> {
-        vec![]
+        self.about.and_then(|about| about.resource()).into_iter().collect()
     }
 
     fn references(&self, command: &C) -> Vec<Reference> {
