@@ -87,10 +87,7 @@ pub async fn work(
     stop: CancellationToken,
 ) -> Result<()> {
     let store = bus(settings, pool.clone(), vault.clone())?.store().clone();
-    let log = match vault {
-        Some(vault) => Log::unsealing(pool.clone(), Some(vault.clone())),
-        None => Log::new(pool.clone()),
-    };
+    let log = Log::unsealing(pool.clone(), vault.clone());
     Engine::new(log).with(Due { store: store.clone() }).run(events, stop).await;
     store.drain().await;
     Ok(())

@@ -56,7 +56,7 @@ async fn everybody_of_a_role_and_of_a_team_is_told_once() {
     world.until("run.succeeded", 1).await;
     assert_eq!(world.told().await, members);
     let run = world.show(world.runs().await[0]).await;
-    let path = "tell".parse().unwrap();
+    let path: workflow::StepPath = "tell".parse().unwrap();
     let result = run.step_at(&path).unwrap().result.expose().unwrap().clone();
     assert_eq!(result["count"], 70, "{result}");
     world.publish(&on_client("Team", json!([notify("team:Tax")]))).await;
