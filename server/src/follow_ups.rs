@@ -1,6 +1,7 @@
 //! Follow-ups fall due by themselves: each has a job that waits for its time.
 
 use crate::connect::bus;
+use ::vault::Vault;
 use anyhow::{Context, Result};
 use catalogue::AnyEvent;
 use event_store::{ExecuteError, Log, RawEvent, Request, Store};
@@ -14,7 +15,6 @@ use timeline::FollowUp;
 use timeline::follow_up::FollowUpCommand;
 use timeline_events::FollowUpEvent as E;
 use tokio_util::sync::CancellationToken;
-use vault::Vault;
 
 /// Notes that a follow-up's time has come.
 struct Due {
