@@ -25,6 +25,7 @@ mod table;
 mod worker;
 
 pub mod agreements;
+pub mod communications;
 pub mod crm;
 pub mod files;
 pub mod identity;
@@ -62,6 +63,7 @@ pub fn groups() -> &'static [Group] {
     static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
         vec![
             agreements::group(),
+            communications::group(),
             crm::group(),
             files::group(),
             identity::group(),

@@ -137,6 +137,8 @@ pub struct PartOf {
 pub enum Tie {
     /// The column holds the client's id.
     Client(&'static str),
+    /// The column holds the client's id, and it is the firm's own: nobody of the client reaches it, whatever right they were given.
+    StaffClient(&'static str),
     /// The column is a list of objects; each `client_id` in it is a client's.
     Clients(&'static str),
     /// The column is a list of clients' ids.
@@ -163,6 +165,7 @@ impl Tie {
     pub fn column(self) -> &'static str {
         match self {
             Self::Client(column)
+            | Self::StaffClient(column)
             | Self::Clients(column)
             | Self::ClientIds(column)
             | Self::Project(column)

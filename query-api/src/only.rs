@@ -60,7 +60,8 @@ fn term(tie: Tie, limits: &Limits, reader: Principal) -> Option<Term> {
     let is_one_of = |column: &str| (format!("r.{column} = any ("), "::uuid[])");
     let holds_one_of = |column: &str| (format!("r.{column} ?| "), "::text[]");
     let (sql, ids): (_, Vec<Uuid>) = match (tie, reader) {
-        (Tie::Client(column), _) => (is_one_of(column), clients().collect()),
+        (Tie::StaffClient(_), Principal::PortalUser { .. }) => return None,
+        (Tie::Client(column) | Tie::StaffClient(column), _) => (is_one_of(column), clients().collect()),
         (Tie::Project(column), _) => (is_one_of(column), projects().collect()),
         (Tie::ClientIds(column), _) => (holds_one_of(column), clients().collect()),
         (Tie::ProjectIds(column), _) => (holds_one_of(column), projects().collect()),

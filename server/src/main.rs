@@ -7,6 +7,7 @@ mod demo;
 mod documents;
 mod event_gateway;
 mod events;
+mod follow_ups;
 mod front;
 mod generate;
 mod jobs;

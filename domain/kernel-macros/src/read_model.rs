@@ -12,8 +12,9 @@ use syn::{parenthesized, token};
 const COMMON: [&str; 6] = ["tenant_id", "position", "id", "version", "created_at", "updated_at"];
 
 /// How a row says what it belongs to, and which variant of `Tie` that is.
-const TIES: [(&str, &str); 8] = [
+const TIES: [(&str, &str); 9] = [
     ("client", "Client"),
+    ("staff_client", "StaffClient"),
     ("clients", "Clients"),
     ("client_ids", "ClientIds"),
     ("client_of", "ClientOf"),

@@ -79,6 +79,8 @@ ids! {
     TeamId,
     /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
     TenantId,
+    /// A conversation.
+    ThreadId,
     /// A member of the firm's staff.
     UserId,
 }

@@ -8,6 +8,7 @@ extern crate self as kernel;
 #[doc(hidden)]
 pub use serde_json as __json;
 
+mod about;
 mod aggregate;
 mod amounts;
 mod catalogue;
@@ -39,6 +40,7 @@ mod unit;
 mod values;
 mod visible;
 
+pub use about::{About, AboutKind};
 pub use aggregate::{
     Aggregate, Claim, ClaimChange, Companions, Decision, History, Mounts, Reference, ReferenceBy, Stored,
 };

@@ -67,6 +67,12 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
+    /// Somebody else asks than the user who does in specs.
+    pub fn by(mut self, actor: Actor) -> Self {
+        self.ctx.actor = actor;
+        self
+    }
+
     /// This secret was made for the command.
     pub fn minted(mut self, secret: &str) -> Self {
         self.ctx.secret = Some(SecretHash::of(secret));

@@ -13,6 +13,12 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<agreements::Template>();
     mounts.mount::<agreements::Proposal>();
     mounts.mount::<agreements::Contract>();
+    mounts.mount::<communications::Thread>();
+    mounts.mount::<communications::Note>();
+    mounts.mount::<communications::EmailTemplate>();
+    mounts.mount::<communications::Email>();
+    mounts.mount::<communications::Notification>();
+    mounts.mount::<communications::NotificationPreferences>();
     mounts.mount::<crm::Client>();
     mounts.mount::<crm::Contact>();
     mounts.mount::<identity::Tenant>();
@@ -45,6 +51,9 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<revenue::Bill>();
     mounts.mount::<revenue::ApprovalPolicy>();
     mounts.mount::<revenue::PayablesSettings>();
+    mounts.mount::<timeline::FollowUp>();
+    mounts.mount::<timeline::Comment>();
+    mounts.mount::<timeline::Pin>();
     mounts.mount::<workflow::Definition>();
     mounts.mount::<workflow::Run>();
 }

@@ -242,7 +242,7 @@ impl Generator<'_> {
 
     /// Something that is there: what the field's name speaks of, what the target itself mentions, a member of staff.
     fn id(&mut self, field: &str) -> Uuid {
-        let kind = field.strip_suffix("_id").unwrap_or(field);
+        let kind = field.strip_suffix("_ids").or(field.strip_suffix("_id")).unwrap_or(field);
         // `to_user_id` is a user's, as `user_id` is.
         let kinds = [Some(kind), kind.split_once('_').map(|(_, kind)| kind)];
         let named = kinds.into_iter().flatten().map(|kind| self.world.ids(self.target.0, kind));

@@ -29,6 +29,7 @@ use std::sync::LazyLock;
 
 // Whoever reads events of several contexts finds them here.
 pub use agreements_events;
+pub use communications_events;
 pub use crm_events;
 pub use files_events;
 pub use identity_events;
@@ -36,6 +37,7 @@ pub use portal_events;
 pub use projects_events;
 pub use revenue_events;
 pub use scheduling_events;
+pub use timeline_events;
 pub use workflow_events;
 
 /// Makes [`AnyEvent`] of the list of all aggregates.
@@ -129,6 +131,15 @@ any_event! {
     Bill = revenue_events::BillEvent,
     ApprovalPolicy = revenue_events::ApprovalPolicyEvent,
     PayablesSettings = revenue_events::PayablesSettingsEvent,
+    Thread = communications_events::ThreadEvent,
+    Note = communications_events::NoteEvent,
+    EmailTemplate = communications_events::EmailTemplateEvent,
+    Email = communications_events::EmailEvent,
+    Notification = communications_events::NotificationEvent,
+    NotificationPreferences = communications_events::NotificationPreferencesEvent,
+    FollowUp = timeline_events::FollowUpEvent,
+    Comment = timeline_events::CommentEvent,
+    Pin = timeline_events::PinEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
 }
@@ -171,6 +182,15 @@ machines! {
     Vendor: "revenue.vendor" "archived" = kernel::Archivable,
     Bill: "revenue.bill" "status" = revenue_events::BillStatus,
     ApprovalPolicy: "revenue.approval_policy" "retired" = kernel::Retirable,
+    Thread: "communications.thread" "status" = communications_events::ThreadStatus,
+    Thread: "communications.message" "status" = communications_events::MessageStatus,
+    Note: "communications.note" "status" = communications_events::NoteStatus,
+    EmailTemplate: "communications.email_template" "retired" = kernel::Retirable,
+    Email: "communications.email" "status" = communications_events::EmailStatus,
+    Notification: "communications.notification" "status" = communications_events::NotificationStatus,
+    FollowUp: "timeline.follow_up" "status" = timeline_events::FollowUpStatus,
+    Comment: "timeline.comment" "status" = timeline_events::CommentStatus,
+    Pin: "timeline.pin" "status" = timeline_events::PinStatus,
     Definition: "workflow.definition" "status" = workflow_events::DefinitionStatus,
     Run: "workflow.run" "status" = workflow_events::RunProgress,
     Run: "workflow.run_step" "status" = workflow_events::StepStatus,

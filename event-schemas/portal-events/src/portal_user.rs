@@ -28,6 +28,15 @@ pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
             "revenue.credit_note.read",
             "revenue.payment.read",
         ],
+        "messages" => &[
+            "communications.thread.read",
+            "communications.message.read",
+            "communications.thread.open",
+            "communications.thread.post_message",
+            "communications.thread.edit_message",
+            "communications.thread.redact_message",
+            "communications.thread.mark_read",
+        ],
         _ => &[],
     }
 }

@@ -1,4 +1,5 @@
-//! Sends the emails that events ask for, and the links that portal users ask for: each kind is a reaction.
+//! Sends the emails that events ask for, those that the firm writes, and the links that portal users ask for: each kind is a
+//! reaction.
 //!
 //! An email that the server refuses for good is parked for an operator, one that it cannot take now is tried again for two days.
 //! Whoever invited sees on the record that an email could not be sent, and why.
@@ -6,8 +7,12 @@
 mod addresses;
 mod email;
 mod invitation;
+mod letter;
 mod magic_link;
+mod markdown;
 mod note;
+mod notification;
+mod outgoing;
 mod people;
 mod server;
 
@@ -17,6 +22,8 @@ pub use server::{place, reach};
 
 use crate::invitation::Invitation;
 use crate::magic_link::MagicLinks;
+use crate::notification::Notified;
+use crate::outgoing::Outgoing;
 use crate::people::People;
 use crate::server::MailServer;
 use anyhow::Result;
@@ -56,6 +63,8 @@ impl Mailer {
         let engine = Engine::new(log.clone())
             .reading(addresses::Addresses(log.clone()))
             .with(Invitation(office.clone()))
+            .with(Outgoing(office.clone()))
+            .with(Notified(office.clone()))
             .with(MagicLinks(office));
         Ok(Self { engine, log })
     }

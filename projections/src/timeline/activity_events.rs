@@ -1,6 +1,7 @@
 //! One row per event of the log, as activity lists show it.
 
-use crate::model::{Envelope, Event, Fold, FoldError};
+use crate::column::Kind;
+use crate::model::{Beside, Envelope, Event, Fold, FoldError};
 use catalogue::AnyEvent;
 use kernel::{Actor, ApiKeyId, ClientId, ProjectId, Resource, read_model};
 use schemars::JsonSchema;
@@ -29,6 +30,7 @@ pub enum ActorKind {
     read = "timeline.activity_event.read",
     created_at(filter),
     ties(client_ids(client_ids), project_ids(project_ids)),
+    beside = BESIDE,
     append_only
 )]
 pub struct ActivityEventRow {
@@ -68,6 +70,24 @@ pub struct ActivityEventRow {
     #[column(filter)]
     pub project_ids: Vec<ProjectId>,
 }
+
+/// What people added to an entry since: it is folded from other streams, so it stands in other tables.
+const BESIDE: &[Beside] = &[
+    Beside {
+        name: "commented_at",
+        kind: Kind::Time,
+        about: "When it was commented on last; the comments are at `/v1/timeline/comments`.",
+        sql: "(select max(c.created_at) from timeline.comments c
+               where c.tenant_id = r.tenant_id and c.entry_id = r.id and c.status = 'kept')",
+    },
+    Beside {
+        name: "pinned_at",
+        kind: Kind::Time,
+        about: "When it was pinned last; where, is at `/v1/timeline/pins`.",
+        sql: "(select max(p.created_at) from timeline.pins p
+               where p.tenant_id = r.tenant_id and p.entry_id = r.id and p.status = 'placed')",
+    },
+];
 
 impl Fold for ActivityEventRow {
     type Event = AnyEvent;

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Events that move a status elsewhere and leave these as they are, and why that is meant.
 const STAYS: &[(&str, &str, &str, &str)] = &[
     ("agreements.contract", "partially_signed", "recipient.signed", "several sign it"),
+    ("timeline.follow_up", "snoozed", "follow_up.snoozed", "what was put off is put off once more"),
     ("identity.user", "invited", "user.invited", "a newer invitation makes the open one void"),
     ("portal.portal_user", "invited", "portal_user.invited", "a newer invitation makes the open one void"),
     (

@@ -22,6 +22,20 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
             let created = events.first().map(|(_, e)| format!("{}/{}", text(&e["client_id"]), text(&e["email"])));
             one("portal.portal_user.email", created)
         }
+        // Messages are found by their ids, for ever.
+        "communications.thread" => events
+            .iter()
+            .filter(|(event_type, _)| *event_type == "message.posted")
+            .map(|(_, event)| ("communications.thread.message_id", text(&event["message_id"])))
+            .collect(),
+        "communications.notification_preferences" => {
+            one("communications.notification_preferences.user", first_text(&events, "user_id"))
+        }
+        "timeline.pin" => match last_of(&events, &["pin.removed"]) {
+            Some(_) => BTreeSet::new(),
+            None => one("timeline.pin.entry", events.first().map(|(_, event)| pinned(event))),
+        },
+        "communications.email_template" => one("communications.email_template.key", first_text(&events, "key")),
         // A key stays taken when its thing is retired, so that it can be reinstated.
         "files.folder_template" => one("files.folder_template.key", first_text(&events, "key")),
         "agreements.template" => one("agreements.template.key", first_text(&events, "key")),
@@ -106,6 +120,13 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         "projects.project" => project(&events),
         _ => BTreeSet::new(),
     }
+}
+
+/// An entry's place on a timeline.
+fn pinned(event: &Value) -> String {
+    let on = [("client", "client_id"), ("project", "project_id")];
+    let on = on.iter().filter_map(|(kind, field)| Some(format!("{kind}/{}", event[*field].as_str()?)));
+    format!("{}@{}", text(&event["entry_id"]), on.collect::<Vec<_>>().join(","))
 }
 
 /// The clients at which the person is the first to ask.

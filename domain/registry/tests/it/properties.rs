@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Commands that do something again when they are sent again, and why that is meant. Whoever repeats a request sends the
 /// same idempotency key, and the store answers for them.
 const AGAIN: &[(&str, &str)] = &[
+    ("communications.thread.post_message", "two messages may say the same"),
     ("identity.api_key.rotate", "every rotation makes another secret"),
     ("identity.subscriber.rotate", "every rotation makes another secret"),
     ("identity.tenant.note_repair", "every repair is noted, also one of what was repaired before"),
@@ -41,6 +42,7 @@ const COMPANIONS: &[(&str, &str)] = &[
     ("revenue.payment.deallocate", "the invoice that it paid"),
     ("revenue.payment.receive", "the invoices that it pays"),
     ("revenue.payment.reverse", "the invoices that it paid"),
+    ("communications.notification.mark_all_read", "what else was seen"),
 ];
 
 /// What became of the attempts at one command.

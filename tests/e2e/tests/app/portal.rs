@@ -434,3 +434,57 @@ async fn an_email_that_cannot_be_sent_now_is_sent_later_with_another_link() {
     let link = link_in(portal.app.sink.emails().last().unwrap()).expect("a link");
     assert_eq!(portal.come_in(&link).await.0, 303);
 }
+
+#[actix_web::test]
+async fn a_portal_user_talks_in_the_threads_of_the_client_and_sees_nothing_of_the_firms_own() {
+    let portal = Portal::new().await;
+    // More than the part of the portal gives: what is the firm's own stays so.
+    portal.command("portal.portal_user.grant_access", portal.ada, &json!({ "scope": "messages" })).await;
+    portal.command("portal.portal_user.grant", portal.ada, &json!({ "pattern": "communications.*" })).await;
+    let threads = [(); 3].map(|()| Uuid::now_v7());
+    for (id, kind, client) in [
+        (threads[0], "client", portal.acme),
+        (threads[1], "internal", portal.acme),
+        (threads[2], "client", portal.other),
+    ] {
+        let open = json!({ "kind": kind, "subject": kind, "client_id": client });
+        portal.command("communications.thread.open", id, &open).await;
+        portal.command("communications.thread.post_message", id, &json!({ "body": format!("In {kind}") })).await;
+    }
+    let about = json!({ "kind": "client", "id": portal.acme });
+    let note = json!({ "about": about, "body": "Pays late" });
+    portal.command("communications.note.add", Uuid::now_v7(), &note).await;
+    let session = portal.session().await;
+    portal.app.project().await;
+    let listed = async |path: &str, field: &str| {
+        let (status, list) = portal.get(&portal.app.queries, path, &session).await;
+        assert_eq!(status, 200, "{path}: {list}");
+        list["data"].as_array().unwrap().iter().map(|row| row[field].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("/v1/communications/threads", "id").await, [json!(threads[0])]);
+    assert_eq!(listed("/v1/communications/messages", "body").await, [json!("In client")]);
+    for path in ["/v1/communications/notes", "/v1/communications/emails"] {
+        let (status, list) = portal.get(&portal.app.queries, path, &session).await;
+        assert!(status == 403 || list["data"] == json!([]), "{path}: {status} {list}");
+    }
+    let (status, _) =
+        portal.get(&portal.app.queries, &format!("/v1/communications/threads/{}", threads[1]), &session).await;
+    assert_eq!(status, 404);
+
+    let post = async |thread: Uuid| {
+        let path = format!("/v1/communications/threads/{thread}/post-message");
+        portal.post(&path, &session, &json!({ "body": "Hello" })).await
+    };
+    let (status, answer) = post(threads[0]).await;
+    assert_eq!(status, 200, "{answer}");
+    for thread in &threads[1..] {
+        let (status, answer) = post(*thread).await;
+        assert!(matches!(status, 403 | 404 | 409), "{status} {answer}");
+    }
+    let add = json!({ "about": about, "body": "Mine" });
+    assert!(portal.post("/v1/communications/notes", &session, &add).await.0 >= 400);
+    let send = json!({ "to": { "kind": "address", "email": "eve@example.com" }, "subject": "x", "body": "x", "client_id": portal.acme });
+    assert!(portal.post("/v1/communications/emails", &session, &send).await.0 >= 400);
+    portal.app.project().await;
+    assert_eq!(listed("/v1/communications/messages", "author_kind").await.last(), Some(&json!("portal_user")));
+}
