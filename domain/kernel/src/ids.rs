@@ -74,9 +74,10 @@ ids! {
     /// The time between a person's login and its end.
     SessionId,
     /// A template of proposals and contracts.
-    TemplateId,
     /// A team of the firm's staff.
     TeamId,
+    /// A template of proposals and contracts.
+    TemplateId,
     /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
     TenantId,
     /// A conversation.
