@@ -23,6 +23,7 @@ mod question;
 mod reply;
 mod routes;
 mod row;
+mod scheduling;
 mod timeline;
 mod value;
 

@@ -23,6 +23,7 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
     config.route(Me::PATH, web::get().to(crate::identity::me));
+    config.route(crate::scheduling::Slots::PATH, web::get().to(crate::scheduling::slots));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")

@@ -121,6 +121,8 @@ pub struct Context {
     pub secret: Option<SecretHash>,
     /// The providers at which people log in to this installation, by their `iss`; none where that is not known.
     pub providers: Option<Arc<[Issuer]>>,
+    /// The aggregate whose command brings this one along; none if it came by itself.
+    pub brought_by: Option<Uuid>,
     seed: Uuid,
     drawn: AtomicU32,
     parts: Mutex<Parts>,
@@ -142,8 +144,22 @@ impl Context {
         let (permissions, references) = (ALL.clone(), HashMap::new());
         let now = Timestamp::of_clock(now.into());
         let (drawn, parts) = (AtomicU32::new(0), Mutex::default());
-        let (time_zone, secret, providers) = (Tz::UTC, None, None);
-        Self { tenant, actor, now, time_zone, id, permissions, secret, providers, seed, drawn, parts, references }
+        let (time_zone, secret, providers, brought_by) = (Tz::UTC, None, None, None);
+        Self {
+            tenant,
+            actor,
+            now,
+            time_zone,
+            id,
+            permissions,
+            secret,
+            providers,
+            brought_by,
+            seed,
+            drawn,
+            parts,
+            references,
+        }
     }
 
     /// A fresh UUIDv7: its time is `now`, its random part is derived from the command's id.

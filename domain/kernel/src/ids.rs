@@ -43,10 +43,14 @@ ids! {
     ContactId,
     /// A workflow definition, all its versions.
     DefinitionId,
+    /// What a client has engaged the firm for.
+    EngagementId,
     /// A program of somebody else's that reads the firm's events.
     SubscriberId,
     /// One invitation, into the firm or to its portal.
     InvitationId,
+    /// An invoice to a client.
+    InvoiceId,
     /// A person with access to the client portal.
     PortalUserId,
     /// A project.

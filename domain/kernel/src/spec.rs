@@ -59,6 +59,18 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
+    /// A portal user asks.
+    pub fn by_portal_user(mut self, id: impl Into<crate::PortalUserId>) -> Self {
+        self.ctx.actor = Actor::PortalUser { id: id.into() };
+        self
+    }
+
+    /// A command to this aggregate brings the command along.
+    pub fn brought_by(mut self, id: impl Into<Uuid>) -> Self {
+        self.ctx.brought_by = Some(id.into());
+        self
+    }
+
     /// The aggregate has this id.
     pub fn with_id(mut self, id: impl Into<Uuid>) -> Self {
         self.ctx.id = id.into();

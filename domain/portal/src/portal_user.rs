@@ -83,7 +83,7 @@ pub enum PortalUserCommand {
     /// Lets the person see a part of the portal; nobody gives what they do not have.
     #[refused(Disabled, Locked, GrantExceedsYourPermissions, "crm.client.blocked")]
     GrantAccess {
-        /// Which part: `projects`, `approvals`, `files`, or one of the frontend's own.
+        /// Which part: `projects`, `tasks`, `approvals`, `files`, or one of the frontend's own.
         scope: Slug,
     },
     /// Hides a part of the portal from the person.

@@ -23,6 +23,8 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<identity::Erasure>();
     mounts.mount::<portal::PortalUser>();
     mounts.mount::<portal::PortalSession>();
+    mounts.mount::<portal::ClientTask>();
+    mounts.mount::<portal::ClientApproval>();
     mounts.mount::<files::FolderTemplate>();
     mounts.mount::<files::Folder>();
     mounts.mount::<scheduling::EventType>();
@@ -30,6 +32,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<scheduling::Appointment>();
     mounts.mount::<projects::ProjectTemplate>();
     mounts.mount::<projects::Project>();
+    mounts.mount::<projects::TimeEntry>();
     mounts.mount::<workflow::Definition>();
     mounts.mount::<workflow::Run>();
 }

@@ -298,6 +298,7 @@ impl Store {
             ctx.time_zone = zones.time_zone(request.tenant).await.map_err(ExecuteError::Unavailable)?;
         }
         ctx.providers.clone_from(&self.0.providers);
+        ctx.brought_by = request.brought_by;
         if let Some(held) = &request.permissions {
             ctx.permissions = held.clone();
         }

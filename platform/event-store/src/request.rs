@@ -34,6 +34,8 @@ pub struct Request {
     pub expected_versions: Option<Vec<i64>>,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// The aggregate whose command brings this one along, for the decision to know.
+    pub(crate) brought_by: Option<Uuid>,
 }
 
 impl Request {
@@ -52,6 +54,7 @@ impl Request {
             idempotency: None,
             expected_versions: None,
             traceparent: None,
+            brought_by: None,
         }
     }
 

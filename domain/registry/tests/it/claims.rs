@@ -53,6 +53,14 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
                 one("workflow.run.correlation", key)
             }
         },
+        "portal.client_approval" if events.len() > 1 => BTreeSet::new(),
+        "portal.client_approval" => {
+            let subject = |event: &Value| {
+                let subject = &event["subject"];
+                format!("{}/{}/{}", text(&event["client_id"]), text(&subject["kind"]), text(&subject["id"]))
+            };
+            one("portal.client_approval.subject", events.first().map(|(_, event)| subject(event)))
+        }
         "scheduling.appointment" => appointment(&events),
         "projects.project" => project(&events),
         _ => BTreeSet::new(),

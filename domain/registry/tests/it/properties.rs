@@ -19,13 +19,21 @@ const AGAIN: &[(&str, &str)] = &[
     ("portal.portal_user.invite", "a new invitation takes the place of the open one"),
     ("projects.project.add_milestone", "two milestones may have one name"),
     ("projects.project.add_task", "two tasks may have one title"),
+    ("projects.project.spend_time", "the time entry knows whether it counts"),
+    ("projects.project.take_time_back", "the time entry knows whether it counts"),
     ("scheduling.appointment.request_reschedule", "every request is noted"),
     ("workflow.run.signal", "a signal that is sent twice is two"),
     ("workflow.run.record", "the engine records what happened, however often the same thing happens"),
 ];
 
 /// Commands that bring along another.
-const COMPANIONS: &[(&str, &str)] = &[("crm.contact.link_to_client", "whoever was asked first before")];
+const COMPANIONS: &[(&str, &str)] = &[
+    ("crm.contact.link_to_client", "whoever was asked first before"),
+    ("projects.time_entry.approve", "the project's sums"),
+    ("projects.time_entry.mark_invoiced", "the project's sums"),
+    ("projects.time_entry.reject", "the project's sums"),
+    ("projects.time_entry.release", "the project's sums"),
+];
 
 /// What became of the attempts at one command.
 #[derive(Debug, Default)]

@@ -1,0 +1,1 @@
+-- What clients are asked for in their portal: things to do, and whether they approve of something.
