@@ -122,7 +122,7 @@ impl Aggregate for ClientApproval {
         let is_late = self.expires_at.is_some_and(|at| at <= ctx.now);
         Ok(match command {
             C::Request { client_id, portal_user_id, project_id, subject, message, expires_at } => {
-                if !crate::is_of_client(portal_user_id, client_id, ctx) {
+                if !PortalUser::is_of_client(portal_user_id, client_id, ctx) {
                     return Err(R::UnknownPortalUser);
                 }
                 if expires_at.is_some_and(|at| at <= ctx.now) {

@@ -139,7 +139,7 @@ impl Aggregate for ClientTask {
         };
         Ok(match command {
             C::Assign { client_id, portal_user_id, project_id, title, description, due_on } => {
-                if !crate::is_of_client(portal_user_id, client_id, ctx) {
+                if !PortalUser::is_of_client(portal_user_id, client_id, ctx) {
                     return Err(R::UnknownPortalUser);
                 }
                 vec![E::Assigned { client_id, portal_user_id, project_id, title, description, due_on }]

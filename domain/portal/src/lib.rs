@@ -11,10 +11,3 @@ pub use client_approval::ClientApproval;
 pub use client_task::ClientTask;
 pub use portal_session::PortalSession;
 pub use portal_user::PortalUser;
-
-use kernel::{ClientId, Context, PortalUserId};
-
-/// Is the portal user, if one is named, one of this client's? `ctx` knows the portal user.
-fn is_of_client(user: Option<PortalUserId>, client: ClientId, ctx: &Context) -> bool {
-    user.is_none_or(|user| ctx.referenced::<PortalUser>(user).is_some_and(|known| known.client_id() == client))
-}

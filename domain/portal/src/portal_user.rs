@@ -319,6 +319,11 @@ impl PortalUser {
         self.client_id
     }
 
+    /// Is the portal user, if one is named, one of this client's? `ctx` knows the portal user.
+    pub(crate) fn is_of_client(user: Option<PortalUserId>, client: ClientId, ctx: &Context) -> bool {
+        user.is_none_or(|user| ctx.referenced::<Self>(user).is_some_and(|known| known.client_id == client))
+    }
+
     /// Does the person come in?
     pub fn is_active(&self) -> bool {
         self.status == Status::Active

@@ -1,6 +1,6 @@
 //! An appointment as a file that calendars read (RFC 5545), and what is to be done with it (RFC 5546).
 
-use crate::appointment::Meeting;
+use crate::meeting::Meeting;
 use icalendar::{Calendar, Component, Event, EventLike, EventStatus, Property};
 use lettre::message::Mailbox;
 

@@ -9,6 +9,7 @@ mod calendar;
 mod email;
 mod invitation;
 mod magic_link;
+mod meeting;
 mod note;
 mod people;
 mod reminder;

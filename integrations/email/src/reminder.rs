@@ -2,7 +2,7 @@
 //! comes, it looks whether the appointment still is as it was.
 
 use crate::Office;
-use crate::appointment::{compose, is_ahead};
+use crate::appointment::compose;
 use chrono::{DateTime, TimeDelta, Utc};
 use event_store::RawEvent;
 use reactions::{Job, Lane, Outcome, Reaction};
@@ -57,7 +57,7 @@ impl Reaction for Reminders {
         };
         let is_booked = meeting.status == scheduling_events::AppointmentStatus::Booked;
         // Moved, called off, or begun: nobody is reminded of what is not so.
-        if !is_booked || meeting.timed_by != event.position || !is_ahead(meeting.slot.starts_at, now()) {
+        if !is_booked || meeting.timed_by != event.position || !meeting.is_ahead(now()) {
             return Outcome::Done;
         }
         let due = meeting.slot.starts_at.utc() - TimeDelta::minutes(minutes.into());

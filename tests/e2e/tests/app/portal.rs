@@ -434,3 +434,84 @@ async fn an_email_that_cannot_be_sent_now_is_sent_later_with_another_link() {
     let link = link_in(portal.app.sink.emails().last().unwrap()).expect("a link");
     assert_eq!(portal.come_in(&link).await.0, 303);
 }
+
+impl Portal {
+    /// Opens parts of the portal to Ada.
+    async fn open_parts(&self, parts: &[&str]) {
+        for part in parts {
+            self.command("portal.portal_user.grant_access", self.ada, &json!({ "scope": part })).await;
+        }
+    }
+
+    /// What a list shows.
+    async fn rows(&self, path: &str, cookie: &str) -> Vec<Value> {
+        let (status, list) = self.get(&self.app.queries, path, cookie).await;
+        assert_eq!(status, 200, "{path}: {list}");
+        list["data"].as_array().unwrap().clone()
+    }
+}
+
+#[actix_web::test]
+async fn a_portal_user_does_what_the_client_is_asked_and_nobody_elses() {
+    let portal = Portal::new().await;
+    portal.open_parts(&["tasks"]).await;
+    let [mine, others] = [Uuid::now_v7(), Uuid::now_v7()];
+    for (id, client) in [(mine, portal.acme), (others, portal.other)] {
+        let assign = json!({ "client_id": client, "title": "Send the receipts" });
+        portal.command("portal.client_task.assign", id, &assign).await;
+    }
+    let session = portal.session().await;
+    portal.app.project().await;
+    let seen = portal.rows("/v1/portal/client-tasks", &session).await;
+    assert_eq!((seen.len(), &seen[0]["id"]), (1, &json!(mine)));
+    let submit = async |id: Uuid| {
+        portal.post(&format!("/v1/portal/client-tasks/{id}/submit"), &session, &json!({ "note": "all there" })).await.0
+    };
+    assert_eq!((submit(mine).await, submit(others).await), (200, 404));
+    // What is the firm's to say is not in the part.
+    let accept = portal.post(&format!("/v1/portal/client-tasks/{mine}/accept"), &session, &json!({})).await;
+    assert_eq!(accept.0, 403);
+    portal.command("portal.client_task.return", mine, &json!({ "reason": "March is missing" })).await;
+    portal.app.project().await;
+    let seen = portal.rows("/v1/portal/client-tasks", &session).await;
+    assert_eq!((&seen[0]["status"], &seen[0]["return_reason"]), (&json!("returned"), &json!("March is missing")));
+}
+
+#[actix_web::test]
+async fn a_portal_user_decides_for_the_client_and_nobody_of_the_firm_does() {
+    let portal = Portal::new().await;
+    portal.open_parts(&["approvals"]).await;
+    let [mine, others] = [Uuid::now_v7(), Uuid::now_v7()];
+    let subject = json!({ "kind": "milestone", "id": Uuid::now_v7(), "title": "Design" });
+    for (id, client) in [(mine, portal.acme), (others, portal.other)] {
+        let request = json!({ "client_id": client, "subject": subject });
+        portal.command("portal.client_approval.request", id, &request).await;
+    }
+    let session = portal.session().await;
+    portal.app.project().await;
+    let seen = portal.rows("/v1/portal/client-approvals", &session).await;
+    assert_eq!((seen.len(), &seen[0]["id"]), (1, &json!(mine)));
+    let token = portal.app.owner(portal.firm);
+    let path = |id: Uuid| format!("/v1/portal/client-approvals/{id}/approve");
+    let (status, problem) = portal.app.post(&path(mine), &token, &json!({})).await.told();
+    assert_eq!((status, &problem["code"]), (409, &json!("portal.client_approval.client_only")), "{problem}");
+    let approve = async |id: Uuid| portal.post(&path(id), &session, &json!({})).await.0;
+    assert_eq!((approve(mine).await, approve(others).await), (200, 404));
+    portal.app.project().await;
+    let seen = portal.rows("/v1/portal/client-approvals", &session).await;
+    assert_eq!((&seen[0]["status"], &seen[0]["decided_by"]), (&json!("approved"), &json!(portal.ada)));
+}
+
+#[actix_web::test]
+async fn what_a_project_costs_is_no_part_of_the_portal() {
+    let portal = Portal::new().await;
+    portal.open_parts(&["tasks", "approvals", "files"]).await;
+    let session = portal.session().await;
+    portal.app.project().await;
+    for path in ["/v1/projects/budgets", "/v1/projects/time-entries", "/v1/scheduling/appointments"] {
+        assert_eq!(portal.get(&portal.app.queries, path, &session).await.0, 403, "{path}");
+    }
+    let project = portal.rows("/v1/projects/projects", &session).await.remove(0);
+    let fields = project.as_object().unwrap();
+    assert!(fields.keys().all(|field| !field.contains("rate") && !field.contains("budget")), "{fields:?}");
+}
