@@ -26,6 +26,7 @@ mod row;
 mod scheduling;
 mod timeline;
 mod value;
+mod within;
 
 pub use api::Api;
 pub use document::openapi;

@@ -105,11 +105,11 @@ async fn record(
     });
     let sql = as_tenant(&format!(
         "select {}, {} as {CHECKED} from {}.{} r where r.tenant_id = t.tenant::uuid and r.id = $2{}",
-        row::selection(table),
+        row::selection(table, rows.within),
         checked_version(table),
         group.name,
         table.name(),
-        only.map_or(String::new(), |only| format!(" and {only}")),
+        only.iter().map(|only| format!(" and {only}")).collect::<String>(),
     ));
     let mut asked = sqlx::query(&sql).bind(caller.tenant.0).bind(id);
     if !arguments.is_empty() {

@@ -34,8 +34,8 @@ pub struct Request {
     pub expected_versions: Option<Vec<i64>>,
     /// W3C trace context.
     pub traceparent: Option<String>,
-    /// The aggregate whose command brings this one along, for the decision to know.
-    pub(crate) brought_by: Option<Uuid>,
+    /// The aggregate whose command brings this one along, for the decision to know. The store says so; it is none of anybody else's.
+    pub brought_by: Option<Uuid>,
 }
 
 impl Request {

@@ -33,8 +33,13 @@ impl Portal {
         app.command(firm, "identity.tenant.register", firm.tenant, &register).await;
         for (client, name) in [(acme, "Acme"), (other, "Other")] {
             app.command(firm, "crm.client.create", client, &json!({ "name": name })).await;
-            let project = json!({ "name": format!("Project of {name}"), "client_id": client });
-            app.command(firm, "projects.project.create", Uuid::now_v7(), &project).await;
+            let (project, draft) = (Uuid::now_v7(), json!({ "name": "A draft", "client_id": client }));
+            let body = json!({ "name": format!("Project of {name}"), "client_id": client });
+            app.command(firm, "projects.project.create", project, &body).await;
+            app.command(firm, "projects.project.add_task", project, &json!({ "title": "Count" })).await;
+            app.command(firm, "projects.project.activate", project, &json!({})).await;
+            // What has not begun is nobody's business outside.
+            app.command(firm, "projects.project.create", Uuid::now_v7(), &draft).await;
         }
         let create = json!({ "client_id": acme, "name": "Ada", "email": ADA });
         app.command(firm, "portal.portal_user.create", ada, &create).await;
@@ -514,4 +519,30 @@ async fn what_a_project_costs_is_no_part_of_the_portal() {
     let project = portal.rows("/v1/projects/projects", &session).await.remove(0);
     let fields = project.as_object().unwrap();
     assert!(fields.keys().all(|field| !field.contains("rate") && !field.contains("budget")), "{fields:?}");
+}
+
+#[actix_web::test]
+async fn what_colleagues_note_and_what_has_not_begun_is_not_shown_outside() {
+    let portal = Portal::new().await;
+    let session = portal.session().await;
+    portal.app.project().await;
+    let project = portal.rows("/v1/projects/projects", &session).await.remove(0);
+    let id: Uuid = project["id"].as_str().unwrap().parse().unwrap();
+    let task = portal.rows("/v1/projects/tasks", &session).await.remove(0);
+    let reason = json!({ "task_id": task["id"], "reason": "the client does not pay" });
+    portal.command("projects.project.block_task", id, &reason).await;
+    portal.command("projects.project.hold", id, &json!({ "reason": "the client does not pay" })).await;
+    portal.app.project().await;
+    let task = portal.rows("/v1/projects/tasks", &session).await.remove(0);
+    assert_eq!((&task["status"], &task["blocked_reason"]), (&json!("blocked"), &Value::Null));
+    let project = portal.rows("/v1/projects/projects", &session).await;
+    assert_eq!((project.len(), &project[0]["status"], &project[0]["reason"]), (1, &json!("on_hold"), &Value::Null));
+    let token = portal.app.owner(portal.firm);
+    let (_, seen) = portal.app.get(&format!("/v1/projects/projects/{id}"), &token).await.told();
+    assert_eq!(seen["reason"], json!("the client does not pay"));
+    let (_, drafts) = portal.app.get("/v1/projects/projects?status=draft", &token).await.told();
+    for draft in drafts["data"].as_array().unwrap() {
+        let path = format!("/v1/projects/projects/{}", draft["id"].as_str().unwrap());
+        assert_eq!(portal.get(&portal.app.queries, &path, &session).await.0, 404);
+    }
 }
