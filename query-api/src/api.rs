@@ -1,8 +1,9 @@
 //! What every question needs: the read models, how far they are, a place in work, and what may be seen.
 
-use crate::only::Rows;
+use crate::only::{Rows, Seen};
 use crate::permissions::OF_THE_TRAIL;
 use crate::positions::{Missed, Positions};
+use crate::within::Within;
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
 use actix_web::HttpRequest;
 use projections::{Group, Table};
@@ -108,7 +109,7 @@ impl Api {
         way: Way,
         caller: &Caller,
         request: &HttpRequest,
-    ) -> Result<(&'static Group, &'static dyn Table, Rows), Problem> {
+    ) -> Result<(&'static Group, &'static dyn Table, Seen), Problem> {
         let found = self.tables.get(format!("{context}/{collection}").as_str()).copied();
         let Known { group, table, list, record } =
             found.ok_or_else(|| Problem::new(&code::NOT_FOUND, format!("nothing answers GET {}", request.path())))?;
@@ -117,7 +118,8 @@ impl Api {
         let rows = Rows::of(resource.ties, &caller.reach(resource.read)?, caller.principal);
         let rows = rows.ok_or_else(|| caller.denied(resource.read))?;
         self.has_seen(group.name, request).await?;
-        Ok((group, table, rows))
+        let within = Within::of(group.name, table.name(), caller.principal);
+        Ok((group, table, Seen { rows, within }))
     }
 
     /// Waits until a group has seen `Min-Position`, if the request names one.

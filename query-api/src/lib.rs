@@ -23,9 +23,11 @@ mod question;
 mod reply;
 mod routes;
 mod row;
+mod scheduling;
 mod timeline;
 mod trial_balance;
 mod value;
+mod within;
 
 pub use api::Api;
 pub use document::openapi;

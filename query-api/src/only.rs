@@ -1,11 +1,29 @@
 //! Which rows a reader sees whose permission does not reach everything: a part of the statement, so that pages, orders and
 //! counts know nothing of the others.
 
+use crate::within::Within;
 use kernel::{Limits, Principal, Reach, Resource};
 use projections::Tie;
 use uuid::Uuid;
 
-/// The rows that a reader sees.
+/// The rows that a reader sees, and what of them.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Those that the permission reaches.
+    pub rows: Rows,
+    /// What is for the firm alone.
+    pub within: Option<Within>,
+}
+
+impl Seen {
+    /// The conditions on the row `r`; `argument` takes ids in and answers how they are called.
+    pub fn sql(&self, argument: impl FnMut(&str) -> String) -> Vec<String> {
+        let begun = self.within.map(|within| within.sql().to_owned());
+        self.rows.sql(argument).into_iter().chain(begun).collect()
+    }
+}
+
+/// The rows that a permission reaches.
 #[derive(Debug)]
 pub(crate) enum Rows {
     /// All of the firm's.

@@ -3,7 +3,7 @@
 use crate::condition::{self, Condition};
 use crate::cursor::{self, Binding};
 use crate::given::Given;
-use crate::only::Rows;
+use crate::only::Seen;
 use crate::row;
 use crate::value::{checked, integer};
 use ::web::{Problem, code};
@@ -135,7 +135,7 @@ impl ListQuery {
 
     /// The statement that is read [`as_tenant`], where $2 is the array of arguments. It asks for one row more than the page
     /// holds, which says whether there is another page.
-    pub fn sql(&self, name: &str, table: &dyn Table, rows: &Rows) -> (String, Vec<String>) {
+    pub fn sql(&self, name: &str, table: &dyn Table, rows: &Seen) -> (String, Vec<String>) {
         let mut arguments: Vec<String> = vec![];
         let mut bare = |value: &str| {
             arguments.push(value.to_owned());
@@ -162,7 +162,7 @@ impl ListQuery {
             .collect();
         let sql = as_tenant(&format!(
             "select {} from {name} r where {} order by {} limit {}",
-            row::selection(table),
+            row::selection(table, rows.within),
             conditions.join(" and "),
             order.join(", "),
             self.limit + 1

@@ -25,6 +25,7 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     crate::timeline::configure(config);
     config.route(Me::PATH, web::get().to(crate::identity::me));
     config.route(TrialBalance::PATH, web::get().to(crate::trial_balance::trial_balance));
+    config.route(crate::scheduling::Slots::PATH, web::get().to(crate::scheduling::slots));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")
@@ -106,11 +107,11 @@ async fn record(
     });
     let sql = as_tenant(&format!(
         "select {}, {} as {CHECKED} from {}.{} r where r.tenant_id = t.tenant::uuid and r.id = $2{}",
-        row::selection(table),
+        row::selection(table, rows.within),
         checked_version(table),
         group.name,
         table.name(),
-        only.map_or(String::new(), |only| format!(" and {only}")),
+        only.iter().map(|only| format!(" and {only}")).collect::<String>(),
     ));
     let mut asked = sqlx::query(&sql).bind(caller.tenant.0).bind(id);
     if !arguments.is_empty() {

@@ -73,7 +73,6 @@ ids! {
     ServiceAccountId,
     /// The time between a person's login and its end.
     SessionId,
-    /// A template of proposals and contracts.
     /// A team of the firm's staff.
     TeamId,
     /// A template of proposals and contracts.

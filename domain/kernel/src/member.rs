@@ -11,6 +11,7 @@ pub(crate) const MEMBER: &[&str] = &[
     "files.folder.*",
     "portal.*",
     "projects.project.*",
+    "projects.time_entry.*",
     "scheduling.appointment.*",
     "scheduling.availability.*",
     "timeline.comment.*",

@@ -79,6 +79,12 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
+    /// A portal user asks.
+    pub fn by_portal_user(mut self, id: impl Into<crate::PortalUserId>) -> Self {
+        self.ctx.actor = Actor::PortalUser { id: id.into() };
+        self
+    }
+
     /// The command is brought along by this one to that aggregate.
     pub fn brought_by(mut self, command: &'static str, id: impl Into<Uuid>) -> Self {
         self.ctx.brought_by = Some((command, id.into()));

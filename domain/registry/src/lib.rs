@@ -32,6 +32,8 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<identity::Erasure>();
     mounts.mount::<portal::PortalUser>();
     mounts.mount::<portal::PortalSession>();
+    mounts.mount::<portal::ClientTask>();
+    mounts.mount::<portal::ClientApproval>();
     mounts.mount::<files::FolderTemplate>();
     mounts.mount::<files::Folder>();
     mounts.mount::<scheduling::EventType>();
@@ -54,6 +56,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<timeline::FollowUp>();
     mounts.mount::<timeline::Comment>();
     mounts.mount::<timeline::Pin>();
+    mounts.mount::<projects::TimeEntry>();
     mounts.mount::<workflow::Definition>();
     mounts.mount::<workflow::Run>();
 }

@@ -6,8 +6,8 @@ use crate::subject::{Attempt, Companion, Decided, Sought, Subject, Written, subj
 use crate::{Script, context_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
-    Actor, Claim, CommandEntry, Context, FoundReference, History, Metadata, Recorded, Reference, ReferenceBy,
-    SecretHash, Stored, TenantId, UserId,
+    Actor, Claim, CommandEntry, Context, FoundReference, History, Metadata, PortalUserId, Recorded, Reference,
+    ReferenceBy, SecretHash, Stored, TenantId, UserId,
 };
 use rand::seq::IndexedRandom;
 use rand::{Rng, rngs::StdRng};
@@ -493,7 +493,8 @@ fn pause(rng: &mut StdRng) -> TimeDelta {
 }
 
 fn actor(rng: &mut StdRng) -> Actor {
-    match rng.random_range(0..6) {
+    match rng.random_range(0..7) {
+        6 => Actor::PortalUser { id: PortalUserId(Uuid::from_u128(rng.random_range(1..=3))) },
         0 => Actor::Workflow { run_id: Uuid::from_u128(rng.random()), definition: "Sample".to_owned() },
         1 | 2 => Actor::System { name: "samples".to_owned() },
         _ => Actor::User { id: UserId(Uuid::from_u128(rng.random_range(1..=3))) },

@@ -1,21 +1,25 @@
 //! An event type: a kind of meeting that can be booked.
 
-use crate::{Availability, GRANULE_MINUTES};
+use crate::Availability;
 use kernel::{
     Aggregate, ClaimChange, Context, Decision, Keyed, Machine, Name, Patch, Reference, Retirable, Slug, Text, UserId,
     command, rejection,
 };
-use scheduling_events::{AvailabilityId, DAYS_AHEAD_DEFAULT, EventTypeEvent as E, EventTypeRules};
+use scheduling_events::{
+    AvailabilityId, DAYS_AHEAD_DEFAULT, DAYS_AHEAD_MAX, EventTypeEvent as E, EventTypeRules, GRANULE_MINUTES,
+    MINUTES_MAX,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 use EventTypeCommand as C;
 use EventTypeRejection as R;
 
-/// The longest meeting, buffers included.
-const MINUTES_MAX: u32 = 8 * 60;
-/// The longest notice and the farthest day, so that every time that a booking is compared with exists.
-pub(crate) const DAYS_AHEAD_MAX: u32 = 3_650;
+/// Reminders of one meeting.
+const REMINDERS_MAX: usize = 5;
+/// The earliest reminder comes four weeks before.
+const REMINDER_MINUTES_MAX: u32 = 28 * 24 * 60;
 
 /// How meetings of one kind are booked from now on. What may be left out stays then; `null` gives it its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, kernel::Input)]
@@ -47,6 +51,9 @@ pub struct RevisedRules {
     /// Does the host have to confirm?
     #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
     pub requires_confirmation: Patch<bool>,
+    /// So many minutes before it begins the guest is reminded of it, at most five times.
+    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+    pub reminder_minutes: Patch<Vec<u32>>,
 }
 
 impl RevisedRules {
@@ -68,6 +75,9 @@ impl RevisedRules {
             requires_confirmation: self
                 .requires_confirmation
                 .over_or(before.is_some_and(|rules| rules.requires_confirmation), false),
+            reminder_minutes: self
+                .reminder_minutes
+                .over_list(before.map_or(&[], |rules| rules.reminder_minutes.as_slice())),
         }
     }
 }
@@ -77,7 +87,15 @@ impl RevisedRules {
 pub enum EventTypeCommand {
     /// Lets a kind of meeting be booked.
     #[creates]
-    #[refused(NotOnGrid, DurationOutOfRange, TooFarAhead, UnknownAvailability, HoursOfAnotherHost, "key.taken")]
+    #[refused(
+        NotOnGrid,
+        DurationOutOfRange,
+        TooFarAhead,
+        RemindersOutOfRange,
+        UnknownAvailability,
+        HoursOfAnotherHost,
+        "key.taken"
+    )]
     Define {
         /// What links and definitions call it; unique in the firm.
         key: Slug,
@@ -85,7 +103,15 @@ pub enum EventTypeCommand {
         rules: EventTypeRules,
     },
     /// Changes how it is booked; earlier bookings stay as they are.
-    #[refused(Retired, NotOnGrid, DurationOutOfRange, TooFarAhead, UnknownAvailability, HoursOfAnotherHost)]
+    #[refused(
+        Retired,
+        NotOnGrid,
+        DurationOutOfRange,
+        TooFarAhead,
+        RemindersOutOfRange,
+        UnknownAvailability,
+        HoursOfAnotherHost
+    )]
     Revise {
         /// How it is booked.
         rules: RevisedRules,
@@ -110,6 +136,9 @@ pub enum EventTypeRejection {
     /// A meeting is booked at most ten years ahead, and so is its notice.
     #[invalid("/rules")]
     TooFarAhead,
+    /// The guest is reminded at most five times, each once, a minute to four weeks before.
+    #[invalid("/rules/reminder_minutes")]
+    RemindersOutOfRange,
     /// There are no such hours.
     #[invalid("/rules/availability_id")]
     UnknownAvailability,
@@ -199,6 +228,11 @@ fn check(rules: &EventTypeRules, ctx: &Context) -> Result<(), R> {
     if too_far {
         return Err(R::TooFarAhead);
     }
+    let reminders: BTreeSet<u32> = rules.reminder_minutes.iter().copied().collect();
+    let in_range = reminders.iter().all(|minutes| (1..=REMINDER_MINUTES_MAX).contains(minutes));
+    if !in_range || reminders.len() < rules.reminder_minutes.len() || reminders.len() > REMINDERS_MAX {
+        return Err(R::RemindersOutOfRange);
+    }
     match ctx.referenced::<Availability>(rules.availability_id) {
         None => Err(R::UnknownAvailability),
         Some(hours) if !hours.is_of(rules.host_id) => Err(R::HoursOfAnotherHost),
@@ -227,6 +261,7 @@ pub(crate) mod tests {
             min_notice_minutes: 60,
             max_days_ahead: 60,
             requires_confirmation: false,
+            reminder_minutes: vec![],
         }
     }
 
@@ -261,6 +296,7 @@ pub(crate) mod tests {
             buffer_after_minutes: 0,
             max_days_ahead: DAYS_AHEAD_DEFAULT,
             requires_confirmation: false,
+            reminder_minutes: vec![],
             ..before.clone()
         };
         world([defined()]).when(parse(&body)).then([E::Revised { rules }]);

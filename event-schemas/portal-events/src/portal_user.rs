@@ -11,9 +11,15 @@ use PortalUserEvent as E;
 pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
     match part.as_str() {
         "projects" => &["projects.project.read", "projects.milestone.read", "projects.task.read"],
-        "approvals" => {
-            &["projects.project.accept_milestone", "agreements.proposal.accept", "agreements.proposal.decline"]
-        }
+        "tasks" => &["portal.client_task.read", "portal.client_task.submit"],
+        "approvals" => &[
+            "projects.project.accept_milestone",
+            "agreements.proposal.accept",
+            "agreements.proposal.decline",
+            "portal.client_approval.read",
+            "portal.client_approval.approve",
+            "portal.client_approval.decline",
+        ],
         "agreements" => &[
             "agreements.proposal.read",
             "agreements.proposal.record_viewed",

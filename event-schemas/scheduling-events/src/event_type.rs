@@ -40,6 +40,9 @@ pub struct EventTypeRules {
     /// Does the host have to confirm?
     #[serde(default)]
     pub requires_confirmation: bool,
+    /// So many minutes before it begins the guest is reminded of it, at most five times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reminder_minutes: Vec<u32>,
 }
 
 /// How many days ahead it can be booked unless its rules say otherwise.

@@ -40,6 +40,8 @@ pub struct EventTypeRow {
     pub requires_confirmation: bool,
     /// It cannot be booked any more.
     pub retired: Retirable,
+    /// So many minutes before it begins the guest is reminded of it.
+    pub reminder_minutes: Vec<u32>,
 }
 
 impl Fold for EventTypeRow {
@@ -78,6 +80,7 @@ impl EventTypeRow {
             max_days_ahead: rules.max_days_ahead,
             requires_confirmation: rules.requires_confirmation,
             retired: Retirable::default(),
+            reminder_minutes: rules.reminder_minutes,
         }
     }
 }

@@ -116,6 +116,14 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         "revenue.payables_settings" if events.is_empty() => BTreeSet::new(),
         "revenue.payables_settings" => one("revenue.payables_settings.firm", Some("firm".to_owned())),
         "revenue.bill" => bill(&events),
+        "portal.client_approval" if events.len() > 1 => BTreeSet::new(),
+        "portal.client_approval" => {
+            let subject = |event: &Value| {
+                let subject = &event["subject"];
+                format!("{}/{}/{}", text(&event["client_id"]), text(&subject["kind"]), text(&subject["id"]))
+            };
+            one("portal.client_approval.subject", events.first().map(|(_, event)| subject(event)))
+        }
         "scheduling.appointment" => appointment(&events),
         "projects.project" => project(&events),
         _ => BTreeSet::new(),

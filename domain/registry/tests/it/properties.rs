@@ -22,6 +22,8 @@ const AGAIN: &[(&str, &str)] = &[
     ("projects.project.add_task", "two tasks may have one title"),
     ("revenue.invoice.add_line", "two lines may say the same"),
     ("revenue.invoice_plan.add_entry", "two entries may have one name"),
+    ("projects.project.spend_time", "the time entry knows whether it counts"),
+    ("projects.project.take_time_back", "the time entry knows whether it counts"),
     ("scheduling.appointment.request_reschedule", "every request is noted"),
     ("revenue.bill.record_payment", "a bill may be paid in equal parts"),
     ("workflow.run.signal", "a signal that is sent twice is two"),
@@ -43,6 +45,10 @@ const COMPANIONS: &[(&str, &str)] = &[
     ("revenue.payment.receive", "the invoices that it pays"),
     ("revenue.payment.reverse", "the invoices that it paid"),
     ("communications.notification.mark_all_read", "what else was seen"),
+    ("projects.time_entry.approve", "the project's sums"),
+    ("projects.time_entry.mark_invoiced", "the project's sums"),
+    ("projects.time_entry.reject", "the project's sums"),
+    ("projects.time_entry.release", "the project's sums"),
 ];
 
 /// What became of the attempts at one command.

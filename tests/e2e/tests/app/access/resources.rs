@@ -23,6 +23,8 @@ async fn holding(app: &TestApp, firm: Firm, name: &str) -> Holding {
     command("projects.project.create", project, &of).await;
     command("projects.project.add_milestone", project, &json!({ "name": "Half way" })).await;
     command("projects.project.add_task", project, &json!({ "title": "Count" })).await;
+    // Portal users see what has begun.
+    command("projects.project.activate", project, &json!({})).await;
     command("files.folder.create", folder, &of).await;
     let create = json!({ "name": name, "client_id": client, "email": format!("{person}@example.com") });
     command("portal.portal_user.create", person, &create).await;
