@@ -24,6 +24,7 @@ mod shown;
 mod table;
 mod worker;
 
+pub mod connections;
 pub mod crm;
 pub mod files;
 pub mod identity;
@@ -58,6 +59,7 @@ use std::sync::LazyLock;
 pub fn groups() -> &'static [Group] {
     static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
         vec![
+            connections::group(),
             crm::group(),
             files::group(),
             identity::group(),

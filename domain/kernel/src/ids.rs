@@ -39,6 +39,8 @@ ids! {
     ApiKeyId,
     /// A firm or person that is served.
     ClientId,
+    /// A link to a provider outside.
+    ConnectionId,
     /// A person at a client.
     ContactId,
     /// A workflow definition, all its versions.

@@ -30,6 +30,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<scheduling::Appointment>();
     mounts.mount::<projects::ProjectTemplate>();
     mounts.mount::<projects::Project>();
+    mounts.mount::<connections::Connection>();
     mounts.mount::<workflow::Definition>();
     mounts.mount::<workflow::Run>();
 }

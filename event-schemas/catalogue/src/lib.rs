@@ -28,6 +28,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 // Whoever reads events of several contexts finds them here.
+pub use connections_events;
 pub use crm_events;
 pub use files_events;
 pub use identity_events;
@@ -112,6 +113,7 @@ any_event! {
     Folder = files_events::FolderEvent,
     ProjectTemplate = projects_events::ProjectTemplateEvent,
     Project = projects_events::ProjectEvent,
+    Connection = connections_events::ConnectionEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
 }
@@ -140,6 +142,7 @@ machines! {
     Project: "projects.project" "archived" = kernel::Archivable,
     Project: "projects.milestone" "status" = projects_events::MilestoneStatus,
     Project: "projects.task" "status" = projects_events::TaskStatus,
+    Connection: "connections.connection" "status" = connections_events::ConnectionStatus,
     Definition: "workflow.definition" "status" = workflow_events::DefinitionStatus,
     Run: "workflow.run" "status" = workflow_events::RunProgress,
     Run: "workflow.run_step" "status" = workflow_events::StepStatus,

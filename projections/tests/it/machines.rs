@@ -21,6 +21,12 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
         "tenant.suspended",
         "a firm that is closed can be suspended, and is when it is reopened",
     ),
+    (
+        "connections.connection",
+        "paused",
+        "connection.authorised",
+        "whoever agrees again while it is paused does not set it going",
+    ),
     ("workflow.run_step", "retry_scheduled", "step.retry_scheduled", "a step is tried more than twice"),
     ("workflow.run_step", "pending", "run.rerun", "whatever has not ended is taken again too"),
 ];
