@@ -1,0 +1,1 @@
+//! Stateful stand-ins of the providers, with faults on demand.
