@@ -14,6 +14,7 @@ mod manual;
 mod metrics;
 mod operate;
 mod output;
+mod providers;
 mod reference;
 mod roles;
 mod status;

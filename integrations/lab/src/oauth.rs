@@ -44,7 +44,7 @@ impl Tokens {
         self.refreshed.get(provider).copied().unwrap_or_default()
     }
 
-    fn grant(&mut self, provider: &str) -> Value {
+    pub fn grant(&mut self, provider: &str) -> Value {
         let (access, refresh) = (random(), random());
         self.access.insert(access.clone(), (provider.to_owned(), Utc::now().timestamp() + self.lasts));
         self.refresh.insert(refresh.clone(), provider.to_owned());

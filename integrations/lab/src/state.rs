@@ -159,6 +159,15 @@ impl Lab {
         self.0.tokens.lock().revoke(provider);
     }
 
+    /// A grant, as if somebody had agreed.
+    pub fn grant(&self, provider: &str) -> providers::Grant {
+        let mut tokens = self.0.tokens.lock();
+        let grant = tokens.grant(provider);
+        let text = |name: &str| grant[name].as_str().unwrap_or_default().to_owned();
+        let lasts = std::time::Duration::from_secs(u64::try_from(tokens.lasts).unwrap_or_default());
+        providers::Grant { access: text("access_token").into(), refresh: Some(text("refresh_token").into()), lasts }
+    }
+
     /// How often a refresh token was worth a new grant.
     pub fn refreshes(&self, provider: &str) -> usize {
         self.0.tokens.lock().refreshes(provider)
