@@ -26,6 +26,7 @@ mod worker;
 
 pub mod agreements;
 pub mod communications;
+pub mod connections;
 pub mod crm;
 pub mod files;
 pub mod identity;
@@ -64,6 +65,7 @@ pub fn groups() -> &'static [Group] {
         vec![
             agreements::group(),
             communications::group(),
+            connections::group(),
             crm::group(),
             files::group(),
             identity::group(),

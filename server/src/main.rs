@@ -15,6 +15,7 @@ mod manual;
 mod metrics;
 mod operate;
 mod output;
+mod providers;
 mod reference;
 mod roles;
 mod status;

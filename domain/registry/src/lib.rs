@@ -57,6 +57,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<timeline::Comment>();
     mounts.mount::<timeline::Pin>();
     mounts.mount::<projects::TimeEntry>();
+    mounts.mount::<connections::Connection>();
     mounts.mount::<workflow::Definition>();
     mounts.mount::<workflow::Run>();
 }

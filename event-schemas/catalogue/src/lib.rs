@@ -30,6 +30,7 @@ use std::sync::LazyLock;
 // Whoever reads events of several contexts finds them here.
 pub use agreements_events;
 pub use communications_events;
+pub use connections_events;
 pub use crm_events;
 pub use files_events;
 pub use identity_events;
@@ -143,6 +144,7 @@ any_event! {
     Comment = timeline_events::CommentEvent,
     Pin = timeline_events::PinEvent,
     TimeEntry = projects_events::TimeEntryEvent,
+    Connection = connections_events::ConnectionEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
 }
@@ -197,6 +199,7 @@ machines! {
     Comment: "timeline.comment" "status" = timeline_events::CommentStatus,
     Pin: "timeline.pin" "status" = timeline_events::PinStatus,
     TimeEntry: "projects.time_entry" "status" = projects_events::TimeEntryStatus,
+    Connection: "connections.connection" "status" = connections_events::ConnectionStatus,
     Definition: "workflow.definition" "status" = workflow_events::DefinitionStatus,
     Run: "workflow.run" "status" = workflow_events::RunProgress,
     Run: "workflow.run_step" "status" = workflow_events::StepStatus,

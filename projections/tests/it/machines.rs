@@ -38,6 +38,12 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
     ("revenue.invoice", "overdue", "invoice.payment_reversed", "what is overdue is so until it is paid"),
     ("revenue.invoice", "partially_paid", "invoice.payment_reversed", "another part of it is paid still"),
     ("revenue.invoice", "written_off", "invoice.payment_reversed", "what was given up is not expected again"),
+    (
+        "connections.connection",
+        "paused",
+        "connection.authorised",
+        "whoever agrees again while it is paused does not set it going",
+    ),
     ("workflow.run_step", "retry_scheduled", "step.retry_scheduled", "a step is tried more than twice"),
     ("workflow.run_step", "pending", "run.rerun", "whatever has not ended is taken again too"),
 ];

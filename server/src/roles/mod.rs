@@ -7,6 +7,7 @@ mod event_gateway;
 mod http;
 mod mailer;
 mod projections;
+mod providers;
 mod query_api;
 mod relay;
 mod verbs;
@@ -40,6 +41,7 @@ pub const ROLES: &[RoleInfo] = &[
     RoleInfo::of::<projections::Projections>(),
     RoleInfo::of::<workflow::Workflow>(),
     RoleInfo::of::<mailer::Mailer>(),
+    RoleInfo::of::<providers::Providers>(),
     RoleInfo::of::<event_gateway::EventGateway>(),
 ];
 

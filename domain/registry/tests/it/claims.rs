@@ -125,6 +125,14 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
             one("portal.client_approval.subject", events.first().map(|(_, event)| subject(event)))
         }
         "scheduling.appointment" => appointment(&events),
+        // An account stays taken until its connection is given up.
+        "connections.connection" => match last_of(&events, &["connection.authorised", "connection.disconnected"]) {
+            Some(("connection.authorised", event)) => {
+                let provider = text(&event["provider"]);
+                one("connections.connection.account", Some(format!("{provider}:{}", folded(&event["account_id"]))))
+            }
+            _ => BTreeSet::new(),
+        },
         "projects.project" => project(&events),
         _ => BTreeSet::new(),
     }

@@ -56,6 +56,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("login", &["domain/identity", "domain/portal"]),
     // It notes what became of an email on the record of whom it is for, or on the email's own.
     ("email", &["event-schemas/*", "domain/communications", "domain/identity", "domain/portal"]),
+    // It notes what came of going to a provider on the record of the connection.
+    ("connect", &["domain/connections", "event-schemas/*"]),
     ("command-api", &["domain/registry"]),
     ("projections", &["event-schemas/catalogue"]),
     ("query-api", &["event-schemas/*", "projections"]),
