@@ -43,6 +43,8 @@ ids! {
     ContactId,
     /// A workflow definition, all its versions.
     DefinitionId,
+    /// A file, all its versions.
+    FileId,
     /// A program of somebody else's that reads the firm's events.
     SubscriberId,
     /// One invitation, into the firm or to its portal.
