@@ -21,6 +21,7 @@ pub fn openapi() -> Value {
     }
     crate::identity::describe(&mut document);
     crate::events::describe(&mut document);
+    crate::files::describe(&mut document);
     crate::timeline::describe(&mut document);
     document.finish(
         "UBOS queries",

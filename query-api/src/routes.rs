@@ -2,6 +2,7 @@
 
 use crate::api::{Api, Way};
 use crate::events::Event;
+use crate::files::Download;
 use crate::given;
 use crate::identity::Me;
 use crate::parameters::{ListQuery, as_tenant};
@@ -23,6 +24,7 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
     config.route(Me::PATH, web::get().to(crate::identity::me));
+    config.route(Download::PATH, web::get().to(crate::files::download));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")

@@ -261,14 +261,17 @@ impl Aggregate for FileRequest {
                 }
                 let item = WantedItem { name, description, optional }.with_id(ctx.part(ITEM_ID, request_item_id));
                 let reopens = item.required && status == Status::Completed;
-                let mut events = vec![E::ItemAdded { request_item: item }];
+                let asked = status != Status::Draft;
+                let (client_id, project_id) =
+                    (self.client_id.filter(|_| asked), self.project_id.filter(|_| asked));
+                let mut events = vec![E::ItemAdded { request_item: item, client_id, project_id }];
                 events.extend(reopens.then_some(E::Reopened {}));
                 events
             }
             C::Send {} if status != Status::Draft => vec![],
             C::Send {} if self.items.is_empty() => return Err(R::NoItems),
             C::Send {} if self.is_past_due(ctx) => return Err(R::PastDue),
-            C::Send {} => vec![E::Sent { due_on: self.due_on }],
+            C::Send {} => self.sent().into_iter().collect(),
             C::ChangeDueDate { due_on } if due_on == self.due_on => vec![],
             C::ChangeDueDate { due_on } if due_on.is_some_and(|day| day < ctx.today()) => return Err(R::PastDue),
             C::ChangeDueDate { due_on } => vec![E::DueDateChanged { due_on }],
@@ -300,7 +303,7 @@ impl Aggregate for FileRequest {
                 if waiting_for.is_empty() {
                     return Err(R::NothingWaitedFor);
                 }
-                vec![E::Reminded { waiting_for }]
+                self.reminded(waiting_for).into_iter().collect()
             }
             C::Close {} => vec![E::Closed {}],
             C::Expire {} if status == Status::Completed => return Err(R::AlreadyCompleted),
@@ -318,7 +321,7 @@ impl Aggregate for FileRequest {
                 (self.folder_id, self.due_on) = (*folder_id, *due_on);
                 request_items.iter().for_each(|item| self.add(item));
             }
-            E::ItemAdded { request_item } => self.add(request_item),
+            E::ItemAdded { request_item, .. } => self.add(request_item),
             E::ItemSubmitted { request_item_id, file_id } => {
                 if let Some(item) = self.follow(*request_item_id, event) {
                     item.file_id = Some(*file_id);
@@ -327,7 +330,7 @@ impl Aggregate for FileRequest {
             E::ItemAccepted { request_item_id } | E::ItemRejected { request_item_id, .. } => {
                 self.follow(*request_item_id, event);
             }
-            E::Sent { due_on } | E::DueDateChanged { due_on } => self.due_on = *due_on,
+            E::Sent { due_on, .. } | E::DueDateChanged { due_on } => self.due_on = *due_on,
             E::Completed { .. }
             | E::Reopened {}
             | E::Reminded { .. }
@@ -342,7 +345,7 @@ impl Aggregate for FileRequest {
         let claim = |item: &RequestItem| ClaimChange::Take(Claim::new(ITEM_CLAIM, item.id.to_string()));
         match event {
             E::Created { request_items, .. } => request_items.iter().map(claim).collect(),
-            E::ItemAdded { request_item } => vec![claim(request_item)],
+            E::ItemAdded { request_item, .. } => vec![claim(request_item)],
             _ => vec![],
         }
     }
@@ -412,6 +415,20 @@ impl FileRequest {
             events.extend(self.completed_with(id, file_id));
         }
         Ok(events)
+    }
+
+    fn sent(&self) -> Option<E> {
+        Some(E::Sent {
+            title: self.title.clone()?,
+            client_id: self.client_id?,
+            project_id: self.project_id,
+            due_on: self.due_on,
+            request_item_ids: self.items.iter().map(|item| item.id).collect(),
+        })
+    }
+
+    fn reminded(&self, waiting_for: Vec<Name>) -> Option<E> {
+        Some(E::Reminded { title: self.title.clone()?, client_id: self.client_id?, due_on: self.due_on, waiting_for })
     }
 
     fn completed_with(&self, id: RequestItemId, file_id: FileId) -> Option<E> {

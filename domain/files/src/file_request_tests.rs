@@ -38,7 +38,12 @@ fn created(due_on: Option<Date>) -> E {
 }
 
 fn sent() -> Vec<E> {
-    vec![created(None), E::Sent { due_on: None }]
+    sent_by(None)
+}
+
+fn sent_by(due_on: Option<Date>) -> Vec<E> {
+    let send = given::<FileRequest>([created(due_on)]).when(C::Send {});
+    [vec![created(due_on)], send.events().to_vec()].concat()
 }
 
 fn available_of(client_id: Option<ClientId>, added: bool) -> File {
@@ -122,7 +127,7 @@ fn only_a_file_of_the_client_that_was_inspected_is_handed_in() {
 
 #[test]
 fn a_request_expires_when_its_day_is_over_unless_it_is_complete() {
-    let due = || vec![created(Some(day("2026-11-03"))), E::Sent { due_on: Some(day("2026-11-03")) }];
+    let due = || sent_by(Some(day("2026-11-03")));
     let late = spec_time() + TimeDelta::days(2);
     given::<FileRequest>(due()).when(C::Expire {}).rejected("files.file_request.not_past_due");
     given::<FileRequest>(due()).at(late).when(C::Expire {}).then([E::Expired {}]);
@@ -137,7 +142,8 @@ fn a_request_expires_when_its_day_is_over_unless_it_is_complete() {
 #[test]
 fn a_reminder_says_what_is_still_waited_for() {
     let remind = given::<FileRequest>(after(sent(), 1)).when(C::Remind {});
-    remind.then([E::Reminded { waiting_for: vec![name("Bank statement")] }]);
+    let (title, waiting_for) = (name("Onboarding papers"), vec![name("Bank statement")]);
+    remind.then([E::Reminded { title, client_id: client(), due_on: None, waiting_for }]);
     let complete = after(after(sent(), 1), 2);
     given::<FileRequest>(complete).when(C::Remind {}).rejected("files.file_request.nothing_waited_for");
 }

@@ -173,12 +173,27 @@ pub enum FileRequestEvent {
     ItemAdded {
         /// What.
         request_item: RequestItem,
+        /// The client, if it was asked before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_id: Option<ClientId>,
+        /// For which project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
     },
     /// The client was asked.
     Sent {
+        /// What the request is called.
+        title: Name,
+        /// Who is asked.
+        client_id: ClientId,
+        /// For which project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
         /// The last day on which it is in time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due_on: Option<Date>,
+        /// What is requested.
+        request_item_ids: Vec<RequestItemId>,
     },
     /// A file was handed in for an item.
     #[name("request_item.submitted")]
@@ -226,6 +241,13 @@ pub enum FileRequestEvent {
     },
     /// The client was asked once more.
     Reminded {
+        /// What the request is called.
+        title: Name,
+        /// Who is asked.
+        client_id: ClientId,
+        /// The last day on which it is in time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_on: Option<Date>,
         /// What is still waited for.
         waiting_for: Vec<Name>,
     },

@@ -4,6 +4,7 @@
 mod command_api;
 mod context;
 mod event_gateway;
+mod file_store;
 mod http;
 mod mailer;
 mod projections;
@@ -40,6 +41,7 @@ pub const ROLES: &[RoleInfo] = &[
     RoleInfo::of::<projections::Projections>(),
     RoleInfo::of::<workflow::Workflow>(),
     RoleInfo::of::<mailer::Mailer>(),
+    RoleInfo::of::<file_store::FileStore>(),
     RoleInfo::of::<event_gateway::EventGateway>(),
 ];
 

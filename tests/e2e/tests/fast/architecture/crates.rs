@@ -56,6 +56,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("login", &["domain/identity", "domain/portal"]),
     // It notes what became of an email on the record of whom it is for.
     ("email", &["event-schemas/*", "domain/identity", "domain/portal"]),
+    // It says of an upload what became of it, and reads from the file where its bytes go.
+    ("file-store", &["domain/files"]),
     ("command-api", &["domain/registry"]),
     ("projections", &["event-schemas/catalogue"]),
     ("query-api", &["event-schemas/*", "projections"]),
