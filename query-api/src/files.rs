@@ -87,7 +87,7 @@ pub(crate) async fn download(
 fn version(request: &HttpRequest) -> Result<Option<Uuid>, Problem> {
     let mut given = Given::of(&given::pairs(request)?);
     let version = given.read("version_id", |text| {
-        text.parse::<Uuid>().map_err(|_| InvalidValue::new(FieldCode::NotAUuid, "expected the id of a version"))
+        text.parse::<Uuid>().map_err(|_| InvalidValue::new(FieldCode::NotAnId, "expected the id of a version"))
     });
     given.nothing_else("there is only version_id here")?;
     Ok(version)
