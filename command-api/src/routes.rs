@@ -36,7 +36,15 @@ impl Api {
         for info in &all {
             commands.entry(info.path).or_default().insert(action_of(&all, info), *info);
         }
-        Self { bus, commands, limits, admission, refusals: Refusals::default(), records_at: String::new(), tells: HashMap::new() }
+        Self {
+            bus,
+            commands,
+            limits,
+            admission,
+            refusals: Refusals::default(),
+            records_at: String::new(),
+            tells: HashMap::new(),
+        }
     }
 
     /// Says where clients find query-api, which shows what commands make: `https://query.example.com`.
@@ -92,7 +100,8 @@ impl Api {
         match self.tells.get(info.entry.name) {
             Some(tell) => Ok(Some((entry, tell.clone()))),
             None => {
-                let detail = format!("nothing here can tell the {} of {}; nothing was done", entry.name, info.entry.name);
+                let detail =
+                    format!("nothing here can tell the {} of {}; nothing was done", entry.name, info.entry.name);
                 Err(Problem::new(&code::UNAVAILABLE, detail))
             }
         }
@@ -246,7 +255,10 @@ async fn told(
 ) -> Result<serde_json::Value, Problem> {
     tell.tell(tenant, executed).await.map_err(|error| {
         tracing::error!(command = info.entry.name, error = format!("{error:#}"), "an answer cannot be told whole");
-        Problem::new(&code::UNAVAILABLE, "it is done, but the answer cannot be told; repeat with the same idempotency key")
+        Problem::new(
+            &code::UNAVAILABLE,
+            "it is done, but the answer cannot be told; repeat with the same idempotency key",
+        )
     })
 }
 

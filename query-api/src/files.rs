@@ -110,7 +110,8 @@ pub(crate) fn describe(document: &mut Document) {
     let schema = document.component("FileDownload", schema);
     let location = json!({ "description": "Where it is fetched.", "schema": { "type": "string" } });
     let headers = Map::from_iter([("Location".to_owned(), location), openapi::request_id()]);
-    let mut responses = crate::operation::found("Where, if JSON is asked for.", Map::from_iter([openapi::request_id()]), &schema);
+    let mut responses =
+        crate::operation::found("Where, if JSON is asked for.", Map::from_iter([openapi::request_id()]), &schema);
     responses.insert("303".to_owned(), json!({ "description": "It is fetched there.", "headers": headers }));
     const OWN: &[&ProblemCode] = &[
         &code::INVALID_PARAMETER,
@@ -122,6 +123,7 @@ pub(crate) fn describe(document: &mut Document) {
     responses.extend(problems(document, "FileDownload", OWN));
     let uuid = json!({ "type": "string", "format": "uuid" });
     let id = json!({ "name": "id", "in": "path", "required": true, "description": "The file.", "schema": uuid });
-    let parameters = vec![id, parameter("version_id", "Which version; the current one unless given.", uuid), min_position()];
+    let parameters =
+        vec![id, parameter("version_id", "Which version; the current one unless given.", uuid), min_position()];
     document.operation(Download::PATH, "get", Operation::of::<Download>(parameters).answered(responses));
 }

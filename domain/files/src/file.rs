@@ -1,7 +1,10 @@
 //! A file: its versions, the uploads that bring them, and where it lies.
 
 use crate::Folder;
-use files_events::{Announced, FileEvent as E, FileStatus, FileVersionId, FolderId, RejectReason, UploadId, UploadPlace, UploadStatus};
+use files_events::{
+    Announced, FileEvent as E, FileSize, FileStatus, FileVersionId, FolderId, PartSize, RejectReason, UploadId,
+    UploadPlace, UploadStatus,
+};
 use kernel::{
     Aggregate, Checksum, Claim, ClaimChange, ClientId, Context, Decision, FileName, Flag, Imprint, Machine, MediaType,
     Name, ProjectId, Reference, Resource, Scope, Text, Timestamp, command, rejection,
@@ -16,11 +19,8 @@ use FileRejection as R;
 
 /// How long the bytes of an upload may come.
 pub const UPLOAD_LASTS: Duration = Duration::from_secs(24 * 3_600);
-/// Bytes of a file.
-const SIZE_MAX: u64 = 10 << 30;
-/// Bytes that the S3 protocol takes in one piece, and of which parts but the last have at least the second.
+/// Bytes that S3 takes in one piece.
 const PIECE_MAX: u64 = 5 << 30;
-const PART_MIN: u64 = 5 << 20;
 /// Parts of an upload; each is a URL of the answer.
 const PARTS_MAX: u64 = 1_000;
 /// Uploads of one file, those that came to nothing included.
@@ -40,7 +40,6 @@ pub enum FileCommand {
     #[makes("upload_id")]
     #[tells("upload", UploadPlace)]
     #[refused(
-        TooLarge,
         NotInOnePiece,
         WrongPartSize,
         UnknownFolder,
@@ -54,14 +53,14 @@ pub enum FileCommand {
         /// What the file is called.
         name: FileName,
         /// How many bytes will come.
-        size: u64,
+        size: FileSize,
         /// What they are.
         content_type: MediaType,
         /// What they hash to.
         sha256: Checksum,
-        /// Bytes of each part but the last, 5,242,880 at least; in one piece unless given.
+        /// Bytes of each part but the last; in one piece unless given.
         #[serde(default)]
-        part_size: Option<u64>,
+        part_size: Option<PartSize>,
         /// The tree of folders to put it into, by its root.
         #[serde(default)]
         folder_id: Option<FolderId>,
@@ -82,7 +81,6 @@ pub enum FileCommand {
     #[makes("upload_id")]
     #[tells("upload", UploadPlace)]
     #[refused(
-        TooLarge,
         NotInOnePiece,
         WrongPartSize,
         Deleted,
@@ -93,14 +91,14 @@ pub enum FileCommand {
     )]
     AddVersion {
         /// How many bytes will come.
-        size: u64,
+        size: FileSize,
         /// What they are.
         content_type: MediaType,
         /// What they hash to.
         sha256: Checksum,
-        /// Bytes of each part but the last, 5,242,880 at least; in one piece unless given.
+        /// Bytes of each part but the last; in one piece unless given.
         #[serde(default)]
-        part_size: Option<u64>,
+        part_size: Option<PartSize>,
         /// The id that the upload shall have, so that a repeat begins no other; a fresh one unless given.
         #[serde(default)]
         upload_id: Option<UploadId>,
@@ -191,13 +189,10 @@ pub enum FileCommand {
 /// Why a file's command may be refused.
 #[rejection("files.file")]
 pub enum FileRejection {
-    /// A file has at most 10 GiB.
-    #[invalid("/size")]
-    TooLarge,
     /// More than 5 GiB come in parts.
     #[invalid("/part_size")]
     NotInOnePiece,
-    /// A part has 5 MiB to 5 GiB, and there are at most 1,000.
+    /// There are at most 1,000 parts.
     #[invalid("/part_size")]
     WrongPartSize,
     /// There is no such folder.
@@ -354,7 +349,7 @@ impl Aggregate for File {
                 project_id,
                 upload_id,
             } => {
-                let announced = checked(Announced { size, content_type, sha256, part_size })?;
+                let announced = checked(size, content_type, sha256, part_size)?;
                 let named = (client_id, project_id);
                 let (client_id, project_id) = whose(folder_id, subfolder_id, named, ctx)?;
                 let upload_id = ctx.part(UPLOAD_ID, upload_id);
@@ -362,7 +357,7 @@ impl Aggregate for File {
                 Ok(vec![created, begun(upload_id, announced, ctx)])
             }
             C::AddVersion { size, content_type, sha256, part_size, upload_id } => {
-                let announced = checked(Announced { size, content_type, sha256, part_size })?;
+                let announced = checked(size, content_type, sha256, part_size)?;
                 self.add_version(announced, upload_id, ctx)
             }
             C::PrepareUpload { upload_id, .. }
@@ -477,7 +472,11 @@ impl File {
         Ok(match command {
             C::PrepareUpload { .. } if upload.announced.part_size.is_none() => return Err(R::NotInParts),
             C::PrepareUpload { store_upload: new, .. } if store_upload.is_some() => {
-                return if store_upload.as_deref() == Some(new.as_str()) { Ok(vec![]) } else { Err(R::AlreadyPrepared) };
+                return if store_upload.as_deref() == Some(new.as_str()) {
+                    Ok(vec![])
+                } else {
+                    Err(R::AlreadyPrepared)
+                };
             }
             C::CompleteUpload { .. } if matches!(status, S::Completed | S::Accepted) => vec![],
             C::AbortUpload { .. } if status == S::Aborted => vec![],
@@ -567,16 +566,13 @@ fn is_of_the_system(command: &C) -> bool {
 }
 
 /// Can so many bytes come in such parts?
-fn checked(announced: Announced) -> Result<Announced, R> {
-    if announced.size > SIZE_MAX {
-        return Err(R::TooLarge);
+fn checked(size: FileSize, content_type: MediaType, sha256: Checksum, part: Option<PartSize>) -> Result<Announced, R> {
+    let announced = Announced { size: size.0, content_type, sha256, part_size: part.map(|PartSize(part)| part) };
+    match announced.parts() {
+        None if announced.size > PIECE_MAX => Err(R::NotInOnePiece),
+        Some(parts) if parts > PARTS_MAX => Err(R::WrongPartSize),
+        _ => Ok(announced),
     }
-    match announced.part_size {
-        None if announced.size > PIECE_MAX => return Err(R::NotInOnePiece),
-        Some(part) if !(PART_MIN..=PIECE_MAX).contains(&part) => return Err(R::WrongPartSize),
-        _ => {}
-    }
-    if announced.parts().is_some_and(|parts| parts > PARTS_MAX) { Err(R::WrongPartSize) } else { Ok(announced) }
 }
 
 fn begun(upload_id: UploadId, announced: Announced, ctx: &Context) -> E {

@@ -262,8 +262,7 @@ impl Aggregate for FileRequest {
                 let item = WantedItem { name, description, optional }.with_id(ctx.part(ITEM_ID, request_item_id));
                 let reopens = item.required && status == Status::Completed;
                 let asked = status != Status::Draft;
-                let (client_id, project_id) =
-                    (self.client_id.filter(|_| asked), self.project_id.filter(|_| asked));
+                let (client_id, project_id) = (self.client_id.filter(|_| asked), self.project_id.filter(|_| asked));
                 let mut events = vec![E::ItemAdded { request_item: item, client_id, project_id }];
                 events.extend(reopens.then_some(E::Reopened {}));
                 events
@@ -278,13 +277,11 @@ impl Aggregate for FileRequest {
             C::Cancel { reason } => vec![E::Cancelled { reason }],
             _ if status == Status::Draft => return Err(R::NotSent),
             C::SubmitItem { request_item_id, file_id } => return self.submit(request_item_id, file_id, ctx),
-            C::AcceptItem { request_item_id } => {
-                match self.item(request_item_id).ok_or(R::UnknownItem)?.status {
-                    RequestItemStatus::Accepted => vec![],
-                    RequestItemStatus::Submitted => vec![E::ItemAccepted { request_item_id }],
-                    _ => return Err(R::NothingSubmitted),
-                }
-            }
+            C::AcceptItem { request_item_id } => match self.item(request_item_id).ok_or(R::UnknownItem)?.status {
+                RequestItemStatus::Accepted => vec![],
+                RequestItemStatus::Submitted => vec![E::ItemAccepted { request_item_id }],
+                _ => return Err(R::NothingSubmitted),
+            },
             C::RejectItem { request_item_id, reason } => {
                 let item = self.item(request_item_id).ok_or(R::UnknownItem)?;
                 match item.status {
@@ -362,6 +359,16 @@ impl Aggregate for FileRequest {
 }
 
 impl FileRequest {
+    /// The last day on which it is in time.
+    pub fn due_on(&self) -> Option<Date> {
+        self.due_on
+    }
+
+    /// May something be handed in?
+    pub fn is_open(&self) -> bool {
+        self.status.is_open()
+    }
+
     fn item(&self, id: RequestItemId) -> Option<&Item> {
         self.items.iter().find(|item| item.id == id)
     }
@@ -369,14 +376,7 @@ impl FileRequest {
     fn add(&mut self, item: &RequestItem) {
         let made_with = Imprint::of(item);
         let RequestItem { id, name, required, description: _ } = item.clone();
-        self.items.push(Item {
-            id,
-            name,
-            required,
-            status: RequestItemStatus::default(),
-            file_id: None,
-            made_with,
-        });
+        self.items.push(Item { id, name, required, status: RequestItemStatus::default(), file_id: None, made_with });
     }
 
     fn follow(&mut self, id: RequestItemId, event: &E) -> Option<&mut Item> {
@@ -448,12 +448,7 @@ impl FileRequest {
 }
 
 /// Is the folder there, and the client's or the project's?
-fn check_folder(
-    tree: Option<FolderId>,
-    client: ClientId,
-    project: Option<ProjectId>,
-    ctx: &Context,
-) -> Result<(), R> {
+fn check_folder(tree: Option<FolderId>, client: ClientId, project: Option<ProjectId>, ctx: &Context) -> Result<(), R> {
     let Some(tree) = tree else { return Ok(()) };
     let found = ctx.referenced::<Folder>(tree).filter(|found| !found.is_archived()).ok_or(R::UnknownFolder)?;
     let (its_client, its_project) = found.whose();

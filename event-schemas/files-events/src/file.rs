@@ -1,9 +1,13 @@
 //! What happens to a file, its uploads and its versions.
 
 use crate::FolderId;
-use kernel::{Checksum, ClientId, FileName, Machine, MediaType, Personal, ProjectId, Text, Timestamp, event, status};
-use schemars::JsonSchema;
+use kernel::{
+    __json::Value, Checksum, ClientId, Faults, FileName, Input, InvalidValue, Machine, MediaType, Personal, ProjectId,
+    Text, Timestamp, event, status,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use FileEvent as E;
@@ -13,6 +17,43 @@ kernel::ids! {
     UploadId,
     /// A version of a file; the upload that brought it had the same id.
     FileVersionId,
+}
+
+/// Declares numbers of bytes with their bounds.
+macro_rules! sizes {
+    ($($(#[$doc:meta])* $name:ident = $min:expr, $max:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl Input for $name {
+            fn read(value: Value, faults: &mut Faults) -> Option<Self> {
+                let read = u64::read(value, faults)?;
+                match ($min..=$max).contains(&read) {
+                    true => Some(Self(read)),
+                    false => faults.refuse(InvalidValue::out_of_range($min, $max)),
+                }
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "integer", "format": "int64", "minimum": $min, "maximum": $max })
+            }
+        }
+    )*};
+}
+
+sizes! {
+    /// How many bytes a file has, 10 GiB at most.
+    FileSize = 0, 10 << 30;
+    /// How many bytes each part of a file has but the last: what S3 takes, 5 MiB to 5 GiB.
+    PartSize = 5 << 20, 5 << 30;
 }
 
 /// What was announced of a file's bytes before they came.

@@ -4,7 +4,8 @@ mod file;
 mod file_request;
 
 pub use file::{
-    Announced, FileEvent, FileStatus, FileVersionId, RejectReason, UploadId, UploadPlace, UploadRequest, UploadStatus,
+    Announced, FileEvent, FileSize, FileStatus, FileVersionId, PartSize, RejectReason, UploadId, UploadPlace,
+    UploadRequest, UploadStatus,
 };
 pub use file_request::{
     FileRequestEvent, FileRequestId, FileRequestStatus, RequestItem, RequestItemId, RequestItemStatus, SubmittedFile,

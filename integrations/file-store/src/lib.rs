@@ -1,20 +1,23 @@
 //! Files at the store: where their bytes go, what came, and what is taken away again.
 //!
-//! [`Places`] tells whoever begins an upload where to send it; command-api asks it. [`Keeper`] is made of three reactions:
-//! `files.inspection` reads back what came and says what it is, `files.expiry` gives up what was not completed in time, and
-//! `files.discard` takes away what is no version. Bytes are a version only after the first has said so.
+//! [`Places`] tells whoever begins an upload where to send it; command-api asks it. [`Keeper`] is made of four reactions:
+//! `files.inspection` reads back what came and says what it is, `files.expiry` gives up what was not completed in time,
+//! `files.discard` takes away what is no version, and `files.deadlines` reminds of requests for files and ends them. Bytes are a
+//! version only after the first has said so.
 
+mod deadlines;
 mod discard;
 mod expiry;
 mod inspection;
 mod kind;
 mod places;
-mod scanner;
 mod say;
+mod scanner;
 
 pub use places::Places;
 pub use scanner::Scanner;
 
+use crate::deadlines::Deadlines;
 use crate::discard::Discard;
 use crate::expiry::Expiry;
 use crate::inspection::Inspection;
@@ -54,7 +57,8 @@ impl Keeper {
     ) -> Self {
         let office = Office { store, objects, scanner: scanner.map(Arc::new), requests_last };
         let engine = Engine::new(log);
-        Self(engine.with(Inspection(office.clone())).with(Expiry(office.clone())).with(Discard(office)))
+        let engine = engine.with(Inspection(office.clone())).with(Expiry(office.clone())).with(Discard(office.clone()));
+        Self(engine.with(Deadlines(office)))
     }
 
     /// Works until asked to stop; what it has begun it finishes.

@@ -3,7 +3,7 @@
 use crate::model::{Envelope, Event, Fold, FoldError};
 use crate::shown::Shown;
 use catalogue::files_events::{FileEvent as E, FileStatus, FileVersionId, FolderId};
-use kernel::{Checksum, ClientId, FileId, FileName, MediaType, Machine, ProjectId, read_model};
+use kernel::{Checksum, ClientId, FileId, FileName, Machine, MediaType, ProjectId, read_model};
 use uuid::Uuid;
 
 /// Files of which a version can be downloaded. What is in quarantine or was refused is none.

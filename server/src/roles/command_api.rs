@@ -2,8 +2,8 @@
 
 use super::http::{bounds, leak, login, serve, verifier};
 use super::{Database, NoVerb, Role, RoleContext};
-use crate::{connect, documents};
 use crate::metrics::Part;
+use crate::{connect, documents};
 use ::web::{Admission, BodyLimits};
 use access::Witness;
 use actix_web::web::{Data, ServiceConfig};

@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Commands that do something again when they are sent again, and why that is meant. Whoever repeats a request sends the
 /// same idempotency key, and the store answers for them.
 const AGAIN: &[(&str, &str)] = &[
+    ("files.file.add_version", "two uploads may bring the same bytes"),
+    ("files.file_request.add_item", "two items may have one name"),
+    ("files.file_request.remind", "every reminder is noted"),
     ("identity.api_key.rotate", "every rotation makes another secret"),
     ("identity.subscriber.rotate", "every rotation makes another secret"),
     ("identity.tenant.note_repair", "every repair is noted, also one of what was repaired before"),

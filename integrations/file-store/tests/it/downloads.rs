@@ -84,7 +84,8 @@ async fn a_client_fetches_its_own_files_and_no_others_and_none_in_quarantine() {
     let session = app.portal_session(firm, person, client).await;
     let listed = app.get("/v1/files/files", &session).await;
     assert_eq!(listed.status, 200, "{}", listed.body);
-    let listed: Vec<&str> = listed.body["data"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    let listed: Vec<&str> =
+        listed.body["data"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
     assert_eq!(listed, ["theirs.pdf"]);
     for (file, status) in [(&theirs, 303), (&others, 404), (&ours, 404), (&quarantined, 404)] {
         let answer = app.get(&format!("/v1/files/files/{}/download", file.file), &session).await;

@@ -61,7 +61,8 @@ async fn what_never_came_is_missing() {
     let begun = desk.begin("a.pdf", "application/pdf", PDF, &json!({})).await;
     desk.complete(&begun, &[]).await;
     came_to_nothing(&desk, &begun, "missing").await;
-    let (path, body) = (format!("/v1/files/files/{}/complete-upload", begun.file), json!({ "upload_id": begun.upload }));
+    let (path, body) =
+        (format!("/v1/files/files/{}/complete-upload", begun.file), json!({ "upload_id": begun.upload }));
     let again = desk.post(&path, &body).await;
     assert_eq!((again.status, again.code()), (409, "files.file.upload_closed"));
 }
@@ -69,7 +70,8 @@ async fn what_never_came_is_missing() {
 #[tokio::test]
 async fn more_or_fewer_bytes_are_no_version() {
     let desk = Desk::new().await;
-    for bytes in [&b"%PDF"[..], b"%PDF-1.7\n but much, much longer than anybody has announced, by far, as one can see"] {
+    for bytes in [&b"%PDF"[..], b"%PDF-1.7\n but much, much longer than anybody has announced, by far, as one can see"]
+    {
         let begun = desk.begin("a.pdf", "application/pdf", PDF, &json!({})).await;
         smuggle(&desk, &begun, bytes).await;
         desk.complete(&begun, &[]).await;

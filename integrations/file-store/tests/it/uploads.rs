@@ -63,11 +63,10 @@ async fn a_large_file_comes_in_parts() {
     let body = announce("big.bin", "application/octet-stream", &bytes, &parts);
     let answer = desk.post_with("/v1/files/files/begin-upload", "k1", &body).await;
     let begun = Begun::of(&answer);
-    assert_eq!(begun.requests.iter().map(|part| part["size"].as_u64().unwrap()).collect::<Vec<_>>(), [
-        5 * MIB as u64,
-        5 * MIB as u64,
-        2 * MIB as u64
-    ]);
+    assert_eq!(
+        begun.requests.iter().map(|part| part["size"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [5 * MIB as u64, 5 * MIB as u64, 2 * MIB as u64]
+    );
     assert_eq!(answer.body["upload"]["status"], "uploading");
     // A repeat speaks of the same upload at the store.
     let again = Begun::of(&desk.post_with("/v1/files/files/begin-upload", "k1", &body).await);
