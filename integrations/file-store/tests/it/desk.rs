@@ -44,7 +44,7 @@ impl Desk {
 
     /// Begins a file of these bytes.
     pub async fn begin(&self, name: &str, content_type: &str, bytes: &[u8], more: &Value) -> Begun {
-        let answer = self.post("/v1/files/files/begin-upload", &announce(name, content_type, bytes, more)).await;
+        let answer = self.post("/v1/files/files", &announce(name, content_type, bytes, more)).await;
         Begun::of(&answer)
     }
 

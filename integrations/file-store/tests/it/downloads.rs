@@ -11,7 +11,7 @@ fn names() -> Vec<String> {
     ["1 ©.jpg", "a  b.pdf", "qwe!w.png", "o'neill (1).pdf", "a\"b;c%20.txt", &emoji].map(str::to_owned).into()
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn every_name_goes_up_and_comes_down_again() {
     let desk = Desk::new().await;
     for name in names() {
@@ -32,7 +32,7 @@ async fn every_name_goes_up_and_comes_down_again() {
     }
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn whoever_asks_for_json_is_told_where_it_is() {
     let desk = Desk::new().await;
     let begun = desk.file("1 ©.pdf", "application/pdf", PDF, &json!({})).await;
@@ -50,7 +50,7 @@ async fn whoever_asks_for_json_is_told_where_it_is() {
     assert_eq!(desk.http.get(tampered).send().await.unwrap().status(), 403);
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn a_page_may_send_what_it_is_told_to() {
     let desk = Desk::new().await;
     let begun = desk.begin("a.pdf", "application/pdf", PDF, &json!({})).await;
@@ -68,7 +68,7 @@ async fn a_page_may_send_what_it_is_told_to() {
     assert!(headers == "*" || headers.contains("x-amz-checksum-sha256"), "{headers}");
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn a_client_fetches_its_own_files_and_no_others_and_none_in_quarantine() {
     let desk = Desk::new().await;
     let (app, firm) = (&desk.app, desk.firm);

@@ -20,7 +20,7 @@ async fn smuggle(desk: &Desk, begun: &Begun, bytes: &'static [u8]) {
     desk.app.objects.write(&key, "application/pdf", bytes).await.unwrap();
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn the_store_takes_nothing_but_what_is_signed() {
     let desk = Desk::new().await;
     let begun = desk.begin("a.pdf", "application/pdf", PDF, &json!({})).await;
@@ -41,7 +41,7 @@ async fn the_store_takes_nothing_but_what_is_signed() {
     assert_eq!(desk.upload(&begun).await["status"], "accepted");
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn other_bytes_of_the_same_length_are_no_version() {
     let desk = Desk::new().await;
     let begun = desk.begin("a.txt", "text/plain", b"one", &json!({})).await;
@@ -55,7 +55,7 @@ async fn other_bytes_of_the_same_length_are_no_version() {
     came_to_nothing(&desk, &begun, "wrong_checksum").await;
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn what_never_came_is_missing() {
     let desk = Desk::new().await;
     let begun = desk.begin("a.pdf", "application/pdf", PDF, &json!({})).await;
@@ -67,7 +67,7 @@ async fn what_never_came_is_missing() {
     assert_eq!((again.status, again.code()), (409, "files.file.upload_closed"));
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn more_or_fewer_bytes_are_no_version() {
     let desk = Desk::new().await;
     for bytes in [&b"%PDF"[..], b"%PDF-1.7\n but much, much longer than anybody has announced, by far, as one can see"]
@@ -79,7 +79,7 @@ async fn more_or_fewer_bytes_are_no_version() {
     }
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn html_that_says_it_is_a_pdf_is_no_version() {
     let desk = Desk::new().await;
     let html = b"<!DOCTYPE html><html><script>alert(1)</script></html>";
@@ -89,7 +89,7 @@ async fn html_that_says_it_is_a_pdf_is_no_version() {
     came_to_nothing(&desk, &begun, "wrong_type").await;
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn parts_that_never_came_are_no_version() {
     let desk = Desk::new().await;
     let bytes = vec![7; 6 << 20];
@@ -102,7 +102,7 @@ async fn parts_that_never_came_are_no_version() {
     assert!(!desk.is_kept(&begun).await);
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn a_request_that_is_over_is_refused_by_the_store() {
     let setup = harness::Setup { uploads_last: std::time::Duration::from_secs(1), ..harness::Setup::default() };
     let desk = Desk::with(setup).await;
@@ -111,11 +111,11 @@ async fn a_request_that_is_over_is_refused_by_the_store() {
     assert_eq!(desk.send(&begun.requests[0], PDF, &[]).await.status(), 403);
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn names_sizes_and_types_that_mean_nothing_are_refused_with_their_fields() {
     let desk = Desk::new().await;
     let body = json!({ "name": "../etc", "content_type": "pdf", "size": -1, "sha256": "abc" });
-    let answer = desk.post("/v1/files/files/begin-upload", &body).await;
+    let answer = desk.post("/v1/files/files", &body).await;
     assert_eq!(answer.status, 422);
     let errors = answer.body["errors"].as_array().unwrap();
     let mut fields: Vec<&str> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();

@@ -4,7 +4,7 @@ use crate::desk::{Desk, PDF};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-#[tokio::test]
+#[actix_web::test]
 async fn a_client_hands_in_what_it_is_asked_for() {
     let desk = Desk::new().await;
     let (app, firm) = (&desk.app, desk.firm);

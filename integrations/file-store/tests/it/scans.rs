@@ -64,7 +64,7 @@ async fn serve(mut pipe: TcpStream) {
     pipe.write_all(answer).await.unwrap();
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn what_is_infected_is_no_version_and_is_gone_from_the_store() {
     let clamd = Clamd::start().await;
     let url = std::env::var("UBOS_TEST_CLAMD").unwrap_or_else(|_| clamd.url.clone());
@@ -83,7 +83,7 @@ async fn what_is_infected_is_no_version_and_is_gone_from_the_store() {
     assert_eq!(desk.upload(&clean).await["status"], "accepted");
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn nothing_leaves_the_quarantine_while_the_scanner_is_away() {
     let clamd = Clamd::start().await;
     clamd.is_up.store(false, Ordering::SeqCst);
@@ -103,7 +103,7 @@ async fn nothing_leaves_the_quarantine_while_the_scanner_is_away() {
     assert_eq!(desk.upload(&begun).await["status"], "accepted");
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn what_the_scanner_does_not_take_waits_for_an_operator() {
     let clamd = Clamd::start().await;
     let desk = Desk::with(Setup { scanner: Some(clamd.url), ..Setup::default() }).await;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 const MIB: usize = 1 << 20;
 
-#[tokio::test]
+#[actix_web::test]
 async fn what_was_announced_and_came_is_a_version_that_nobody_saw_before() {
     let desk = Desk::new().await;
     let begun = desk.begin("Plan.pdf", "application/pdf", PDF, &json!({})).await;
@@ -38,30 +38,30 @@ async fn what_was_announced_and_came_is_a_version_that_nobody_saw_before() {
     assert_eq!(desk.get("/v1/files/file-versions").await.body["data"].as_array().unwrap().len(), 1);
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn a_repeat_with_its_key_answers_where_to_send_it_again() {
     let desk = Desk::new().await;
     let body = announce("Plan.pdf", "application/pdf", PDF, &json!({}));
-    let first = desk.post_with("/v1/files/files/begin-upload", "k1", &body).await;
-    let again = desk.post_with("/v1/files/files/begin-upload", "k1", &body).await;
+    let first = desk.post_with("/v1/files/files", "k1", &body).await;
+    let again = desk.post_with("/v1/files/files", "k1", &body).await;
     assert_eq!((first.status, again.status), (201, 201));
     assert_eq!((first.header("cache-control"), again.header("idempotency-replayed")), ("no-store", "true"));
     let (first, again) = (Begun::of(&first), Begun::of(&again));
     assert_eq!((first.file, first.upload), (again.file, again.upload));
     assert_eq!(desk.send(&again.requests[0], PDF, &[]).await.status(), 200);
     assert_eq!(desk.complete(&again, &[]).await.status, 200);
-    let after = desk.post_with("/v1/files/files/begin-upload", "k1", &body).await;
+    let after = desk.post_with("/v1/files/files", "k1", &body).await;
     assert_eq!((after.status, &after.body["upload"]["status"]), (201, &json!("accepted")));
     assert_eq!(after.body["upload"]["requests"], json!([]));
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn a_large_file_comes_in_parts() {
     let desk = Desk::new().await;
     let bytes: Vec<u8> = (0..12 * MIB).map(|n| u8::try_from(n * 31 % 251).unwrap()).collect();
     let parts = json!({ "part_size": 5 * MIB });
     let body = announce("big.bin", "application/octet-stream", &bytes, &parts);
-    let answer = desk.post_with("/v1/files/files/begin-upload", "k1", &body).await;
+    let answer = desk.post_with("/v1/files/files", "k1", &body).await;
     let begun = Begun::of(&answer);
     assert_eq!(
         begun.requests.iter().map(|part| part["size"].as_u64().unwrap()).collect::<Vec<_>>(),
@@ -69,7 +69,7 @@ async fn a_large_file_comes_in_parts() {
     );
     assert_eq!(answer.body["upload"]["status"], "uploading");
     // A repeat speaks of the same upload at the store.
-    let again = Begun::of(&desk.post_with("/v1/files/files/begin-upload", "k1", &body).await);
+    let again = Begun::of(&desk.post_with("/v1/files/files", "k1", &body).await);
     let mut etags = vec![];
     for (n, (chunk, place)) in bytes.chunks(5 * MIB).zip(&again.requests).enumerate() {
         let place = if n == 0 { &begun.requests[0] } else { place };
@@ -85,7 +85,7 @@ async fn a_large_file_comes_in_parts() {
     assert_eq!(desk.send(&begun.requests[0], bytes[..5 * MIB].to_vec(), &[]).await.status(), 404, "it is over");
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn one_more_version_takes_the_place_of_the_one_before_which_stays() {
     let desk = Desk::new().await;
     let first = desk.file("notes.txt", "text/plain", b"one", &json!({})).await;
@@ -106,7 +106,7 @@ async fn one_more_version_takes_the_place_of_the_one_before_which_stays() {
     }
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn what_was_aborted_or_expired_leaves_nothing_at_the_store() {
     let desk = Desk::new().await;
     let begun = desk.begin("a.pdf", "application/pdf", PDF, &json!({})).await;
@@ -121,14 +121,14 @@ async fn what_was_aborted_or_expired_leaves_nothing_at_the_store() {
     assert_eq!((complete.status, complete.code()), (409, "files.file.upload_closed"));
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn where_to_send_it_is_said_in_no_time() {
     let desk = Desk::new().await;
     let mut times = vec![];
     for n in 0..20 {
         let body = announce(&format!("{n}.pdf"), "application/pdf", PDF, &json!({}));
         let begun = Instant::now();
-        let answer = desk.post_with("/v1/files/files/begin-upload", &Uuid::now_v7().to_string(), &body).await;
+        let answer = desk.post_with("/v1/files/files", &Uuid::now_v7().to_string(), &body).await;
         times.push(begun.elapsed());
         assert_eq!(answer.status, 201);
     }
