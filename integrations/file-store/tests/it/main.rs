@@ -1,6 +1,7 @@
 //! Files on a real store and a real log.
 #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
+mod deadlines;
 mod desk;
 mod downloads;
 mod refusals;
