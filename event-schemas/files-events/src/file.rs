@@ -43,7 +43,7 @@ macro_rules! sizes {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "integer", "format": "int64", "minimum": $min as u64, "maximum": $max as u64 })
+                json_schema!({ "type": "integer", "format": "int64", "minimum": $min, "maximum": $max })
             }
         }
     )*};
@@ -51,9 +51,9 @@ macro_rules! sizes {
 
 sizes! {
     /// How many bytes a file has, 10 GiB at most.
-    FileSize = 0, 10_737_418_240;
+    FileSize = 0_u64, 10_737_418_240_u64;
     /// How many bytes each part of a file has but the last: what S3 takes, 5 MiB to 5 GiB.
-    PartSize = 5_242_880, 5_368_709_120;
+    PartSize = 5_242_880_u64, 5_368_709_120_u64;
 }
 
 /// What was announced of a file's bytes before they came.
