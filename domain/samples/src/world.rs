@@ -28,6 +28,7 @@ const GUESSES: usize = 16;
 const SOUGHT: usize = 64;
 /// What ends a thing's story is said less often, so that there is one.
 const ENDINGS: &[&str] = &[
+    "abort_upload",
     "archive",
     "block",
     "cancel",
@@ -36,16 +37,21 @@ const ENDINGS: &[&str] = &[
     "complete",
     "deactivate",
     "decline",
+    "delete",
     "disable",
     "disband",
+    "expire",
+    "expire_upload",
     "mark_no_show",
+    "note_infected",
+    "reject_upload",
     "retire",
     "revoke",
     "withdraw",
 ];
 
 /// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.
-const BEGINNINGS: &[&str] = &["accept_invitation"];
+const BEGINNINGS: &[&str] = &["accept_invitation", "accept_upload", "submit_item"];
 
 /// One aggregate.
 pub struct Stream {
