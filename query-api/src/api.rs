@@ -6,6 +6,7 @@ use crate::positions::{Missed, Positions};
 use crate::within::Within;
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
 use actix_web::HttpRequest;
+use objects::ObjectStore;
 use projections::{Group, Table};
 use sqlx::PgPool;
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ pub struct Api {
     positions: Positions,
     patience: Duration,
     admission: Admission,
+    objects: Option<(ObjectStore, Duration)>,
     tables: HashMap<&'static str, Known>,
     /// Every permission there is, in order.
     permissions: Vec<&'static str>,
@@ -58,7 +60,7 @@ impl Api {
         let mut permissions: Vec<&'static str> = reads.chain(OF_THE_TRAIL).collect();
         permissions.sort_unstable();
         permissions.dedup();
-        Self { positions, pool, vault: None, patience, admission, tables: tables.collect(), permissions }
+        Self { positions, pool, vault: None, patience, admission, objects: None, tables: tables.collect(), permissions }
     }
 
     /// The same, and it knows the commands too, so that it can tell a caller which of them they may ask for.
@@ -67,6 +69,13 @@ impl Api {
         self.permissions.extend(commands);
         self.permissions.sort_unstable();
         self.permissions.dedup();
+        self
+    }
+
+    /// The same with the store of files; a request that fetches one is good for so long.
+    #[must_use]
+    pub fn with_objects(mut self, objects: ObjectStore, downloads_last: Duration) -> Self {
+        self.objects = Some((objects, downloads_last));
         self
     }
 
@@ -79,6 +88,11 @@ impl Api {
 }
 
 impl Api {
+    /// Where files are, and how long a request is good that fetches one.
+    pub(crate) fn objects(&self) -> Option<&(ObjectStore, Duration)> {
+        self.objects.as_ref()
+    }
+
     /// What opens events of the log.
     pub(crate) fn vault(&self) -> Option<&Vault> {
         self.vault.as_ref()

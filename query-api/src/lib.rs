@@ -8,6 +8,7 @@ mod condition;
 mod cursor;
 mod document;
 mod events;
+mod files;
 mod given;
 mod identity;
 mod only;

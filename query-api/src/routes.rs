@@ -2,6 +2,7 @@
 
 use crate::api::{Api, Way};
 use crate::events::Event;
+use crate::files::Download;
 use crate::given;
 use crate::identity::Me;
 use crate::parameters::{ListQuery, as_tenant};
@@ -26,6 +27,7 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.route(Me::PATH, web::get().to(crate::identity::me));
     config.route(TrialBalance::PATH, web::get().to(crate::trial_balance::trial_balance));
     config.route(crate::scheduling::Slots::PATH, web::get().to(crate::scheduling::slots));
+    config.route(Download::PATH, web::get().to(crate::files::download));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")

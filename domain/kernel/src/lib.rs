@@ -46,7 +46,7 @@ pub use aggregate::{
 };
 pub use amounts::{Amounts, AmountsFault, LineAmounts, Measure, Priced, Rounding, Tax, TaxAmounts};
 pub use catalogue::{
-    Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, UnreadableEvent, Upcaster, component_of,
+    Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, TellEntry, UnreadableEvent, Upcaster, component_of,
     read_event, read_fields, schema_of,
 };
 pub use contact_details::ContactDetails;
@@ -72,7 +72,7 @@ pub use status::{Machine, Progress, Status, StatusEntry};
 pub use time::{Date, Timestamp};
 pub use unit::{NoUnit, Unit};
 pub use values::{
-    Country, Email, EventScope, FolderName, Issuer, Markdown, Name, Pattern, Personal, Phone, PostalCode, SecretHash,
-    Slug, Subject, Text, TimeZone,
+    Checksum, Country, Email, EventScope, FileName, FolderName, Issuer, Markdown, MediaType, Name, Pattern, Personal,
+    Phone, PostalCode, SecretHash, Slug, Subject, Text, TimeZone,
 };
 pub use visible::{nfc, reference_key};

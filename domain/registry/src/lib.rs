@@ -36,6 +36,8 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<portal::ClientApproval>();
     mounts.mount::<files::FolderTemplate>();
     mounts.mount::<files::Folder>();
+    mounts.mount::<files::File>();
+    mounts.mount::<files::FileRequest>();
     mounts.mount::<scheduling::EventType>();
     mounts.mount::<scheduling::Availability>();
     mounts.mount::<scheduling::Appointment>();

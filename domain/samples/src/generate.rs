@@ -187,6 +187,7 @@ impl Generator<'_> {
             Some("country") => return COUNTRIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("folder-name") => return self.name().replace(['/', '\\'], "-"),
+            Some("file-name") => return file_name(&self.name()),
             _ => {}
         }
         if let Some(pattern) = keyword("pattern") {
@@ -269,6 +270,15 @@ fn texts_like(pattern: &str, seed: &[u8; 32], count: usize) -> Vec<String> {
     let texts = texts.unwrap_or_else(|e| panic!("{pattern}: {e}"));
     let text = |_| texts.new_tree(&mut runner).unwrap_or_else(|e| panic!("{pattern}: {e}")).current();
     (0..count).map(text).collect()
+}
+
+/// A step of a path, of no more bytes than a file's name may have.
+fn file_name(name: &str) -> String {
+    let mut text = name.replace(['/', '\\'], "-");
+    while text.len() > 255 {
+        text.pop();
+    }
+    text.trim().to_owned()
 }
 
 fn open_always() -> Value {

@@ -28,6 +28,7 @@ const GUESSES: usize = 16;
 const SOUGHT: usize = 64;
 /// What ends a thing's story is said less often, so that there is one.
 const ENDINGS: &[&str] = &[
+    "abort_upload",
     "archive",
     "block",
     "cancel",
@@ -48,6 +49,9 @@ const ENDINGS: &[&str] = &[
     "reject",
     "dismiss",
     "remove",
+    "expire_upload",
+    "note_infected",
+    "reject_upload",
     "retire",
     "reverse",
     "revoke",
@@ -59,7 +63,8 @@ const ENDINGS: &[&str] = &[
 ];
 
 /// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.
-const BEGINNINGS: &[&str] = &["accept_invitation", "code", "request_approval"];
+const BEGINNINGS: &[&str] =
+    &["accept_invitation", "accept_upload", "code", "request_approval", "submit_item"];
 
 /// One aggregate.
 pub struct Stream {

@@ -51,6 +51,8 @@ pub struct Settings {
     pub mail: MailSettings,
     /// Providers outside that firms connect with.
     pub providers: ProvidersSettings,
+    /// Where files are kept. Without it no files are taken.
+    pub objects: ObjectsSettings,
     /// The write path.
     pub append: AppendSettings,
     /// Logs and traces.
@@ -387,6 +389,35 @@ pub struct XeroSettings {
     pub scopes: Vec<String>,
 }
 
+/// Where files are kept: anything that speaks S3.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectsSettings {
+    /// Where the services find it: `https://s3.eu-central-1.amazonaws.com`. Without it no files are taken.
+    pub endpoint: Option<String>,
+    /// Where browsers find it, if elsewhere.
+    pub public_endpoint: Option<String>,
+    /// Its region.
+    pub region: String,
+    /// The bucket. Its CORS rules let the origins of your pages `PUT` and `GET`, with any header, and read `ETag`.
+    pub bucket: String,
+    /// Who we are to it.
+    #[schemars(with = "Option<String>")]
+    pub access_key: Option<SecretString>,
+    /// How we show that.
+    #[schemars(with = "Option<String>")]
+    pub secret_key: Option<SecretString>,
+    /// Whether the bucket is a step of the path, `https://host/bucket/`, rather than a part of the host's name.
+    pub path_style: bool,
+    /// Minutes that a request is good which sends bytes to the store.
+    pub upload_minutes: u64,
+    /// Minutes that a request is good which fetches bytes from it.
+    pub download_minutes: u64,
+    /// Where clamd looks for what is harmful: `tcp://127.0.0.1:3310` or `unix:///run/clamav/clamd.ctl`. Its `StreamMaxLength` bounds
+    /// what is taken. Without it only size, checksum and type are looked at.
+    pub scanner: Option<String>,
+}
+
 /// The write path.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -460,6 +491,7 @@ fn defaults() -> serde_json::Value {
                 "scopes": ["offline_access", "accounting.invoices", "accounting.contacts", "accounting.payments", "accounting.settings.read"]
             }
         },
+        "objects": { "region": "us-east-1", "bucket": "attachments", "path_style": false, "upload_minutes": 60, "download_minutes": 5 },
         "append": { "batch_commands_max": 128, "queue_commands_max": 4_096, "cached_streams_max": 20_000 },
         "telemetry": { "log_format": "json", "log_filter": "info" },
     })
@@ -529,6 +561,18 @@ impl Settings {
             bail!("settings: http.query_public_url must begin with https:// or http://, or be empty");
         }
         // The log tells for 90 days which sessions were ended.
+        let objects = &settings.objects;
+        if objects.endpoint.is_some() && (objects.access_key.is_none() || objects.secret_key.is_none()) {
+            bail!("settings: objects.access_key and objects.secret_key must be set where objects.endpoint is");
+        }
+        // S3 takes no signature that is good for more than a week.
+        for (name, minutes) in
+            [("upload_minutes", objects.upload_minutes), ("download_minutes", objects.download_minutes)]
+        {
+            if !(1..=1_440).contains(&minutes) {
+                bail!("settings: objects.{name} must be 1 to 1440");
+            }
+        }
         let login = &settings.login;
         for (name, hours) in
             [("absolute_hours", login.absolute_hours), ("portal_absolute_hours", login.portal_absolute_hours)]

@@ -46,6 +46,11 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
     ),
     ("workflow.run_step", "retry_scheduled", "step.retry_scheduled", "a step is tried more than twice"),
     ("workflow.run_step", "pending", "run.rerun", "whatever has not ended is taken again too"),
+    ("files.file", "available", "file.version_added", "a file has several versions"),
+    ("files.file", "deleted", "file.version_added", "what came before it was deleted is inspected all the same"),
+    ("files.file_request", "partially_completed", "request_item.submitted", "more than one item is handed in"),
+    ("files.file_request", "completed", "request_item.submitted", "what is optional, or better, is handed in later"),
+    ("files.request_item", "submitted", "request_item.submitted", "another file takes the place of the one before"),
 ];
 
 /// Moves that need several things at once, so that chance does not come to them, and the test that makes each.

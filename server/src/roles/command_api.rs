@@ -2,12 +2,14 @@
 
 use super::http::{bounds, desk, leak, login, serve, verifier};
 use super::{Database, NoVerb, Role, RoleContext};
-use crate::documents;
 use crate::metrics::Part;
+use crate::{connect, documents};
 use ::web::{Admission, BodyLimits};
 use access::Witness;
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Result;
+use file_store::Places;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// See above.
@@ -34,7 +36,11 @@ impl Role for CommandApi {
         let admission = Admission::new(Self::NAME, bounds(settings, http.commands_in_flight_max));
         let login = login(settings, &bus, pool.clone()).await?;
         let desk = desk(&context, &bus, limits).await?;
-        let api = command_api::Api::new(bus, limits, admission).with_records_at(&http.query_public_url);
+        let mut api = command_api::Api::new(bus, limits, admission).with_records_at(&http.query_public_url);
+        if let Some(objects) = connect::objects(settings)? {
+            let places = Places::new(store.clone(), objects, connect::uploads_last(settings));
+            api = api.telling(Arc::new(places));
+        }
         let api = Data::new(api);
         let refusals = api.refusals().clone();
         let routes = move |config: &mut ServiceConfig| {

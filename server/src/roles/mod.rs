@@ -4,6 +4,7 @@
 mod command_api;
 mod context;
 mod event_gateway;
+mod file_store;
 mod http;
 mod mailer;
 mod projections;
@@ -42,6 +43,7 @@ pub const ROLES: &[RoleInfo] = &[
     RoleInfo::of::<workflow::Workflow>(),
     RoleInfo::of::<mailer::Mailer>(),
     RoleInfo::of::<providers::Providers>(),
+    RoleInfo::of::<file_store::FileStore>(),
     RoleInfo::of::<event_gateway::EventGateway>(),
 ];
 

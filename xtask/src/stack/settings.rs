@@ -82,6 +82,16 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers, providers: bool) -> 
             ],
         );
     }
+    set(
+        "objects",
+        vec![
+            ("endpoint", servers.s3.url.clone().into()),
+            ("bucket", servers.s3.bucket.into()),
+            ("access_key", servers.s3.access_key.clone().into()),
+            ("secret_key", servers.s3.secret_key.clone().into()),
+            ("path_style", true.into()),
+        ],
+    );
     if let Some(maildev) = &servers.maildev {
         set("mail", vec![("smtp_url", maildev.smtp_url.clone().into())]);
     }

@@ -133,6 +133,16 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
             }
             _ => BTreeSet::new(),
         },
+        "files.file" => {
+            let begun = events.iter().filter(|(event_type, _)| *event_type == "upload.begun");
+            begun.map(|(_, event)| ("files.file.upload_id", text(&event["upload_id"]))).collect()
+        }
+        "files.file_request" => {
+            let single = events.iter().map(|(_, event)| &event["request_item"]).filter(|item| item.is_object());
+            let listed = events.iter().flat_map(|(_, event)| event["request_items"].as_array().into_iter().flatten());
+            let id = |item: &Value| ("files.file_request.request_item_id", text(&item["id"]));
+            single.chain(listed).map(id).collect()
+        }
         "projects.project" => project(&events),
         _ => BTreeSet::new(),
     }

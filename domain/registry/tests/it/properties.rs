@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// same idempotency key, and the store answers for them.
 const AGAIN: &[(&str, &str)] = &[
     ("communications.thread.post_message", "two messages may say the same"),
+    ("files.file.add_version", "two uploads may bring the same bytes"),
+    ("files.file_request.add_item", "two items may have one name"),
+    ("files.file_request.remind", "every reminder is noted"),
     ("identity.api_key.rotate", "every rotation makes another secret"),
     ("identity.subscriber.rotate", "every rotation makes another secret"),
     ("identity.tenant.note_repair", "every repair is noted, also one of what was repaired before"),

@@ -6,6 +6,7 @@ pub mod bulk;
 pub mod commands;
 pub mod delivery;
 pub mod fairness;
+pub mod files;
 pub mod growth;
 pub mod http_commands;
 pub mod memory;
@@ -37,6 +38,7 @@ pub const FAMILIES: &[Family] = &[
     workflows::FAMILY,
     fairness::FAMILY,
     rights::FAMILY,
+    files::FAMILY,
     memory::FAMILY,
     growth::FAMILY,
     papers::FAMILY,
