@@ -47,30 +47,42 @@ fn term(tie: Tie, limits: &Limits, reader: Principal) -> Option<Term> {
     let clients = || {
         limits.resources.iter().filter_map(|resource| match resource {
             Resource::Client { id } => Some(id.0),
-            Resource::Project { .. } => None,
+            Resource::Engagement { .. } | Resource::Project { .. } => None,
+        })
+    };
+    let engagements = || {
+        limits.resources.iter().filter_map(|resource| match resource {
+            Resource::Engagement { id } => Some(id.0),
+            Resource::Client { .. } | Resource::Project { .. } => None,
         })
     };
     let projects = || {
         limits.resources.iter().filter_map(|resource| match resource {
             Resource::Project { id } => Some(id.0),
-            Resource::Client { .. } => None,
+            Resource::Client { .. } | Resource::Engagement { .. } => None,
         })
     };
     let own = |id: Uuid| limits.own.then_some(id).into_iter().collect();
     let is_one_of = |column: &str| (format!("r.{column} = any ("), "::uuid[])");
+    let of_another = |column: &str, table: &str, owner: &str| {
+        let from = format!("select p.id from {table} p where p.tenant_id = t.tenant::uuid and p.{owner}");
+        (format!("r.{column} in ({from} = any ("), "::uuid[]))")
+    };
     let holds_one_of = |column: &str| (format!("r.{column} ?| "), "::text[]");
     let (sql, ids): (_, Vec<Uuid>) = match (tie, reader) {
         (Tie::Client(column), _) => (is_one_of(column), clients().collect()),
+        (Tie::Engagement(column), _) => (is_one_of(column), engagements().collect()),
         (Tie::Project(column), _) => (is_one_of(column), projects().collect()),
         (Tie::ClientIds(column), _) => (holds_one_of(column), clients().collect()),
+        (Tie::EngagementIds(column), _) => (holds_one_of(column), engagements().collect()),
         (Tie::ProjectIds(column), _) => (holds_one_of(column), projects().collect()),
         (Tie::Clients(column), _) => {
             let elements = format!("select from jsonb_array_elements(r.{column}) e");
             ((format!("exists ({elements} where (e ->> 'client_id')::uuid = any ("), "::uuid[]))"), clients().collect())
         }
-        (Tie::ClientOf { column, table }, _) => {
-            let from = format!("select p.id from {table} p where p.tenant_id = t.tenant::uuid and p.client_id");
-            ((format!("r.{column} in ({from} = any ("), "::uuid[]))"), clients().collect())
+        (Tie::ClientOf { column, table }, _) => (of_another(column, table, "client_id"), clients().collect()),
+        (Tie::EngagementOf { column, table }, _) => {
+            (of_another(column, table, "engagement_id"), engagements().collect())
         }
         (Tie::User(column), Principal::User { id }) => (is_one_of(column), own(id.0)),
         (Tie::PortalUser(column), Principal::PortalUser { id }) => (is_one_of(column), own(id.0)),

@@ -41,8 +41,14 @@ ids! {
     ClientId,
     /// A person at a client.
     ContactId,
+    /// A contract with a client.
+    ContractId,
+    /// A deal that may be won.
+    DealId,
     /// A workflow definition, all its versions.
     DefinitionId,
+    /// What a client has engaged the firm for.
+    EngagementId,
     /// A program of somebody else's that reads the firm's events.
     SubscriberId,
     /// One invitation, into the firm or to its portal.

@@ -36,6 +36,7 @@ mod time;
 mod unit;
 mod values;
 mod visible;
+mod web_address;
 
 pub use aggregate::{
     Aggregate, Claim, ClaimChange, Companions, Decision, History, Mounts, Reference, ReferenceBy, Stored,
@@ -67,6 +68,6 @@ pub use time::{Date, Timestamp};
 pub use unit::{NoUnit, Unit};
 pub use values::{
     Country, Email, EventScope, FolderName, Issuer, Name, Pattern, Personal, Phone, PostalCode, SecretHash, Slug,
-    Subject, Text, TimeZone,
+    Subject, Text, TimeZone, WebAddress,
 };
 pub use visible::nfc;

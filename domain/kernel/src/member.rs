@@ -2,7 +2,10 @@
 
 pub(crate) const MEMBER: &[&str] = &[
     "*.read",
-    "crm.*",
+    "crm.client.*",
+    "crm.contact.*",
+    "crm.deal.*",
+    "crm.engagement.*",
     "files.folder.*",
     "portal.*",
     "projects.project.*",

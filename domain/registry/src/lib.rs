@@ -12,6 +12,9 @@ pub use members::{member_patterns, member_source};
 pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<crm::Client>();
     mounts.mount::<crm::Contact>();
+    mounts.mount::<crm::Pipeline>();
+    mounts.mount::<crm::Deal>();
+    mounts.mount::<crm::Engagement>();
     mounts.mount::<identity::Tenant>();
     mounts.mount::<identity::User>();
     mounts.mount::<identity::CustomRole>();

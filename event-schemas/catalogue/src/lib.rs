@@ -94,6 +94,9 @@ macro_rules! any_event {
 any_event! {
     Client = crm_events::ClientEvent,
     Contact = crm_events::ContactEvent,
+    Pipeline = crm_events::PipelineEvent,
+    Deal = crm_events::DealEvent,
+    Engagement = crm_events::EngagementEvent,
     EventType = scheduling_events::EventTypeEvent,
     Availability = scheduling_events::AvailabilityEvent,
     Appointment = scheduling_events::AppointmentEvent,
@@ -120,6 +123,10 @@ any_event! {
 machines! {
     Client: "crm.client" "status" = crm_events::ClientStatus,
     Contact: "crm.contact" "archived" = kernel::Archivable,
+    Pipeline: "crm.pipeline" "retired" = kernel::Retirable,
+    Deal: "crm.deal" "status" = crm_events::DealStatus,
+    Deal: "crm.deal" "archived" = kernel::Archivable,
+    Engagement: "crm.engagement" "status" = crm_events::EngagementStatus,
     EventType: "scheduling.event_type" "retired" = kernel::Retirable,
     Appointment: "scheduling.appointment" "status" = scheduling_events::AppointmentStatus,
     Tenant: "identity.tenant" "status" = identity_events::TenantStatus,
