@@ -14,7 +14,7 @@ use PipelineRejection as R;
 const STAGES_MAX: usize = 30;
 
 /// What may be asked of a pipeline.
-#[command("crm.pipeline", !member)]
+#[command("crm.pipeline", member)]
 pub enum PipelineCommand {
     /// Defines stages through which deals go.
     #[creates]

@@ -2,10 +2,7 @@
 
 pub(crate) const MEMBER: &[&str] = &[
     "*.read",
-    "crm.client.*",
-    "crm.contact.*",
-    "crm.deal.*",
-    "crm.engagement.*",
+    "crm.*",
     "files.folder.*",
     "portal.*",
     "projects.project.*",
