@@ -5,6 +5,7 @@
 
 mod api;
 mod condition;
+mod crm;
 mod cursor;
 mod document;
 mod events;

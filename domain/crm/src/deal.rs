@@ -276,8 +276,9 @@ impl Aggregate for Deal {
                     // Where the stage is no longer one of the pipeline, nothing better is known than what held there.
                     Patch::Removed => (self.usual(ctx).unwrap_or(self.probability), false),
                 };
-                changed((self.probability, self.estimated), after, |(probability, estimated)| {
-                    E::ProbabilityChanged { probability, estimated }
+                changed((self.probability, self.estimated), after, |(probability, estimated)| E::ProbabilityChanged {
+                    probability,
+                    estimated,
                 })
             }
             C::ChangeExpectedClose { expected_close_on } => {

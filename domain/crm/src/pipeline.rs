@@ -213,10 +213,7 @@ pub(crate) mod tests {
         let errors = <C as kernel::Command>::parse("define", body).unwrap_err();
         let said: Vec<_> = errors.iter().map(|e| (e.pointer.as_str(), e.code.as_str(), &e.parameters["max"])).collect();
         let max = &serde_json::json!(100);
-        let expected = [
-            ("/stages/0/probability", "out_of_range", max),
-            ("/stages/1/probability", "out_of_range", max),
-        ];
+        let expected = [("/stages/0/probability", "out_of_range", max), ("/stages/1/probability", "out_of_range", max)];
         assert_eq!(said, expected);
     }
 }

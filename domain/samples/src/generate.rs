@@ -22,7 +22,8 @@ const TEXTS: &[&str] =
     &["Ada", "ada", "Ada Ltd", "Contracts", "\"quoted\" \\N 'x' %s", "Zoë ☃ 𝔘", "<b>&amp;</b> {{ event.id }}", "0"];
 const EMAILS: &[&str] = &["ada@engines.example", "zoë@bücher.example", "Eve+x@Engines.example"];
 const PHONES: &[&str] = &["+49 (0) 30 123456", "+4930123456", "+442079460958", "+390612345678", "+1 202-555-0143"];
-const WEB: &[&str] = &["https://engines.example/", "HTTP://Bücher.example:8080/über?a=1#b", "https://www.engines.example"];
+const WEB: &[&str] =
+    &["https://engines.example/", "HTTP://Bücher.example:8080/über?a=1#b", "https://www.engines.example"];
 /// Three letters alone are rarely a currency, nor two a country. One currency for each number of minor units.
 const CURRENCIES: &[&str] = &["EUR", "JPY", "KWD"];
 const COUNTRIES: &[&str] = &["DE", "GB", "US"];

@@ -3,9 +3,7 @@
 use crate::model::{Envelope, Fold, FoldError};
 use catalogue::crm_events::{DealEvent as E, DealStatus, Probability};
 use chrono::{DateTime, Utc};
-use kernel::{
-    Archivable, ClientId, ContactId, Currency, Date, DealId, Machine, Money, Name, Slug, UserId, read_model,
-};
+use kernel::{Archivable, ClientId, ContactId, Currency, Date, DealId, Machine, Money, Name, Slug, UserId, read_model};
 
 /// What clients may engage the firm for.
 #[read_model(

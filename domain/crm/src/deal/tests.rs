@@ -44,7 +44,13 @@ fn created() -> E {
 
 fn won() -> E {
     let (contact_id, owner_id) = (None, None);
-    E::Won { name: "Audit 2027".parse().unwrap(), client_id: client(), contact_id, value: Some(euros(100_000)), owner_id }
+    E::Won {
+        name: "Audit 2027".parse().unwrap(),
+        client_id: client(),
+        contact_id,
+        value: Some(euros(100_000)),
+        owner_id,
+    }
 }
 
 fn lost() -> E {
@@ -177,7 +183,11 @@ fn a_closed_deal_does_not_change_until_it_is_reopened() {
         ("assign_owner", r#"{"owner_id":"00000000-0000-0000-0000-000000000005"}"#),
     ] {
         world([created(), won()], []).when(parse(action, body)).rejected("crm.deal.closed");
-        assert_eq!(world([created(), won(), E::Reopened {}], []).when(parse(action, body)).events().len(), 1, "{action}");
+        assert_eq!(
+            world([created(), won(), E::Reopened {}], []).when(parse(action, body)).events().len(),
+            1,
+            "{action}"
+        );
     }
     world([created(), lost()], []).when(C::Reopen {}).then([E::Reopened {}]);
     world([created()], []).when(C::Reopen {}).then_nothing();

@@ -69,9 +69,7 @@ fn create(more: &str) -> C {
 
 fn of_deal() -> C {
     let (deal, contract) = (deal_id(), contract_id());
-    create(&format!(
-        r#","deal_id":"{deal}","contract_id":"{contract}","value":{{"minor":100000,"currency":"EUR"}}"#
-    ))
+    create(&format!(r#","deal_id":"{deal}","contract_id":"{contract}","value":{{"minor":100000,"currency":"EUR"}}"#))
 }
 
 fn parse(action: &str, body: &str) -> C {
