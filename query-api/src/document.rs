@@ -20,6 +20,7 @@ pub fn openapi() -> Value {
         document.operation(&format!("/v1/{}/{{id}}", resource.path), "get", record);
     }
     crate::crm::describe(&mut document);
+    crate::profile::describe(&mut document);
     crate::identity::describe(&mut document);
     crate::events::describe(&mut document);
     crate::timeline::describe(&mut document);

@@ -4,6 +4,7 @@
 //! documentation from its row type. What is no list of one table is a `Question`. Each read is one statement that sets the tenant and reads under row-level security.
 
 mod api;
+mod cache;
 mod condition;
 mod crm;
 mod cursor;
@@ -20,6 +21,7 @@ mod permissions;
 mod plans;
 mod portal;
 mod positions;
+mod profile;
 mod question;
 mod reply;
 mod routes;
@@ -28,6 +30,7 @@ mod timeline;
 mod value;
 
 pub use api::Api;
+pub use cache::Cache;
 pub use document::openapi;
 pub use positions::Positions;
 pub use routes::configure;

@@ -10,8 +10,8 @@ use uuid::Uuid;
 pub(crate) enum Rows {
     /// All of the firm's.
     All,
-    /// Those of which one of these is so.
-    Only(Vec<Term>),
+    /// Those of which, in each of these, something is so.
+    Only(Vec<Vec<Term>>),
 }
 
 /// A condition about ids.
@@ -32,14 +32,24 @@ impl Rows {
             Reach::Only(limits) => limits,
         };
         let terms: Vec<Term> = ties.iter().filter_map(|tie| term(*tie, limits, reader)).collect();
-        (!terms.is_empty()).then_some(Self::Only(terms))
+        (!terms.is_empty()).then_some(Self::Only(vec![terms]))
+    }
+
+    /// Those of them that are among the others too.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        match (self, others) {
+            (Self::All, rows) | (rows, Self::All) => rows,
+            (Self::Only(these), Self::Only(those)) => Self::Only(these.into_iter().chain(those).collect()),
+        }
     }
 
     /// The condition on the row `r`; `argument` takes ids in and answers how they are called.
     pub fn sql(&self, mut argument: impl FnMut(&str) -> String) -> Option<String> {
-        let Self::Only(terms) = self else { return None };
-        let terms = terms.iter().map(|Term { sql: (before, after), ids }| format!("{before}{}{after}", argument(ids)));
-        Some(format!("({})", terms.collect::<Vec<_>>().join(" or ")))
+        let Self::Only(all) = self else { return None };
+        let mut one = |Term { sql: (before, after), ids }: &Term| format!("{before}{}{after}", argument(ids));
+        let all = all.iter().map(|any| format!("({})", any.iter().map(&mut one).collect::<Vec<_>>().join(" or ")));
+        Some(all.collect::<Vec<_>>().join(" and "))
     }
 }
 

@@ -147,10 +147,10 @@ impl ListQuery {
         let limit = limit(&mut given);
         let cursor = given.once("cursor");
         let sort = given.once("sort");
-        let selection = Selection::take(table, &mut given);
         let default = if resource.sort.contains(&"created_at") { "-created_at" } else { "" };
         let sort = sort.as_deref().unwrap_or(default);
         let order = order(sort, table, &mut given);
+        let selection = Selection::take(table, &mut given);
         given.nothing_else("this list has no such parameter")?;
         let others: Vec<_> = pairs.into_iter().filter(|(name, _)| name != "cursor").collect();
         let said = selection.said();

@@ -23,6 +23,7 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
     crate::crm::configure(config);
+    config.route(crate::profile::PATH, web::get().to(crate::profile::profile));
     config.route(Me::PATH, web::get().to(crate::identity::me));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(

@@ -3,6 +3,7 @@
 
 mod answers;
 mod lists;
+mod profile;
 
 use crm_events::{ClientEvent, ClientKind, ClientStatus};
 use harness::{History, client, crm, tenant};

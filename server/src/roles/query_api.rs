@@ -8,6 +8,7 @@ use ::web::Admission;
 use access::Witness;
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Result;
+use runtime::tls;
 use std::time::Duration;
 
 /// See above.
@@ -32,7 +33,8 @@ impl Role for QueryApi {
         let admission = Admission::leaving_room(Self::NAME, bounds(settings, in_flight_max), of_one_firm_max);
         let commands = crate::documents::every_command().into_iter().map(|info| info.entry.name);
         let api = query_api::Api::new(pool.clone(), patience, admission).unsealing(vault).knowing(commands);
-        let api = Data::new(api);
+        let cache = tls::redis_client(&settings.redis)?.map(query_api::Cache::new).transpose()?;
+        let api = Data::new(api.keeping(cache));
         let document = leak(&documents::queries())?;
         let sessions = sessions(settings).await?.map(Data::new);
         let routes = move |config: &mut ServiceConfig| {
