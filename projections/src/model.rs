@@ -143,6 +143,17 @@ pub enum Tie {
     Clients(&'static str),
     /// The column is a list of clients' ids.
     ClientIds(&'static str),
+    /// The column holds the engagement's id.
+    Engagement(&'static str),
+    /// The column is a list of engagements' ids.
+    EngagementIds(&'static str),
+    /// The column holds the id of a row of this table of the same group, whose `engagement_id` is the engagement's.
+    EngagementOf {
+        /// The column.
+        column: &'static str,
+        /// The table: `projects.projects`.
+        table: &'static str,
+    },
     /// The column holds the project's id.
     Project(&'static str),
     /// The column is a list of projects' ids.
@@ -168,6 +179,9 @@ impl Tie {
             | Self::StaffClient(column)
             | Self::Clients(column)
             | Self::ClientIds(column)
+            | Self::Engagement(column)
+            | Self::EngagementIds(column)
+            | Self::EngagementOf { column, .. }
             | Self::Project(column)
             | Self::ProjectIds(column)
             | Self::ClientOf { column, .. }

@@ -1,5 +1,6 @@
 //! What every question needs: the read models, how far they are, a place in work, and what may be seen.
 
+use crate::cache::Cache;
 use crate::only::{Rows, Seen};
 use crate::permissions::OF_THE_TRAIL;
 use crate::positions::{Missed, Positions};
@@ -17,6 +18,7 @@ use vault::Vault;
 pub struct Api {
     pool: PgPool,
     vault: Option<Vault>,
+    cache: Option<Cache>,
     positions: Positions,
     patience: Duration,
     admission: Admission,
@@ -28,9 +30,9 @@ pub struct Api {
 
 /// A read table, and what log and metrics call the two paths to it.
 #[derive(Clone, Copy)]
-struct Known {
-    group: &'static Group,
-    table: &'static dyn Table,
+pub(crate) struct Known {
+    pub group: &'static Group,
+    pub table: &'static dyn Table,
     list: &'static str,
     record: &'static str,
 }
@@ -60,7 +62,17 @@ impl Api {
         let mut permissions: Vec<&'static str> = reads.chain(OF_THE_TRAIL).collect();
         permissions.sort_unstable();
         permissions.dedup();
-        Self { positions, pool, vault: None, patience, admission, objects: None, tables: tables.collect(), permissions }
+        Self {
+            positions,
+            pool,
+            vault: None,
+            cache: None,
+            patience,
+            admission,
+            objects: None,
+            tables: tables.collect(),
+            permissions,
+        }
     }
 
     /// The same, and it knows the commands too, so that it can tell a caller which of them they may ask for.
@@ -85,6 +97,13 @@ impl Api {
         self.vault = vault;
         self
     }
+
+    /// The same, and it keeps answers for a moment; only with a vault, because they are kept sealed.
+    #[must_use]
+    pub fn keeping(mut self, cache: Option<Cache>) -> Self {
+        self.cache = cache;
+        self
+    }
 }
 
 impl Api {
@@ -96,6 +115,11 @@ impl Api {
     /// What opens events of the log.
     pub(crate) fn vault(&self) -> Option<&Vault> {
         self.vault.as_ref()
+    }
+
+    /// Where answers are kept.
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
     }
 
     /// Every permission there is.
@@ -134,6 +158,11 @@ impl Api {
         self.has_seen(group.name, request).await?;
         let within = Within::of(group.name, table.name(), caller.principal);
         Ok((group, table, Seen { rows, within }))
+    }
+
+    /// The table behind a path: `crm/clients`.
+    pub(crate) fn known(&self, path: &str) -> Option<Known> {
+        self.tables.get(path).copied()
     }
 
     /// Waits until a group has seen `Min-Position`, if the request names one.

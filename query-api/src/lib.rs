@@ -4,7 +4,9 @@
 //! documentation from its row type. What is no list of one table is a `Question`. Each read is one statement that sets the tenant and reads under row-level security.
 
 mod api;
+mod cache;
 mod condition;
+mod crm;
 mod cursor;
 mod document;
 mod events;
@@ -20,6 +22,7 @@ mod permissions;
 mod plans;
 mod portal;
 mod positions;
+mod profile;
 mod question;
 mod reply;
 mod routes;
@@ -31,6 +34,7 @@ mod value;
 mod within;
 
 pub use api::Api;
+pub use cache::Cache;
 pub use document::openapi;
 pub use positions::Positions;
 pub use routes::configure;

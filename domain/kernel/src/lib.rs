@@ -39,6 +39,7 @@ mod time;
 mod unit;
 mod values;
 mod visible;
+mod web_address;
 
 pub use about::{About, AboutKind};
 pub use aggregate::{
@@ -73,6 +74,6 @@ pub use time::{Date, Timestamp};
 pub use unit::{NoUnit, Unit};
 pub use values::{
     Checksum, Country, Email, EventScope, FileName, FolderName, Issuer, Markdown, MediaType, Name, Pattern, Personal,
-    Phone, PostalCode, SecretHash, Slug, Subject, Text, TimeZone,
+    Phone, PostalCode, SecretHash, Slug, Subject, Text, TimeZone, WebAddress,
 };
 pub use visible::{nfc, reference_key};

@@ -2,7 +2,7 @@
 
 use crate::permission::Rule;
 use crate::{FieldCode, InvalidValue};
-use crate::{email, phone, postal_address, visible};
+use crate::{email, phone, postal_address, visible, web_address};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
@@ -103,6 +103,9 @@ texts! {
     /// A postal code in upper case, without spaces around it: `10115`, `SW1A 1AA`.
     PostalCode = postal_address::postal_code, { "type": "string", "pattern": "^[0-9A-Z][0-9A-Z -]{0,14}[0-9A-Z]$",
         "examples": ["10115", "SW1A 1AA"] };
+    /// An address of the web, `http` or `https`, of a named host, as the URL standard writes it: `https://engines.example/`.
+    WebAddress = web_address::address, { "type": "string", "format": "uri", "maxLength": 2000,
+        "examples": ["https://engines.example/"] };
 }
 
 impl Name {

@@ -21,6 +21,9 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<communications::NotificationPreferences>();
     mounts.mount::<crm::Client>();
     mounts.mount::<crm::Contact>();
+    mounts.mount::<crm::Pipeline>();
+    mounts.mount::<crm::Deal>();
+    mounts.mount::<crm::Engagement>();
     mounts.mount::<identity::Tenant>();
     mounts.mount::<identity::User>();
     mounts.mount::<identity::CustomRole>();

@@ -22,6 +22,8 @@ const TEXTS: &[&str] =
     &["Ada", "ada", "Ada Ltd", "Contracts", "\"quoted\" \\N 'x' %s", "Zoë ☃ 𝔘", "<b>&amp;</b> {{ event.id }}", "0"];
 const EMAILS: &[&str] = &["ada@engines.example", "zoë@bücher.example", "Eve+x@Engines.example"];
 const PHONES: &[&str] = &["+49 (0) 30 123456", "+4930123456", "+442079460958", "+390612345678", "+1 202-555-0143"];
+const WEB: &[&str] =
+    &["https://engines.example/", "HTTP://Bücher.example:8080/über?a=1#b", "https://www.engines.example"];
 /// Three letters alone are rarely a currency, nor two a country. One currency for each number of minor units.
 const CURRENCIES: &[&str] = &["EUR", "JPY", "KWD"];
 /// Check digits are rarely right by chance.
@@ -186,6 +188,7 @@ impl Generator<'_> {
             Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("country") => return COUNTRIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("uri") => return WEB.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("folder-name") => return self.name().replace(['/', '\\'], "-"),
             Some("file-name") => return file_name(&self.name()),
             _ => {}

@@ -304,15 +304,23 @@ fn what_a_row_belongs_to_stands_in_its_columns() {
     for (_, table, resource) in projections::resources() {
         for tie in resource.ties {
             let column = table.columns().iter().find(|column| column.name == tie.column());
-            let is_list = matches!(tie, Tie::Clients(_) | Tie::ClientIds(_) | Tie::ProjectIds(_));
+            let is_list = matches!(
+                tie,
+                Tie::Clients(_) | Tie::ClientIds(_) | Tie::EngagementIds(_) | Tie::ProjectIds(_)
+            );
             let kind = if is_list { Kind::Json } else { Kind::Uuid };
             assert_eq!(column.map(|column| column.kind), Some(kind), "{}: {tie:?}", resource.path);
-            if let Tie::ClientOf { table: other, .. } = tie {
+            let of_another = match tie {
+                Tie::ClientOf { table, .. } => Some((table, "client_id")),
+                Tie::EngagementOf { table, .. } => Some((table, "engagement_id")),
+                _ => None,
+            };
+            if let Some((other, owner)) = of_another {
                 let (group, name) = other.split_once('.').unwrap();
                 let other =
                     projections::resources().find(|(_, other, _)| (other.group(), other.name()) == (group, name));
                 let columns = other.unwrap().1.columns();
-                assert!(group == table.group() && columns.iter().any(|column| column.name == "client_id"), "{tie:?}");
+                assert!(group == table.group() && columns.iter().any(|column| column.name == owner), "{tie:?}");
             }
             tied += 1;
         }

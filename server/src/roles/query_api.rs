@@ -8,6 +8,7 @@ use ::web::Admission;
 use access::Witness;
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Result;
+use runtime::tls;
 use std::time::Duration;
 
 /// See above.
@@ -35,7 +36,8 @@ impl Role for QueryApi {
         if let Some(objects) = connect::objects(settings)? {
             api = api.with_objects(objects, Duration::from_secs(settings.objects.download_minutes * 60));
         }
-        let api = Data::new(api);
+        let cache = tls::redis_client(&settings.redis)?.map(query_api::Cache::new).transpose()?;
+        let api = Data::new(api.keeping(cache));
         let document = leak(&documents::queries())?;
         let sessions = sessions(settings).await?.map(Data::new);
         let routes = move |config: &mut ServiceConfig| {

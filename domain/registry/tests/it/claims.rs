@@ -18,6 +18,16 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
             Some(("contact.archived", _)) => BTreeSet::new(),
             _ => one("crm.contact.email", last_address(&events)).into_iter().chain(first_at(&events)).collect(),
         },
+        "crm.pipeline" => one("crm.pipeline.key", first_text(&events, "key")),
+        // Of what was given up another may come.
+        "crm.engagement" => match last_of(&events, &["engagement.cancelled"]) {
+            Some(_) => BTreeSet::new(),
+            None => {
+                let of = |field: &str| events.first().and_then(|(_, event)| event[field].as_str()).map(str::to_owned);
+                let deal = one("crm.engagement.deal_id", of("deal_id"));
+                deal.into_iter().chain(one("crm.engagement.contract_id", of("contract_id"))).collect()
+            }
+        },
         "portal.portal_user" => {
             let created = events.first().map(|(_, e)| format!("{}/{}", text(&e["client_id"]), text(&e["email"])));
             one("portal.portal_user.email", created)
