@@ -103,7 +103,7 @@ impl People {
         for event in self.0.read_stream(tenant, id.0, 0, i64::MAX).await? {
             let AnyEvent::Contact(event) = catalogue::decode(event)?.payload else { continue };
             match event {
-                ContactEvent::Created { name, details } => {
+                ContactEvent::Created { name, details, .. } => {
                     called = name.expose().cloned();
                     address = details.email.and_then(|email| email.expose().cloned());
                 }

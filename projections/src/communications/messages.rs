@@ -67,6 +67,7 @@ impl Fold for MessageRow {
             match resource {
                 Resource::Client { id } => client_id = Some(*id),
                 Resource::Project { id } => project_id = Some(*id),
+                Resource::Engagement { .. } => {}
             }
         }
         Some(Self {
