@@ -28,6 +28,11 @@ pub enum TemplateKind {
 /// A template's body with the fields in it. Each that the body names is declared, and each that is declared is named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+// No generated example would name in the body what it declares.
+#[schemars(extend("examples" = [{
+    "body": "Dear {{client.name}},\n\nas agreed.",
+    "fields": [{ "key": "client.name", "kind": "text", "label": "Client", "required": true }]
+}]))]
 pub struct TemplateContent {
     /// Markdown; `{{client.name}}` stands for a field. Two braces themselves are written `\{\{`.
     pub body: Markdown,
