@@ -2,7 +2,7 @@
 
 use crate::cache::Cache;
 use crate::only::{Rows, Seen};
-use crate::permissions::OF_THE_TRAIL;
+use crate::permissions::OF_QUESTIONS;
 use crate::positions::{Missed, Positions};
 use crate::within::Within;
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
@@ -59,7 +59,7 @@ impl Api {
             .map(|(group, table, resource)| (resource.path, Known::new(group, table, resource.path)));
         let positions = Positions::start(pool.clone());
         let reads = projections::resources().map(|(_, _, resource)| resource.read);
-        let mut permissions: Vec<&'static str> = reads.chain(OF_THE_TRAIL).collect();
+        let mut permissions: Vec<&'static str> = reads.chain(OF_QUESTIONS).collect();
         permissions.sort_unstable();
         permissions.dedup();
         Self {

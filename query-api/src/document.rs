@@ -27,6 +27,7 @@ pub fn openapi() -> Value {
     crate::files::describe(&mut document);
     crate::timeline::describe(&mut document);
     crate::trial_balance::describe(&mut document);
+    crate::balances::describe(&mut document);
     document.finish(
         "UBOS queries",
         "Every way to look at something. `Min-Position` makes a read see what a command has written.",

@@ -5,6 +5,7 @@
 
 mod api;
 mod cache;
+mod balances;
 mod condition;
 mod crm;
 mod cursor;

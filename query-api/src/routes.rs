@@ -1,6 +1,7 @@
 //! The two paths that every question goes through: a list, and one record.
 
 use crate::api::{Api, Way};
+use crate::balances::Balances;
 use crate::events::Event;
 use crate::files::Download;
 use crate::given;
@@ -30,6 +31,7 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.route(TrialBalance::PATH, web::get().to(crate::trial_balance::trial_balance));
     config.route(crate::scheduling::Slots::PATH, web::get().to(crate::scheduling::slots));
     config.route(Download::PATH, web::get().to(crate::files::download));
+    config.route(Balances::PATH, web::get().to(crate::balances::balances));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")

@@ -33,6 +33,7 @@ pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
             "revenue.invoice_line.read",
             "revenue.credit_note.read",
             "revenue.payment.read",
+            "revenue.balance.read",
         ],
         "messages" => &[
             "communications.thread.read",

@@ -6,4 +6,5 @@ mod access;
 mod agreements;
 mod attacks;
 mod portal;
+mod revenue;
 mod row_level_security;
