@@ -113,6 +113,11 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
+    /// The state that the past events led to, for somebody else to refer to.
+    pub fn state(self) -> A {
+        self.state
+    }
+
     /// Decides.
     pub fn when(self, command: A::Command) -> When<A> {
         let entry = command.entry();

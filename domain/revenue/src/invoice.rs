@@ -8,11 +8,11 @@ use crate::{BillingProfile, BillingSettings, InvoicePlan, InvoiceSeries, TaxRate
 use kernel::{
     Aggregate, Amounts, Claim, ClaimChange, ClientId, Companions, Context, Currency, Date, Decision, EngagementId,
     InvoiceId, Keyed, Machine, Measure, Money, Name, Principal, ProjectId, Quantity, Reference, Resource, Scope, Slug,
-    Text, command, rejection,
+    Text, Timestamp, command, rejection,
 };
 use revenue_events::{
     Buyer, CreditNoteId, InvoiceEvent as E, InvoiceLineId, InvoicePlanId, InvoiceStatus, Line, Paper, PlanEntryId,
-    Seller, Settlement, Source,
+    Reopened, Seller, Settlement, Source,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -200,8 +200,9 @@ pub enum InvoiceCommand {
         /// Why.
         reason: Text,
     },
-    /// Notes that it is not paid though it should be: the day by which it was to be is over where the firm is.
-    #[refused(NotOpen, NotDueYet)]
+    /// Notes that it is not paid though it should be: the day by which it was to be is over where the firm is. One of which nothing is
+    /// owed any more stays as it is.
+    #[refused(NotIssued, NotDueYet)]
     MarkOverdue {},
     /// Says how much of it a payment or a credit pays, in place of what that did; comes with that and never alone.
     #[refused(NotAlone, NotOpen, OtherClient, CurrencyMismatch, NotPositive, Overpaid)]
@@ -339,6 +340,7 @@ pub struct Invoice {
 struct Issued {
     number: Name,
     due_on: Date,
+    overdue_at: Timestamp,
     seller: Seller,
     buyer: Buyer,
     amounts: Amounts,
@@ -464,7 +466,7 @@ impl Aggregate for Invoice {
             C::RecordLedgerRejection { reason } => vec![E::LedgerRejected { reason }],
             C::MarkOverdue {} => return self.mark_overdue(ctx),
             C::Settle { .. } | C::Credit { .. } if ctx.brought_by.is_none() => return Err(R::NotAlone),
-            C::Settle { settlement, client_id, amount } => self.settle(settlement, client_id, amount)?,
+            C::Settle { settlement, client_id, amount } => self.settle(settlement, client_id, amount, ctx)?,
             C::Credit { credit_note_id, amount } => self.credit(credit_note_id, amount)?,
             C::Void { .. } if self.status == InvoiceStatus::Voided => vec![],
             C::Void { reason } if self.is_voidable() => {
@@ -495,10 +497,11 @@ impl Aggregate for Invoice {
             E::LineRemoved { line_id } => self.lines.retain(|line| line.id != *line_id),
             E::Submitted { submitted_by, .. } => self.submitted_by = *submitted_by,
             E::Approved {} | E::Rejected { .. } => {}
-            E::Issued { number, due_on, seller, buyer, amounts, .. } => {
+            E::Issued { number, due_on, overdue_at, seller, buyer, amounts, .. } => {
                 self.issued = Some(Issued {
                     number: number.clone(),
                     due_on: *due_on,
+                    overdue_at: *overdue_at,
                     seller: seller.clone(),
                     buyer: buyer.clone(),
                     amounts: amounts.clone(),
@@ -511,9 +514,13 @@ impl Aggregate for Invoice {
                 (self.pushed_as, self.ledger_says) = (Some(external_id.clone()), None);
             }
             E::LedgerRejected { reason } => self.ledger_says = Some(reason.clone()),
-            E::PartiallyPaid { settlement, amount, .. }
-            | E::Paid { settlement, amount, .. }
-            | E::PaymentReversed { settlement, amount, .. } => self.settled_by(*settlement, *amount),
+            E::PartiallyPaid { settlement, amount, .. } | E::Paid { settlement, amount, .. } => {
+                self.settled_by(*settlement, *amount);
+            }
+            E::PaymentReversed { settlement, amount, returns_to, .. } => {
+                self.settled_by(*settlement, *amount);
+                self.overdue |= *returns_to == Reopened::Overdue;
+            }
             E::Overdue { .. } => self.overdue = true,
             E::Credited { credit_note_id, amount } => {
                 self.issued.iter_mut().for_each(|issued| issued.credited.push((*credit_note_id, *amount)));

@@ -188,7 +188,7 @@ pub(crate) fn part(
     if amount.minor() > most(outstanding)?.minor() {
         return Err(R::MoreThanOpen);
     }
-    invoice.settle(settlement, client_id, amount).map_err(|_| R::InvoiceNotOpen)?;
+    invoice.settle(settlement, client_id, amount, ctx).map_err(|_| R::InvoiceNotOpen)?;
     Ok(Allocation { invoice_id, amount })
 }
 

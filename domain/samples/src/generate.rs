@@ -24,6 +24,8 @@ const EMAILS: &[&str] = &["ada@engines.example", "zoë@bücher.example", "Eve+x@
 const PHONES: &[&str] = &["+49 (0) 30 123456", "+4930123456", "+442079460958", "+390612345678", "+1 202-555-0143"];
 /// Three letters alone are rarely a currency, nor two a country. One currency for each number of minor units.
 const CURRENCIES: &[&str] = &["EUR", "JPY", "KWD"];
+/// Check digits are rarely right by chance.
+const IBANS: &[&str] = &["DE89370400440532013000", "GB82WEST12345698765432"];
 const COUNTRIES: &[&str] = &["DE", "GB", "US"];
 /// Kinds of what is told of a run that end it; like commands that do, they are said less often.
 const ENDS: &[&str] = &["cancelled", "compensated", "compensation_started", "finished"];
@@ -166,6 +168,7 @@ impl Generator<'_> {
             Some("idn-email") => return EMAILS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("phone") => return PHONES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("currency") => return CURRENCIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("country") => return COUNTRIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("folder-name") => return self.name().replace(['/', '\\'], "-"),

@@ -39,11 +39,17 @@ const ENDINGS: &[&str] = &[
     "decline",
     "disable",
     "disband",
+    "discard",
     "mark_no_show",
+    "pause",
+    "refund",
+    "reject",
     "retire",
+    "reverse",
     "revoke",
     "void",
     "withdraw",
+    "write_off",
 ];
 
 /// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.

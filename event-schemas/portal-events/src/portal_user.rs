@@ -13,6 +13,12 @@ pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
         "projects" => &["projects.project.read", "projects.milestone.read", "projects.task.read"],
         "approvals" => &["projects.project.accept_milestone"],
         "files" => &["files.folder.read"],
+        "invoices" => &[
+            "revenue.invoice.read",
+            "revenue.invoice_line.read",
+            "revenue.credit_note.read",
+            "revenue.payment.read",
+        ],
         _ => &[],
     }
 }

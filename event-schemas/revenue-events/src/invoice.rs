@@ -2,7 +2,7 @@
 
 use crate::{Buyer, InvoiceLineId, Language, Line, Seller, Settlement};
 use kernel::{
-    Amounts, ClientId, Currency, Date, EngagementId, Machine, Money, Name, Principal, ProjectId, Text, event, status,
+    Amounts, ClientId, Currency, Date, EngagementId, Machine, Money, Name, Principal, ProjectId, Text, Timestamp, event, status,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,10 +93,7 @@ impl Machine<E> for InvoiceStatus {
             // What is overdue stays so until it is paid.
             (Issued | Sent, E::PartiallyPaid { .. }) => PartiallyPaid,
             (Issued | Sent | PartiallyPaid | Overdue, E::Paid { .. }) => Paid,
-            (Paid, E::PaymentReversed { returns_to, .. }) => (*returns_to).into(),
-            (PartiallyPaid, E::PaymentReversed { returns_to, .. }) if *returns_to != Reopened::Overdue => {
-                (*returns_to).into()
-            }
+            (PartiallyPaid | Paid, E::PaymentReversed { returns_to, .. }) => (*returns_to).into(),
             (Issued | Sent | PartiallyPaid, E::Overdue { .. }) => Overdue,
             (Drafted | PendingApproval | Approved | Issued | Sent | Overdue, E::Voided { .. }) => Voided,
             (Issued | Sent | PartiallyPaid | Overdue, E::WrittenOff { .. }) => WrittenOff,
@@ -172,6 +169,8 @@ pub enum InvoiceEvent {
         issued_on: Date,
         /// By when it is to be paid.
         due_on: Date,
+        /// When that day is over where the firm is: from then on it is overdue, unless it is paid.
+        overdue_at: Timestamp,
         /// Who is owed.
         seller: Seller,
         /// Who owes.

@@ -25,6 +25,25 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         // A key stays taken when its thing is retired, so that it can be reinstated.
         "files.folder_template" => one("files.folder_template.key", first_text(&events, "key")),
         "projects.project_template" => one("projects.project_template.key", first_text(&events, "key")),
+        "revenue.billing_settings" => one("revenue.billing_settings.firm", Some("firm".to_owned())),
+        "revenue.billing_profile" => one("revenue.billing_profile.client", first_text(&events, "client_id")),
+        "revenue.tax_rate" => one("revenue.tax_rate.key", first_text(&events, "key")),
+        "revenue.invoice_series" => one("revenue.invoice_series.key", first_text(&events, "key")),
+        "revenue.invoice_plan" => {
+            let added = events.iter().filter(|(_, event)| event["plan_entry"].is_object());
+            added.map(|(_, event)| ("revenue.invoice_plan.entry_id", text(&event["plan_entry"]["id"]))).collect()
+        }
+        "revenue.invoice" => invoice(&events),
+        "revenue.payment" => match events.first() {
+            Some((_, event)) if event["external_id"].is_string() => {
+                one("revenue.payment.external_id", Some(text(&event["external_id"])))
+            }
+            _ => BTreeSet::new(),
+        },
+        "revenue.credit_note" => {
+            let issued = last_of(&events, &["credit_note.issued"]);
+            one("revenue.credit_note.number", issued.map(|(_, event)| text(&event["number"])))
+        }
         "scheduling.event_type" => one("scheduling.event_type.key", first_text(&events, "key")),
         "scheduling.availability" => one("scheduling.availability.host", first_text(&events, "host_id")),
         "identity.user" => user(&events),
@@ -132,6 +151,31 @@ fn project(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
     };
     let mut held = ids("milestone", "milestones", "projects.project.milestone_id");
     held.extend(ids("task", "tasks", "projects.project.task_id"));
+    held
+}
+
+/// The ids of its lines and its number, for ever; what its lines are for, until they are taken out or it is voided.
+fn invoice(events: &[(&str, Value)]) -> BTreeSet<(&'static str, String)> {
+    let (mut held, mut lines) = (BTreeSet::new(), vec![]);
+    for (event_type, event) in events {
+        match *event_type {
+            "invoice.drafted" => lines.extend(event["lines"].as_array().cloned().unwrap_or_default()),
+            "invoice.line_added" => lines.push(event["line"].clone()),
+            "invoice.line_removed" => lines.retain(|line| line["id"] != event["line_id"]),
+            "invoice.voided" => lines.clear(),
+            "invoice.issued" => drop(held.insert(("revenue.invoice.number", text(&event["number"])))),
+            _ => {}
+        }
+        held.extend(lines.iter().map(|line| ("revenue.invoice.line_id", text(&line["id"]))));
+    }
+    for source in lines.iter().map(|line| &line["source"]).filter(|source| source.is_object()) {
+        let kind = text(&source["kind"]);
+        let ids = match kind.as_str() {
+            "time" => source["time_entry_ids"].as_array().cloned().unwrap_or_default(),
+            kind => vec![source[format!("{kind}_id")].clone()],
+        };
+        held.extend(ids.iter().map(|id| ("revenue.invoice.source", format!("{kind}/{}", text(id)))));
+    }
     held
 }
 

@@ -19,6 +19,8 @@ const AGAIN: &[(&str, &str)] = &[
     ("portal.portal_user.invite", "a new invitation takes the place of the open one"),
     ("projects.project.add_milestone", "two milestones may have one name"),
     ("projects.project.add_task", "two tasks may have one title"),
+    ("revenue.invoice.add_line", "two lines may say the same"),
+    ("revenue.invoice_plan.add_entry", "two entries may have one name"),
     ("scheduling.appointment.request_reschedule", "every request is noted"),
     ("revenue.bill.record_payment", "a bill may be paid in equal parts"),
     ("workflow.run.signal", "a signal that is sent twice is two"),
@@ -26,7 +28,19 @@ const AGAIN: &[(&str, &str)] = &[
 ];
 
 /// Commands that bring along another.
-const COMPANIONS: &[(&str, &str)] = &[("crm.contact.link_to_client", "whoever was asked first before")];
+const COMPANIONS: &[(&str, &str)] = &[
+    ("crm.contact.link_to_client", "whoever was asked first before"),
+    ("revenue.credit_note.apply", "the invoice that it pays"),
+    ("revenue.credit_note.issue", "the invoice that it takes back, and the series of its number"),
+    ("revenue.invoice.draft_from_plan", "the plan whose entries are on it"),
+    ("revenue.invoice.issue", "the series of its number"),
+    ("revenue.invoice.remove_line", "the plan whose entry it was"),
+    ("revenue.invoice.void", "the plans whose entries were on it"),
+    ("revenue.payment.allocate", "the invoice that it pays"),
+    ("revenue.payment.deallocate", "the invoice that it paid"),
+    ("revenue.payment.receive", "the invoices that it pays"),
+    ("revenue.payment.reverse", "the invoices that it paid"),
+];
 
 /// What became of the attempts at one command.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use super::{E, Invoice, R};
 use crate::money::{left, sum};
-use kernel::{Amounts, ClientId, Money, Name};
+use kernel::{Amounts, ClientId, Context, Money, Name};
 use revenue_events::{Buyer, CreditNoteId, InvoiceStatus, Line, Reopened, Seller, Settlement};
 
 impl Invoice {
@@ -54,7 +54,13 @@ impl Invoice {
     }
 
     /// What follows when this pays so much of it, in place of what it did.
-    pub(crate) fn settle(&self, settlement: Settlement, of: ClientId, amount: Money) -> Result<Vec<E>, R> {
+    pub(crate) fn settle(
+        &self,
+        settlement: Settlement,
+        of: ClientId,
+        amount: Money,
+        ctx: &Context,
+    ) -> Result<Vec<E>, R> {
         let (Some(client_id), Some(issued), Some(paid)) = (self.client_id, &self.issued, self.paid()) else {
             return Err(R::NotOpen);
         };
@@ -81,7 +87,7 @@ impl Invoice {
             let paid = others.plus(amount).map_err(|_| R::Overpaid)?;
             let outstanding = left(total, paid);
             let returns_to = match paid.is_zero() {
-                _ if self.overdue => Reopened::Overdue,
+                _ if self.overdue || ctx.now >= issued.overdue_at => Reopened::Overdue,
                 false => Reopened::PartiallyPaid,
                 true if self.sent => Reopened::Sent,
                 true => Reopened::Issued,

@@ -2,7 +2,8 @@
 
 use super::{E, Invoice, LINE_IDS, PLAN_ENTRIES_MAX, R, lines};
 use crate::{BillingProfile, BillingSettings, InvoicePlan, InvoiceSeries};
-use kernel::{Amounts, Context, Date, Decision, Keyed, Measure, Quantity, Rounding, Slug, Tax};
+use chrono::{NaiveTime, TimeDelta, TimeZone as _};
+use kernel::{Amounts, Context, Date, Decision, Keyed, Measure, Quantity, Rounding, Slug, Tax, Timestamp};
 use revenue_events::{InvoicePlanId, InvoiceStatus, Line, Source};
 
 /// An invoice of everything that is due of a plan.
@@ -107,6 +108,7 @@ impl Invoice {
             number,
             issued_on,
             due_on,
+            overdue_at: end_of(due_on, ctx),
             seller: seller.clone(),
             buyer,
             language: profile.language().cloned(),
@@ -118,13 +120,23 @@ impl Invoice {
     pub(super) fn mark_overdue(&self, ctx: &Context) -> Decision<Self> {
         let (Some(client_id), Some(issued), Some(outstanding)) = (self.client_id, &self.issued, self.outstanding())
         else {
-            return Err(R::NotOpen);
+            return Err(R::NotIssued);
         };
-        match self.status {
-            InvoiceStatus::Overdue => Ok(vec![]),
-            status if !status.is_open() => Err(R::NotOpen),
-            _ if ctx.today() <= issued.due_on => Err(R::NotDueYet),
-            _ => Ok(vec![E::Overdue { client_id, due_on: issued.due_on, outstanding }]),
-        }
+        let is_due = self.status.is_open() && self.status != InvoiceStatus::Overdue;
+        Ok(match ctx.now < issued.overdue_at {
+            true => return Err(R::NotDueYet),
+            false if is_due => vec![E::Overdue { client_id, due_on: issued.due_on, outstanding }],
+            false => vec![],
+        })
     }
+}
+
+/// When a day is over where the firm is: the first moment of the next one, also where clocks skip midnight.
+fn end_of(day: Date, ctx: &Context) -> Timestamp {
+    let Some(next) = day.checked_add_days(1) else { return Timestamp::MAX };
+    let midnight = next.and_time(NaiveTime::MIN);
+    // No gap is longer than a day, and most are an hour.
+    let moments = (0..=96).map(|quarters| midnight + TimeDelta::minutes(15 * quarters));
+    let first = moments.filter_map(|local| ctx.time_zone.from_local_datetime(&local).earliest()).next();
+    first.map_or(Timestamp::MAX, |at| Timestamp::of_clock(at.to_utc()))
 }
