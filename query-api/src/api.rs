@@ -1,7 +1,7 @@
 //! What every question needs: the read models, how far they are, a place in work, and what may be seen.
 
 use crate::only::Rows;
-use crate::permissions::OF_THE_TRAIL;
+use crate::permissions::OF_QUESTIONS;
 use crate::positions::{Missed, Positions};
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
 use actix_web::HttpRequest;
@@ -54,7 +54,7 @@ impl Api {
             .map(|(group, table, resource)| (resource.path, Known::new(group, table, resource.path)));
         let positions = Positions::start(pool.clone());
         let reads = projections::resources().map(|(_, _, resource)| resource.read);
-        let mut permissions: Vec<&'static str> = reads.chain(OF_THE_TRAIL).collect();
+        let mut permissions: Vec<&'static str> = reads.chain(OF_QUESTIONS).collect();
         permissions.sort_unstable();
         permissions.dedup();
         Self { positions, pool, vault: None, patience, admission, tables: tables.collect(), permissions }

@@ -22,6 +22,7 @@ pub fn openapi() -> Value {
     crate::identity::describe(&mut document);
     crate::events::describe(&mut document);
     crate::timeline::describe(&mut document);
+    crate::balances::describe(&mut document);
     crate::trial_balance::describe(&mut document);
     document.finish(
         "UBOS queries",

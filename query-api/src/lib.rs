@@ -4,6 +4,7 @@
 //! documentation from its row type. What is no list of one table is a `Question`. Each read is one statement that sets the tenant and reads under row-level security.
 
 mod api;
+mod balances;
 mod condition;
 mod cursor;
 mod document;

@@ -1,6 +1,7 @@
 //! The two paths that every question goes through: a list, and one record.
 
 use crate::api::{Api, Way};
+use crate::balances::Balances;
 use crate::events::Event;
 use crate::given;
 use crate::identity::Me;
@@ -24,6 +25,7 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
     config.route(Me::PATH, web::get().to(crate::identity::me));
+    config.route(Balances::PATH, web::get().to(crate::balances::balances));
     config.route(TrialBalance::PATH, web::get().to(crate::trial_balance::trial_balance));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(

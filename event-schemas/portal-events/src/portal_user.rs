@@ -18,6 +18,7 @@ pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
             "revenue.invoice_line.read",
             "revenue.credit_note.read",
             "revenue.payment.read",
+            "revenue.balance.read",
         ],
         _ => &[],
     }

@@ -5,4 +5,5 @@
 mod access;
 mod attacks;
 mod portal;
+mod revenue;
 mod row_level_security;
