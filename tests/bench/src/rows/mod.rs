@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod fairness;
 pub mod growth;
 pub mod http_commands;
+pub mod journal;
 pub mod memory;
 pub mod overload;
 pub mod queries;
@@ -32,6 +33,7 @@ pub const FAMILIES: &[Family] = &[
     answers::FAMILY,
     replay::FAMILY,
     replay::LIVE_FAMILY,
+    journal::FAMILY,
     queries::FAMILY,
     workflows::FAMILY,
     fairness::FAMILY,
