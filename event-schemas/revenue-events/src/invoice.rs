@@ -2,7 +2,8 @@
 
 use crate::{Buyer, InvoiceLineId, Language, Line, Seller, Settlement};
 use kernel::{
-    Amounts, ClientId, Currency, Date, EngagementId, Machine, Money, Name, Principal, ProjectId, Text, Timestamp, event, status,
+    Amounts, ClientId, Currency, Date, EngagementId, Machine, Money, Name, Principal, ProjectId, Text, Timestamp,
+    event, status,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -9,6 +9,7 @@ pub mod fairness;
 pub mod files;
 pub mod growth;
 pub mod http_commands;
+pub mod journal;
 pub mod memory;
 pub mod overload;
 pub mod papers;
@@ -34,6 +35,7 @@ pub const FAMILIES: &[Family] = &[
     answers::FAMILY,
     replay::FAMILY,
     replay::LIVE_FAMILY,
+    journal::FAMILY,
     queries::FAMILY,
     workflows::FAMILY,
     fairness::FAMILY,
