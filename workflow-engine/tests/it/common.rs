@@ -116,7 +116,9 @@ impl World {
     /// The firm, with an owner who can be told something.
     pub async fn register(&self) {
         let register = json!({ "name": "Analytical Engines", "owner_id": HOST });
-        self.send("identity.tenant.register", Some(self.tenant.0), register).await.unwrap();
+        let info = self.bus.command("identity.tenant.register").unwrap();
+        let request = Request::new(self.tenant, Actor::System { name: "test".into() });
+        self.bus.execute(info, Some(self.tenant.0), register.to_string(), request).await.unwrap();
     }
 
     /// Everything that the shipped definitions rely on, with or without the project template.

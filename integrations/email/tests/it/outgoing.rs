@@ -159,14 +159,13 @@ async fn whoever_wants_to_be_told_by_email_is() {
         expires_in_days: None,
         invitation_id: None,
     };
-    let request = world.request();
-    let ada = world.store.execute::<User>(None, invite("ada@example.com"), &request).await.unwrap().id;
-    let eve = world.store.execute::<User>(None, invite("eve@example.com"), &request).await.unwrap().id;
+    let ada = world.store.execute::<User>(None, invite("ada@example.com"), &world.request()).await.unwrap().id;
+    let eve = world.store.execute::<User>(None, invite("eve@example.com"), &world.request()).await.unwrap().id;
     world.mailer().round().await.unwrap();
     let before = world.sink.emails().len();
     let preference = Preference { kind: "default".parse().unwrap(), in_product: false, by_email: true };
     let set = NotificationPreferencesCommand::Set { user_id: UserId(ada), preferences: vec![preference] };
-    world.store.execute::<NotificationPreferences>(None, set, &request).await.unwrap();
+    world.store.execute::<NotificationPreferences>(None, set, &world.request()).await.unwrap();
     for user in [ada, eve] {
         let send = NotificationCommand::Send {
             user_id: UserId(user),
@@ -176,7 +175,7 @@ async fn whoever_wants_to_be_told_by_email_is() {
             about: None,
             link: Some("/tasks/1".parse().unwrap()),
         };
-        world.store.execute::<Notification>(None, send, &request).await.unwrap();
+        world.store.execute::<Notification>(None, send, &world.request()).await.unwrap();
     }
     world.mailer().round().await.unwrap();
     let emails = world.sink.emails()[before..].to_vec();
