@@ -19,6 +19,7 @@ pub fn openapi() -> Value {
         document.operation(&format!("/v1/{}", resource.path), "get", list);
         document.operation(&format!("/v1/{}/{{id}}", resource.path), "get", record);
     }
+    crate::connections::describe(&mut document);
     crate::identity::describe(&mut document);
     crate::events::describe(&mut document);
     crate::timeline::describe(&mut document);

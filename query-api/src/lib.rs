@@ -5,6 +5,7 @@
 
 mod api;
 mod condition;
+mod connections;
 mod cursor;
 mod document;
 mod events;

@@ -22,6 +22,7 @@ use uuid::Uuid;
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
+    config.route(crate::connections::Health::PATH, web::get().to(crate::connections::health));
     config.route(Me::PATH, web::get().to(crate::identity::me));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
