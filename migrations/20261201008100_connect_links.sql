@@ -35,8 +35,8 @@ create table connect.links
     heard_at        timestamptz,
     primary key (tenant_id, connection_id)
 );
--- A webhook's address names the connection alone.
-create unique index links_connection on connect.links (connection_id);
+-- A webhook's address names the connection alone. Two firms may have chosen one id; which is meant, the account in the message says.
+create index links_connection on connect.links (connection_id);
 create index links_refreshed on connect.links (refreshed_at) where health <> 'refused';
 create index links_swept on connect.links (swept_at nulls first) where health <> 'refused' and not is_paused;
 select shared.secure_tenant_table('connect.links', '{}', '{ubos_worker}');
@@ -92,8 +92,8 @@ $$
 select coalesce(max(l.generation), 0) + 1 from connect.links l where l.tenant_id = tenant and l.connection_id = connection
 $$;
 
--- Keeps a grant that somebody has just agreed to. False, and nothing, if another grant came first, if the connection leads to another
--- account, or if another firm has a connection of that id.
+-- Keeps a grant that somebody has just agreed to. False, and nothing, if another grant came first or if the connection leads to another
+-- account.
 create function connect.keep(
     tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea,
     access_for interval
@@ -112,8 +112,6 @@ begin
             refreshed_at = excluded.refreshed_at, health = 'good', trouble = null, detail = null, failures = 0
         where l.generation = excluded.generation - 1 and l.account_id = excluded.account_id and l.provider = excluded.provider;
     return found;
-exception
-    when unique_violation then return false;
 end
 $$;
 
@@ -124,11 +122,11 @@ $$
 delete from connect.links l where l.tenant_id = tenant and l.connection_id = connection and l.generation = this_generation
 $$;
 
--- Whose connection a webhook speaks of, and which account it leads to.
+-- Whose connection a webhook may speak of, and which account it leads to.
 create function connect.door(of_provider text, connection uuid) returns table (tenant_id uuid, account_id text)
     language sql stable security definer set search_path = pg_catalog rows 1 as
 $$
-select l.tenant_id, l.account_id from connect.links l where l.connection_id = connection and l.provider = of_provider
+select l.tenant_id, l.account_id from connect.links l where l.connection_id = connection and l.provider = of_provider limit 10
 $$;
 
 -- Takes in what a provider said; false if it said the same before.

@@ -8,6 +8,7 @@ mod cache;
 mod balances;
 mod condition;
 mod crm;
+mod connections;
 mod cursor;
 mod document;
 mod events;

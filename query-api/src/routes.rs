@@ -27,6 +27,7 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     crate::timeline::configure(config);
     crate::crm::configure(config);
     config.route(crate::profile::PATH, web::get().to(crate::profile::profile));
+    config.route(crate::connections::Health::PATH, web::get().to(crate::connections::health));
     config.route(Me::PATH, web::get().to(crate::identity::me));
     config.route(TrialBalance::PATH, web::get().to(crate::trial_balance::trial_balance));
     config.route(crate::scheduling::Slots::PATH, web::get().to(crate::scheduling::slots));

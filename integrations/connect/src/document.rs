@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 /// Adds the operations.
 pub fn describe(document: &mut Document) {
     let parameter = |name: &str, place: &str, required: bool, about: &str, format: Option<&str>| {
-        let schema = format.map_or_else(|| json!({ "type": "string" }), |format| json!({ "type": "string", "format": format }));
+        let schema =
+            format.map_or_else(|| json!({ "type": "string" }), |format| json!({ "type": "string", "format": format }));
         json!({ "name": name, "in": place, "required": required, "description": about, "schema": schema })
     };
     const IN_SESSION: &[&ProblemCode] = &[&code::UNAUTHENTICATED, &code::FORBIDDEN, &code::NOT_FOUND];
@@ -15,14 +16,21 @@ pub fn describe(document: &mut Document) {
     let start = json!([
         parameter("connection", "query", true, "Which connection; it was created before.", Some("uuid")),
         parameter("redirect_to", "query", false, "A path of the app to come back to.", None),
-        parameter("account", "query", false, "The provider's id of the account that is meant, where several can be agreed to.", None),
+        parameter(
+            "account",
+            "query",
+            false,
+            "The provider's id of the account that is meant, where several can be agreed to.",
+            None
+        ),
     ]);
     let page = Page {
         id: "connect.start",
         summary: "Sends a browser to the provider of a connection.",
         about: "Needs a user's session and the permission `connections.connection.begin_authorisation`. What goes wrong is shown as a page, unless `Accept` asks for JSON.",
     };
-    let mut operation = page.of(document, start, redirect("To the provider."), &[IN_SESSION, &[&code::INVALID_PARAMETER]]);
+    let mut operation =
+        page.of(document, start, redirect("To the provider."), &[IN_SESSION, &[&code::INVALID_PARAMETER]]);
     operation["security"] = openapi::in_session(false);
     document.operation("/v1/connect/start", "get", operation);
 
@@ -50,8 +58,13 @@ pub fn describe(document: &mut Document) {
         summary: "Takes in what a provider says by itself.",
         about: "For providers, which sign what they say. What they say is a hint: how things are is asked at the provider.",
     };
-    const DOOR: &[&ProblemCode] =
-        &[&code::UNAUTHENTICATED, &code::NOT_FOUND, &code::BODY_TOO_LARGE, &code::REQUEST_TIMEOUT, &code::INVALID_REQUEST];
+    const DOOR: &[&ProblemCode] = &[
+        &code::UNAUTHENTICATED,
+        &code::NOT_FOUND,
+        &code::BODY_TOO_LARGE,
+        &code::REQUEST_TIMEOUT,
+        &code::INVALID_REQUEST,
+    ];
     let answer = Map::from_iter([answered("200", "Taken in, now or before.", Map::new())]);
     let mut operation = page.of(document, whose, answer, &[DOOR]);
     operation["security"] = json!([]);

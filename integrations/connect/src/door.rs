@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures::StreamExt;
 use kernel::ConnectionId;
 use metrics::counter;
+use providers::Heard;
 
 /// Where.
 pub const PATH: &str = "/v1/webhooks/{provider}/{connection}";
@@ -27,33 +28,38 @@ pub async fn webhook(
     let adapter = desk.adapter(&provider).ok_or_else(unknown)?;
     let connection: ConnectionId = connection.parse().map_err(|_| unknown())?;
     let body = read(&request, payload, desk.limits).await?;
-    let heard = desk.keeper.whose(adapter.provider(), connection).await.map_err(|error| unavailable(&error))?;
-    let heard = heard.ok_or_else(unknown)?;
+    let name = adapter.provider();
+    let heard = desk.keeper.whose(name, connection).await.map_err(|error| unavailable(&error))?;
+    if heard.is_empty() {
+        return Err(unknown());
+    }
     let header = |name: &str| {
         let value = request.headers().get(name)?.to_str().ok()?;
         Some(value.to_owned())
     };
-    let name = adapter.provider();
-    let Ok(hints) = adapter.hear(&header, &body, &heard.account_id) else {
-        counter!("provider_messages_total", "provider" => name, "outcome" => "forged").increment(1);
-        return Err(Problem::new(&code::UNAUTHENTICATED, "expected the provider's signature over these bytes"));
-    };
-    let is_new = match hints.is_empty() {
-        // A greeting, or something that is about others.
-        true => false,
-        false => desk.keeper.take_in(heard.place, &body, &hints).await.map_err(|error| unavailable(&error))?,
-    };
-    let outcome = if is_new { "taken" } else { "nothing_new" };
+    let mut outcome = "nothing_new";
+    for Heard { place, account_id } in heard {
+        let Ok(hints) = adapter.hear(&header, &body, &account_id) else {
+            counter!("provider_messages_total", "provider" => name, "outcome" => "forged").increment(1);
+            return Err(Problem::new(&code::UNAUTHENTICATED, "expected the provider's signature over these bytes"));
+        };
+        // A greeting, or something that is about others, names nothing.
+        let is_new = !hints.is_empty()
+            && desk.keeper.take_in(place, &body, &hints).await.map_err(|error| unavailable(&error))?;
+        if is_new {
+            outcome = "taken";
+        }
+    }
     counter!("provider_messages_total", "provider" => name, "outcome" => outcome).increment(1);
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
 
 /// The bytes as they come, of bounded size and in bounded time.
 async fn read(request: &HttpRequest, mut payload: Payload, limits: BodyLimits) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::new(&code::BODY_TOO_LARGE, format!("expected a body of at most {} bytes", limits.bytes_max))
-    };
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let too_large =
+        || Problem::new(&code::BODY_TOO_LARGE, format!("expected a body of at most {} bytes", limits.bytes_max));
+    let announced =
+        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > limits.bytes_max) {
         return Err(too_large());
     }

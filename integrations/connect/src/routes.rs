@@ -82,7 +82,8 @@ async fn go(desk: &Desk, caller: Caller, request: &HttpRequest) -> Result<HttpRe
     let at = Place { tenant: caller.tenant, connection: ConnectionId(asked.connection) };
     let connection = loaded(desk, at).await?;
     let adapter = adapter_of(desk, &connection)?;
-    let asked_by = Request { permissions: Some(caller.permissions.clone()), ..Request::new(caller.tenant, caller.actor()) };
+    let asked_by =
+        Request { permissions: Some(caller.permissions.clone()), ..Request::new(caller.tenant, caller.actor()) };
     let begun = desk.store.execute::<Connection>(Some(at.connection.0), C::BeginAuthorisation {}, &asked_by).await;
     begun.map_err(|error| match error {
         ExecuteError::Denied => caller.denied(BEGIN),

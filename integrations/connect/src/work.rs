@@ -59,7 +59,12 @@ impl Providers {
 
     /// Works until asked to stop; what it has begun it finishes.
     pub async fn run(&self, events: Arc<dyn Events>, stop: CancellationToken) {
-        tokio::join!(self.engine.run(events, stop.clone()), self.listen(&stop), self.sweep(&stop), self.keep_alive(&stop));
+        tokio::join!(
+            self.engine.run(events, stop.clone()),
+            self.listen(&stop),
+            self.sweep(&stop),
+            self.keep_alive(&stop)
+        );
     }
 
     /// Takes in what the log has and what providers said, sweeps what is due, and does everything that follows.

@@ -136,7 +136,11 @@ mod tests {
         let both = [("x-docusign-signature-1", old.as_str()), ("x-docusign-signature-2", good.as_str())];
         assert_eq!(hear(BODY, &both, "OURS"), Ok(1));
         assert_eq!(hear(BODY, &both[..1], "ours"), Err(NotGenuine));
-        assert_eq!(hear(BODY, &[], "ours"), Err(NotGenuine), "an account without a key signs nothing, and is not believed");
+        assert_eq!(
+            hear(BODY, &[], "ours"),
+            Err(NotGenuine),
+            "an account without a key signs nothing, and is not believed"
+        );
         assert_eq!(hear(&BODY.replace("e1", "e2"), &both, "ours"), Err(NotGenuine));
     }
 

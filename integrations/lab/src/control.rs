@@ -1,10 +1,10 @@
 //! What somebody wants of the lab, over HTTP; and one way in for every request to a provider.
 
+use crate::Lab;
 use crate::describe::Half;
 use crate::faults::{Fault, What};
 use crate::oauth::is_let_in;
 use crate::state::{Mood, Said};
-use crate::Lab;
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{self, Bytes, Data, Json, ServiceConfig};
@@ -25,14 +25,22 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 }
 
 async fn index(lab: Data<Lab>) -> HttpResponse {
-    let envelopes: String = lab.envelopes().iter().map(|one| {
-        let text = |name: &str| crate::oauth::escaped(one[name].as_str().unwrap_or_default());
-        format!("<li>{} {} <code>{}</code></li>", text("emailSubject"), text("status"), text("envelopeId"))
-    }).collect();
-    let invoices: String = lab.invoices().iter().map(|one| {
-        let text = |name: &str| crate::oauth::escaped(one[name].as_str().unwrap_or_default());
-        format!("<li>{} {} {} {}</li>", text("Type"), text("InvoiceNumber"), one["Total"], text("Status"))
-    }).collect();
+    let envelopes: String = lab
+        .envelopes()
+        .iter()
+        .map(|one| {
+            let text = |name: &str| crate::oauth::escaped(one[name].as_str().unwrap_or_default());
+            format!("<li>{} {} <code>{}</code></li>", text("emailSubject"), text("status"), text("envelopeId"))
+        })
+        .collect();
+    let invoices: String = lab
+        .invoices()
+        .iter()
+        .map(|one| {
+            let text = |name: &str| crate::oauth::escaped(one[name].as_str().unwrap_or_default());
+            format!("<li>{} {} {} {}</li>", text("Type"), text("InvoiceNumber"), one["Total"], text("Status"))
+        })
+        .collect();
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(format!(
         r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Lab</title></head><body><h1>Lab of providers</h1><h2>DocuSign</h2><ul>{envelopes}</ul><h2>Xero</h2><ul>{invoices}</ul><p><a href="/control/state">state</a></p></body></html>"#
     ))
@@ -119,7 +127,8 @@ pub(crate) async fn asked(
     };
     if !is_let_in(lab, provider, request) {
         note(401);
-        return HttpResponse::Unauthorized().json(json!({ "errorCode": "USER_AUTHENTICATION_FAILED", "Title": "Unauthorized" }));
+        return HttpResponse::Unauthorized()
+            .json(json!({ "errorCode": "USER_AUTHENTICATION_FAILED", "Title": "Unauthorized" }));
     }
     let (mut is_lost, mut instead) = (false, None);
     match lab.meets(provider, &method, &path) {

@@ -43,7 +43,9 @@ impl Descriptions {
         let found = FILES.iter().filter_map(|(provider, file, below)| Some((*provider, *below, read(file)?)));
         let documents: Vec<_> = found.collect();
         let said = match documents.len() {
-            0 => format!("no provider describes itself in {}: nothing is held against it ({VARIABLE})", folder.display()),
+            0 => {
+                format!("no provider describes itself in {}: nothing is held against it ({VARIABLE})", folder.display())
+            }
             count => format!("{count} descriptions of providers are in {}", folder.display()),
         };
         (Self { documents, validators: Mutex::default() }, said)
@@ -111,7 +113,10 @@ fn operation<'d>(document: &'d Value, method: &str, path: &str) -> Option<(&'d s
     let fits = |template: &str| -> Option<usize> {
         let parts: Vec<&str> = template.split('/').collect();
         let is_same = parts.len() == segments.len()
-            && parts.iter().zip(&segments).all(|(part, segment)| part.starts_with('{') || part.eq_ignore_ascii_case(segment));
+            && parts
+                .iter()
+                .zip(&segments)
+                .all(|(part, segment)| part.starts_with('{') || part.eq_ignore_ascii_case(segment));
         // The one with the most words of its own is meant.
         is_same.then(|| parts.iter().filter(|part| !part.starts_with('{')).count())
     };
@@ -162,7 +167,13 @@ fn modern(schema: &mut Value, is_request: bool) {
                 }
             }
             let keys: Map<String, Value> = std::mem::take(object);
-            *object = keys.into_iter().map(|(key, mut value)| { modern(&mut value, is_request); (key, value) }).collect();
+            *object = keys
+                .into_iter()
+                .map(|(key, mut value)| {
+                    modern(&mut value, is_request);
+                    (key, value)
+                })
+                .collect();
         }
         Value::Array(items) => items.iter_mut().for_each(|item| modern(item, is_request)),
         _ => {}

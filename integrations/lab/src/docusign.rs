@@ -76,7 +76,8 @@ async fn within(
 async fn create(lab: Data<Lab>, account: Path<String>, request: HttpRequest, body: Bytes) -> HttpResponse {
     within(lab, &account, request, body, |lab, mut envelope| {
         let signers = envelope.pointer("/recipients/signers").and_then(Value::as_array).map_or(0, Vec::len);
-        if envelope["status"] == "sent" && (signers == 0 || envelope["documents"].as_array().is_none_or(Vec::is_empty)) {
+        if envelope["status"] == "sent" && (signers == 0 || envelope["documents"].as_array().is_none_or(Vec::is_empty))
+        {
             return wrong("ENVELOPE_IS_INCOMPLETE", "The envelope is not complete.");
         }
         let id = Uuid::now_v7().to_string();
@@ -87,7 +88,10 @@ async fn create(lab: Data<Lab>, account: Path<String>, request: HttpRequest, bod
         lab.0.docusign.lock().envelopes.insert(id.clone(), envelope);
         route(lab, &id);
         lab.docusign_changed(&id, "envelope-sent");
-        Done::Json(201, json!({ "envelopeId": id, "uri": format!("/envelopes/{id}"), "statusDateTime": now(), "status": "sent" }))
+        Done::Json(
+            201,
+            json!({ "envelopeId": id, "uri": format!("/envelopes/{id}"), "statusDateTime": now(), "status": "sent" }),
+        )
     })
     .await
 }
@@ -136,7 +140,8 @@ impl Lab {
             }
             let signers = envelope.pointer_mut("/recipients/signers").and_then(Value::as_array_mut);
             let signers = signers.ok_or("nobody signs this")?;
-            let signer = signers.iter_mut().find(|one| one["recipientId"] == recipient_id).ok_or("no such recipient")?;
+            let signer =
+                signers.iter_mut().find(|one| one["recipientId"] == recipient_id).ok_or("no such recipient")?;
             if signer["status"] != "sent" && signer["status"] != "delivered" {
                 return Err("it is not their turn".to_owned());
             }
@@ -236,11 +241,15 @@ async fn recipients(lab: Data<Lab>, path: Path<(String, String)>, request: HttpR
 async fn change(lab: Data<Lab>, path: Path<(String, String)>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let (account, id) = path.into_inner();
     within(lab, &account, request, body, move |lab, wanted| {
-        let status = lab.0.docusign.lock().envelopes.get(&id).map(|one| one["status"].as_str().unwrap_or_default().to_owned());
+        let status =
+            lab.0.docusign.lock().envelopes.get(&id).map(|one| one["status"].as_str().unwrap_or_default().to_owned());
         let Some(status) = status else { return missing() };
         if wanted["status"] == "voided" {
             if !["sent", "delivered"].contains(&status.as_str()) {
-                return wrong("ENVELOPE_CANNOT_VOID_INVALID_STATE", "Only envelopes in the 'Sent' or 'Delivered' states may be voided.");
+                return wrong(
+                    "ENVELOPE_CANNOT_VOID_INVALID_STATE",
+                    "Only envelopes in the 'Sent' or 'Delivered' states may be voided.",
+                );
             }
             void(lab, &id, wanted["voidedReason"].as_str().unwrap_or_default());
         } else if let Some(envelope) = lab.0.docusign.lock().envelopes.get_mut(&id) {
@@ -252,7 +261,12 @@ async fn change(lab: Data<Lab>, path: Path<(String, String)>, request: HttpReque
     .await
 }
 
-async fn document(lab: Data<Lab>, path: Path<(String, String, String)>, request: HttpRequest, body: Bytes) -> HttpResponse {
+async fn document(
+    lab: Data<Lab>,
+    path: Path<(String, String, String)>,
+    request: HttpRequest,
+    body: Bytes,
+) -> HttpResponse {
     let (account, id, which) = path.into_inner();
     within(lab, &account, request, body, move |lab, _| {
         let docusign = lab.0.docusign.lock();
@@ -289,7 +303,8 @@ async fn page(lab: Data<Lab>, path: Path<(String, String)>) -> HttpResponse {
     let (id, recipient) = path.into_inner();
     let docusign = lab.0.docusign.lock();
     let Some(envelope) = docusign.envelopes.get(&id) else { return HttpResponse::NotFound().body("no such envelope") };
-    let (subject, status) = (envelope["emailSubject"].as_str().unwrap_or_default(), envelope["status"].as_str().unwrap_or_default());
+    let (subject, status) =
+        (envelope["emailSubject"].as_str().unwrap_or_default(), envelope["status"].as_str().unwrap_or_default());
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(format!(
         r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign</title><style>body{{font:16px system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}}button,input{{font:inherit;padding:.5rem 1rem;margin:.25rem}}</style></head><body><h1>{subject}</h1><p>The envelope is {status}. You are recipient {recipient}.</p><form method="post"><button name="answer" value="sign">Sign</button><input name="reason" placeholder="why not"><button name="answer" value="decline">Decline</button></form></body></html>"#,
         subject = escaped(subject), status = escaped(status), recipient = escaped(&recipient),
@@ -307,7 +322,9 @@ async fn decide(lab: Data<Lab>, path: Path<(String, String)>, Form(decision): Fo
     let (id, recipient) = path.into_inner();
     let declined = (decision.answer == "decline").then_some(decision.reason.as_str());
     match lab.sign(&id, &recipient, declined) {
-        Ok(()) => HttpResponse::SeeOther().insert_header((LOCATION, format!("/docusign/sign/{id}/{recipient}"))).finish(),
+        Ok(()) => {
+            HttpResponse::SeeOther().insert_header((LOCATION, format!("/docusign/sign/{id}/{recipient}"))).finish()
+        }
         Err(why) => HttpResponse::Conflict().body(why),
     }
 }

@@ -56,9 +56,9 @@ impl Tokens {
 pub(crate) fn is_let_in(lab: &Lab, provider: &str, request: &HttpRequest) -> bool {
     let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let tokens = lab.0.tokens.lock();
-    shown.and_then(|token| tokens.access.get(token)).is_some_and(|(of, until)| {
-        of == provider && *until > Utc::now().timestamp()
-    })
+    shown
+        .and_then(|token| tokens.access.get(token))
+        .is_some_and(|(of, until)| of == provider && *until > Utc::now().timestamp())
 }
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
@@ -86,9 +86,7 @@ async fn page(provider: Path<String>, asked: Query<Asked>) -> HttpResponse {
     if asked.client_id != CLIENT_ID || asked.code_challenge_method != "S256" {
         return HttpResponse::BadRequest().body("the lab does not know this client, or it comes without PKCE");
     }
-    let hidden = |name: &str, value: &str| {
-        format!(r#"<input type="hidden" name="{name}" value="{}">"#, escaped(value))
-    };
+    let hidden = |name: &str, value: &str| format!(r#"<input type="hidden" name="{name}" value="{}">"#, escaped(value));
     let fields = [
         hidden("redirect_uri", &asked.redirect_uri),
         hidden("state", &asked.state),

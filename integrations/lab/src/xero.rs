@@ -57,10 +57,13 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 
 /// `{"ErrorNumber":10,…}`: what Xero answers if it does not like something.
 fn disliked(message: &str) -> Done {
-    Done::Json(400, json!({
-        "ErrorNumber": 10, "Type": "ValidationException", "Message": "A validation exception occurred",
-        "Elements": [{ "ValidationErrors": [{ "Message": message }] }],
-    }))
+    Done::Json(
+        400,
+        json!({
+            "ErrorNumber": 10, "Type": "ValidationException", "Message": "A validation exception occurred",
+            "Elements": [{ "ValidationErrors": [{ "Message": message }] }],
+        }),
+    )
 }
 
 fn not_found() -> Done {
@@ -80,7 +83,10 @@ async fn within(
     let key = key.map(|key| format!("{} {} {key}", request.method(), request.path()));
     asked(&lab, "xero", &request, &body, move |lab, shown| {
         if !is_known {
-            return Done::Json(403, json!({ "Title": "Forbidden", "Status": 403, "Detail": "AuthenticationUnsuccessful" }));
+            return Done::Json(
+                403,
+                json!({ "Title": "Forbidden", "Status": 403, "Detail": "AuthenticationUnsuccessful" }),
+            );
         }
         if let Some(known) = key.as_ref().and_then(|key| lab.0.xero.lock().done.get(key).cloned()) {
             return Done::Json(known.0, known.1);
@@ -126,12 +132,19 @@ impl Lab {
     }
 }
 
-async fn contacts(lab: Data<Lab>, request: HttpRequest, query: Query<HashMap<String, String>>, body: Bytes) -> HttpResponse {
+async fn contacts(
+    lab: Data<Lab>,
+    request: HttpRequest,
+    query: Query<HashMap<String, String>>,
+    body: Bytes,
+) -> HttpResponse {
     within(lab, request, body, move |lab, _| {
-        let wanted = query.get("where").and_then(|text| text.strip_prefix("Name==\"")?.strip_suffix('"').map(str::to_owned));
+        let wanted =
+            query.get("where").and_then(|text| text.strip_prefix("Name==\"")?.strip_suffix('"').map(str::to_owned));
         let wanted = wanted.map(|name| name.replace("\"\"", "\""));
         let xero = lab.0.xero.lock();
-        let found = xero.contacts.values().filter(|one| wanted.as_ref().is_none_or(|name| one["Name"] == name.as_str()));
+        let found =
+            xero.contacts.values().filter(|one| wanted.as_ref().is_none_or(|name| one["Name"] == name.as_str()));
         Done::Json(200, json!({ "Contacts": found.collect::<Vec<_>>() }))
     })
     .await
@@ -274,15 +287,20 @@ fn invoice_disliked(xero: &Xero, invoice: &Value) -> Option<String> {
         .is_none()
         .then(|| "The Contact could not be found".to_owned())
         .or_else(|| {
-            let is_taken = kind == "ACCREC" && !number.is_empty() && xero.invoices.values().any(|one| {
-                one["Type"] == kind && one["InvoiceNumber"] == number && one["Status"] != "DELETED"
-            });
+            let is_taken = kind == "ACCREC"
+                && !number.is_empty()
+                && xero
+                    .invoices
+                    .values()
+                    .any(|one| one["Type"] == kind && one["InvoiceNumber"] == number && one["Status"] != "DELETED");
             is_taken.then(|| "Invoice # must be unique.".to_owned())
         })
         .or_else(|| {
             let day = invoice["Date"].as_str().and_then(|text| text.parse::<NaiveDate>().ok());
             let is_closed = xero.closed_until.zip(day).is_some_and(|(closed, day)| day <= closed);
-            is_closed.then(|| "The document cannot be edited as the date is prior to the lock date of the organisation.".to_owned())
+            is_closed.then(|| {
+                "The document cannot be edited as the date is prior to the lock date of the organisation.".to_owned()
+            })
         })
         .or_else(|| {
             let has_none = invoice["LineItems"].as_array().is_none_or(Vec::is_empty);
@@ -290,9 +308,15 @@ fn invoice_disliked(xero: &Xero, invoice: &Value) -> Option<String> {
         })
 }
 
-async fn invoices(lab: Data<Lab>, request: HttpRequest, query: Query<HashMap<String, String>>, body: Bytes) -> HttpResponse {
+async fn invoices(
+    lab: Data<Lab>,
+    request: HttpRequest,
+    query: Query<HashMap<String, String>>,
+    body: Bytes,
+) -> HttpResponse {
     let since = request.headers().get("if-modified-since").and_then(|since| since.to_str().ok());
-    let since = since.and_then(|since| NaiveDateTime::parse_from_str(since, "%Y-%m-%dT%H:%M:%S").ok()).map(|at| at.and_utc());
+    let since =
+        since.and_then(|since| NaiveDateTime::parse_from_str(since, "%Y-%m-%dT%H:%M:%S").ok()).map(|at| at.and_utc());
     within(lab, request, body, move |lab, _| {
         let listed = |name: &str| query.get(name).map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>());
         let (numbers, parties) = (listed("InvoiceNumbers"), listed("ContactIDs"));
@@ -373,7 +397,8 @@ async fn make_payments(lab: Data<Lab>, request: HttpRequest, body: Bytes) -> Htt
     within(lab, request, body, |lab, shown| {
         let payment = &shown["Payments"][0];
         let day = payment["Date"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default();
-        let (invoice, account) = (&payment["Invoice"]["InvoiceID"], payment["Account"]["Code"].as_str().unwrap_or_default());
+        let (invoice, account) =
+            (&payment["Invoice"]["InvoiceID"], payment["Account"]["Code"].as_str().unwrap_or_default());
         match pay(lab, invoice.as_str().unwrap_or_default(), minor(&payment["Amount"]), day, account) {
             Ok(id) => {
                 let mut made = payment.clone();

@@ -1,8 +1,8 @@
 //! The port's questions in Xero's words.
 
 use crate::Xero;
-use crate::wire::{Account, Contact, Contacts, Decimal, Exception, Invoice, Invoices, LineItem, Payments, day};
 use crate::wire::Payment as WirePayment;
+use crate::wire::{Account, Contact, Contacts, Decimal, Exception, Invoice, Invoices, LineItem, Payments, day};
 use chrono::NaiveDate;
 use kernel::{Currency, Money};
 use ports::{Book, Booked, Entry, EntryStatus, Fault, Line, Party, PartyRef, Payment, Place, TaxMode};
@@ -105,14 +105,12 @@ pub async fn book(xero: &Xero, at: Place, key: &str, entry: &Entry) -> Result<Bo
     match good(&answer) {
         Ok(answer) => one(answer.json::<Invoices>()?, "Xero names no invoice"),
         // It may be ours, from a try whose answer got lost after the key was forgotten.
-        Err(Fault::Never("taken", why)) => {
-            match find(xero, at, entry.book, &entry.number, &entry.party_id).await? {
-                Some(booked) if booked.status != EntryStatus::Voided && is_same(xero, at, &booked, entry).await? => {
-                    Ok(booked)
-                }
-                _ => Err(Fault::Never("taken", why)),
+        Err(Fault::Never("taken", why)) => match find(xero, at, entry.book, &entry.number, &entry.party_id).await? {
+            Some(booked) if booked.status != EntryStatus::Voided && is_same(xero, at, &booked, entry).await? => {
+                Ok(booked)
             }
-        }
+            _ => Err(Fault::Never("taken", why)),
+        },
         Err(fault) => Err(fault),
     }
 }
@@ -132,7 +130,8 @@ async fn is_same(xero: &Xero, at: Place, booked: &Booked, entry: &Entry) -> Resu
 fn currency_of(entry: &Entry) -> Result<Currency, Fault> {
     let first = entry.lines.first().map(|line| line.unit.currency());
     let currency = first.ok_or_else(|| Fault::Never("no_lines", "an entry has lines".to_owned()))?;
-    let has_other = |line: &Line| line.unit.currency() != currency || line.tax.is_some_and(|tax| tax.currency() != currency);
+    let has_other =
+        |line: &Line| line.unit.currency() != currency || line.tax.is_some_and(|tax| tax.currency() != currency);
     if entry.lines.iter().any(has_other) {
         return Err(Fault::Never("currencies_differ", "all lines of an entry have one currency".to_owned()));
     }
@@ -175,13 +174,7 @@ fn invoice(entry: &Entry) -> Result<Invoice, Fault> {
 }
 
 /// See [`ports::Ledger::find`].
-pub async fn find(
-    xero: &Xero,
-    at: Place,
-    book: Book,
-    number: &str,
-    party_id: &str,
-) -> Result<Option<Booked>, Fault> {
+pub async fn find(xero: &Xero, at: Place, book: Book, number: &str, party_id: &str) -> Result<Option<Booked>, Fault> {
     let (kind, of_party) = match book {
         Book::Sales => ("ACCREC", None),
         // Two vendors may give the same number.
@@ -217,7 +210,8 @@ pub async fn void(xero: &Xero, at: Place, key: &str, entry_id: &str) -> Result<(
     let status = if known.status == EntryStatus::Draft { "DELETED" } else { "VOIDED" };
     let change =
         Invoice { invoice_id: Some(entry_id.to_owned()), status: Some(status.to_owned()), ..Invoice::default() };
-    let answer = xero.send(at, Method::POST, &["Invoices", entry_id], key, &Invoices { invoices: vec![change] }).await?;
+    let answer =
+        xero.send(at, Method::POST, &["Invoices", entry_id], key, &Invoices { invoices: vec![change] }).await?;
     good(&answer).map(drop)
 }
 

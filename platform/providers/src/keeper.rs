@@ -44,7 +44,8 @@ impl Keeper {
         let next = sqlx::query_scalar("select connect.next_generation($1, $2)").bind(at.tenant.0).bind(at.connection.0);
         let generation: i32 = next.fetch_one(&self.pool).await?;
         let keys = self.vault.sealing(at.tenant.0).await.map_err(|error| anyhow::anyhow!("{error}"))?;
-        let refresh = grant.refresh.as_ref().context("the provider gave no refresh token; is offline access asked for?")?;
+        let refresh =
+            grant.refresh.as_ref().context("the provider gave no refresh token; is offline access asked for?")?;
         let kept = sqlx::query_scalar("select connect.keep($1, $2, $3, $4, $5, $6, $7, $8, $9)")
             .bind(at.tenant.0)
             .bind(at.connection.0)
@@ -70,16 +71,15 @@ impl Keeper {
         Ok(())
     }
 
-    /// Whose connection that is, if it is one to this provider.
+    /// Whose connection that is, if it is one to this provider. Two firms may have chosen one id.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn whose(&self, provider: &str, connection: ConnectionId) -> Result<Option<Heard>> {
+    pub async fn whose(&self, provider: &str, connection: ConnectionId) -> Result<Vec<Heard>> {
         let asked = sqlx::query_as("select tenant_id, account_id from connect.door($1, $2)");
-        let found: Option<(Uuid, String)> = asked.bind(provider).bind(connection.0).fetch_optional(&self.pool).await?;
-        let heard =
-            |(tenant, account_id)| Heard { place: Place { tenant: TenantId(tenant), connection }, account_id };
-        Ok(found.map(heard))
+        let found: Vec<(Uuid, String)> = asked.bind(provider).bind(connection.0).fetch_all(&self.pool).await?;
+        let heard = |(tenant, account_id)| Heard { place: Place { tenant: TenantId(tenant), connection }, account_id };
+        Ok(found.into_iter().map(heard).collect())
     }
 
     /// Takes in what a provider said; false if it said the very same before.

@@ -93,7 +93,8 @@ struct Row {
     health: String,
 }
 
-const COLUMNS: &str = "l.provider, l.generation, l.account_id, l.base_url, l.access_sealed, l.refresh_sealed, l.is_paused, l.health,
+const COLUMNS: &str =
+    "l.provider, l.generation, l.account_id, l.base_url, l.access_sealed, l.refresh_sealed, l.is_paused, l.health,
      l.access_until > clock_timestamp() + $3 as is_fresh, l.access_until > clock_timestamp() as is_good";
 
 impl Links {
@@ -279,8 +280,14 @@ impl Links {
     /// # Errors
     /// When the database is away.
     pub async fn given_up(&self, at: Place, given_up_at: DateTime<Utc>) -> sqlx::Result<Option<String>> {
-        let sql = "select provider from connect.links where tenant_id = $1 and connection_id = $2 and authorised_at < $3";
-        sqlx::query_scalar(sql).bind(at.tenant.0).bind(at.connection.0).bind(given_up_at).fetch_optional(&self.pool).await
+        let sql =
+            "select provider from connect.links where tenant_id = $1 and connection_id = $2 and authorised_at < $3";
+        sqlx::query_scalar(sql)
+            .bind(at.tenant.0)
+            .bind(at.connection.0)
+            .bind(given_up_at)
+            .fetch_optional(&self.pool)
+            .await
     }
 
     /// Destroys what is kept of a connection, unless somebody has agreed again since.
@@ -288,8 +295,7 @@ impl Links {
     /// # Errors
     /// When the database is away.
     pub async fn destroy(&self, at: Place, given_up_at: DateTime<Utc>) -> sqlx::Result<()> {
-        let sql =
-            "delete from connect.links where tenant_id = $1 and connection_id = $2 and authorised_at < $3 returning true";
+        let sql = "delete from connect.links where tenant_id = $1 and connection_id = $2 and authorised_at < $3 returning true";
         let mut tx = begin(&self.pool).await?;
         let gone = sqlx::query_scalar(sql).bind(at.tenant.0).bind(at.connection.0).bind(given_up_at);
         let gone: Option<bool> = gone.fetch_optional(&mut *tx).await?;

@@ -534,15 +534,16 @@ impl Settings {
             bail!("settings: set the vault's key or the file that holds it, not both");
         }
         let ProvidersSettings { docusign, xero } = &settings.providers;
-        for (name, id, secret) in [
-            ("docusign", &docusign.client_id, &docusign.client_secret),
-            ("xero", &xero.client_id, &xero.client_secret),
-        ] {
+        for (name, id, secret) in
+            [("docusign", &docusign.client_id, &docusign.client_secret), ("xero", &xero.client_id, &xero.client_secret)]
+        {
             if id.is_some() != secret.is_some() {
                 bail!("settings: providers.{name} has client_id and client_secret, or neither");
             }
             if id.is_some() && vault.key.is_none() && vault.key_file.is_none() {
-                bail!("settings: vault.key_file or vault.key must be set where providers.{name} is, because what firms agree to is sealed");
+                bail!(
+                    "settings: vault.key_file or vault.key must be set where providers.{name} is, because what firms agree to is sealed"
+                );
             }
         }
         if !settings.login.providers.is_empty() && settings.redis.url.is_none() {

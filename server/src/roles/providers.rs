@@ -27,7 +27,8 @@ impl Role for Providers {
     async fn run(context: RoleContext) -> Result<()> {
         let settings = &context.settings;
         let (pool, vault, feed) = (context.pool().await?, context.vault().await?, context.feed().await?);
-        let keys = vault.clone().context("settings: vault.key_file is not set, so nothing that firms agree to is sealed")?;
+        let keys =
+            vault.clone().context("settings: vault.key_file is not set, so nothing that firms agree to is sealed")?;
         let store = connect::bus(settings, pool.clone(), vault.clone())?.store().clone();
         let links = providers::links(settings, pool.clone(), keys)?;
         let sweepers = providers::sweepers(&links)?;

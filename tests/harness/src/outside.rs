@@ -47,10 +47,14 @@ impl Outside {
     /// Another process at the same lab and the same database.
     pub async fn beside(app: &TestApp, lab: Lab) -> Self {
         let (worker, command) = (app.database.worker().await, app.database.command().await);
-        let links = Links::new(worker.clone(), vault(&worker), [("xero", oauth(&lab, "xero")), ("docusign", oauth(&lab, "docusign"))]);
+        let links = Links::new(
+            worker.clone(),
+            vault(&worker),
+            [("xero", oauth(&lab, "xero")), ("docusign", oauth(&lab, "docusign"))],
+        );
         let keeper = Keeper::new(command.clone(), vault(&command));
-        let xero = Xero::with_rules(links.clone(), wide(), Duration::ZERO).unwrap();
-        let docusign = Docusign::with_rules(links.clone(), wide(), Duration::ZERO).unwrap();
+        let xero = Xero::with_rules(links.clone(), wide(), Duration::from_secs(900)).unwrap();
+        let docusign = Docusign::with_rules(links.clone(), wide(), Duration::from_secs(900)).unwrap();
         Self { lab, links, keeper, xero, docusign, worker }
     }
 

@@ -1,7 +1,7 @@
 //! The lab that stands in for providers.
 
-use super::plan::Ports;
 use super::ROLE_PATIENCE;
+use super::plan::Ports;
 use crate::command::{Profile, Workspace};
 use crate::steps::step;
 use anyhow::Result;
@@ -50,7 +50,8 @@ pub fn ensure(workspace: &Workspace, dirs: &Dirs, ports: &Ports) -> Result<()> {
                 }
                 let mut command = Command::new(&lab);
                 command.arg("--listen").arg(format!("127.0.0.1:{}", ports.lab)).current_dir(&workspace.root);
-                let launch = Launch { name: "lab".to_owned(), log: log.clone(), record, fingerprint: fingerprint.clone() };
+                let launch =
+                    Launch { name: "lab".to_owned(), log: log.clone(), record, fingerprint: fingerprint.clone() };
                 Process::start(&launch, command)?
             }
         };

@@ -4,8 +4,15 @@ use anyhow::{Context, Result};
 use local_servers::S3_PORTS;
 
 /// The name of each server's record, in the order of stopping, with the signal that ends it properly.
-pub const SERVERS: [(&str, &str); 7] =
-    [("lab", "TERM"), ("maildev", "TERM"), ("oidc", "TERM"), ("s3", "TERM"), ("nats", "TERM"), ("redis", "TERM"), ("postgres", "INT")];
+pub const SERVERS: [(&str, &str); 7] = [
+    ("lab", "TERM"),
+    ("maildev", "TERM"),
+    ("oidc", "TERM"),
+    ("s3", "TERM"),
+    ("nats", "TERM"),
+    ("redis", "TERM"),
+    ("postgres", "INT"),
+];
 
 /// The ports of a stack that are not up to the roles: those of the servers, and the two that others are told of.
 pub struct Ports {

@@ -151,7 +151,8 @@ async fn a_closed_period_parks_and_a_day_that_is_used_up_waits() {
     let limit = What::Status { status: 429, retry_after: Some(3_600), limit: Some("day".to_owned()), code: None };
     let later = asked(&outside, at, limit).await;
     assert!(matches!(later, Err(Fault::Later(Some(after), _)) if after == Duration::from_secs(3_600)), "{later:?}");
-    let trouble: Option<String> = sqlx::query_scalar("select trouble from connect.links").fetch_one(&outside.worker).await.unwrap();
+    let trouble: Option<String> =
+        sqlx::query_scalar("select trouble from connect.links").fetch_one(&outside.worker).await.unwrap();
     assert_eq!(trouble.as_deref(), Some("quota_used_up"));
 }
 

@@ -17,7 +17,8 @@ use uuid::Uuid;
 /// The service as `server` mounts it.
 macro_rules! service {
     ($app:expr, $outside:expr) => {{
-        let (verifier, sessions, desk) = ($app.verifier.clone(), Data::new($app.sessions.clone()), $outside.desk(&$app));
+        let (verifier, sessions, desk) =
+            ($app.verifier.clone(), Data::new($app.sessions.clone()), $outside.desk(&$app));
         init_service(
             App::new().app_data(verifier).app_data(sessions).configure(|config| connect::configure(config, desk)),
         )
@@ -90,7 +91,11 @@ async fn somebody_of_the_firm_agrees_at_the_provider_and_the_connection_works() 
         .await
         .unwrap();
     let token = secrecy::ExposeSecret::expose_secret(&access.token).as_bytes();
-    assert!(secrets.iter().all(|(access, refresh)| [access, refresh].iter().all(|s| !s.windows(token.len()).any(|w| w == token))));
+    assert!(
+        secrets
+            .iter()
+            .all(|(access, refresh)| [access, refresh].iter().all(|s| !s.windows(token.len()).any(|w| w == token)))
+    );
     // A code is worth something once.
     let (code, _, page) = get!(service, Some(&session), back);
     assert_eq!(code, 400, "{page}");

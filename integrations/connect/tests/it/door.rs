@@ -29,7 +29,8 @@ macro_rules! say {
 
 fn message(ids: &[&str]) -> String {
     let event = |id: &&str| json!({ "resourceId": id, "tenantId": XERO_TENANT, "eventCategory": "INVOICE", "eventType": "UPDATE" });
-    json!({ "events": ids.iter().map(event).collect::<Vec<_>>(), "firstEventSequence": 1, "lastEventSequence": 1 }).to_string()
+    json!({ "events": ids.iter().map(event).collect::<Vec<_>>(), "firstEventSequence": 1, "lastEventSequence": 1 })
+        .to_string()
 }
 
 fn door(at: Place) -> String {
