@@ -284,7 +284,7 @@ impl Appointment {
             notes: notes.map(Personal::new),
             manage_path: format!("/v1/scheduling/appointments/{}", ctx.id),
             cancel_path: format!("/v1/scheduling/appointments/{}/cancel", ctx.id),
-            reminder_minutes: rules.reminder_minutes.clone(),
+            reminder_minutes: event_type.reminder_minutes().to_vec(),
         };
         Ok(vec![if rules.requires_confirmation { E::Requested { details } } else { E::Booked { details } }])
     }
@@ -368,7 +368,7 @@ mod tests {
         let mut kind = EventType::default();
         let mut rules = event_type::tests::rules(30);
         rules.requires_confirmation = confirm;
-        kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules, reminder_minutes: vec![] });
         kind
     }
 
@@ -414,7 +414,11 @@ mod tests {
     fn an_event_type_that_reaches_beyond_the_calendar_can_still_be_booked() {
         let mut boundless = EventType::default();
         let rules = EventTypeRules { max_days_ahead: u32::MAX, ..event_type::tests::rules(30) };
-        boundless.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        boundless.apply(&EventTypeEvent::Defined {
+            key: "consultation".parse().unwrap(),
+            rules,
+            reminder_minutes: vec![],
+        });
         let by_key = || EventType::by_key(&"consultation".parse().unwrap());
         let world = || world([], false).knowing(by_key(), Uuid::from_u128(30), boundless.clone());
         assert_eq!(world().when(book(at(11, 0))).events().len(), 1);
@@ -428,7 +432,11 @@ mod tests {
         let (host_id, availability_id) =
             (UserId(Uuid::from_u128(99)), scheduling_events::AvailabilityId(Uuid::from_u128(98)));
         let rules = EventTypeRules { host_id, availability_id, ..event_type::tests::rules(30) };
-        handed_over.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        handed_over.apply(&EventTypeEvent::Defined {
+            key: "consultation".parse().unwrap(),
+            rules,
+            reminder_minutes: vec![],
+        });
         let type_by_id = || Reference::id::<EventType>(Uuid::from_u128(30));
         let mine = || Reference::claim::<Availability>(Availability::host_claim(UserId(Uuid::from_u128(20))));
         let others = || Reference::id::<Availability>(Uuid::from_u128(98));
@@ -463,7 +471,7 @@ mod tests {
         let mut kind = EventType::default();
         let rules =
             EventTypeRules { max_days_ahead: days_ahead, min_notice_minutes: 0, ..event_type::tests::rules(30) };
-        kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules, reminder_minutes: vec![] });
         (kind, availability::tests::always_open(zone))
     }
 
@@ -621,7 +629,7 @@ mod tests {
                 max_days_ahead: days,
                 ..event_type::tests::rules(30)
             };
-            kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules: rules.clone() });
+            kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules: rules.clone(), reminder_minutes: vec![] });
             let midnight: Timestamp = now.date_naive().and_hms_opt(0, 0, 0).unwrap().and_utc().try_into().unwrap();
             let busy: Vec<Slot> = taken.iter().map(|(start, granules, before, after)| {
                 let slot = slot(*start, *granules, *before, *after);

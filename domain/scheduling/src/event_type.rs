@@ -51,9 +51,6 @@ pub struct RevisedRules {
     /// Does the host have to confirm?
     #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
     pub requires_confirmation: Patch<bool>,
-    /// So many minutes before it begins the guest is reminded of it, at most five times.
-    #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
-    pub reminder_minutes: Patch<Vec<u32>>,
 }
 
 impl RevisedRules {
@@ -75,9 +72,6 @@ impl RevisedRules {
             requires_confirmation: self
                 .requires_confirmation
                 .over_or(before.is_some_and(|rules| rules.requires_confirmation), false),
-            reminder_minutes: self
-                .reminder_minutes
-                .over_list(before.map_or(&[], |rules| rules.reminder_minutes.as_slice())),
         }
     }
 }
@@ -101,6 +95,9 @@ pub enum EventTypeCommand {
         key: Slug,
         /// How it is booked.
         rules: EventTypeRules,
+        /// So many minutes before it begins the guest is reminded of it, at most five times.
+        #[serde(default)]
+        reminder_minutes: Vec<u32>,
     },
     /// Changes how it is booked; earlier bookings stay as they are.
     #[refused(
@@ -115,6 +112,9 @@ pub enum EventTypeCommand {
     Revise {
         /// How it is booked.
         rules: RevisedRules,
+        /// So many minutes before it begins the guest is reminded of it. What is left out stays, `null` ends it.
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        reminder_minutes: Patch<Vec<u32>>,
     },
     /// Ends that it can be booked.
     Retire {},
@@ -137,7 +137,7 @@ pub enum EventTypeRejection {
     #[invalid("/rules")]
     TooFarAhead,
     /// The guest is reminded at most five times, each once, a minute to four weeks before.
-    #[invalid("/rules/reminder_minutes")]
+    #[invalid("/reminder_minutes")]
     RemindersOutOfRange,
     /// There are no such hours.
     #[invalid("/rules/availability_id")]
@@ -152,12 +152,20 @@ pub enum EventTypeRejection {
 pub struct EventType {
     rules: Option<EventTypeRules>,
     retired: Retirable,
+    reminder_minutes: Vec<u32>,
 }
 
 impl EventType {
     /// How it is booked, unless it is retired.
     pub fn bookable(&self) -> Option<&EventTypeRules> {
         self.rules.as_ref().filter(|_| !self.retired.is_retired())
+    }
+}
+
+impl EventType {
+    /// How long before it begins the guest is reminded of it.
+    pub fn reminder_minutes(&self) -> &[u32] {
+        &self.reminder_minutes
     }
 }
 
@@ -170,31 +178,33 @@ impl Aggregate for EventType {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "scheduling/event-types";
+    const STATE_VERSION: i32 = 2;
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
             C::Define { rules, .. } => vec![Reference::id::<Availability>(rules.availability_id)],
-            C::Revise { rules } => vec![Reference::id::<Availability>(rules.availability_id)],
+            C::Revise { rules, .. } => vec![Reference::id::<Availability>(rules.availability_id)],
             C::Retire {} | C::Reinstate {} => vec![],
         }
     }
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
-            C::Define { key, rules } => {
-                check(&rules, ctx)?;
-                vec![E::Defined { key, rules }]
+            C::Define { key, rules, reminder_minutes } => {
+                check(&rules, &reminder_minutes, ctx)?;
+                vec![E::Defined { key, rules, reminder_minutes }]
             }
             C::Reinstate {} => self.retired.reinstate(),
             C::Retire {} => self.retired.retire(),
             _ if self.retired.is_retired() => return Err(R::Retired),
-            C::Revise { rules } => {
+            C::Revise { rules, reminder_minutes } => {
                 let rules = rules.over(self.rules.as_ref());
-                if self.rules.as_ref() == Some(&rules) {
+                let reminder_minutes = reminder_minutes.over_list(&self.reminder_minutes);
+                if self.rules.as_ref() == Some(&rules) && self.reminder_minutes == reminder_minutes {
                     return Ok(vec![]);
                 }
-                check(&rules, ctx)?;
-                vec![E::Revised { rules }]
+                check(&rules, &reminder_minutes, ctx)?;
+                vec![E::Revised { rules, reminder_minutes }]
             }
         })
     }
@@ -202,7 +212,10 @@ impl Aggregate for EventType {
     fn apply(&mut self, event: &E) {
         self.retired = self.retired.after(event);
         match event {
-            E::Defined { key: _, rules } | E::Revised { rules } => self.rules = Some(rules.clone()),
+            E::Defined { rules, reminder_minutes, .. } | E::Revised { rules, reminder_minutes } => {
+                self.rules = Some(rules.clone());
+                self.reminder_minutes.clone_from(reminder_minutes);
+            }
             E::Retired {} | E::Reinstated {} => {}
         }
     }
@@ -215,7 +228,7 @@ impl Aggregate for EventType {
     }
 }
 
-fn check(rules: &EventTypeRules, ctx: &Context) -> Result<(), R> {
+fn check(rules: &EventTypeRules, reminder_minutes: &[u32], ctx: &Context) -> Result<(), R> {
     let parts = [rules.duration_minutes, rules.buffer_before_minutes, rules.buffer_after_minutes];
     if parts.iter().any(|minutes| minutes % GRANULE_MINUTES != 0) {
         return Err(R::NotOnGrid);
@@ -228,9 +241,9 @@ fn check(rules: &EventTypeRules, ctx: &Context) -> Result<(), R> {
     if too_far {
         return Err(R::TooFarAhead);
     }
-    let reminders: BTreeSet<u32> = rules.reminder_minutes.iter().copied().collect();
+    let reminders: BTreeSet<u32> = reminder_minutes.iter().copied().collect();
     let in_range = reminders.iter().all(|minutes| (1..=REMINDER_MINUTES_MAX).contains(minutes));
-    if !in_range || reminders.len() < rules.reminder_minutes.len() || reminders.len() > REMINDERS_MAX {
+    if !in_range || reminders.len() < reminder_minutes.len() || reminders.len() > REMINDERS_MAX {
         return Err(R::RemindersOutOfRange);
     }
     match ctx.referenced::<Availability>(rules.availability_id) {
@@ -261,7 +274,6 @@ pub(crate) mod tests {
             min_notice_minutes: 60,
             max_days_ahead: 60,
             requires_confirmation: false,
-            reminder_minutes: vec![],
         }
     }
 
@@ -281,7 +293,8 @@ pub(crate) mod tests {
     fn what_a_revision_leaves_out_stays_and_null_gives_the_default() {
         let before =
             EventTypeRules { description: Some("A talk".parse().unwrap()), requires_confirmation: true, ..rules(30) };
-        let defined = || E::Defined { key: "consultation".parse().unwrap(), rules: before.clone() };
+        let defined =
+            || E::Defined { key: "consultation".parse().unwrap(), rules: before.clone(), reminder_minutes: vec![] };
         let mut body = serde_json::json!({ "rules": {
             "name": "Consultation", "host_id": before.host_id, "availability_id": before.availability_id,
             "duration_minutes": 30,
@@ -296,14 +309,13 @@ pub(crate) mod tests {
             buffer_after_minutes: 0,
             max_days_ahead: DAYS_AHEAD_DEFAULT,
             requires_confirmation: false,
-            reminder_minutes: vec![],
             ..before.clone()
         };
-        world([defined()]).when(parse(&body)).then([E::Revised { rules }]);
+        world([defined()]).when(parse(&body)).then([E::Revised { rules, reminder_minutes: vec![] }]);
     }
 
     fn define(duration: u32) -> C {
-        C::Define { key: "consultation".parse().unwrap(), rules: rules(duration) }
+        C::Define { key: "consultation".parse().unwrap(), rules: rules(duration), reminder_minutes: vec![] }
     }
 
     #[test]
@@ -324,7 +336,7 @@ pub(crate) mod tests {
         for (max_days_ahead, min_notice_minutes) in [(u32::MAX, 0), (DAYS_AHEAD_MAX + 1, 0), (60, u32::MAX)] {
             let rules = EventTypeRules { max_days_ahead, min_notice_minutes, ..rules(30) };
             world([]).when(revise(rules.clone())).rejected("scheduling.event_type.too_far_ahead");
-            let define = C::Define { key: "consultation".parse().unwrap(), rules };
+            let define = C::Define { key: "consultation".parse().unwrap(), rules, reminder_minutes: vec![] };
             world([]).when(define).rejected("scheduling.event_type.too_far_ahead");
         }
     }
@@ -340,13 +352,36 @@ pub(crate) mod tests {
     fn a_kind_of_meeting_is_booked_in_hours_that_are_there_and_its_hosts() {
         let nowhere = EventTypeRules { availability_id: AvailabilityId(Uuid::from_u128(22)), ..rules(30) };
         let others = EventTypeRules { host_id: UserId(Uuid::from_u128(99)), ..rules(30) };
-        let defined = || E::Defined { key: "consultation".parse().unwrap(), rules: rules(30) };
+        let defined =
+            || E::Defined { key: "consultation".parse().unwrap(), rules: rules(30), reminder_minutes: vec![] };
         for (rules, code) in [(nowhere, "unknown_availability"), (others, "hours_of_another_host")] {
             let code = format!("scheduling.event_type.{code}");
-            let define = C::Define { key: "consultation".parse().unwrap(), rules: rules.clone() };
+            let define =
+                C::Define { key: "consultation".parse().unwrap(), rules: rules.clone(), reminder_minutes: vec![] };
             world([]).when(define).rejected(&code);
             world([defined()]).when(revise(rules)).rejected(&code);
         }
         world([defined()]).when(revise(rules(30))).then_nothing();
+    }
+
+    #[test]
+    fn a_guest_is_reminded_at_most_five_times_each_once_and_not_long_before() {
+        for (reminder_minutes, ok) in [
+            (vec![1_440, 60], true),
+            (vec![1, 2, 3, 4, 5], true),
+            (vec![1, 2, 3, 4, 5, 6], false),
+            (vec![60, 60], false),
+            (vec![0], false),
+            (vec![28 * 24 * 60], true),
+            (vec![28 * 24 * 60 + 1], false),
+        ] {
+            let key = "consultation".parse().unwrap();
+            let when = world([]).when(C::Define { key, rules: rules(30), reminder_minutes });
+            if ok {
+                assert_eq!(when.events().len(), 1);
+            } else {
+                when.rejected("scheduling.event_type.reminders_out_of_range");
+            }
+        }
     }
 }

@@ -59,9 +59,9 @@ impl World {
             min_notice_minutes: 0,
             max_days_ahead: 30,
             requires_confirmation,
-            reminder_minutes: vec![24 * 60, 60],
         };
-        let define = EventTypeCommand::Define { key: "talk".parse().unwrap(), rules };
+        let define =
+            EventTypeCommand::Define { key: "talk".parse().unwrap(), rules, reminder_minutes: vec![24 * 60, 60] };
         world.store.execute::<EventType>(None, define, &world.request()).await.unwrap();
         world.mailer(Utc::now).round().await.unwrap();
         world
