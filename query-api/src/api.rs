@@ -1,10 +1,9 @@
 //! What every question needs: the read models, how far they are, a place in work, and what may be seen.
 
 use crate::cache::Cache;
-use crate::only::{Rows, Seen};
+use crate::only::Seen;
 use crate::permissions::OF_QUESTIONS;
 use crate::positions::{Missed, Positions};
-use crate::within::Within;
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
 use actix_web::HttpRequest;
 use objects::ObjectStore;
@@ -153,11 +152,10 @@ impl Api {
             found.ok_or_else(|| Problem::new(&code::NOT_FOUND, format!("nothing answers GET {}", request.path())))?;
         RequestInfo::set_route(request, if way == Way::List { list } else { record });
         let resource = table.resource();
-        let rows = Rows::of(resource.ties, &caller.reach(resource.read)?, caller.principal);
-        let rows = rows.ok_or_else(|| caller.denied(resource.read))?;
+        let seen = Seen::of(group, table, &caller.reach(resource.read)?, caller.principal);
+        let seen = seen.ok_or_else(|| caller.denied(resource.read))?;
         self.has_seen(group.name, request).await?;
-        let within = Within::of(group.name, table.name(), caller.principal);
-        Ok((group, table, Seen { rows, within }))
+        Ok((group, table, seen))
     }
 
     /// The table behind a path: `crm/clients`.

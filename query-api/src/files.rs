@@ -57,7 +57,7 @@ pub(crate) async fn download(
         arguments.push(ids.to_owned());
         format!("($4)[{}]", arguments.len())
     });
-    let only = only.map_or(String::new(), |only| format!(" and {only}"));
+    let only: String = only.iter().map(|only| format!(" and {only}")).collect();
     let sql = Download::SQL.replace("{only}", &only);
     let given = !arguments.is_empty();
     let found = read::<<Download as Question>::Row>(&api, &caller, &sql, |asked| {

@@ -3,7 +3,7 @@
 
 use crate::within::Within;
 use kernel::{Limits, Principal, Reach, Resource};
-use projections::Tie;
+use projections::{Group, Table, Tie};
 use uuid::Uuid;
 
 /// The rows that a reader sees, and what of them.
@@ -16,6 +16,12 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// None if there can be no such row.
+    pub fn of(group: &Group, table: &dyn Table, reach: &Reach, reader: Principal) -> Option<Self> {
+        let rows = Rows::of(table.resource().ties, reach, reader)?;
+        Some(Self { rows, within: Within::of(group.name, table.name(), reader) })
+    }
+
     /// The conditions on the row `r`; `argument` takes ids in and answers how they are called.
     pub fn sql(&self, argument: impl FnMut(&str) -> String) -> Vec<String> {
         let begun = self.within.map(|within| within.sql().to_owned());

@@ -52,7 +52,7 @@ impl Selection {
     }
 
     /// The conditions on the row `r` of the table, all of which hold; `bare` takes an argument in and answers how it is called.
-    pub fn sql(&self, table: &dyn Table, rows: &Rows, bare: &mut impl FnMut(&str) -> String) -> Vec<String> {
+    pub fn sql(&self, table: &dyn Table, rows: &Seen, bare: &mut impl FnMut(&str) -> String) -> Vec<String> {
         let mut conditions = vec!["r.tenant_id = t.tenant::uuid".to_owned()];
         conditions.extend(rows.sql(&mut *bare));
         conditions.extend(self.archived.sql(table.away()));

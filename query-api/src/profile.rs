@@ -5,7 +5,7 @@
 
 use crate::api::{Api, Known};
 use crate::cache::Keeping;
-use crate::only::Rows;
+use crate::only::{Rows, Seen};
 use crate::operation::{Operation, found, min_position, problems};
 use crate::parameters::ListQuery;
 use crate::question::Needs;
@@ -68,12 +68,12 @@ pub(crate) async fn profile(
     let client = Resource::from(ClientId(id));
     // A client of whom the caller may read nothing is not found, as everywhere.
     let clients = api.known(CLIENTS).ok_or_else(unknown)?;
-    let mut parts: Vec<(&Part, Known, Rows)> = vec![];
+    let mut parts: Vec<(&Part, Known, Seen)> = vec![];
     let mut withheld: Vec<&str> = vec![];
     for part in PARTS {
         let Some(known) = api.known(part.list) else { continue };
-        let resource = known.table.resource();
-        match Rows::of(resource.ties, &caller.permissions.reach(resource.read), caller.principal) {
+        let reach = caller.permissions.reach(known.table.resource().read);
+        match Seen::of(known.group, known.table, &reach, caller.principal) {
             Some(rows) => parts.push((part, known, rows)),
             None => withheld.push(part.name),
         }
@@ -86,7 +86,7 @@ pub(crate) async fn profile(
         api.has_seen(group, &request).await?;
     }
     let _permit = api.admit(&caller).await?;
-    let its = Rows::of(clients.table.resource().ties, &reach, caller.principal).ok_or_else(|| caller.denied(READ))?;
+    let its = Seen::of(clients.group, clients.table, &reach, caller.principal).ok_or_else(|| caller.denied(READ))?;
     let what = dependencies(id, (clients, &its), &parts);
     let keeping = Keeping::begin(&api, &caller, &what, client, &groups).await?;
     if let Some(keeping) = &keeping
@@ -106,9 +106,9 @@ fn answer(body: String) -> HttpResponse {
 }
 
 /// Everything that the answer depends on besides the log: the client, which rows the caller sees, and what is shown of them.
-fn dependencies(id: Uuid, (clients, its): (Known, &Rows), parts: &[(&Part, Known, Rows)]) -> String {
-    let of = |name: &str, known: &Known, rows: &Rows| {
-        let rows = rows.sql(|ids| format!("'{ids}'")).unwrap_or_default();
+fn dependencies(id: Uuid, (clients, its): (Known, &Seen), parts: &[(&Part, Known, Seen)]) -> String {
+    let of = |name: &str, known: &Known, rows: &Seen| {
+        let rows = rows.sql(|ids| format!("'{ids}'")).join(" and ");
         let columns: Vec<&str> = known.table.columns().iter().map(|column| column.name.as_str()).collect();
         format!("{name} ({}) {rows}", columns.join(","))
     };
@@ -122,8 +122,8 @@ async fn read(
     api: &Api,
     caller: &Caller,
     id: Uuid,
-    (clients, its): (Known, Rows),
-    parts: Vec<(&Part, Known, Rows)>,
+    (clients, its): (Known, Seen),
+    parts: Vec<(&Part, Known, Seen)>,
     withheld: &[&str],
 ) -> Result<Option<String>, Problem> {
     let given = [("id".to_owned(), id.to_string()), ("limit".to_owned(), "1".to_owned())];
@@ -139,7 +139,7 @@ async fn read(
         let Some(its) = Rows::of(known.table.resource().ties, &belongs, caller.principal) else { continue };
         let with = part.with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let given = with.chain([("limit".to_owned(), part.limit.to_string())]).collect();
-        let (rows, _, has_more) = page(api, caller, known, given, rows.and(its)).await?;
+        let (rows, _, has_more) = page(api, caller, known, given, Seen { rows: rows.rows.and(its), ..rows }).await?;
         body.extend_from_slice(format!(r#","{}":{{"data":["#, part.name).as_bytes());
         body.extend(rows);
         body.extend_from_slice(format!(r#"],"has_more":{has_more}}}"#).as_bytes());
@@ -154,7 +154,7 @@ async fn page(
     caller: &Caller,
     known: Known,
     given: Vec<(String, String)>,
-    rows: Rows,
+    rows: Seen,
 ) -> Result<(Vec<u8>, usize, bool), Problem> {
     let Known { group, table, .. } = known;
     let query = ListQuery::parse(table, caller.tenant, given)?;

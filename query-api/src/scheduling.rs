@@ -258,7 +258,7 @@ mod tests {
             ("2026-11-01", "America/Havana", "2026-11-01T04:00:00Z"),
         ] {
             let found = begins(day.parse().unwrap(), &zone.parse().unwrap());
-            assert_eq!(found, first.parse().unwrap(), "{day} in {zone}");
+            assert_eq!(found, first.parse::<kernel::Timestamp>().unwrap(), "{day} in {zone}");
         }
     }
 
