@@ -8,6 +8,8 @@ pub(crate) const MEMBER: &[&str] = &[
     "communications.note.*",
     "communications.thread.*",
     "crm.*",
+    "files.file.*",
+    "files.file_request.*",
     "files.folder.*",
     "portal.*",
     "projects.project.*",
