@@ -80,7 +80,7 @@ pub enum CreditNoteCommand {
     Apply {
         /// The invoice.
         invoice_id: InvoiceId,
-        /// How much of it is paid so; as much as is open and as is left unless given.
+        /// How much of it is paid so; unless given as much as is open and as is left, or what it pays for it already.
         #[serde(default)]
         amount: Option<Money>,
     },
@@ -187,6 +187,12 @@ impl CreditNote {
 
     fn applied(&self, invoice_id: InvoiceId) -> Option<Money> {
         self.allocations.iter().find(|part| part.invoice_id == invoice_id).map(|part| part.amount)
+    }
+
+    /// Does it pay so much for an invoice already? If nobody says how much, it pays what it pays.
+    fn is_applied(&self, invoice_id: InvoiceId, wanted: Option<Money>) -> bool {
+        let known = self.applied(invoice_id);
+        known.is_some() && (wanted.is_none() || known == wanted)
     }
 
     fn apply_to(&self, invoice_id: InvoiceId, amount: Option<Money>, ctx: &Context) -> Result<(Allocation, Money), R> {
@@ -314,7 +320,7 @@ impl Aggregate for CreditNote {
             C::Discard {} => vec![E::Discarded {}],
             C::Issue { series, issued_on } => return self.issue(series.as_ref(), issued_on, ctx),
             C::Apply { invoice_id, amount } => {
-                if amount.is_some() && self.applied(invoice_id) == amount {
+                if self.is_applied(invoice_id, amount) {
                     return Ok(vec![]);
                 }
                 let (allocation, remaining) = self.apply_to(invoice_id, amount, ctx)?;
@@ -364,7 +370,7 @@ impl Aggregate for CreditNote {
                 let taken_by = Paper::CreditNote { credit_note_id };
                 companions.add::<InvoiceSeries>(id, InvoiceSeriesCommand::TakeNumber { number, taken_by });
             }
-            C::Apply { invoice_id, amount } if amount.is_none() || self.applied(*invoice_id) != *amount => {
+            C::Apply { invoice_id, amount } if !self.is_applied(*invoice_id, *amount) => {
                 let Some(client_id) = self.client_id else { return };
                 if let Ok((Allocation { invoice_id, amount }, _)) = self.apply_to(*invoice_id, *amount, ctx) {
                     let settlement = Settlement::CreditNote { credit_note_id };

@@ -322,6 +322,7 @@ pub enum InvoiceRejection {
 pub struct Invoice {
     client_id: Option<ClientId>,
     project_id: Option<ProjectId>,
+    engagement_id: Option<EngagementId>,
     currency: Option<Currency>,
     buyer_reference: Option<Name>,
     status: InvoiceStatus,
@@ -355,14 +356,20 @@ impl Aggregate for Invoice {
     const PATH: &'static str = "revenue/invoices";
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
-        let client = self.client_id.map(Resource::from);
-        client.into_iter().chain(self.project_id.map(Resource::from)).collect()
+        let engagement = self.engagement_id.map(Resource::from);
+        self.client_id
+            .map(Resource::from)
+            .into_iter()
+            .chain(self.project_id.map(Resource::from))
+            .chain(engagement)
+            .collect()
     }
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
-            C::Draft { client_id, project_id, .. } => {
-                Scope::begins_in([Resource::from(*client_id)].into_iter().chain(project_id.map(Resource::from)))
+            C::Draft { client_id, project_id, engagement_id, .. } => {
+                let others = project_id.map(Resource::from).into_iter().chain(engagement_id.map(Resource::from));
+                Scope::begins_in([Resource::from(*client_id)].into_iter().chain(others))
             }
             // Whose plan it is, only the plan knows: a right for everything is needed.
             C::DraftFromPlan { .. } => Scope::default(),
@@ -485,8 +492,18 @@ impl Aggregate for Invoice {
     fn apply(&mut self, event: &E) {
         self.status = self.status.after(event);
         match event {
-            E::Drafted { client_id, project_id, currency, buyer_reference, lines, drafted_by, .. } => {
+            E::Drafted {
+                client_id,
+                project_id,
+                engagement_id,
+                currency,
+                buyer_reference,
+                lines,
+                drafted_by,
+                note: _,
+            } => {
                 (self.client_id, self.project_id, self.currency) = (Some(*client_id), *project_id, Some(*currency));
+                self.engagement_id = *engagement_id;
                 self.buyer_reference = buyer_reference.clone();
                 (self.lines, self.drafted_by) = (lines.clone(), *drafted_by);
             }

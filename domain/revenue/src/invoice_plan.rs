@@ -18,8 +18,6 @@ use InvoicePlanRejection as R;
 const ENTRIES_MAX: usize = 500;
 /// Months of a period at most: five years.
 const MONTHS_MAX: u16 = 60;
-/// Periods that are opened by one command, each with two events.
-const PERIODS_MAX: usize = 24;
 /// What answers call an entry that was added.
 const ENTRY_ID: &str = "plan_entry_id";
 /// Which plan has the entry with this id.
@@ -66,7 +64,8 @@ pub enum InvoicePlanCommand {
         CurrencyMismatch,
         CurrencyIsSet,
         NotPositive,
-        EndsBeforeStart
+        EndsBeforeStart,
+        Closed
     )]
     ChangeTerms {
         /// When it asks for what.
@@ -293,16 +292,19 @@ impl InvoicePlan {
         let Some(terms) = self.terms.as_ref() else { return Ok(events) };
         let has_periods = matches!(terms.kind, PlanKind::Retainer | PlanKind::Recurring);
         let Some(amount) = terms.amount.filter(|_| has_periods) else { return Ok(events) };
-        for period in (self.periods..).take(PERIODS_MAX) {
+        let mut opened = 0;
+        for period in self.periods.. {
             let Some(begins) = Self::begins(terms, period).filter(|begins| *begins <= today) else { break };
-            if self.entries.len() + events.len() / 2 >= ENTRIES_MAX {
+            if self.entries.len() + opened >= ENTRIES_MAX {
                 return Err(R::TooManyEntries);
             }
             let label = format!("{}, {begins}", self.name.chars().take(180).collect::<String>());
             let Ok(name) = label.parse() else { break };
-            let entry = PlanEntry { id: ctx.fresh(), name, amount, milestone_id: None, due_on: Some(begins) };
+            let (id, due_on) = (ctx.fresh(), Some(begins));
+            let entry = PlanEntry { id, name, amount, milestone_id: None, due_on, period: Some(period) };
             let due = self.falls_due(&entry);
             events.push(E::EntryAdded { plan_entry: entry });
+            opened += 1;
             events.extend(due);
         }
         Ok(events)
@@ -380,14 +382,20 @@ impl Aggregate for InvoicePlan {
     const PATH: &'static str = "revenue/invoice-plans";
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
-        let client = self.client_id.map(Resource::from);
-        client.into_iter().chain(self.project_id.map(Resource::from)).collect()
+        let engagement = self.engagement_id.map(Resource::from);
+        self.client_id
+            .map(Resource::from)
+            .into_iter()
+            .chain(self.project_id.map(Resource::from))
+            .chain(engagement)
+            .collect()
     }
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
-            C::Create { client_id, project_id, .. } => {
-                Scope::begins_in([Resource::from(*client_id)].into_iter().chain(project_id.map(Resource::from)))
+            C::Create { client_id, project_id, engagement_id, .. } => {
+                let others = project_id.map(Resource::from).into_iter().chain(engagement_id.map(Resource::from));
+                Scope::begins_in([Resource::from(*client_id)].into_iter().chain(others))
             }
             _ => Scope::of(self.belongs_to(id)),
         }
@@ -424,7 +432,7 @@ impl Aggregate for InvoicePlan {
             }
             C::AddEntry { plan_entry_id, name, amount, milestone_id, due_on } => {
                 let id = ctx.part(ENTRY_ID, plan_entry_id);
-                return self.add_entry(PlanEntry { id, name, amount, milestone_id, due_on });
+                return self.add_entry(PlanEntry { id, name, amount, milestone_id, due_on, period: None });
             }
             C::Complete {} if self.status == InvoicePlanStatus::Completed => vec![],
             C::Cancel { .. } if self.status == InvoicePlanStatus::Cancelled => vec![],
@@ -482,13 +490,8 @@ impl Aggregate for InvoicePlan {
             E::TermsChanged { terms } => self.terms = Some(terms.clone()),
             E::Activated {} | E::Paused { .. } | E::Completed {} | E::Cancelled { .. } => {}
             E::EntryAdded { plan_entry: entry } => {
-                let terms = self.terms.as_ref();
-                let period = terms.filter(|terms| terms.starts_on.is_some() && entry.milestone_id.is_none());
-                // An entry of a period begins on its first day, and nothing else is counted.
-                if period
-                    .is_some_and(|terms| Self::begins(terms, self.periods) == entry.due_on && entry.due_on.is_some())
-                {
-                    self.periods += 1;
+                if let Some(period) = entry.period {
+                    self.periods = period.saturating_add(1);
                 }
                 let made_with = Imprint::of(entry);
                 self.entries.push(Entry {

@@ -85,7 +85,7 @@ pub enum PaymentCommand {
     Allocate {
         /// The invoice.
         invoice_id: InvoiceId,
-        /// How much of it is paid so; as much as is open and as there is unless given.
+        /// How much of it is paid so; unless given as much as is open and as there is, or what it pays for it already.
         #[serde(default)]
         amount: Option<Money>,
     },
@@ -217,6 +217,11 @@ impl Payment {
         Ok(allocations)
     }
 
+    /// Does it pay so much for an invoice already? If nobody says how much, it pays what it pays.
+    fn is_so(known: Option<Money>, wanted: Option<Money>) -> bool {
+        known.is_some() && (wanted.is_none() || known == wanted)
+    }
+
     fn allocate(&self, invoice_id: InvoiceId, amount: Option<Money>, ctx: &Context) -> Result<Allocation, R> {
         let (Some(client_id), Some(free)) = (self.client_id, self.unallocated()) else { return Err(R::Reversed) };
         let before = self.allocated(invoice_id);
@@ -283,15 +288,10 @@ impl Aggregate for Payment {
             }
             C::Allocate { invoice_id, amount } => {
                 let known = self.allocated(invoice_id);
-                // Nothing more is to be had, or nothing more is wanted.
-                let free = self.unallocated().is_some_and(Money::is_zero);
-                if known.is_some() && (known == amount || amount.is_none() && free) {
+                if Self::is_so(known, amount) {
                     return Ok(vec![]);
                 }
                 let allocation = self.allocate(invoice_id, amount, ctx)?;
-                if known == Some(allocation.amount) {
-                    return Ok(vec![]);
-                }
                 let before = self.unallocated().unwrap_or(allocation.amount);
                 let free = known.map_or(Ok(before), |known| before.plus(known)).unwrap_or(before);
                 vec![E::Allocated { allocation, unallocated: left(free, allocation.amount) }]
@@ -351,10 +351,11 @@ impl Aggregate for Payment {
                 let begun = Self::begun(*client_id, *amount, allocations, ctx).unwrap_or_default();
                 begun.into_iter().for_each(|part| settle(*client_id, part));
             }
-            (C::Allocate { invoice_id, amount }, Some(client_id)) => {
-                let part = self.allocate(*invoice_id, *amount, ctx).ok();
-                let changed = part.filter(|part| self.allocated(*invoice_id) != Some(part.amount));
-                changed.into_iter().for_each(|part| settle(client_id, part));
+            (C::Allocate { invoice_id, amount }, Some(client_id))
+                if !Self::is_so(self.allocated(*invoice_id), *amount) =>
+            {
+                let part = self.allocate(*invoice_id, *amount, ctx);
+                part.into_iter().for_each(|part| settle(client_id, part));
             }
             (C::Deallocate { invoice_id }, Some(client_id)) => {
                 let there = self.allocations.iter().filter(|part| part.invoice_id == *invoice_id);

@@ -63,8 +63,14 @@ const ENDINGS: &[&str] = &[
 ];
 
 /// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.
-const BEGINNINGS: &[&str] =
-    &["accept_invitation", "accept_upload", "code", "request_approval", "submit_item"];
+const BEGINNINGS: &[&str] = &["accept_invitation", "accept_upload", "code", "request_approval", "submit_item"];
+
+/// Whose events come of commands to others alone, and to whom those are.
+const BRINGS: &[(&str, &[&str])] = &[
+    ("revenue.invoice", &["revenue.invoice_plan", "revenue.invoice_series"]),
+    ("revenue.payment", &["revenue.invoice"]),
+    ("revenue.credit_note", &["revenue.invoice", "revenue.invoice_series"]),
+];
 
 /// One aggregate.
 pub struct Stream {
@@ -312,7 +318,11 @@ impl World {
             let body = generator.value(subject.schema(entry), "", 0);
             let text = body.to_string();
             let ctx = self.contexts(subject, key, stream, entry, &text, &actor, command_id)(false);
-            let prospect = subject.prospect(key, stream, entry, &text, &ctx);
+            let mut prospect = subject.prospect(key, stream, entry, &text, &ctx);
+            if let Some(prospect) = prospect.as_mut().filter(|prospect| prospect.has_companions) {
+                let companions = subject.companions(stream, entry.action, &text, &ctx);
+                prospect.events.extend(companions.iter().flat_map(|other| self.brought(key, entry, other, &actor)));
+            }
             // What the schema allows and is not read is to be seen too.
             let does_something = prospect.as_ref().is_none_or(|prospect| !prospect.events.is_empty());
             let is_sought = |sought: &dyn Sought| prospect.as_ref().is_none_or(|prospect| sought.is(prospect));
@@ -333,6 +343,17 @@ impl World {
         let attempt = subject.attempt(stream, entry, body, &make, &free, self.audited);
         drop((make, free));
         (actor, attempt, companions)
+    }
+
+    /// The types of the events that a companion would have.
+    fn brought(&self, key: Key, by: &CommandEntry, other: &Companion, actor: &Actor) -> Vec<&'static str> {
+        let Companion { stream, id, entry, body } = other;
+        let (other, text) = ((key.0, *stream, *id), body.to_string());
+        let subject = subjects().iter().find(|subject| subject.stream() == *stream);
+        let Some((subject, known)) = subject.zip(self.streams.get(&other)) else { return vec![] };
+        let mut ctx = self.contexts(subject.as_ref(), other, known, *entry, &text, actor, Uuid::nil())(false);
+        ctx.brought_by = Some((by.name, key.2));
+        subject.prospect(other, known, *entry, &text, &ctx).map(|prospect| prospect.events).unwrap_or_default()
     }
 
     /// Makes contexts for a command, with everything that its decision wants to look at: always the same, or the ones of
@@ -460,10 +481,13 @@ impl World {
     }
 }
 
-/// Can such a stream do what is sought?
+/// Can such a stream do what is sought, by itself or by what it brings along?
 fn can(subject: &dyn Subject, sought: &dyn Sought) -> bool {
+    let brought = BRINGS.iter().filter(|(stream, _)| *stream == subject.stream()).flat_map(|(_, others)| *others);
+    let others = brought.filter_map(|other| subjects().iter().find(|subject| subject.stream() == *other));
     subject.commands().iter().any(|entry| sought.is_command(entry))
         || subject.event_types().iter().any(|event_type| sought.is_event(event_type))
+        || others.flat_map(|other| other.event_types()).any(|event_type| sought.is_event(event_type))
 }
 
 fn subject(rng: &mut StdRng, focus: Option<&str>, sought: Option<&dyn Sought>) -> &'static dyn Subject {

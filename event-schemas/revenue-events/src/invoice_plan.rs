@@ -73,6 +73,9 @@ pub struct PlanEntry {
     /// The day from which it is due; the first of its period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_on: Option<Date>,
+    /// Which period of the plan it is for, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<u32>,
 }
 
 /// Where a plan stands.

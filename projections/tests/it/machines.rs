@@ -215,8 +215,11 @@ impl Sought for Unmade<'_> {
         let id = id.to_string();
         let status =
             |of, column| self.statuses.get(&(*tenant, of, column, id.clone())).map(|standing| standing.status());
+        // What a companion moves is another stream's; any that stands there will do.
+        let is_others = |of: &str| machines().iter().any(|machine| machine.of == of && machine.stream != *stream);
         let is_at = |of: &str, at: &str| {
-            let its = |i: &str| i.strip_prefix(&id).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let is_part = |i: &str| i.strip_prefix(&id).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let its = |i: &str| is_others(of) || is_part(i);
             self.statuses.iter().any(|((t, o, _, i), s)| t == tenant && *o == of && its(i) && s.status() == at)
         };
         let is_move = |(of, column, step): Step| {

@@ -3,9 +3,9 @@ use crate::billing_profile::tests::{buyer, client, created as profile};
 use crate::billing_settings::tests::established;
 use crate::invoice_series::tests::defined as series;
 use crate::tax_rate::tests::standard;
+use chrono::TimeDelta;
 use kernel::spec::{Given, given};
 use kernel::{Rounding, Timestamp, UserId};
-use chrono::TimeDelta;
 use revenue_events::PaymentId;
 
 pub(crate) fn eur(minor: i64) -> Money {
@@ -143,7 +143,8 @@ fn a_draft_has_no_number_and_takes_the_next_when_it_is_issued() {
 #[test]
 fn an_invoice_is_overdue_when_its_last_day_is_over_where_the_firm_is() {
     let approved = || after(Rounding::PerDocument, &[100], vec![C::SubmitForApproval {}, C::Approve {}]);
-    for (zone, at) in [("America/Los_Angeles", "2026-12-03T08:00:00Z"), ("Pacific/Kiritimati", "2026-12-02T10:00:00Z")] {
+    for (zone, at) in [("America/Los_Angeles", "2026-12-03T08:00:00Z"), ("Pacific/Kiritimati", "2026-12-02T10:00:00Z")]
+    {
         let due = C::Issue { series: None, issued_on: None, due_on: "2026-12-02".parse().ok() };
         let world = || world(approved()).in_zone(&zone.parse().unwrap());
         match world().when(due.clone()).events() {

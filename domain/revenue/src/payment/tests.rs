@@ -90,8 +90,9 @@ fn a_payment_that_is_taken_back_pays_for_nothing() {
     world(there.clone()).when(reverse()).then_nothing().alone();
     let allocate = C::Allocate { invoice_id: invoice(2), amount: None };
     world(there).when(allocate).rejected("revenue.payment.reversed");
-    let refunded = [begun.clone(), world(begun).when(C::Refund {}).then([E::Refunded { amount: eur(300) }]).events().to_vec()]
-        .concat();
+    let refunded =
+        [begun.clone(), world(begun).when(C::Refund {}).then([E::Refunded { amount: eur(300) }]).events().to_vec()]
+            .concat();
     world(refunded.clone()).when(C::Refund {}).then_nothing();
     world(refunded).when(reverse()).rejected("revenue.payment.refunded");
 }
