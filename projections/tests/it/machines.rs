@@ -23,6 +23,12 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "connections.connection",
+        "connected",
+        "connection.authorised",
+        "whoever agrees again while it works replaces the grant",
+    ),
+    (
+        "connections.connection",
         "paused",
         "connection.authorised",
         "whoever agrees again while it is paused does not set it going",
