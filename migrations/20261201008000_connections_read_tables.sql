@@ -29,6 +29,7 @@ create index connections_created on connections.connections (tenant_id, created_
 create index connections_updated on connections.connections (tenant_id, updated_at, id);
 create index connections_provider on connections.connections (tenant_id, provider, created_at, id);
 create index connections_name on connections.connections (tenant_id, name, id);
+create index connections_name_folded on connections.connections (tenant_id, name collate shared.folded);
 create index connections_status on connections.connections (tenant_id, status, created_at, id);
 create index connections_status_since on connections.connections (tenant_id, status_since, id);
 create index connections_account on connections.connections (tenant_id, account_id, created_at, id) where account_id is not null;

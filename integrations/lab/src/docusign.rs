@@ -1,24 +1,18 @@
 //! DocuSign's eSignature API: envelopes, their recipients and documents; and the page on which somebody signs.
 
+use crate::DOCUSIGN_ACCOUNT;
 use crate::control::{Done, asked};
+use crate::data::shown;
 use crate::oauth::escaped;
-use crate::{DOCUSIGN_ACCOUNT, Lab};
+use crate::state::Lab;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Bytes, Data, Form, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use uuid::Uuid;
-
-/// What DocuSign has.
-#[derive(Default)]
-pub(crate) struct Docusign {
-    /// As it was sent, with its status.
-    pub envelopes: BTreeMap<String, Value>,
-    changed: HashMap<String, DateTime<Utc>>,
-}
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config.service(
@@ -33,16 +27,6 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     config.route("/docusign/sign/{id}/{recipient}", web::get().to(page));
     config.route("/docusign/sign/{id}/{recipient}", web::post().to(decide));
     config.route("/control/docusign/expire/{id}", web::post().to(expire));
-}
-
-/// An envelope as lists and answers show it: without its papers.
-pub(crate) fn shown(envelope: &Value) -> Value {
-    let mut shown = envelope.clone();
-    if let Some(object) = shown.as_object_mut() {
-        object.remove("documents");
-        object.remove("eventNotification");
-    }
-    shown
 }
 
 fn now() -> String {

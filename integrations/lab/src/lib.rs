@@ -5,10 +5,12 @@
 //! development and tests; it believes everybody.
 
 mod control;
+mod data;
 mod describe;
 mod docusign;
 mod faults;
 mod oauth;
+mod serve;
 mod state;
 mod webhooks;
 mod xero;

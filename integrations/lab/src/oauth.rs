@@ -1,8 +1,10 @@
 //! The page on which somebody agrees, and the tokens that come of it: codes are bound to a PKCE challenge and used once, refresh tokens
 //! are replaced with every use.
 
+use crate::data::random;
 use crate::faults::What;
-use crate::{CLIENT_ID, CLIENT_SECRET, DOCUSIGN_ACCOUNT, Lab, XERO_TENANT};
+use crate::state::Lab;
+use crate::{CLIENT_ID, CLIENT_SECRET, DOCUSIGN_ACCOUNT};
 use actix_web::http::header::{AUTHORIZATION, LOCATION};
 use actix_web::web::{self, Data, Form, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -12,45 +14,6 @@ use chrono::Utc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-
-/// What was given out.
-pub(crate) struct Tokens {
-    /// Codes: provider, where they lead, the challenge.
-    codes: HashMap<String, (String, String, String)>,
-    /// Access tokens: provider, until when.
-    access: HashMap<String, (String, i64)>,
-    /// Refresh tokens: provider.
-    refresh: HashMap<String, String>,
-    refreshed: HashMap<String, usize>,
-    /// Seconds that an access token is good.
-    pub lasts: i64,
-}
-
-impl Default for Tokens {
-    fn default() -> Self {
-        let (codes, access, refresh, refreshed) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
-        Self { codes, access, refresh, refreshed, lasts: 1_800 }
-    }
-}
-
-impl Tokens {
-    pub fn revoke(&mut self, provider: &str) {
-        self.access.retain(|_, (of, _)| of != provider);
-        self.refresh.retain(|_, of| of != provider);
-    }
-
-    pub fn refreshes(&self, provider: &str) -> usize {
-        self.refreshed.get(provider).copied().unwrap_or_default()
-    }
-
-    pub fn grant(&mut self, provider: &str) -> Value {
-        let (access, refresh) = (random(), random());
-        self.access.insert(access.clone(), (provider.to_owned(), Utc::now().timestamp() + self.lasts));
-        self.refresh.insert(refresh.clone(), provider.to_owned());
-        json!({ "access_token": access, "refresh_token": refresh, "expires_in": self.lasts, "token_type": "Bearer" })
-    }
-}
 
 /// Does the request show a token that this provider gave and that is good?
 pub(crate) fn is_let_in(lab: &Lab, provider: &str, request: &HttpRequest) -> bool {
@@ -214,13 +177,4 @@ async fn userinfo(lab: Data<Lab>, request: HttpRequest) -> HttpResponse {
 
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-pub(crate) fn random() -> String {
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>())
-}
-
-/// The organisation that is there without further ado.
-pub(crate) fn organisation() -> (String, String) {
-    (XERO_TENANT.to_owned(), "Lab Organisation".to_owned())
 }

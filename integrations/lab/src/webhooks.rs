@@ -1,7 +1,7 @@
 //! What the providers say by themselves, in whatever mood somebody wants them.
 
-use crate::state::{Mood, Said};
-use crate::{Lab, WEBHOOK_KEY};
+use crate::WEBHOOK_KEY;
+use crate::state::{Lab, Mood, Said};
 use anyhow::Result;
 use providers::sign;
 

@@ -1,40 +1,15 @@
 //! Xero's accounting API: contacts, invoices and bills, payments, accounts, the organisation.
 
+use crate::XERO_TENANT;
 use crate::control::{Done, asked};
-use crate::oauth::organisation;
-use crate::{Lab, XERO_TENANT};
+use crate::data::{Xero, random};
+use crate::state::Lab;
 use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use uuid::Uuid;
-
-/// What Xero has.
-pub(crate) struct Xero {
-    pub organisations: Vec<(String, String)>,
-    pub contacts: BTreeMap<String, Value>,
-    pub invoices: BTreeMap<String, Value>,
-    pub closed_until: Option<NaiveDate>,
-    /// What was done under an `Idempotency-Key`.
-    done: HashMap<String, (u16, Value)>,
-    changed: HashMap<String, DateTime<Utc>>,
-    sequence: u64,
-}
-
-impl Xero {
-    pub fn new() -> Self {
-        Self {
-            organisations: vec![organisation()],
-            contacts: BTreeMap::new(),
-            invoices: BTreeMap::new(),
-            closed_until: None,
-            done: HashMap::new(),
-            changed: HashMap::new(),
-            sequence: 0,
-        }
-    }
-}
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     let below = "/xero/api.xro/2.0";
@@ -118,7 +93,7 @@ impl Lab {
             "tenantId": XERO_TENANT, "tenantType": "ORGANISATION", "eventCategory": category, "eventType": kind,
             "eventDateUtc": now.format("%Y-%m-%dT%H:%M:%S%.3f").to_string(),
         });
-        let body = json!({ "events": [event], "firstEventSequence": sequence, "lastEventSequence": sequence, "entropy": crate::oauth::random() });
+        let body = json!({ "events": [event], "firstEventSequence": sequence, "lastEventSequence": sequence, "entropy": random() });
         self.say("xero", None, body.to_string());
     }
 

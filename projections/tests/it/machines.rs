@@ -40,6 +40,12 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
     ("revenue.invoice", "written_off", "invoice.payment_reversed", "what was given up is not expected again"),
     (
         "connections.connection",
+        "connected",
+        "connection.authorised",
+        "whoever agrees again while it works replaces the grant",
+    ),
+    (
+        "connections.connection",
         "paused",
         "connection.authorised",
         "whoever agrees again while it is paused does not set it going",

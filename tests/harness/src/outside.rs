@@ -99,6 +99,7 @@ impl Outside {
 
     /// Somebody agrees at the provider, now or again.
     pub async fn agreed(&self, app: &TestApp, place: Place, provider: &str) {
+        app.command(place.tenant, "connections.connection.begin_authorisation", place.connection.0, &json!({})).await;
         let id = if provider == "xero" { XERO_TENANT } else { DOCUSIGN_ACCOUNT };
         let account = Account { id: id.to_owned(), label: "Lab".to_owned(), base_url: self.lab.api(provider) };
         let kept = self.keeper.keep(place, provider, &account, &self.lab.grant(provider)).await.unwrap();
