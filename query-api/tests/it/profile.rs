@@ -105,12 +105,12 @@ async fn a_profile_is_kept_sealed_until_something_concerns_the_client_and_read_a
     app.project().await;
     let maker = Vault::start(app.database.command().await, keys());
     maker.sealing(firm.tenant).await.unwrap();
-    let bounds = AdmissionSettings { in_flight_max: 8, waiting_max: 64, wait_max: Duration::from_secs(5) };
     let query = app.database.query().await;
     let opener = Vault::start(query.clone(), keys());
     let redis = redis::Client::open(testing::redis_url()).unwrap();
     let (token, path) = (app.owner(firm), format!("/v1/crm/clients/{acme}/profile"));
     let named = async |cache: Cache, position: Option<i64>| {
+        let bounds = AdmissionSettings { in_flight_max: 8, waiting_max: 64, wait_max: Duration::from_secs(5) };
         let api = Api::new(query.clone(), Duration::from_secs(5), Admission::new("query-api", bounds));
         let api = Data::new(api.unsealing(Some(opener.clone())).keeping(Some(cache)));
         let service = App::new().app_data(app.verifier.clone()).configure(|config| configure(config, api));
