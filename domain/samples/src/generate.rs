@@ -29,7 +29,6 @@ const IBANS: &[&str] = &["DE89370400440532013000", "GB82WEST12345698765432"];
 const COUNTRIES: &[&str] = &["DE", "GB", "US"];
 /// Kinds of what is told of a run that end it; like commands that do, they are said less often.
 const ENDS: &[&str] = &["cancelled", "compensated", "compensation_started", "finished"];
-const IBANS: &[&str] = &["DE89370400440532013000", "GB82WEST12345698765432"];
 const NUMBERS: &[i64] = &[0, 1, 2, 5, 10, 30, 60, 365];
 
 /// Makes one command's body.
@@ -168,7 +167,6 @@ impl Generator<'_> {
             Some("idn-email") => return EMAILS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("phone") => return PHONES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("currency") => return CURRENCIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
-            Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("country") => return COUNTRIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("folder-name") => return self.name().replace(['/', '\\'], "-"),

@@ -163,7 +163,7 @@ impl Fold for InvoiceRow {
             E::LineRemoved { .. } => self.line_count = self.line_count.saturating_sub(1),
             E::Submitted { total, .. } => (self.total_minor, self.reason) = (Some(total.minor()), None),
             E::Rejected { reason } => (self.total_minor, self.reason) = (None, Some(reason.clone())),
-            E::Issued { client_id, number, issued_on, due_on, seller, buyer, language, lines: _, amounts } => {
+            E::Issued { client_id, number, issued_on, due_on, seller, buyer, language, amounts, .. } => {
                 self.shown_to_client_id = Some(*client_id);
                 self.number = Some(number.clone());
                 (self.issued_on, self.due_on) = (Some(*issued_on), Some(*due_on));
