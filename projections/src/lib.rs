@@ -24,6 +24,9 @@ mod shown;
 mod table;
 mod worker;
 
+pub mod agreements;
+pub mod communications;
+pub mod connections;
 pub mod crm;
 pub mod files;
 pub mod identity;
@@ -60,6 +63,9 @@ use std::sync::LazyLock;
 pub fn groups() -> &'static [Group] {
     static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
         vec![
+            agreements::group(),
+            communications::group(),
+            connections::group(),
             crm::group(),
             files::group(),
             identity::group(),

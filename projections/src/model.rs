@@ -137,10 +137,23 @@ pub struct PartOf {
 pub enum Tie {
     /// The column holds the client's id.
     Client(&'static str),
+    /// The column holds the client's id, and it is the firm's own: nobody of the client reaches it, whatever right they were given.
+    StaffClient(&'static str),
     /// The column is a list of objects; each `client_id` in it is a client's.
     Clients(&'static str),
     /// The column is a list of clients' ids.
     ClientIds(&'static str),
+    /// The column holds the engagement's id.
+    Engagement(&'static str),
+    /// The column is a list of engagements' ids.
+    EngagementIds(&'static str),
+    /// The column holds the id of a row of this table of the same group, whose `engagement_id` is the engagement's.
+    EngagementOf {
+        /// The column.
+        column: &'static str,
+        /// The table: `projects.projects`.
+        table: &'static str,
+    },
     /// The column holds the project's id.
     Project(&'static str),
     /// The column is a list of projects' ids.
@@ -163,8 +176,12 @@ impl Tie {
     pub fn column(self) -> &'static str {
         match self {
             Self::Client(column)
+            | Self::StaffClient(column)
             | Self::Clients(column)
             | Self::ClientIds(column)
+            | Self::Engagement(column)
+            | Self::EngagementIds(column)
+            | Self::EngagementOf { column, .. }
             | Self::Project(column)
             | Self::ProjectIds(column)
             | Self::ClientOf { column, .. }

@@ -19,11 +19,16 @@ pub fn openapi() -> Value {
         document.operation(&format!("/v1/{}", resource.path), "get", list);
         document.operation(&format!("/v1/{}/{{id}}", resource.path), "get", record);
     }
+    crate::crm::describe(&mut document);
+    crate::profile::describe(&mut document);
+    crate::connections::describe(&mut document);
     crate::identity::describe(&mut document);
     crate::events::describe(&mut document);
+    crate::scheduling::describe(&mut document);
+    crate::files::describe(&mut document);
     crate::timeline::describe(&mut document);
-    crate::balances::describe(&mut document);
     crate::trial_balance::describe(&mut document);
+    crate::balances::describe(&mut document);
     document.finish(
         "UBOS queries",
         "Every way to look at something. `Min-Position` makes a read see what a command has written.",
@@ -35,21 +40,28 @@ fn stem(permission: &str) -> &str {
     permission.rsplit_once('.').map_or(permission, |(stem, _)| stem)
 }
 
-fn list(document: &mut Document, table: &dyn Table, page: &Value) -> Value {
-    let resource = table.resource();
-    let mut parameters = paging();
-    let keys = resource.sort.join(", ");
-    let about = format!("Keys out of {keys}, separated by commas; a minus in front descends.");
-    parameters.push(parameter("sort", &about, json!({ "type": "string", "default": "-created_at" })));
+/// The parameters that say which rows of a table are asked for.
+pub(crate) fn selection(table: &dyn Table) -> Vec<Value> {
+    let mut parameters = vec![];
     if table.away().is_some() {
         let about =
             "Whether to show what was put away (archived, retired, withdrawn, disbanded): without it, only it, or any.";
         let schema = json!({ "type": "string", "enum": Archived::NAMES, "default": "false" });
         parameters.push(parameter("archived", about, schema));
     }
-    let filters =
-        table.columns().iter().filter(|column| column.name == "id" || resource.filter.contains(&column.name.as_str()));
+    let filter = table.resource().filter;
+    let filters = table.columns().iter().filter(|column| column.name == "id" || filter.contains(&column.name.as_str()));
     parameters.extend(filter_parameters(filters));
+    parameters
+}
+
+fn list(document: &mut Document, table: &dyn Table, page: &Value) -> Value {
+    let resource = table.resource();
+    let mut parameters = paging();
+    let keys = resource.sort.join(", ");
+    let about = format!("Keys out of {keys}, separated by commas; a minus in front descends.");
+    parameters.push(parameter("sort", &about, json!({ "type": "string", "default": "-created_at" })));
+    parameters.extend(selection(table));
     parameters.push(min_position());
     let mut responses = found("A page.", page_headers(), page);
     const OWN: &[&ProblemCode] =

@@ -129,7 +129,7 @@ pub fn describe(document: &mut Document) {
         document.component(name, schema)
     };
     let kind = |names: &[&str], about: &str| json!({ "type": "string", "enum": names, "description": about });
-    let kinds = kind(&["client", "project"], "What it is.");
+    let kinds = kind(&["client", "engagement", "project"], "What it is.");
     let reached = object("Reached", "What a right is for.", json!({ "kind": kinds, "id": id("Which one.") }));
     let own = json!({ "type": "boolean", "description": "It reaches what is the caller's own." });
     let properties = json!({

@@ -4,11 +4,15 @@
 //! documentation from its row type. What is no list of one table is a `Question`. Each read is one statement that sets the tenant and reads under row-level security.
 
 mod api;
+mod cache;
 mod balances;
 mod condition;
+mod crm;
+mod connections;
 mod cursor;
 mod document;
 mod events;
+mod files;
 mod given;
 mod identity;
 mod only;
@@ -20,15 +24,19 @@ mod permissions;
 mod plans;
 mod portal;
 mod positions;
+mod profile;
 mod question;
 mod reply;
 mod routes;
 mod row;
+mod scheduling;
 mod timeline;
 mod trial_balance;
 mod value;
+mod within;
 
 pub use api::Api;
+pub use cache::Cache;
 pub use document::openapi;
 pub use positions::Positions;
 pub use routes::configure;

@@ -3,6 +3,7 @@
 use crate::api::{Api, Way};
 use crate::balances::Balances;
 use crate::events::Event;
+use crate::files::Download;
 use crate::given;
 use crate::identity::Me;
 use crate::parameters::{ListQuery, as_tenant};
@@ -24,9 +25,14 @@ use uuid::Uuid;
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
+    crate::crm::configure(config);
+    config.route(crate::profile::PATH, web::get().to(crate::profile::profile));
+    config.route(crate::connections::Health::PATH, web::get().to(crate::connections::health));
     config.route(Me::PATH, web::get().to(crate::identity::me));
-    config.route(Balances::PATH, web::get().to(crate::balances::balances));
     config.route(TrialBalance::PATH, web::get().to(crate::trial_balance::trial_balance));
+    config.route(crate::scheduling::Slots::PATH, web::get().to(crate::scheduling::slots));
+    config.route(Download::PATH, web::get().to(crate::files::download));
+    config.route(Balances::PATH, web::get().to(crate::balances::balances));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")
@@ -108,11 +114,11 @@ async fn record(
     });
     let sql = as_tenant(&format!(
         "select {}, {} as {CHECKED} from {}.{} r where r.tenant_id = t.tenant::uuid and r.id = $2{}",
-        row::selection(table),
+        row::selection(table, rows.within),
         checked_version(table),
         group.name,
         table.name(),
-        only.map_or(String::new(), |only| format!(" and {only}")),
+        only.iter().map(|only| format!(" and {only}")).collect::<String>(),
     ));
     let mut asked = sqlx::query(&sql).bind(caller.tenant.0).bind(id);
     if !arguments.is_empty() {

@@ -10,7 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// What the tags of operations stand for that are no domain's.
-const TAGS: &[(&str, &str)] = &[("events", "The log, event by event."), ("login", "How a browser comes in, and out.")];
+const TAGS: &[(&str, &str)] = &[
+    ("connect", "How a firm is connected with providers, and where these come in."),
+    ("events", "The log, event by event."),
+    ("login", "How a browser comes in, and out."),
+];
 
 /// Every command, without a store behind them: nothing is executed here.
 pub fn every_command() -> Vec<CommandInfo> {
@@ -25,9 +29,12 @@ pub fn every_command() -> Vec<CommandInfo> {
     collected.0
 }
 
-/// What command-api describes: commands, and the pages of a login.
+/// What command-api describes: commands, the pages of a login, and how providers are connected.
 pub fn commands(commands: &[CommandInfo]) -> Value {
-    complete(command_api::openapi(commands, ::login::describe))
+    complete(command_api::openapi(commands, |document| {
+        ::login::describe(document);
+        ::connect::describe(document);
+    }))
 }
 
 /// What query-api describes.

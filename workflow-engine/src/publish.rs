@@ -20,6 +20,7 @@ macro_rules! definitions {
 /// The definitions that come with this program, a line each.
 const SHIPPED: &[(&str, &str)] = definitions! {
     "appointment-onboarding.yaml",
+    "proposal-expiry.yaml",
     "invoice-overdue.yaml",
 };
 

@@ -12,6 +12,7 @@ mod faults;
 mod generate;
 mod lint;
 mod migration;
+mod papers;
 mod python;
 mod recipes;
 mod sbom;

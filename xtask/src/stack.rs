@@ -1,5 +1,6 @@
 //! `cargo xtask up` and `cargo xtask down`
 
+mod lab;
 mod plan;
 mod roles;
 mod settings;
@@ -38,6 +39,9 @@ pub struct UpArguments {
     /// emails.
     #[arg(long)]
     login: bool,
+    /// Also starts a lab that stands in for DocuSign and Xero, with which the demo tenant can be connected; in a browser, with `--login`.
+    #[arg(long)]
+    providers: bool,
     /// Ends when every role is ready, without driving the flagship.
     #[arg(long)]
     no_flagship: bool,
@@ -68,7 +72,7 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
         ensure_installed(&mut |message| spinner.println(format!("    {message}")))
     })?;
     let servers = Servers::start(&programs, &dirs, &ports, arguments.login)?;
-    let config = settings::write(&dirs, &ports, &servers)?;
+    let config = settings::write(&dirs, &ports, &servers, arguments.providers)?;
     if arguments.servers_only {
         println!("\nsettings are in {}; stop with: {}", config.display(), stop_command(arguments));
         return Ok(ExitCode::SUCCESS);
@@ -76,6 +80,9 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
 
     heading("building ubos");
     let ubos = workspace.build("ubos", Profile::Debug)?;
+    if arguments.providers {
+        lab::ensure(workspace, &dirs, &ports)?;
+    }
     heading("roles");
     let fingerprint = roles::fingerprint(&ubos, &config)?;
     let verb = |arguments: &[&str]| {
@@ -100,6 +107,10 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
         let start = format!("http://127.0.0.1:{}/v1/login/start", ports.command_api);
         println!("\n  emails are at http://127.0.0.1:{}", ports.mail);
         println!("  log in as grace@advisors.example:\n  {start}?provider=development&tenant={}", tenant.trim());
+    }
+    if arguments.providers {
+        println!("\n  the lab of providers is at http://127.0.0.1:{}", ports.lab);
+        println!("  connect in a session: http://127.0.0.1:{}/v1/connect/start?connection=<id>", ports.command_api);
     }
     let what = Summary { workspace, ubos: &ubos, config: &config, ports: &ports, roles: &roles, dirs: &dirs };
     what.print();

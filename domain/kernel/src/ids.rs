@@ -43,6 +43,10 @@ ids! {
     ConnectionId,
     /// A person at a client.
     ContactId,
+    /// A contract with a client.
+    ContractId,
+    /// A deal that may be won.
+    DealId,
     /// A workflow definition, all its versions.
     DefinitionId,
     /// What a client has engaged the firm for.
@@ -59,6 +63,8 @@ ids! {
     PortalUserId,
     /// A project.
     ProjectId,
+    /// An offer to a client.
+    ProposalId,
     /// A role that a firm made itself.
     RoleId,
     /// One run of a workflow.
@@ -69,8 +75,12 @@ ids! {
     SessionId,
     /// A team of the firm's staff.
     TeamId,
+    /// A template of proposals and contracts.
+    TemplateId,
     /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
     TenantId,
+    /// A conversation.
+    ThreadId,
     /// A member of the firm's staff.
     UserId,
 }

@@ -64,9 +64,21 @@ impl Role {
     }
 }
 
-/// What every user of a firm may do, whatever their roles: see who they are, see and end their own sessions, and leave.
-pub const OF_EVERY_USER: [&str; 4] =
-    ["identity.user.read:own", "identity.user.leave:own", "identity.session.audit:own", "identity.session.end:own"];
+/// What every user of a firm may do, whatever their roles: see who they are, see and end their own sessions, leave, and look
+/// after what they are told and how.
+pub const OF_EVERY_USER: [&str; 11] = [
+    "identity.user.read:own",
+    "identity.user.leave:own",
+    "identity.session.audit:own",
+    "identity.session.end:own",
+    "communications.notification.inspect:own",
+    "communications.notification.mark_read:own",
+    "communications.notification.mark_all_read:own",
+    "communications.notification.dismiss:own",
+    "communications.notification_preferences.read:own",
+    "communications.notification_preferences.set:own",
+    "communications.notification_preferences.change:own",
+];
 
 /// What one caller may do. Cheap to ask, because patterns are taken apart once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

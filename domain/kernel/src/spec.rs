@@ -67,9 +67,21 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
+    /// Somebody else asks than the user who does in specs.
+    pub fn by(mut self, actor: Actor) -> Self {
+        self.ctx.actor = actor;
+        self
+    }
+
     /// This secret was made for the command.
     pub fn minted(mut self, secret: &str) -> Self {
         self.ctx.secret = Some(SecretHash::of(secret));
+        self
+    }
+
+    /// A portal user asks.
+    pub fn by_portal_user(mut self, id: impl Into<crate::PortalUserId>) -> Self {
+        self.ctx.actor = Actor::PortalUser { id: id.into() };
         self
     }
 

@@ -83,7 +83,7 @@ pub enum PortalUserCommand {
     /// Lets the person see a part of the portal; nobody gives what they do not have.
     #[refused(Disabled, Locked, GrantExceedsYourPermissions, "crm.client.blocked")]
     GrantAccess {
-        /// Which part: `projects`, `approvals`, `files`, or one of the frontend's own.
+        /// Which part: `projects`, `tasks`, `approvals`, `agreements`, `files`, `messages`, or one of the frontend's own.
         scope: Slug,
     },
     /// Hides a part of the portal from the person.
@@ -317,6 +317,11 @@ impl PortalUser {
     /// The client whose things the person sees.
     pub fn client_id(&self) -> ClientId {
         self.client_id
+    }
+
+    /// Is the portal user, if one is named, one of this client's? `ctx` knows the portal user.
+    pub(crate) fn is_of_client(user: Option<PortalUserId>, client: ClientId, ctx: &Context) -> bool {
+        user.is_none_or(|user| ctx.referenced::<Self>(user).is_some_and(|known| known.client_id == client))
     }
 
     /// Does the person come in?

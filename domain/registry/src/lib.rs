@@ -10,8 +10,20 @@ pub use members::{member_patterns, member_source};
 
 /// Mounts every aggregate.
 pub fn mount_all(mounts: &mut impl Mounts) {
+    mounts.mount::<agreements::Template>();
+    mounts.mount::<agreements::Proposal>();
+    mounts.mount::<agreements::Contract>();
+    mounts.mount::<communications::Thread>();
+    mounts.mount::<communications::Note>();
+    mounts.mount::<communications::EmailTemplate>();
+    mounts.mount::<communications::Email>();
+    mounts.mount::<communications::Notification>();
+    mounts.mount::<communications::NotificationPreferences>();
     mounts.mount::<crm::Client>();
     mounts.mount::<crm::Contact>();
+    mounts.mount::<crm::Pipeline>();
+    mounts.mount::<crm::Deal>();
+    mounts.mount::<crm::Engagement>();
     mounts.mount::<identity::Tenant>();
     mounts.mount::<identity::User>();
     mounts.mount::<identity::CustomRole>();
@@ -23,8 +35,12 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<identity::Erasure>();
     mounts.mount::<portal::PortalUser>();
     mounts.mount::<portal::PortalSession>();
+    mounts.mount::<portal::ClientTask>();
+    mounts.mount::<portal::ClientApproval>();
     mounts.mount::<files::FolderTemplate>();
     mounts.mount::<files::Folder>();
+    mounts.mount::<files::File>();
+    mounts.mount::<files::FileRequest>();
     mounts.mount::<scheduling::EventType>();
     mounts.mount::<scheduling::Availability>();
     mounts.mount::<scheduling::Appointment>();
@@ -42,6 +58,11 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<revenue::Bill>();
     mounts.mount::<revenue::ApprovalPolicy>();
     mounts.mount::<revenue::PayablesSettings>();
+    mounts.mount::<timeline::FollowUp>();
+    mounts.mount::<timeline::Comment>();
+    mounts.mount::<timeline::Pin>();
+    mounts.mount::<projects::TimeEntry>();
+    mounts.mount::<connections::Connection>();
     mounts.mount::<workflow::Definition>();
     mounts.mount::<workflow::Run>();
 }

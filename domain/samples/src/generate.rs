@@ -22,6 +22,8 @@ const TEXTS: &[&str] =
     &["Ada", "ada", "Ada Ltd", "Contracts", "\"quoted\" \\N 'x' %s", "Zoë ☃ 𝔘", "<b>&amp;</b> {{ event.id }}", "0"];
 const EMAILS: &[&str] = &["ada@engines.example", "zoë@bücher.example", "Eve+x@Engines.example"];
 const PHONES: &[&str] = &["+49 (0) 30 123456", "+4930123456", "+442079460958", "+390612345678", "+1 202-555-0143"];
+const WEB: &[&str] =
+    &["https://engines.example/", "HTTP://Bücher.example:8080/über?a=1#b", "https://www.engines.example"];
 /// Three letters alone are rarely a currency, nor two a country. One currency for each number of minor units.
 const CURRENCIES: &[&str] = &["EUR", "JPY", "KWD"];
 /// Check digits are rarely right by chance.
@@ -58,6 +60,10 @@ impl Generator<'_> {
         // Blind guesses are rarely opening hours in which anybody can be met.
         if field == "weekly" && schema["type"] == "array" && self.rng.random_bool(0.5) {
             return open_always();
+        }
+        // A body has to name the fields that are declared, and no others.
+        if field == "content" && schema["properties"].get("fields").is_some() {
+            return self.template();
         }
         // Nor are they rules by which somebody who is there approves.
         if field == "rules" && schema["type"] == "array" && schema.to_string().contains("\"approvers\"") {
@@ -126,6 +132,17 @@ impl Generator<'_> {
         (0..count).map(|_| self.value(&schema["items"], field, depth + 1)).collect()
     }
 
+    /// A template whose fields, if it has any, need not all be filled in.
+    fn template(&mut self) -> Value {
+        let field = |key: &str, kind: &str, required: bool| json!({ "key": key, "kind": kind, "label": "Field", "required": required });
+        let bodies = [
+            json!({ "body": "As agreed." }),
+            json!({ "body": "Dear {{name}},\n\nas agreed.", "fields": [field("name", "text", false)] }),
+            json!({ "body": "{{a.day}} {{fee}} {{ fee }}", "fields": [field("a.day", "date", false), field("fee", "money", true)] }),
+        ];
+        bodies.choose(&mut self.rng).cloned().unwrap_or_default()
+    }
+
     fn anything(&mut self, depth: usize) -> Value {
         let kinds = if depth < DEPTH_MAX { 7 } else { 5 };
         match self.rng.random_range(0..kinds) {
@@ -169,7 +186,9 @@ impl Generator<'_> {
             Some("currency") => return CURRENCIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("country") => return COUNTRIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("uri") => return WEB.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("folder-name") => return self.name().replace(['/', '\\'], "-"),
+            Some("file-name") => return file_name(&self.name()),
             _ => {}
         }
         if let Some(pattern) = keyword("pattern") {
@@ -225,7 +244,7 @@ impl Generator<'_> {
 
     /// Something that is there: what the field's name speaks of, what the target itself mentions, a member of staff.
     fn id(&mut self, field: &str) -> Uuid {
-        let kind = field.strip_suffix("_id").unwrap_or(field);
+        let kind = field.strip_suffix("_ids").or(field.strip_suffix("_id")).unwrap_or(field);
         // `to_user_id` is a user's, as `user_id` is.
         let kinds = [Some(kind), kind.split_once('_').map(|(_, kind)| kind)];
         let named = kinds.into_iter().flatten().map(|kind| self.world.ids(self.target.0, kind));
@@ -252,6 +271,15 @@ fn texts_like(pattern: &str, seed: &[u8; 32], count: usize) -> Vec<String> {
     let texts = texts.unwrap_or_else(|e| panic!("{pattern}: {e}"));
     let text = |_| texts.new_tree(&mut runner).unwrap_or_else(|e| panic!("{pattern}: {e}")).current();
     (0..count).map(text).collect()
+}
+
+/// A step of a path, of no more bytes than a file's name may have.
+fn file_name(name: &str) -> String {
+    let mut text = name.replace(['/', '\\'], "-");
+    while text.len() > 255 {
+        text.pop();
+    }
+    text.trim().to_owned()
 }
 
 fn open_always() -> Value {

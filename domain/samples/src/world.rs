@@ -6,8 +6,8 @@ use crate::subject::{Attempt, Companion, Decided, Sought, Subject, Written, subj
 use crate::{Script, context_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
-    Actor, Claim, CommandEntry, Context, FoundReference, History, Metadata, Recorded, Reference, ReferenceBy,
-    SecretHash, Stored, TenantId, UserId,
+    Actor, Claim, CommandEntry, Context, FoundReference, History, Metadata, PortalUserId, Recorded, Reference,
+    ReferenceBy, SecretHash, Stored, TenantId, UserId,
 };
 use rand::seq::IndexedRandom;
 use rand::{Rng, rngs::StdRng};
@@ -28,6 +28,7 @@ const GUESSES: usize = 16;
 const SOUGHT: usize = 64;
 /// What ends a thing's story is said less often, so that there is one.
 const ENDINGS: &[&str] = &[
+    "abort_upload",
     "archive",
     "block",
     "cancel",
@@ -37,23 +38,33 @@ const ENDINGS: &[&str] = &[
     "correct",
     "deactivate",
     "decline",
+    "delete",
     "disable",
     "disband",
+    "expire",
     "discard",
     "mark_no_show",
     "pause",
     "refund",
     "reject",
+    "dismiss",
+    "remove",
+    "expire_upload",
+    "note_infected",
+    "reject_upload",
     "retire",
     "reverse",
     "revoke",
+    "supersede",
+    "terminate",
     "void",
     "withdraw",
     "write_off",
 ];
 
 /// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.
-const BEGINNINGS: &[&str] = &["accept_invitation", "code", "request_approval"];
+const BEGINNINGS: &[&str] =
+    &["accept_invitation", "accept_upload", "code", "request_approval", "submit_item"];
 
 /// One aggregate.
 pub struct Stream {
@@ -487,7 +498,8 @@ fn pause(rng: &mut StdRng) -> TimeDelta {
 }
 
 fn actor(rng: &mut StdRng) -> Actor {
-    match rng.random_range(0..6) {
+    match rng.random_range(0..7) {
+        6 => Actor::PortalUser { id: PortalUserId(Uuid::from_u128(rng.random_range(1..=3))) },
         0 => Actor::Workflow { run_id: Uuid::from_u128(rng.random()), definition: "Sample".to_owned() },
         1 | 2 => Actor::System { name: "samples".to_owned() },
         _ => Actor::User { id: UserId(Uuid::from_u128(rng.random_range(1..=3))) },

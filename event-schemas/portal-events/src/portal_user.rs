@@ -11,7 +11,22 @@ use PortalUserEvent as E;
 pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
     match part.as_str() {
         "projects" => &["projects.project.read", "projects.milestone.read", "projects.task.read"],
-        "approvals" => &["projects.project.accept_milestone"],
+        "tasks" => &["portal.client_task.read", "portal.client_task.submit"],
+        "approvals" => &[
+            "projects.project.accept_milestone",
+            "agreements.proposal.accept",
+            "agreements.proposal.decline",
+            "portal.client_approval.read",
+            "portal.client_approval.approve",
+            "portal.client_approval.decline",
+        ],
+        "agreements" => &[
+            "agreements.proposal.read",
+            "agreements.proposal.record_viewed",
+            "agreements.proposal_line.read",
+            "agreements.contract.read",
+            "agreements.contract_recipient.read",
+        ],
         "files" => &["files.folder.read"],
         "invoices" => &[
             "revenue.invoice.read",
@@ -19,6 +34,15 @@ pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
             "revenue.credit_note.read",
             "revenue.payment.read",
             "revenue.balance.read",
+        ],
+        "messages" => &[
+            "communications.thread.read",
+            "communications.message.read",
+            "communications.thread.open",
+            "communications.thread.post_message",
+            "communications.thread.edit_message",
+            "communications.thread.redact_message",
+            "communications.thread.mark_read",
         ],
         _ => &[],
     }

@@ -47,6 +47,7 @@ codes! {
     INVALID_CURSOR = "invalid-cursor", 400, false, "The cursor belongs to another list, filter, order or tenant.";
     IDEMPOTENCY_KEY_REQUIRED = "idempotency-key-required", 400, false, "A creation needs an Idempotency-Key header.";
     LOGIN_REFUSED = "login-refused", 400, false, "What came back from the provider is of no use.";
+    CONNECT_REFUSED = "connect-refused", 400, false, "What came back from the provider does not connect anything.";
     UNAUTHENTICATED = "unauthenticated", 401, false, "The request carries no valid bearer token.";
     FORBIDDEN = "forbidden", 403, false, "The caller's roles do not hold this permission.";
     CSRF_REFUSED = "csrf-refused", 403, false, "A change that no page of the session asked for.";

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Events that move a status elsewhere and leave these as they are, and why that is meant.
 const STAYS: &[(&str, &str, &str, &str)] = &[
+    ("agreements.contract", "partially_signed", "recipient.signed", "several sign it"),
+    ("timeline.follow_up", "snoozed", "follow_up.snoozed", "what was put off is put off once more"),
     ("identity.user", "invited", "user.invited", "a newer invitation makes the open one void"),
     ("portal.portal_user", "invited", "portal_user.invited", "a newer invitation makes the open one void"),
     (
@@ -36,12 +38,25 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
     ("revenue.invoice", "overdue", "invoice.payment_reversed", "what is overdue is so until it is paid"),
     ("revenue.invoice", "partially_paid", "invoice.payment_reversed", "another part of it is paid still"),
     ("revenue.invoice", "written_off", "invoice.payment_reversed", "what was given up is not expected again"),
+    (
+        "connections.connection",
+        "paused",
+        "connection.authorised",
+        "whoever agrees again while it is paused does not set it going",
+    ),
     ("workflow.run_step", "retry_scheduled", "step.retry_scheduled", "a step is tried more than twice"),
     ("workflow.run_step", "pending", "run.rerun", "whatever has not ended is taken again too"),
+    ("files.file", "available", "file.version_added", "a file has several versions"),
+    ("files.file", "deleted", "file.version_added", "what came before it was deleted is inspected all the same"),
+    ("files.file_request", "partially_completed", "request_item.submitted", "more than one item is handed in"),
+    ("files.file_request", "completed", "request_item.submitted", "what is optional, or better, is handed in later"),
+    ("files.request_item", "submitted", "request_item.submitted", "another file takes the place of the one before"),
 ];
 
 /// Moves that need several things at once, so that chance does not come to them, and the test that makes each.
 const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
+    ("agreements.recipient", "sent", "recipient.declined", DECLINED),
+    ("agreements.recipient", "delivered", "recipient.declined", DECLINED),
     (
         "workflow.run_step",
         "retry_scheduled",
@@ -52,6 +67,7 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
     ("workflow.approval", "rejected", "approval.requested", ASKED_AGAIN),
     ("workflow.approval", "expired", "approval.requested", ASKED_AGAIN),
 ];
+const DECLINED: &str = "who_has_the_contract_or_looked_at_it_may_decline";
 const ASKED_AGAIN: &str = "a_question_that_was_decided_is_asked_again_with_its_step";
 
 /// Worlds of one context in which every move of its machines is sought, and the commands in each. They are the same every time, so

@@ -38,6 +38,10 @@ async fn a_record_has_the_fields_of_its_row_type_and_its_version_as_entity_tag()
         "owner_id",
         "tags",
         "blocked_reason",
+        "addresses",
+        "website",
+        "industry",
+        "notes",
     ];
     assert_eq!(fields, expected);
     assert_eq!(
@@ -331,8 +335,9 @@ fn the_document_describes_every_read_table() {
     assert_eq!((&status["schema"]["maxItems"], &status["explode"]), (&json!(100), &json!(false)));
     assert_eq!(status["schema"]["items"]["enum"], json!(["prospect", "onboarding", "active", "dormant", "former"]));
     let paths = document["paths"].as_object().unwrap().len();
-    // A list and a record for every table, one event of the log, who one is, and the audit trail as a list and as a file.
-    assert_eq!(paths, projections::resources().count() * 2 + 4);
+    // A list and a record for every table, one event of the log, who one is, the audit trail as a list and as a file, what deals come
+    // to, and everything about a client.
+    assert_eq!(paths, projections::resources().count() * 2 + 6);
     let mut ids: Vec<&str> = document["paths"]
         .as_object()
         .unwrap()

@@ -7,6 +7,7 @@ mod create_entity;
 mod for_each;
 mod notify;
 mod run_workflow;
+mod send_email;
 mod undo;
 mod wait;
 
@@ -82,6 +83,8 @@ actions! {
     ForEach(for_each::ForEach),
     /// Has somebody told something.
     Notify(notify::Notify),
+    /// Sends an email.
+    SendEmail(send_email::SendEmail),
     /// Starts a run of another workflow and waits for its end.
     RunWorkflow(run_workflow::RunWorkflow),
 }
@@ -127,6 +130,16 @@ pub(crate) trait Kind: Send + Sync {
     /// What is to be recorded of the command.
     fn answered(&self, turn: &Turn<'_>, answer: Result<DecidedCommand, ExecuteError>) -> Vec<Entry> {
         turn.attempt(answer.map(|decided| result(&decided)).map_err(classify))
+    }
+
+    /// The commands that the step is for, if they are several, and found out when it is taken.
+    fn sends_several<'a>(&'a self, _turn: &'a Turn<'_>) -> BoxFuture<'a, Option<Result<Vec<Sending>, Failure>>> {
+        std::future::ready(None).boxed()
+    }
+
+    /// What is to be recorded once all of them were sent.
+    fn sent(&self, turn: &Turn<'_>, several: &[Sending]) -> Vec<Entry> {
+        vec![turn.succeeded(serde_json::json!({ "count": several.len() }))]
     }
 
     /// Takes a step that sends no command, and answers what is to be recorded.

@@ -113,6 +113,14 @@ impl World {
         workflow_engine::show(&self.bus, self.tenant, run).await.unwrap()
     }
 
+    /// The firm, with an owner who can be told something.
+    pub async fn register(&self) {
+        let register = json!({ "name": "Analytical Engines", "owner_id": HOST });
+        let info = self.bus.command("identity.tenant.register").unwrap();
+        let request = Request::new(self.tenant, Actor::System { name: "test".into() });
+        self.bus.execute(info, Some(self.tenant.0), register.to_string(), request).await.unwrap();
+    }
+
     /// Everything that the shipped definitions rely on, with or without the project template.
     pub async fn office(with_project_template: bool) -> Self {
         let world = Self::new().await;

@@ -9,3 +9,4 @@ mod language;
 mod positions;
 mod rights;
 mod segments;
+mod telling;

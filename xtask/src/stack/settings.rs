@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Writes `config.toml` with the addresses and passwords of these servers, and the key that signs development tokens.
-pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
+pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers, providers: bool) -> Result<PathBuf> {
     let (key, jwks) = signing_key(dirs)?;
     let url = |role: &str| -> Result<String> {
         let password = dirs.password(role)?;
@@ -82,8 +82,21 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
             ],
         );
     }
+    set(
+        "objects",
+        vec![
+            ("endpoint", servers.s3.url.clone().into()),
+            ("bucket", servers.s3.bucket.into()),
+            ("access_key", servers.s3.access_key.clone().into()),
+            ("secret_key", servers.s3.secret_key.clone().into()),
+            ("path_style", true.into()),
+        ],
+    );
     if let Some(maildev) = &servers.maildev {
         set("mail", vec![("smtp_url", maildev.smtp_url.clone().into())]);
+    }
+    if providers {
+        set("providers", super::lab::settings(ports));
     }
     set("telemetry", vec![("log_format", "json".into())]);
 

@@ -18,12 +18,51 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
             Some(("contact.archived", _)) => BTreeSet::new(),
             _ => one("crm.contact.email", last_address(&events)).into_iter().chain(first_at(&events)).collect(),
         },
+        "crm.pipeline" => one("crm.pipeline.key", first_text(&events, "key")),
+        // Of what was given up another may come.
+        "crm.engagement" => match last_of(&events, &["engagement.cancelled"]) {
+            Some(_) => BTreeSet::new(),
+            None => {
+                let of = |field: &str| events.first().and_then(|(_, event)| event[field].as_str()).map(str::to_owned);
+                let deal = one("crm.engagement.deal_id", of("deal_id"));
+                deal.into_iter().chain(one("crm.engagement.contract_id", of("contract_id"))).collect()
+            }
+        },
         "portal.portal_user" => {
             let created = events.first().map(|(_, e)| format!("{}/{}", text(&e["client_id"]), text(&e["email"])));
             one("portal.portal_user.email", created)
         }
+        // Messages are found by their ids, for ever.
+        "communications.thread" => events
+            .iter()
+            .filter(|(event_type, _)| *event_type == "message.posted")
+            .map(|(_, event)| ("communications.thread.message_id", text(&event["message_id"])))
+            .collect(),
+        "communications.notification_preferences" => {
+            one("communications.notification_preferences.user", first_text(&events, "user_id"))
+        }
+        "timeline.pin" => match last_of(&events, &["pin.removed"]) {
+            Some(_) => BTreeSet::new(),
+            None => one("timeline.pin.entry", events.first().map(|(_, event)| pinned(event))),
+        },
+        "communications.email_template" => one("communications.email_template.key", first_text(&events, "key")),
         // A key stays taken when its thing is retired, so that it can be reinstated.
         "files.folder_template" => one("files.folder_template.key", first_text(&events, "key")),
+        "agreements.template" => one("agreements.template.key", first_text(&events, "key")),
+        // Who takes the place of another keeps it, unless it was given up before anybody saw it.
+        "agreements.proposal" => {
+            let sent = last_of(&events, &["proposal.sent"]).is_some();
+            let place =
+                events.first().map(|(_, event)| event).filter(|event| event["supersedes_proposal_id"].is_string());
+            let place = place.filter(|_| sent || last_of(&events, &["proposal.withdrawn"]).is_none());
+            one("agreements.proposal.supersedes", place.map(|event| text(&event["supersedes_proposal_id"])))
+        }
+        "agreements.contract" => {
+            let ended = last_of(&events, &["contract.declined", "contract.voided", "contract.expired"]).is_some();
+            let first =
+                events.first().map(|(_, event)| event).filter(|event| !ended && event["proposal_id"].is_string());
+            one("agreements.contract.proposal", first.map(|event| text(&event["proposal_id"])))
+        }
         "projects.project_template" => one("projects.project_template.key", first_text(&events, "key")),
         "revenue.billing_settings" => one("revenue.billing_settings.firm", Some("firm".to_owned())),
         "revenue.billing_profile" => one("revenue.billing_profile.client", first_text(&events, "client_id")),
@@ -87,10 +126,43 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         "revenue.payables_settings" if events.is_empty() => BTreeSet::new(),
         "revenue.payables_settings" => one("revenue.payables_settings.firm", Some("firm".to_owned())),
         "revenue.bill" => bill(&events),
+        "portal.client_approval" if events.len() > 1 => BTreeSet::new(),
+        "portal.client_approval" => {
+            let subject = |event: &Value| {
+                let subject = &event["subject"];
+                format!("{}/{}/{}", text(&event["client_id"]), text(&subject["kind"]), text(&subject["id"]))
+            };
+            one("portal.client_approval.subject", events.first().map(|(_, event)| subject(event)))
+        }
         "scheduling.appointment" => appointment(&events),
+        // An account stays taken until its connection is given up.
+        "connections.connection" => match last_of(&events, &["connection.authorised", "connection.disconnected"]) {
+            Some(("connection.authorised", event)) => {
+                let provider = text(&event["provider"]);
+                one("connections.connection.account", Some(format!("{provider}:{}", folded(&event["account_id"]))))
+            }
+            _ => BTreeSet::new(),
+        },
+        "files.file" => {
+            let begun = events.iter().filter(|(event_type, _)| *event_type == "upload.begun");
+            begun.map(|(_, event)| ("files.file.upload_id", text(&event["upload_id"]))).collect()
+        }
+        "files.file_request" => {
+            let single = events.iter().map(|(_, event)| &event["request_item"]).filter(|item| item.is_object());
+            let listed = events.iter().flat_map(|(_, event)| event["request_items"].as_array().into_iter().flatten());
+            let id = |item: &Value| ("files.file_request.request_item_id", text(&item["id"]));
+            single.chain(listed).map(id).collect()
+        }
         "projects.project" => project(&events),
         _ => BTreeSet::new(),
     }
+}
+
+/// An entry's place on a timeline.
+fn pinned(event: &Value) -> String {
+    let on = [("client", "client_id"), ("project", "project_id")];
+    let on = on.iter().filter_map(|(kind, field)| Some(format!("{kind}/{}", event[*field].as_str()?)));
+    format!("{}@{}", text(&event["entry_id"]), on.collect::<Vec<_>>().join(","))
 }
 
 /// The clients at which the person is the first to ask.

@@ -12,6 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Commands that do something again when they are sent again, and why that is meant. Whoever repeats a request sends the
 /// same idempotency key, and the store answers for them.
 const AGAIN: &[(&str, &str)] = &[
+    ("communications.thread.post_message", "two messages may say the same"),
+    ("files.file.add_version", "two uploads may bring the same bytes"),
+    ("files.file_request.add_item", "two items may have one name"),
+    ("files.file_request.remind", "every reminder is noted"),
     ("identity.api_key.rotate", "every rotation makes another secret"),
     ("identity.subscriber.rotate", "every rotation makes another secret"),
     ("identity.tenant.note_repair", "every repair is noted, also one of what was repaired before"),
@@ -21,6 +25,8 @@ const AGAIN: &[(&str, &str)] = &[
     ("projects.project.add_task", "two tasks may have one title"),
     ("revenue.invoice.add_line", "two lines may say the same"),
     ("revenue.invoice_plan.add_entry", "two entries may have one name"),
+    ("projects.project.spend_time", "the time entry knows whether it counts"),
+    ("projects.project.take_time_back", "the time entry knows whether it counts"),
     ("scheduling.appointment.request_reschedule", "every request is noted"),
     ("revenue.bill.record_payment", "a bill may be paid in equal parts"),
     ("workflow.run.signal", "a signal that is sent twice is two"),
@@ -29,6 +35,7 @@ const AGAIN: &[(&str, &str)] = &[
 
 /// Commands that bring along another.
 const COMPANIONS: &[(&str, &str)] = &[
+    ("agreements.proposal.send", "the proposal whose place it takes"),
     ("crm.contact.link_to_client", "whoever was asked first before"),
     ("revenue.credit_note.apply", "the invoice that it pays"),
     ("revenue.credit_note.issue", "the invoice that it takes back, and the series of its number"),
@@ -40,6 +47,11 @@ const COMPANIONS: &[(&str, &str)] = &[
     ("revenue.payment.deallocate", "the invoice that it paid"),
     ("revenue.payment.receive", "the invoices that it pays"),
     ("revenue.payment.reverse", "the invoices that it paid"),
+    ("communications.notification.mark_all_read", "what else was seen"),
+    ("projects.time_entry.approve", "the project's sums"),
+    ("projects.time_entry.mark_invoiced", "the project's sums"),
+    ("projects.time_entry.reject", "the project's sums"),
+    ("projects.time_entry.release", "the project's sums"),
 ];
 
 /// What became of the attempts at one command.

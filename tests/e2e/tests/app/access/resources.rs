@@ -2,6 +2,7 @@
 
 use super::*;
 use harness::{Firm, Shown};
+use kernel::Money;
 use std::collections::HashMap;
 
 /// A client with one of everything that belongs to a client.
@@ -14,27 +15,54 @@ struct Holding {
 /// A client of a firm with one of everything, done by the system.
 async fn holding(app: &TestApp, firm: Firm, name: &str) -> Holding {
     let command = async |name: &str, id: Uuid, body: &Value| app.command(firm, name, id, body).await;
-    let [client, contact, project, folder, person] = [(); 5].map(|()| Uuid::now_v7());
+    let [client, contact, project, folder, person, deal, engagement] = [(); 7].map(|()| Uuid::now_v7());
     let of = json!({ "name": name, "client_id": client });
     command("crm.client.create", client, &json!({ "name": name })).await;
     command("crm.contact.create", contact, &json!({ "name": name })).await;
     let link = json!({ "client_id": client, "role": "Director" });
     command("crm.contact.link_to_client", contact, &link).await;
+    let key = format!("p{}", Uuid::now_v7().simple());
+    let stages = json!([{ "key": "talk", "name": "Talk", "probability": 10 }]);
+    let pipeline = json!({ "key": key, "name": "Sales", "stages": stages });
+    command("crm.pipeline.define", Uuid::now_v7(), &pipeline).await;
+    let worth = json!({ "minor": 1_000, "currency": "EUR" });
+    let create = json!({ "name": name, "client_id": client, "pipeline": key, "value": worth });
+    command("crm.deal.create", deal, &create).await;
+    command("crm.engagement.create", engagement, &of).await;
     command("projects.project.create", project, &of).await;
     command("projects.project.add_milestone", project, &json!({ "name": "Half way" })).await;
     command("projects.project.add_task", project, &json!({ "title": "Count" })).await;
+    // Portal users see what has begun.
+    command("projects.project.activate", project, &json!({})).await;
     command("files.folder.create", folder, &of).await;
     let create = json!({ "name": name, "client_id": client, "email": format!("{person}@example.com") });
     command("portal.portal_user.create", person, &create).await;
+    let [proposal, contract] = [(); 2].map(|()| Uuid::now_v7());
+    let line = json!({ "description": "Work", "quantity": "1", "unit_price": { "minor": 1, "currency": "EUR" },
+                       "tax": { "category": "exempt" } });
+    let offer = json!({ "title": name, "body": { "kind": "written", "markdown": name }, "currency": "EUR", "lines": [line],
+                        "valid_until": "2999-12-31" });
+    command("agreements.proposal.create", proposal, &json!({ "client_id": client, "offer": offer })).await;
+    command("agreements.proposal.send", proposal, &json!({})).await;
+    let signer = json!({ "name": name, "email": "ada@acme.example", "role": "signer" });
+    let create = json!({ "client_id": client, "title": name, "body": name, "recipients": [signer] });
+    command("agreements.contract.create", contract, &create).await;
+    command("agreements.contract.send_for_signature", contract, &json!({})).await;
     app.project().await;
     let ids = [
         ("crm/clients", client),
         ("crm/contacts", contact),
+        ("crm/deals", deal),
+        ("crm/engagements", engagement),
         ("projects/projects", project),
         ("projects/tasks", part_of(app, "tasks", project).await),
         ("projects/milestones", part_of(app, "milestones", project).await),
         ("files/folders", folder),
         ("portal/portal-users", person),
+        ("agreements/proposals", proposal),
+        ("agreements/proposal-lines", of_agreement(app, "proposal_lines", "proposal_id", proposal).await),
+        ("agreements/contracts", contract),
+        ("agreements/contract-recipients", of_agreement(app, "contract_recipients", "contract_id", contract).await),
     ];
     Holding { client, ids: ids.map(|(collection, id)| (collection.to_owned(), id)).into() }
 }
@@ -42,6 +70,11 @@ async fn holding(app: &TestApp, firm: Firm, name: &str) -> Holding {
 async fn part_of(app: &TestApp, table: &str, project: Uuid) -> Uuid {
     let sql = format!("select id from projects.{table} where project_id = $1");
     sqlx::query_scalar(&sql).bind(project).fetch_one(&app.database.worker().await).await.unwrap()
+}
+
+async fn of_agreement(app: &TestApp, table: &str, column: &str, id: Uuid) -> Uuid {
+    let sql = format!("select id from agreements.{table} where {column} = $1");
+    sqlx::query_scalar(&sql).bind(id).fetch_one(&app.database.worker().await).await.unwrap()
 }
 
 /// `crm/clients` of `/v1/crm/clients/{id}/rename`.
@@ -177,6 +210,8 @@ async fn what_happens_to_a_client_or_project_is_on_its_timeline_and_shown_to_who
         "client.created",
         "contact.linked_to_client",
         "contact.unlinked_from_client",
+        "deal.created",
+        "engagement.created",
         "folder.created",
         "portal_user.created",
         "project.created",
@@ -203,12 +238,106 @@ async fn what_happens_to_a_client_or_project_is_on_its_timeline_and_shown_to_who
     let mut seen = 0;
     for (position, event_type, concerns) in events {
         let is_own = concerns.is_some_and(|concerns| concerns.to_string().contains(&own.client.to_string()));
+        // What began as a draft is told to whoever reads all of it.
+        let is_own = is_own && !event_type.starts_with("proposal.") && !event_type.starts_with("contract.");
         let path = format!("/v1/events/{position}");
         let (status, body) = app.ask(&Method::GET, &path, &token, json!({})).await;
         assert_eq!(status, if is_own { 200 } else { 404 }, "{event_type}: {body}");
         seen += usize::from(is_own);
     }
     assert_eq!(seen, expected.len());
+}
+
+#[actix_web::test]
+async fn a_grant_for_an_engagement_reaches_that_and_nothing_else_of_its_client() {
+    let app = TestApp::new().await;
+    let firm = app.register("Engines").await;
+    let (own, grantee) = (holding(&app, firm, "Own").await, Uuid::now_v7());
+    let (mine, another) = (own.ids["crm/engagements"], Uuid::now_v7());
+    let create = json!({ "name": "Another", "client_id": own.client });
+    app.command(firm, "crm.engagement.create", another, &create).await;
+    app.project().await;
+    app.join(firm, grantee, &[]).await;
+    let grant = json!({ "pattern": "*", "resource": { "kind": "engagement", "id": mine } });
+    app.grant(firm, grantee, &grant, "crm.engagement.read").await;
+    let token = app.token(firm, grantee);
+    let (status, list) = app.ask(&Method::GET, "/v1/crm/engagements", &token, json!({})).await;
+    let ids: Vec<&Value> = list["data"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
+    assert_eq!((status, ids), (200, vec![&json!(mine)]));
+    for (id, expected) in [(mine, 200), (another, 404)] {
+        assert_eq!(app.ask(&Method::GET, &format!("/v1/crm/engagements/{id}"), &token, json!({})).await.0, expected);
+        let hold = format!("/v1/crm/engagements/{id}/hold");
+        assert_eq!(app.ask(&Method::POST, &hold, &token, json!({})).await.0, expected);
+    }
+    let client = format!("/v1/crm/clients/{}", own.client);
+    assert!(matches!(app.ask(&Method::GET, &client, &token, json!({})).await.0, 403 | 404));
+    let create = app.ask(&Method::POST, "/v1/crm/engagements", &token, create).await;
+    assert_eq!(create.0, 403, "whose rights are for one engagement begins no other");
+    app.project().await;
+    let timeline = format!("/v1/timeline/activity-events?engagement_id={mine}");
+    let (_, rows) = app.ask(&Method::GET, &timeline, &token, json!({})).await;
+    let mut types: Vec<&Value> = rows["data"].as_array().unwrap().iter().map(|row| &row["event_type"]).collect();
+    types.sort_by_key(|event_type| event_type.to_string());
+    assert_eq!(types, ["engagement.created", "engagement.held", "user.granted"]);
+}
+
+#[actix_web::test]
+async fn figures_of_deals_count_what_the_caller_may_read_and_nothing_else() {
+    let app = TestApp::new().await;
+    let firm = app.register("Engines").await;
+    let (own, grantee) = (holding(&app, firm, "Own").await, Uuid::now_v7());
+    let stages = json!([{ "key": "talk", "name": "Talk", "probability": 33 }]);
+    let define = json!({ "key": "sales", "name": "Sales", "stages": stages });
+    app.command(firm, "crm.pipeline.define", Uuid::now_v7(), &define).await;
+    let deal = async |client: Uuid, minor: Option<i64>, currency: &str, then: Option<(&str, Value)>| {
+        let id = Uuid::now_v7();
+        let value = minor.map(|minor| json!({ "minor": minor, "currency": currency }));
+        let create = json!({ "name": "Audit", "client_id": client, "pipeline": "sales", "value": value });
+        app.command(firm, "crm.deal.create", id, &create).await;
+        if let Some((command, body)) = then {
+            app.command(firm, command, id, &body).await;
+        }
+        id
+    };
+    let other = holding(&app, firm, "Other").await;
+    let largest = Money::MINOR_MAX;
+    for _ in 0..3 {
+        deal(own.client, Some(largest), "EUR", None).await;
+    }
+    deal(own.client, Some(50), "KWD", None).await;
+    deal(own.client, None, "EUR", None).await;
+    deal(own.client, Some(700), "EUR", Some(("crm.deal.win", json!({})))).await;
+    let lost = deal(own.client, Some(900), "EUR", Some(("crm.deal.lose", json!({ "reason": "too dear" })))).await;
+    app.command(firm, "crm.deal.archive", lost, &json!({})).await;
+    deal(other.client, Some(5), "EUR", None).await;
+    app.project().await;
+    app.join(firm, grantee, &[]).await;
+    let grant = json!({ "pattern": "crm.deal.read", "resource": { "kind": "client", "id": own.client } });
+    app.grant(firm, grantee, &grant, "crm.deal.read").await;
+    let token = app.token(firm, grantee);
+    let figure = |status: &str, currency: Value, count: i64, value: i64, weighted: i64| {
+        json!({ "pipeline": "sales", "stage": "talk", "status": status, "currency": currency, "count": count,
+                "value_minor": value, "weighted_minor": weighted })
+    };
+    let of = "/v1/crm/deals/figures?pipeline=sales";
+    let (status, figures) = app.ask(&Method::GET, of, &token, json!({})).await;
+    assert_eq!(status, 200, "{figures}");
+    // 33 % of 50 is 16.5, and half a unit goes up.
+    let weighted = (i128::from(largest) * 3 * 33 + 50) / 100;
+    let expected = [
+        figure("open", json!("EUR"), 3, 3 * largest, i64::try_from(weighted).unwrap()),
+        figure("open", json!("KWD"), 1, 50, 17),
+        figure("open", json!(null), 1, 0, 0),
+        figure("won", json!("EUR"), 1, 700, 700),
+    ];
+    assert_eq!(figures["data"], json!(expected));
+    let (_, all) = app.ask(&Method::GET, &format!("{of}&status=open&archived=any"), &app.owner(firm), json!({})).await;
+    assert_eq!(all["data"][0]["count"], 4, "whoever may read all of them counts the other client's too");
+    let (_, lost) = app.ask(&Method::GET, &format!("{of}&archived=true"), &token, json!({})).await;
+    assert_eq!(lost["data"], json!([figure("lost", json!("EUR"), 1, 900, 0)]));
+    let (status, wrong) = app.ask(&Method::GET, &format!("{of}&stagee=talk"), &token, json!({})).await;
+    assert_eq!((status, &wrong["errors"][0]["parameters"]["nearest"]), (400, &json!("stage")));
+    assert_eq!(app.ask(&Method::GET, "/v1/crm/deals/figures?limit=1", &token, json!({})).await.0, 400);
 }
 
 #[actix_web::test]

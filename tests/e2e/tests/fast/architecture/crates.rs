@@ -54,8 +54,12 @@ const KNOWN: &[(&str, &[&str])] = &[
     // People come in as users or portal users, of the contexts that know them.
     ("access", &["event-schemas/identity-events", "event-schemas/portal-events"]),
     ("login", &["domain/identity", "domain/portal"]),
-    // It notes what became of an email on the record of whom it is for.
-    ("email", &["event-schemas/*", "domain/identity", "domain/portal"]),
+    // It notes what became of an email on the record of whom it is for, or on the email's own.
+    ("email", &["event-schemas/*", "domain/communications", "domain/identity", "domain/portal"]),
+    // It notes what came of going to a provider on the record of the connection.
+    ("connect", &["domain/connections", "event-schemas/*"]),
+    // It says of an upload what became of it, and reads from the file where its bytes go.
+    ("file-store", &["domain/files"]),
     ("command-api", &["domain/registry"]),
     ("projections", &["event-schemas/catalogue"]),
     ("query-api", &["event-schemas/*", "projections"]),

@@ -1,0 +1,218 @@
+//! What the lab knows, and how tests and the control API reach it.
+
+use crate::docusign::Docusign;
+use crate::faults::{Fault, What};
+use crate::oauth::Tokens;
+use crate::xero::Xero;
+use crate::{Descriptions, control, docusign, oauth, xero};
+use actix_web::dev::Server;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use anyhow::{Context, Result};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What becomes of webhooks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mood {
+    /// Each is sent once.
+    #[default]
+    Once,
+    /// Each is sent twice.
+    Twice,
+    /// None is sent.
+    Never,
+    /// Each is sent with a signature that is not the provider's.
+    Forged,
+    /// They are held back until somebody lets them go, the last first.
+    Held,
+}
+
+/// Something that was asked, for tests that count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// Whom.
+    pub provider: String,
+    /// How.
+    pub method: String,
+    /// For what.
+    pub path: String,
+    /// What the answer was; 0 if none was sent.
+    pub status: u16,
+}
+
+/// Where webhooks go, and what is held back.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    pub mood: Mood,
+    /// By provider: where messages go whose receiver is not named by what they are about.
+    pub urls: BTreeMap<String, String>,
+    /// What waits: provider, address, body.
+    pub held: Vec<(String, String, String)>,
+}
+
+pub(crate) struct Inner {
+    pub url: String,
+    pub descriptions: Descriptions,
+    pub http: reqwest::Client,
+    pub faults: Mutex<Vec<Fault>>,
+    pub said: Mutex<Vec<Said>>,
+    pub violations: Mutex<Vec<String>>,
+    pub tokens: Mutex<Tokens>,
+    pub outbox: Mutex<Outbox>,
+    pub xero: Mutex<Xero>,
+    pub docusign: Mutex<Docusign>,
+}
+
+/// A lab that runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Lab(pub(crate) Arc<Inner>);
+
+impl Lab {
+    /// A lab on a port of its own, with the providers' descriptions if they are there. Lives as long as the test's runtime.
+    ///
+    /// # Panics
+    /// If no port can be had.
+    pub fn start() -> Self {
+        let (descriptions, said) = Descriptions::find();
+        if !descriptions.are_there() {
+            eprintln!("{said}");
+        }
+        let bound = Self::serve(SocketAddr::from(([127, 0, 0, 1], 0)), descriptions);
+        let (lab, server) = bound.unwrap_or_else(|error| panic!("the lab cannot be started: {error:#}"));
+        actix_web::rt::spawn(server);
+        lab
+    }
+
+    /// A lab at this address; whoever polls the server runs it.
+    ///
+    /// # Errors
+    /// If nobody can listen there.
+    pub fn serve(listen: SocketAddr, descriptions: Descriptions) -> Result<(Self, Server)> {
+        let listener = std::net::TcpListener::bind(listen).with_context(|| format!("listening on {listen}"))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let inner = Inner {
+            url,
+            descriptions,
+            http: reqwest::Client::new(),
+            faults: Mutex::default(),
+            said: Mutex::default(),
+            violations: Mutex::default(),
+            tokens: Mutex::default(),
+            outbox: Mutex::default(),
+            xero: Mutex::new(Xero::new()),
+            docusign: Mutex::default(),
+        };
+        let lab = Self(Arc::new(inner));
+        let state = Data::new(lab.clone());
+        let routes = move |config: &mut ServiceConfig| {
+            config.app_data(state.clone());
+            // An envelope brings its papers along.
+            config.app_data(web::PayloadConfig::new(64 << 20));
+            oauth::configure(config);
+            control::configure(config);
+            xero::configure(config);
+            docusign::configure(config);
+        };
+        let server = HttpServer::new(move || App::new().configure(routes.clone()));
+        let server = server.workers(1).disable_signals().listen(listener)?;
+        Ok((lab, server.run()))
+    }
+
+    /// Where it answers, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// Where a provider's API is.
+    pub fn api(&self, provider: &str) -> String {
+        format!("{}/{provider}", self.0.url)
+    }
+
+    /// Something goes wrong the next times.
+    pub fn fault(&self, fault: Fault) {
+        self.0.faults.lock().push(fault);
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn mend(&self) {
+        self.0.faults.lock().clear();
+    }
+
+    /// What becomes of webhooks from now on.
+    pub fn mood(&self, mood: Mood) {
+        self.0.outbox.lock().mood = mood;
+    }
+
+    /// Where a provider's messages go.
+    pub fn webhooks_to(&self, provider: &str, url: &str) {
+        self.0.outbox.lock().urls.insert(provider.to_owned(), url.to_owned());
+    }
+
+    /// The provider takes none of its grants any more.
+    pub fn revoke(&self, provider: &str) {
+        self.0.tokens.lock().revoke(provider);
+    }
+
+    /// A grant, as if somebody had agreed.
+    pub fn grant(&self, provider: &str) -> providers::Grant {
+        let mut tokens = self.0.tokens.lock();
+        let grant = tokens.grant(provider);
+        let text = |name: &str| grant[name].as_str().unwrap_or_default().to_owned();
+        let lasts = std::time::Duration::from_secs(u64::try_from(tokens.lasts).unwrap_or_default());
+        providers::Grant { access: text("access_token").into(), refresh: Some(text("refresh_token").into()), lasts }
+    }
+
+    /// How often a refresh token was worth a new grant.
+    pub fn refreshes(&self, provider: &str) -> usize {
+        self.0.tokens.lock().refreshes(provider)
+    }
+
+    /// Access tokens are good for so long from now on, seconds.
+    pub fn tokens_last(&self, seconds: i64) {
+        self.0.tokens.lock().lasts = seconds;
+    }
+
+    /// Everything that was asked so far.
+    pub fn said(&self) -> Vec<Said> {
+        self.0.said.lock().clone()
+    }
+
+    /// What was asked or answered otherwise than the providers describe.
+    pub fn violations(&self) -> Vec<String> {
+        self.0.violations.lock().clone()
+    }
+
+    /// Xero's invoices and bills as it has them.
+    pub fn invoices(&self) -> Vec<Value> {
+        self.0.xero.lock().invoices.values().cloned().collect()
+    }
+
+    /// Xero's contacts.
+    pub fn contacts(&self) -> Vec<Value> {
+        self.0.xero.lock().contacts.values().cloned().collect()
+    }
+
+    /// DocuSign's envelopes.
+    pub fn envelopes(&self) -> Vec<Value> {
+        self.0.docusign.lock().envelopes.values().map(docusign::shown).collect()
+    }
+
+    /// Nothing dated up to this day is changed in Xero's books any more.
+    pub fn close_period(&self, until: chrono::NaiveDate) {
+        self.0.xero.lock().closed_until = Some(until);
+    }
+
+    /// What is to go wrong with this request, if anything is.
+    pub(crate) fn meets(&self, provider: &str, method: &str, path: &str) -> Option<What> {
+        let mut faults = self.0.faults.lock();
+        let fault = faults.iter_mut().find(|fault| fault.meets(provider, method, path))?;
+        fault.times -= 1;
+        Some(fault.what.clone())
+    }
+}
