@@ -24,6 +24,7 @@ mod giving;
 mod grant;
 mod ids;
 mod input;
+mod length;
 mod life_cycle;
 mod member;
 mod money;
