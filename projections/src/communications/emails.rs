@@ -17,7 +17,7 @@ use kernel::{
     updated_at(filter, sort),
     ties(staff_client(client_id))
 )]
-pub struct EmailRow {
+pub struct OutgoingEmailRow {
     /// The contact that it is for.
     #[column(filter)]
     pub contact_id: Option<ContactId>,
@@ -58,7 +58,7 @@ pub struct EmailRow {
     pub reason: Option<Personal<Text>>,
 }
 
-impl Fold for EmailRow {
+impl Fold for OutgoingEmailRow {
     type Event = E;
 
     fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {

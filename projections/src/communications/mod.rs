@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use email_templates::EmailTemplateRow;
-pub use emails::EmailRow;
+pub use emails::OutgoingEmailRow;
 pub use messages::MessageRow;
 pub use notes::NoteRow;
 pub(crate) use notes::belongs;
@@ -52,7 +52,7 @@ pub(crate) fn group() -> Group {
         .with::<MessageRow>()
         .with::<NoteRow>()
         .with::<EmailTemplateRow>()
-        .with::<EmailRow>()
+        .with::<OutgoingEmailRow>()
         .with::<NotificationRow>()
         .with::<NotificationPreferencesRow>()
 }

@@ -6,7 +6,7 @@ use catalogue::scheduling_events::AppointmentStatus;
 use catalogue::{AnyEvent, Narrowed};
 use chrono::{DateTime, Utc};
 use kernel::{Actor, ClientId, Metadata, Recorded, RunId, TenantId};
-use projections::communications::{EmailRow, MessageRow, ThreadRow};
+use projections::communications::{MessageRow, OutgoingEmailRow, ThreadRow};
 use projections::crm::{ClientRow, ContactRow};
 use projections::files::FolderRow;
 use projections::projects::TaskRow;
@@ -358,12 +358,12 @@ fn what_became_of_an_attempt_is_gone_with_the_next_one() {
     let queued = json!({ "address": "ada@example.com", "subject": "Papers", "body": "Hello" });
     let failed = json!({ "attempt": 1, "code": "refused", "reason": "550 no such mailbox" });
     let mut history = vec![("email.queued", 1, queued), ("email.failed", 1, failed)];
-    assert_eq!(row::<EmailRow>(&history).code.as_ref().map(|code| code.as_str()), Some("refused"));
+    assert_eq!(row::<OutgoingEmailRow>(&history).code.as_ref().map(|code| code.as_str()), Some("refused"));
     history.push(("email.queued_again", 1, json!({ "attempt": 2 })));
-    let again = row::<EmailRow>(&history);
+    let again = row::<OutgoingEmailRow>(&history);
     assert_eq!((again.status, again.attempt, &again.code, &again.reason), (EmailStatus::Queued, 2, &None, &None));
     history.push(("email.sent", 1, json!({ "attempt": 2, "address": "ada@engines.example" })));
-    let sent = row::<EmailRow>(&history);
+    let sent = row::<OutgoingEmailRow>(&history);
     assert_eq!((sent.status, sent.sent_at), (EmailStatus::Sent, Some(at(4))));
     assert_eq!(sent.address.as_ref().map(|address| address.text()), Some("ada@engines.example"));
 }

@@ -335,9 +335,10 @@ fn the_document_describes_every_read_table() {
     assert_eq!((&status["schema"]["maxItems"], &status["explode"]), (&json!(100), &json!(false)));
     assert_eq!(status["schema"]["items"]["enum"], json!(["prospect", "onboarding", "active", "dormant", "former"]));
     let paths = document["paths"].as_object().unwrap().len();
-    // A list and a record for every table, one event of the log, who one is, the audit trail as a list and as a file, what deals come
-    // to, and everything about a client.
-    assert_eq!(paths, projections::resources().count() * 2 + 6);
+    // A list and a record for every table, and the questions: one event of the log, who one is, the audit trail as a list and as a
+    // file, what deals come to, everything about a client, free times, where a file is fetched, how connections are, what clients owe
+    // and the trial balance.
+    assert_eq!(paths, projections::resources().count() * 2 + 11);
     let mut ids: Vec<&str> = document["paths"]
         .as_object()
         .unwrap()
