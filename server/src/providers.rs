@@ -1,12 +1,15 @@
 //! Providers outside, as the settings describe them.
 
+use crate::connect;
 use ::docusign::{Docusign, DocusignDoor};
 use ::providers::{Adapter, Links, OAuth, OAuthSettings, Sweeper};
 use ::vault::Vault;
 use ::xero::{Xero, XeroDoor};
 use anyhow::{Context, Result};
+use event_store::{Log, Store};
 use runtime::settings::{ProvidersSettings, Settings};
 use secrecy::SecretString;
+use signatures::{Desk, Wanted};
 use sqlx::PgPool;
 use std::sync::Arc;
 
@@ -79,4 +82,24 @@ pub fn links(settings: &Settings, pool: PgPool, vault: Vault) -> Result<Links> {
 /// If no HTTP client can be made.
 pub fn sweepers(links: &Links) -> Result<Vec<Arc<dyn Sweeper>>> {
     Ok(vec![Arc::new(Docusign::new(links.clone())?), Arc::new(Xero::new(links.clone())?)])
+}
+
+/// What having contracts signed needs, if somebody who collects signatures is set up here.
+///
+/// # Errors
+/// If no HTTP client can be made, or the store of files cannot be found.
+pub fn contracts(settings: &Settings, log: &Log, store: &Store, links: &Links) -> Result<Option<Desk>> {
+    if settings.providers.docusign.client_id.is_none() {
+        return Ok(None);
+    }
+    let public_url = Some(settings.login.public_url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+    Ok(Some(Desk::new(Wanted {
+        log: log.clone(),
+        store: store.clone(),
+        links: links.clone(),
+        signing: Arc::new(Docusign::new(links.clone())?),
+        provider: ::docusign::PROVIDER,
+        objects: connect::objects(settings)?,
+        public_url,
+    })))
 }

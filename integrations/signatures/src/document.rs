@@ -152,11 +152,16 @@ impl Keeping<'_> {
         Err(Outcome::Never("not_kept", format!("{UPLOADS_MAX} uploads came to nothing")))
     }
 
-    async fn fetch(&self, kind: Kind) -> Result<Bytes, Fault> {
-        match kind {
+    /// Right after the last signature the provider may say that there is no such thing yet, in whatever words.
+    async fn fetch(&self, kind: Kind) -> Result<Bytes, Outcome> {
+        let fetched = match kind {
             Kind::Signed => self.desk.signing.signed(self.at, self.envelope_id).await,
             Kind::Certificate => self.desk.signing.certificate(self.at, self.envelope_id).await,
-        }
+        };
+        fetched.map_err(|fault| match fault {
+            Fault::Never(code, why) => Outcome::Later(None, format!("the {} is not there: {code}: {why}", kind.name())),
+            fault => fault.into(),
+        })
     }
 
     /// Announces a document, sends it to the store, and says that it is there.

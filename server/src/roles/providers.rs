@@ -3,9 +3,11 @@
 use super::{Database, NoVerb, Role, RoleContext};
 use crate::metrics::Part;
 use crate::{connect, providers};
+use ::providers::Hears;
 use anyhow::{Context, Result};
 use event_store::Log;
 use runtime::settings::Settings;
+use signatures::Envelopes;
 use std::sync::Arc;
 
 /// See above.
@@ -34,7 +36,13 @@ impl Role for Providers {
         let sweepers = providers::sweepers(&links)?;
         let log = Log::unsealing(pool, vault);
         // Whoever does something at a provider because of an event is added here.
-        let work = ::connect::Providers::new(log, store.clone(), links, sweepers, vec![], |engine| engine);
+        let contracts = providers::contracts(settings, &log, &store, &links)?;
+        let mut hearers: Vec<Arc<dyn Hears>> = vec![];
+        hearers.extend(contracts.iter().map(|desk| Arc::new(Envelopes(desk.clone())) as Arc<dyn Hears>));
+        let work = ::connect::Providers::new(log, store.clone(), links, sweepers, hearers, |engine| match &contracts {
+            Some(desk) => signatures::with(engine, desk),
+            None => engine,
+        });
         let working = async {
             work.run(Arc::new(feed), context.stop.clone()).await;
             store.drain().await;
