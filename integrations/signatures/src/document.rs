@@ -12,7 +12,7 @@ use bytes::Bytes;
 use event_store::ExecuteError;
 use files::File;
 use files::file::FileCommand;
-use files_events::{UploadId, UploadStatus};
+use files_events::{FileSize, UploadId, UploadStatus};
 use kernel::{Checksum, FileId, FileName, MediaType};
 use objects::{Key, ObjectError, ObjectStore};
 use ports::{Fault, Place};
@@ -122,9 +122,14 @@ impl Keeping<'_> {
                 self.say(file_id, FileCommand::AbortUpload { upload_id: *upload_id }).await?;
                 step = self.step(file_id).await?;
             }
-            if let Step::New(upload_id) | Step::Announced(upload_id, _) = step {
-                self.bring(file_id, upload_id, kind, bytes, sha256).await?;
-                step = Step::Inspected;
+            if let Step::New(upload_id) = step {
+                self.announce(file_id, upload_id, kind, &bytes, sha256.clone()).await?;
+                step = Step::Announced(upload_id, sha256);
+            }
+            if let Step::Announced(upload_id, _) = step {
+                let key = Key::of(self.which.tenant, "files", "file", file_id, upload_id);
+                self.objects.write(&key, "application/pdf", bytes).await.map_err(|error| not_written(&error))?;
+                self.say(file_id, FileCommand::CompleteUpload { upload_id, etags: vec![] }).await?;
             }
         }
         match step {
@@ -164,18 +169,18 @@ impl Keeping<'_> {
         })
     }
 
-    /// Announces a document, sends it to the store, and says that it is there.
-    async fn bring(
+    /// Begins a file, or another upload of one whose others came to nothing.
+    async fn announce(
         &self,
         file_id: Uuid,
         upload_id: UploadId,
         kind: Kind,
-        bytes: Bytes,
+        bytes: &Bytes,
         sha256: Checksum,
     ) -> Result<(), Outcome> {
         let unusable = || Outcome::Never("unusable", "the document cannot be announced".to_owned());
         let content_type: MediaType = "application/pdf".parse().map_err(|_| unusable())?;
-        let size = u64::try_from(bytes.len()).ok().and_then(|size| size.try_into().ok()).ok_or_else(unusable)?;
+        let size = FileSize(bytes.len() as u64);
         let (part_size, upload) = (None, Some(upload_id));
         let begin = FileCommand::BeginUpload {
             name: self.name(kind).ok_or_else(unusable)?,
@@ -191,24 +196,21 @@ impl Keeping<'_> {
         };
         let request = request(self.which.tenant);
         match self.desk.store.execute::<File>(Some(file_id), begin, &request).await {
-            Ok(_) => {}
-            // Another upload of the same file came to nothing, or this one was announced before.
+            Ok(_) => Ok(()),
             Err(ExecuteError::AlreadyExists) => {
                 let next = FileCommand::AddVersion { size, content_type, sha256, part_size, upload_id: upload };
-                self.say(file_id, next).await?;
+                self.say(file_id, next).await
             }
-            Err(error) => return Err(unsaid(&error)),
+            Err(error) => Err(unsaid(&error)),
         }
-        let key = Key::of(self.which.tenant, "files", "file", file_id, upload_id);
-        self.objects.write(&key, "application/pdf", bytes).await.map_err(|error| not_written(&error))?;
-        self.say(file_id, FileCommand::CompleteUpload { upload_id, etags: vec![] }).await
     }
 
     async fn say(&self, file_id: Uuid, command: FileCommand) -> Result<(), Outcome> {
         let done = self.desk.store.execute::<File>(Some(file_id), command, &request(self.which.tenant)).await;
         match told(done)? {
             None => Ok(()),
-            Some(code) => Err(Outcome::Never(code, "the file does not take it".to_owned())),
+            // Its time was over, or somebody gave it up: the next try begins another upload.
+            Some(code) => Err(Outcome::Later(None, format!("the file does not take it: {code}"))),
         }
     }
 

@@ -8,10 +8,10 @@ use crate::paper::{Outgoing, envelope, lines};
 use crate::say::asked;
 use agreements::Contract;
 use agreements::contract::ContractCommand as C;
-use agreements_events::{ContractEvent as E, ContractStatus};
+use agreements_events::ContractEvent as E;
 use chrono::{TimeDelta, Utc};
 use event_store::RawEvent;
-use ports::{Fault, Place};
+use ports::{EnvelopeStatus, Fault, Place};
 use reactions::{Found, Job, Outcome, Reaction, Retry};
 use std::time::Duration;
 
@@ -156,12 +156,10 @@ impl Sending {
         match self.0.signing.void(at, &envelope_id, reason).await {
             Ok(()) => Ok(()),
             // Somebody declined meanwhile, or the last one signed: the latter is for people.
-            Err(Fault::Never("wrong_state", why)) => {
-                let stands = self.0.signing.look(at, &envelope_id).await?.status;
-                let is_signed =
-                    stands == ports::EnvelopeStatus::Completed && contract.status() != ContractStatus::Signed;
-                if is_signed { Err(Outcome::Never("signed_meanwhile", why)) } else { Ok(()) }
-            }
+            Err(Fault::Never("wrong_state", why)) => match self.0.signing.look(at, &envelope_id).await?.status {
+                EnvelopeStatus::Completed => Err(Outcome::Never("signed_meanwhile", why)),
+                _ => Ok(()),
+            },
             Err(fault) => Err(fault.into()),
         }
     }

@@ -50,7 +50,6 @@ async fn what_the_provider_says_before_our_own_record_is_not_lost() {
     world.outside.lab.fault(Fault::at("docusign", "POST", "/envelopes", What::AnswerLost));
     let contract = world.sent().await;
     world.round().await;
-    assert!(world.contract(contract).await.envelope().is_none());
     // Everybody signs before we know that there is an envelope.
     let envelope = world.envelope()["envelopeId"].as_str().unwrap().to_owned();
     world.sign(&envelope);
@@ -85,7 +84,7 @@ async fn an_envelope_of_somebody_else_says_nothing() {
 }
 
 #[actix_web::test]
-async fn declined_voided_and_expired_there_are_so_here() {
+async fn what_is_declined_or_not_signed_in_time_there_is_so_here() {
     let world = World::new().await;
     let lab = &world.outside.lab;
     let (declined, envelope) = world.out().await;
