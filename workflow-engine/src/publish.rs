@@ -22,6 +22,13 @@ const SHIPPED: &[(&str, &str)] = definitions! {
     "appointment-onboarding.yaml",
     "proposal-expiry.yaml",
     "invoice-overdue.yaml",
+    "milestone-completed.yaml",
+    "time-threshold-reached.yaml",
+    "invoice-issued.yaml",
+    "bill-received.yaml",
+    "bill-approval-late.yaml",
+    "bill-approved.yaml",
+    "connection-refused.yaml",
 };
 
 /// The definitions that come with this program: file name and text.
