@@ -57,7 +57,7 @@ pub(crate) fn line(text: &str, millionths: i64, unit: Money, net: Money, account
 
 /// What lines with their taxes come to at a ledger.
 pub(crate) fn total(currency: Currency, lines: &[Line]) -> Option<Money> {
-    let each = lines.iter().map(|line| {
+    let mut each = lines.iter().map(|line| {
         let net = line.unit.scaled(line.quantity_thousandths, THOUSANDTHS).ok()?;
         line.tax.map_or(Some(net), |tax| net.plus(tax).ok())
     });

@@ -6,6 +6,7 @@ mod common;
 mod engine;
 mod flagship;
 mod language;
+mod money;
 mod positions;
 mod rights;
 mod segments;
