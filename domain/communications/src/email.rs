@@ -222,7 +222,9 @@ impl Aggregate for Email {
         let by_mailer = ctx.actor.is_system();
         Ok(match command {
             C::Send { .. } | C::Resend {} if is_of_a_client(ctx) => return Err(R::StaffOnly),
-            C::Send { attachments, client_id: None, .. } if !attachments.is_empty() => return Err(R::AttachmentsNeedClient),
+            C::Send { attachments, client_id: None, .. } if !attachments.is_empty() => {
+                return Err(R::AttachmentsNeedClient);
+            }
             C::Send { attachments, .. } if !are_few(&attachments) => return Err(R::TooManyAttachments),
             C::Send { to, template, fields, subject, body, client_id, thread_id, attachments } => {
                 let (subject, body) = written(template.as_ref(), fields, subject, body, ctx)?;

@@ -6,8 +6,8 @@ use files_events::{
     SubmittedFile,
 };
 use kernel::{
-    Actor, Aggregate, Claim, ClaimChange, ClientId, Context, Date, Decision, FileId, Flag, Imprint, Input, Machine, Name,
-    ProjectId, Reference, Resource, Scope, Text, UserId, command, rejection,
+    Actor, Aggregate, Claim, ClaimChange, ClientId, Context, Date, Decision, FileId, Flag, Imprint, Input, Machine,
+    Name, ProjectId, Reference, Resource, Scope, Text, UserId, command, rejection,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -6,8 +6,8 @@ use crate::money::{left, sum};
 use crate::payment::{PaymentRejection, part};
 use crate::{BillingSettings, Invoice, InvoiceSeries};
 use kernel::{
-    Aggregate, Amounts, Claim, ClaimChange, ClientId, Companions, Context, Date, Decision, Email, FileId, InvoiceId, Keyed, Machine,
-    Money, Name, Personal, Quantity, Reference, Resource, Scope, Slug, Text, command, rejection,
+    Aggregate, Amounts, Claim, ClaimChange, ClientId, Companions, Context, Date, Decision, Email, FileId, InvoiceId,
+    Keyed, Machine, Money, Name, Personal, Quantity, Reference, Resource, Scope, Slug, Text, command, rejection,
 };
 use revenue_events::{
     Allocation, CreditNoteEvent as E, CreditNoteId, CreditNoteStatus, InvoiceLineId, Line, Paper, Settlement,

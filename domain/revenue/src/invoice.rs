@@ -7,12 +7,12 @@ mod verbs;
 use crate::{BillingProfile, BillingSettings, InvoicePlan, InvoiceSeries, TaxRate};
 use kernel::{
     Aggregate, Amounts, Claim, ClaimChange, ClientId, Companions, Context, Currency, Date, Decision, EngagementId,
-    FileId, InvoiceId, Keyed, Machine, Measure, Money, Name, Principal, ProjectId, Quantity, Reference, Resource, Scope, Slug,
-    Text, Timestamp, command, rejection,
+    FileId, InvoiceId, Keyed, Machine, Measure, Money, Name, Principal, ProjectId, Quantity, Reference, Resource,
+    Scope, Slug, Text, Timestamp, command, rejection,
 };
 use revenue_events::{
-    Buyer, CreditNoteId, InvoiceEvent as E, InvoiceLineId, InvoicePlanId, InvoiceStatus, Language, Line, Paper, PlanEntryId,
-    Reopened, Seller, Settlement, Source,
+    Buyer, CreditNoteId, InvoiceEvent as E, InvoiceLineId, InvoicePlanId, InvoiceStatus, Language, Line, Paper,
+    PlanEntryId, Reopened, Seller, Settlement, Source,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

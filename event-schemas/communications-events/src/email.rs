@@ -1,7 +1,8 @@
 //! What happens to an outgoing email.
 
 use kernel::{
-    ClientId, ContactId, Email, FileId, Machine, Name, Personal, PortalUserId, Slug, Text, ThreadId, UserId, event, status,
+    ClientId, ContactId, Email, FileId, Machine, Name, Personal, PortalUserId, Slug, Text, ThreadId, UserId, event,
+    status,
 };
 
 use EmailEvent as E;

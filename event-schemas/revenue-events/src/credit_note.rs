@@ -1,9 +1,7 @@
 //! What happens to a credit note.
 
 use crate::{Allocation, Buyer, Language, Line, Seller};
-use kernel::{
-    Amounts, ClientId, Date, Email, FileId, InvoiceId, Machine, Money, Name, Personal, Text, event, status,
-};
+use kernel::{Amounts, ClientId, Date, Email, FileId, InvoiceId, Machine, Money, Name, Personal, Text, event, status};
 
 use CreditNoteEvent as E;
 

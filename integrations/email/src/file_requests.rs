@@ -131,7 +131,8 @@ impl FileRequestLetters {
             after = last.position;
             for event in page {
                 let id = PortalUserId(event.aggregate_id);
-                let AnyEvent::PortalUser(PortalUserEvent::Created { client_id, .. }) = catalogue::decode(event)?.payload
+                let AnyEvent::PortalUser(PortalUserEvent::Created { client_id, .. }) =
+                    catalogue::decode(event)?.payload
                 else {
                     continue;
                 };
@@ -149,9 +150,12 @@ impl FileRequestLetters {
 
 fn letter(change: &E, title: &Name, asked: &Asked, firm: &str, portal: &str) -> Option<Said> {
     let (subject, opening, names, due_on): (String, String, &[Name], Option<Date>) = match change {
-        E::Sent { due_on, .. } => {
-            (format!("{firm} asks for: {title}"), format!("{} asks you for some files", escaped(firm)), &asked.names, *due_on)
-        }
+        E::Sent { due_on, .. } => (
+            format!("{firm} asks for: {title}"),
+            format!("{} asks you for some files", escaped(firm)),
+            &asked.names,
+            *due_on,
+        ),
         E::Reminded { waiting_for, due_on, .. } => (
             format!("Still waited for: {title}"),
             format!("{} still waits for some files", escaped(firm)),

@@ -2,7 +2,7 @@
 
 use catalogue::AnyEvent;
 use event_store::Log;
-use kernel::{Amounts, ClientId, Date, InvoiceId, Personal, TenantId, Tax};
+use kernel::{Amounts, ClientId, Date, InvoiceId, Personal, Tax, TenantId};
 use papers::{Contact, Delivery, ElectronicAddress, InvoiceKind, Language, Line, Party, Payment, PrecedingInvoice};
 use revenue_events::{Buyer, CreditNoteEvent, InvoiceEvent, Line as Written, Seller};
 use std::collections::BTreeSet;
@@ -45,8 +45,9 @@ struct Head<'a> {
 impl Read<'_> {
     /// The paper of an invoice that was issued so.
     pub async fn invoice(&self, issued: &InvoiceEvent) -> Result<(ClientId, papers::Invoice), NotSet> {
-        let InvoiceEvent::Issued { client_id, number, issued_on, due_on, seller, buyer, language, lines, amounts, .. } =
-            issued
+        let InvoiceEvent::Issued {
+            client_id, number, issued_on, due_on, seller, buyer, language, lines, amounts, ..
+        } = issued
         else {
             return Err(NotSet::Never("it was not issued".to_owned()));
         };
@@ -68,7 +69,8 @@ impl Read<'_> {
 
     /// The paper of a credit note that was issued so.
     pub async fn credit_note(&self, issued: &CreditNoteEvent) -> Result<(ClientId, papers::Invoice), NotSet> {
-        let CreditNoteEvent::Issued { client_id, invoice_id, number, issued_on, seller, buyer, amounts } = issued else {
+        let CreditNoteEvent::Issued { client_id, invoice_id, number, issued_on, seller, buyer, amounts } = issued
+        else {
             return Err(NotSet::Never("it was not issued".to_owned()));
         };
         let drafted = self.events(self.id).await?.into_iter().find_map(|event| match event {
@@ -128,7 +130,8 @@ fn paper(
     // Who sells within the European Union says when and where to; what else is known of that is the day of the paper.
     let is_abroad = lines.iter().any(|line| matches!(line.tax.tax, Tax::IntraCommunity {}));
     let delivery = is_abroad.then(|| Delivery { on: Some(issued_on.into()), to: Some(buyer_party.address.clone()) });
-    let reasons: BTreeSet<&str> = lines.iter().filter_map(|line| Some(line.tax.exemption_reason.as_ref()?.as_str())).collect();
+    let reasons: BTreeSet<&str> =
+        lines.iter().filter_map(|line| Some(line.tax.exemption_reason.as_ref()?.as_str())).collect();
     let reasons: Vec<&str> = reasons.into_iter().collect();
     Ok(papers::Invoice {
         kind,
@@ -237,7 +240,7 @@ mod tests {
     fn line(tax: serde_json::Value) -> Written {
         read(serde_json::json!({
             "id": Uuid::nil(), "description": "Advice", "quantity": "2", "measure": "hour",
-            "unit_price": { "amount": "100.00", "currency": "EUR" }, "tax": tax,
+            "unit_price": { "minor": 10_000, "currency": "EUR" }, "tax": tax,
         }))
     }
 
@@ -261,7 +264,10 @@ mod tests {
         assert_eq!(paper.payment.unwrap().reference.as_deref(), Some("R-7"));
         assert_eq!(paper.lines[0].quantity, "2".parse::<Quantity>().unwrap());
         assert_eq!(paper.buyer.electronic_address.unwrap().address, "papers@babbage.example");
-        assert!(set(InvoiceKind::CreditNote, tax, &buyer()).unwrap().payment.is_none(), "nobody pays for a credit note");
+        assert!(
+            set(InvoiceKind::CreditNote, tax, &buyer()).unwrap().payment.is_none(),
+            "nobody pays for a credit note"
+        );
     }
 
     #[test]
