@@ -3,7 +3,7 @@
 use crate::actions::{Common, Kind};
 use crate::check::Found;
 use crate::references::Sight;
-use crate::template::{expressions, render_string};
+use crate::template::{expressions, render, render_string};
 use crate::turn::{Failure, Sending, Turn};
 use kernel::Slug;
 use schemars::JsonSchema;
@@ -88,13 +88,13 @@ impl SendEmail {
         }
         let mut fields = vec![];
         for (name, value) in &self.fields {
-            fields.push(json!({ "name": name, "value": plain(&crate::template::render(value, turn.scope())?)? }));
+            fields.push(json!({ "name": name, "value": plain(&render(value, turn.scope())?)? }));
         }
         let mut attachments = vec![];
         for template in &self.attachments {
-            let id = text(template)?;
-            if !id.trim().is_empty() {
-                attachments.push(id);
+            match render(&Value::from(template.as_str()), turn.scope())? {
+                Value::Null => {}
+                id => attachments.push(id),
             }
         }
         Ok(json!({
