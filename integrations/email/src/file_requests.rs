@@ -153,13 +153,13 @@ fn letter(change: &E, title: &Name, asked: &Asked, firm: &str, portal: &str) -> 
         E::Sent { due_on, .. } => (
             format!("{firm} asks for: {title}"),
             format!("{} asks you for some files", escaped(firm)),
-            &asked.names,
+            asked.names.as_slice(),
             *due_on,
         ),
         E::Reminded { waiting_for, due_on, .. } => (
             format!("Still waited for: {title}"),
             format!("{} still waits for some files", escaped(firm)),
-            waiting_for,
+            waiting_for.as_slice(),
             *due_on,
         ),
         _ => return None,
