@@ -16,3 +16,6 @@ create index messages_engagement on communications.messages (tenant_id, engageme
 
 alter table timeline.follow_ups add column engagement_id uuid;
 create index follow_ups_engagement on timeline.follow_ups (tenant_id, engagement_id, created_at, id) where engagement_id is not null;
+
+-- What people of a client may do of single engagements.
+alter table portal.portal_users add column engagement_grants jsonb not null default '[]';

@@ -557,6 +557,7 @@ async fn rights_for_an_engagement_reach_exactly_what_belongs_to_it() {
 
     // A person of the client, let in for one engagement alone.
     app.let_into_portal(firm, person, client, "eve@own.example", "crm.client.read").await;
+    let grant = json!({ "pattern": "*", "engagement_id": engagement });
     app.command(firm, "portal.portal_user.grant", person, &grant).await;
     app.project().await;
     let session = app.portal_session(firm, person, client).await;
