@@ -564,6 +564,13 @@ async fn rights_for_an_engagement_reach_exactly_what_belongs_to_it() {
     let alone = ["communications/notes", "timeline/follow-ups"];
     eventually(async || app.ask(&Method::GET, "/v1/crm/engagements", &session, json!({})).await.0 == 200).await;
     sees_exactly(&app, (&session).into(), &mine, &other, &alone).await;
+
+    // What is the firm's own is so in the log, too.
+    let about = json!({ "about": { "kind": "engagement", "id": engagement }, "body": "Pays late" });
+    let noted = app.command(firm, "communications.note.add", Uuid::now_v7(), &about).await;
+    let event = format!("/v1/events/{}", noted.position);
+    assert_eq!(app.ask(&Method::GET, &event, &token, json!({})).await.0, 200);
+    assert_eq!(app.ask(&Method::GET, &event, &session, json!({})).await.0, 404);
 }
 
 #[actix_web::test]
