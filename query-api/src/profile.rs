@@ -9,7 +9,7 @@ use crate::only::{Rows, Seen};
 use crate::operation::{Operation, found, min_position, problems};
 use crate::parameters::ListQuery;
 use crate::permissions::BALANCES;
-use crate::question::{Needs, Question, ask};
+use crate::question::{Needs, ask};
 use crate::reply::{fault, unreadable};
 use crate::revenue::Balances;
 use crate::row;
