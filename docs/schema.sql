@@ -865,6 +865,7 @@ CREATE INDEX connections_account ON connections.connections USING btree (tenant_
 CREATE INDEX connections_created ON connections.connections USING btree (tenant_id, created_at, id);
 CREATE INDEX connections_last_error ON connections.connections USING btree (tenant_id, last_error, created_at, id) WHERE (last_error IS NOT NULL);
 CREATE INDEX connections_name ON connections.connections USING btree (tenant_id, name, id);
+CREATE INDEX connections_name_folded ON connections.connections USING btree (tenant_id, name COLLATE shared.folded);
 CREATE INDEX connections_provider ON connections.connections USING btree (tenant_id, provider, created_at, id);
 CREATE INDEX connections_status ON connections.connections USING btree (tenant_id, status, created_at, id);
 CREATE INDEX connections_status_since ON connections.connections USING btree (tenant_id, status_since, id);

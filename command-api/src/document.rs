@@ -167,7 +167,8 @@ fn kinds(entry: &CommandEntry) -> Vec<&'static &'static ProblemCode> {
         true => &[&code::IDEMPOTENCY_KEY_REQUIRED, &code::ALREADY_EXISTS],
         false => &[&code::NOT_FOUND, &code::VERSION_MISMATCH],
     };
-    of_all.into_iter().flatten().chain(own).collect()
+    let told: &'static [&'static ProblemCode] = if entry.tells.is_some() { &[&code::NOT_SET_UP] } else { &[] };
+    of_all.into_iter().flatten().chain(own).chain(told).collect()
 }
 
 /// The command's own codes: rejections, claims that others may hold, flags that others may have put up.

@@ -100,9 +100,8 @@ impl Api {
         match self.tells.get(info.entry.name) {
             Some(tell) => Ok(Some((entry, tell.clone()))),
             None => {
-                let detail =
-                    format!("nothing here can tell the {} of {}; nothing was done", entry.name, info.entry.name);
-                Err(Problem::new(&code::UNAVAILABLE, detail))
+                let detail = format!("nothing here can tell the {} of {}", entry.name, info.entry.name);
+                Err(Problem::new(&code::NOT_SET_UP, detail))
             }
         }
     }

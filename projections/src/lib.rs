@@ -49,12 +49,12 @@ pub use replay::{ReplayOptions, replay, rollback, verify};
 pub use report::{
     Comparison, GroupStatus, ParkedStream, Plan, ReplayReport, RetryReport, Status, TableComparison, VerifyReport,
 };
+pub use revenue::{Books, BooksDifference, books};
 pub use row::Row;
 pub use schema::{missing, unneeded};
 pub use shown::Shown;
 pub use table::{Resource, Table, Upserts};
 pub use worker::run;
-pub use revenue::{Books, BooksDifference, books};
 pub use workflow::unfinished_runs;
 
 use std::sync::LazyLock;

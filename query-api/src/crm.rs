@@ -1,9 +1,8 @@
 //! What is asked of deals besides their list: what they come to.
 
 use crate::api::{Api, Way};
-use crate::document::selection;
 use crate::given::{Given, pairs};
-use crate::operation::{Operation, found, min_position, problems};
+use crate::operation::{Operation, found, min_position, problems, selection};
 use crate::parameters::Selection;
 use crate::question::{Needs, Question, read};
 use ::web::openapi::{self, Document};

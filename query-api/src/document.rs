@@ -1,7 +1,6 @@
 //! The query half of the OpenAPI document, from the row types.
 
-use crate::operation::{Operation, filter_parameters, found, min_position, page_headers, paging, parameter, problems};
-use crate::parameters::Archived;
+use crate::operation::{Operation, found, min_position, page_headers, paging, parameter, problems, selection};
 use crate::question::Needs;
 use ::web::openapi::{self, Document};
 use ::web::{ProblemCode, code};
@@ -27,8 +26,7 @@ pub fn openapi() -> Value {
     crate::scheduling::describe(&mut document);
     crate::files::describe(&mut document);
     crate::timeline::describe(&mut document);
-    crate::trial_balance::describe(&mut document);
-    crate::balances::describe(&mut document);
+    crate::revenue::describe(&mut document);
     document.finish(
         "UBOS queries",
         "Every way to look at something. `Min-Position` makes a read see what a command has written.",
@@ -38,21 +36,6 @@ pub fn openapi() -> Value {
 /// What a permission is about: `crm.client` of `crm.client.read`.
 fn stem(permission: &str) -> &str {
     permission.rsplit_once('.').map_or(permission, |(stem, _)| stem)
-}
-
-/// The parameters that say which rows of a table are asked for.
-pub(crate) fn selection(table: &dyn Table) -> Vec<Value> {
-    let mut parameters = vec![];
-    if table.away().is_some() {
-        let about =
-            "Whether to show what was put away (archived, retired, withdrawn, disbanded): without it, only it, or any.";
-        let schema = json!({ "type": "string", "enum": Archived::NAMES, "default": "false" });
-        parameters.push(parameter("archived", about, schema));
-    }
-    let filter = table.resource().filter;
-    let filters = table.columns().iter().filter(|column| column.name == "id" || filter.contains(&column.name.as_str()));
-    parameters.extend(filter_parameters(filters));
-    parameters
 }
 
 fn list(document: &mut Document, table: &dyn Table, page: &Value) -> Value {

@@ -50,7 +50,7 @@ pub(crate) async fn download(
     let unknown = || Problem::new(&code::NOT_FOUND, format!("nothing to fetch at {}", request.path()));
     let id: Uuid = path.parse().map_err(|_| unknown())?;
     let (objects, lasts) =
-        api.objects().ok_or_else(|| Problem::new(&code::UNAVAILABLE, "no files are kept in this installation"))?;
+        api.objects().ok_or_else(|| Problem::new(&code::NOT_SET_UP, "no files are kept in this installation"))?;
     let _permit = api.admit(&caller).await?;
     let mut arguments: Vec<String> = vec![];
     let only = rows.sql(|ids| {
@@ -116,9 +116,9 @@ pub(crate) fn describe(document: &mut Document) {
     const OWN: &[&ProblemCode] = &[
         &code::INVALID_PARAMETER,
         &code::NOT_FOUND,
+        &code::NOT_SET_UP,
         &code::POSITION_UNKNOWN,
         &code::PROJECTION_BEHIND,
-        &code::UNAVAILABLE,
     ];
     responses.extend(problems(document, "FileDownload", OWN));
     let uuid = json!({ "type": "string", "format": "uuid" });

@@ -5,16 +5,16 @@
 
 mod api;
 mod cache;
-mod balances;
 mod condition;
-mod crm;
 mod connections;
+mod crm;
 mod cursor;
 mod document;
 mod events;
 mod files;
 mod given;
 mod identity;
+mod keeping;
 mod only;
 mod operation;
 mod parameters;
@@ -27,11 +27,11 @@ mod positions;
 mod profile;
 mod question;
 mod reply;
+mod revenue;
 mod routes;
 mod row;
 mod scheduling;
 mod timeline;
-mod trial_balance;
 mod value;
 mod within;
 

@@ -4,7 +4,7 @@
 //! by the caller's own rights, with the list's own statement; no statement reads two contexts.
 
 use crate::api::{Api, Known};
-use crate::cache::Keeping;
+use crate::keeping::Keeping;
 use crate::only::{Rows, Seen};
 use crate::operation::{Operation, found, min_position, problems};
 use crate::parameters::ListQuery;

@@ -1,7 +1,6 @@
 //! The two paths that every question goes through: a list, and one record.
 
 use crate::api::{Api, Way};
-use crate::balances::Balances;
 use crate::events::Event;
 use crate::files::Download;
 use crate::given;
@@ -10,7 +9,6 @@ use crate::parameters::{ListQuery, as_tenant};
 use crate::question::Question;
 use crate::reply::{encoded, fault, unreadable};
 use crate::row;
-use crate::trial_balance::TrialBalance;
 use ::web::{Caller, Problem, code, entity_tag, is_known};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, ETAG, HeaderValue, LINK};
@@ -26,13 +24,12 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
     crate::crm::configure(config);
+    crate::revenue::configure(config);
     config.route(crate::profile::PATH, web::get().to(crate::profile::profile));
     config.route(crate::connections::Health::PATH, web::get().to(crate::connections::health));
     config.route(Me::PATH, web::get().to(crate::identity::me));
-    config.route(TrialBalance::PATH, web::get().to(crate::trial_balance::trial_balance));
     config.route(crate::scheduling::Slots::PATH, web::get().to(crate::scheduling::slots));
     config.route(Download::PATH, web::get().to(crate::files::download));
-    config.route(Balances::PATH, web::get().to(crate::balances::balances));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")

@@ -134,5 +134,5 @@ async fn a_bill_goes_from_its_approval_into_the_journal() {
     assert_eq!(all["totals"], json!([{ "currency": "EUR", "debit_minor": 12_800, "credit_minor": 12_800 }]));
     let january = balance("?at=2027-01-31").await;
     assert_eq!((of(&january, "payable"), of(&january, "bank")), (Some((0, 11_900)), None));
-    assert_eq!(balance("?at=soon").await["code"], "invalid_parameter");
+    assert_eq!(balance("?at=soon").await["code"], "invalid-parameter");
 }

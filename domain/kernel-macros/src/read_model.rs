@@ -285,7 +285,9 @@ fn expand_tie(tie: &Tie, column: &impl Fn(&Named) -> Result<String>) -> Result<T
     };
     let variant = Ident::new(variant, tie.kind.span());
     match &tie.named.table {
-        Some(table) if OF_ANOTHER.contains(&kind.as_str()) => Ok(quote!(::projections::Tie::#variant { column: #name, table: #table })),
+        Some(table) if OF_ANOTHER.contains(&kind.as_str()) => {
+            Ok(quote!(::projections::Tie::#variant { column: #name, table: #table }))
+        }
         None if !OF_ANOTHER.contains(&kind.as_str()) => Ok(quote!(::projections::Tie::#variant(#name))),
         _ => Err(Error::new(
             tie.kind.span(),

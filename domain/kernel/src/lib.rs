@@ -24,6 +24,7 @@ mod giving;
 mod grant;
 mod ids;
 mod input;
+mod length;
 mod life_cycle;
 mod member;
 mod money;
@@ -47,8 +48,8 @@ pub use aggregate::{
 };
 pub use amounts::{Amounts, AmountsFault, LineAmounts, Measure, Priced, Rounding, Tax, TaxAmounts};
 pub use catalogue::{
-    Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, TellEntry, UnreadableEvent, Upcaster, component_of,
-    read_event, read_fields, schema_of,
+    Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, TellEntry, UnreadableEvent, Upcaster,
+    component_of, read_event, read_fields, schema_of,
 };
 pub use contact_details::ContactDetails;
 pub use context::{Actor, Context, FoundReference, Principal};

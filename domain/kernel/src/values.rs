@@ -1,5 +1,6 @@
 //! Small values that are checked once, at the edge, and trusted inside.
 
+use crate::length::line;
 use crate::permission::Rule;
 use crate::{FieldCode, InvalidValue};
 use crate::{email, phone, postal_address, visible, web_address};
@@ -186,27 +187,6 @@ impl TimeZone {
 
 /// Bytes of a file's name, as most file systems bound it.
 const FILE_NAME_MAX: usize = 255;
-
-pub(crate) fn bounded(text: &str, limit: usize) -> Result<String, InvalidValue> {
-    if text.chars().count() > limit {
-        return Err(InvalidValue::too_long(limit));
-    }
-    if text.contains('\0') {
-        return Err(InvalidValue::new(FieldCode::NulCharacter, "expected text without NUL characters"));
-    }
-    Ok(text.to_owned())
-}
-
-pub(crate) fn line(text: &str, limit: usize) -> Result<String, InvalidValue> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(InvalidValue::too_short(1));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(InvalidValue::new(FieldCode::NotOneLine, "expected one line without control characters"));
-    }
-    bounded(text, limit)
-}
 
 fn folder_name(text: &str) -> Result<String, InvalidValue> {
     step_of_a_path(visible::name(text, 200)?)
@@ -474,7 +454,9 @@ mod tests {
         assert_eq!(" Application/PDF ".parse::<MediaType>().unwrap().as_str(), "application/pdf");
         let word = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
         assert_eq!(word.parse::<MediaType>().map(|_| ()).map_err(|e| e.code), Ok(()));
-        for wrong in ["", "pdf", "text/", "/plain", "text/plain; charset=utf-8", "a/b/c", "text/pl ain", "text/\r\nx: y"] {
+        for wrong in
+            ["", "pdf", "text/", "/plain", "text/plain; charset=utf-8", "a/b/c", "text/pl ain", "text/\r\nx: y"]
+        {
             assert!(wrong.parse::<MediaType>().is_err(), "{wrong:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! What people can see of a text, and what two texts are compared by.
 
-use crate::values::{bounded, line};
+use crate::length::{bounded, line};
 use crate::{FieldCode, InvalidValue};
 use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizerBorrowed;

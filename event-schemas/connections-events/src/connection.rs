@@ -67,8 +67,7 @@ impl Machine<E> for ConnectionStatus {
 
     fn after(self, event: &E) -> Self {
         match event {
-            E::Created { .. } => Self::Pending,
-            E::Renamed { .. } | E::AuthorisationBegun {} => self,
+            E::Created { .. } | E::Renamed { .. } | E::AuthorisationBegun {} => self,
             E::Disconnected {} => Self::Disconnected,
             E::Resumed {} if self == Self::Paused => Self::Connected,
             E::Paused {} if matches!(self, Self::Connected | Self::Degraded | Self::AuthError) => Self::Paused,

@@ -1,18 +1,11 @@
 //! What happens to a project, its milestones and its tasks.
 
 use crate::billing::{TimeLimit, UnbilledLine, UserRate};
+use crate::ids::{MilestoneId, TaskId, TimeEntryId};
 use crate::priority::Priority;
-use crate::time_entry::TimeEntryId;
 use kernel::{ClientId, Date, EngagementId, InvoiceId, Money, Name, Slug, Text, UserId, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-kernel::ids! {
-    /// A milestone of a project.
-    MilestoneId,
-    /// A task of a project.
-    TaskId,
-}
 
 /// A milestone as it begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

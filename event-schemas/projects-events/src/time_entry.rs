@@ -1,16 +1,11 @@
 //! What happens to time that somebody has worked.
 
-use crate::TaskId;
+use crate::ids::TaskId;
 use kernel::{ClientId, Date, InvoiceId, Machine, Money, ProjectId, Text, UserId, event, status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use TimeEntryEvent as E;
-
-kernel::ids! {
-    /// Time that somebody has worked on a project.
-    TimeEntryId,
-}
 
 /// When, how long and at what rate somebody has worked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -70,6 +70,7 @@ codes! {
     FAULT = "fault", 500, true, "Something is broken on our side; the request id finds it in the logs.";
     OVERLOADED = "overloaded", 503, true, "The service has more to do than it can; nothing was done.";
     UNAVAILABLE = "unavailable", 503, true, "The log cannot be reached; repeat with the same idempotency key.";
+    NOT_SET_UP = "not-set-up", 409, false, "This installation is not set up for that; nothing was done.";
     POSITION_UNKNOWN = "position-unknown", 409, false, "The log ends before Min-Position, for example after a restore.";
     PROJECTION_BEHIND = "projection-behind", 503, true, "The read model has not seen Min-Position yet.";
 }

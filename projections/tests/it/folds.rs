@@ -304,10 +304,8 @@ fn what_a_row_belongs_to_stands_in_its_columns() {
     for (_, table, resource) in projections::resources() {
         for tie in resource.ties {
             let column = table.columns().iter().find(|column| column.name == tie.column());
-            let is_list = matches!(
-                tie,
-                Tie::Clients(_) | Tie::ClientIds(_) | Tie::EngagementIds(_) | Tie::ProjectIds(_)
-            );
+            let is_list =
+                matches!(tie, Tie::Clients(_) | Tie::ClientIds(_) | Tie::EngagementIds(_) | Tie::ProjectIds(_));
             let kind = if is_list { Kind::Json } else { Kind::Uuid };
             assert_eq!(column.map(|column| column.kind), Some(kind), "{}: {tie:?}", resource.path);
             let of_another = match tie {

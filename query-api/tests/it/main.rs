@@ -3,8 +3,8 @@
 
 mod answers;
 mod lists;
-mod slots;
 mod profile;
+mod slots;
 
 use crm_events::{ClientEvent, ClientKind, ClientStatus};
 use harness::{History, client, crm, tenant};

@@ -491,7 +491,7 @@ async fn a_portal_user_talks_in_the_threads_of_the_client_and_sees_nothing_of_th
     let send = json!({ "to": { "kind": "address", "email": "eve@example.com" }, "subject": "x", "body": "x", "client_id": portal.acme });
     assert!(portal.post("/v1/communications/emails", &session, &send).await.0 >= 400);
     portal.app.project().await;
-    assert_eq!(listed("/v1/communications/messages", "author_kind").await.last(), Some(&json!("portal_user")));
+    assert_eq!(listed("/v1/communications/messages", "author_kind").await.first(), Some(&json!("portal_user")));
 }
 
 impl Portal {
@@ -550,6 +550,7 @@ async fn a_portal_user_decides_for_the_client_and_nobody_of_the_firm_does() {
     portal.app.project().await;
     let seen = portal.rows("/v1/portal/client-approvals", &session).await;
     assert_eq!((seen.len(), &seen[0]["id"]), (1, &json!(mine)));
+    portal.app.join(portal.firm, portal.firm.owner, &[]).await;
     let token = portal.app.owner(portal.firm);
     let path = |id: Uuid| format!("/v1/portal/client-approvals/{id}/approve");
     let (status, problem) = portal.app.post(&path(mine), &token, &json!({})).await.told();
@@ -591,6 +592,7 @@ async fn what_colleagues_note_and_what_has_not_begun_is_not_shown_outside() {
     assert_eq!((&task["status"], &task["blocked_reason"]), (&json!("blocked"), &Value::Null));
     let project = portal.rows("/v1/projects/projects", &session).await;
     assert_eq!((project.len(), &project[0]["status"], &project[0]["reason"]), (1, &json!("on_hold"), &Value::Null));
+    portal.app.join(portal.firm, portal.firm.owner, &[]).await;
     let token = portal.app.owner(portal.firm);
     let (_, seen) = portal.app.get(&format!("/v1/projects/projects/{id}"), &token).await.told();
     assert_eq!(seen["reason"], json!("the client does not pay"));

@@ -5,14 +5,14 @@ use harness::{Firm, Shown};
 use kernel::Money;
 use std::collections::HashMap;
 
-/// A client with one of everything that belongs to a client.
+/// A client with what belongs to it.
 struct Holding {
     client: Uuid,
     /// By collection: `projects/tasks`.
     ids: HashMap<String, Uuid>,
 }
 
-/// A client of a firm with one of everything, done by the system.
+/// A client of a firm with one of each thing that work for it begins with, done by the system.
 async fn holding(app: &TestApp, firm: Firm, name: &str) -> Holding {
     let command = async |name: &str, id: Uuid, body: &Value| app.command(firm, name, id, body).await;
     let [client, contact, project, folder, person, deal, engagement] = [(); 7].map(|()| Uuid::now_v7());
@@ -55,25 +55,156 @@ async fn holding(app: &TestApp, firm: Firm, name: &str) -> Holding {
         ("crm/deals", deal),
         ("crm/engagements", engagement),
         ("projects/projects", project),
-        ("projects/tasks", part_of(app, "tasks", project).await),
-        ("projects/milestones", part_of(app, "milestones", project).await),
+        ("projects/tasks", part_of(app, "projects.tasks", "project_id", project).await),
+        ("projects/milestones", part_of(app, "projects.milestones", "project_id", project).await),
         ("files/folders", folder),
         ("portal/portal-users", person),
         ("agreements/proposals", proposal),
-        ("agreements/proposal-lines", of_agreement(app, "proposal_lines", "proposal_id", proposal).await),
+        ("agreements/proposal-lines", part_of(app, "agreements.proposal_lines", "proposal_id", proposal).await),
         ("agreements/contracts", contract),
-        ("agreements/contract-recipients", of_agreement(app, "contract_recipients", "contract_id", contract).await),
+        (
+            "agreements/contract-recipients",
+            part_of(app, "agreements.contract_recipients", "contract_id", contract).await,
+        ),
     ];
     Holding { client, ids: ids.map(|(collection, id)| (collection.to_owned(), id)).into() }
 }
 
-async fn part_of(app: &TestApp, table: &str, project: Uuid) -> Uuid {
-    let sql = format!("select id from projects.{table} where project_id = $1");
-    sqlx::query_scalar(&sql).bind(project).fetch_one(&app.database.worker().await).await.unwrap()
+/// What a firm needs before it invoices anybody, done by the system.
+async fn billing(app: &TestApp, firm: Firm) {
+    let command = async |name: &str, body: &Value| app.command(firm, name, Uuid::now_v7(), body).await;
+    let terms = json!({ "currency": "EUR", "rounding": "per_document", "payment_terms_days": 14, "invoice_series": "invoices",
+                        "credit_note_series": "credits", "default_tax_rate": "vat" });
+    let seller = json!({ "legal_name": "Engines Ltd", "address": address(), "vat_id": "DE123456789" });
+    command("revenue.billing_settings.establish", &json!({ "seller": seller, "terms": terms })).await;
+    let rate = json!({ "key": "vat", "name": "VAT", "tax": { "category": "standard", "rate": "20" } });
+    command("revenue.tax_rate.define", &rate).await;
+    for (key, prefix) in [("invoices", "R"), ("credits", "G")] {
+        let series = json!({ "key": key, "name": key, "prefix": prefix, "digits": 4, "first": 1 });
+        command("revenue.invoice_series.define", &series).await;
+    }
 }
 
-async fn of_agreement(app: &TestApp, table: &str, column: &str, id: Uuid) -> Uuid {
-    let sql = format!("select id from agreements.{table} where {column} = $1");
+fn address() -> Value {
+    json!({ "line1": "Weg 1", "city": "Berlin", "postal_code": "10115", "country": "DE" })
+}
+
+/// A client of a firm that invoices, with one of everything that belongs to a client, done by the system.
+async fn full_holding(app: &TestApp, firm: Firm, name: &str) -> Holding {
+    let Holding { client, mut ids } = holding(app, firm, name).await;
+    for more in [talk(app, firm, client).await, asked(app, firm, client).await, money(app, firm, client).await] {
+        ids.extend(more.into_iter().map(|(collection, id)| (collection.to_owned(), id)));
+    }
+    let project = ids["projects/projects"];
+    // What a project costs is told under the project's own id.
+    ids.insert("projects/budgets".to_owned(), project);
+    let time = Uuid::now_v7();
+    let log = json!({ "project_id": project, "user_id": Uuid::now_v7(), "minutes": 30 });
+    app.command(firm, "projects.time_entry.log", time, &log).await;
+    ids.insert("projects/time-entries".to_owned(), time);
+    app.project().await;
+    Holding { client, ids }
+}
+
+/// What is said to a client and about it.
+async fn talk(app: &TestApp, firm: Firm, client: Uuid) -> Vec<(&'static str, Uuid)> {
+    let command = async |name: &str, id: Uuid, body: &Value| app.command(firm, name, id, body).await;
+    let [thread, message, note, email, follow_up, comment, pin] = [(); 7].map(|()| Uuid::now_v7());
+    let about = json!({ "kind": "client", "id": client });
+    let open = json!({ "kind": "client", "subject": "Receipts", "client_id": client });
+    command("communications.thread.open", thread, &open).await;
+    let post = json!({ "message_id": message, "body": "Where are they?" });
+    command("communications.thread.post_message", thread, &post).await;
+    command("communications.note.add", note, &json!({ "about": about, "body": "Pays late" })).await;
+    let to = json!({ "kind": "address", "email": "ada@acme.example" });
+    let send = json!({ "to": to, "subject": "Receipts", "body": "Where are they?", "client_id": client });
+    command("communications.email.send", email, &send).await;
+    let schedule =
+        json!({ "about": about, "assignee_id": Uuid::now_v7(), "title": "Call", "due_at": "2999-12-31T12:00:00Z" });
+    command("timeline.follow_up.schedule", follow_up, &schedule).await;
+    let entry = json!({ "entry_id": Uuid::now_v7(), "client_id": client, "body": "At last" });
+    command("timeline.comment.write", comment, &entry).await;
+    let place = json!({ "entry_id": Uuid::now_v7(), "client_id": client });
+    command("timeline.pin.place", pin, &place).await;
+    vec![
+        ("communications/threads", thread),
+        ("communications/messages", message),
+        ("communications/notes", note),
+        ("communications/emails", email),
+        ("timeline/follow-ups", follow_up),
+        ("timeline/comments", comment),
+        ("timeline/pins", pin),
+    ]
+}
+
+/// What a client is asked for, and a file of its.
+async fn asked(app: &TestApp, firm: Firm, client: Uuid) -> Vec<(&'static str, Uuid)> {
+    let command = async |name: &str, id: Uuid, body: &Value| app.command(firm, name, id, body).await;
+    let [task, approval, file, upload, request] = [(); 5].map(|()| Uuid::now_v7());
+    let assign = json!({ "client_id": client, "title": "Send the receipts" });
+    command("portal.client_task.assign", task, &assign).await;
+    let subject = json!({ "kind": "milestone", "id": Uuid::now_v7(), "title": "Design" });
+    command("portal.client_approval.request", approval, &json!({ "client_id": client, "subject": subject })).await;
+    let begin = json!({ "name": "receipts.txt", "size": 3, "content_type": "text/plain", "sha256": "0".repeat(64),
+                        "client_id": client, "upload_id": upload });
+    command("files.file.begin_upload", file, &begin).await;
+    for step in ["files.file.complete_upload", "files.file.accept_upload"] {
+        command(step, file, &json!({ "upload_id": upload })).await;
+    }
+    let create = json!({ "title": "Receipts", "client_id": client, "items": [{ "name": "March" }] });
+    command("files.file_request.create", request, &create).await;
+    // Who is asked sees it.
+    command("files.file_request.send", request, &json!({})).await;
+    app.project().await;
+    vec![
+        ("portal/client-tasks", task),
+        ("portal/client-approvals", approval),
+        ("files/files", file),
+        ("files/file-versions", part_of(app, "files.file_versions", "file_id", file).await),
+        ("files/file-requests", request),
+        ("files/request-items", part_of(app, "files.request_items", "file_request_id", request).await),
+    ]
+}
+
+/// What a client owes, and what it has paid.
+async fn money(app: &TestApp, firm: Firm, client: Uuid) -> Vec<(&'static str, Uuid)> {
+    let command = async |name: &str, id: Uuid, body: &Value| app.command(firm, name, id, body).await;
+    let [profile, plan, entry, invoice, payment, credit_note] = [(); 6].map(|()| Uuid::now_v7());
+    let eur = |minor: i64| json!({ "minor": minor, "currency": "EUR" });
+    let buyer = json!({ "legal_name": "Acme GmbH", "address": address() });
+    let create = json!({ "client_id": client, "buyer": buyer });
+    command("revenue.billing_profile.create", profile, &create).await;
+    let terms = json!({ "kind": "milestone", "currency": "EUR" });
+    let create = json!({ "name": "Work", "client_id": client, "terms": terms });
+    command("revenue.invoice_plan.create", plan, &create).await;
+    let add = json!({ "plan_entry_id": entry, "name": "Half way", "amount": eur(500) });
+    command("revenue.invoice_plan.add_entry", plan, &add).await;
+    let line = json!({ "description": "Work", "unit_price": eur(1_000) });
+    command("revenue.invoice.draft", invoice, &json!({ "client_id": client, "lines": [line] })).await;
+    // It is the client's from the day on which it is issued, and so is what takes it back.
+    for step in ["revenue.invoice.submit_for_approval", "revenue.invoice.approve", "revenue.invoice.issue"] {
+        command(step, invoice, &json!({})).await;
+    }
+    let receive = json!({ "client_id": client, "amount": eur(300) });
+    command("revenue.payment.receive", payment, &receive).await;
+    let draft = json!({ "invoice_id": invoice, "reason": "returned" });
+    command("revenue.credit_note.draft", credit_note, &draft).await;
+    command("revenue.credit_note.issue", credit_note, &json!({})).await;
+    app.project().await;
+    vec![
+        ("revenue/billing-profiles", profile),
+        ("revenue/invoice-plans", plan),
+        ("revenue/plan-entries", entry),
+        ("revenue/invoices", invoice),
+        ("revenue/invoice-lines", part_of(app, "revenue.invoice_lines", "invoice_id", invoice).await),
+        ("revenue/payments", payment),
+        ("revenue/credit-notes", credit_note),
+    ]
+}
+
+/// The only row of a table that is a part of this record.
+async fn part_of(app: &TestApp, table: &str, column: &str, id: Uuid) -> Uuid {
+    let sql = format!("select id from {table} where {column} = $1");
     sqlx::query_scalar(&sql).bind(id).fetch_one(&app.database.worker().await).await.unwrap()
 }
 
@@ -86,10 +217,14 @@ fn collection(template: &str) -> String {
 fn about(body: &Value, client: Uuid) -> Value {
     let mut body = body.clone();
     if let Some(fields) = body.as_object_mut() {
-        // Which client a project is of, no other context can know.
-        fields.remove("project_id");
         if let Some(named) = fields.get_mut("client_id") {
             *named = json!(client);
+            // Which client a project or an engagement is of, no other context can know.
+            fields.remove("project_id");
+            fields.remove("engagement_id");
+            if let Some(subject) = fields.get_mut("about") {
+                *subject = json!({ "kind": "client", "id": client });
+            }
         }
         if let Some(pattern) = fields.get_mut("pattern") {
             *pattern = json!("projects.*");
@@ -99,9 +234,12 @@ fn about(body: &Value, client: Uuid) -> Value {
 }
 
 /// Every operation on what belongs to `own` and on what does not, by a caller whose rights, all of them, are for that client.
-/// `besides` are permissions that the caller has for something else.
-async fn only_reaches(app: &TestApp, firm: Firm, shown: Shown<'_>, own: &Holding, besides: &[&str]) {
-    let (other, foreign) = (holding(app, firm, "Other").await, holding(app, Firm::unheard_of(), "Foreign").await);
+/// `besides` are permissions that the caller has for something else, `alone` are collections of which the caller sees nothing
+/// though they are about clients.
+async fn only_reaches(app: &TestApp, firm: Firm, shown: Shown<'_>, own: &Holding, besides: &[&str], alone: &[&str]) {
+    let elsewhere = Firm::unheard_of();
+    billing(app, elsewhere).await;
+    let (other, foreign) = (full_holding(app, firm, "Other").await, full_holding(app, elsewhere, "Foreign").await);
     let (mut to_command, to_query) = operations(app);
     // A contact that is unlinked belongs to nobody any more.
     to_command.sort_by_key(|operation| operation.permission == "crm.contact.unlink_from_client");
@@ -118,7 +256,8 @@ async fn only_reaches(app: &TestApp, firm: Firm, shown: Shown<'_>, own: &Holding
         if besides.contains(&what) {
             continue;
         }
-        let tied = own.ids.contains_key(&collection) || what == "timeline.activity_event.read";
+        let tied = own.ids.contains_key(&collection) && !alone.contains(&collection.as_str());
+        let tied = tied || what == "timeline.activity_event.read";
         if !o.path.contains("{id}") {
             let (status, body) = app.ask(&o.method, &o.of_nothing(), shown, json!({})).await;
             let rows: Vec<String> = body["data"].as_array().into_iter().flatten().map(Value::to_string).collect();
@@ -131,9 +270,12 @@ async fn only_reaches(app: &TestApp, firm: Firm, shown: Shown<'_>, own: &Holding
             continue;
         }
         let at = |id: Uuid| o.path.replace("{id}", &id.to_string());
-        for (holding, status) in [(own, 200), (&other, 404), (&foreign, 404)] {
+        // Where a file's bytes are is told by a redirect.
+        let found = if o.path.ends_with("/download") { 303 } else { 200 };
+        for (holding, status) in [(own, found), (&other, 404), (&foreign, 404)] {
             if let Some(id) = holding.ids.get(&collection) {
-                expect(what, app.ask(&o.method, &at(*id), shown, json!({})).await, &[status]);
+                let answer = app.ask(&o.method, &at(*id), shown, json!({})).await;
+                expect(what, answer, &[if tied { status } else { 403 }]);
             }
         }
         let nothing = app.ask(&o.method, &o.of_nothing(), shown, json!({})).await;
@@ -149,7 +291,9 @@ async fn only_reaches(app: &TestApp, firm: Firm, shown: Shown<'_>, own: &Holding
                 let expected: &[u16] = if is_own && named { &[] } else { &[403] };
                 expect(what, app.ask(&o.method, &o.of_nothing(), shown, body).await, expected);
             } else if let Some(id) = holding.ids.get(&collection) {
-                let expected: &[u16] = if is_own { &[] } else { &[404] };
+                // What is made a project's too needs a right for that as well.
+                let names_another = mine.get("project_id").is_some();
+                let expected: &[u16] = if is_own && !names_another { &[] } else { &[404] };
                 expect(what, app.ask(&o.method, &at(*id), shown, mine).await, expected);
             }
         }
@@ -166,19 +310,21 @@ async fn only_reaches(app: &TestApp, firm: Firm, shown: Shown<'_>, own: &Holding
 async fn t_01_a_grant_reaches_its_client_and_nothing_else() {
     let app = TestApp::new().await;
     let firm = app.register("Engines").await;
-    let (own, grantee) = (holding(&app, firm, "Own").await, Uuid::now_v7());
+    billing(&app, firm).await;
+    let (own, grantee) = (full_holding(&app, firm, "Own").await, Uuid::now_v7());
     app.join(firm, grantee, &[]).await;
     let grant = json!({ "pattern": "*", "resource": { "kind": "client", "id": own.client } });
     app.grant(firm, grantee, &grant, "crm.client.read").await;
     let token = app.token(firm, grantee);
-    only_reaches(
-        &app,
-        firm,
-        (&token).into(),
-        &own,
-        &["identity.user.read", "identity.session.audit", "portal.portal_session.audit"],
-    )
-    .await;
+    // Of every user's own, and of the sessions of the client's people.
+    let besides = [
+        "identity.user.read",
+        "identity.session.audit",
+        "communications.notification.inspect",
+        "communications.notification_preferences.read",
+        "portal.portal_session.audit",
+    ];
+    only_reaches(&app, firm, (&token).into(), &own, &besides, &[]).await;
 
     // Taken away, it is gone in every process.
     app.command(firm, "identity.user.revoke_grant", grantee, &grant).await;
@@ -215,6 +361,7 @@ async fn what_happens_to_a_client_or_project_is_on_its_timeline_and_shown_to_who
         "folder.created",
         "portal_user.created",
         "project.created",
+        "project.activated",
         "milestone.created",
         "task.created",
         "task.completed",
@@ -228,7 +375,9 @@ async fn what_happens_to_a_client_or_project_is_on_its_timeline_and_shown_to_who
     let (_, rows) = app.ask(&Method::GET, &of("project_id", project), &owner, json!({})).await;
     let mut of_project = types(&rows);
     of_project.sort();
-    assert_eq!(of_project, ["milestone.created", "project.created", "task.completed", "task.created"]);
+    let expected_of_project =
+        ["milestone.created", "project.activated", "project.created", "task.completed", "task.created"];
+    assert_eq!(of_project, expected_of_project);
 
     // By their positions: what is about the client, and nothing else.
     let (token, superuser) = (app.token(firm, grantee), app.database.superuser().await);
@@ -344,12 +493,16 @@ async fn figures_of_deals_count_what_the_caller_may_read_and_nothing_else() {
 async fn m_08_a_portal_user_reaches_their_client_and_nothing_else() {
     let app = TestApp::new().await;
     let firm = app.register("Engines").await;
-    let own = holding(&app, firm, "Own").await;
+    billing(&app, firm).await;
+    let own = full_holding(&app, firm, "Own").await;
     // Somebody else at the same client, who is not locked out when all is tried.
     let person = Uuid::now_v7();
     app.let_into_portal(firm, person, own.client, "ada@own.example", "*").await;
     let session = app.portal_session(firm, person, own.client).await;
-    only_reaches(&app, firm, (&session).into(), &own, &["portal.portal_session.audit"]).await;
+    // What the firm keeps for itself, whatever was granted.
+    let alone =
+        ["communications/notes", "communications/emails", "timeline/follow-ups", "timeline/comments", "timeline/pins"];
+    only_reaches(&app, firm, (&session).into(), &own, &["portal.portal_session.audit"], &alone).await;
 }
 
 #[actix_web::test]

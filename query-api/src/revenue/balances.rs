@@ -53,7 +53,7 @@ impl Question for Balances {
 }
 
 /// Answers it, of one client to whoever may see that client, of all to whoever may see all.
-pub async fn balances(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn balances(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     RequestInfo::set_route(&request, Balances::PATH);
     let reach = caller.reach(BALANCES)?;
     let mut given = Given::of(&pairs(&request)?);
@@ -75,7 +75,7 @@ pub async fn balances(api: Data<Api>, caller: Caller, request: HttpRequest) -> R
 }
 
 /// Adds the operation to the OpenAPI document.
-pub fn describe(document: &mut Document) {
+pub(crate) fn describe(document: &mut Document) {
     let minor = |about: &str| json!({ "type": "integer", "description": format!("{about}, in minor units.") });
     let properties = json!({
         "currency": { "type": "string", "format": "currency", "description": "The currency." },

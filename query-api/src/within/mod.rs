@@ -1,6 +1,9 @@
 //! What is for the firm alone, whatever rights a portal user has: work that has not begun, and notes between colleagues.
 
+mod projects;
+
 use kernel::Principal;
+use projects::WITHIN;
 
 /// Of a table, the columns that portal users do not see, and which rows they do.
 #[derive(Debug, Clone, Copy)]
@@ -9,15 +12,6 @@ pub(crate) struct Within {
     columns: &'static [&'static str],
     rows: &'static str,
 }
-
-const BEGUN: &str =
-    "r.project_id in (select p.id from projects.projects p where p.tenant_id = t.tenant::uuid and p.status <> 'draft')";
-
-const WITHIN: &[Within] = &[
-    Within { table: "projects.projects", columns: &["reason"], rows: "r.status <> 'draft'" },
-    Within { table: "projects.milestones", columns: &[], rows: BEGUN },
-    Within { table: "projects.tasks", columns: &["blocked_reason"], rows: BEGUN },
-];
 
 impl Within {
     /// What of a table this reader does not see; none if all of it may be seen.
