@@ -63,7 +63,16 @@ const ENDINGS: &[&str] = &[
 ];
 
 /// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.
-const BEGINNINGS: &[&str] = &["accept_invitation", "accept_upload", "code", "request_approval", "submit_item"];
+const BEGINNINGS: &[&str] = &[
+    "accept_invitation",
+    "accept_upload",
+    "code",
+    "establish",
+    "issue",
+    "request_approval",
+    "submit_for_approval",
+    "submit_item",
+];
 
 /// Whose events come of commands to others alone, and to whom those are.
 const BRINGS: &[(&str, &[&str])] = &[
@@ -154,6 +163,12 @@ impl World {
     pub(crate) fn ids(&self, tenant: TenantId, kind: &str) -> Vec<Uuid> {
         let of_kind = |stream: &str| stream.rsplit('.').next() == Some(kind);
         self.streams.keys().filter(|(t, stream, _)| *t == tenant && of_kind(stream)).map(|(.., id)| *id).collect()
+    }
+
+    /// The values of a kind that somebody of the tenant claims.
+    pub(crate) fn held(&self, tenant: TenantId, scope: &str) -> Vec<&str> {
+        let of_kind = self.claims.keys().filter(|(of, claim)| *of == tenant && claim.scope == scope);
+        of_kind.map(|(_, claim)| claim.value.as_str()).collect()
     }
 
     /// Makes a command of the number, and sends it.
