@@ -70,7 +70,7 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         "revenue.invoice_series" => one("revenue.invoice_series.key", first_text(&events, "key")),
         "revenue.invoice_plan" => {
             let added = events.iter().filter(|(_, event)| event["plan_entry"].is_object());
-            added.map(|(_, event)| ("revenue.invoice_plan.entry_id", text(&event["plan_entry"]["id"]))).collect()
+            added.map(|(_, event)| ("revenue.invoice_plan.plan_entry_id", text(&event["plan_entry"]["id"]))).collect()
         }
         "revenue.invoice" => invoice(&events),
         "revenue.payment" => match events.first() {
