@@ -82,7 +82,7 @@ const COMMANDS: u64 = 120;
 #[test]
 fn every_aggregate_keeps_what_the_store_relies_on() {
     let mut examined = Examined::default();
-    let contexts: BTreeSet<&str> = ["revenue"].into();
+    let contexts: BTreeSet<&str> = subjects().iter().map(|subject| context_of(subject.stream())).collect();
     for context in &contexts {
         examined.seek_all_of(context).unwrap_or_else(|error| panic!("{context}: {error}"));
     }
@@ -135,9 +135,10 @@ impl Examined {
 
     /// Does whatever was not seen yet of a context as soon as it is possible, in one world after the other.
     fn seek_all_of(&mut self, context: &'static str) -> TestCaseResult {
+        let commands = samples::commands_in(context, COMMANDS);
         for number in 0..WORLDS_MAX {
             let (mut world, mut concerns) = (World::audited(), concerns::Concerns::default());
-            for number in number * COMMANDS..(number + 1) * COMMANDS {
+            for number in number * commands..(number + 1) * commands {
                 if self.missing(context).is_empty() {
                     println!("everything of {context} was seen after {number} commands");
                     return Ok(());
