@@ -31,6 +31,11 @@ const IBANS: &[&str] = &["DE89370400440532013000", "GB82WEST12345698765432"];
 const COUNTRIES: &[&str] = &["DE", "GB", "US"];
 /// Kinds of what is told of a run that end it; like commands that do, they are said less often.
 const ENDS: &[&str] = &["cancelled", "compensated", "compensation_started", "finished"];
+/// Fields that name something by its key, and the scope of the claims on such keys.
+const KEYS: &[(&[&str], &str)] = &[
+    (&["tax_rate", "default_tax_rate"], "revenue.tax_rate.key"),
+    (&["series", "invoice_series", "credit_note_series"], "revenue.invoice_series.key"),
+];
 const NUMBERS: &[i64] = &[0, 1, 2, 5, 10, 30, 60, 365];
 
 /// Makes one command's body.
@@ -183,6 +188,8 @@ impl Generator<'_> {
             Some("date") => return self.time().date_naive().to_string(),
             Some("idn-email") => return EMAILS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("phone") => return PHONES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            // Amounts that meet are mostly of one currency.
+            Some("currency") if self.rng.random_bool(0.6) => return CURRENCIES[0].to_owned(),
             Some("currency") => return CURRENCIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("country") => return COUNTRIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
@@ -190,6 +197,9 @@ impl Generator<'_> {
             Some("folder-name") => return self.name().replace(['/', '\\'], "-"),
             Some("file-name") => return file_name(&self.name()),
             _ => {}
+        }
+        if let Some(key) = self.known_key(field) {
+            return key;
         }
         if let Some(pattern) = keyword("pattern") {
             return self.matching(pattern);
@@ -219,6 +229,16 @@ impl Generator<'_> {
         // Not only spaces, and none at the ends, which would be taken off. NFC makes two letters of a few.
         let text = kernel::nfc(&format!("x{}", letters.collect::<String>()));
         text.chars().take(200).collect::<String>().trim().to_owned()
+    }
+
+    /// The key of something that is there, most of the time where the field names one that much else depends on.
+    fn known_key(&mut self, field: &str) -> Option<String> {
+        let scope = KEYS.iter().find(|(fields, _)| fields.contains(&field)).map(|(_, scope)| *scope)?;
+        let held = self.world.held(self.target.0, scope);
+        if held.is_empty() || self.rng.random_bool(0.3) {
+            return None;
+        }
+        held.choose(&mut self.rng).map(|key| (*key).to_owned())
     }
 
     /// One of six texts that match, or any.

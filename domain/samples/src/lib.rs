@@ -11,7 +11,7 @@ mod subject;
 mod world;
 
 pub use subject::{Attempt, Decided, Prospect, Sought, Subject, Written, subjects};
-pub use world::{Key, World};
+pub use world::{Explored, Key, World};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseResult, TestRunner};
@@ -21,22 +21,42 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestCaseResult, Test
 pub struct Script {
     /// Only aggregates of this context, so that few commands go deep; all if none.
     pub focus: Option<&'static str>,
+    /// What was not done yet is sought, so that what needs much else to be there first comes to be.
+    pub explores: bool,
     /// One command each.
     pub steps: Vec<u64>,
 }
 
 /// Scripts of one context each, most of the time.
 pub fn scripts(steps: std::ops::Range<usize>) -> impl Strategy<Value = Script> {
+    let focus = prop_oneof![4 => prop::sample::select(contexts()).prop_map(Some), 1 => Just(None)];
+    (focus, numbers(steps)).prop_map(|(focus, steps)| Script { focus, explores: false, steps })
+}
+
+/// Scripts of one context each, or of this one, in which whatever is possible is done sooner or later. Where the steps of a context
+/// go deep, an invoice's to its credit note say, chance alone does not go them.
+pub fn exploring_scripts(of: Option<&'static str>, steps: std::ops::Range<usize>) -> impl Strategy<Value = Script> {
+    let focus = prop::sample::select(of.map_or_else(contexts, |context| vec![context])).prop_map(Some);
+    (focus, numbers(steps)).prop_map(|(focus, steps)| Script { focus, explores: true, steps })
+}
+
+/// Every context, once.
+fn contexts() -> Vec<&'static str> {
     let mut contexts: Vec<&'static str> = subjects().iter().map(|subject| context_of(subject.stream())).collect();
     contexts.sort_unstable();
     contexts.dedup();
-    let focus = prop_oneof![4 => prop::sample::select(contexts).prop_map(Some), 1 => Just(None)];
-    (focus, numbers(steps)).prop_map(|(focus, steps)| Script { focus, steps })
+    contexts
+}
+
+/// How many commands go into a world of a context in which things are sought: the more it has to choose from, the more it needs.
+pub fn commands_in(context: &str, few: u64) -> u64 {
+    let aggregates = subjects().iter().filter(|subject| context_of(subject.stream()) == context).count();
+    few * u64::try_from(aggregates / 4).unwrap_or(1).max(1)
 }
 
 /// Scripts of all contexts at once.
 pub fn mixed_scripts(steps: std::ops::Range<usize>) -> impl Strategy<Value = Script> {
-    numbers(steps).prop_map(|steps| Script { focus: None, steps })
+    numbers(steps).prop_map(|steps| Script { focus: None, explores: false, steps })
 }
 
 // A smaller number is not a simpler command, so only the list shrinks.

@@ -2,7 +2,7 @@
 
 use crate::extreme;
 use crate::generate::{Generator, rng};
-use crate::subject::{Attempt, Companion, Decided, Sought, Subject, Written, subjects};
+use crate::subject::{Attempt, Companion, Decided, Prospect, Sought, Subject, Written, subjects};
 use crate::{Script, context_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
@@ -63,13 +63,32 @@ const ENDINGS: &[&str] = &[
 ];
 
 /// What most of a thing's story needs and a guess seldom meets, because it has to name the one right thing.
-const BEGINNINGS: &[&str] = &["accept_invitation", "accept_upload", "code", "request_approval", "submit_item"];
+const BEGINNINGS: &[&str] = &[
+    "accept_invitation",
+    "accept_upload",
+    "code",
+    "establish",
+    "issue",
+    "request_approval",
+    "submit_for_approval",
+    "submit_item",
+];
 
 /// Whose events come of commands to others alone, and to whom those are.
 const BRINGS: &[(&str, &[&str])] = &[
     ("revenue.invoice", &["revenue.invoice_plan", "revenue.invoice_series"]),
     ("revenue.payment", &["revenue.invoice"]),
     ("revenue.credit_note", &["revenue.invoice", "revenue.invoice_series"]),
+];
+
+/// What can only begin, or go on, when others are there: a credit note takes back an issued invoice.
+const NEEDS: &[(&str, &[&str])] = &[
+    ("revenue.credit_note", &["revenue.invoice"]),
+    ("revenue.payment", &["revenue.invoice"]),
+    (
+        "revenue.invoice",
+        &["revenue.billing_settings", "revenue.billing_profile", "revenue.tax_rate", "revenue.invoice_series"],
+    ),
 ];
 
 /// One aggregate.
@@ -103,6 +122,24 @@ pub struct World {
     audited: bool,
 }
 
+/// The commands that did something in a world, which are not sought in it any more.
+#[derive(Debug, Default)]
+pub struct Explored(BTreeSet<&'static str>);
+
+impl Sought for Explored {
+    fn is_event(&self, _: &str) -> bool {
+        false
+    }
+
+    fn is_command(&self, entry: &CommandEntry) -> bool {
+        !self.0.contains(entry.name)
+    }
+
+    fn is(&self, Prospect { entry, events, .. }: &Prospect) -> bool {
+        !events.is_empty() && self.is_command(entry)
+    }
+}
+
 /// A reference, as a context gets it.
 type Found = (&'static str, String, Option<FoundReference>);
 
@@ -128,9 +165,13 @@ impl World {
 
     /// The log that a script leads to.
     pub fn log_of(script: &Script) -> Vec<Recorded<Box<RawValue>>> {
-        let mut world = Self::default();
+        let (mut world, mut explored) = (Self::default(), Explored::default());
         for step in &script.steps {
-            world.step(script.focus, *step);
+            if script.explores {
+                world.explore(script.focus, *step, &mut explored);
+            } else {
+                world.step(script.focus, *step);
+            }
         }
         world.log
     }
@@ -156,6 +197,12 @@ impl World {
         self.streams.keys().filter(|(t, stream, _)| *t == tenant && of_kind(stream)).map(|(.., id)| *id).collect()
     }
 
+    /// The values of a kind that somebody of the tenant claims.
+    pub(crate) fn held(&self, tenant: TenantId, scope: &str) -> Vec<&str> {
+        let of_kind = self.claims.keys().filter(|(of, claim)| *of == tenant && claim.scope == scope);
+        of_kind.map(|(_, claim)| claim.value.as_str()).collect()
+    }
+
     /// Makes a command of the number, and sends it.
     pub fn step(&mut self, focus: Option<&str>, number: u64) -> (Key, Attempt) {
         self.play(focus, number, None)
@@ -165,6 +212,14 @@ impl World {
     /// guessed, is done when it is possible; and if it is not, anything that may make it so.
     pub fn seek(&mut self, focus: Option<&str>, number: u64, sought: &dyn Sought) -> (Key, Attempt) {
         self.play(focus, number, Some(sought))
+    }
+
+    /// The same, and what is sought is what was not done yet.
+    pub fn explore(&mut self, focus: Option<&str>, number: u64, explored: &mut Explored) -> (Key, Attempt) {
+        let (key, attempt) = self.seek(focus, number, explored);
+        let done = attempt.companions.iter().map(|(_, attempt)| attempt).chain([&attempt]);
+        explored.0.extend(done.filter(|attempt| !attempt.events().is_empty()).map(|attempt| attempt.entry.name));
+        (key, attempt)
     }
 
     fn play(&mut self, focus: Option<&str>, number: u64, sought: Option<&dyn Sought>) -> (Key, Attempt) {
@@ -490,12 +545,19 @@ fn can(subject: &dyn Subject, sought: &dyn Sought) -> bool {
         || others.flat_map(|other| other.event_types()).any(|event_type| sought.is_event(event_type))
 }
 
+/// Can it do what is sought, or is it what others need that can?
+fn leads_to(subject: &dyn Subject, sought: &dyn Sought) -> bool {
+    let needed = NEEDS.iter().filter(|(_, needs)| needs.contains(&subject.stream())).map(|(who, _)| *who);
+    let mut others = needed.filter_map(|who| subjects().iter().find(|other| other.stream() == who));
+    can(subject, sought) || others.any(|other| leads_to(other.as_ref(), sought))
+}
+
 fn subject(rng: &mut StdRng, focus: Option<&str>, sought: Option<&dyn Sought>) -> &'static dyn Subject {
     let wanted = |subject: &&dyn Subject| focus.is_none_or(|context| context_of(subject.stream()) == context);
     let all: Vec<&'static dyn Subject> = subjects().iter().map(AsRef::as_ref).filter(wanted).collect();
     // Most of what happens in a firm is about who is in it.
     let weight = |subject: &&dyn Subject| match subject.stream() {
-        _ if sought.is_some_and(|sought| can(*subject, sought)) => 20,
+        _ if sought.is_some_and(|sought| leads_to(*subject, sought)) => 20,
         "identity.tenant" | "identity.user" => 5,
         _ if focus.is_some() => 2,
         _ => 5,

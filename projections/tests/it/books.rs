@@ -29,8 +29,7 @@ fn fold<R: ReadModel>(rows: &mut BTreeMap<(TenantId, Uuid), Row<R>>, event: &Eve
 #[test]
 fn debits_equal_credits_at_every_position_and_what_is_owed_is_what_is_open() {
     let entries = Cell::new(0);
-    let scripts = prop::collection::vec(any::<u64>().no_shrink(), 150..500)
-        .prop_map(|steps| Script { focus: Some("revenue"), steps });
+    let scripts = samples::exploring_scripts(Some("revenue"), 150..500);
     let play = |script: Script| {
         let (mut bills, mut made, mut postings) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut invoices = BTreeMap::new();

@@ -125,9 +125,10 @@ impl Moves {
     /// Seeks every move in one world after the other.
     fn sought_in(context: &'static str) -> Self {
         let mut moves = Self::of(context);
+        let commands = samples::commands_in(context, COMMANDS);
         for number in 0..WORLDS_MAX {
             let (mut world, mut statuses) = (World::default(), Statuses::new());
-            for number in number * COMMANDS..(number + 1) * COMMANDS {
+            for number in number * commands..(number + 1) * commands {
                 if moves.unmade().is_empty() {
                     println!("every move of {context} was made after {number} commands");
                     return moves;

@@ -5,7 +5,7 @@ use event_store::RawEvent;
 use kernel::TenantId;
 use projections::{Event, Group, Kind, Table, Upserts, groups};
 use proptest::prelude::*;
-use samples::{World, mixed_scripts};
+use samples::{World, exploring_scripts, mixed_scripts};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,8 @@ struct Case {
 
 fn cases() -> impl Strategy<Value = Case> {
     let batches = prop::collection::vec(1..40usize, 1..8);
-    (mixed_scripts(1..400), batches, 1..9u128, any::<u128>()).prop_map(|(script, batches, shards, mixing)| Case {
+    let scripts = prop_oneof![mixed_scripts(1..400), exploring_scripts(None, 200..500)];
+    (scripts, batches, 1..9u128, any::<u128>()).prop_map(|(script, batches, shards, mixing)| Case {
         script,
         batches,
         shards,

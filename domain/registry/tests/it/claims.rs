@@ -64,13 +64,14 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
             one("agreements.contract.proposal", first.map(|event| text(&event["proposal_id"])))
         }
         "projects.project_template" => one("projects.project_template.key", first_text(&events, "key")),
+        "revenue.billing_settings" if events.is_empty() => BTreeSet::new(),
         "revenue.billing_settings" => one("revenue.billing_settings.firm", Some("firm".to_owned())),
         "revenue.billing_profile" => one("revenue.billing_profile.client", first_text(&events, "client_id")),
         "revenue.tax_rate" => one("revenue.tax_rate.key", first_text(&events, "key")),
         "revenue.invoice_series" => one("revenue.invoice_series.key", first_text(&events, "key")),
         "revenue.invoice_plan" => {
             let added = events.iter().filter(|(_, event)| event["plan_entry"].is_object());
-            added.map(|(_, event)| ("revenue.invoice_plan.entry_id", text(&event["plan_entry"]["id"]))).collect()
+            added.map(|(_, event)| ("revenue.invoice_plan.plan_entry_id", text(&event["plan_entry"]["id"]))).collect()
         }
         "revenue.invoice" => invoice(&events),
         "revenue.payment" => match events.first() {

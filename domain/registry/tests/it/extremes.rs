@@ -2,9 +2,10 @@
 //! panics, and no event holds what the contract does not say or a database cannot take.
 
 use crate::schemas::Schemas;
+use kernel::CommandEntry;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
-use samples::{Attempt, Decided, World, context_of, mixed_scripts, subjects};
+use samples::{Attempt, Decided, Explored, World, context_of, mixed_scripts, subjects};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -45,12 +46,14 @@ struct Strained {
 
 impl Strained {
     fn seek_all_of(&mut self, context: &'static str) -> TestCaseResult {
+        let (before, strained) = (samples::commands_in(context, BEFORE), samples::commands_in(context, STRAINED));
         for number in 0..WORLDS_MAX {
-            let (mut world, first) = (World::default(), number * (BEFORE + STRAINED));
-            for number in (first..first + BEFORE).filter(|_| number % 2 == 1) {
-                world.step(Some(context), number);
+            let (mut world, first) = (World::default(), number * (before + strained));
+            let mut explored = Explored::default();
+            for number in (first..first + before).filter(|_| number % 2 == 1) {
+                world.explore(Some(context), number, &mut explored);
             }
-            for number in first + BEFORE..first + BEFORE + STRAINED {
+            for number in first + before..first + before + strained {
                 if self.missing(context).is_empty() {
                     println!("every field of {context} was strained by {number}");
                     return Ok(());
@@ -78,7 +81,7 @@ impl Strained {
     /// Fields of a context's commands that were not strained yet.
     fn missing(&self, of: &str) -> Vec<(&'static str, String)> {
         let commands = subjects().iter().flat_map(|subject| subject.commands());
-        let fields = |entry: &'static kernel::CommandEntry| {
+        let fields = |entry: &'static CommandEntry| {
             let schema = Value::from((entry.schema)());
             let names = schema["properties"].as_object().into_iter().flat_map(|fields| fields.keys().cloned());
             names.map(|name| (entry.name, format!("/{name}"))).collect::<Vec<_>>()

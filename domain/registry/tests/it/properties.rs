@@ -135,9 +135,10 @@ impl Examined {
 
     /// Does whatever was not seen yet of a context as soon as it is possible, in one world after the other.
     fn seek_all_of(&mut self, context: &'static str) -> TestCaseResult {
+        let commands = samples::commands_in(context, COMMANDS);
         for number in 0..WORLDS_MAX {
             let (mut world, mut concerns) = (World::audited(), concerns::Concerns::default());
-            for number in number * COMMANDS..(number + 1) * COMMANDS {
+            for number in number * commands..(number + 1) * commands {
                 if self.missing(context).is_empty() {
                     println!("everything of {context} was seen after {number} commands");
                     return Ok(());
