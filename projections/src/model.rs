@@ -145,6 +145,10 @@ pub enum Tie {
     ClientIds(&'static str),
     /// The column holds the engagement's id.
     Engagement(&'static str),
+    /// The column holds the engagement's id, and it is the firm's own: nobody of a client reaches it, whatever right they were given.
+    StaffEngagement(&'static str),
+    /// The column holds the engagement's id, which counts once the row's `shown_to_client_id` is not null: before, it is a draft.
+    ShownEngagement(&'static str),
     /// The column is a list of engagements' ids.
     EngagementIds(&'static str),
     /// The column holds the id of a row of this table of the same group, whose `engagement_id` is the engagement's.
@@ -152,6 +156,13 @@ pub enum Tie {
         /// The column.
         column: &'static str,
         /// The table: `projects.projects`.
+        table: &'static str,
+    },
+    /// The same, and it counts once this row's own `shown_to_client_id` is not null.
+    ShownEngagementOf {
+        /// The column.
+        column: &'static str,
+        /// The table: `revenue.invoices`.
         table: &'static str,
     },
     /// The column holds the project's id.
@@ -180,8 +191,11 @@ impl Tie {
             | Self::Clients(column)
             | Self::ClientIds(column)
             | Self::Engagement(column)
+            | Self::StaffEngagement(column)
+            | Self::ShownEngagement(column)
             | Self::EngagementIds(column)
             | Self::EngagementOf { column, .. }
+            | Self::ShownEngagementOf { column, .. }
             | Self::Project(column)
             | Self::ProjectIds(column)
             | Self::ClientOf { column, .. }

@@ -20,6 +20,7 @@ pub fn openapi() -> Value {
     }
     crate::crm::describe(&mut document);
     crate::profile::describe(&mut document);
+    crate::dashboard::describe(&mut document);
     crate::connections::describe(&mut document);
     crate::identity::describe(&mut document);
     crate::events::describe(&mut document);

@@ -9,6 +9,7 @@ mod condition;
 mod connections;
 mod crm;
 mod cursor;
+mod dashboard;
 mod document;
 mod events;
 mod files;

@@ -103,10 +103,16 @@ fn term(tie: Tie, limits: &Limits, reader: Principal) -> Option<Term> {
         (format!("r.{column} in ({from} = any ("), "::uuid[]))")
     };
     let holds_one_of = |column: &str| (format!("r.{column} ?| "), "::text[]");
+    // What a client has not been shown is a draft of the firm's, for whatever part of the client somebody has rights.
+    let once_shown = |(before, after): (String, &'static str)| {
+        let after = if after == "::uuid[])" { "::uuid[]))" } else { "::uuid[])))" };
+        (format!("(r.shown_to_client_id is not null and {before}"), after)
+    };
     let (sql, ids): (_, Vec<Uuid>) = match (tie, reader) {
-        (Tie::StaffClient(_), Principal::PortalUser { .. }) => return None,
+        (Tie::StaffClient(_) | Tie::StaffEngagement(_), Principal::PortalUser { .. }) => return None,
         (Tie::Client(column) | Tie::StaffClient(column), _) => (is_one_of(column), clients().collect()),
-        (Tie::Engagement(column), _) => (is_one_of(column), engagements().collect()),
+        (Tie::Engagement(column) | Tie::StaffEngagement(column), _) => (is_one_of(column), engagements().collect()),
+        (Tie::ShownEngagement(column), _) => (once_shown(is_one_of(column)), engagements().collect()),
         (Tie::Project(column), _) => (is_one_of(column), projects().collect()),
         (Tie::ClientIds(column), _) => (holds_one_of(column), clients().collect()),
         (Tie::EngagementIds(column), _) => (holds_one_of(column), engagements().collect()),
@@ -118,6 +124,9 @@ fn term(tie: Tie, limits: &Limits, reader: Principal) -> Option<Term> {
         (Tie::ClientOf { column, table }, _) => (of_another(column, table, "client_id"), clients().collect()),
         (Tie::EngagementOf { column, table }, _) => {
             (of_another(column, table, "engagement_id"), engagements().collect())
+        }
+        (Tie::ShownEngagementOf { column, table }, _) => {
+            (once_shown(of_another(column, table, "engagement_id")), engagements().collect())
         }
         (Tie::User(column), Principal::User { id }) => (is_one_of(column), own(id.0)),
         (Tie::PortalUser(column), Principal::PortalUser { id }) => (is_one_of(column), own(id.0)),

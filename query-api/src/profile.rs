@@ -8,15 +8,19 @@ use crate::keeping::Keeping;
 use crate::only::{Rows, Seen};
 use crate::operation::{Operation, found, min_position, problems};
 use crate::parameters::ListQuery;
-use crate::question::Needs;
+use crate::permissions::BALANCES;
+use crate::question::{Needs, ask};
 use crate::reply::{fault, unreadable};
+use crate::revenue::Balances;
 use crate::row;
 use ::web::openapi::{self, Document};
 use ::web::{Caller, Problem, ProblemCode, RequestInfo, code};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use kernel::{ClientId, Limits, Reach, Resource};
-use serde_json::{Map, json};
+use kernel::{ClientId, Limits, Reach, Resource, Scope};
+use projections::Tie;
+use serde_json::{Map, Value, json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 /// Where it is asked for.
@@ -26,6 +30,8 @@ const ABOUT: &str = "Everything about a client in one answer, as far as the call
 /// Whoever may read the client; what else is in the answer needs the right to read that.
 const READ: &str = "crm.client.read";
 const CLIENTS: &str = "crm/clients";
+/// What the answer calls what the client owes.
+const BALANCE: &str = "balance";
 
 /// A list, of which the profile shows what belongs to the client.
 struct Part {
@@ -49,6 +55,13 @@ const PARTS: &[Part] = &[
     Part { name: "engagements", list: "crm/engagements", with: &[], limit: 20, about: "What the client has engaged the firm for." },
     Part { name: "projects", list: "projects/projects", with: &[], limit: 20, about: "What the firm does for the client." },
     Part { name: "open_tasks", list: "projects/tasks", with: &[("status", "open,in_progress,blocked")], limit: 50, about: "What is to be done in these." },
+    Part { name: "proposals", list: "agreements/proposals", with: &[], limit: 20, about: "What the client was offered, and what it is to be." },
+    Part { name: "contracts", list: "agreements/contracts", with: &[], limit: 20, about: "What was agreed with the client, and what is to be." },
+    Part { name: "invoices", list: "revenue/invoices", with: &[], limit: 20, about: "What the client was invoiced, and what it is to be." },
+    Part { name: "threads", list: "communications/threads", with: &[("sort", "-updated_at")], limit: 20, about: "What is talked about with the client, and about it." },
+    Part { name: "messages", list: "communications/messages", with: &[], limit: 20, about: "What was said there, newest first." },
+    Part { name: "follow_ups", list: "timeline/follow-ups", with: &[("status", "scheduled,due,snoozed"), ("sort", "due_at")], limit: 20, about: "What is to be followed up, soonest first." },
+    Part { name: "files", list: "files/files", with: &[], limit: 50, about: "Files of the client." },
     Part { name: "folders", list: "files/folders", with: &[], limit: 50, about: "Where files of the client are." },
     Part { name: "timeline", list: "timeline/activity-events", with: &[], limit: 20, about: "What happened, newest first." },
 ];
@@ -78,8 +91,12 @@ pub(crate) async fn profile(
             None => withheld.push(part.name),
         }
     }
-    let mut groups: Vec<&str> =
-        parts.iter().map(|(_, known, _)| known.group.name).chain([clients.group.name]).collect();
+    let balance = caller.permissions.reach(BALANCES).covers(&Scope::of([client]), Some(caller.principal));
+    if !balance {
+        withheld.push(BALANCE);
+    }
+    let its_groups = [Some(clients.group.name), balance.then_some("revenue")].into_iter().flatten();
+    let mut groups: Vec<&str> = parts.iter().map(|(_, known, _)| known.group.name).chain(its_groups).collect();
     groups.sort_unstable();
     groups.dedup();
     for group in &groups {
@@ -87,14 +104,14 @@ pub(crate) async fn profile(
     }
     let _permit = api.admit(&caller).await?;
     let its = Seen::of(clients.group, clients.table, &reach, caller.principal).ok_or_else(|| caller.denied(READ))?;
-    let what = dependencies(id, (clients, &its), &parts);
+    let what = dependencies(id, (clients, &its), &parts, balance);
     let keeping = Keeping::begin(&api, &caller, &what, client, &groups).await?;
     if let Some(keeping) = &keeping
         && let Some(body) = keeping.kept(&api, &caller).await?
     {
         return Ok(answer(body));
     }
-    let body = read(&api, &caller, id, (clients, its), parts, &withheld).await?.ok_or_else(unknown)?;
+    let body = read(&api, &caller, id, (clients, its), parts, (balance, &withheld)).await?.ok_or_else(unknown)?;
     if let Some(keeping) = keeping {
         keeping.keep(&api, &caller, &body).await;
     }
@@ -106,14 +123,15 @@ fn answer(body: String) -> HttpResponse {
 }
 
 /// Everything that the answer depends on besides the log: the client, which rows the caller sees, and what is shown of them.
-fn dependencies(id: Uuid, (clients, its): (Known, &Seen), parts: &[(&Part, Known, Seen)]) -> String {
+fn dependencies(id: Uuid, (clients, its): (Known, &Seen), parts: &[(&Part, Known, Seen)], balance: bool) -> String {
     let of = |name: &str, known: &Known, rows: &Seen| {
         let rows = rows.sql(|ids| format!("'{ids}'")).join(" and ");
         let columns: Vec<&str> = known.table.columns().iter().map(|column| column.name.as_str()).collect();
         format!("{name} ({}) {rows}", columns.join(","))
     };
     let parts = parts.iter().map(|(part, known, rows)| of(part.name, known, rows));
-    let all: Vec<String> = [format!("{PATH} {id}"), of("client", &clients, its)].into_iter().chain(parts).collect();
+    let all: Vec<String> =
+        [format!("{PATH} {id} {BALANCE} {balance}"), of("client", &clients, its)].into_iter().chain(parts).collect();
     all.join("\n")
 }
 
@@ -124,7 +142,7 @@ async fn read(
     id: Uuid,
     (clients, its): (Known, Seen),
     parts: Vec<(&Part, Known, Seen)>,
-    withheld: &[&str],
+    (balance, withheld): (bool, &[&str]),
 ) -> Result<Option<String>, Problem> {
     let given = [("id".to_owned(), id.to_string()), ("limit".to_owned(), "1".to_owned())];
     let (rows, count, _) = page(api, caller, clients, given.to_vec(), its).await?;
@@ -136,7 +154,7 @@ async fn read(
     for (part, known, rows) in parts {
         let belongs = Reach::Only(Limits { resources: vec![ClientId(id).into()], own: false });
         // What belongs to no client has no place in a profile.
-        let Some(its) = Rows::of(known.table.resource().ties, &belongs, caller.principal) else { continue };
+        let Some(its) = Rows::of(&whose(known.table.resource().ties), &belongs, caller.principal) else { continue };
         let with = part.with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let given = with.chain([("limit".to_owned(), part.limit.to_string())]).collect();
         let (rows, _, has_more) = page(api, caller, known, given, Seen { rows: rows.rows.and(its), ..rows }).await?;
@@ -144,8 +162,24 @@ async fn read(
         body.extend(rows);
         body.extend_from_slice(format!(r#"],"has_more":{has_more}}}"#).as_bytes());
     }
+    if balance {
+        let found = ask::<Balances>(api, caller, |asked| asked.bind(Some(id))).await?;
+        let (Json(lines),): (Json<Value>,) =
+            found.into_iter().next().ok_or_else(|| unreadable(&sqlx::Error::RowNotFound))?;
+        body.extend_from_slice(format!(r#","{BALANCE}":{{"data":{lines}}}"#).as_bytes());
+    }
     body.extend_from_slice(format!(r#","withheld":{}}}"#, json!(withheld)).as_bytes());
     String::from_utf8(body).map(Some).map_err(|error| unreadable(&error))
+}
+
+/// The ties by which a row is the client's. A draft that the client has not been shown is the client's already; whether the caller sees
+/// it is asked besides.
+fn whose(ties: &[Tie]) -> Vec<Tie> {
+    let of_draft = |tie: &Tie| match tie {
+        Tie::Client("shown_to_client_id") => Tie::Client("client_id"),
+        other => *other,
+    };
+    ties.iter().map(of_draft).collect()
 }
 
 /// The first rows of a list, separated by commas, how many they are, and whether there are more.
@@ -191,7 +225,12 @@ pub(crate) fn describe(document: &mut Document) {
         });
         properties.insert(part.name.to_owned(), shown);
     }
-    let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
+    let lines = Balances::lines(document);
+    let about = "What the client owes, and what the firm owes it. Left out, and told in `withheld`, where the caller may not see it.";
+    let balance =
+        json!({ "type": "object", "description": about, "required": ["data"], "properties": { "data": lines } });
+    properties.insert(BALANCE.to_owned(), balance);
+    let names: Vec<&str> = PARTS.iter().map(|part| part.name).chain([BALANCE]).collect();
     let withheld = json!({ "type": "array", "items": { "type": "string", "enum": names },
         "description": "The parts that the caller may not read." });
     properties.insert("withheld".to_owned(), withheld);
@@ -222,7 +261,12 @@ mod tests {
         for part in PARTS {
             let list = projections::resources().find(|(_, _, resource)| resource.path == part.list);
             let (_, table, resource) = list.unwrap_or_else(|| panic!("there is no {}", part.list));
-            assert!(Rows::of(resource.ties, &belongs, reader).is_some(), "{} is no client's", part.list);
+            let ties = whose(resource.ties);
+            assert!(Rows::of(&ties, &belongs, reader).is_some(), "{} is no client's", part.list);
+            for tie in ties {
+                let column = tie.column();
+                assert!(table.columns().iter().any(|its| its.name == column), "{} has no {column}", part.list);
+            }
             assert!(
                 table.beside().is_empty(),
                 "{} shows what no event says, and its answer could not be kept",
@@ -232,7 +276,7 @@ mod tests {
             let given = with.chain([("limit".to_owned(), part.limit.to_string())]).collect();
             assert!(ListQuery::parse(table, kernel::TenantId::default(), given).is_ok(), "{}", part.name);
         }
-        let names: BTreeSet<&str> = PARTS.iter().map(|part| part.name).chain(["client", "withheld"]).collect();
-        assert_eq!(names.len(), PARTS.len() + 2, "each part has a name of its own");
+        let names: BTreeSet<&str> = PARTS.iter().map(|part| part.name).chain(["client", BALANCE, "withheld"]).collect();
+        assert_eq!(names.len(), PARTS.len() + 3, "each part has a name of its own");
     }
 }

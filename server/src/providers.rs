@@ -1,7 +1,7 @@
 //! Providers outside, as the settings describe them.
 
 use ::docusign::{Docusign, DocusignDoor};
-use ::providers::{Adapter, Links, OAuth, OAuthSettings, Sweeper};
+use ::providers::{Adapter, Direct, Links, OAuth, OAuthSettings, Sweeper};
 use ::vault::Vault;
 use ::xero::{Xero, XeroDoor};
 use anyhow::{Context, Result};
@@ -71,6 +71,14 @@ pub fn links(settings: &Settings, pool: PgPool, vault: Vault) -> Result<Links> {
     let docusign = of_docusign(settings)?.map(|oauth| (::docusign::PROVIDER, oauth));
     let xero = of_xero(settings)?.map(|oauth| (::xero::PROVIDER, oauth));
     Ok(Links::new(pool, vault, docusign.into_iter().chain(xero)))
+}
+
+/// Both, as whoever calls their own APIs sees them.
+///
+/// # Errors
+/// If no HTTP client can be made.
+pub fn direct(links: &Links) -> Result<Vec<Arc<dyn Direct>>> {
+    Ok(vec![Arc::new(Docusign::new(links.clone())?), Arc::new(Xero::new(links.clone())?)])
 }
 
 /// Both, as whoever looks after connections sees them.

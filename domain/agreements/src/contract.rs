@@ -353,13 +353,14 @@ impl Aggregate for Contract {
     const PATH: &'static str = "agreements/contracts";
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
-        vec![self.client_id.into()]
+        [self.client_id.into()].into_iter().chain(self.engagement_id.map(Resource::from)).collect()
     }
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
-            C::Create { client_id, .. } | C::CreateFromTemplate { client_id, .. } => {
-                Scope::begins_in([(*client_id).into()])
+            C::Create { client_id, engagement_id, .. } | C::CreateFromTemplate { client_id, engagement_id, .. } => {
+                let engagement = engagement_id.map(Resource::from);
+                Scope::begins_in([(*client_id).into()].into_iter().chain(engagement))
             }
             C::CreateFromProposal { client_id, .. } => Scope::begins_in(client_id.map(Resource::from)),
             _ => Scope::of(self.belongs_to(id)),

@@ -265,12 +265,19 @@ impl Aggregate for Proposal {
     const PATH: &'static str = "agreements/proposals";
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
-        vec![self.client_id.into()]
+        [self.client_id.into()].into_iter().chain(self.engagement_id().map(Resource::from)).collect()
     }
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
-            C::Create { client_id, .. } => Scope::begins_in([(*client_id).into()]),
+            C::Create { client_id, offer, .. } => {
+                let engagement = offer.engagement_id.map(Resource::from);
+                Scope::begins_in([(*client_id).into()].into_iter().chain(engagement))
+            }
+            C::Change { offer } => {
+                let another = offer.engagement_id.filter(|id| Some(*id) != self.engagement_id());
+                Scope::of(self.belongs_to(id)).naming(another.map(Resource::from))
+            }
             // What the client has not got is not the client's to answer, nor to find.
             C::RecordViewed {} | C::Accept { .. } | C::Decline { .. } if self.status == Status::Draft => {
                 Scope::default()
@@ -399,6 +406,11 @@ impl Aggregate for Proposal {
 }
 
 impl Proposal {
+    /// The engagement that it is about.
+    fn engagement_id(&self) -> Option<EngagementId> {
+        self.offer.as_ref().and_then(|offer| offer.engagement_id)
+    }
+
     /// Whose it is.
     pub(crate) fn client_id(&self) -> ClientId {
         self.client_id

@@ -4,8 +4,8 @@ use crate::is_of_a_client;
 use chrono::TimeDelta;
 use communications_events::{MessageId, MessageStatus, ThreadEvent as E, ThreadKind, ThreadStatus};
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Imprint, Machine, Name, Personal, Principal, ProjectId,
-    Resource, Scope, Text, Timestamp, UserId, command, rejection,
+    Aggregate, Claim, ClaimChange, ClientId, Context, Decision, EngagementId, Imprint, Machine, Name, Personal,
+    Principal, ProjectId, Resource, Scope, Text, Timestamp, UserId, command, rejection,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +43,9 @@ pub enum ThreadCommand {
         /// The project that it is about.
         #[serde(default)]
         project_id: Option<ProjectId>,
+        /// The engagement that it is about.
+        #[serde(default)]
+        engagement_id: Option<EngagementId>,
         /// Who of the firm takes part, at most 50.
         #[serde(default)]
         participants: Vec<UserId>,
@@ -157,6 +160,7 @@ pub struct Thread {
     subject: String,
     client_id: Option<ClientId>,
     project_id: Option<ProjectId>,
+    engagement_id: Option<EngagementId>,
     participants: BTreeSet<UserId>,
     status: ThreadStatus,
     messages: BTreeMap<MessageId, Message>,
@@ -169,14 +173,17 @@ impl Aggregate for Thread {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "communications/threads";
+    const STATE_VERSION: i32 = 2;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
-        belongs(self.client_id, self.project_id)
+        belongs(self.client_id, self.project_id, self.engagement_id)
     }
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
-            C::Open { client_id, project_id, .. } => Scope::begins_in(belongs(*client_id, *project_id)),
+            C::Open { client_id, project_id, engagement_id, .. } => {
+                Scope::begins_in(belongs(*client_id, *project_id, *engagement_id))
+            }
             _ => Scope::of(self.belongs_to(id)),
         }
     }
@@ -190,13 +197,14 @@ impl Aggregate for Thread {
             {
                 return Err(R::StaffOnly);
             }
-            C::Open { kind, subject, client_id, project_id, participants } => {
+            C::Open { kind, subject, client_id, project_id, engagement_id, participants } => {
                 let participants: BTreeSet<UserId> = participants.into_iter().collect();
                 if participants.len() > PARTICIPANTS_MAX {
                     return Err(R::TooManyParticipants);
                 }
                 let participants = participants.into_iter().collect();
-                vec![E::Opened { kind, subject: subject.into(), client_id, project_id, participants }]
+                let subject = subject.into();
+                vec![E::Opened { kind, subject, client_id, project_id, engagement_id, participants }]
             }
             _ if outside && self.kind == ThreadKind::Internal => return Err(R::StaffOnly),
             C::Rename { .. } | C::AddParticipant { .. } | C::RemoveParticipant { .. } if outside => {
@@ -248,9 +256,9 @@ impl Aggregate for Thread {
     fn apply(&mut self, event: &E) {
         self.status = self.status.after(event);
         match event {
-            E::Opened { kind, subject, client_id, project_id, participants } => {
+            E::Opened { kind, subject, client_id, project_id, engagement_id, participants } => {
                 (self.kind, self.subject) = (*kind, subject.text().to_owned());
-                (self.client_id, self.project_id) = (*client_id, *project_id);
+                (self.client_id, self.project_id, self.engagement_id) = (*client_id, *project_id, *engagement_id);
                 self.participants = participants.iter().copied().collect();
             }
             E::Renamed { subject } => self.subject = subject.text().to_owned(),
@@ -349,8 +357,13 @@ impl Thread {
     }
 }
 
-fn belongs(client_id: Option<ClientId>, project_id: Option<ProjectId>) -> Vec<Resource> {
-    client_id.map(Resource::from).into_iter().chain(project_id.map(Resource::from)).collect()
+fn belongs(
+    client_id: Option<ClientId>,
+    project_id: Option<ProjectId>,
+    engagement_id: Option<EngagementId>,
+) -> Vec<Resource> {
+    let others = [project_id.map(Resource::from), engagement_id.map(Resource::from)];
+    client_id.map(Resource::from).into_iter().chain(others.into_iter().flatten()).collect()
 }
 
 #[cfg(test)]
@@ -365,7 +378,8 @@ mod tests {
 
     fn opened(kind: ThreadKind) -> E {
         let subject = Personal::new("Papers".parse().unwrap());
-        E::Opened { kind, subject, client_id: client(), project_id: None, participants: vec![] }
+        let (client_id, participants) = (client(), vec![]);
+        E::Opened { kind, subject, client_id, project_id: None, engagement_id: None, participants }
     }
 
     /// The user who asks in specs.
@@ -400,7 +414,8 @@ mod tests {
 
     fn open(kind: ThreadKind, client_id: Option<ClientId>, participants: usize) -> C {
         let participants = (0..participants).map(|n| UserId(Uuid::from_u128(n as u128))).collect();
-        C::Open { kind, subject: "Papers".parse().unwrap(), client_id, project_id: None, participants }
+        let subject = "Papers".parse().unwrap();
+        C::Open { kind, subject, client_id, project_id: None, engagement_id: None, participants }
     }
 
     #[test]
@@ -410,6 +425,20 @@ mod tests {
         given::<Thread>([]).when(open(ThreadKind::Client, client(), 0)).then([opened(ThreadKind::Client)]);
         let crowd = given::<Thread>([]).when(open(ThreadKind::Internal, None, 51));
         crowd.rejected("communications.thread.too_many_participants");
+    }
+
+    #[test]
+    fn a_thread_belongs_to_the_engagement_that_it_is_about() {
+        let engagement = EngagementId(Uuid::from_u128(8));
+        let mut command = open(ThreadKind::Client, client(), 0);
+        if let C::Open { engagement_id, .. } = &mut command {
+            *engagement_id = Some(engagement);
+        }
+        assert!(Thread::default().scope(Uuid::nil(), &command).named.contains(&engagement.into()));
+        let when = given::<Thread>([]).when(command);
+        let mut thread = Thread::default();
+        when.events().iter().for_each(|event| thread.apply(event));
+        assert!(thread.belongs_to(Uuid::nil()).contains(&engagement.into()));
     }
 
     #[test]

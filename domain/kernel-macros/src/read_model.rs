@@ -12,7 +12,7 @@ use syn::{parenthesized, token};
 const COMMON: [&str; 6] = ["tenant_id", "position", "id", "version", "created_at", "updated_at"];
 
 /// How a row says what it belongs to, and which variant of `Tie` that is.
-const TIES: [(&str, &str); 12] = [
+const TIES: [(&str, &str); 15] = [
     ("client", "Client"),
     ("staff_client", "StaffClient"),
     ("clients", "Clients"),
@@ -21,6 +21,9 @@ const TIES: [(&str, &str); 12] = [
     ("engagement", "Engagement"),
     ("engagement_ids", "EngagementIds"),
     ("engagement_of", "EngagementOf"),
+    ("shown_engagement", "ShownEngagement"),
+    ("shown_engagement_of", "ShownEngagementOf"),
+    ("staff_engagement", "StaffEngagement"),
     ("project", "Project"),
     ("project_ids", "ProjectIds"),
     ("user", "User"),
@@ -28,7 +31,7 @@ const TIES: [(&str, &str); 12] = [
 ];
 
 /// Ties that another table of the same context says.
-const OF_ANOTHER: [&str; 2] = ["client_of", "engagement_of"];
+const OF_ANOTHER: [&str; 3] = ["client_of", "engagement_of", "shown_engagement_of"];
 
 /// What lists can do with a column.
 #[derive(Default, Clone, Copy)]
@@ -291,7 +294,7 @@ fn expand_tie(tie: &Tie, column: &impl Fn(&Named) -> Result<String>) -> Result<T
         None if !OF_ANOTHER.contains(&kind.as_str()) => Ok(quote!(::projections::Tie::#variant(#name))),
         _ => Err(Error::new(
             tie.kind.span(),
-            "`client_of` and `engagement_of` name a table too, and only these: `client_of(project_id, \"…\")`",
+            "ties that end in `_of` name a table too, and only these: `client_of(project_id, \"…\")`",
         )),
     }
 }

@@ -77,12 +77,13 @@ impl About {
         }
     }
 
-    /// The client or project that it is.
+    /// The client, engagement or project that it is.
     pub fn resource(&self) -> Option<Resource> {
         match *self {
             Self::Client { id } => Some(id.into()),
+            Self::Engagement { id } => Some(id.into()),
             Self::Project { id } => Some(id.into()),
-            _ => None,
+            Self::Contact { .. } | Self::Deal { .. } => None,
         }
     }
 
@@ -102,6 +103,8 @@ mod tests {
         let (client, project) = (ClientId(Uuid::from_u128(1)), ProjectId(Uuid::from_u128(2)));
         assert_eq!(About::Client { id: client }.with_client(Some(client)), [client.into()]);
         assert_eq!(About::Project { id: project }.with_client(Some(client)), [project.into(), client.into()]);
+        let engagement = EngagementId(Uuid::from_u128(3));
+        assert_eq!(About::Engagement { id: engagement }.with_client(None), [engagement.into()]);
         assert_eq!(About::Deal { id: DealId::default() }.with_client(None), []);
     }
 }

@@ -445,14 +445,26 @@ impl Aggregate for Project {
     const STATE_VERSION: i32 = 5;
 
     fn belongs_to(&self, id: Uuid) -> Vec<Resource> {
-        self.client_id.map(Resource::from).into_iter().chain([ProjectId(id).into()]).collect()
+        let engagement = self.engagement_id.map(Resource::from);
+        self.client_id.map(Resource::from).into_iter().chain(engagement).chain([ProjectId(id).into()]).collect()
+    }
+
+    fn concerns(&self, id: Uuid, event: &E) -> Vec<Resource> {
+        let mut concerns = self.belongs_to(id);
+        if let E::UnlinkedFromEngagement { engagement_id } = event {
+            concerns.push((*engagement_id).into());
+        }
+        concerns
     }
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
-            C::Create { client_id, .. } | C::CreateFromTemplate { client_id, .. } => {
-                Scope::begins_in(client_id.map(Resource::from))
+            C::Create { client_id, engagement_id, .. } | C::CreateFromTemplate { client_id, engagement_id, .. } => {
+                let engagement = engagement_id.map(Resource::from);
+                Scope::begins_in(client_id.map(Resource::from).into_iter().chain(engagement))
             }
+            // Whoever has rights for the engagement reaches the project from then on.
+            C::LinkToEngagement { engagement_id } => Scope::of(self.belongs_to(id)).naming([(*engagement_id).into()]),
             _ => {
                 let task = task_of(command).and_then(|task_id| self.tasks.get(&task_id));
                 Scope::of(self.belongs_to(id)).owned_by(task.and_then(|task| task.assignee_id))
@@ -520,7 +532,11 @@ impl Aggregate for Project {
             C::Prioritise { priority } if priority == self.priority => vec![],
             C::Prioritise { priority } => vec![E::Prioritised { priority }],
             C::LinkToEngagement { engagement_id } if self.engagement_id == Some(engagement_id) => vec![],
-            C::LinkToEngagement { engagement_id } => vec![E::LinkedToEngagement { engagement_id }],
+            C::LinkToEngagement { engagement_id } => {
+                // The engagement that it leaves is told, too.
+                let left = self.engagement_id.map(|engagement_id| E::UnlinkedFromEngagement { engagement_id });
+                left.into_iter().chain([E::LinkedToEngagement { engagement_id }]).collect()
+            }
             C::UnlinkFromEngagement {} => {
                 let linked = self.engagement_id.into_iter();
                 linked.map(|engagement_id| E::UnlinkedFromEngagement { engagement_id }).collect()

@@ -3,8 +3,8 @@
 use crate::Project;
 use crate::project::{NotCounted, ProjectCommand};
 use kernel::{
-    Aggregate, ClientId, Companions, Context, Date, Decision, Flag, InvoiceId, Machine, Money, Patch, ProjectId,
-    Reference, Resource, Scope, Text, UserId, command, rejection,
+    Aggregate, ClientId, Companions, Context, Date, Decision, EngagementId, Flag, InvoiceId, Machine, Money, Patch,
+    ProjectId, Reference, Resource, Scope, Text, UserId, command, rejection,
 };
 use projects_events::{TaskId, TimeEntryEvent as E, TimeEntryId, TimeEntryStatus as Status, TimeWorked};
 use serde::{Deserialize, Serialize};
@@ -151,6 +151,7 @@ pub enum TimeEntryRejection {
 pub struct TimeEntry {
     project_id: ProjectId,
     client_id: Option<ClientId>,
+    engagement_id: Option<EngagementId>,
     user_id: UserId,
     worked: Option<TimeWorked>,
     status: Status,
@@ -162,9 +163,11 @@ impl Aggregate for TimeEntry {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "projects/time-entries";
+    const STATE_VERSION: i32 = 2;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
-        self.client_id.map(Resource::from).into_iter().chain([self.project_id.into()]).collect()
+        let engagement = self.engagement_id.map(Resource::from);
+        self.client_id.map(Resource::from).into_iter().chain(engagement).chain([self.project_id.into()]).collect()
     }
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
@@ -197,7 +200,8 @@ impl Aggregate for TimeEntry {
                 let hourly_rate = hourly_rate.or_else(|| project.rate_of(user_id)).filter(|_| billable);
                 let worked = TimeWorked { task_id, date, minutes, description, billable, hourly_rate, amount: None };
                 let worked = checked(worked, project, ctx)?;
-                vec![E::Logged { project_id, client_id: project.client_id(), user_id, worked }]
+                let (client_id, engagement_id) = (project.client_id(), project.engagement_id());
+                vec![E::Logged { project_id, client_id, engagement_id, user_id, worked }]
             }
             (change @ C::Change { .. }, Some(worked)) => {
                 if self.status != Status::Draft {
@@ -244,8 +248,9 @@ impl Aggregate for TimeEntry {
     fn apply(&mut self, event: &E) {
         self.status = self.status.after(event);
         match event {
-            E::Logged { project_id, client_id, user_id, worked } => {
+            E::Logged { project_id, client_id, engagement_id, user_id, worked } => {
                 (self.project_id, self.client_id, self.user_id) = (*project_id, *client_id, *user_id);
+                self.engagement_id = *engagement_id;
                 self.worked = Some(worked.clone());
             }
             E::Changed { worked } => self.worked = Some(worked.clone()),

@@ -63,6 +63,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<timeline::Pin>();
     mounts.mount::<projects::TimeEntry>();
     mounts.mount::<connections::Connection>();
+    mounts.mount::<connections::ApiCall>();
     mounts.mount::<workflow::Definition>();
     mounts.mount::<workflow::Run>();
 }

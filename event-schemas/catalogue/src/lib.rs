@@ -150,6 +150,7 @@ any_event! {
     Pin = timeline_events::PinEvent,
     TimeEntry = projects_events::TimeEntryEvent,
     Connection = connections_events::ConnectionEvent,
+    ApiCall = connections_events::ApiCallEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
 }
@@ -213,6 +214,7 @@ machines! {
     Pin: "timeline.pin" "status" = timeline_events::PinStatus,
     TimeEntry: "projects.time_entry" "status" = projects_events::TimeEntryStatus,
     Connection: "connections.connection" "status" = connections_events::ConnectionStatus,
+    ApiCall: "connections.api_call" "status" = connections_events::ApiCallStatus,
     Definition: "workflow.definition" "status" = workflow_events::DefinitionStatus,
     Run: "workflow.run" "status" = workflow_events::RunProgress,
     Run: "workflow.run_step" "status" = workflow_events::StepStatus,

@@ -1,6 +1,8 @@
 //! What happens to a thread and its messages.
 
-use kernel::{ClientId, Machine, Name, Personal, Principal, ProjectId, Text, Timestamp, UserId, event, status};
+use kernel::{
+    ClientId, EngagementId, Machine, Name, Personal, Principal, ProjectId, Text, Timestamp, UserId, event, status,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +82,9 @@ pub enum ThreadEvent {
         /// The project that it is about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         project_id: Option<ProjectId>,
+        /// The engagement that it is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        engagement_id: Option<EngagementId>,
         /// Who of the firm takes part.
         participants: Vec<UserId>,
     },

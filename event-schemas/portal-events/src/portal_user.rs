@@ -1,7 +1,8 @@
 //! What happens to a portal user.
 
 use kernel::{
-    ClientId, ContactId, Email, InvitationId, Machine, Name, Pattern, Personal, Slug, Text, Timestamp, event, status,
+    ClientId, ContactId, Email, EngagementId, InvitationId, Machine, Name, Pattern, Personal, Slug, Text, Timestamp,
+    event, status,
 };
 
 use PortalUserEvent as E;
@@ -140,11 +141,17 @@ pub enum PortalUserEvent {
     Granted {
         /// What.
         pattern: Pattern,
+        /// Of which engagement alone; of all that concerns the client unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        engagement_id: Option<EngagementId>,
     },
     /// The person may not do it any more.
     GrantRevoked {
         /// What.
         pattern: Pattern,
+        /// Of which engagement, if it was for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        engagement_id: Option<EngagementId>,
     },
     /// The person may not come in for the time being.
     Locked {

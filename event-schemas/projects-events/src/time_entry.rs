@@ -1,7 +1,7 @@
 //! What happens to time that somebody has worked.
 
 use crate::ids::TaskId;
-use kernel::{ClientId, Date, InvoiceId, Machine, Money, ProjectId, Text, UserId, event, status};
+use kernel::{ClientId, Date, EngagementId, InvoiceId, Machine, Money, ProjectId, Text, UserId, event, status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,9 @@ pub enum TimeEntryEvent {
         /// For whom the project is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_id: Option<ClientId>,
+        /// The engagement that the project is a part of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        engagement_id: Option<EngagementId>,
         /// Whose time.
         user_id: UserId,
         /// When, how long, at what rate.

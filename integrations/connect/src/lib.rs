@@ -4,6 +4,7 @@
 //!
 //! Nobody here knows a provider by name: each is an [`Adapter`](providers::Adapter) and a [`Sweeper`](providers::Sweeper).
 
+mod api_call;
 mod desk;
 mod document;
 mod door;
@@ -14,6 +15,7 @@ mod pages;
 mod routes;
 mod work;
 
+pub use api_call::ApiCalls;
 pub use desk::Desk;
 pub use document::describe;
 pub use routes::configure;

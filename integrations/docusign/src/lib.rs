@@ -15,7 +15,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ports::{Asked, Envelope, Fault, Papers, Place, Sent, Signing};
-use providers::{Answer, Budget, Calls, Effect, Hint, Links, Rules, Sweeper};
+use providers::{Answer, Budget, Calls, Direct, Effect, Hint, Links, OwnCall, Rules, Sweeper};
 use reqwest::Method;
 use serde::Serialize;
 use std::time::Duration;
@@ -120,6 +120,32 @@ impl Signing for Docusign {
 
     fn certificate<'a>(&'a self, at: Place, envelope_id: &'a str) -> Asked<'a, Bytes> {
         envelopes::document(self, at, envelope_id, "certificate").boxed()
+    }
+}
+
+impl Direct for Docusign {
+    fn provider(&self) -> &'static str {
+        PROVIDER
+    }
+
+    /// It has no word for a key.
+    fn knows_keys(&self) -> bool {
+        false
+    }
+
+    fn ask<'a>(&'a self, at: Place, _: &'a str, call: &'a OwnCall) -> BoxFuture<'a, Result<Answer, Fault>> {
+        async move {
+            let build = |http: &reqwest::Client, access: &providers::Access| {
+                let to = url(&access.base_url, &access.account_id, &call.steps(), &call.pairs());
+                let request = http.request(call.method.clone(), to).header("accept", "application/json");
+                match &call.body {
+                    Some(body) => request.json(body),
+                    None => request,
+                }
+            };
+            self.calls.call(at, call.effect(), build).await
+        }
+        .boxed()
     }
 }
 

@@ -15,7 +15,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kernel::Money;
 use ports::{Asked, Book, Booked, Entry, Fault, Ledger, Party, PartyRef, Payment, Place};
-use providers::{Answer, Budget, Calls, Effect, Hint, Links, Rules, Sweeper};
+use providers::{Answer, Budget, Calls, Direct, Effect, Hint, Links, OwnCall, Rules, Sweeper};
 use reqwest::Method;
 use serde::Serialize;
 use std::time::Duration;
@@ -145,6 +145,32 @@ impl Ledger for Xero {
         payment: (chrono::NaiveDate, Money),
     ) -> Asked<'a, Payment> {
         ledger::pay(self, at, key, entry_id, account, payment).boxed()
+    }
+}
+
+impl Direct for Xero {
+    fn provider(&self) -> &'static str {
+        PROVIDER
+    }
+
+    fn knows_keys(&self) -> bool {
+        true
+    }
+
+    fn ask<'a>(&'a self, at: Place, key: &'a str, call: &'a OwnCall) -> BoxFuture<'a, Result<Answer, Fault>> {
+        async move {
+            let build = |http: &reqwest::Client, access: &providers::Access| {
+                let to = url(&access.base_url, &call.steps(), &call.pairs());
+                let request = http.request(call.method.clone(), to).header("xero-tenant-id", &access.account_id);
+                let request = request.header("accept", "application/json").header("idempotency-key", key);
+                match &call.body {
+                    Some(body) => request.json(body),
+                    None => request,
+                }
+            };
+            self.calls.call(at, call.effect(), build).await
+        }
+        .boxed()
     }
 }
 

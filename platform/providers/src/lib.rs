@@ -6,6 +6,7 @@
 
 mod adapter;
 mod calls;
+mod direct;
 mod inbox;
 mod keeper;
 mod links;
@@ -14,6 +15,7 @@ mod signature;
 
 pub use adapter::{Account, Adapter, Hears, Hint, NotGenuine, Sweeper};
 pub use calls::{Answer, Budget, Calls, Effect, Rules};
+pub use direct::{Direct, OwnCall};
 pub use inbox::{HINTS, take_in};
 pub use keeper::{Heard, Keeper};
 pub use links::{Access, Health, Links, NOTES, Swept, Upkeep};

@@ -12,7 +12,7 @@ use uuid::Uuid;
     "agreements.contract_recipients",
     id = RecipientId,
     read = "agreements.contract_recipient.read",
-    ties(client(shown_to_client_id)),
+    ties(client(shown_to_client_id), shown_engagement_of(contract_id, "agreements.contracts")),
     away(dropped),
     part_of(contract_id, "agreements.contracts")
 )]

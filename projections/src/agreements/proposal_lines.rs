@@ -9,7 +9,7 @@ use uuid::Uuid;
 #[read_model(
     "agreements.proposal_lines",
     read = "agreements.proposal_line.read",
-    ties(client(shown_to_client_id)),
+    ties(client(shown_to_client_id), shown_engagement_of(proposal_id, "agreements.proposals")),
     away(dropped),
     part_of(proposal_id, "agreements.proposals")
 )]

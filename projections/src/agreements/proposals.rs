@@ -15,7 +15,7 @@ use kernel::{
     read = "agreements.proposal.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(client(shown_to_client_id))
+    ties(client(shown_to_client_id), shown_engagement(engagement_id))
 )]
 pub struct ProposalRow {
     /// For whom.

@@ -4,7 +4,7 @@ use crate::communications::{AuthorKind, author};
 use crate::model::{Envelope, Event, Fold, FoldError};
 use catalogue::communications_events::{MessageId, MessageStatus, ThreadEvent as E, ThreadKind};
 use chrono::{DateTime, Utc};
-use kernel::{ClientId, Machine, Personal, ProjectId, Resource, Text, ThreadId, read_model};
+use kernel::{ClientId, EngagementId, Machine, Personal, ProjectId, Resource, Text, ThreadId, read_model};
 use uuid::Uuid;
 
 /// Messages of threads.
@@ -14,7 +14,13 @@ use uuid::Uuid;
     read = "communications.message.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(client(portal_client_id), staff_client(client_id), project(project_id)),
+    ties(
+        client(portal_client_id),
+        staff_client(client_id),
+        engagement(portal_engagement_id),
+        staff_engagement(engagement_id),
+        project(project_id)
+    ),
     part_of(thread_id, "communications.threads")
 )]
 pub struct MessageRow {
@@ -45,6 +51,11 @@ pub struct MessageRow {
     pub edited_at: Option<DateTime<Utc>>,
     /// Why it was taken back, if somebody said so.
     pub redacted_reason: Option<Personal<Text>>,
+    /// The engagement of the thread.
+    #[column(filter)]
+    pub engagement_id: Option<EngagementId>,
+    /// The same, if people of the client see it in the portal.
+    pub portal_engagement_id: Option<EngagementId>,
 }
 
 impl Fold for MessageRow {
@@ -62,12 +73,12 @@ impl Fold for MessageRow {
     fn begin(change: &E, event: Envelope<'_>) -> Option<Self> {
         let E::MessagePosted { kind, author: by, body, .. } = change else { return None };
         let (author_kind, author_id) = author(*by);
-        let (mut client_id, mut project_id) = (None, None);
+        let (mut client_id, mut engagement_id, mut project_id) = (None, None, None);
         for resource in &event.metadata.concerns {
             match resource {
                 Resource::Client { id } => client_id = Some(*id),
                 Resource::Project { id } => project_id = Some(*id),
-                Resource::Engagement { .. } => {}
+                Resource::Engagement { id } => engagement_id = Some(*id),
             }
         }
         Some(Self {
@@ -82,6 +93,8 @@ impl Fold for MessageRow {
             status: MessageStatus::default().after(change),
             edited_at: None,
             redacted_reason: None,
+            engagement_id,
+            portal_engagement_id: engagement_id.filter(|_| *kind == ThreadKind::Client),
         })
     }
 

@@ -4,7 +4,7 @@ use crate::communications::{AuthorKind, author};
 use crate::model::{Envelope, Fold, FoldError};
 use catalogue::communications_events::{NoteEvent as E, NoteId, NoteStatus};
 use chrono::{DateTime, Utc};
-use kernel::{About, AboutKind, ClientId, Machine, Personal, ProjectId, Text, read_model};
+use kernel::{About, AboutKind, ClientId, EngagementId, Machine, Personal, ProjectId, Text, read_model};
 use uuid::Uuid;
 
 /// What the firm keeps in mind; nobody of a client sees it.
@@ -14,7 +14,7 @@ use uuid::Uuid;
     read = "communications.note.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(staff_client(client_id), project(project_id)),
+    ties(staff_client(client_id), staff_engagement(engagement_id), project(project_id)),
     away(status = "deleted")
 )]
 pub struct NoteRow {
@@ -42,14 +42,21 @@ pub struct NoteRow {
     pub status: NoteStatus,
     /// When it was changed last, if it was.
     pub edited_at: Option<DateTime<Utc>>,
+    /// The engagement that it is about.
+    #[column(filter)]
+    pub engagement_id: Option<EngagementId>,
 }
 
-/// The client that something is about, or that belongs to what it is about; and the project that it is about.
-pub(crate) fn belongs(about: &About, client_id: Option<ClientId>) -> (Option<ClientId>, Option<ProjectId>) {
+/// What something belongs to that is about this: a client, an engagement, a project.
+pub(crate) type Belongs = (Option<ClientId>, Option<EngagementId>, Option<ProjectId>);
+
+/// The client that something is about, or that belongs to what it is about; the engagement and the project that it is about.
+pub(crate) fn belongs(about: &About, client_id: Option<ClientId>) -> Belongs {
     match *about {
-        About::Client { id } => (Some(id), None),
-        About::Project { id } => (client_id, Some(id)),
-        _ => (client_id, None),
+        About::Client { id } => (Some(id), None, None),
+        About::Engagement { id } => (client_id, Some(id), None),
+        About::Project { id } => (client_id, None, Some(id)),
+        About::Contact { .. } | About::Deal { .. } => (client_id, None, None),
     }
 }
 
@@ -58,7 +65,8 @@ impl Fold for NoteRow {
 
     fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
         let E::Added { about, client_id, author: by, body } = change else { return None };
-        let ((author_kind, author_id), (client_id, project_id)) = (author(*by), belongs(about, *client_id));
+        let (author_kind, author_id) = author(*by);
+        let (client_id, engagement_id, project_id) = belongs(about, *client_id);
         Some(Self {
             about_kind: about.kind(),
             about_id: about.id(),
@@ -69,6 +77,7 @@ impl Fold for NoteRow {
             body: Some(body.clone()),
             status: NoteStatus::default().after(change),
             edited_at: None,
+            engagement_id,
         })
     }
 

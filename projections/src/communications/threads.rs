@@ -4,7 +4,7 @@ use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
 use catalogue::communications_events::{MessageId, ThreadEvent as E, ThreadKind, ThreadStatus};
 use chrono::{DateTime, Utc};
-use kernel::{ClientId, Machine, Name, Principal, ProjectId, ThreadId, UserId, read_model};
+use kernel::{ClientId, EngagementId, Machine, Name, Principal, ProjectId, ThreadId, UserId, read_model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,13 @@ pub struct ReadMark {
     read = "communications.thread.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(client(portal_client_id), staff_client(client_id), project(project_id))
+    ties(
+        client(portal_client_id),
+        staff_client(client_id),
+        engagement(portal_engagement_id),
+        staff_engagement(engagement_id),
+        project(project_id)
+    )
 )]
 pub struct ThreadRow {
     /// Who takes part.
@@ -57,13 +63,20 @@ pub struct ThreadRow {
     pub last_message_id: Option<MessageId>,
     /// How far everybody has read.
     pub reads: Vec<ReadMark>,
+    /// The engagement that it is about.
+    #[column(filter)]
+    pub engagement_id: Option<EngagementId>,
+    /// The same, if people of the client see it in the portal.
+    pub portal_engagement_id: Option<EngagementId>,
 }
 
 impl Fold for ThreadRow {
     type Event = E;
 
     fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
-        let E::Opened { kind, subject, client_id, project_id, participants } = change else { return None };
+        let E::Opened { kind, subject, client_id, project_id, engagement_id, participants } = change else {
+            return None;
+        };
         Some(Self {
             kind: *kind,
             subject: subject.into(),
@@ -76,6 +89,8 @@ impl Fold for ThreadRow {
             last_message_at: None,
             last_message_id: None,
             reads: vec![],
+            engagement_id: *engagement_id,
+            portal_engagement_id: engagement_id.filter(|_| *kind == ThreadKind::Client),
         })
     }
 

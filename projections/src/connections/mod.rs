@@ -1,12 +1,16 @@
-//! Connections to providers, as lists show them.
+//! Connections to providers and calls through them, as lists show them.
 
+mod api_calls;
 mod connections;
 
 use crate::group::Group;
 
+pub use api_calls::ApiCallRow;
 pub use connections::ConnectionRow;
 
 /// Its tables.
 pub(crate) fn group() -> Group {
-    Group::new("connections", 1, "Connections to providers outside, and how they are.").with::<ConnectionRow>()
+    Group::new("connections", 1, "Connections to providers outside, and how they are.")
+        .with::<ConnectionRow>()
+        .with::<ApiCallRow>()
 }

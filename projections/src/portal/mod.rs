@@ -10,7 +10,7 @@ use crate::group::Group;
 pub use client_approvals::ClientApprovalRow;
 pub use client_tasks::ClientTaskRow;
 pub use portal_sessions::PortalSessionRow;
-pub use portal_users::PortalUserRow;
+pub use portal_users::{EngagementGrant, PortalUserRow};
 
 /// Its tables.
 pub(crate) fn group() -> Group {

@@ -11,7 +11,7 @@ use kernel::{Archivable, ClientId, Currency, EngagementId, Machine, Money, Name,
     id = ProjectId,
     read = "projects.budget.read",
     updated_at(sort),
-    ties(project(id), client(client_id)),
+    ties(project(id), client(client_id), engagement(engagement_id)),
     away(archived)
 )]
 pub struct BudgetRow {

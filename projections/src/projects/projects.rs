@@ -12,7 +12,7 @@ use kernel::{Archivable, ClientId, Date, EngagementId, Machine, Name, ProjectId,
     read = "projects.project.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(client(client_id), project(id)),
+    ties(client(client_id), engagement(engagement_id), project(id)),
     away(archived)
 )]
 pub struct ProjectRow {

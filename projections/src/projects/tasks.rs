@@ -13,7 +13,12 @@ use uuid::Uuid;
     read = "projects.task.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(project(project_id), client_of(project_id, "projects.projects"), user(assignee_id)),
+    ties(
+        project(project_id),
+        client_of(project_id, "projects.projects"),
+        engagement_of(project_id, "projects.projects"),
+        user(assignee_id)
+    ),
     away(project_id, "projects.projects"),
     part_of(project_id, "projects.projects")
 )]

@@ -2,7 +2,7 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use catalogue::projects_events::{TaskId, TimeEntryEvent as E, TimeEntryId, TimeEntryStatus, TimeWorked};
-use kernel::{ClientId, Currency, Date, InvoiceId, Machine, Money, ProjectId, Text, UserId, read_model};
+use kernel::{ClientId, Currency, Date, EngagementId, InvoiceId, Machine, Money, ProjectId, Text, UserId, read_model};
 
 /// Time that was worked on projects.
 #[read_model(
@@ -11,7 +11,7 @@ use kernel::{ClientId, Currency, Date, InvoiceId, Machine, Money, ProjectId, Tex
     read = "projects.time_entry.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(client(client_id), project(project_id), user(user_id)),
+    ties(client(client_id), engagement(engagement_id), project(project_id), user(user_id)),
     away(status = "discarded")
 )]
 pub struct TimeEntryRow {
@@ -51,13 +51,16 @@ pub struct TimeEntryRow {
     /// The invoice that it is on.
     #[column(filter)]
     pub invoice_id: Option<InvoiceId>,
+    /// The engagement that the project was a part of when it was written down.
+    #[column(filter)]
+    pub engagement_id: Option<EngagementId>,
 }
 
 impl Fold for TimeEntryRow {
     type Event = E;
 
     fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
-        let E::Logged { project_id, client_id, user_id, worked } = change else { return None };
+        let E::Logged { project_id, client_id, engagement_id, user_id, worked } = change else { return None };
         let mut row = Self {
             project_id: *project_id,
             client_id: *client_id,
@@ -73,6 +76,7 @@ impl Fold for TimeEntryRow {
             amount_minor: None,
             rejection_reason: None,
             invoice_id: None,
+            engagement_id: *engagement_id,
         };
         row.was_worked(worked);
         Some(row)

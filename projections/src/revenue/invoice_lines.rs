@@ -11,7 +11,7 @@ use uuid::Uuid;
     id = InvoiceLineId,
     read = "revenue.invoice_line.read",
     created_at(filter),
-    ties(client(shown_to_client_id)),
+    ties(client(shown_to_client_id), shown_engagement_of(invoice_id, "revenue.invoices")),
     away(removed),
     part_of(invoice_id, "revenue.invoices")
 )]

@@ -11,7 +11,7 @@ use kernel::{ClientId, Currency, EngagementId, Machine, Name, ProjectId, Text, r
     read = "revenue.invoice_plan.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(client(client_id), project(project_id))
+    ties(client(client_id), engagement(engagement_id), project(project_id))
 )]
 pub struct InvoicePlanRow {
     /// What it is called.

@@ -25,7 +25,7 @@ pub struct SettlementRow {
     read = "revenue.invoice.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(client(shown_to_client_id))
+    ties(client(shown_to_client_id), shown_engagement(engagement_id))
 )]
 pub struct InvoiceRow {
     /// To whom.

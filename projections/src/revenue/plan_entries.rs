@@ -12,7 +12,10 @@ use uuid::Uuid;
     read = "revenue.plan_entry.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(client_of(invoice_plan_id, "revenue.invoice_plans")),
+    ties(
+        client_of(invoice_plan_id, "revenue.invoice_plans"),
+        engagement_of(invoice_plan_id, "revenue.invoice_plans")
+    ),
     part_of(invoice_plan_id, "revenue.invoice_plans")
 )]
 pub struct PlanEntryRow {

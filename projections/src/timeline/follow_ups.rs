@@ -5,7 +5,9 @@ use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
 use catalogue::timeline_events::{FollowUpEvent as E, FollowUpId, FollowUpStatus};
 use chrono::{DateTime, Utc};
-use kernel::{AboutKind, ClientId, Machine, Name, Personal, ProjectId, Text, Timestamp, UserId, read_model};
+use kernel::{
+    AboutKind, ClientId, EngagementId, Machine, Name, Personal, ProjectId, Text, Timestamp, UserId, read_model,
+};
 use uuid::Uuid;
 
 /// What is to be followed up, and what was.
@@ -15,7 +17,7 @@ use uuid::Uuid;
     read = "timeline.follow_up.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(staff_client(client_id), project(project_id), user(assignee_id))
+    ties(staff_client(client_id), staff_engagement(engagement_id), project(project_id), user(assignee_id))
 )]
 pub struct FollowUpRow {
     /// What kind of thing it is about.
@@ -48,6 +50,9 @@ pub struct FollowUpRow {
     pub closed_at: Option<DateTime<Utc>>,
     /// Why it need not be done.
     pub reason: Option<Personal<Text>>,
+    /// The engagement that it is about.
+    #[column(filter)]
+    pub engagement_id: Option<EngagementId>,
 }
 
 impl Fold for FollowUpRow {
@@ -55,7 +60,7 @@ impl Fold for FollowUpRow {
 
     fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
         let E::Scheduled { about, client_id, assignee_id, title, note, due_at } = change else { return None };
-        let (client_id, project_id) = belongs(about, *client_id);
+        let (client_id, engagement_id, project_id) = belongs(about, *client_id);
         Some(Self {
             about_kind: about.kind(),
             about_id: about.id(),
@@ -68,6 +73,7 @@ impl Fold for FollowUpRow {
             status: FollowUpStatus::default().after(change),
             closed_at: None,
             reason: None,
+            engagement_id,
         })
     }
 

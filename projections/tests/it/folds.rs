@@ -310,9 +310,15 @@ fn what_a_row_belongs_to_stands_in_its_columns() {
             assert_eq!(column.map(|column| column.kind), Some(kind), "{}: {tie:?}", resource.path);
             let of_another = match tie {
                 Tie::ClientOf { table, .. } => Some((table, "client_id")),
-                Tie::EngagementOf { table, .. } => Some((table, "engagement_id")),
+                Tie::EngagementOf { table, .. } | Tie::ShownEngagementOf { table, .. } => {
+                    Some((table, "engagement_id"))
+                }
                 _ => None,
             };
+            if matches!(tie, Tie::ShownEngagement(_) | Tie::ShownEngagementOf { .. }) {
+                let shown = resource.ties.iter().any(|tie| *tie == Tie::Client("shown_to_client_id"));
+                assert!(shown, "{} is shown to no client: {tie:?}", resource.path);
+            }
             if let Some((other, owner)) = of_another {
                 let (group, name) = other.split_once('.').unwrap();
                 let other =

@@ -74,19 +74,26 @@ pub(crate) async fn balances(api: Data<Api>, caller: Caller, request: HttpReques
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json!({ "data": data })))
 }
 
+impl Balances {
+    /// The schema of its lines.
+    pub(crate) fn lines(document: &mut Document) -> Value {
+        let minor = |about: &str| json!({ "type": "integer", "description": format!("{about}, in minor units.") });
+        let properties = json!({
+            "currency": { "type": "string", "format": "currency", "description": "The currency." },
+            "outstanding_minor": minor("What is open of issued invoices"),
+            "overdue_minor": minor("What of it is overdue"),
+            "unallocated_credit_minor": minor("What of payments and credit notes pays for nothing yet"),
+        });
+        let required: Vec<&String> = properties.as_object().into_iter().flat_map(|p| p.keys()).collect();
+        let balance = json!({ "type": "object", "description": "What is open in a currency.", "required": required, "properties": properties });
+        let balance = document.component("Balance", balance);
+        json!({ "type": "array", "items": balance, "description": "A line for each currency in which anything is open." })
+    }
+}
+
 /// Adds the operation to the OpenAPI document.
 pub(crate) fn describe(document: &mut Document) {
-    let minor = |about: &str| json!({ "type": "integer", "description": format!("{about}, in minor units.") });
-    let properties = json!({
-        "currency": { "type": "string", "format": "currency", "description": "The currency." },
-        "outstanding_minor": minor("What is open of issued invoices"),
-        "overdue_minor": minor("What of it is overdue"),
-        "unallocated_credit_minor": minor("What of payments and credit notes pays for nothing yet"),
-    });
-    let required: Vec<&String> = properties.as_object().into_iter().flat_map(|p| p.keys()).collect();
-    let balance = json!({ "type": "object", "description": "What is open in a currency.", "required": required, "properties": properties });
-    let balance = document.component("Balance", balance);
-    let list = json!({ "type": "array", "items": balance, "description": "A line for each currency in which anything is open." });
+    let list = Balances::lines(document);
     let answer =
         json!({ "type": "object", "description": "Balances.", "required": ["data"], "properties": { "data": list } });
     let answer = document.component("Balances", answer);

@@ -6,7 +6,7 @@ mod trial_balance;
 use crate::question::Question;
 use ::web::openapi::Document;
 use actix_web::web::{self, ServiceConfig};
-use balances::Balances;
+pub(crate) use balances::Balances;
 use trial_balance::TrialBalance;
 
 pub(crate) fn configure(config: &mut ServiceConfig) {

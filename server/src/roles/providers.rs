@@ -31,10 +31,11 @@ impl Role for Providers {
             vault.clone().context("settings: vault.key_file is not set, so nothing that firms agree to is sealed")?;
         let store = connect::bus(settings, pool.clone(), vault.clone())?.store().clone();
         let links = providers::links(settings, pool.clone(), keys)?;
-        let sweepers = providers::sweepers(&links)?;
+        let (sweepers, direct) = (providers::sweepers(&links)?, providers::direct(&links)?);
         let log = Log::unsealing(pool, vault);
         // Whoever does something at a provider because of an event is added here.
-        let work = ::connect::Providers::new(log, store.clone(), links, sweepers, vec![], |engine| engine);
+        let calls = ::connect::ApiCalls { store: store.clone(), direct };
+        let work = ::connect::Providers::new(log, store.clone(), links, sweepers, vec![], |engine| engine.with(calls));
         let working = async {
             work.run(Arc::new(feed), context.stop.clone()).await;
             store.drain().await;

@@ -1,6 +1,7 @@
 //! What a step may do: one file for each kind of action, and one line in the list below.
 
 mod approval;
+mod call_api;
 mod choose;
 mod command;
 mod create_entity;
@@ -85,6 +86,8 @@ actions! {
     Notify(notify::Notify),
     /// Sends an email.
     SendEmail(send_email::SendEmail),
+    /// Calls a provider's own API through a connection.
+    CallApi(call_api::CallApi),
     /// Starts a run of another workflow and waits for its end.
     RunWorkflow(run_workflow::RunWorkflow),
 }

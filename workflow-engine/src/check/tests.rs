@@ -385,3 +385,36 @@ async fn an_email_is_for_one_recipient_and_says_one_thing() {
     );
     assert_eq!(found, [("/actions/1/type".to_owned(), "exceeds_runs_as")]);
 }
+
+#[tokio::test]
+async fn a_call_goes_through_a_connection_and_says_beforehand_what_of_the_answer_is_kept() {
+    let call = |change: Value| {
+        let mut action = json!({
+            "type": "call_api", "connection": "0199aaaa-0000-7000-8000-000000000001", "method": "put",
+            "path": ["Items", "{{ event.id }}"], "body": { "Name": "{{ event.payload.client_name }}" },
+            "keep": { "item": "/Items/0/ItemID" },
+        });
+        for (name, value) in change.as_object().unwrap() {
+            action[name] = value.clone();
+        }
+        let mut definition = good();
+        definition["runs_as"].as_array_mut().unwrap().push(json!("connections.api_call.request"));
+        definition["actions"][1] = action;
+        let problems = check(&definition, &bus()).err().unwrap_or_default();
+        problems.into_iter().map(|problem| (problem.path, problem.code)).collect::<Vec<_>>()
+    };
+    assert_eq!(call(json!({})), []);
+    for (change, path, code) in [
+        (json!({ "connection": "https://api.example/Items" }), "/actions/1/connection", "invalid_parameter"),
+        (json!({ "connection": "{{ nobody }}" }), "/actions/1/connection", "unknown_variable"),
+        (json!({ "path": [] }), "/actions/1/path", "path_not_allowed"),
+        (json!({ "path": ["a/b"] }), "/actions/1/path/0", "path_not_allowed"),
+        (json!({ "path": [".."] }), "/actions/1/path/0", "path_not_allowed"),
+        (json!({ "method": "get" }), "/actions/1/body", "body_not_allowed"),
+        (json!({ "keep": { "item": "Items" } }), "/actions/1/keep/item", "invalid_parameter"),
+        (json!({ "keep": { "Not A Name": "/x" } }), "/actions/1/keep/Not A Name", "invalid_parameter"),
+    ] {
+        let found = call(change.clone());
+        assert!(found.contains(&(path.to_owned(), code)), "{change}: {found:?}");
+    }
+}

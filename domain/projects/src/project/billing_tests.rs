@@ -226,6 +226,11 @@ fn a_project_is_described_prioritised_and_linked_once() {
         given::<Project>([created()]).when(command.clone()).then([event.clone()]);
         given::<Project>([created(), event]).when(command).then_nothing();
     }
+    let another = EngagementId(Uuid::from_u128(99));
+    let moved = given::<Project>([created(), E::LinkedToEngagement { engagement_id }]);
+    let moved = moved.when(C::LinkToEngagement { engagement_id: another });
+    let left = E::UnlinkedFromEngagement { engagement_id };
+    moved.then([left, E::LinkedToEngagement { engagement_id: another }]);
     let linked = [created(), E::LinkedToEngagement { engagement_id }];
     given::<Project>(linked).when(C::UnlinkFromEngagement {}).then([E::UnlinkedFromEngagement { engagement_id }]);
     given::<Project>([created()]).when(C::UnlinkFromEngagement {}).then_nothing();

@@ -2,7 +2,7 @@
 
 use super::billing::{NotCounted, USER_RATES_MAX};
 use super::{Project, ProjectCommand as C, ProjectRejection as R};
-use kernel::{Aggregate, ClientId, Context, Currency, Decision, Money, UserId};
+use kernel::{Aggregate, ClientId, Context, Currency, Decision, EngagementId, Money, UserId};
 use projects_events::{ProjectEvent as E, TaskId, TimeLimit};
 use std::collections::BTreeSet;
 
@@ -10,6 +10,11 @@ impl Project {
     /// For whom it is.
     pub(crate) fn client_id(&self) -> Option<ClientId> {
         self.client_id
+    }
+
+    /// The engagement that it is a part of.
+    pub(crate) fn engagement_id(&self) -> Option<EngagementId> {
+        self.engagement_id
     }
 
     /// Is there work to be done, now or later?

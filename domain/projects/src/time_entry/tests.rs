@@ -67,7 +67,7 @@ fn worked(minutes: u32, amount: i64) -> TimeWorked {
 
 fn logged() -> E {
     let client_id = Some(ClientId(Uuid::from_u128(9)));
-    E::Logged { project_id: PROJECT, client_id, user_id: ADA, worked: worked(50, 10_000) }
+    E::Logged { project_id: PROJECT, client_id, engagement_id: None, user_id: ADA, worked: worked(50, 10_000) }
 }
 
 fn approved() -> Vec<E> {
@@ -91,6 +91,17 @@ fn time_costs_what_the_project_says_for_whoever_worked_unless_another_rate_is_gi
     let when = entry([], project([begun(), rated()])).when(given_rate);
     let E::Logged { worked, .. } = &when.events()[0] else { panic!() };
     assert_eq!(worked.amount, Some(eur(2)), "a minute at 0.90 is 1.5 cents, and half a cent goes away from zero");
+}
+
+#[test]
+fn time_belongs_to_the_engagement_that_its_project_was_a_part_of_when_it_was_written_down() {
+    let engagement_id = EngagementId(Uuid::from_u128(11));
+    let linked = project([begun(), ProjectEvent::LinkedToEngagement { engagement_id }]);
+    let when = entry([], linked).when(log(60));
+    let event = when.events()[0].clone();
+    let mut entry = TimeEntry::default();
+    entry.apply(&event);
+    assert!(entry.belongs_to(Uuid::nil()).contains(&engagement_id.into()), "{event:?}");
 }
 
 #[test]

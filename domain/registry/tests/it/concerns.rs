@@ -27,7 +27,14 @@ impl Concerns {
             };
             expected.extend(&named);
             match event.event_type {
-                "contact.unlinked_from_client" => belongs.retain(|resource| !named.contains(resource)),
+                "contact.unlinked_from_client" | "project.unlinked_from_engagement" => {
+                    belongs.retain(|resource| !named.contains(resource))
+                }
+                // The offer of a draft says anew which engagement it is about.
+                "proposal.changed" => {
+                    belongs.retain(|resource| !matches!(resource, Resource::Engagement { .. }));
+                    belongs.extend(named);
+                }
                 // A right that somebody is given for a client does not make them the client's.
                 granted if granted.ends_with(".granted") || granted.ends_with(".grant_revoked") => {}
                 _ => belongs.extend(named),

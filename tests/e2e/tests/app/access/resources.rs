@@ -222,6 +222,9 @@ fn about(body: &Value, client: Uuid) -> Value {
             // Which client a project or an engagement is of, no other context can know.
             fields.remove("project_id");
             fields.remove("engagement_id");
+            if let Some(offer) = fields.get_mut("offer").and_then(Value::as_object_mut) {
+                offer.remove("engagement_id");
+            }
             if let Some(subject) = fields.get_mut("about") {
                 *subject = json!({ "kind": "client", "id": client });
             }
@@ -291,8 +294,9 @@ async fn only_reaches(app: &TestApp, firm: Firm, shown: Shown<'_>, own: &Holding
                 let expected: &[u16] = if is_own && named { &[] } else { &[403] };
                 expect(what, app.ask(&o.method, &o.of_nothing(), shown, body).await, expected);
             } else if let Some(id) = holding.ids.get(&collection) {
-                // What is made a project's too needs a right for that as well.
-                let names_another = mine.get("project_id").is_some();
+                // What is made a project's or an engagement's too needs a right for that as well.
+                let others = ["/project_id", "/engagement_id", "/offer/engagement_id"];
+                let names_another = others.iter().any(|at| mine.pointer(at).is_some_and(|id| !id.is_null()));
                 let expected: &[u16] = if is_own && !names_another { &[] } else { &[404] };
                 expect(what, app.ask(&o.method, &at(*id), shown, mine).await, expected);
             }
@@ -428,6 +432,145 @@ async fn a_grant_for_an_engagement_reaches_that_and_nothing_else_of_its_client()
     let mut types: Vec<&Value> = rows["data"].as_array().unwrap().iter().map(|row| &row["event_type"]).collect();
     types.sort_by_key(|event_type| event_type.to_string());
     assert_eq!(types, ["engagement.created", "engagement.held", "user.granted"]);
+}
+
+/// One of everything that may be an engagement's, of this one, done by the system.
+async fn work(app: &TestApp, firm: Firm, client: Uuid, engagement: Uuid) -> HashMap<String, Uuid> {
+    let command = async |name: &str, id: Uuid, body: &Value| app.command(firm, name, id, body).await;
+    let [project, time, proposal, draft, contract, plan, invoice, thread, message, note, follow_up] =
+        [(); 11].map(|()| Uuid::now_v7());
+    let of = json!({ "name": "Work", "client_id": client, "engagement_id": engagement });
+    command("projects.project.create", project, &of).await;
+    command("projects.project.add_milestone", project, &json!({ "name": "Half way" })).await;
+    command("projects.project.add_task", project, &json!({ "title": "Count" })).await;
+    command("projects.project.activate", project, &json!({})).await;
+    let log = json!({ "project_id": project, "user_id": Uuid::now_v7(), "minutes": 30 });
+    command("projects.time_entry.log", time, &log).await;
+    let line = json!({ "description": "Work", "quantity": "1", "unit_price": { "minor": 1, "currency": "EUR" },
+                       "tax": { "category": "exempt" } });
+    let offer = json!({ "title": "Work", "body": { "kind": "written", "markdown": "Work" }, "currency": "EUR",
+                        "lines": [line], "valid_until": "2999-12-31", "engagement_id": engagement });
+    for proposal in [proposal, draft] {
+        command("agreements.proposal.create", proposal, &json!({ "client_id": client, "offer": offer })).await;
+    }
+    command("agreements.proposal.send", proposal, &json!({})).await;
+    let signer = json!({ "name": "Ada", "email": "ada@acme.example", "role": "signer" });
+    let create = json!({ "client_id": client, "engagement_id": engagement, "title": "Work", "body": "Work",
+                         "recipients": [signer] });
+    command("agreements.contract.create", contract, &create).await;
+    command("agreements.contract.send_for_signature", contract, &json!({})).await;
+    let create = json!({ "name": "Work", "client_id": client, "engagement_id": engagement,
+                         "terms": { "kind": "milestone", "currency": "EUR" } });
+    command("revenue.invoice_plan.create", plan, &create).await;
+    let line = json!({ "description": "Work", "unit_price": { "minor": 1_000, "currency": "EUR" } });
+    let create = json!({ "client_id": client, "engagement_id": engagement, "lines": [line] });
+    command("revenue.invoice.draft", invoice, &create).await;
+    for step in ["revenue.invoice.submit_for_approval", "revenue.invoice.approve", "revenue.invoice.issue"] {
+        command(step, invoice, &json!({})).await;
+    }
+    let open = json!({ "kind": "client", "subject": "Work", "client_id": client, "engagement_id": engagement });
+    command("communications.thread.open", thread, &open).await;
+    let post = json!({ "message_id": message, "body": "How is it?" });
+    command("communications.thread.post_message", thread, &post).await;
+    let about = json!({ "kind": "engagement", "id": engagement });
+    command("communications.note.add", note, &json!({ "about": about, "body": "Goes well" })).await;
+    let schedule =
+        json!({ "about": about, "assignee_id": Uuid::now_v7(), "title": "Call", "due_at": "2999-12-31T12:00:00Z" });
+    command("timeline.follow_up.schedule", follow_up, &schedule).await;
+    app.project().await;
+    let ids = [
+        ("crm/engagements", engagement),
+        ("projects/projects", project),
+        ("projects/tasks", part_of(app, "projects.tasks", "project_id", project).await),
+        ("projects/milestones", part_of(app, "projects.milestones", "project_id", project).await),
+        ("projects/budgets", project),
+        ("projects/time-entries", time),
+        ("agreements/proposals", proposal),
+        ("agreements/proposal-lines", part_of(app, "agreements.proposal_lines", "proposal_id", proposal).await),
+        ("agreements/contracts", contract),
+        (
+            "agreements/contract-recipients",
+            part_of(app, "agreements.contract_recipients", "contract_id", contract).await,
+        ),
+        ("revenue/invoice-plans", plan),
+        ("revenue/invoices", invoice),
+        ("revenue/invoice-lines", part_of(app, "revenue.invoice_lines", "invoice_id", invoice).await),
+        ("communications/threads", thread),
+        ("communications/messages", message),
+        ("communications/notes", note),
+        ("timeline/follow-ups", follow_up),
+    ];
+    ids.map(|(collection, id)| (collection.to_owned(), id)).into()
+}
+
+/// Lists and records of a caller whose rights are for one engagement: exactly its own, and none of those in `alone`.
+async fn sees_exactly(
+    app: &TestApp,
+    shown: Shown<'_>,
+    mine: &HashMap<String, Uuid>,
+    other: &HashMap<String, Uuid>,
+    alone: &[&str],
+) {
+    for (collection, id) in mine {
+        let list = app.ask(&Method::GET, &format!("/v1/{collection}"), shown, json!({})).await;
+        if alone.contains(&collection.as_str()) {
+            assert_eq!(list.0, 403, "{collection}: {}", list.1);
+            continue;
+        }
+        let (status, list) = list;
+        assert_eq!(status, 200, "{collection}: {list}");
+        let ids: Vec<&Value> = list["data"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
+        assert_eq!(ids, [&json!(id)], "{collection}");
+        for (id, expected) in [(id, 200), (&other[collection], 404)] {
+            let (status, body) = app.ask(&Method::GET, &format!("/v1/{collection}/{id}"), shown, json!({})).await;
+            assert_eq!(status, expected, "{collection}: {body}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn rights_for_an_engagement_reach_exactly_what_belongs_to_it() {
+    let app = TestApp::new().await;
+    let firm = app.register("Engines").await;
+    billing(&app, firm).await;
+    let client = full_holding(&app, firm, "Own").await.client;
+    let [engagement, another, grantee, person] = [(); 4].map(|()| Uuid::now_v7());
+    for id in [engagement, another] {
+        app.command(firm, "crm.engagement.create", id, &json!({ "name": "Work", "client_id": client })).await;
+    }
+    let (mine, other) = (work(&app, firm, client, engagement).await, work(&app, firm, client, another).await);
+
+    app.join(firm, grantee, &[]).await;
+    let grant = json!({ "pattern": "*", "resource": { "kind": "engagement", "id": engagement } });
+    app.grant(firm, grantee, &grant, "crm.engagement.read").await;
+    let token = app.token(firm, grantee);
+    sees_exactly(&app, (&token).into(), &mine, &other, &[]).await;
+    for (ids, expected) in [(&mine, 200), (&other, 404)] {
+        let rename = format!("/v1/projects/projects/{}/rename", ids["projects/projects"]);
+        assert_eq!(app.ask(&Method::POST, &rename, &token, json!({ "name": "Mine" })).await.0, expected);
+        let post = format!("/v1/communications/threads/{}/post-message", ids["communications/threads"]);
+        assert_eq!(app.ask(&Method::POST, &post, &token, json!({ "body": "Well" })).await.0, expected);
+    }
+    // Nothing of it is put where the caller may not go.
+    let link = format!("/v1/projects/projects/{}/link-to-engagement", mine["projects/projects"]);
+    assert_eq!(app.ask(&Method::POST, &link, &token, json!({ "engagement_id": another })).await.0, 404);
+
+    // A person of the client, let in for one engagement alone.
+    app.let_into_portal(firm, person, client, "eve@own.example", "crm.client.read").await;
+    let grant = json!({ "pattern": "*", "engagement_id": engagement });
+    app.command(firm, "portal.portal_user.grant", person, &grant).await;
+    app.project().await;
+    let session = app.portal_session(firm, person, client).await;
+    let alone = ["communications/notes", "timeline/follow-ups"];
+    eventually(async || app.ask(&Method::GET, "/v1/crm/engagements", &session, json!({})).await.0 == 200).await;
+    sees_exactly(&app, (&session).into(), &mine, &other, &alone).await;
+
+    // What is the firm's own is so in the log, too.
+    let about = json!({ "about": { "kind": "engagement", "id": engagement }, "body": "Pays late" });
+    let noted = app.command(firm, "communications.note.add", Uuid::now_v7(), &about).await;
+    let event = format!("/v1/events/{}", noted.position);
+    assert_eq!(app.ask(&Method::GET, &event, &token, json!({})).await.0, 200);
+    assert_eq!(app.ask(&Method::GET, &event, &session, json!({})).await.0, 404);
 }
 
 #[actix_web::test]
