@@ -5,7 +5,7 @@ use ::vault::Vault;
 use anyhow::{Context, Result};
 use catalogue::AnyEvent;
 use event_store::{ExecuteError, Log, RawEvent, Request, Store};
-use kernel::{Actor, Timestamp};
+use kernel::Actor;
 use messaging::Events;
 use reactions::{Engine, Job, Lane, Outcome, Reaction, Retry, StartAt};
 use runtime::settings::Settings;
@@ -54,11 +54,8 @@ impl Due {
         if follow_up.waits_until() != Some(said) {
             return Ok(Outcome::Done);
         }
-        let left = said - Timestamp::of_clock(chrono::Utc::now());
-        if let Ok(left) = left.to_std()
-            && !left.is_zero()
-        {
-            return Ok(Outcome::Later(Some(left), "its time has not come".to_owned()));
+        if chrono::Utc::now() < said.utc() {
+            return Ok(Outcome::Early(said.utc()));
         }
         let request = Request::new(job.tenant, Actor::System { name: "due".to_owned() });
         match self.store.execute::<FollowUp>(Some(id), FollowUpCommand::FallDue {}, &request).await {

@@ -22,6 +22,9 @@ const SHIPPED: &[(&str, &str)] = definitions! {
     "appointment-onboarding.yaml",
     "proposal-expiry.yaml",
     "invoice-overdue.yaml",
+    "invoice-delivery.yaml",
+    "invoice-paid.yaml",
+    "files-review.yaml",
 };
 
 /// The definitions that come with this program: file name and text.

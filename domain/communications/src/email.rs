@@ -4,12 +4,12 @@ use crate::email_template::NotFilled;
 use crate::{EmailTemplate, is_of_a_client};
 use communications_events::{EmailEvent as E, EmailStatus as Status};
 use kernel::{
-    Aggregate, ClientId, ContactId, Context, Decision, Email as Address, Keyed, Machine, Name, Personal, PortalUserId,
-    Reference, Resource, Scope, Slug, Text, ThreadId, UserId, command, rejection,
+    Aggregate, ClientId, ContactId, Context, Decision, Email as Address, FileId, Keyed, Machine, Name, Personal,
+    PortalUserId, Reference, Resource, Scope, Slug, Text, ThreadId, UserId, command, rejection,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use EmailCommand as C;
@@ -17,6 +17,8 @@ use EmailRejection as R;
 
 /// Fields that one email fills in.
 const FIELDS_MAX: usize = 100;
+/// Files that come with one email.
+const ATTACHMENTS_MAX: usize = 10;
 
 /// Whom an email is for. Of somebody who is known the address is looked up when the email goes out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
@@ -69,7 +71,9 @@ pub enum EmailCommand {
         DuplicateField,
         TooManyFields,
         TooLong,
-        Empty
+        Empty,
+        AttachmentsNeedClient,
+        TooManyAttachments
     )]
     Send {
         /// Whom it is for.
@@ -92,6 +96,9 @@ pub enum EmailCommand {
         /// The thread that it belongs to.
         #[serde(default)]
         thread_id: Option<ThreadId>,
+        /// Files of the client that come with it, each once: the newest version of each goes out.
+        #[serde(default)]
+        attachments: Vec<FileId>,
     },
     /// Sends the email once more that could not be sent, came back, or of which nobody knows. It is the same email: whoever has it
     /// already sees it once, as far as their mailbox looks at its id.
@@ -165,6 +172,12 @@ pub enum EmailRejection {
     /// An email says something.
     #[invalid("/body")]
     Empty,
+    /// Only files of the client that an email is about come with it, so it has to say which client.
+    #[invalid("/attachments")]
+    AttachmentsNeedClient,
+    /// An email comes with at most 10 files, each once.
+    #[invalid("/attachments")]
+    TooManyAttachments,
     /// The email was sent, or is about to be.
     AlreadySent,
     /// Only the mailer does this, for it has tried to send the email.
@@ -209,7 +222,11 @@ impl Aggregate for Email {
         let by_mailer = ctx.actor.is_system();
         Ok(match command {
             C::Send { .. } | C::Resend {} if is_of_a_client(ctx) => return Err(R::StaffOnly),
-            C::Send { to, template, fields, subject, body, client_id, thread_id } => {
+            C::Send { attachments, client_id: None, .. } if !attachments.is_empty() => {
+                return Err(R::AttachmentsNeedClient);
+            }
+            C::Send { attachments, .. } if !are_few(&attachments) => return Err(R::TooManyAttachments),
+            C::Send { to, template, fields, subject, body, client_id, thread_id, attachments } => {
                 let (subject, body) = written(template.as_ref(), fields, subject, body, ctx)?;
                 let (mut contact_id, mut user_id, mut portal_user_id, mut address) = (None, None, None, None);
                 match to {
@@ -229,6 +246,7 @@ impl Aggregate for Email {
                     template,
                     client_id,
                     thread_id,
+                    attachments,
                 }]
             }
             // It waits already: asked twice, it goes out once.
@@ -267,6 +285,11 @@ impl Email {
     fn moved(&self, event: E) -> Vec<E> {
         if self.status.after(&event) == self.status { vec![] } else { vec![event] }
     }
+}
+
+/// No more than an email takes, and none twice.
+fn are_few(attachments: &[FileId]) -> bool {
+    attachments.len() <= ATTACHMENTS_MAX && attachments.iter().collect::<BTreeSet<_>>().len() == attachments.len()
 }
 
 /// Subject and text.
@@ -325,6 +348,7 @@ mod tests {
             body: Some("Hello, *Ada*".parse().unwrap()),
             client_id: None,
             thread_id: None,
+            attachments: vec![],
         }
     }
 
@@ -333,7 +357,16 @@ mod tests {
             |(name, value): &(&str, &str)| MergeField { name: name.parse().unwrap(), value: value.parse().unwrap() };
         let template = Some("welcome".parse().unwrap());
         let fields = fields.iter().map(field).collect();
-        C::Send { to: to(), template, fields, subject: None, body: None, client_id: None, thread_id: None }
+        C::Send {
+            to: to(),
+            template,
+            fields,
+            subject: None,
+            body: None,
+            client_id: None,
+            thread_id: None,
+            attachments: vec![],
+        }
     }
 
     fn queued() -> E {
@@ -347,6 +380,7 @@ mod tests {
             template: None,
             client_id: None,
             thread_id: None,
+            attachments: vec![],
         }
     }
 
@@ -375,7 +409,8 @@ mod tests {
     fn an_email_has_a_template_or_a_text() {
         given::<Email>([]).when(plain()).then([queued()]);
         let C::Send { to, fields, subject, client_id, thread_id, .. } = plain() else { panic!() };
-        let half = C::Send { to, template: None, fields, subject, body: None, client_id, thread_id };
+        let half =
+            C::Send { to, template: None, fields, subject, body: None, client_id, thread_id, attachments: vec![] };
         given::<Email>([]).when(half).rejected("communications.email.template_or_text");
         given::<Email>([]).when(from_template(&[])).rejected("communications.email.unknown_template");
     }
@@ -428,6 +463,25 @@ mod tests {
         has(&[failed(1)]).when(C::Resend {}).then([again.clone()]);
         has(&[unknown(1)]).when(C::Resend {}).then([again.clone()]);
         has(&[failed(1), again]).when(C::Resend {}).then_nothing();
+    }
+
+    #[test]
+    fn an_email_comes_with_files_of_the_client_that_it_is_about() {
+        let file = |n| FileId(Uuid::from_u128(n));
+        let with = |client: Option<ClientId>, files: Vec<FileId>| match plain() {
+            C::Send { to, template, fields, subject, body, thread_id, .. } => {
+                C::Send { to, template, fields, subject, body, client_id: client, thread_id, attachments: files }
+            }
+            other => other,
+        };
+        let client = Some(ClientId(Uuid::from_u128(5)));
+        given::<Email>([]).when(with(None, vec![file(1)])).rejected("communications.email.attachments_need_client");
+        for wrong in [vec![file(1), file(1)], (0..11).map(file).collect()] {
+            given::<Email>([]).when(with(client, wrong)).rejected("communications.email.too_many_attachments");
+        }
+        let when = given::<Email>([]).when(with(client, vec![file(1), file(2)]));
+        let [E::Queued { attachments, .. }] = when.events() else { panic!() };
+        assert_eq!(attachments, &[file(1), file(2)]);
     }
 
     #[test]

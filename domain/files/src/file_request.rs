@@ -6,8 +6,8 @@ use files_events::{
     SubmittedFile,
 };
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, Context, Date, Decision, FileId, Flag, Imprint, Input, Machine, Name,
-    ProjectId, Reference, Resource, Scope, Text, command, rejection,
+    Actor, Aggregate, Claim, ClaimChange, ClientId, Context, Date, Decision, FileId, Flag, Imprint, Input, Machine,
+    Name, ProjectId, Reference, Resource, Scope, Text, UserId, command, rejection,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -205,6 +205,8 @@ pub struct FileRequest {
     status: Status,
     /// In the order in which they were asked for.
     items: Vec<Item>,
+    /// Who asked the client.
+    requested_by: Option<UserId>,
 }
 
 impl Aggregate for FileRequest {
@@ -212,6 +214,7 @@ impl Aggregate for FileRequest {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "files/file-requests";
+    const STATE_VERSION: i32 = 2;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
         resources(self.client_id, self.project_id).collect()
@@ -270,7 +273,7 @@ impl Aggregate for FileRequest {
             C::Send {} if status != Status::Draft => vec![],
             C::Send {} if self.items.is_empty() => return Err(R::NoItems),
             C::Send {} if self.is_past_due(ctx) => return Err(R::PastDue),
-            C::Send {} => self.sent().into_iter().collect(),
+            C::Send {} => self.sent(ctx).into_iter().collect(),
             C::ChangeDueDate { due_on } if due_on == self.due_on => vec![],
             C::ChangeDueDate { due_on } if due_on.is_some_and(|day| day < ctx.today()) => return Err(R::PastDue),
             C::ChangeDueDate { due_on } => vec![E::DueDateChanged { due_on }],
@@ -327,7 +330,8 @@ impl Aggregate for FileRequest {
             E::ItemAccepted { request_item_id } | E::ItemRejected { request_item_id, .. } => {
                 self.follow(*request_item_id, event);
             }
-            E::Sent { due_on, .. } | E::DueDateChanged { due_on } => self.due_on = *due_on,
+            E::Sent { due_on, requested_by, .. } => (self.due_on, self.requested_by) = (*due_on, *requested_by),
+            E::DueDateChanged { due_on } => self.due_on = *due_on,
             E::Completed { .. }
             | E::Reopened {}
             | E::Reminded { .. }
@@ -417,13 +421,18 @@ impl FileRequest {
         Ok(events)
     }
 
-    fn sent(&self) -> Option<E> {
+    fn sent(&self, ctx: &Context) -> Option<E> {
+        let requested_by = match &ctx.actor {
+            Actor::User { id } => Some(*id),
+            _ => None,
+        };
         Some(E::Sent {
             title: self.title.clone()?,
             client_id: self.client_id?,
             project_id: self.project_id,
             due_on: self.due_on,
             request_item_ids: self.items.iter().map(|item| item.id).collect(),
+            requested_by,
         })
     }
 
@@ -443,6 +452,7 @@ impl FileRequest {
             project_id: self.project_id,
             folder_id: self.folder_id,
             files: self.items.iter().filter_map(there).collect(),
+            requested_by: self.requested_by,
         })
     }
 }

@@ -6,8 +6,8 @@ use crate::money::{left, sum};
 use crate::payment::{PaymentRejection, part};
 use crate::{BillingSettings, Invoice, InvoiceSeries};
 use kernel::{
-    Aggregate, Amounts, Claim, ClaimChange, ClientId, Companions, Context, Date, Decision, InvoiceId, Keyed, Machine,
-    Money, Quantity, Reference, Resource, Scope, Slug, Text, command, rejection,
+    Aggregate, Amounts, Claim, ClaimChange, ClientId, Companions, Context, Date, Decision, Email, FileId, InvoiceId,
+    Keyed, Machine, Money, Name, Personal, Quantity, Reference, Resource, Scope, Slug, Text, command, rejection,
 };
 use revenue_events::{
     Allocation, CreditNoteEvent as E, CreditNoteId, CreditNoteStatus, InvoiceLineId, Line, Paper, Settlement,
@@ -84,6 +84,15 @@ pub enum CreditNoteCommand {
         #[serde(default)]
         amount: Option<Money>,
     },
+    /// Notes where its paper is; only whoever sets papers does.
+    #[refused(SystemOnly, NotIssued, PaperExists)]
+    RecordPaper {
+        /// The PDF.
+        pdf_file_id: FileId,
+        /// The file for networks, if it can be one.
+        #[serde(default)]
+        xml_file_id: Option<FileId>,
+    },
     /// Notes that what is left of the credit was given back in money.
     #[refused(NotIssued, Spent)]
     Refund {},
@@ -117,6 +126,11 @@ pub enum CreditNoteRejection {
     NotDraft,
     /// It is not issued.
     NotIssued,
+    /// Only whoever sets papers notes where they are.
+    #[audited]
+    SystemOnly,
+    /// It has a paper, and that never changes.
+    PaperExists,
     /// Nothing of the credit is left.
     Spent,
     /// The firm has no billing settings yet.
@@ -171,9 +185,45 @@ pub struct CreditNote {
     status: CreditNoteStatus,
     amounts: Option<Amounts>,
     allocations: Vec<Allocation>,
+    issued: Option<Issued>,
+}
+
+/// What is remembered of an issued credit note.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Issued {
+    number: Name,
+    email: Option<Personal<Email>>,
+    /// The PDF, and the file for networks.
+    paper: Option<(FileId, Option<FileId>)>,
 }
 
 impl CreditNote {
+    /// Is its paper there?
+    pub fn has_paper(&self) -> bool {
+        self.issued.as_ref().is_some_and(|issued| issued.paper.is_some())
+    }
+
+    fn record_paper(&self, pdf_file_id: FileId, xml_file_id: Option<FileId>, ctx: &Context) -> Decision<Self> {
+        let (Some(client_id), Some(issued), Some(amounts)) = (self.client_id, &self.issued, &self.amounts) else {
+            return Err(R::NotIssued);
+        };
+        match issued.paper {
+            Some(there) if there == (pdf_file_id, xml_file_id) => return Ok(vec![]),
+            Some(_) => return Err(R::PaperExists),
+            None => {}
+        }
+        let invoice = self.invoice_id.and_then(|id| ctx.referenced::<Invoice>(id));
+        Ok(vec![E::PaperStored {
+            client_id,
+            number: issued.number.clone(),
+            total: amounts.total,
+            language: invoice.and_then(|invoice| invoice.language().cloned()),
+            email: issued.email.clone(),
+            pdf_file_id,
+            xml_file_id,
+        }])
+    }
+
     /// What is left of the credit, while it is one.
     fn remaining(&self) -> Result<Money, R> {
         match self.status {
@@ -285,6 +335,7 @@ impl Aggregate for CreditNote {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "revenue/credit-notes";
+    const STATE_VERSION: i32 = 2;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
         self.client_id.map(Resource::from).into_iter().collect()
@@ -295,6 +346,7 @@ impl Aggregate for CreditNote {
         match command {
             C::Draft { invoice_id, .. } | C::Apply { invoice_id, .. } => vec![Reference::id::<Invoice>(*invoice_id)],
             C::Issue { .. } => self.invoice_id.map(Reference::id::<Invoice>).into_iter().chain([settings()]).collect(),
+            C::RecordPaper { .. } => self.invoice_id.map(Reference::id::<Invoice>).into_iter().collect(),
             C::Refund {} | C::Discard {} => vec![],
         }
     }
@@ -330,6 +382,8 @@ impl Aggregate for CreditNote {
                     E::PartiallyApplied { allocation, remaining }
                 }]
             }
+            C::RecordPaper { .. } if !ctx.actor.is_system() => return Err(R::SystemOnly),
+            C::RecordPaper { pdf_file_id, xml_file_id } => return self.record_paper(pdf_file_id, xml_file_id, ctx),
             C::Refund {} if self.status == CreditNoteStatus::Refunded => vec![],
             C::Refund {} => vec![E::Refunded { amount: self.remaining()? }],
         })
@@ -346,7 +400,13 @@ impl Aggregate for CreditNote {
                 self.allocations.retain(|part| part.invoice_id != allocation.invoice_id);
                 self.allocations.push(*allocation);
             }
-            E::Issued { .. } | E::Refunded { .. } | E::Discarded {} => {}
+            E::Issued { number, buyer, .. } => {
+                self.issued = Some(Issued { number: number.clone(), email: buyer.email.clone(), paper: None });
+            }
+            E::PaperStored { pdf_file_id, xml_file_id, .. } => {
+                self.issued.iter_mut().for_each(|issued| issued.paper = Some((*pdf_file_id, *xml_file_id)));
+            }
+            E::Refunded { .. } | E::Discarded {} => {}
         }
     }
 

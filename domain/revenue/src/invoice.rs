@@ -7,12 +7,12 @@ mod verbs;
 use crate::{BillingProfile, BillingSettings, InvoicePlan, InvoiceSeries, TaxRate};
 use kernel::{
     Aggregate, Amounts, Claim, ClaimChange, ClientId, Companions, Context, Currency, Date, Decision, EngagementId,
-    InvoiceId, Keyed, Machine, Measure, Money, Name, Principal, ProjectId, Quantity, Reference, Resource, Scope, Slug,
-    Text, Timestamp, command, rejection,
+    FileId, InvoiceId, Keyed, Machine, Measure, Money, Name, Principal, ProjectId, Quantity, Reference, Resource,
+    Scope, Slug, Text, Timestamp, command, rejection,
 };
 use revenue_events::{
-    Buyer, CreditNoteId, InvoiceEvent as E, InvoiceLineId, InvoicePlanId, InvoiceStatus, Line, Paper, PlanEntryId,
-    Reopened, Seller, Settlement, Source,
+    Buyer, CreditNoteId, InvoiceEvent as E, InvoiceLineId, InvoicePlanId, InvoiceStatus, Language, Line, Paper,
+    PlanEntryId, Reopened, Seller, Settlement, Source,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -185,6 +185,15 @@ pub enum InvoiceCommand {
         #[serde(default)]
         due_on: Option<Date>,
     },
+    /// Notes where its paper is; only whoever sets papers does.
+    #[refused(SystemOnly, NotIssued, PaperExists)]
+    RecordPaper {
+        /// The PDF.
+        pdf_file_id: FileId,
+        /// The file for networks, if it can be one.
+        #[serde(default)]
+        xml_file_id: Option<FileId>,
+    },
     /// Notes that the client has it.
     #[refused(NotIssued)]
     MarkSent {},
@@ -297,6 +306,11 @@ pub enum InvoiceRejection {
     DueOutOfRange,
     /// The invoice is not issued, or was voided.
     NotIssued,
+    /// Only whoever sets papers notes where they are.
+    #[audited]
+    SystemOnly,
+    /// It has a paper, and that never changes.
+    PaperExists,
     /// Nothing of the invoice is open.
     NotOpen,
     /// The day by which it is to be paid is not over.
@@ -347,6 +361,9 @@ struct Issued {
     amounts: Amounts,
     settled: Vec<(Settlement, Money)>,
     credited: Vec<(CreditNoteId, Money)>,
+    language: Option<Language>,
+    /// The PDF, and the file for networks.
+    paper: Option<(FileId, Option<FileId>)>,
 }
 
 impl Aggregate for Invoice {
@@ -354,6 +371,7 @@ impl Aggregate for Invoice {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "revenue/invoices";
+    const STATE_VERSION: i32 = 2;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
         let engagement = self.engagement_id.map(Resource::from);
@@ -460,6 +478,8 @@ impl Aggregate for Invoice {
                 _ => return Err(R::NotPending),
             },
             C::Issue { series, issued_on, due_on } => return self.issue(series, issued_on, due_on, ctx),
+            C::RecordPaper { .. } if !ctx.actor.is_system() => return Err(R::SystemOnly),
+            C::RecordPaper { pdf_file_id, xml_file_id } => return self.record_paper(pdf_file_id, xml_file_id),
             C::MarkSent {} | C::RecordPushedToLedger { .. } | C::RecordLedgerRejection { .. }
                 if !self.status.is_issued() =>
             {
@@ -514,7 +534,7 @@ impl Aggregate for Invoice {
             E::LineRemoved { line_id } => self.lines.retain(|line| line.id != *line_id),
             E::Submitted { submitted_by, .. } => self.submitted_by = *submitted_by,
             E::Approved {} | E::Rejected { .. } => {}
-            E::Issued { number, due_on, overdue_at, seller, buyer, amounts, .. } => {
+            E::Issued { number, due_on, overdue_at, seller, buyer, language, amounts, .. } => {
                 self.issued = Some(Issued {
                     number: number.clone(),
                     due_on: *due_on,
@@ -524,7 +544,12 @@ impl Aggregate for Invoice {
                     amounts: amounts.clone(),
                     settled: vec![],
                     credited: vec![],
+                    language: language.clone(),
+                    paper: None,
                 });
+            }
+            E::PaperStored { pdf_file_id, xml_file_id, .. } => {
+                self.issued.iter_mut().for_each(|issued| issued.paper = Some((*pdf_file_id, *xml_file_id)));
             }
             E::Sent {} => self.sent = true,
             E::PushedToLedger { external_id } => {

@@ -1,7 +1,8 @@
 //! What happens to an outgoing email.
 
 use kernel::{
-    ClientId, ContactId, Email, Machine, Name, Personal, PortalUserId, Slug, Text, ThreadId, UserId, event, status,
+    ClientId, ContactId, Email, FileId, Machine, Name, Personal, PortalUserId, Slug, Text, ThreadId, UserId, event,
+    status,
 };
 
 use EmailEvent as E;
@@ -74,6 +75,9 @@ pub enum EmailEvent {
         /// The thread that it belongs to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thread_id: Option<ThreadId>,
+        /// The files of the client that come with it; the newest version of each goes out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attachments: Vec<FileId>,
     },
     /// The email is to be sent once more, as the same one.
     QueuedAgain {

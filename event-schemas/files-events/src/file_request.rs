@@ -1,7 +1,7 @@
 //! What happens to a request for files and to its items.
 
 use crate::FolderId;
-use kernel::{ClientId, Date, FileId, Machine, Name, ProjectId, Text, event, status};
+use kernel::{ClientId, Date, FileId, Machine, Name, ProjectId, Text, UserId, event, status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -194,6 +194,9 @@ pub enum FileRequestEvent {
         due_on: Option<Date>,
         /// What is requested.
         request_item_ids: Vec<RequestItemId>,
+        /// Who asked, if that was a member of staff.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        requested_by: Option<UserId>,
     },
     /// A file was handed in for an item.
     #[name("request_item.submitted")]
@@ -231,6 +234,9 @@ pub enum FileRequestEvent {
         folder_id: Option<FolderId>,
         /// What was handed in.
         files: Vec<SubmittedFile>,
+        /// Who asked, if that was a member of staff.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        requested_by: Option<UserId>,
     },
     /// It is not complete after all: something that was handed in will not do, or more is wanted.
     Reopened {},

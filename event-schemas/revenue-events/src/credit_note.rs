@@ -1,7 +1,7 @@
 //! What happens to a credit note.
 
-use crate::{Allocation, Buyer, Line, Seller};
-use kernel::{Amounts, ClientId, Date, InvoiceId, Machine, Money, Name, Text, event, status};
+use crate::{Allocation, Buyer, Language, Line, Seller};
+use kernel::{Amounts, ClientId, Date, Email, FileId, InvoiceId, Machine, Money, Name, Personal, Text, event, status};
 
 use CreditNoteEvent as E;
 
@@ -70,6 +70,26 @@ pub enum CreditNoteEvent {
         buyer: Buyer,
         /// What it comes to.
         amounts: Amounts,
+    },
+    /// Its paper is there: as a PDF for people that holds the same for programs, and as a file for networks.
+    PaperStored {
+        /// The client, whose files they are.
+        client_id: ClientId,
+        /// Its number.
+        number: Name,
+        /// What it comes to.
+        total: Money,
+        /// In which language it is written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<Language>,
+        /// Where papers are sent to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        email: Option<Personal<Email>>,
+        /// The PDF.
+        pdf_file_id: FileId,
+        /// The file for networks; none if its currency has more decimals than these take.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        xml_file_id: Option<FileId>,
     },
     /// A part of the credit pays for an invoice.
     PartiallyApplied {

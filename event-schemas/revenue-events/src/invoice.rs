@@ -2,8 +2,8 @@
 
 use crate::{Buyer, InvoiceLineId, Language, Line, Seller, Settlement};
 use kernel::{
-    Amounts, ClientId, Currency, Date, EngagementId, Machine, Money, Name, Principal, ProjectId, Text, Timestamp,
-    event, status,
+    Amounts, ClientId, Currency, Date, Email, EngagementId, FileId, Machine, Money, Name, Personal, Principal,
+    ProjectId, Text, Timestamp, event, status,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -183,6 +183,28 @@ pub enum InvoiceEvent {
         lines: Vec<Line>,
         /// What they come to, and by which rule of rounding.
         amounts: Amounts,
+    },
+    /// Its paper is there: as a PDF for people that holds the same for programs, and as a file for networks.
+    PaperStored {
+        /// The client, whose files they are.
+        client_id: ClientId,
+        /// Its number.
+        number: Name,
+        /// What it comes to.
+        total: Money,
+        /// By when it is to be paid.
+        due_on: Date,
+        /// In which language it is written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<Language>,
+        /// Where papers are sent to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        email: Option<Personal<Email>>,
+        /// The PDF.
+        pdf_file_id: FileId,
+        /// The file for networks; none if its currency has more decimals than these take.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        xml_file_id: Option<FileId>,
     },
     /// The client has it.
     Sent {},

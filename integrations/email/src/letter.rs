@@ -4,7 +4,7 @@ use anyhow::Result;
 use catalogue::AnyEvent;
 use communications_events::{EmailEvent, EmailStatus};
 use event_store::Log;
-use kernel::{ContactId, Email, Machine, Name, PortalUserId, TenantId, Text, ThreadId, UserId};
+use kernel::{ClientId, ContactId, Email, FileId, Machine, Name, PortalUserId, TenantId, Text, ThreadId, UserId};
 use uuid::Uuid;
 
 /// What goes out, and where it stands.
@@ -22,6 +22,10 @@ pub struct Letter {
     pub body: Text,
     /// The thread that it belongs to.
     pub thread_id: Option<ThreadId>,
+    /// The client that it is about.
+    pub client_id: Option<ClientId>,
+    /// The client's files that come with it.
+    pub attachments: Vec<FileId>,
 }
 
 /// Whom an email is for.
@@ -49,7 +53,18 @@ pub async fn read(log: &Log, tenant: TenantId, id: Uuid) -> Result<Option<Letter
             }
             continue;
         }
-        let EmailEvent::Queued { contact_id, user_id, portal_user_id, address, subject, body, thread_id, .. } = event
+        let EmailEvent::Queued {
+            contact_id,
+            user_id,
+            portal_user_id,
+            address,
+            subject,
+            body,
+            template: _,
+            client_id,
+            thread_id,
+            attachments,
+        } = event
         else {
             continue;
         };
@@ -61,7 +76,8 @@ pub async fn read(log: &Log, tenant: TenantId, id: Uuid) -> Result<Option<Letter
         ];
         let Some(to) = known.into_iter().flatten().next() else { return Ok(None) };
         let Some((subject, body)) = subject.expose().cloned().zip(body.expose().cloned()) else { return Ok(None) };
-        letter = Some(Letter { attempt: 1, status: EmailStatus::default(), to, subject, body, thread_id });
+        let status = EmailStatus::default();
+        letter = Some(Letter { attempt: 1, status, to, subject, body, thread_id, client_id, attachments });
     }
     Ok(letter)
 }

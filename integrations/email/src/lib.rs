@@ -6,8 +6,10 @@
 
 mod addresses;
 mod appointment;
+mod attachments;
 mod calendar;
 mod email;
+mod file_requests;
 mod invitation;
 mod letter;
 mod magic_link;
@@ -25,6 +27,8 @@ pub use email::{Links, addressed};
 pub use server::{place, reach};
 
 use crate::appointment::AppointmentLetters;
+use crate::attachments::Attachments;
+use crate::file_requests::FileRequestLetters;
 use crate::invitation::Invitation;
 use crate::magic_link::MagicLinks;
 use crate::notification::Notified;
@@ -36,6 +40,7 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use event_store::{Log, Store};
 use messaging::Events;
+use objects::ObjectStore;
 use reactions::Engine;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,16 +62,25 @@ pub(crate) struct Office {
     store: Store,
     server: MailServer,
     links: Arc<Links>,
+    attachments: Attachments,
     now: fn() -> DateTime<Utc>,
 }
 
 impl Mailer {
-    /// `log` and `store` connect as `ubos_worker`; `smtp_url` is `smtp://user:password@host:587?tls=required` or `smtps://…`.
+    /// `log` and `store` connect as `ubos_worker`; `smtp_url` is `smtp://user:password@host:587?tls=required` or `smtps://…`. Without a
+    /// store of `objects` no email goes out that comes with files.
     ///
     /// # Errors
     /// If the URL or the sender's address cannot be read; nothing is connected yet.
-    pub fn new(log: Log, store: Store, smtp_url: &str, from: &str, links: Links) -> Result<Self> {
-        Self::by_clock(log, store, smtp_url, from, links, Utc::now)
+    pub fn new(
+        log: Log,
+        store: Store,
+        objects: Option<ObjectStore>,
+        smtp_url: &str,
+        from: &str,
+        links: Links,
+    ) -> Result<Self> {
+        Self::by_clock(log, store, objects, smtp_url, from, links, Utc::now)
     }
 
     /// The same, for whom it is the time that `now` says.
@@ -76,13 +90,15 @@ impl Mailer {
     pub fn by_clock(
         log: Log,
         store: Store,
+        objects: Option<ObjectStore>,
         smtp_url: &str,
         from: &str,
         links: Links,
         now: fn() -> DateTime<Utc>,
     ) -> Result<Self> {
         let server = MailServer::new(smtp_url, from)?;
-        let office = Office { people: People(log.clone()), store, server, links: Arc::new(links), now };
+        let (people, attachments) = (People(log.clone()), Attachments { log: log.clone(), objects });
+        let office = Office { people, store, server, links: Arc::new(links), attachments, now };
         let engine = Engine::new(log.clone())
             .reading(addresses::Addresses(log.clone()))
             .with(Invitation(office.clone()))
@@ -90,6 +106,7 @@ impl Mailer {
             .with(Notified(office.clone()))
             .with(AppointmentLetters(office.clone()))
             .with(Reminders(office.clone()))
+            .with(FileRequestLetters(office.clone()))
             .with(MagicLinks(office));
         Ok(Self { engine, log })
     }

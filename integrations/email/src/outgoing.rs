@@ -3,6 +3,7 @@
 //! itself: the record says so, and somebody decides.
 
 use crate::Office;
+use crate::attachments::{Attached, NotAttached};
 use crate::email::addressed;
 use crate::letter::{self, Letter, To};
 use crate::note::{noted, reason, request};
@@ -12,7 +13,8 @@ use anyhow::{Context, Result};
 use communications::email::{Email as Record, EmailCommand as C};
 use communications_events::EmailStatus;
 use kernel::{Email, Name, Slug, TenantId};
-use lettre::message::{Mailbox, Message, MultiPart};
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, Mailbox, Message, MultiPart};
 use reactions::{EXHAUSTED, Found, Job, OnFailure, Outcome, Reaction, StartAt};
 use std::time::Duration;
 use uuid::Uuid;
@@ -43,7 +45,12 @@ impl Reaction for Outgoing {
             Ok(None) => return Outcome::Never("no_address", "whoever it is for has no address any more".to_owned()),
             Err(error) => return Outcome::Later(None, format!("{error:#}")),
         };
-        let email = match write(&self.0.server.from, &name, &address, id, &letter) {
+        let files = match self.0.attachments.fetch(job.tenant, letter.client_id, &letter.attachments).await {
+            Ok(files) => files,
+            Err(NotAttached::Never(code, why)) => return Outcome::Never(code, why),
+            Err(NotAttached::Later(why)) => return Outcome::Later(None, why),
+        };
+        let email = match write(&self.0.server.from, &name, &address, id, &letter, files) {
             Ok(email) => email,
             Err(error) => return Outcome::Never("not_written", format!("{error:#}")),
         };
@@ -123,7 +130,14 @@ impl Outgoing {
 }
 
 /// The email as it goes out: the same one at every attempt, known by its id.
-fn write(from: &Mailbox, name: &Option<Name>, to: &Email, id: Uuid, letter: &Letter) -> Result<Message> {
+fn write(
+    from: &Mailbox,
+    name: &Option<Name>,
+    to: &Email,
+    id: Uuid,
+    letter: &Letter,
+    files: Vec<Attached>,
+) -> Result<Message> {
     let called = name.as_ref().map_or("", Name::as_str);
     let mut email = addressed(from, called, to)?
         .subject(letter.subject.as_str())
@@ -133,5 +147,14 @@ fn write(from: &Mailbox, name: &Option<Name>, to: &Email, id: Uuid, letter: &Let
         email = email.references(format!("<{thread}.thread@{}>", from.email.domain()));
     }
     let (text, html) = (markdown::to_text(letter.body.as_str()), markdown::to_html(letter.body.as_str()));
-    Ok(email.multipart(MultiPart::alternative_plain_html(text, html))?)
+    let shown = MultiPart::alternative_plain_html(text, html);
+    if files.is_empty() {
+        return Ok(email.multipart(shown)?);
+    }
+    let mut parts = MultiPart::mixed().multipart(shown);
+    for Attached { name, content_type, bytes } in files {
+        let content_type = ContentType::parse(content_type.as_str()).context("the type of a file")?;
+        parts = parts.singlepart(Attachment::new(name.to_string()).body(bytes, content_type));
+    }
+    Ok(email.multipart(parts)?)
 }

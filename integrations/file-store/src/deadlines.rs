@@ -80,8 +80,8 @@ impl Reaction for Deadlines {
             Ok(_) => {}
             Err(error) => return Outcome::Later(None, error.to_string()),
         }
-        if let Ok(left) = (at - Utc::now()).to_std() {
-            return Outcome::Later(Some(left), format!("it is due at {at}"));
+        if Utc::now() < at {
+            return Outcome::Early(at);
         }
         match self.0.store.execute::<FileRequest>(Some(id), due.command(), &request(tenant)).await {
             // All is there, or it is over.

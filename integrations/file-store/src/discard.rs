@@ -44,9 +44,7 @@ impl Reaction for Discard {
         }
         // A request that was given out is good for a while: what it brings until then is taken away too.
         let lasts = TimeDelta::from_std(self.0.requests_last).unwrap_or_default();
-        match (event.recorded_at + lasts - Utc::now()).to_std() {
-            Ok(left) if may_come_again => Outcome::Later(Some(left), "requests to the store are still good".to_owned()),
-            _ => Outcome::Done,
-        }
+        let over = event.recorded_at + lasts;
+        if may_come_again && Utc::now() < over { Outcome::Early(over) } else { Outcome::Done }
     }
 }

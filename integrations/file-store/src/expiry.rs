@@ -27,8 +27,8 @@ impl Reaction for Expiry {
             Err(outcome) => return outcome,
         };
         let FileEvent::UploadBegun { upload_id, expires_at, .. } = read else { return Outcome::Done };
-        if let Ok(left) = (expires_at.utc() - Utc::now()).to_std() {
-            return Outcome::Later(Some(left), format!("it may come until {expires_at}"));
+        if Utc::now() < expires_at.utc() {
+            return Outcome::Early(expires_at.utc());
         }
         say(&self.0.store, &event, FileCommand::ExpireUpload { upload_id }).await
     }

@@ -61,6 +61,12 @@ impl Keeper {
         Self(engine.with(Deadlines(office)))
     }
 
+    /// The same with what else is done with files because of events.
+    #[must_use]
+    pub fn with(self, add: impl FnOnce(Engine) -> Engine) -> Self {
+        Self(add(self.0))
+    }
+
     /// Works until asked to stop; what it has begun it finishes.
     pub async fn run(&self, events: Arc<dyn Events>, stop: CancellationToken) {
         self.0.run(events, stop).await;

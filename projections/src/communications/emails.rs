@@ -5,7 +5,7 @@ use crate::shown::Shown;
 use catalogue::communications_events::{EmailEvent as E, EmailId, EmailStatus};
 use chrono::{DateTime, Utc};
 use kernel::{
-    ClientId, ContactId, Email, Machine, Name, Personal, PortalUserId, Slug, Text, ThreadId, UserId, read_model,
+    ClientId, ContactId, Email, FileId, Machine, Name, Personal, PortalUserId, Slug, Text, ThreadId, UserId, read_model,
 };
 
 /// Emails that the firm sends.
@@ -56,14 +56,26 @@ pub struct OutgoingEmailRow {
     pub code: Option<Slug>,
     /// Why it could not be sent, came back, or nobody knows.
     pub reason: Option<Personal<Text>>,
+    /// The files that come with it.
+    pub attachments: Vec<FileId>,
 }
 
 impl Fold for OutgoingEmailRow {
     type Event = E;
 
     fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
-        let E::Queued { contact_id, user_id, portal_user_id, address, subject, body, template, client_id, thread_id } =
-            change
+        let E::Queued {
+            contact_id,
+            user_id,
+            portal_user_id,
+            address,
+            subject,
+            body,
+            template,
+            client_id,
+            thread_id,
+            attachments,
+        } = change
         else {
             return None;
         };
@@ -82,6 +94,7 @@ impl Fold for OutgoingEmailRow {
             sent_at: None,
             code: None,
             reason: None,
+            attachments: attachments.clone(),
         })
     }
 

@@ -4,7 +4,7 @@ use crate::model::{Envelope, Fold, FoldError};
 use catalogue::revenue_events::{
     Allocation, Buyer, CreditNoteEvent as E, CreditNoteId, CreditNoteStatus, Line, Seller,
 };
-use kernel::{Amounts, ClientId, Currency, Date, InvoiceId, Machine, Name, Text, read_model};
+use kernel::{Amounts, ClientId, Currency, Date, FileId, InvoiceId, Machine, Name, Text, read_model};
 
 /// Credit notes. Whoever may see a client sees its credit notes from the day on which they are issued; drafts are the firm's.
 #[read_model(
@@ -60,6 +60,10 @@ pub struct CreditNoteRow {
     pub allocations: Vec<Allocation>,
     /// What was given back of it in money, in minor units.
     pub refunded_minor: i64,
+    /// Its paper as a PDF, once it is set.
+    pub pdf_file_id: Option<FileId>,
+    /// Its paper as a file for networks, once it is written.
+    pub xml_file_id: Option<FileId>,
 }
 
 impl CreditNoteRow {
@@ -95,6 +99,8 @@ impl Fold for CreditNoteRow {
             buyer: None,
             allocations: vec![],
             refunded_minor: 0,
+            pdf_file_id: None,
+            xml_file_id: None,
         })
     }
 
@@ -107,6 +113,9 @@ impl Fold for CreditNoteRow {
                 (self.number, self.issued_on) = (Some(number.clone()), Some(*issued_on));
                 (self.seller, self.buyer) = (Some(seller.clone()), Some(buyer.clone()));
                 self.remaining_minor = amounts.total.minor();
+            }
+            E::PaperStored { pdf_file_id, xml_file_id, .. } => {
+                (self.pdf_file_id, self.xml_file_id) = (Some(*pdf_file_id), *xml_file_id);
             }
             E::PartiallyApplied { allocation, remaining } => self.pays(allocation, remaining.minor()),
             E::Applied { allocation } => self.pays(allocation, 0),

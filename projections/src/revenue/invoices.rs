@@ -3,7 +3,7 @@
 use crate::model::{Envelope, Fold, FoldError};
 use catalogue::revenue_events::{Buyer, CreditNoteId, InvoiceEvent as E, InvoiceStatus, Language, Seller, Settlement};
 use kernel::{
-    ClientId, Currency, Date, EngagementId, InvoiceId, Machine, Money, Name, Principal, ProjectId, Rounding,
+    ClientId, Currency, Date, EngagementId, FileId, InvoiceId, Machine, Money, Name, Principal, ProjectId, Rounding,
     TaxAmounts, Text, read_model,
 };
 use schemars::JsonSchema;
@@ -97,6 +97,10 @@ pub struct InvoiceRow {
     pub reason: Option<Text>,
     /// Who wrote it.
     pub drafted_by: Option<Principal>,
+    /// Its paper as a PDF, once it is set.
+    pub pdf_file_id: Option<FileId>,
+    /// Its paper as a file for networks, once it is written.
+    pub xml_file_id: Option<FileId>,
 }
 
 impl InvoiceRow {
@@ -152,6 +156,8 @@ impl Fold for InvoiceRow {
             ledger_rejection: None,
             reason: None,
             drafted_by: *drafted_by,
+            pdf_file_id: None,
+            xml_file_id: None,
         })
     }
 
@@ -173,6 +179,9 @@ impl Fold for InvoiceRow {
                 self.total_minor = Some(amounts.total.minor());
                 self.outstanding_minor = amounts.total.minor();
                 (self.taxes, self.rounding) = (amounts.taxes.clone(), Some(amounts.rounding));
+            }
+            E::PaperStored { pdf_file_id, xml_file_id, .. } => {
+                (self.pdf_file_id, self.xml_file_id) = (Some(*pdf_file_id), *xml_file_id);
             }
             E::Sent {} => self.sent = true,
             E::PushedToLedger { external_id } => {

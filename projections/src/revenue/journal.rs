@@ -208,6 +208,7 @@ fn invoice(change: &InvoiceEvent, event: &Event) -> Option<Entry> {
         | E::Sent { .. }
         | E::PushedToLedger { .. }
         | E::LedgerRejected { .. }
+        | E::PaperStored { .. }
         | E::Overdue { .. }
         | E::Credited { .. }
         | E::Voided { amounts: None, .. } => return None,
@@ -260,7 +261,11 @@ fn credit_note(change: &CreditNoteEvent, event: &Event) -> Option<Entry> {
             entry.of_client(*client_id)
         }
         E::Refunded { amount, .. } => Entry::between(JournalKind::Refund, day(event), *amount, ClientCredit, Bank),
-        E::Drafted { .. } | E::PartiallyApplied { .. } | E::Applied { .. } | E::Discarded {} => return None,
+        E::Drafted { .. }
+        | E::PaperStored { .. }
+        | E::PartiallyApplied { .. }
+        | E::Applied { .. }
+        | E::Discarded {} => return None,
     })
 }
 

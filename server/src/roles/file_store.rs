@@ -1,4 +1,4 @@
-//! Inspects files that were uploaded, gives up what was not completed, and takes away what is no version.
+//! Inspects files that were uploaded, gives up what was not completed, takes away what is no version, and sets the papers of invoices.
 
 use super::{Database, NoVerb, Role, RoleContext};
 use crate::connect;
@@ -34,7 +34,8 @@ impl Role for FileStore {
         let (pool, vault, feed) = (context.pool().await?, context.vault().await?, context.feed().await?);
         let store = connect::bus(settings, pool.clone(), vault.clone())?.store().clone();
         let (log, last) = (Log::unsealing(pool, vault), connect::uploads_last(settings));
-        let keeper = Keeper::new(log, store.clone(), objects, scanner, last);
+        let keeper = Keeper::new(log.clone(), store.clone(), objects.clone(), scanner, last);
+        let keeper = keeper.with(|engine| invoice_papers::add(engine, log, store.clone(), objects));
         let work = async {
             keeper.run(Arc::new(feed), context.stop.clone()).await;
             store.drain().await;

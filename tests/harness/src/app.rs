@@ -93,12 +93,15 @@ impl TestApp {
             portal_url: PORTAL.to_owned(),
         };
         let (log, store) = (Log::new(worker), bus.store().clone());
-        let mailer = Mailer::new(log, store, &sink.url(), "UBOS <no-reply@ubos.example>", links).unwrap();
-
         let objects = store_of_files();
+        let from = "UBOS <no-reply@ubos.example>";
+        let mailer = Mailer::new(log, store, Some(objects.clone()), &sink.url(), from, links).unwrap();
+
         let log = Log::new(database.worker().await);
         let scanner = setup.scanner.as_deref().map(|url| Scanner::at(url).unwrap());
-        let keeper = Keeper::new(log, bus.store().clone(), objects.clone(), scanner, setup.uploads_last);
+        let keeper = Keeper::new(log.clone(), bus.store().clone(), objects.clone(), scanner, setup.uploads_last);
+        let papers = (log, bus.store().clone(), objects.clone());
+        let keeper = keeper.with(|engine| invoice_papers::add(engine, papers.0, papers.1, papers.2));
 
         let admission = Admission::new("command-api", setup.admission.clone());
         let places = Places::new(bus.store().clone(), objects.clone(), setup.uploads_last);

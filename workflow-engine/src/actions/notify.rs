@@ -126,7 +126,7 @@ impl Kind for Notify {
     }
 
     fn result(&self, _: &Found<'_>) -> Value {
-        json!({ "properties": { "requested": { "type": "boolean" }, "count": { "type": "integer" }, "ids": { "type": "array" } } })
+        json!({ "properties": { "requested": { "type": "boolean" }, "count": { "type": "integer" }, "ids": { "type": "array" }, "users": { "type": "array" } } })
     }
 
     fn sends_several<'a>(&'a self, turn: &'a Turn<'_>) -> BoxFuture<'a, Option<Result<Vec<Sending>, Failure>>> {
@@ -135,7 +135,10 @@ impl Kind for Notify {
 
     fn sent(&self, turn: &Turn<'_>, several: &[Sending]) -> Vec<Entry> {
         let ids: Vec<Option<Uuid>> = several.iter().map(|sending| sending.target).collect();
-        let done = turn.succeeded(json!({ "requested": true, "count": ids.len(), "ids": ids }));
+        // Whoever was told may be given something to do next.
+        let told = |sending: &Sending| serde_json::from_str::<Value>(&sending.body).ok()?.get("user_id").cloned();
+        let users: Vec<Value> = several.iter().filter_map(told).collect();
+        let done = turn.succeeded(json!({ "requested": true, "count": ids.len(), "ids": ids, "users": users }));
         match self.told(turn) {
             Ok(Told { to, subject, body }) => {
                 let step = turn.path.clone();

@@ -3,7 +3,7 @@
 use crate::actions::{Common, Kind};
 use crate::check::Found;
 use crate::references::Sight;
-use crate::template::{expressions, render_string};
+use crate::template::{expressions, render, render_string};
 use crate::turn::{Failure, Sending, Turn};
 use kernel::Slug;
 use schemars::JsonSchema;
@@ -39,6 +39,11 @@ pub struct SendEmail {
     /// The thread that it belongs to; may hold `{{ expressions }}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<String>,
+    /// The ids of the client's files that come with it, which needs a `client_id`; what is left of `{{ expressions }}` that are null is no
+    /// file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub attachments: Vec<String>,
 }
 
 /// Whom an email is for: one of these.
@@ -83,7 +88,14 @@ impl SendEmail {
         }
         let mut fields = vec![];
         for (name, value) in &self.fields {
-            fields.push(json!({ "name": name, "value": plain(&crate::template::render(value, turn.scope())?)? }));
+            fields.push(json!({ "name": name, "value": plain(&render(value, turn.scope())?)? }));
+        }
+        let mut attachments = vec![];
+        for template in &self.attachments {
+            match render(&Value::from(template.as_str()), turn.scope())? {
+                Value::Null => {}
+                id => attachments.push(id),
+            }
         }
         Ok(json!({
             "to": to,
@@ -93,6 +105,7 @@ impl SendEmail {
             "body": optional(&self.body)?,
             "client_id": optional(&self.client_id)?,
             "thread_id": optional(&self.thread_id)?,
+            "attachments": attachments,
         }))
     }
 }
@@ -155,6 +168,17 @@ impl Kind for SendEmail {
             ("client_id", &self.client_id),
             ("thread_id", &self.thread_id),
         ];
+        for (index, text) in self.attachments.iter().enumerate() {
+            let at = format!("{at}/attachments/{index}");
+            found.template(&at, &Value::from(text.as_str()), sight);
+            if is_static(text) && text.parse::<uuid::Uuid>().is_err() {
+                found.add(at, "invalid_parameter", format!("{text:?} is no file"));
+            }
+        }
+        if !self.attachments.is_empty() && self.client_id.is_none() {
+            let message = "files come with an email about their client, so it has a `client_id`";
+            found.add(format!("{at}/attachments"), "missing_parameter", message);
+        }
         for (name, text) in texts {
             if let Some(text) = text {
                 found.template(&format!("{at}/{name}"), &Value::from(text.as_str()), sight);

@@ -4,7 +4,9 @@
 mod blocked;
 mod common;
 mod engine;
+mod files_review;
 mod flagship;
+mod invoice_paid;
 mod language;
 mod positions;
 mod rights;

@@ -133,3 +133,18 @@ fn a_draft_is_no_credit() {
     world(drafted, &[]).when(C::Discard {}).then([E::Discarded {}]);
     world(&of(Rounding::PerDocument, &[1000]), &[]).when(C::Discard {}).rejected("revenue.credit_note.not_draft");
 }
+
+#[test]
+fn an_issued_credit_note_has_one_paper_and_only_the_system_says_where() {
+    let file = |n| kernel::FileId(Uuid::from_u128(n));
+    let record = |n| C::RecordPaper { pdf_file_id: file(n), xml_file_id: None };
+    let invoices = [(1, open(Rounding::PerDocument, &[1001]))];
+    let issued = of(Rounding::PerDocument, &[1001]);
+    world(&issued, &invoices).when(record(1)).rejected("revenue.credit_note.system_only");
+    world(&issued[..1], &invoices).by_system().when(record(1)).rejected("revenue.credit_note.not_issued");
+    let stored = world(&issued, &invoices).by_system().when(record(1)).events().to_vec();
+    assert!(matches!(&stored[..], [E::PaperStored { email: Some(_), xml_file_id: None, .. }]));
+    let there = [issued, stored].concat();
+    world(&there, &invoices).by_system().when(record(1)).then_nothing();
+    world(&there, &invoices).by_system().when(record(2)).rejected("revenue.credit_note.paper_exists");
+}

@@ -3,9 +3,19 @@
 use super::{E, Invoice, R};
 use crate::money::{left, sum};
 use kernel::{Amounts, ClientId, Context, Money, Name};
-use revenue_events::{Buyer, CreditNoteId, InvoiceStatus, Line, Reopened, Seller, Settlement};
+use revenue_events::{Buyer, CreditNoteId, InvoiceStatus, Language, Line, Reopened, Seller, Settlement};
 
 impl Invoice {
+    /// Is its paper there?
+    pub fn has_paper(&self) -> bool {
+        self.issued.as_ref().is_some_and(|issued| issued.paper.is_some())
+    }
+
+    /// In which language it is written.
+    pub(crate) fn language(&self) -> Option<&Language> {
+        self.issued.as_ref().and_then(|issued| issued.language.as_ref())
+    }
+
     /// Whose it is.
     pub(crate) fn client_id(&self) -> Option<ClientId> {
         self.client_id

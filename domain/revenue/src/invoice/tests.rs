@@ -331,3 +331,20 @@ fn what_a_firm_has_not_said_is_asked_for() {
     let other = C::Issue { series: "other".parse().ok(), issued_on: None, due_on: None };
     world(approved).when(other).rejected("revenue.invoice.unknown_series");
 }
+
+#[test]
+fn an_issued_invoice_has_one_paper_and_only_the_system_says_where() {
+    let file = |n| FileId(Uuid::from_u128(n));
+    let record = |n| C::RecordPaper { pdf_file_id: file(n), xml_file_id: Some(file(n + 1)) };
+    let issued = issued(Rounding::PerDocument, &[1001]);
+    world(issued.clone()).when(record(1)).rejected("revenue.invoice.system_only");
+    let drafted = issued[..1].to_vec();
+    world(drafted).by_system().when(record(1)).rejected("revenue.invoice.not_issued");
+    let when = world(issued.clone()).by_system().when(record(1));
+    let [stored @ E::PaperStored { number, email, xml_file_id, .. }] = when.events() else { panic!() };
+    assert_eq!((number.as_str(), *xml_file_id), ("R0007", Some(file(2))));
+    assert!(email.is_some(), "whoever sends it knows where to");
+    let there = [issued, vec![stored.clone()]].concat();
+    world(there.clone()).by_system().when(record(1)).then_nothing();
+    world(there).by_system().when(record(5)).rejected("revenue.invoice.paper_exists");
+}

@@ -3,7 +3,7 @@
 use super::{E, Invoice, LINE_IDS, PLAN_ENTRIES_MAX, R, lines};
 use crate::{BillingProfile, BillingSettings, InvoicePlan, InvoiceSeries};
 use chrono::{NaiveTime, TimeDelta, TimeZone as _};
-use kernel::{Amounts, Context, Date, Decision, Keyed, Measure, Quantity, Rounding, Slug, Tax, Timestamp};
+use kernel::{Amounts, Context, Date, Decision, FileId, Keyed, Measure, Quantity, Rounding, Slug, Tax, Timestamp};
 use revenue_events::{InvoicePlanId, InvoiceStatus, Line, Source};
 
 /// An invoice of everything that is due of a plan.
@@ -114,6 +114,26 @@ impl Invoice {
             language: profile.language().cloned(),
             lines: self.lines.clone(),
             amounts: self.worth(terms.rounding)?,
+        }])
+    }
+
+    /// One that was voided meanwhile had a paper all the same.
+    pub(super) fn record_paper(&self, pdf_file_id: FileId, xml_file_id: Option<FileId>) -> Decision<Self> {
+        let (Some(client_id), Some(issued)) = (self.client_id, &self.issued) else { return Err(R::NotIssued) };
+        match issued.paper {
+            Some(there) if there == (pdf_file_id, xml_file_id) => return Ok(vec![]),
+            Some(_) => return Err(R::PaperExists),
+            None => {}
+        }
+        Ok(vec![E::PaperStored {
+            client_id,
+            number: issued.number.clone(),
+            total: issued.amounts.total,
+            due_on: issued.due_on,
+            language: issued.language.clone(),
+            email: issued.buyer.email.clone(),
+            pdf_file_id,
+            xml_file_id,
         }])
     }
 

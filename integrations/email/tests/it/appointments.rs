@@ -80,7 +80,7 @@ impl World {
         };
         let store = Store::start(self.worker.clone(), StoreOptions::default());
         let (log, from) = (Log::new(self.worker.clone()), "UBOS <no-reply@ubos.example>");
-        Mailer::by_clock(log, store, &self.sink.url(), from, links, now).unwrap()
+        Mailer::by_clock(log, store, None, &self.sink.url(), from, links, now).unwrap()
     }
 
     async fn book(&self, starts_at: Timestamp) -> Uuid {

@@ -58,7 +58,7 @@ impl World {
 
     fn mailer_of(&self, url: &str, links: Links) -> Mailer {
         let store = Store::start(self.worker.clone(), StoreOptions::default());
-        Mailer::new(Log::new(self.worker.clone()), store, url, "UBOS <no-reply@ubos.example>", links).unwrap()
+        Mailer::new(Log::new(self.worker.clone()), store, None, url, "UBOS <no-reply@ubos.example>", links).unwrap()
     }
 
     async fn invite(&self, email: &str, name: &str) {

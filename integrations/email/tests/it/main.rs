@@ -3,5 +3,6 @@
 
 mod addresses;
 mod appointments;
+mod file_requests;
 mod mailer;
 mod outgoing;

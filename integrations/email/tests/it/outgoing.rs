@@ -22,6 +22,7 @@ impl World {
             body: Some(body.parse().unwrap()),
             client_id: None,
             thread_id: None,
+            attachments: vec![],
         };
         self.store.execute::<Email>(None, send, &self.request()).await.unwrap().id
     }

@@ -70,7 +70,8 @@ async fn a_request_whose_day_is_over_expires_and_one_that_was_sent_late_is_not_r
     };
     history.event(firm, request, created);
     let title = "Papers".parse().unwrap();
-    let sent = FileRequestEvent::Sent { title, client_id, project_id: None, due_on, request_item_ids };
+    let sent =
+        FileRequestEvent::Sent { title, client_id, project_id: None, due_on, request_item_ids, requested_by: None };
     history.event(firm, request, sent);
     history.write().await;
     let app = history.app().await;

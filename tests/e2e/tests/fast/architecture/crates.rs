@@ -60,6 +60,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("connect", &["domain/connections", "event-schemas/*"]),
     // It says of an upload what became of it, and reads from the file where its bytes go.
     ("file-store", &["domain/files"]),
+    // It keeps what it has set as files, and notes on the record of an invoice where they are.
+    ("invoice-papers", &["domain/files", "domain/revenue", "integrations/papers"]),
     ("command-api", &["domain/registry"]),
     ("projections", &["event-schemas/catalogue"]),
     ("query-api", &["event-schemas/*", "projections"]),

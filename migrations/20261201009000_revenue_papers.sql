@@ -1,0 +1,6 @@
+-- Where the papers of invoices and credit notes are, and the files that emails come with.
+alter table revenue.invoices add column pdf_file_id uuid;
+alter table revenue.invoices add column xml_file_id uuid;
+alter table revenue.credit_notes add column pdf_file_id uuid;
+alter table revenue.credit_notes add column xml_file_id uuid;
+alter table communications.emails add column attachments jsonb not null default '[]';
