@@ -1,10 +1,12 @@
 //! Providers outside, as the settings describe them.
 
+use ::books::{Books, Chart};
 use ::docusign::{Docusign, DocusignDoor};
 use ::providers::{Adapter, Direct, Links, OAuth, OAuthSettings, Sweeper};
 use ::vault::Vault;
 use ::xero::{Xero, XeroDoor};
 use anyhow::{Context, Result};
+use event_store::{Log, Store};
 use runtime::settings::{ProvidersSettings, Settings};
 use secrecy::SecretString;
 use sqlx::PgPool;
@@ -87,4 +89,18 @@ pub fn direct(links: &Links) -> Result<Vec<Arc<dyn Direct>>> {
 /// If no HTTP client can be made.
 pub fn sweepers(links: &Links) -> Result<Vec<Arc<dyn Sweeper>>> {
     Ok(vec![Arc::new(Docusign::new(links.clone())?), Arc::new(Xero::new(links.clone())?)])
+}
+
+/// The accounts and words that every new organisation at Xero has.
+fn chart_of_xero() -> Chart {
+    Chart { sales: "200".to_owned(), untaxed: Some("NONE".to_owned()) }
+}
+
+/// The ledger of firms that are connected with one.
+///
+/// # Errors
+/// If no HTTP client can be made.
+pub fn books(links: &Links, log: &Log, store: &Store) -> Result<Books> {
+    let xero = Arc::new(Xero::new(links.clone())?);
+    Ok(Books::new(xero, ::xero::PROVIDER, links.clone(), log.clone(), store.clone(), chart_of_xero()))
 }

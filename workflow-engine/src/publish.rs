@@ -25,6 +25,13 @@ const SHIPPED: &[(&str, &str)] = definitions! {
     "invoice-delivery.yaml",
     "invoice-paid.yaml",
     "files-review.yaml",
+    "milestone-completed.yaml",
+    "time-threshold-reached.yaml",
+    "invoice-issued.yaml",
+    "bill-received.yaml",
+    "bill-approval-late.yaml",
+    "bill-approved.yaml",
+    "connection-refused.yaml",
 };
 
 /// The definitions that come with this program: file name and text.

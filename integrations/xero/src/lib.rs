@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// Its name in settings and addresses.
 pub const PROVIDER: &str = "xero";
+/// What its hints call an invoice or a bill.
+pub const ENTRY: &str = "invoice";
 /// How often it is asked what no message said.
 const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
 /// What is asked for again, in case clocks differ.
@@ -196,7 +198,7 @@ impl Sweeper for Xero {
                 }
                 let invoices = ledger::good(&answer)?.json::<wire::Invoices>()?.invoices;
                 let (count, ids) = (invoices.len(), invoices.into_iter().filter_map(|invoice| invoice.invoice_id));
-                found.extend(ids.map(|id| Hint { kind: "invoice".to_owned(), id }));
+                found.extend(ids.map(|id| Hint { kind: ENTRY.to_owned(), id }));
                 if count < PAGE {
                     break;
                 }

@@ -205,6 +205,17 @@ impl Links {
         }
     }
 
+    /// The connection of a firm with a provider: the one that was agreed to first, if there are several; none if nobody has agreed to any.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn of_firm(&self, tenant: TenantId, provider: &str) -> sqlx::Result<Option<ConnectionId>> {
+        let sql = "select l.connection_id from connect.links l where l.tenant_id = $1 and l.provider = $2
+                   order by l.authorised_at, l.connection_id limit 1";
+        let found = sqlx::query_scalar(sql).bind(tenant.0).bind(provider).fetch_optional(&self.pool).await?;
+        Ok(found.map(ConnectionId))
+    }
+
     /// Notes that the provider lets us in no more.
     pub async fn refused(&self, at: Place, trouble: &str, detail: &str) -> Fault {
         self.noted(at, Some("refused"), trouble, detail).await;

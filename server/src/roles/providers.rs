@@ -3,8 +3,11 @@
 use super::{Database, NoVerb, Role, RoleContext};
 use crate::metrics::Part;
 use crate::{connect, providers};
+use ::books::{Bills, Invoices, Paid};
+use ::providers::Hears;
 use anyhow::{Context, Result};
 use event_store::Log;
+use reactions::Engine;
 use runtime::settings::Settings;
 use std::sync::Arc;
 
@@ -33,9 +36,12 @@ impl Role for Providers {
         let links = providers::links(settings, pool.clone(), keys)?;
         let (sweepers, direct) = (providers::sweepers(&links)?, providers::direct(&links)?);
         let log = Log::unsealing(pool, vault);
+        let books = providers::books(&links, &log, &store)?;
+        let hearers: Vec<Arc<dyn Hears>> = vec![Arc::new(Paid::new(books.clone(), ::xero::ENTRY))];
         // Whoever does something at a provider because of an event is added here.
         let calls = ::connect::ApiCalls { store: store.clone(), direct };
-        let work = ::connect::Providers::new(log, store.clone(), links, sweepers, vec![], |engine| engine.with(calls));
+        let with = |engine: Engine| engine.with(calls).with(Invoices(books.clone())).with(Bills(books));
+        let work = ::connect::Providers::new(log, store.clone(), links, sweepers, hearers, with);
         let working = async {
             work.run(Arc::new(feed), context.stop.clone()).await;
             store.drain().await;

@@ -8,6 +8,7 @@ mod files_review;
 mod flagship;
 mod invoice_paid;
 mod language;
+mod money;
 mod positions;
 mod rights;
 mod segments;
