@@ -1,5 +1,6 @@
 //! Providers outside, as the settings describe them.
 
+use crate::connect;
 use ::books::{Books, Chart};
 use ::docusign::{Docusign, DocusignDoor};
 use ::providers::{Adapter, Direct, Links, OAuth, OAuthSettings, Sweeper};
@@ -9,6 +10,7 @@ use anyhow::{Context, Result};
 use event_store::{Log, Store};
 use runtime::settings::{ProvidersSettings, Settings};
 use secrecy::SecretString;
+use signatures::{Desk, Wanted};
 use sqlx::PgPool;
 use std::sync::Arc;
 
@@ -103,4 +105,24 @@ fn chart_of_xero() -> Chart {
 pub fn books(links: &Links, log: &Log, store: &Store) -> Result<Books> {
     let xero = Arc::new(Xero::new(links.clone())?);
     Ok(Books::new(xero, ::xero::PROVIDER, links.clone(), log.clone(), store.clone(), chart_of_xero()))
+}
+
+/// What having contracts signed needs, if somebody who collects signatures is set up here.
+///
+/// # Errors
+/// If no HTTP client can be made, or the store of files cannot be found.
+pub fn contracts(settings: &Settings, log: &Log, store: &Store, links: &Links) -> Result<Option<Desk>> {
+    if settings.providers.docusign.client_id.is_none() {
+        return Ok(None);
+    }
+    let public_url = Some(settings.login.public_url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+    Ok(Some(Desk::new(Wanted {
+        log: log.clone(),
+        store: store.clone(),
+        links: links.clone(),
+        signing: Arc::new(Docusign::new(links.clone())?),
+        provider: ::docusign::PROVIDER,
+        objects: connect::objects(settings)?,
+        public_url,
+    })))
 }

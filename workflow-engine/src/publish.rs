@@ -21,6 +21,8 @@ macro_rules! definitions {
 const SHIPPED: &[(&str, &str)] = definitions! {
     "appointment-onboarding.yaml",
     "proposal-expiry.yaml",
+    "proposal-accepted.yaml",
+    "signature-reminders.yaml",
     "invoice-overdue.yaml",
     "invoice-delivery.yaml",
     "invoice-paid.yaml",

@@ -547,6 +547,44 @@ impl Aggregate for Contract {
     }
 }
 
+/// A contract as whoever has it signed sees it.
+impl Contract {
+    /// With whom it is.
+    pub fn client_id(&self) -> ClientId {
+        self.client_id
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// What it is called.
+    pub fn title(&self) -> Option<&Name> {
+        self.title.as_ref()
+    }
+
+    /// Who is bound by it.
+    pub fn parties(&self) -> &[Party] {
+        &self.parties
+    }
+
+    /// Who gets it, in the order in which they were written down.
+    pub fn recipients(&self) -> impl Iterator<Item = &ContractRecipient> {
+        self.recipients.iter().map(|known| &known.who)
+    }
+
+    /// Through which connection a provider has it, and under which name.
+    pub fn envelope(&self) -> Option<(ConnectionId, &Name)> {
+        self.envelope.as_ref().map(|(connection, name)| (*connection, name))
+    }
+
+    /// The signed document, if it is among the files.
+    pub fn document(&self) -> Option<&SignedDocument> {
+        self.document.as_ref()
+    }
+}
+
 impl Contract {
     /// Takes over what a draft says.
     fn write(&mut self, event: &E) {

@@ -3,13 +3,13 @@
 use crate::Docusign;
 use crate::wire::{
     Change, Document, EnvelopeDefinition, EnvelopeSummary, Envelopes, ErrorDetails, EventData, EventNotification,
-    Expirations, Notification, Recipients, moment, signer_status, status,
+    Expirations, Notification, Recipients, Tab, Tabs, moment, signer_status, status,
 };
 use crate::wire::{Envelope as WireEnvelope, Recipient as WireRecipient};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use ports::{Envelope, EnvelopeStatus, Fault, Paper, Papers, Place, Recipient, Sent, Signer};
+use ports::{Anchors, Envelope, EnvelopeStatus, Fault, Paper, Papers, Place, Recipient, Sent, Signer};
 use providers::Answer;
 use reqwest::Method;
 use std::time::Duration;
@@ -85,6 +85,10 @@ fn definition(key: &str, envelope: &Envelope) -> EnvelopeDefinition {
         name: Some(one.name.clone()),
         email: Some(one.email.clone()),
         routing_order: Some(one.order.to_string()),
+        tabs: one.anchors.as_ref().map(|Anchors { signature, date }| Tabs {
+            sign_here_tabs: vec![Tab::at(signature)],
+            date_signed_tabs: vec![Tab::at(date)],
+        }),
         ..WireRecipient::default()
     };
     let those_who = |sign: bool| envelope.recipients.iter().filter(|one| one.signs == sign).map(recipient).collect();

@@ -55,6 +55,33 @@ pub struct Recipient {
     pub declined_reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_details: Option<ErrorDetails>,
+    /// Where they sign; only said, never read.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub tabs: Option<Tabs>,
+}
+
+/// Places in the papers that one recipient fills in.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tabs {
+    pub sign_here_tabs: Vec<Tab>,
+    pub date_signed_tabs: Vec<Tab>,
+}
+
+/// A place that is found by a text.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tab {
+    pub anchor_string: String,
+    /// A paper without the text is refused, instead of being sent with no place to sign.
+    pub anchor_ignore_if_not_present: &'static str,
+    pub anchor_case_sensitive: &'static str,
+}
+
+impl Tab {
+    pub fn at(text: &str) -> Self {
+        Self { anchor_string: text.to_owned(), anchor_ignore_if_not_present: "false", anchor_case_sensitive: "true" }
+    }
 }
 
 #[derive(Debug, Serialize)]

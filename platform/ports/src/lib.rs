@@ -10,7 +10,7 @@ mod signing;
 
 pub use fault::Fault;
 pub use ledger::{Book, Booked, Entry, EntryStatus, Ledger, Line, Party, PartyRef, Payment, TaxMode};
-pub use signing::{Envelope, EnvelopeStatus, Paper, Papers, Recipient, Sent, Signer, SignerStatus, Signing};
+pub use signing::{Anchors, Envelope, EnvelopeStatus, Paper, Papers, Recipient, Sent, Signer, SignerStatus, Signing};
 
 use futures::future::BoxFuture;
 use kernel::{ConnectionId, TenantId};

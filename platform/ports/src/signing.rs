@@ -43,6 +43,17 @@ pub struct Recipient {
     pub order: u16,
     /// Must they sign, or do they get a copy?
     pub signs: bool,
+    /// Where in the papers they sign; wherever they like if nothing is said.
+    pub anchors: Option<Anchors>,
+}
+
+/// Texts in the papers where somebody signs. Each stands there once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchors {
+    /// Where the signature goes.
+    pub signature: String,
+    /// Where the day goes on which they sign.
+    pub date: String,
 }
 
 /// An envelope that the provider has.

@@ -268,6 +268,17 @@ impl Links {
         }
     }
 
+    /// A firm's connections to a provider: those that work first, and of these the oldest.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn of(&self, tenant: TenantId, provider: &str) -> sqlx::Result<Vec<ConnectionId>> {
+        let sql = "select l.connection_id from connect.links l where l.tenant_id = $1 and l.provider = $2
+                   order by l.is_paused, l.health = 'refused', l.authorised_at, l.connection_id";
+        let found: Vec<Uuid> = sqlx::query_scalar(sql).bind(tenant.0).bind(provider).fetch_all(&self.pool).await?;
+        Ok(found.into_iter().map(ConnectionId).collect())
+    }
+
     /// How a connection is; none if nothing is kept of it.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use event_store::Log;
 use reactions::Engine;
 use runtime::settings::Settings;
+use signatures::Envelopes;
 use std::sync::Arc;
 
 /// See above.
@@ -37,10 +38,18 @@ impl Role for Providers {
         let (sweepers, direct) = (providers::sweepers(&links)?, providers::direct(&links)?);
         let log = Log::unsealing(pool, vault);
         let books = providers::books(&links, &log, &store)?;
-        let hearers: Vec<Arc<dyn Hears>> = vec![Arc::new(Paid::new(books.clone(), ::xero::ENTRY))];
         // Whoever does something at a provider because of an event is added here.
         let calls = ::connect::ApiCalls { store: store.clone(), direct };
-        let with = |engine: Engine| engine.with(calls).with(Invoices(books.clone())).with(Bills(books));
+        let contracts = providers::contracts(settings, &log, &store, &links)?;
+        let mut hearers: Vec<Arc<dyn Hears>> = vec![Arc::new(Paid::new(books.clone(), ::xero::ENTRY))];
+        hearers.extend(contracts.iter().map(|desk| Arc::new(Envelopes(desk.clone())) as Arc<dyn Hears>));
+        let with = |engine: Engine| {
+            let engine = engine.with(calls).with(Invoices(books.clone())).with(Bills(books));
+            match &contracts {
+                Some(desk) => signatures::with(engine, desk),
+                None => engine,
+            }
+        };
         let work = ::connect::Providers::new(log, store.clone(), links, sweepers, hearers, with);
         let working = async {
             work.run(Arc::new(feed), context.stop.clone()).await;

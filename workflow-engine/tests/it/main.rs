@@ -1,6 +1,7 @@
 //! The engine on a real PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod accepted;
 mod blocked;
 mod common;
 mod engine;

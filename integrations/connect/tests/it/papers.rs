@@ -7,7 +7,7 @@ use providers::Sweeper;
 
 fn recipient(id: &str, order: u16) -> Recipient {
     let (name, email) = (format!("Signer {id}"), format!("signer{id}@example.com"));
-    Recipient { id: id.to_owned(), name, email, order, signs: true }
+    Recipient { id: id.to_owned(), name, email, order, signs: true, anchors: None }
 }
 
 fn envelope() -> Envelope {

@@ -58,6 +58,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("email", &["event-schemas/*", "domain/communications", "domain/identity", "domain/portal"]),
     // It notes what came of going to a provider on the record of the connection.
     ("connect", &["domain/connections", "event-schemas/*"]),
+    // It sets a contract as a paper, notes on its record what becomes of it outside, and keeps the signed one as a file.
+    ("signatures", &["domain/agreements", "domain/files", "integrations/papers"]),
     // It says of an upload what became of it, and reads from the file where its bytes go.
     ("file-store", &["domain/files"]),
     // It keeps what it has set as files, and notes on the record of an invoice where they are.
