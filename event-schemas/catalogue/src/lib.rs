@@ -160,7 +160,7 @@ machines! {
     Template: "agreements.template" "retired" = kernel::Retirable,
     Proposal: "agreements.proposal" "status" = agreements_events::ProposalStatus,
     Contract: "agreements.contract" "status" = agreements_events::ContractStatus,
-    Contract: "agreements.recipient" "status" = agreements_events::RecipientStatus,
+    Contract: "agreements.contract_recipient" "status" = agreements_events::RecipientStatus,
     Client: "crm.client" "status" = crm_events::ClientStatus,
     Contact: "crm.contact" "archived" = kernel::Archivable,
     Pipeline: "crm.pipeline" "retired" = kernel::Retirable,
