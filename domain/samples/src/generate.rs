@@ -55,11 +55,11 @@ impl Generator<'_> {
             return value.clone();
         }
         if let Some(value) = self.one_of(schema, "enum") {
-            return value;
+            return value.clone();
         }
         for alternatives in ["anyOf", "oneOf"] {
             if let Some(schema) = self.one_of(schema, alternatives) {
-                return self.value(&schema, field, depth);
+                return self.value(schema, field, depth);
             }
         }
         // Blind guesses are rarely opening hours in which anybody can be met.
@@ -97,14 +97,14 @@ impl Generator<'_> {
         self.rng.random_ratio(1, 16)
     }
 
-    fn one_of(&mut self, schema: &Value, keyword: &str) -> Option<Value> {
+    fn one_of<'s>(&mut self, schema: &'s Value, keyword: &str) -> Option<&'s Value> {
         let weight = |one: &Value| match one["properties"]["kind"]["const"].as_str() {
             Some(kind) if ENDS.contains(&kind) => 1,
             // Most of what may become of a question needs it to be asked, and more than once.
             Some("approval_requested") => 12,
             _ => 4,
         };
-        schema.get(keyword)?.as_array()?.choose_weighted(&mut self.rng, weight).ok().cloned()
+        schema.get(keyword)?.as_array()?.choose_weighted(&mut self.rng, weight).ok()
     }
 
     fn object(&mut self, schema: &Value, depth: usize) -> Value {

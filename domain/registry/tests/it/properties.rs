@@ -139,7 +139,7 @@ impl Examined {
         for number in 0..WORLDS_MAX {
             let (mut world, mut concerns) = (World::audited(), concerns::Concerns::default());
             for number in number * commands..(number + 1) * commands {
-                if self.missing(context).is_empty() {
+                if self.missing(context).next().is_none() {
                     println!("everything of {context} was seen after {number} commands");
                     return Ok(());
                 }
@@ -152,19 +152,19 @@ impl Examined {
 
     /// Commands of a context that never did anything, events that never happened, exceptions that were never made: of them, the
     /// properties say nothing.
-    fn missing(&self, of: &str) -> Vec<String> {
+    fn missing<'a>(&'a self, of: &'a str) -> impl Iterator<Item = String> + 'a {
         let seen = &self.seen;
-        let of_context = |name: &&'static str| context_of(name) == of;
+        let of_context = move |name: &&'static str| context_of(name) == of;
         let commands = subjects().iter().flat_map(|subject| subject.commands()).map(|entry| entry.name);
         let idle = commands.filter(of_context).filter(|name| seen.never(name, |tally| tally.changed));
         let idle = idle.map(|name| format!("{name} changes something"));
         let events = self.schemas.event_types(of).filter(|event_type| !seen.events.contains(event_type));
         let events = events.map(str::to_owned);
-        let alone = COMPANIONS.iter().filter(|(name, _)| of_context(name) && seen.never(name, |tally| tally.together));
+        let alone = COMPANIONS.iter().filter(move |(name, _)| of_context(name) && seen.never(name, |t| t.together));
         let alone = alone.map(|(command, other)| format!("{command} together with {other}"));
-        let once = AGAIN.iter().filter(|(name, _)| of_context(name) && seen.never(name, |tally| tally.again));
+        let once = AGAIN.iter().filter(move |(name, _)| of_context(name) && seen.never(name, |tally| tally.again));
         let once = once.map(|(command, why)| format!("{command} does it again, because {why}"));
-        idle.chain(events).chain(once).chain(alone).collect()
+        idle.chain(events).chain(once).chain(alone)
     }
 }
 
