@@ -1,4 +1,4 @@
--- The database as the migrations leave it, up to 20261201008100_connect_links.sql: to be read, not run.
+-- The database as the migrations leave it, up to 20261201009400_connect_entries.sql: to be read, not run.
 --
 -- Written by `cargo xtask gen` from what pg_dump says; do not edit, write a migration. After the roles, each schema has its
 -- tables with all that belongs to them, then its functions. Everything is owned by ubos_owner unless it says otherwise.
@@ -423,7 +423,8 @@ CREATE TABLE communications.emails (
     attempt bigint NOT NULL,
     sent_at timestamp with time zone,
     code text,
-    reason text
+    reason text,
+    attachments jsonb DEFAULT '[]'::jsonb NOT NULL
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY communications.emails FORCE ROW LEVEL SECURITY;
@@ -464,7 +465,9 @@ CREATE TABLE communications.messages (
     body text,
     status text NOT NULL COLLATE pg_catalog."C",
     edited_at timestamp with time zone,
-    redacted_reason text
+    redacted_reason text,
+    engagement_id uuid,
+    portal_engagement_id uuid
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY communications.messages FORCE ROW LEVEL SECURITY;
@@ -473,6 +476,7 @@ ALTER TABLE ONLY communications.messages
 CREATE INDEX messages_author ON communications.messages USING btree (tenant_id, author_id, created_at, id) WHERE (author_id IS NOT NULL);
 CREATE INDEX messages_client ON communications.messages USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
 CREATE INDEX messages_created ON communications.messages USING btree (tenant_id, created_at, id);
+CREATE INDEX messages_engagement ON communications.messages USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
 CREATE INDEX messages_project ON communications.messages USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
 CREATE INDEX messages_status ON communications.messages USING btree (tenant_id, status, created_at, id);
 CREATE INDEX messages_thread ON communications.messages USING btree (tenant_id, thread_id, created_at, id);
@@ -498,7 +502,8 @@ CREATE TABLE communications.notes (
     author_id uuid,
     body text,
     status text NOT NULL COLLATE pg_catalog."C",
-    edited_at timestamp with time zone
+    edited_at timestamp with time zone,
+    engagement_id uuid
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY communications.notes FORCE ROW LEVEL SECURITY;
@@ -509,6 +514,7 @@ CREATE INDEX notes_about_kind ON communications.notes USING btree (tenant_id, ab
 CREATE INDEX notes_author ON communications.notes USING btree (tenant_id, author_id, created_at, id) WHERE (author_id IS NOT NULL);
 CREATE INDEX notes_client ON communications.notes USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
 CREATE INDEX notes_created ON communications.notes USING btree (tenant_id, created_at, id);
+CREATE INDEX notes_engagement ON communications.notes USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
 CREATE INDEX notes_project ON communications.notes USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
 CREATE INDEX notes_status ON communications.notes USING btree (tenant_id, status, created_at, id);
 CREATE INDEX notes_updated ON communications.notes USING btree (tenant_id, updated_at, id);
@@ -594,7 +600,9 @@ CREATE TABLE communications.threads (
     message_count bigint NOT NULL,
     last_message_at timestamp with time zone,
     last_message_id uuid,
-    reads jsonb NOT NULL
+    reads jsonb NOT NULL,
+    engagement_id uuid,
+    portal_engagement_id uuid
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY communications.threads FORCE ROW LEVEL SECURITY;
@@ -602,6 +610,7 @@ ALTER TABLE ONLY communications.threads
     ADD CONSTRAINT threads_pkey PRIMARY KEY (tenant_id, id);
 CREATE INDEX threads_client ON communications.threads USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
 CREATE INDEX threads_created ON communications.threads USING btree (tenant_id, created_at, id);
+CREATE INDEX threads_engagement ON communications.threads USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
 CREATE INDEX threads_kind ON communications.threads USING btree (tenant_id, kind, created_at, id);
 CREATE INDEX threads_last_message ON communications.threads USING btree (tenant_id, last_message_at, id) WHERE (last_message_at IS NOT NULL);
 CREATE INDEX threads_project ON communications.threads USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
@@ -652,6 +661,41 @@ ALTER TABLE connect.calls ENABLE ROW LEVEL SECURITY;
 CREATE POLICY every_tenant ON connect.calls TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON connect.calls TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.calls TO ubos_worker;
+
+CREATE TABLE connect.entries (
+    tenant_id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    entry_id text NOT NULL,
+    kind text NOT NULL,
+    record_id uuid NOT NULL,
+    booked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT entries_kind_check CHECK ((kind = ANY (ARRAY['invoice'::text, 'bill'::text])))
+);
+ALTER TABLE ONLY connect.entries FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connect.entries
+    ADD CONSTRAINT entries_pkey PRIMARY KEY (tenant_id, connection_id, entry_id);
+CREATE UNIQUE INDEX entries_record ON connect.entries USING btree (tenant_id, record_id, connection_id);
+ALTER TABLE connect.entries ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON connect.entries TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connect.entries TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.entries TO ubos_worker;
+
+CREATE TABLE connect.envelopes (
+    tenant_id uuid NOT NULL,
+    contract_id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    key text NOT NULL,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    envelope_id text
+);
+ALTER TABLE ONLY connect.envelopes FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connect.envelopes
+    ADD CONSTRAINT envelopes_pkey PRIMARY KEY (tenant_id, contract_id);
+CREATE UNIQUE INDEX envelopes_envelope ON connect.envelopes USING btree (tenant_id, connection_id, envelope_id) WHERE (envelope_id IS NOT NULL);
+ALTER TABLE connect.envelopes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON connect.envelopes TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connect.envelopes TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.envelopes TO ubos_worker;
 
 CREATE TABLE connect.inbox (
     tenant_id uuid NOT NULL,
@@ -837,6 +881,39 @@ GRANT ALL ON FUNCTION connect.take_in(tenant uuid, connection uuid, hash bytea, 
 CREATE SCHEMA connections;
 GRANT USAGE ON SCHEMA connections TO ubos_query;
 GRANT USAGE ON SCHEMA connections TO ubos_worker;
+
+CREATE TABLE connections.api_calls (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    connection_id uuid NOT NULL,
+    provider text NOT NULL COLLATE pg_catalog."C",
+    method text NOT NULL COLLATE pg_catalog."C",
+    path jsonb NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    answer_status bigint,
+    answer_values jsonb NOT NULL,
+    failure text,
+    reason text,
+    happened boolean
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY connections.api_calls FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connections.api_calls
+    ADD CONSTRAINT api_calls_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX api_calls_connection ON connections.api_calls USING btree (tenant_id, connection_id, created_at, id);
+CREATE INDEX api_calls_created ON connections.api_calls USING btree (tenant_id, created_at, id);
+CREATE INDEX api_calls_provider ON connections.api_calls USING btree (tenant_id, provider, created_at, id);
+CREATE INDEX api_calls_status ON connections.api_calls USING btree (tenant_id, status, created_at, id);
+CREATE INDEX api_calls_updated ON connections.api_calls USING btree (tenant_id, updated_at, id);
+ALTER TABLE connections.api_calls ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON connections.api_calls TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connections.api_calls TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE connections.api_calls TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connections.api_calls TO ubos_worker;
 
 CREATE TABLE connections.connections (
     tenant_id uuid NOT NULL,
@@ -2936,7 +3013,8 @@ CREATE TABLE portal.portal_users (
     scopes jsonb NOT NULL,
     locked_reason text,
     grants jsonb DEFAULT '[]'::jsonb NOT NULL,
-    email_failure text
+    email_failure text,
+    engagement_grants jsonb DEFAULT '[]'::jsonb NOT NULL
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY portal.portal_users FORCE ROW LEVEL SECURITY;
@@ -3397,7 +3475,8 @@ CREATE TABLE projects.time_entries (
     hourly_rate_minor bigint,
     amount_minor bigint,
     rejection_reason text,
-    invoice_id uuid
+    invoice_id uuid,
+    engagement_id uuid
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY projects.time_entries FORCE ROW LEVEL SECURITY;
@@ -3407,6 +3486,7 @@ CREATE INDEX time_entries_billable ON projects.time_entries USING btree (tenant_
 CREATE INDEX time_entries_client ON projects.time_entries USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
 CREATE INDEX time_entries_created ON projects.time_entries USING btree (tenant_id, created_at, id);
 CREATE INDEX time_entries_date ON projects.time_entries USING btree (tenant_id, date, id);
+CREATE INDEX time_entries_engagement ON projects.time_entries USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
 CREATE INDEX time_entries_invoice ON projects.time_entries USING btree (tenant_id, invoice_id, created_at, id) WHERE (invoice_id IS NOT NULL);
 CREATE INDEX time_entries_project ON projects.time_entries USING btree (tenant_id, project_id, created_at, id);
 CREATE INDEX time_entries_status ON projects.time_entries USING btree (tenant_id, status, created_at, id);
@@ -4071,7 +4151,9 @@ CREATE TABLE revenue.credit_notes (
     seller jsonb,
     buyer jsonb,
     allocations jsonb NOT NULL,
-    refunded_minor bigint NOT NULL
+    refunded_minor bigint NOT NULL,
+    pdf_file_id uuid,
+    xml_file_id uuid
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY revenue.credit_notes FORCE ROW LEVEL SECURITY;
@@ -4226,7 +4308,9 @@ CREATE TABLE revenue.invoices (
     external_id text,
     ledger_rejection text,
     reason text,
-    drafted_by jsonb
+    drafted_by jsonb,
+    pdf_file_id uuid,
+    xml_file_id uuid
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY revenue.invoices FORCE ROW LEVEL SECURITY;
@@ -4757,7 +4841,8 @@ CREATE TABLE timeline.follow_ups (
     due_at timestamp with time zone NOT NULL,
     status text NOT NULL COLLATE pg_catalog."C",
     closed_at timestamp with time zone,
-    reason text
+    reason text,
+    engagement_id uuid
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY timeline.follow_ups FORCE ROW LEVEL SECURITY;
@@ -4769,6 +4854,7 @@ CREATE INDEX follow_ups_assignee ON timeline.follow_ups USING btree (tenant_id, 
 CREATE INDEX follow_ups_client ON timeline.follow_ups USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
 CREATE INDEX follow_ups_created ON timeline.follow_ups USING btree (tenant_id, created_at, id);
 CREATE INDEX follow_ups_due ON timeline.follow_ups USING btree (tenant_id, due_at, id);
+CREATE INDEX follow_ups_engagement ON timeline.follow_ups USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
 CREATE INDEX follow_ups_project ON timeline.follow_ups USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
 CREATE INDEX follow_ups_status ON timeline.follow_ups USING btree (tenant_id, status, created_at, id);
 CREATE INDEX follow_ups_title ON timeline.follow_ups USING btree (tenant_id, title, id);
