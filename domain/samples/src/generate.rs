@@ -46,6 +46,8 @@ pub(crate) struct Generator<'w> {
     pub target: Key,
     /// Ids that the target's state mentions.
     pub own: Vec<Uuid>,
+    /// Fields that name parts of the target.
+    pub parts: Vec<&'static str>,
 }
 
 impl Generator<'_> {
@@ -268,7 +270,9 @@ impl Generator<'_> {
         // `to_user_id` is a user's, as `user_id` is.
         let kinds = [Some(kind), kind.split_once('_').map(|(_, kind)| kind)];
         let named = kinds.into_iter().flatten().map(|kind| self.world.ids(self.target.0, kind));
-        let named = named.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default();
+        // A payment of a bill is a part of it, and no payment of a client.
+        let named = named.into_iter().find(|ids| !ids.is_empty()).filter(|_| !self.parts.contains(&field));
+        let named = named.unwrap_or_default();
         let staff = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)];
         let pools: [&[Uuid]; 3] = [&named, &self.own, &staff];
         let pool = match self.rng.random_range(0..20) {

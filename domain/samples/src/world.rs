@@ -354,7 +354,7 @@ impl World {
         let own = self.streams.get(&key).map(Stream::ids).unwrap_or_default();
         let entry = new.choose(&mut rng).or_else(|| entries.choose(&mut rng)).copied()?;
         let (actor, command) = (actor(&mut rng), rng.random::<u128>());
-        let mut generator = Generator { rng, world: self, target: key, own };
+        let mut generator = Generator { rng, world: self, target: key, own, parts: parts(subject) };
         let body = generator.value(subject.schema(entry), "", 0);
         let mut rng = generator.rng;
         let places = extreme::places(&body);
@@ -403,7 +403,8 @@ impl World {
             None if rng.random_ratio(1, 4) => 1,
             None => GUESSES,
         };
-        let mut generator = Generator { rng: StdRng::from_rng(rng), world: self, target: key, own };
+        let mut generator =
+            Generator { rng: StdRng::from_rng(rng), world: self, target: key, own, parts: parts(subject) };
         let (mut best, mut is_good) = (None, false);
         for guess in 1..=guesses {
             if guess == 2 && sought.is_none() && entries.iter().any(|entry| !ENDINGS.contains(&entry.action)) {
@@ -592,6 +593,11 @@ impl World {
             });
         }
     }
+}
+
+/// Fields that name parts of such a stream.
+fn parts(subject: &dyn Subject) -> Vec<&'static str> {
+    subject.commands().iter().flat_map(|entry| entry.makes).map(|part| part.name).collect()
 }
 
 /// Can such a stream do what is sought, by itself or by what it brings along?

@@ -81,15 +81,19 @@ const COMMANDS: u64 = 120;
 
 #[test]
 fn every_aggregate_keeps_what_the_store_relies_on() {
-    let mut examined = Examined::default();
-    let contexts: BTreeSet<&str> = subjects().iter().map(|subject| context_of(subject.stream())).collect();
-    for context in &contexts {
+    let schemas = Schemas::read();
+    let parts = samples::in_every_context(|context| {
+        let mut examined = Examined { schemas: &schemas, seen: Seen::default() };
         examined.seek_all_of(context).unwrap_or_else(|error| panic!("{context}: {error}"));
-    }
-    examined.seen.report();
-    let unseen: Vec<String> = contexts.iter().flat_map(|context| examined.missing(context)).collect();
+        (examined.missing(context).collect::<Vec<_>>(), examined.seen)
+    });
+    let (unseen, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let seen = parts.into_iter().fold(Seen::default(), Seen::with);
+    seen.report();
+    let unseen: Vec<String> = unseen.into_iter().flatten().collect();
     assert!(unseen.is_empty(), "never seen: {unseen:#?}");
 
+    let examined = Examined { schemas: &schemas, seen };
     let examined = RefCell::new(examined);
     let mut runner = TestRunner::new(samples::config(96, samples::regressions!("properties")));
     let played = runner.run(&scripts(1..250), |script| {
@@ -104,18 +108,12 @@ fn every_aggregate_keeps_what_the_store_relies_on() {
 }
 
 /// What was examined, and what the contract says of it.
-struct Examined {
-    schemas: Schemas,
+struct Examined<'a> {
+    schemas: &'a Schemas,
     seen: Seen,
 }
 
-impl Default for Examined {
-    fn default() -> Self {
-        Self { schemas: Schemas::read(), seen: Seen::default() }
-    }
-}
-
-impl Examined {
+impl Examined<'_> {
     fn examine(
         &mut self,
         world: &World,
@@ -123,7 +121,8 @@ impl Examined {
         key: &Key,
         attempt: &Attempt,
     ) -> TestCaseResult {
-        for (key, attempt) in attempt.companions.iter().chain([&(*key, attempt.clone())]) {
+        let companions = attempt.companions.iter().map(|(key, attempt)| (key, attempt));
+        for (key, attempt) in companions.chain([(key, attempt)]) {
             self.seen.count(attempt);
             for event in attempt.events() {
                 self.schemas.check(key.1, event.event_type, event.version, &event.payload)?;
@@ -273,6 +272,13 @@ impl Seen {
         if matches!(&attempt.retried, Some(Decided::Events(events)) if !events.is_empty()) {
             tally.again += 1;
         }
+    }
+
+    /// What was seen in another context too.
+    fn with(mut self, other: Self) -> Self {
+        self.commands.extend(other.commands);
+        self.events.extend(other.events);
+        self
     }
 
     fn report(&self) {
