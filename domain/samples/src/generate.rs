@@ -46,6 +46,8 @@ pub(crate) struct Generator<'w> {
     pub target: Key,
     /// Ids that the target's state mentions.
     pub own: Vec<Uuid>,
+    /// Fields that name parts of the target.
+    pub parts: Vec<&'static str>,
 }
 
 impl Generator<'_> {
@@ -55,11 +57,11 @@ impl Generator<'_> {
             return value.clone();
         }
         if let Some(value) = self.one_of(schema, "enum") {
-            return value;
+            return value.clone();
         }
         for alternatives in ["anyOf", "oneOf"] {
             if let Some(schema) = self.one_of(schema, alternatives) {
-                return self.value(&schema, field, depth);
+                return self.value(schema, field, depth);
             }
         }
         // Blind guesses are rarely opening hours in which anybody can be met.
@@ -97,14 +99,14 @@ impl Generator<'_> {
         self.rng.random_ratio(1, 16)
     }
 
-    fn one_of(&mut self, schema: &Value, keyword: &str) -> Option<Value> {
+    fn one_of<'s>(&mut self, schema: &'s Value, keyword: &str) -> Option<&'s Value> {
         let weight = |one: &Value| match one["properties"]["kind"]["const"].as_str() {
             Some(kind) if ENDS.contains(&kind) => 1,
             // Most of what may become of a question needs it to be asked, and more than once.
             Some("approval_requested") => 12,
             _ => 4,
         };
-        schema.get(keyword)?.as_array()?.choose_weighted(&mut self.rng, weight).ok().cloned()
+        schema.get(keyword)?.as_array()?.choose_weighted(&mut self.rng, weight).ok()
     }
 
     fn object(&mut self, schema: &Value, depth: usize) -> Value {
@@ -268,7 +270,9 @@ impl Generator<'_> {
         // `to_user_id` is a user's, as `user_id` is.
         let kinds = [Some(kind), kind.split_once('_').map(|(_, kind)| kind)];
         let named = kinds.into_iter().flatten().map(|kind| self.world.ids(self.target.0, kind));
-        let named = named.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default();
+        // A payment of a bill is a part of it, and no payment of a client.
+        let named = named.into_iter().find(|ids| !ids.is_empty()).filter(|_| !self.parts.contains(&field));
+        let named = named.unwrap_or_default();
         let staff = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)];
         let pools: [&[Uuid]; 3] = [&named, &self.own, &staff];
         let pool = match self.rng.random_range(0..20) {

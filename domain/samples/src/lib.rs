@@ -15,6 +15,9 @@ pub use world::{Explored, Key, World};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseResult, TestRunner};
+use std::cmp::Reverse;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// What is played: one command per number.
 #[derive(Debug, Clone)]
@@ -48,10 +51,36 @@ fn contexts() -> Vec<&'static str> {
     contexts
 }
 
+/// Does the same in every context, in several at a time, and answers what came of each. Those with the most aggregates begin.
+///
+/// # Panics
+///
+/// If one panics.
+pub fn in_every_context<R: Send>(work: impl Fn(&'static str) -> R + Sync) -> Vec<R> {
+    let mut all = contexts();
+    all.sort_by_key(|context| Reverse(aggregates_of(context)));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(vec![]));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(context) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let came_of_it = work(context);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push(came_of_it);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn aggregates_of(context: &str) -> usize {
+    subjects().iter().filter(|subject| context_of(subject.stream()) == context).count()
+}
+
 /// How many commands go into a world of a context in which things are sought: the more it has to choose from, the more it needs.
 pub fn commands_in(context: &str, few: u64) -> u64 {
-    let aggregates = subjects().iter().filter(|subject| context_of(subject.stream()) == context).count();
-    few * u64::try_from(aggregates / 4).unwrap_or(1).max(1)
+    few * u64::try_from(aggregates_of(context) / 4).unwrap_or(1).max(1)
 }
 
 /// Scripts of all contexts at once.

@@ -10,7 +10,7 @@ use kernel::{
     ReferenceBy, SecretHash, Stored, TenantId, UserId,
 };
 use rand::seq::IndexedRandom;
-use rand::{Rng, rngs::StdRng};
+use rand::{Rng, SeedableRng as _, rngs::StdRng};
 use serde_json::value::RawValue;
 use std::any::Any;
 use std::cell::RefCell;
@@ -24,8 +24,9 @@ pub type Key = (TenantId, &'static str, Uuid);
 const STREAMS: usize = 2;
 /// Commands that are thought of until one does something.
 const GUESSES: usize = 16;
-/// The same while one is sought that does something in particular.
-const SOUGHT: usize = 64;
+/// Streams, and guesses for each, while something in particular is sought: what one cannot do another perhaps can.
+const TARGETS: usize = 4;
+const SOUGHT: usize = 16;
 /// What ends a thing's story is said less often, so that there is one.
 const ENDINGS: &[&str] = &[
     "abort_upload",
@@ -140,6 +141,17 @@ impl Sought for Explored {
     }
 }
 
+/// What could be said next to a stream.
+struct Thought {
+    entry: &'static CommandEntry,
+    actor: Actor,
+    body: serde_json::Value,
+    command_id: Uuid,
+    does_something: bool,
+    /// It is what was sought.
+    is_found: bool,
+}
+
 /// A reference, as a context gets it.
 type Found = (&'static str, String, Option<FoundReference>);
 
@@ -225,11 +237,24 @@ impl World {
     fn play(&mut self, focus: Option<&str>, number: u64, sought: Option<&dyn Sought>) -> (Key, Attempt) {
         let mut rng = rng(number);
         self.now += pause(&mut rng);
-        let subject = subject(&mut rng, focus, sought);
-        let sought = sought.filter(|sought| can(subject, *sought));
-        let key = self.target(&mut rng, subject);
+        let mut thought: Option<(&dyn Subject, Key, Thought)> = None;
+        for _ in 0..if sought.is_some() { TARGETS } else { 1 } {
+            let subject = subject(&mut rng, focus, sought);
+            let sought = sought.filter(|sought| can(subject, *sought));
+            let key = self.target(&mut rng, subject);
+            let of_target = self.think(&mut rng, subject, key, sought);
+            let is_found = of_target.is_found;
+            if is_found || thought.as_ref().is_none_or(|(.., before)| !before.does_something) {
+                thought = Some((subject, key, of_target));
+            }
+            if is_found {
+                break;
+            }
+        }
+        let (subject, key, thought) = thought.unwrap_or_else(|| panic!("nothing is thought of"));
         let mut stream = self.streams.remove(&key).unwrap_or_else(|| subject.empty());
-        let (actor, mut attempt, companions) = self.send(rng, subject, key, &mut stream, sought);
+        let actor = thought.actor.clone();
+        let (mut attempt, companions) = self.send(subject, key, &mut stream, thought);
         if stream.version() > 0 {
             self.streams.insert(key, stream);
         }
@@ -285,6 +310,26 @@ impl World {
         number: u64,
         done: &BTreeSet<(&'static str, String)>,
     ) -> Option<(String, Vec<(Key, Attempt)>)> {
+        self.strain_some(focus, number, done, false)
+    }
+
+    /// The same, unless every field of whatever can be said now is done.
+    pub fn strain_new(
+        &mut self,
+        focus: Option<&str>,
+        number: u64,
+        done: &BTreeSet<(&'static str, String)>,
+    ) -> Option<(String, Vec<(Key, Attempt)>)> {
+        self.strain_some(focus, number, done, true)
+    }
+
+    fn strain_some(
+        &mut self,
+        focus: Option<&str>,
+        number: u64,
+        done: &BTreeSet<(&'static str, String)>,
+        only_new: bool,
+    ) -> Option<(String, Vec<(Key, Attempt)>)> {
         let mut rng = rng(number);
         self.now += pause(&mut rng);
         let is_new = |entry: &CommandEntry, place: &str| !done.contains(&(entry.name, place.to_owned()));
@@ -293,7 +338,7 @@ impl World {
             fields.into_iter().flatten().map(|(name, _)| format!("/{name}")).collect::<Vec<_>>()
         };
         let (mut new, mut guess) = (vec![], None);
-        for _ in 0..SOUGHT {
+        for _ in 0..TARGETS * SOUGHT {
             let subject = subject(&mut rng, focus, None);
             let key = self.target(&mut rng, subject);
             let creates = !self.streams.contains_key(&key);
@@ -305,11 +350,11 @@ impl World {
                 break;
             }
         }
-        let (subject, key, creates, entries) = guess?;
+        let (subject, key, creates, entries) = guess.filter(|_| !only_new || !new.is_empty())?;
         let own = self.streams.get(&key).map(Stream::ids).unwrap_or_default();
         let entry = new.choose(&mut rng).or_else(|| entries.choose(&mut rng)).copied()?;
         let (actor, command) = (actor(&mut rng), rng.random::<u128>());
-        let mut generator = Generator { rng, world: self, target: key, own };
+        let mut generator = Generator { rng, world: self, target: key, own, parts: parts(subject) };
         let body = generator.value(subject.schema(entry), "", 0);
         let mut rng = generator.rng;
         let places = extreme::places(&body);
@@ -338,15 +383,16 @@ impl World {
         Some((place, attempts))
     }
 
-    /// Thinks of somebody and something to say, and sends the command.
-    fn send(
-        &self,
-        mut rng: StdRng,
-        subject: &dyn Subject,
-        key: Key,
-        stream: &mut Stream,
-        sought: Option<&dyn Sought>,
-    ) -> (Actor, Attempt, Vec<Companion>) {
+    /// Thinks of somebody and something to say.
+    fn think(&self, rng: &mut StdRng, subject: &dyn Subject, key: Key, sought: Option<&dyn Sought>) -> Thought {
+        let fresh;
+        let stream = match self.streams.get(&key) {
+            Some(stream) => stream,
+            None => {
+                fresh = subject.empty();
+                &fresh
+            }
+        };
         let command_id = Uuid::from_u128(rng.random());
         let creates = stream.version() == 0;
         let mut entries: Vec<_> = subject.commands().iter().filter(|entry| entry.creates == creates).collect();
@@ -357,7 +403,8 @@ impl World {
             None if rng.random_ratio(1, 4) => 1,
             None => GUESSES,
         };
-        let mut generator = Generator { rng, world: self, target: key, own };
+        let mut generator =
+            Generator { rng: StdRng::from_rng(rng), world: self, target: key, own, parts: parts(subject) };
         let (mut best, mut is_good) = (None, false);
         for guess in 1..=guesses {
             if guess == 2 && sought.is_none() && entries.iter().any(|entry| !ENDINGS.contains(&entry.action)) {
@@ -383,21 +430,33 @@ impl World {
             let is_sought = |sought: &dyn Sought| prospect.as_ref().is_none_or(|prospect| sought.is(prospect));
             let is_it = does_something && sought.is_none_or(is_sought);
             if is_it || !is_good {
-                best = Some((entry, actor, body));
+                let is_found = is_it && sought.is_some();
+                best = Some(Thought { entry, actor, body, command_id, does_something, is_found });
                 is_good = does_something && (guess == 1 || !ENDINGS.contains(&entry.action));
             }
             if is_it {
                 break;
             }
         }
-        let (entry, actor, body) = best.unwrap_or_else(|| panic!("nobody guesses at {}", subject.stream()));
+        best.unwrap_or_else(|| panic!("nobody guesses at {}", subject.stream()))
+    }
+
+    /// Sends what was thought of.
+    fn send(
+        &self,
+        subject: &dyn Subject,
+        key: Key,
+        stream: &mut Stream,
+        thought: Thought,
+    ) -> (Attempt, Vec<Companion>) {
+        let Thought { entry, actor, body, command_id, .. } = thought;
         let text = body.to_string();
         let make = self.contexts(subject, key, stream, entry, &text, &actor, command_id);
         let companions = subject.companions(stream, entry.action, &text, &make(false));
         let free = self.free(key, &companions);
         let attempt = subject.attempt(stream, entry, body, &make, &free, self.audited);
         drop((make, free));
-        (actor, attempt, companions)
+        (attempt, companions)
     }
 
     /// The types of the events that a companion would have.
@@ -534,6 +593,11 @@ impl World {
             });
         }
     }
+}
+
+/// Fields that name parts of such a stream.
+fn parts(subject: &dyn Subject) -> Vec<&'static str> {
+    subject.commands().iter().flat_map(|entry| entry.makes).map(|part| part.name).collect()
 }
 
 /// Can such a stream do what is sought, by itself or by what it brings along?

@@ -255,10 +255,11 @@ fn who_declines_ends_it_and_who_signed_does_not_decline() {
 }
 
 #[test]
-fn who_has_the_contract_or_looked_at_it_may_decline() {
+fn whoever_the_contract_was_sent_to_may_decline_whatever_became_of_it() {
     let events = sent();
     let recipient_id = id(&events, 0);
-    for before in [C::RecordDelivery { recipient_id }, C::RecordViewed { recipient_id }] {
+    let bounced = C::RecordBounce { recipient_id, reason: None };
+    for before in [C::RecordDelivery { recipient_id }, C::RecordViewed { recipient_id }, bounced] {
         let when =
             has(and_then(events.clone(), before)).when(C::Decline { recipient_id: Some(recipient_id), reason: None });
         assert_eq!(kinds(when.events()), ["recipient.declined", "contract.declined"]);

@@ -81,15 +81,19 @@ const COMMANDS: u64 = 120;
 
 #[test]
 fn every_aggregate_keeps_what_the_store_relies_on() {
-    let mut examined = Examined::default();
-    let contexts: BTreeSet<&str> = subjects().iter().map(|subject| context_of(subject.stream())).collect();
-    for context in &contexts {
+    let schemas = Schemas::read();
+    let parts = samples::in_every_context(|context| {
+        let mut examined = Examined { schemas: &schemas, seen: Seen::default() };
         examined.seek_all_of(context).unwrap_or_else(|error| panic!("{context}: {error}"));
-    }
-    examined.seen.report();
-    let unseen: Vec<String> = contexts.iter().flat_map(|context| examined.missing(context)).collect();
+        (examined.missing(context).collect::<Vec<_>>(), examined.seen)
+    });
+    let (unseen, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let seen = parts.into_iter().fold(Seen::default(), Seen::with);
+    seen.report();
+    let unseen: Vec<String> = unseen.into_iter().flatten().collect();
     assert!(unseen.is_empty(), "never seen: {unseen:#?}");
 
+    let examined = Examined { schemas: &schemas, seen };
     let examined = RefCell::new(examined);
     let mut runner = TestRunner::new(samples::config(96, samples::regressions!("properties")));
     let played = runner.run(&scripts(1..250), |script| {
@@ -104,18 +108,12 @@ fn every_aggregate_keeps_what_the_store_relies_on() {
 }
 
 /// What was examined, and what the contract says of it.
-struct Examined {
-    schemas: Schemas,
+struct Examined<'a> {
+    schemas: &'a Schemas,
     seen: Seen,
 }
 
-impl Default for Examined {
-    fn default() -> Self {
-        Self { schemas: Schemas::read(), seen: Seen::default() }
-    }
-}
-
-impl Examined {
+impl Examined<'_> {
     fn examine(
         &mut self,
         world: &World,
@@ -123,7 +121,8 @@ impl Examined {
         key: &Key,
         attempt: &Attempt,
     ) -> TestCaseResult {
-        for (key, attempt) in attempt.companions.iter().chain([&(*key, attempt.clone())]) {
+        let companions = attempt.companions.iter().map(|(key, attempt)| (key, attempt));
+        for (key, attempt) in companions.chain([(key, attempt)]) {
             self.seen.count(attempt);
             for event in attempt.events() {
                 self.schemas.check(key.1, event.event_type, event.version, &event.payload)?;
@@ -139,7 +138,7 @@ impl Examined {
         for number in 0..WORLDS_MAX {
             let (mut world, mut concerns) = (World::audited(), concerns::Concerns::default());
             for number in number * commands..(number + 1) * commands {
-                if self.missing(context).is_empty() {
+                if self.missing(context).next().is_none() {
                     println!("everything of {context} was seen after {number} commands");
                     return Ok(());
                 }
@@ -152,19 +151,19 @@ impl Examined {
 
     /// Commands of a context that never did anything, events that never happened, exceptions that were never made: of them, the
     /// properties say nothing.
-    fn missing(&self, of: &str) -> Vec<String> {
+    fn missing<'a>(&'a self, of: &'a str) -> impl Iterator<Item = String> + 'a {
         let seen = &self.seen;
-        let of_context = |name: &&'static str| context_of(name) == of;
+        let of_context = move |name: &&'static str| context_of(name) == of;
         let commands = subjects().iter().flat_map(|subject| subject.commands()).map(|entry| entry.name);
         let idle = commands.filter(of_context).filter(|name| seen.never(name, |tally| tally.changed));
         let idle = idle.map(|name| format!("{name} changes something"));
         let events = self.schemas.event_types(of).filter(|event_type| !seen.events.contains(event_type));
         let events = events.map(str::to_owned);
-        let alone = COMPANIONS.iter().filter(|(name, _)| of_context(name) && seen.never(name, |tally| tally.together));
+        let alone = COMPANIONS.iter().filter(move |(name, _)| of_context(name) && seen.never(name, |t| t.together));
         let alone = alone.map(|(command, other)| format!("{command} together with {other}"));
-        let once = AGAIN.iter().filter(|(name, _)| of_context(name) && seen.never(name, |tally| tally.again));
+        let once = AGAIN.iter().filter(move |(name, _)| of_context(name) && seen.never(name, |tally| tally.again));
         let once = once.map(|(command, why)| format!("{command} does it again, because {why}"));
-        idle.chain(events).chain(once).chain(alone).collect()
+        idle.chain(events).chain(once).chain(alone)
     }
 }
 
@@ -273,6 +272,13 @@ impl Seen {
         if matches!(&attempt.retried, Some(Decided::Events(events)) if !events.is_empty()) {
             tally.again += 1;
         }
+    }
+
+    /// What was seen in another context too.
+    fn with(mut self, other: Self) -> Self {
+        self.commands.extend(other.commands);
+        self.events.extend(other.events);
+        self
     }
 
     fn report(&self) {
