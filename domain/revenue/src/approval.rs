@@ -59,6 +59,11 @@ impl Approval {
         u32::try_from(self.granted.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
+    /// Is there nobody to ask?
+    pub fn asks_nobody(&self) -> bool {
+        self.request.steps.is_empty()
+    }
+
     fn current(&self) -> Option<&ApprovalStep> {
         self.request.steps.get(self.granted.len().saturating_sub(1))
     }

@@ -106,9 +106,19 @@ pub enum BillingSettingsRejection {
 pub struct BillingSettings(Option<(Seller, Terms)>);
 
 impl BillingSettings {
+    /// Held by those of the firm.
+    pub fn claim() -> Claim {
+        Claim::new(FIRM_CLAIM, FIRM)
+    }
+
+    /// The rules, once the firm bills.
+    pub fn terms(&self) -> Option<&Terms> {
+        self.0.as_ref().map(|(_, terms)| terms)
+    }
+
     /// Those of the firm, to be looked at by a decision.
     pub(crate) fn of_firm() -> Reference {
-        Reference::claim::<Self>(Claim::new(FIRM_CLAIM, FIRM))
+        Reference::claim::<Self>(Self::claim())
     }
 
     /// What was found; none if the firm does not bill.
@@ -173,6 +183,8 @@ pub(crate) mod tests {
             credit_note_series: "credits".parse().unwrap(),
             default_tax_rate: Some("vat".parse().unwrap()),
             separation_of_duties: true,
+            sales_account: None,
+            untaxed_code: None,
         }
     }
 

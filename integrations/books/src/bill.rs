@@ -82,7 +82,7 @@ impl Bills {
         let vendor = self.vendor(at, &bill).await?;
         let party_id = books.party(at, &job.key, &party(&bill, &vendor)?).await?.party_id;
         self.link(job, at, &bill, &vendor, &party_id).await?;
-        let entry = entry(&bill, &party_id, books.chart.untaxed.as_deref())?;
+        let entry = entry(&bill, &party_id, books.chart(at.tenant).await?.untaxed.as_deref())?;
         let booked = books.entry(at, &job.key, &entry, bill.owed.total).await?;
         Ok(self.booked(job, at, id, &booked).await?)
     }

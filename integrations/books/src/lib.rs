@@ -19,14 +19,16 @@ pub use bill::Bills;
 pub use invoice::Invoices;
 pub use paid::Paid;
 
+use anyhow::Result;
 use entries::Entries;
 use event_store::{Log, Store};
 use kernel::TenantId;
 use ports::{Ledger, Place};
 use providers::Links;
+use revenue::BillingSettings;
 use std::sync::Arc;
 
-/// Which accounts and words of the ledger are meant where no record names one.
+/// Which accounts and words of the ledger are meant where neither a record nor the firm's billing settings name one.
 #[derive(Debug, Clone)]
 pub struct Chart {
     /// What invoices are booked on.
@@ -63,6 +65,18 @@ impl Books {
     /// Where the firm's ledger is; none if it has none.
     pub(crate) async fn place(&self, tenant: TenantId) -> sqlx::Result<Option<Place>> {
         Ok(self.links.of_firm(tenant, self.provider).await?.map(|connection| Place { tenant, connection }))
+    }
+
+    /// The same as the firm has it.
+    pub(crate) async fn chart(&self, tenant: TenantId) -> Result<Chart> {
+        let mut chart = self.chart.clone();
+        let Some(id) = self.store.holder(tenant, &BillingSettings::claim()).await? else { return Ok(chart) };
+        let (settings, _) = self.store.load::<BillingSettings>(tenant, id).await?;
+        if let Some(terms) = settings.terms() {
+            chart.sales = terms.sales_account.as_ref().map_or(chart.sales, ToString::to_string);
+            chart.untaxed = terms.untaxed_code.as_ref().map(ToString::to_string).or(chart.untaxed);
+        }
+        Ok(chart)
     }
 
     pub(crate) fn entries(&self) -> Entries<'_> {

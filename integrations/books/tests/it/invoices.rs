@@ -56,6 +56,36 @@ async fn a_closed_period_is_on_the_record_and_parked_and_the_next_invoice_goes_o
 }
 
 #[actix_web::test]
+async fn what_a_closed_period_held_up_goes_there_when_it_is_open_and_somebody_says_so() {
+    let office = Office::open().await;
+    office.outside.lab.close_period(day());
+    let id = office.issued(&[1_000]).await;
+    office.round().await;
+    assert_eq!(office.jobs("books.invoices", "parked").await, 1);
+    // The accountant opens the period; nothing goes there by itself.
+    office.outside.lab.close_period(day() - chrono::Days::new(30));
+    office.round().await;
+    assert_eq!(office.outside.lab.invoices().len(), 0);
+    office.retry("books.invoices").await;
+    office.round().await;
+    assert_eq!(office.happened("invoice.pushed_to_ledger", id).await, 1);
+    assert_eq!(office.outside.lab.invoices().len(), 1);
+}
+
+#[actix_web::test]
+async fn invoices_are_booked_where_the_firm_wants_them() {
+    let office = Office::open().await;
+    office.issued(&[1_000]).await;
+    office.chart("4000", "EXEMPTOUTPUT").await;
+    office.issued(&[2_000]).await;
+    office.round().await;
+    let account = |invoice: &serde_json::Value| invoice["LineItems"][0]["AccountCode"].as_str().map(str::to_owned);
+    // Also what was issued before, for it goes there now.
+    let accounts: Vec<_> = office.outside.lab.invoices().iter().map(account).collect();
+    assert_eq!(accounts, [Some("4000".to_owned()), Some("4000".to_owned())]);
+}
+
+#[actix_web::test]
 async fn what_is_paid_at_the_ledger_comes_back_once_and_is_taken_back_with_it() {
     let office = Office::open().await;
     let id = office.issued(&[1_000]).await;
@@ -89,15 +119,18 @@ async fn a_payment_that_was_noted_here_is_not_doubled() {
 #[actix_web::test]
 async fn a_limit_of_the_ledger_means_later_and_nothing_is_lost() {
     let office = Office::open().await;
-    let limit = What::Status { status: 429, retry_after: Some(1), limit: Some("minute".to_owned()), code: None };
-    office.outside.lab.fault(Fault { method: None, ..Fault::at("xero", "GET", "", limit) });
-    let id = office.issued(&[1_000]).await;
-    eventually(async || {
-        office.round().await;
-        office.happened("invoice.pushed_to_ledger", id).await == 1
-    })
-    .await;
-    assert_eq!(office.outside.lab.invoices().len(), 1);
+    for (count, which) in ["minute", "day"].into_iter().enumerate() {
+        let limit = What::Status { status: 429, retry_after: Some(1), limit: Some(which.to_owned()), code: None };
+        office.outside.lab.fault(Fault { method: None, ..Fault::at("xero", "GET", "", limit) });
+        let id = office.issued(&[1_000]).await;
+        eventually(async || {
+            office.round().await;
+            office.happened("invoice.pushed_to_ledger", id).await == 1
+        })
+        .await;
+        assert_eq!(office.outside.lab.invoices().len(), count + 1, "{which}");
+        assert_eq!(office.happened("invoice.ledger_rejected", id).await, 0);
+    }
 }
 
 #[actix_web::test]

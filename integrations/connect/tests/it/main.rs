@@ -2,6 +2,7 @@
 
 mod books;
 mod browser;
+mod calls;
 mod common;
 mod door;
 mod grants;
