@@ -129,13 +129,14 @@ impl Invoices {
 
     async fn find(&self, job: &Job) -> Result<bool, End> {
         let (id, invoice, at) = self.wanted(job).await?;
-        if invoice.is_voided || invoice.pushed.is_some() {
-            return Ok(invoice.pushed.is_some() && !invoice.is_voided);
+        if invoice.pushed.is_some() {
+            return Ok(!invoice.is_voided);
         }
+        // Also if it was voided since: what came there has to leave it.
         let entry = entry(&invoice, id, "", &self.0.chart)?;
         let Some(booked) = self.0.known(at, &entry, invoice.amounts.total).await? else { return Ok(false) };
         self.booked(job, at, id, &booked).await?;
-        Ok(true)
+        Ok(!invoice.is_voided)
     }
 
     async fn booked(&self, job: &Job, at: Place, id: Uuid, booked: &Booked) -> Result<()> {
@@ -144,6 +145,7 @@ impl Invoices {
     }
 
     async fn note(&self, job: &Job, at: Place, id: Uuid, entry_id: &str) -> Result<()> {
+        self.0.recall(at, entry_id).await?;
         let external_id: Name = entry_id.parse().ok().context("the ledger's id is no name")?;
         let command = C::RecordPushedToLedger { external_id };
         let request = self.0.request(at.tenant, Some(job));

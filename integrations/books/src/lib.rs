@@ -24,7 +24,7 @@ use entries::Entries;
 use event_store::{Log, Store};
 use kernel::TenantId;
 use ports::{Ledger, Place};
-use providers::Links;
+use providers::{Hint, Links};
 use revenue::BillingSettings;
 use std::sync::Arc;
 
@@ -43,6 +43,8 @@ pub struct Books {
     pub(crate) ledger: Arc<dyn Ledger>,
     /// Whose connections lead there: `xero`.
     pub(crate) provider: &'static str,
+    /// What hints of the provider call an entry: `invoice`.
+    pub(crate) kind: &'static str,
     pub(crate) links: Links,
     pub(crate) log: Log,
     pub(crate) store: Store,
@@ -50,16 +52,17 @@ pub struct Books {
 }
 
 impl Books {
-    /// The ledger of firms that are connected with `provider`. `log` and `store` connect as `ubos_worker`.
+    /// The ledger of firms that are connected with `provider`, whose hints call an entry `kind`. `log` and `store` connect as
+    /// `ubos_worker`.
     pub fn new(
         ledger: Arc<dyn Ledger>,
-        provider: &'static str,
+        (provider, kind): (&'static str, &'static str),
         links: Links,
         log: Log,
         store: Store,
         chart: Chart,
     ) -> Self {
-        Self { ledger, provider, links, log, store, chart }
+        Self { ledger, provider, kind, links, log, store, chart }
     }
 
     /// Where the firm's ledger is; none if it has none.
@@ -77,6 +80,13 @@ impl Books {
             chart.untaxed = terms.untaxed_code.as_ref().map(ToString::to_string).or(chart.untaxed);
         }
         Ok(chart)
+    }
+
+    /// What was said of an entry before it was known whose it is was said to nobody: a payment may have come before the answer that got
+    /// lost was looked up.
+    pub(crate) async fn recall(&self, at: Place, entry_id: &str) -> sqlx::Result<()> {
+        let hint = Hint { kind: self.kind.to_owned(), id: entry_id.to_owned() };
+        self.links.recall(at, self.provider, &hint).await
     }
 
     pub(crate) fn entries(&self) -> Entries<'_> {

@@ -47,12 +47,17 @@ pub async fn take_in(pool: &PgPool) -> sqlx::Result<usize> {
     Ok(open.len())
 }
 
+/// By what the job of a thing is known.
+fn key_of(provider: &str, hint: &Hint) -> String {
+    format!("{provider}/{}/{}", hint.kind, hint.id)
+}
+
 /// One job for each thing; what is asked for while it waits is asked once.
 async fn ask_about(tx: &mut PgConnection, at: Place, provider: &str, hints: &[Hint]) -> sqlx::Result<()> {
     let job = |hint: &Hint| NewJob {
         tenant: at.tenant,
         lane: Lane::of(at.connection).wide(2),
-        key: format!("{provider}/{}/{}", hint.kind, hint.id),
+        key: key_of(provider, hint),
         position: None,
         subject: Some(at.connection.0),
     };
@@ -80,6 +85,23 @@ impl Links {
             }
         }
         Ok(found)
+    }
+
+    /// Has a thing asked about again of which somebody spoke before it was known here, and of whom nothing came for that reason.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn recall(&self, at: Place, provider: &str, hint: &Hint) -> sqlx::Result<()> {
+        let sql = "select exists (select from reactions.jobs j
+                                  where j.tenant_id = $1 and j.reaction = $2 and j.lane = $3 and j.key = $4)";
+        let asked = sqlx::query_scalar(sql).bind(at.tenant.0).bind(HINTS).bind(at.connection.to_string());
+        let is_said: bool = asked.bind(key_of(provider, hint)).fetch_one(self.pool()).await?;
+        if !is_said {
+            return Ok(());
+        }
+        let mut tx = begin(self.pool()).await?;
+        ask_about(&mut tx, at, provider, std::slice::from_ref(hint)).await?;
+        tx.commit().await
     }
 
     async fn keep_found(&self, provider: &str, swept: &Swept, hints: &[Hint]) -> sqlx::Result<()> {

@@ -5,6 +5,7 @@ use connect::Providers;
 use event_store::Log;
 use harness::{Firm, Outside, TestApp};
 use ports::Place;
+use reactions::{Filter, State};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -114,6 +115,14 @@ impl Office {
         reactions::retry(&self.outside.worker, &filter).await.unwrap();
     }
 
+    /// As if every back-off was over.
+    pub async fn hasten(&self) {
+        for state in [State::Due, State::Unknown] {
+            let filter = Filter { state: Some(state), ..Filter::default() };
+            reactions::retry(&self.outside.worker, &filter).await.unwrap();
+        }
+    }
+
     /// A sweep of this moment, whenever the last one was.
     pub async fn sweep(&self) {
         let again = "update connect.links set swept_at = null";
@@ -135,7 +144,14 @@ fn terms() -> Value {
 fn providers(app: &TestApp, outside: &Outside) -> Providers {
     let (log, store) = (Log::new(outside.worker.clone()), app.bus.store().clone());
     let chart = Chart { sales: "200".to_owned(), untaxed: Some("NONE".to_owned()) };
-    let books = Books::new(Arc::new(outside.xero.clone()), "xero", outside.links.clone(), log, store, chart);
-    let paid = Arc::new(Paid::new(books.clone(), xero::ENTRY));
+    let books = Books::new(
+        Arc::new(outside.xero.clone()),
+        (xero::PROVIDER, xero::ENTRY),
+        outside.links.clone(),
+        log,
+        store,
+        chart,
+    );
+    let paid = Arc::new(Paid::new(books.clone()));
     outside.providers(app, vec![paid], |engine| engine.with(Invoices(books.clone())).with(Bills(books)))
 }

@@ -142,3 +142,39 @@ async fn a_voided_invoice_leaves_the_ledger() {
     office.round().await;
     assert_eq!(office.outside.lab.invoices()[0]["Status"], "VOIDED");
 }
+
+#[actix_web::test]
+async fn what_is_paid_before_a_lost_answer_is_looked_up_comes_back_too() {
+    let office = Office::open().await;
+    office.outside.lab.fault(Fault::at("xero", "PUT", "/Invoices", What::AnswerLost));
+    let id = office.issued(&[1_000]).await;
+    office.round().await;
+    let entry = office.outside.lab.invoices()[0]["InvoiceID"].as_str().unwrap().to_owned();
+    office.outside.lab.pay(&entry, 1_200, day());
+    // It is heard, and nobody knows yet whose it is.
+    office.sweep().await;
+    assert_eq!((office.happened("invoice.pushed_to_ledger", id).await, office.all("payment.received").await), (0, 0));
+    eventually(async || {
+        office.hasten().await;
+        office.round().await;
+        office.happened("invoice.paid", id).await == 1
+    })
+    .await;
+    assert_eq!((office.outside.lab.invoices().len(), office.all("payment.received").await), (1, 1));
+}
+
+#[actix_web::test]
+async fn an_invoice_that_is_voided_before_a_lost_answer_is_looked_up_leaves_the_ledger() {
+    let office = Office::open().await;
+    office.outside.lab.fault(Fault::at("xero", "PUT", "/Invoices", What::AnswerLost));
+    let id = office.issued(&[1_000]).await;
+    office.round().await;
+    office.order("revenue.invoice.void", id, json!({ "reason": "a mistake" })).await;
+    eventually(async || {
+        office.hasten().await;
+        office.round().await;
+        office.outside.lab.invoices()[0]["Status"] == "VOIDED"
+    })
+    .await;
+    assert_eq!(office.outside.lab.invoices().len(), 1);
+}
