@@ -106,6 +106,16 @@ pub enum BillingSettingsRejection {
 pub struct BillingSettings(Option<(Seller, Terms)>);
 
 impl BillingSettings {
+    /// By what those of the firm are found.
+    pub fn claim() -> Claim {
+        Claim::new(FIRM_CLAIM, FIRM)
+    }
+
+    /// The firm's own registration for VAT, if it has one.
+    pub fn vat_id(&self) -> Option<&VatId> {
+        self.0.as_ref().and_then(|(seller, _)| seller.vat_id.as_ref())
+    }
+
     /// Those of the firm, to be looked at by a decision.
     pub(crate) fn of_firm() -> Reference {
         Reference::claim::<Self>(Claim::new(FIRM_CLAIM, FIRM))
