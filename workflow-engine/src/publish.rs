@@ -36,6 +36,7 @@ const SHIPPED: &[(&str, &str)] = definitions! {
     "bill-received.yaml",
     "bill-approval-late.yaml",
     "bill-approved.yaml",
+    "bill-file-not-read.yaml",
     "connection-refused.yaml",
 };
 

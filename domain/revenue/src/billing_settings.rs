@@ -116,6 +116,11 @@ impl BillingSettings {
         self.0.as_ref().map(|(_, terms)| terms)
     }
 
+    /// The firm's own registration for VAT, if it has one.
+    pub fn vat_id(&self) -> Option<&VatId> {
+        self.0.as_ref().and_then(|(seller, _)| seller.vat_id.as_ref())
+    }
+
     /// Those of the firm, to be looked at by a decision.
     pub(crate) fn of_firm() -> Reference {
         Reference::claim::<Self>(Self::claim())

@@ -66,6 +66,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("file-store", &["domain/files"]),
     // It keeps what it has set as files, and notes on the record of an invoice where they are.
     ("invoice-papers", &["domain/files", "domain/revenue", "integrations/papers"]),
+    // It reads a file, brings the bill in that stands on it, and notes on the file's record what became of it.
+    ("bill-files", &["domain/files", "domain/revenue", "integrations/papers"]),
     ("command-api", &["domain/registry"]),
     ("projections", &["event-schemas/catalogue"]),
     ("query-api", &["event-schemas/*", "projections"]),
