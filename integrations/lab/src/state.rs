@@ -133,6 +133,11 @@ impl Lab {
         self.0.tokens.lock().refreshes(provider)
     }
 
+    /// How many of its grants the provider takes.
+    pub fn grants(&self, provider: &str) -> usize {
+        self.0.tokens.lock().grants(provider)
+    }
+
     /// Access tokens are good for so long from now on, seconds.
     pub fn tokens_last(&self, seconds: i64) {
         self.0.tokens.lock().lasts = seconds;

@@ -20,6 +20,7 @@ use crate::output::{Done, Output, Table};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 pub use context::RoleContext;
+pub use http::sessions;
 use futures::future::BoxFuture;
 use runtime::health::Health;
 use runtime::settings::Settings;
