@@ -48,6 +48,8 @@ impl Caller {
     async fn until(&self, event_type: &str, id: Uuid) {
         eventually(async || {
             self.work.round().await.unwrap();
+            // Nobody waits for the next try.
+            reactions::retry(&self.outside.worker, &reactions::Filter::default()).await.unwrap();
             self.happened(event_type, id).await == 1
         })
         .await;
