@@ -82,6 +82,7 @@ pub async fn show(tour: &Tour<'_>, connections: &HashMap<&'static str, String>) 
         ("the run's steps", format!("/v1/workflow/run-steps?run_id={}", text(&run, "id"))),
     ];
     curls(out, visitor, asked);
+    tour.lab_curl("the bill, as Xero has it", &format!(".invoices[] | select(.InvoiceID == \"{entry}\")"));
     Ok(json!({ "bill": id, "at_xero": entry, "run": run }))
 }
 

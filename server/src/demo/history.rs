@@ -144,12 +144,14 @@ async fn past(visitor: &Visitor, number: usize, company: &Company) -> Result<Vec
     for (turn, begun) in [(0, TWO_YEARS), (1, TWO_YEARS * 2 / 3), (2, TWO_YEARS / 3)] {
         invoices.extend(worked(&mut writer, &client, &contact, owner, (number + turn, begun, turn < 2)).await?);
     }
-    let status = match number % 10 {
-        7 => "dormant",
-        8 => "former",
-        _ => "active",
+    let later = match number % 10 {
+        7 => Some("dormant"),
+        8 => Some("former"),
+        _ => None,
     };
-    writer.write(&of_client("change-status"), json!({ "status": status })).await?;
+    for status in [Some("active"), later].into_iter().flatten() {
+        writer.write(&of_client("change-status"), json!({ "status": status })).await?;
+    }
     if number % 2 == 0 {
         let about = json!({ "kind": "client", "id": client });
         let due_at = Utc::now() + chrono::TimeDelta::days(i64::try_from(number).unwrap_or_default() + 2);

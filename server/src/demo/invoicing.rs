@@ -45,7 +45,8 @@ pub async fn show(tour: &Tour<'_>) -> Result<Value> {
     let invoice = visitor.get(&format!("/v1/revenue/invoices/{id}")).await?;
     let number = text(&invoice, "number");
     let booked = tour.at_the_lab("invoices", "invoice", |one| one["InvoiceNumber"] == number).await?;
-    let pdf = tour.paper(&text(&invoice, "pdf_file_id")).await?;
+    let file = text(&invoice, "pdf_file_id");
+    let pdf = tour.paper(&file).await?;
     let xml = match invoice["xml_file_id"].as_str() {
         Some(file) => Some(tour.paper(file).await?),
         None => None,
@@ -92,6 +93,8 @@ pub async fn show(tour: &Tour<'_>) -> Result<Value> {
         ("questions that are still open", "/v1/workflow/approvals?status=open".to_owned()),
     ];
     curls(out, visitor, asked);
+    tour.download("the PDF", &file);
+    tour.lab_curl("the invoice, as Xero has it", &format!(".invoices[] | select(.InvoiceNumber == \"{number}\")"));
     Ok(json!({ "invoice": id, "number": number, "pdf": pdf, "xml": xml, "at_xero": entry, "run": run }))
 }
 

@@ -64,7 +64,8 @@ pub async fn show(tour: &Tour<'_>) -> Result<Value> {
     let pdf = tour.paper(&file).await?;
     let project = tour.project(&client).await?;
     let engagement = visitor.one(&format!("/v1/crm/engagements?contract_id={contract_id}")).await?;
-    let plan = visitor.one(&format!("/v1/revenue/invoice-plans?project_id={}", text(&project, "id"))).await?;
+    let plans = visitor.rows(&format!("/v1/revenue/invoice-plans?project_id={}", text(&project, "id"))).await?;
+    let plan = plans.into_iter().find(|plan| plan["name"] == TITLE).context("there is no invoice plan")?;
 
     let (lab, status) = (&tour.outside.lab, text(&at_the_lab, "status"));
     line(out, "contract", format!("{} ({})", text(&contract, "title"), text(&contract, "status")));
@@ -85,6 +86,8 @@ pub async fn show(tour: &Tour<'_>) -> Result<Value> {
         ("the run's steps", format!("/v1/workflow/run-steps?run_id={}", text(&run, "id"))),
     ];
     curls(out, visitor, asked);
+    tour.download("the signed paper", &file);
+    tour.lab_curl("the envelope, as DocuSign has it", &format!(".envelopes[] | select(.envelopeId == \"{envelope}\")"));
     Ok(json!({ "proposal": proposal, "contract": contract_id, "envelope": envelope, "pdf": pdf, "run": run }))
 }
 

@@ -144,6 +144,17 @@ impl Tour<'_> {
         line(self.out, "workflow run", format!("{} is {}", text(run, "id"), text(run, "status")));
     }
 
+    /// Prints how to fetch a file.
+    pub fn download(&self, what: &str, file: &str) {
+        let url = format!("{}/v1/files/files/{file}/download", self.visitor.query_url);
+        say!(self.out, "\n  # {what}\n  curl -sSL -OJ -H \"Authorization: Bearer $TOKEN\" '{url}'");
+    }
+
+    /// Prints how to ask the lab for this.
+    pub fn lab_curl(&self, what: &str, filter: &str) {
+        say!(self.out, "\n  # {what}\n  curl -sS '{}/control/state' | jq '{filter}'", self.outside.lab);
+    }
+
     /// What the lab has of this, once it has it so.
     pub async fn at_the_lab(&self, list: &str, what: &str, so: impl Fn(&Value) -> bool) -> Result<Value> {
         let deadline = Instant::now() + PATIENCE;
