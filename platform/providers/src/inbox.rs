@@ -32,7 +32,9 @@ pub async fn take_in(pool: &PgPool) -> sqlx::Result<usize> {
                           where l.tenant_id = i.tenant_id and l.connection_id = i.connection_id)";
     let mut tx = begin(pool).await?;
     let open = sqlx::query_as(sql).bind(AT_ONCE).fetch_all(&mut *tx);
-    let open: Vec<(Uuid, Uuid, Json<Vec<Hint>>, Option<String>)> = open.await?;
+    let mut open: Vec<(Uuid, Uuid, Json<Vec<Hint>>, Option<String>)> = open.await?;
+    // In the order in which everybody locks lanes who locks several.
+    open.sort_by_key(|(tenant, connection, ..)| (*tenant, *connection));
     for (tenant, connection, Json(hints), provider) in &open {
         let at = Place { tenant: TenantId(*tenant), connection: ConnectionId(*connection) };
         // One that was given up meanwhile is asked nothing.
