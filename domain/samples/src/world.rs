@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use uuid::Uuid;
 
 /// A stream: its tenant, its kind and its id.
@@ -82,9 +83,8 @@ const BRINGS: &[(&str, &[&str])] = &[
     ("revenue.credit_note", &["revenue.invoice", "revenue.invoice_series"]),
 ];
 
-/// What can only begin, or go on, when others are there: a credit note takes back an issued invoice.
+/// What can only begin, or go on, when others are there that its commands do not name by id.
 const NEEDS: &[(&str, &[&str])] = &[
-    ("revenue.credit_note", &["revenue.invoice"]),
     ("revenue.payment", &["revenue.invoice"]),
     (
         "revenue.invoice",
@@ -609,19 +609,50 @@ fn can(subject: &dyn Subject, sought: &dyn Sought) -> bool {
         || others.flat_map(|other| other.event_types()).any(|event_type| sought.is_event(event_type))
 }
 
-/// Can it do what is sought, or is it what others need that can?
-fn leads_to(subject: &dyn Subject, sought: &dyn Sought) -> bool {
-    let needed = NEEDS.iter().filter(|(_, needs)| needs.contains(&subject.stream())).map(|(who, _)| *who);
-    let mut others = needed.filter_map(|who| subjects().iter().find(|other| other.stream() == who));
-    can(subject, sought) || others.any(|other| leads_to(other.as_ref(), sought))
+/// What a kind of stream needs, directly or not: what its commands name, and what is said above.
+fn needs(stream: &str) -> &'static BTreeSet<&'static str> {
+    static ALL: LazyLock<BTreeMap<&'static str, BTreeSet<&'static str>>> = LazyLock::new(|| {
+        let mut all: BTreeMap<_, BTreeSet<_>> =
+            subjects().iter().map(|subject| (subject.stream(), named_by(subject.as_ref()))).collect();
+        for (stream, others) in NEEDS {
+            all.entry(*stream).or_default().extend(others.iter().copied());
+        }
+        // As often as there are links in the longest chain.
+        for _ in 0..4 {
+            let before = all.clone();
+            let further = |needed: &mut BTreeSet<&'static str>| {
+                let more: Vec<_> = needed.iter().filter_map(|other| before.get(other)).flatten().copied().collect();
+                needed.extend(more);
+            };
+            all.values_mut().for_each(further);
+        }
+        all
+    });
+    static NOTHING: BTreeSet<&str> = BTreeSet::new();
+    ALL.get(stream).unwrap_or(&NOTHING)
+}
+
+/// Kinds of streams of its context whose ids its commands name.
+fn named_by(subject: &dyn Subject) -> BTreeSet<&'static str> {
+    let context = context_of(subject.stream());
+    let fields = |entry| subject.schema(entry)["properties"].as_object().into_iter().flat_map(|fields| fields.keys());
+    let kinds = subject.commands().iter().flat_map(fields).filter_map(|field| field.strip_suffix("_id"));
+    let streams = kinds.filter_map(|kind| {
+        let stream = format!("{context}.{kind}");
+        subjects().iter().map(|other| other.stream()).find(|other| *other == stream)
+    });
+    streams.filter(|other| *other != subject.stream()).collect()
 }
 
 fn subject(rng: &mut StdRng, focus: Option<&str>, sought: Option<&dyn Sought>) -> &'static dyn Subject {
     let wanted = |subject: &&dyn Subject| focus.is_none_or(|context| context_of(subject.stream()) == context);
     let all: Vec<&'static dyn Subject> = subjects().iter().map(AsRef::as_ref).filter(wanted).collect();
+    let able = |sought| all.iter().filter(move |subject| can(**subject, sought)).map(|able| able.stream());
+    let able: Vec<&str> = sought.map(able).into_iter().flatten().collect();
+    let leads = |stream: &str| able.iter().any(|able| *able == stream || needs(able).contains(stream));
     // Most of what happens in a firm is about who is in it.
     let weight = |subject: &&dyn Subject| match subject.stream() {
-        _ if sought.is_some_and(|sought| leads_to(*subject, sought)) => 20,
+        stream if leads(stream) => 20,
         "identity.tenant" | "identity.user" => 5,
         _ if focus.is_some() => 2,
         _ => 5,
