@@ -38,9 +38,7 @@ pub use bill::{
     BillContent, BillEvent, BillId, BillLine, BillPaymentId, BillPaymentMethod, BillSource, BillStatus, LeftPaid,
     OwedBill,
 };
-pub use bill_file::{
-    BillFileEvent, BillFileId, BillFileProblem, BillFileStatus, BillFormat, BillWarning, FoundBill,
-};
+pub use bill_file::{BillFileEvent, BillFileId, BillFileProblem, BillFileStatus, BillFormat, BillWarning, FoundBill};
 pub use codes::{LedgerCode, reference_key};
 pub use payables_settings::{PayablesSettingsEvent, PayablesSettingsId, ReferenceRule};
 pub use vendor::{VendorDefaults, VendorDetails, VendorEvent, VendorId};
