@@ -41,7 +41,7 @@ async fn a_threshold_that_is_crossed_twice_while_a_draft_is_pending_is_one_draft
     world.only_waiting().await;
     assert_eq!(world.count("invoice.drafted").await, 1);
     decide(&world, "approve").await;
-    world.until("time_entry.invoiced", 2).await;
+    world.until("time.invoiced", 2).await;
     assert_eq!((world.count("invoice.issued").await, world.count("run.parked").await), (1, 0));
     engine.stop().await;
 }
@@ -54,11 +54,11 @@ async fn time_on_an_invoice_that_is_voided_is_to_be_invoiced_again() {
     work(&world, project, 60).await;
     work(&world, project, 60).await;
     decide(&world, "approve").await;
-    world.until("time_entry.invoiced", 2).await;
+    world.until("time.invoiced", 2).await;
     let invoice = world.of("invoice.issued").await;
     let void = json!({ "reason": "another client" });
     world.send("revenue.invoice.void", Some(invoice), void).await.unwrap();
-    world.until("time_entry.released", 2).await;
+    world.until("time.released", 2).await;
     // It is unbilled again, and at its threshold.
     world.until("invoice.drafted", 2).await;
     world.only_waiting().await;
@@ -75,6 +75,6 @@ async fn time_of_a_draft_that_is_given_up_was_never_invoiced() {
     decide(&world, "reject").await;
     world.until("invoice.voided", 1).await;
     world.only_waiting().await;
-    assert_eq!((world.count("time_entry.invoiced").await, world.count("invoice.issued").await), (0, 0));
+    assert_eq!((world.count("time.invoiced").await, world.count("invoice.issued").await), (0, 0));
     engine.stop().await;
 }
