@@ -3,6 +3,7 @@
 mod booking;
 mod coding;
 mod collecting;
+mod flagships;
 mod history;
 mod invoicing;
 mod made_up;
@@ -47,7 +48,7 @@ pub enum DemoVerb {
     /// Books an appointment over HTTP and shows what came of it.
     Flagship,
     /// Drives the six flagships over HTTP and shows what came of each; harmless when repeated.
-    Flagships(tour::TourArguments),
+    Flagships(flagships::FlagshipsArguments),
     /// Prints where somebody who has logged in agrees that it is connected with a provider.
     Connections,
 }
@@ -72,7 +73,7 @@ pub async fn run(settings: &Settings, verb: DemoVerb, out: &Output) -> Result<Do
             let shown = booking::show(settings, &visitor, out).await?;
             Done::with(json!({ "tenant": TENANT, "token": visitor.token, "shown": shown }))
         }
-        DemoVerb::Flagships(arguments) => tour::run(settings, arguments, out).await,
+        DemoVerb::Flagships(arguments) => flagships::run(settings, arguments, out).await,
         DemoVerb::Connections => connections(settings, out).await,
     }
 }

@@ -240,7 +240,10 @@ const OF_A_WHOLE: Fields = &[
             "vat_id",
         ],
     ),
-    ("revenue.billing_settings.change_terms", &["default_tax_rate", "rounding", "separation_of_duties"]),
+    (
+        "revenue.billing_settings.change_terms",
+        &["default_tax_rate", "rounding", "sales_account", "separation_of_duties", "untaxed_code"],
+    ),
     (
         "revenue.invoice_plan.change_terms",
         &["amount", "ends_on", "every_months", "hourly_rate", "starts_on", "tax_rate"],
@@ -283,6 +286,8 @@ const OF_WHAT_IS_DONE: Fields = &[
 const ELSEWHERE: &[&str] = &[
     "workflow.definition.revise",
     "crm.contact.link_to_client",
+    "revenue.bill_file.record_problem",
+    "revenue.bill_file.record_read",
     "portal.portal_user.note_email_failed",
     "portal.portal_user.note_email_sent",
 ];

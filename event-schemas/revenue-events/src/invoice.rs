@@ -105,6 +105,10 @@ impl Machine<E> for InvoiceStatus {
 
 /// Everything that happens to an invoice; its lines are parts of it.
 #[event("revenue.invoice")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is issued once, and all that is on its paper travels with that event"
+)]
 pub enum InvoiceEvent {
     /// An invoice is being written.
     Drafted {

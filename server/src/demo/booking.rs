@@ -1,6 +1,6 @@
 //! Flagship 1: a booking becomes a running onboarding project.
 
-use super::tour::{curls, line, title};
+use super::tour::{EMAIL_IN_PATHS, curls, line, title};
 use super::visitor::{Visitor, text};
 use crate::connect::worker_pool;
 use crate::output::{Output, say};
@@ -14,8 +14,6 @@ use uuid::Uuid;
 
 /// Whoever books.
 pub const EMAIL: &str = "ada@analytical.example";
-/// The same in a path.
-pub const EMAIL_IN_PATHS: &str = "ada%40analytical.example";
 /// What she is called.
 pub const NAME: &str = "Ada Lovelace";
 const DEFINITION: &str = "Appointment booked → onboarding";

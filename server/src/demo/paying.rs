@@ -1,6 +1,6 @@
 //! Flagship 5: whoever has paid is an active client, and somebody asks how it went.
 
-use super::tour::{Tour, curls, line, title};
+use super::tour::{EMAIL_IN_PATHS, Tour, curls, line, title};
 use super::visitor::{amount, text};
 use super::{booking, invoicing};
 use anyhow::{Context, Result};
@@ -51,7 +51,7 @@ pub async fn show(tour: &Tour<'_>) -> Result<Value> {
         ("the payment", format!("/v1/revenue/payments?client_id={client_id}")),
         ("what the client owes", format!("/v1/revenue/balances?client_id={client_id}")),
         ("that the books balance", "/v1/revenue/trial-balance".to_owned()),
-        ("the client", format!("/v1/crm/clients?email={}", booking::EMAIL_IN_PATHS)),
+        ("the client", format!("/v1/crm/clients?email={}", EMAIL_IN_PATHS)),
         ("whom to ask how it went", about),
         ("the timeline", format!("/v1/timeline/activity-events?client_id={client_id}")),
         ("the run's steps", format!("/v1/workflow/run-steps?run_id={}", text(&run, "id"))),

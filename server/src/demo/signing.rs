@@ -1,13 +1,11 @@
 //! Flagship 2: what a client accepted becomes a contract, is signed at DocuSign, and begins.
 
-use super::tour::{Tour, curls, line, title};
+use super::tour::{EMAIL_IN_PATHS, TITLE, Tour, curls, line, title};
 use super::visitor::{amount, text};
 use super::{booking, coming_days, invoicing};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-/// What is offered; engagement, project and invoice plan are called so, too.
-pub const TITLE: &str = "Bookkeeping and annual accounts";
 const DEFINITION: &str = "Proposal accepted → contract, project, invoices";
 /// Signers are numbered from 1 in an envelope.
 const SIGNER: &str = "1";
@@ -99,7 +97,7 @@ async fn accepted(tour: &Tour<'_>, client_id: &str) -> Result<String> {
     let (id, status) = match earlier {
         Some(earlier) => (text(&earlier, "id"), text(&earlier, "status")),
         None => {
-            let contact = visitor.one(&format!("/v1/crm/contacts?email={}", booking::EMAIL_IN_PATHS)).await?;
+            let contact = visitor.one(&format!("/v1/crm/contacts?email={}", EMAIL_IN_PATHS)).await?;
             let deal = json!({
                 "name": TITLE, "client_id": client_id, "contact_id": contact["id"], "pipeline": "sales", "stage": "proposal",
                 "value": { "minor": 412_000, "currency": "EUR" }, "expected_close_on": coming_days(30),

@@ -1,32 +1,21 @@
-//! The six flagships, one after the other: each is driven over public HTTP, and shows what came of it where it can be looked at.
+//! What every flagship is driven and shown with.
 
 use super::outside::Outside;
 use super::visitor::{PATIENCE, Visitor, text};
-use super::{APPROVER, OWNER, TENANT, booking, coding, collecting, invoicing, paying, signing};
 use crate::connect::worker_pool;
-use crate::output::{Done, Output, say};
+use crate::output::{Output, say};
 use crate::vault;
 use anyhow::{Context, Result, ensure};
-use clap::Args;
 use runtime::settings::Settings;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Where what is outside is, and where papers go.
-#[derive(Debug, Args)]
-pub struct TourArguments {
-    /// The lab that stands in for DocuSign and Xero.
-    #[arg(long)]
-    lab: String,
-    /// The pages of the mail server that shows emails.
-    #[arg(long)]
-    mail: String,
-    /// The folder into which PDFs are fetched.
-    #[arg(long)]
-    papers: PathBuf,
-}
+/// The address of whoever books in flagship 1, as a path has it.
+pub const EMAIL_IN_PATHS: &str = "ada%40analytical.example";
+/// What flagship 2 offers, and what its project is called.
+pub const TITLE: &str = "Bookkeeping and annual accounts";
 
 /// What every flagship needs to be driven and shown.
 pub struct Tour<'a> {
@@ -36,53 +25,9 @@ pub struct Tour<'a> {
     /// Somebody else of the firm, who approves what the owner may not approve alone.
     pub approver: Visitor,
     pub outside: Outside,
-    papers: PathBuf,
+    /// Where papers go.
+    pub papers: PathBuf,
     pub out: &'a Output,
-}
-
-/// Drives and shows all six. Those that follow from one that did not come through are tried all the same, and say what they lack.
-pub async fn run(settings: &Settings, arguments: TourArguments, out: &Output) -> Result<Done> {
-    let TourArguments { lab, mail, papers } = arguments;
-    fs::create_dir_all(&papers).with_context(|| format!("making {}", papers.display()))?;
-    let tour = Tour {
-        settings,
-        visitor: Visitor::new(settings, OWNER)?,
-        approver: Visitor::new(settings, APPROVER)?,
-        outside: Outside::new(&lab, &mail)?,
-        papers,
-        out,
-    };
-    say!(out, "\nLook for yourself. The token is the demo owner's, valid for a day:\n");
-    say!(out, "  TOKEN={}", tour.visitor.token);
-    let connections = tour.outside.connected(settings, &tour.visitor).await.context("connecting the demo firm")?;
-    tour.see_everything().await?;
-    let mut shown = vec![];
-    let mut failed = vec![];
-    for number in 1..=6 {
-        let begun = Instant::now();
-        let done = match number {
-            1 => booking::show(settings, &tour.visitor, out).await,
-            2 => signing::show(&tour).await,
-            3 => collecting::show(&tour).await,
-            4 => invoicing::show(&tour).await,
-            5 => paying::show(&tour).await,
-            _ => coding::show(&tour, &connections).await,
-        };
-        match done {
-            Ok(of) => shown.push(json!({ "flagship": number, "shown": of, "took_ms": millis(begun.elapsed()) })),
-            Err(error) => {
-                say!(out, "\n  ✗ flagship {number} did not come through: {error:#}");
-                failed.push(number.to_string());
-            }
-        }
-    }
-    ensure!(failed.is_empty(), "these flagships did not come through: {}", failed.join(", "));
-    tour.visitor.nothing_stands_still().await?;
-    Done::with(json!({ "tenant": TENANT, "token": tour.visitor.token, "flagships": shown }))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Prints what a flagship is about.
@@ -114,7 +59,7 @@ impl Tour<'_> {
 
     /// The client of flagship 1, about whom the others are.
     pub async fn client(&self) -> Result<Value> {
-        let path = format!("/v1/crm/clients?email={}", booking::EMAIL_IN_PATHS);
+        let path = format!("/v1/crm/clients?email={}", EMAIL_IN_PATHS);
         self.visitor.first(&path).await?.context("there is no client yet, which flagship 1 makes")
     }
 
@@ -122,7 +67,7 @@ impl Tour<'_> {
     pub async fn project(&self, client: &Value) -> Result<Value> {
         let id = text(client, "id");
         let projects = self.visitor.rows(&format!("/v1/projects/projects?client_id={id}")).await?;
-        let found = projects.into_iter().find(|project| project["name"] == signing::TITLE);
+        let found = projects.into_iter().find(|project| project["name"] == TITLE);
         found.context("there is no project yet, which flagship 2 makes")
     }
 

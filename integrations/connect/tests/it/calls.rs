@@ -45,6 +45,17 @@ impl Caller {
         self.app.count(&sql).await
     }
 
+    /// What the record says that was answered.
+    async fn answered(&self, id: Uuid) -> Value {
+        sqlx::query_scalar(
+            "select payload::jsonb from eventstore.events where event_type = 'api_call.answered' and aggregate_id = $1",
+        )
+        .bind(id)
+        .fetch_one(&self.outside.worker)
+        .await
+        .unwrap()
+    }
+
     async fn until(&self, event_type: &str, id: Uuid) {
         eventually(async || {
             self.work.round().await.unwrap();
@@ -69,14 +80,8 @@ async fn what_was_wanted_of_the_answer_is_on_the_record() {
     let caller = Caller::new("xero").await;
     let id = caller.ask("put", "Contacts", &contact(), kept()).await;
     caller.until("api_call.answered", id).await;
-    let answered: String = sqlx::query_scalar(
-        "select payload::text from eventstore.events where event_type = 'api_call.answered' and aggregate_id = $1",
-    )
-    .bind(id)
-    .fetch_one(&caller.outside.worker)
-    .await
-    .unwrap();
-    assert!(answered.contains("contact"), "{answered}");
+    let answered = caller.answered(id).await;
+    assert!(answered.to_string().contains("contact"), "{answered}");
     assert_eq!(caller.outside.lab.contacts()[0]["Name"], "Engines");
     caller.work.round().await.unwrap();
     assert_eq!(caller.outside.lab.contacts().len(), 1);
@@ -108,12 +113,13 @@ async fn of_a_provider_that_knows_none_the_record_says_that_nobody_knows_and_not
 }
 
 #[actix_web::test]
-async fn a_call_that_the_provider_refuses_says_why_and_a_limit_means_later() {
+async fn a_refusal_is_an_answer_and_a_limit_means_later() {
     let caller = Caller::new("xero").await;
     let status = |status, retry_after| What::Status { status, retry_after, limit: None, code: None };
     caller.outside.lab.fault(Fault::at("xero", "PUT", "/Contacts", status(404, None)));
     let refused = caller.ask("put", "Contacts", &contact(), kept()).await;
-    caller.until("api_call.failed", refused).await;
+    caller.until("api_call.answered", refused).await;
+    assert_eq!(caller.answered(refused).await["status"], 404);
     caller.outside.lab.fault(Fault::at("xero", "PUT", "/Contacts", status(429, Some(1))));
     let later = caller.ask("put", "Contacts", &contact(), kept()).await;
     caller.until("api_call.answered", later).await;
