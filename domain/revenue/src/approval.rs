@@ -92,7 +92,7 @@ impl Approval {
         let Actor::User { id } = ctx.actor else { return Err(Refused::NotForYou) };
         let is_due =
             current.escalate_after_days.is_some_and(|days| self.since + TimeDelta::days(days.into()) <= ctx.now);
-        let escalation = (self.escalated || is_due).then(|| escalation(current)).unwrap_or_default();
+        let escalation = if self.escalated || is_due { escalation(current) } else { vec![] };
         let is_named = current.approvers.iter().chain(&escalation).any(|approver| is(approver, id, ctx));
         if is_named || self.delegates.contains(&id) { Ok(id) } else { Err(Refused::NotForYou) }
     }

@@ -316,8 +316,7 @@ impl InvoicePlan {
         let Some(terms) = self.terms.as_ref() else { return Ok(events) };
         let has_periods = matches!(terms.kind, PlanKind::Retainer | PlanKind::Recurring);
         let Some(amount) = terms.amount.filter(|_| has_periods) else { return Ok(events) };
-        let mut opened = 0;
-        for period in self.periods.. {
+        for (opened, period) in (self.periods..).enumerate() {
             let Some(begins) = Self::begins(terms, period).filter(|begins| *begins <= today) else { break };
             if self.entries.len() + opened >= ENTRIES_MAX {
                 return Err(R::TooManyEntries);
@@ -328,7 +327,6 @@ impl InvoicePlan {
             let entry = PlanEntry { id, name, amount, milestone_id: None, task_id: None, due_on, period: Some(period) };
             let due = self.falls_due(&entry);
             events.push(E::EntryAdded { plan_entry: entry });
-            opened += 1;
             events.extend(due);
         }
         Ok(events)

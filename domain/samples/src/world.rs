@@ -465,9 +465,9 @@ impl World {
         let (other, text) = ((key.0, *stream, *id), body.to_string());
         let subject = subjects().iter().find(|subject| subject.stream() == *stream);
         let Some((subject, known)) = subject.zip(self.streams.get(&other)) else { return vec![] };
-        let mut ctx = self.contexts(subject.as_ref(), other, known, *entry, &text, actor, Uuid::nil())(false);
+        let mut ctx = self.contexts(subject.as_ref(), other, known, entry, &text, actor, Uuid::nil())(false);
         ctx.brought_by = Some((by.name, key.2));
-        subject.prospect(other, known, *entry, &text, &ctx).map(|prospect| prospect.events).unwrap_or_default()
+        subject.prospect(other, known, entry, &text, &ctx).map(|prospect| prospect.events).unwrap_or_default()
     }
 
     /// Makes contexts for a command, with everything that its decision wants to look at: always the same, or the ones of

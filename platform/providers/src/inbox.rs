@@ -17,6 +17,9 @@ const AT_ONCE: i64 = 200;
 /// Days for which it is known what was said.
 const KEPT_DAYS: i32 = 7;
 
+/// A message that is taken in: its firm, its connection, what it may be about, and the provider unless it was given up.
+type Taken = (Uuid, Uuid, Json<Vec<Hint>>, Option<String>);
+
 /// Makes jobs of what was said and is not taken in yet; answers how many messages that were.
 ///
 /// # Errors
@@ -31,8 +34,7 @@ pub async fn take_in(pool: &PgPool) -> sqlx::Result<usize> {
                          (select l.provider from connect.links l
                           where l.tenant_id = i.tenant_id and l.connection_id = i.connection_id)";
     let mut tx = begin(pool).await?;
-    let open = sqlx::query_as(sql).bind(AT_ONCE).fetch_all(&mut *tx);
-    let mut open: Vec<(Uuid, Uuid, Json<Vec<Hint>>, Option<String>)> = open.await?;
+    let mut open: Vec<Taken> = sqlx::query_as(sql).bind(AT_ONCE).fetch_all(&mut *tx).await?;
     // In the order in which everybody locks lanes who locks several.
     open.sort_by_key(|(tenant, connection, ..)| (*tenant, *connection));
     for (tenant, connection, Json(hints), provider) in &open {

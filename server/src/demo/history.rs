@@ -119,7 +119,7 @@ async fn past(visitor: &Visitor, number: usize, company: &Company) -> Result<Vec
     writer.write(&of_client("change-address"), json!({ "kind": "registered", "address": address })).await?;
     let describe = json!({ "website": format!("https://{domain}.example"), "industry": industry });
     writer.write(&of_client("describe"), describe).await?;
-    let owner = if number % 3 == 0 { APPROVER } else { OWNER };
+    let owner = if number.is_multiple_of(3) { APPROVER } else { OWNER };
     writer.write(&of_client("assign-owner"), json!({ "owner_id": owner })).await?;
     let mut contact = String::new();
     for primary in [true, false] {
@@ -152,7 +152,7 @@ async fn past(visitor: &Visitor, number: usize, company: &Company) -> Result<Vec
     for status in [Some("active"), later].into_iter().flatten() {
         writer.write(&of_client("change-status"), json!({ "status": status })).await?;
     }
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let about = json!({ "kind": "client", "id": client });
         let due_at = Utc::now() + chrono::TimeDelta::days(i64::try_from(number).unwrap_or_default() + 2);
         let due_at = due_at.date_naive().and_hms_opt(9, 0, 0).context("nine o'clock")?.and_utc();

@@ -1,8 +1,8 @@
 //! Flagship 5: whoever has paid is an active client, and somebody asks how it went.
 
+use super::invoicing;
 use super::tour::{EMAIL_IN_PATHS, Tour, curls, line, title};
 use super::visitor::{amount, text};
-use super::{booking, invoicing};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 

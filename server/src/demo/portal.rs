@@ -83,6 +83,6 @@ async fn come_in(tour: &Tour<'_>, http: &Client) -> Result<String> {
 
 /// The last cookie that an answer sets: a browser takes the last word about one.
 fn cookie(answer: &Response) -> Option<String> {
-    let all = answer.headers().get_all(SET_COOKIE).iter().filter_map(|set| set.to_str().ok());
-    Some(all.last()?.split(';').next()?.to_owned())
+    let mut all = answer.headers().get_all(SET_COOKIE).iter().filter_map(|set| set.to_str().ok());
+    Some(all.next_back()?.split(';').next()?.to_owned())
 }

@@ -2,6 +2,9 @@ use super::*;
 use kernel::Timestamp;
 use kernel::spec::{Given, given};
 
+/// No entries.
+const NOTHING: [Uuid; 0] = [];
+
 fn client() -> ClientId {
     ClientId(Uuid::from_u128(70))
 }
@@ -60,7 +63,7 @@ fn due(events: &[E]) -> Vec<Uuid> {
 fn an_entry_is_due_after_its_milestone_on_its_day_or_at_once() {
     let begun = played(&[created(PlanKind::Milestone)], [add(1, None, None), add(2, Some(50), None)]);
     let begun = played(&begun, [add(3, None, Some("2026-11-02")), add(4, None, Some("2026-11-03"))]);
-    assert_eq!(due(&begun), [Uuid::nil(); 0], "nothing is due of a draft");
+    assert_eq!(due(&begun), NOTHING, "nothing is due of a draft");
     let active = played(&begun, [C::Activate {}]);
     assert_eq!(due(&active), [1, 3].map(Uuid::from_u128));
     let reached = C::MarkMilestoneReached { milestone_id: Uuid::from_u128(50) };
@@ -165,7 +168,7 @@ fn after_task(n: u128, task: u128) -> C {
 #[test]
 fn an_entry_is_due_after_its_task_and_waits_for_one_thing_alone() {
     let active = played(&[created(PlanKind::Milestone)], [after_task(1, 60), C::Activate {}]);
-    assert_eq!(due(&active), [Uuid::nil(); 0]);
+    assert_eq!(due(&active), NOTHING);
     there(&active).when(after_task(2, 60)).rejected("revenue.invoice_plan.task_twice");
     let both = match add(3, Some(50), None) {
         C::AddEntry { plan_entry_id, name, amount, milestone_id, due_on, .. } => {
@@ -192,6 +195,6 @@ fn what_is_reached_while_a_plan_is_not_active_is_due_when_it_is() {
     there(&noted).when(reached()).then_nothing();
     assert_eq!(due(&played(&noted, [C::Activate {}])), [Uuid::from_u128(1)]);
     let paused = played(&drafted, [C::Activate {}, C::Pause { reason: None }, reached()]);
-    assert_eq!(due(&paused), [Uuid::nil(); 0]);
+    assert_eq!(due(&paused), NOTHING);
     assert_eq!(due(&played(&paused, [C::Activate {}])), [Uuid::from_u128(1)]);
 }

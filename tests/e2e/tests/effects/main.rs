@@ -139,5 +139,5 @@ async fn nothing_is_done_twice_and_nothing_is_lost() -> Result<()> {
     println!("{:6.1} at rest", begun.elapsed().as_secs_f64());
     let verified = world.expect(&["verify", "--wait-seconds", "60"])?;
     println!("{}", verified.trim());
-    judge::judge(&office, &plans, &faults, &noted.borrow()).await
+    judge::judge(&office, &plans, &faults, &noted.take()).await
 }
