@@ -32,11 +32,6 @@ pub struct PlanEntryRow {
     /// The milestone after which it is due.
     #[column(filter)]
     pub milestone_id: Option<Uuid>,
-    /// The task after which it is due.
-    #[column(filter)]
-    pub task_id: Option<Uuid>,
-    /// What it waits for has come while nothing of the plan became due.
-    pub reached: bool,
     /// The day from which it is due.
     #[column(filter)]
     pub due_on: Option<Date>,
@@ -46,6 +41,11 @@ pub struct PlanEntryRow {
     /// The invoice that it is on.
     #[column(filter)]
     pub invoice_id: Option<InvoiceId>,
+    /// The task after which it is due.
+    #[column(filter)]
+    pub task_id: Option<Uuid>,
+    /// What it waits for has come while nothing of the plan became due.
+    pub reached: bool,
 }
 
 impl Fold for PlanEntryRow {
