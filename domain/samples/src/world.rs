@@ -70,6 +70,7 @@ const ENDINGS: &[&str] = &[
 const BEGINNINGS: &[&str] = &[
     "accept_invitation",
     "accept_upload",
+    "approve",
     "code",
     "establish",
     "issue",
@@ -666,10 +667,12 @@ fn subject(rng: &mut StdRng, focus: Option<&str>, sought: Option<&dyn Sought>) -
     let all: Vec<&'static dyn Subject> = subjects().iter().map(AsRef::as_ref).filter(wanted).collect();
     let able = |sought| all.iter().filter(move |subject| can(**subject, sought)).map(|able| able.stream());
     let able: Vec<&str> = sought.map(able).into_iter().flatten().collect();
-    let leads = |stream: &str| able.iter().any(|able| *able == stream || needs(able).contains(stream));
-    // Most of what happens in a firm is about who is in it.
+    let needed = |stream: &str| able.iter().any(|able| needs(able).contains(stream));
+    // Most of what happens in a firm is about who is in it. Of what others need, that has the longest story of which the most can be
+    // said: an invoice goes a long way to its credit note, and a tax rate is there at once.
     let weight = |subject: &&dyn Subject| match subject.stream() {
-        stream if leads(stream) => 20,
+        stream if able.contains(&stream) => 30,
+        stream if needed(stream) => subject.commands().len().max(2),
         "identity.tenant" | "identity.user" => 5,
         _ if focus.is_some() => 2,
         _ => 5,
