@@ -1,4 +1,4 @@
--- The database as the migrations leave it, up to 20261201009400_connect_entries.sql: to be read, not run.
+-- The database as the migrations leave it, up to 20261201009700_reactions_again.sql: to be read, not run.
 --
 -- Written by `cargo xtask gen` from what pg_dump says; do not edit, write a migration. After the roles, each schema has its
 -- tables with all that belongs to them, then its functions. Everything is owned by ubos_owner unless it says otherwise.
@@ -3547,6 +3547,7 @@ CREATE TABLE reactions.jobs (
     why text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     ended_at timestamp with time zone,
+    again boolean DEFAULT false NOT NULL,
     CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['due'::text, 'unknown'::text, 'parked'::text, 'done'::text, 'dropped'::text])))
 )
 WITH (fillfactor='70');
@@ -3656,16 +3657,28 @@ CREATE FUNCTION reactions.put(of_reaction text, tenants uuid[], names text[], ke
     SET enable_mergejoin TO 'off'
     AS $$
 begin
+    -- Lanes are locked in one order by everybody who locks several, and before their jobs, as whoever settles one does.
+    insert into reactions.lanes (tenant_id, reaction, lane, width, every, burst)
+    select distinct on (n.tenant_id, n.lane) n.tenant_id, of_reaction, n.lane, n.width, n.every, n.burst
+    from unnest(tenants, names, widths, everys, bursts) with ordinality as n(tenant_id, lane, width, every, burst, place)
+    order by n.tenant_id, n.lane, n.place desc
+    on conflict (tenant_id, reaction, lane) do update
+        set width = excluded.width, every = excluded.every, burst = excluded.burst;
     if renews then
         insert into reactions.jobs as j (tenant_id, reaction, lane, key, position, subject_id, due_at)
         select distinct on (n.tenant_id, n.lane, n.key) n.tenant_id, of_reaction, n.lane, n.key, n.position, n.subject_id,
                coalesce(n.due_at, clock_timestamp())
         from unnest(tenants, names, keys, positions, subjects, dues) as n(tenant_id, lane, key, position, subject_id, due_at)
         on conflict (tenant_id, reaction, lane, key) do update
-            set state = 'due', in_lane = true, due_at = excluded.due_at, attempts = 0, tried_since = null, code = null,
-                ended_at = null
-            -- One that is in work is what was asked for.
-            where j.lease is null;
+            -- One that is in work may have asked already, before what this is about happened: it is done once more.
+            set again       = j.lease is not null,
+                state       = case when j.lease is null then 'due' else j.state end,
+                in_lane     = j.lease is null or j.in_lane,
+                due_at      = case when j.lease is null then excluded.due_at else j.due_at end,
+                attempts    = case when j.lease is null then 0 else j.attempts end,
+                tried_since = case when j.lease is null then null else j.tried_since end,
+                code        = case when j.lease is null then null else j.code end,
+                ended_at    = null;
     else
         insert into reactions.jobs (tenant_id, reaction, lane, key, position, subject_id, due_at)
         select n.tenant_id, of_reaction, n.lane, n.key, n.position, n.subject_id, coalesce(n.due_at, now())
@@ -3674,13 +3687,6 @@ begin
         order by n.place
         on conflict (tenant_id, reaction, lane, key) do nothing;
     end if;
-    -- Lanes are locked in one order by everybody who locks several.
-    insert into reactions.lanes (tenant_id, reaction, lane, width, every, burst)
-    select distinct on (n.tenant_id, n.lane) n.tenant_id, of_reaction, n.lane, n.width, n.every, n.burst
-    from unnest(tenants, names, widths, everys, bursts) with ordinality as n(tenant_id, lane, width, every, burst, place)
-    order by n.tenant_id, n.lane, n.place desc
-    on conflict (tenant_id, reaction, lane) do update
-        set width = excluded.width, every = excluded.every, burst = excluded.burst;
     -- A lane that waits for its turn keeps its place.
     update reactions.lanes l
     set due_at = least(l.due_at, greatest(found.due_at, l.not_before, clock_timestamp()))
@@ -3760,6 +3766,8 @@ CREATE FUNCTION reactions.settle(worker uuid, job bigint, tries integer, outcome
     AS $$
 declare
     moment timestamptz := clock_timestamp();
+    -- What is not over is done again anyway.
+    is_over boolean := outcome in ('done', 'dropped', 'parked', 'stopped');
     found_job record;
 begin
     perform set_config('synchronous_commit', 'off', true);
@@ -3775,15 +3783,27 @@ begin
     for update;
     update reactions.jobs j
     set lease    = null,
-        state    = case outcome when 'early' then 'due' when 'later' then 'due' when 'blocked' then j.state when 'stopped' then 'parked' else outcome end,
-        in_lane  = outcome in ('early', 'later', 'unknown', 'blocked', 'stopped'),
-        due_at   = case outcome when 'stopped' then 'infinity'::timestamptz when 'blocked' then moment else moment + wait end,
+        again    = false,
+        state    = case
+                       when is_over and j.again then 'due'
+                       when outcome in ('early', 'later') then 'due'
+                       when outcome = 'blocked' then j.state
+                       when outcome = 'stopped' then 'parked'
+                       else outcome end,
+        in_lane  = is_over and j.again or outcome in ('early', 'later', 'unknown', 'blocked', 'stopped'),
+        due_at   = case
+                       when is_over and j.again then moment
+                       when outcome = 'stopped' then 'infinity'::timestamptz
+                       when outcome = 'blocked' then moment
+                       else moment + wait end,
         -- What came too early was no try.
-        attempts = j.attempts - case when outcome in ('blocked', 'early') then 1 else 0 end,
-        tried_since = case when outcome = 'early' then null else j.tried_since end,
+        attempts = case
+                       when is_over and j.again then 0
+                       else j.attempts - case when outcome in ('blocked', 'early') then 1 else 0 end end,
+        tried_since = case when outcome = 'early' or is_over and j.again then null else j.tried_since end,
         code     = of_code,
         why      = of_why,
-        ended_at = case when outcome in ('done', 'dropped') then moment end
+        ended_at = case when outcome in ('done', 'dropped') and not j.again then moment end
     where j.id = job and j.lease = worker and j.attempts = tries;
     if not found then
         return false;
@@ -3948,6 +3968,54 @@ CREATE POLICY tenant ON revenue.approval_policies TO ubos_command, ubos_query US
 GRANT SELECT ON TABLE revenue.approval_policies TO ubos_query;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.approval_policies TO ubos_worker;
 
+CREATE TABLE revenue.bill_files (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    file_id uuid NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    bill_id uuid,
+    problem text COLLATE pg_catalog."C",
+    detail text,
+    same_bill_id uuid,
+    format text COLLATE pg_catalog."C",
+    vendor_id uuid,
+    sender_name text,
+    sender_vat_id text,
+    sender_email text,
+    iban text,
+    reference text,
+    issued_on date,
+    due_on date,
+    currency text,
+    total_minor bigint,
+    tax_minor bigint,
+    due_minor bigint,
+    warnings jsonb NOT NULL,
+    handed_in_by uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.bill_files FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.bill_files
+    ADD CONSTRAINT bill_files_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX bill_files_bill ON revenue.bill_files USING btree (tenant_id, bill_id, created_at, id) WHERE (bill_id IS NOT NULL);
+CREATE INDEX bill_files_created ON revenue.bill_files USING btree (tenant_id, created_at, id);
+CREATE INDEX bill_files_file ON revenue.bill_files USING btree (tenant_id, file_id, created_at, id);
+CREATE INDEX bill_files_handed_in_by ON revenue.bill_files USING btree (tenant_id, handed_in_by, created_at, id) WHERE (handed_in_by IS NOT NULL);
+CREATE INDEX bill_files_problem ON revenue.bill_files USING btree (tenant_id, problem, created_at, id) WHERE (problem IS NOT NULL);
+CREATE INDEX bill_files_reference ON revenue.bill_files USING btree (tenant_id, reference, created_at, id) WHERE (reference IS NOT NULL);
+CREATE INDEX bill_files_status ON revenue.bill_files USING btree (tenant_id, status, created_at, id);
+CREATE INDEX bill_files_updated ON revenue.bill_files USING btree (tenant_id, updated_at, id);
+CREATE INDEX bill_files_vendor ON revenue.bill_files USING btree (tenant_id, vendor_id, created_at, id) WHERE (vendor_id IS NOT NULL);
+ALTER TABLE revenue.bill_files ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON revenue.bill_files TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON revenue.bill_files TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.bill_files TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.bill_files TO ubos_worker;
+
 CREATE TABLE revenue.bill_lines (
     tenant_id uuid NOT NULL,
     "position" bigint NOT NULL,
@@ -4054,7 +4122,9 @@ CREATE TABLE revenue.billing_settings (
     invoice_series text NOT NULL,
     credit_note_series text NOT NULL,
     default_tax_rate text,
-    separation_of_duties boolean NOT NULL
+    separation_of_duties boolean NOT NULL,
+    sales_account text,
+    untaxed_code text
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY revenue.billing_settings FORCE ROW LEVEL SECURITY;
@@ -4310,7 +4380,13 @@ CREATE TABLE revenue.invoices (
     reason text,
     drafted_by jsonb,
     pdf_file_id uuid,
-    xml_file_id uuid
+    xml_file_id uuid,
+    policy_id uuid,
+    rule text,
+    steps jsonb DEFAULT '[]'::jsonb NOT NULL,
+    step bigint,
+    approver_ids jsonb DEFAULT '[]'::jsonb NOT NULL,
+    escalated boolean DEFAULT false NOT NULL
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY revenue.invoices FORCE ROW LEVEL SECURITY;
@@ -4469,7 +4545,9 @@ CREATE TABLE revenue.plan_entries (
     milestone_id uuid,
     due_on date,
     status text NOT NULL COLLATE pg_catalog."C",
-    invoice_id uuid
+    invoice_id uuid,
+    task_id uuid,
+    reached boolean DEFAULT false NOT NULL
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY revenue.plan_entries FORCE ROW LEVEL SECURITY;
@@ -4483,6 +4561,7 @@ CREATE INDEX plan_entries_milestone ON revenue.plan_entries USING btree (tenant_
 CREATE INDEX plan_entries_name ON revenue.plan_entries USING btree (tenant_id, name, id);
 CREATE INDEX plan_entries_name_folded ON revenue.plan_entries USING btree (tenant_id, name COLLATE shared.folded);
 CREATE INDEX plan_entries_status ON revenue.plan_entries USING btree (tenant_id, status, created_at, id);
+CREATE INDEX plan_entries_task ON revenue.plan_entries USING btree (tenant_id, task_id, created_at, id) WHERE (task_id IS NOT NULL);
 CREATE INDEX plan_entries_updated ON revenue.plan_entries USING btree (tenant_id, updated_at, id);
 CREATE POLICY every_tenant ON revenue.plan_entries TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
 ALTER TABLE revenue.plan_entries ENABLE ROW LEVEL SECURITY;

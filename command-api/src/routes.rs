@@ -28,6 +28,9 @@ pub struct Api {
     tells: HashMap<&'static str, Arc<dyn Tell>>,
 }
 
+/// What an answer tells besides, and who knows it.
+type Telling = (TellEntry, Arc<dyn Tell>);
+
 impl Api {
     /// Routes every command that is mounted on `bus`; `admission` says how many are in work at once.
     pub fn new(bus: CommandBus, limits: BodyLimits, admission: Admission) -> Self {
@@ -95,7 +98,7 @@ impl Api {
     }
 
     /// What the answer to a command tells besides, and who knows it.
-    fn tells(&self, info: &CommandInfo) -> Result<Option<(TellEntry, Arc<dyn Tell>)>, Problem> {
+    fn tells(&self, info: &CommandInfo) -> Result<Option<Telling>, Problem> {
         let Some(entry) = info.entry.tells else { return Ok(None) };
         match self.tells.get(info.entry.name) {
             Some(tell) => Ok(Some((entry, tell.clone()))),

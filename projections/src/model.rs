@@ -119,6 +119,8 @@ pub struct Beside {
     pub kind: Kind,
     /// In one sentence.
     pub about: &'static str,
+    /// The streams whose events change it; none if no event does.
+    pub stream: Option<&'static str>,
     /// The SQL that finds it for the row `r`.
     pub sql: &'static str,
 }

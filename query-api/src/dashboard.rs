@@ -30,9 +30,7 @@ impl Question for Figures {
     );
     const ABOUT: &'static str = "How many and how much: clients, deals, engagements, projects, tasks, invoices, payments, follow-ups and appointments.";
     // What day it is for the firm; what is counted stands with each figure.
-    const SQL: &'static str = "
-        select (select r.time_zone from identity.tenants r
-                where r.tenant_id = t.tenant::uuid and r.id = t.tenant::uuid)";
+    const SQL: &'static str = crate::identity::TIME_ZONE;
     type Row = (Option<String>,);
 }
 

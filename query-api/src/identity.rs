@@ -15,6 +15,10 @@ use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
+/// Finds the firm's time zone; null until the read model has the firm.
+pub(crate) const TIME_ZONE: &str = "
+    select (select r.time_zone from identity.tenants r where r.tenant_id = t.tenant::uuid and r.id = t.tenant::uuid)";
+
 /// Who asks.
 pub(crate) struct Me;
 

@@ -36,24 +36,26 @@ pub(crate) struct Keeping<'a> {
     cache: &'a Cache,
     key: String,
     about: Resource,
+    streams: Vec<&'static str>,
     seen: Seen,
 }
 
 impl<'a> Keeping<'a> {
     /// None if nothing is kept here. `what` says everything that the answer depends on besides the log: the question, its
-    /// parameters, the caller's rights, the shape of the rows. It is called before anything of the answer is read.
+    /// parameters, the caller's rights, the shape of the rows. An event concerns the answer if it concerns `about`, or is of one of
+    /// `streams`. It is called before anything of the answer is read.
     pub async fn begin(
         api: &'a Api,
         caller: &Caller,
         what: &str,
-        about: Resource,
+        (about, streams): (Resource, Vec<&'static str>),
         groups: &[&str],
     ) -> Result<Option<Self>, Problem> {
         let (Some(cache), Some(_)) = (api.cache(), api.vault()) else { return Ok(None) };
         let seen = seen(api, caller, groups).await?;
         let digest: String = Sha256::digest(what).iter().map(|byte| format!("{byte:02x}")).collect();
         let key = format!("ubos:answer:{}:{about}:{digest}", caller.tenant);
-        Ok(Some(Self { cache, key, about, seen }))
+        Ok(Some(Self { cache, key, about, streams, seen }))
     }
 
     /// The answer, if it is kept and would be the same now.
@@ -65,7 +67,7 @@ impl<'a> Keeping<'a> {
         let Ok(text) = keys.open_copy(&self.key, &sealed) else { return Ok(None) };
         let Ok(kept) = serde_json::from_slice::<Kept>(&text) else { return Ok(None) };
         let Some((from, to)) = between(&kept.seen, &self.seen) else { return Ok(None) };
-        if from < to && concerned(api, caller, self.about, from, to).await? {
+        if from < to && self.concerned(api, caller, (from, to)).await? {
             return Ok(None);
         }
         Ok(Some(kept.body))
@@ -83,6 +85,19 @@ impl<'a> Keeping<'a> {
         if let Some(sealed) = sealed {
             self.cache.put(&self.key, sealed).await;
         }
+    }
+
+    /// Is there an event of the firm after the one position and up to the other that concerns the answer?
+    async fn concerned(&self, api: &Api, caller: &Caller, (after, until): (i64, i64)) -> Result<bool, Problem> {
+        let sql = "select exists (
+                       select from eventstore.events e
+                       where e.tenant_id = t.tenant::uuid and e.position > $2 and e.position <= $3
+                         and ((e.metadata -> 'concerns')::jsonb @> $4::jsonb or e.aggregate_type = any($5)))";
+        let concerns = json!([self.about]).to_string();
+        let streams = self.streams.clone();
+        let found =
+            read::<(bool,)>(api, caller, sql, |asked| asked.bind(after).bind(until).bind(concerns).bind(streams));
+        Ok(found.await?.first().is_none_or(|(concerned,)| *concerned))
     }
 }
 
@@ -104,17 +119,6 @@ async fn seen(api: &Api, caller: &Caller, groups: &[&str]) -> Result<Seen, Probl
     let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
     let rows: Vec<(String, i32, i64)> = read(api, caller, sql, |asked| asked.bind(groups)).await?;
     Ok(rows.into_iter().map(|(group, version, position)| (group, (version, position))).collect())
-}
-
-/// Is there an event of the firm after the one position and up to the other that concerns this?
-async fn concerned(api: &Api, caller: &Caller, about: Resource, after: i64, until: i64) -> Result<bool, Problem> {
-    let sql = "select exists (
-                   select from eventstore.events e
-                   where e.tenant_id = t.tenant::uuid and e.position > $2 and e.position <= $3
-                     and (e.metadata -> 'concerns')::jsonb @> $4::jsonb)";
-    let concerns = json!([about]).to_string();
-    let asked = read::<(bool,)>(api, caller, sql, |asked| asked.bind(after).bind(until).bind(concerns));
-    Ok(asked.await?.first().is_none_or(|(concerned,)| *concerned))
 }
 
 #[cfg(test)]

@@ -105,7 +105,9 @@ pub(crate) async fn profile(
     let _permit = api.admit(&caller).await?;
     let its = Seen::of(clients.group, clients.table, &reach, caller.principal).ok_or_else(|| caller.denied(READ))?;
     let what = dependencies(id, (clients, &its), &parts, balance);
-    let keeping = Keeping::begin(&api, &caller, &what, client, &groups).await?;
+    let beside = parts.iter().flat_map(|(_, known, _)| known.table.beside());
+    let streams = beside.filter_map(|value| value.stream).collect();
+    let keeping = Keeping::begin(&api, &caller, &what, (client, streams), &groups).await?;
     if let Some(keeping) = &keeping
         && let Some(body) = keeping.kept(&api, &caller).await?
     {
@@ -268,7 +270,7 @@ mod tests {
                 assert!(table.columns().iter().any(|its| its.name == column), "{} has no {column}", part.list);
             }
             assert!(
-                table.beside().is_empty(),
+                table.beside().iter().all(|value| value.stream.is_some()),
                 "{} shows what no event says, and its answer could not be kept",
                 part.list
             );

@@ -132,7 +132,7 @@ fn step(text: &str) -> Result<u32, InvalidValue> {
     if !(GRANULE_MINUTES..=DAY).contains(&step) {
         return Err(InvalidValue::out_of_range(GRANULE_MINUTES, DAY));
     }
-    if step % GRANULE_MINUTES != 0 {
+    if !step.is_multiple_of(GRANULE_MINUTES) {
         let wrong = InvalidValue::new(FieldCode::OutOfRange, "expected a multiple of five");
         return Err(wrong.with("min", GRANULE_MINUTES).with("max", DAY));
     }

@@ -64,7 +64,7 @@ impl Due {
                 Err(error).context("noting that a follow-up is due")
             }
             // Our clock may be ahead of the one that decides.
-            Err(ExecuteError::Rejected { code, .. }) if code == "timeline.follow_up.not_yet" => {
+            Err(ExecuteError::Rejected { code: "timeline.follow_up.not_yet", .. }) => {
                 Ok(Outcome::Later(None, "its time is about to come".to_owned()))
             }
             Err(error) => Ok(Outcome::Never("refused", error.to_string())),

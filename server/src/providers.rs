@@ -104,7 +104,8 @@ fn chart_of_xero() -> Chart {
 /// If no HTTP client can be made.
 pub fn books(links: &Links, log: &Log, store: &Store) -> Result<Books> {
     let xero = Arc::new(Xero::new(links.clone())?);
-    Ok(Books::new(xero, ::xero::PROVIDER, links.clone(), log.clone(), store.clone(), chart_of_xero()))
+    let named = (::xero::PROVIDER, ::xero::ENTRY);
+    Ok(Books::new(xero, named, links.clone(), log.clone(), store.clone(), chart_of_xero()))
 }
 
 /// What having contracts signed needs, if somebody who collects signatures is set up here.

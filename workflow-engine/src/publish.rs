@@ -28,11 +28,15 @@ const SHIPPED: &[(&str, &str)] = definitions! {
     "invoice-paid.yaml",
     "files-review.yaml",
     "milestone-completed.yaml",
+    "plan-entry-waits.yaml",
+    "invoice-approval.yaml",
+    "invoice-time.yaml",
     "time-threshold-reached.yaml",
     "invoice-issued.yaml",
     "bill-received.yaml",
     "bill-approval-late.yaml",
     "bill-approved.yaml",
+    "bill-file-not-read.yaml",
     "connection-refused.yaml",
 };
 

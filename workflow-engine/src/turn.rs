@@ -184,7 +184,7 @@ impl<'a> Turn<'a> {
     /// A failure that is not tried again.
     pub fn failed(&self, failure: Failure) -> Vec<Entry> {
         let Failure { class, code, message } = failure;
-        let go_on = self.common.on_error == OnError::Continue;
+        let go_on = self.common.on_error == OnError::Continue || self.common.tolerates.contains(&code);
         vec![Entry::Failed { step: self.path.clone(), began_at: self.began_at, class, code, message, go_on }]
     }
 

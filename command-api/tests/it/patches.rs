@@ -240,7 +240,10 @@ const OF_A_WHOLE: Fields = &[
             "vat_id",
         ],
     ),
-    ("revenue.billing_settings.change_terms", &["default_tax_rate", "rounding", "separation_of_duties"]),
+    (
+        "revenue.billing_settings.change_terms",
+        &["default_tax_rate", "rounding", "sales_account", "separation_of_duties", "untaxed_code"],
+    ),
     (
         "revenue.invoice_plan.change_terms",
         &["amount", "ends_on", "every_months", "hourly_rate", "starts_on", "tax_rate"],
@@ -255,12 +258,16 @@ const OF_WHAT_IS_DONE: Fields = &[
     ("agreements.contract.decline", &["recipient_id"]),
     ("agreements.contract.record_signature", &["signed_at"]),
     ("agreements.proposal.accept", &["options"]),
+    ("connections.api_call.record_answered", &["values"]),
+    ("connections.api_call.settle", &["note"]),
     ("connections.connection.record_auth_failed", &["detail"]),
     ("connections.connection.record_degraded", &["detail"]),
     ("crm.deal.move_stage", &["pipeline"]),
     ("files.file.complete_upload", &["etags"]),
     ("files.file.move", &["subfolder_id"]),
     ("portal.client_task.submit", &["note"]),
+    ("portal.portal_user.grant", &["engagement_id"]),
+    ("portal.portal_user.revoke_grant", &["engagement_id"]),
     ("projects.project.spend_time", &["amount", "hourly_rate"]),
     ("projects.project.take_time_back", &["amount"]),
     ("projects.project.unbill_time", &["amount", "hourly_rate"]),
@@ -270,13 +277,17 @@ const OF_WHAT_IS_DONE: Fields = &[
     ("revenue.bill.reverse_payment", &["reversed_on"]),
     ("revenue.credit_note.apply", &["amount"]),
     ("revenue.credit_note.issue", &["issued_on", "series"]),
+    ("revenue.credit_note.record_paper", &["xml_file_id"]),
     ("revenue.invoice.issue", &["due_on", "issued_on", "series"]),
+    ("revenue.invoice.record_paper", &["xml_file_id"]),
     ("revenue.payment.allocate", &["amount"]),
 ];
 /// Changes that only UBOS itself sends; their own crates try them. And one that a client's contacts try with their claims.
 const ELSEWHERE: &[&str] = &[
     "workflow.definition.revise",
     "crm.contact.link_to_client",
+    "revenue.bill_file.record_problem",
+    "revenue.bill_file.record_read",
     "portal.portal_user.note_email_failed",
     "portal.portal_user.note_email_sent",
 ];

@@ -298,6 +298,22 @@ impl File {
         self.status == FileStatus::Available
     }
 
+    /// Are bytes on their way that may become a version, or wait to be inspected?
+    pub fn is_awaited(&self) -> bool {
+        self.uploads.values().any(|upload| upload.status.is_open() || upload.status == UploadStatus::Completed)
+    }
+
+    /// Its current version, and what it is; none while there is none.
+    pub fn current(&self) -> Option<(FileVersionId, &Announced)> {
+        let version = *self.versions.last()?;
+        Some((version, &self.uploads.get(&UploadId(version.0))?.announced))
+    }
+
+    /// Which project's it is.
+    pub fn project_id(&self) -> Option<ProjectId> {
+        self.project_id
+    }
+
     /// Whose it is.
     pub fn client_id(&self) -> Option<ClientId> {
         self.client_id

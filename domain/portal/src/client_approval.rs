@@ -5,7 +5,7 @@ use kernel::{
     Actor, Aggregate, Claim, ClaimChange, ClientId, Context, Decision, Flag, Machine, PortalUserId, ProjectId,
     Reference, Resource, Scope, Text, Timestamp, command, rejection,
 };
-use portal_events::{ApprovalSubject, ClientApprovalEvent as E, ClientApprovalStatus as Status};
+use portal_events::{ClientApprovalEvent as E, ClientApprovalStatus as Status, ClientApprovalSubject};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ pub enum ClientApprovalCommand {
         #[serde(default)]
         project_id: Option<ProjectId>,
         /// Of what.
-        subject: ApprovalSubject,
+        subject: ClientApprovalSubject,
         /// What there is to say of it; the client reads it.
         #[serde(default)]
         message: Option<Text>,
@@ -87,7 +87,7 @@ pub struct ClientApproval {
     client_id: ClientId,
     portal_user_id: Option<PortalUserId>,
     project_id: Option<ProjectId>,
-    subject: Option<ApprovalSubject>,
+    subject: Option<ClientApprovalSubject>,
     expires_at: Option<Timestamp>,
     status: Status,
 }
@@ -189,7 +189,7 @@ impl Aggregate for ClientApproval {
     }
 }
 
-fn claim(client: ClientId, subject: &ApprovalSubject) -> Claim {
+fn claim(client: ClientId, subject: &ClientApprovalSubject) -> Claim {
     Claim::new(SUBJECT_CLAIM, format!("{client}/{}/{}", subject.kind.name(), subject.id))
 }
 
@@ -203,9 +203,9 @@ mod tests {
     const ACME: ClientId = ClientId(Uuid::from_u128(20));
     const ADA: PortalUserId = PortalUserId(Uuid::from_u128(10));
 
-    fn subject() -> ApprovalSubject {
+    fn subject() -> ClientApprovalSubject {
         let title = "Design".parse().unwrap();
-        ApprovalSubject { kind: SubjectKind::Milestone, id: Uuid::from_u128(30), title }
+        ClientApprovalSubject { kind: SubjectKind::Milestone, id: Uuid::from_u128(30), title }
     }
 
     fn request(expires_at: Option<Timestamp>) -> C {

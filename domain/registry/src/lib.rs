@@ -56,6 +56,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<revenue::CreditNote>();
     mounts.mount::<revenue::Vendor>();
     mounts.mount::<revenue::Bill>();
+    mounts.mount::<revenue::BillFile>();
     mounts.mount::<revenue::ApprovalPolicy>();
     mounts.mount::<revenue::PayablesSettings>();
     mounts.mount::<timeline::FollowUp>();

@@ -59,6 +59,11 @@ impl Approval {
         u32::try_from(self.granted.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
+    /// Is there nobody to ask?
+    pub fn asks_nobody(&self) -> bool {
+        self.request.steps.is_empty()
+    }
+
     fn current(&self) -> Option<&ApprovalStep> {
         self.request.steps.get(self.granted.len().saturating_sub(1))
     }
@@ -87,7 +92,7 @@ impl Approval {
         let Actor::User { id } = ctx.actor else { return Err(Refused::NotForYou) };
         let is_due =
             current.escalate_after_days.is_some_and(|days| self.since + TimeDelta::days(days.into()) <= ctx.now);
-        let escalation = (self.escalated || is_due).then(|| escalation(current)).unwrap_or_default();
+        let escalation = if self.escalated || is_due { escalation(current) } else { vec![] };
         let is_named = current.approvers.iter().chain(&escalation).any(|approver| is(approver, id, ctx));
         if is_named || self.delegates.contains(&id) { Ok(id) } else { Err(Refused::NotForYou) }
     }

@@ -175,6 +175,16 @@ impl ApprovalPolicy {
             requested_at,
         }
     }
+
+    /// The same where the firm has such a policy in use; none where it has not, and whoever holds the right decides as before.
+    pub fn request_of(
+        subject: ApprovalSubject,
+        what: &Approvable<'_>,
+        requested_by: Option<UserId>,
+        ctx: &Context,
+    ) -> Option<ApprovalRequest> {
+        Some(Self::request(subject, what, requested_by, ctx)).filter(|request| request.policy_id.is_some())
+    }
 }
 
 fn owners_decide() -> Vec<ApprovalStep> {

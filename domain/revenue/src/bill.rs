@@ -643,7 +643,7 @@ impl Bill {
         let what = Approvable { amount: content.total, vendor: content.vendor_id, projects: &projects };
         let request = ApprovalPolicy::request(ApprovalSubject::Bill, &what, requested_by, ctx);
         let nobody = request.steps.is_empty();
-        let requested = E::ApprovalRequested { request, total: content.total };
+        let requested = E::ApprovalRequested { request, total: content.total, due_on: content.due_on };
         let approved = self.approved(ctx).filter(|_| nobody);
         [requested].into_iter().chain(approved).collect()
     }

@@ -106,9 +106,24 @@ pub enum BillingSettingsRejection {
 pub struct BillingSettings(Option<(Seller, Terms)>);
 
 impl BillingSettings {
+    /// Held by those of the firm.
+    pub fn claim() -> Claim {
+        Claim::new(FIRM_CLAIM, FIRM)
+    }
+
+    /// The rules, once the firm bills.
+    pub fn terms(&self) -> Option<&Terms> {
+        self.0.as_ref().map(|(_, terms)| terms)
+    }
+
+    /// The firm's own registration for VAT, if it has one.
+    pub fn vat_id(&self) -> Option<&VatId> {
+        self.0.as_ref().and_then(|(seller, _)| seller.vat_id.as_ref())
+    }
+
     /// Those of the firm, to be looked at by a decision.
     pub(crate) fn of_firm() -> Reference {
-        Reference::claim::<Self>(Claim::new(FIRM_CLAIM, FIRM))
+        Reference::claim::<Self>(Self::claim())
     }
 
     /// What was found; none if the firm does not bill.
@@ -173,6 +188,8 @@ pub(crate) mod tests {
             credit_note_series: "credits".parse().unwrap(),
             default_tax_rate: Some("vat".parse().unwrap()),
             separation_of_duties: true,
+            sales_account: None,
+            untaxed_code: None,
         }
     }
 

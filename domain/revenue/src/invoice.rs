@@ -4,15 +4,16 @@ mod lines;
 mod money;
 mod verbs;
 
-use crate::{BillingProfile, BillingSettings, InvoicePlan, InvoiceSeries, TaxRate};
+use crate::approval::{Approval, Refused};
+use crate::{ApprovalPolicy, BillingProfile, BillingSettings, InvoicePlan, InvoiceSeries, TaxRate};
 use kernel::{
     Aggregate, Amounts, Claim, ClaimChange, ClientId, Companions, Context, Currency, Date, Decision, EngagementId,
     FileId, InvoiceId, Keyed, Machine, Measure, Money, Name, Principal, ProjectId, Quantity, Reference, Resource,
     Scope, Slug, Text, Timestamp, command, rejection,
 };
 use revenue_events::{
-    Buyer, CreditNoteId, InvoiceEvent as E, InvoiceLineId, InvoicePlanId, InvoiceStatus, Language, Line, Paper,
-    PlanEntryId, Reopened, Seller, Settlement, Source,
+    ApprovalSubject, Buyer, CreditNoteId, InvoiceEvent as E, InvoiceLineId, InvoicePlanId, InvoiceStatus, Language,
+    Line, Paper, PlanEntryId, Reopened, Seller, Settlement, Source,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -150,9 +151,27 @@ pub enum InvoiceCommand {
     /// Hands a draft in, to be approved.
     #[refused(NotDraft, NoBillingSettings, NothingToPay, TooLarge)]
     SubmitForApproval {},
-    /// Allows it to be issued; where the firm wants it so, not by who wrote it or handed it in.
-    #[refused(NotPending, OwnInvoice)]
-    Approve {},
+    /// Allows it to be issued; where the firm wants it so, not by who wrote it or handed it in. Where it has a policy for invoices, at a
+    /// step of it, and the last step allows it.
+    #[refused(NotPending, OwnInvoice, NotThisStep, NotForYou)]
+    Approve {
+        /// The step's number, from 0.
+        #[serde(default)]
+        step: u32,
+        /// A comment.
+        #[serde(default)]
+        comment: Option<Text>,
+    },
+    /// Lets those approve at a step whom the policy names for when its approvers do not: they are away, or have left.
+    #[refused(NotPending, NotThisStep)]
+    EscalateApproval {
+        /// The step's number, from 0.
+        #[serde(default)]
+        step: u32,
+        /// Why.
+        #[serde(default)]
+        reason: Option<Text>,
+    },
     /// Sends it back to be written otherwise.
     #[refused(NotPending)]
     Reject {
@@ -286,6 +305,11 @@ pub enum InvoiceRejection {
     NotPending,
     /// Who wrote an invoice, or handed it in, does not approve it.
     OwnInvoice,
+    /// It is another step's turn.
+    #[invalid("/step")]
+    NotThisStep,
+    /// Others approve at this step.
+    NotForYou,
     /// Only an approved invoice can be issued.
     NotApproved,
     /// Papers need the firm's VAT number or tax number.
@@ -331,6 +355,16 @@ pub enum InvoiceRejection {
     NotVoidable,
 }
 
+impl From<Refused> for R {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NotThisStep => Self::NotThisStep,
+            Refused::NotForYou => Self::NotForYou,
+            Refused::SeparationOfDuties => Self::OwnInvoice,
+        }
+    }
+}
+
 /// What is remembered of an invoice.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Invoice {
@@ -343,6 +377,8 @@ pub struct Invoice {
     lines: Vec<Line>,
     drafted_by: Option<Principal>,
     submitted_by: Option<Principal>,
+    /// Who is asked, where the firm has a policy for invoices.
+    approval: Option<Approval>,
     issued: Option<Issued>,
     sent: bool,
     overdue: bool,
@@ -371,7 +407,7 @@ impl Aggregate for Invoice {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "revenue/invoices";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
         let engagement = self.engagement_id.map(Resource::from);
@@ -402,7 +438,8 @@ impl Aggregate for Invoice {
                 tax_keys(command).into_iter().map(TaxRate::by_key).chain([settings()]).collect()
             }
             C::DraftFromPlan { invoice_plan_id } => vec![settings(), Reference::id::<InvoicePlan>(*invoice_plan_id)],
-            C::SubmitForApproval {} | C::Approve {} => vec![settings()],
+            C::SubmitForApproval {} => vec![settings(), ApprovalPolicy::in_use(ApprovalSubject::Invoice)],
+            C::Approve { .. } => vec![settings()],
             C::Issue { .. } => self.client_id.map(BillingProfile::of_client).into_iter().chain([settings()]).collect(),
             C::RemoveLine { line_id } => {
                 self.plans(Some(*line_id)).into_keys().map(Reference::id::<InvoicePlan>).collect()
@@ -472,7 +509,12 @@ impl Aggregate for Invoice {
             }
             C::RemoveLine { .. } => vec![],
             C::SubmitForApproval {} => return self.submit(ctx),
-            C::Approve {} => return self.approve(ctx),
+            C::Approve { step, comment } => return self.approve(step, comment, ctx),
+            C::EscalateApproval { step, reason } => {
+                let pending = self.approval.as_ref().filter(|_| self.status == InvoiceStatus::PendingApproval);
+                let is_new = pending.ok_or(R::NotPending)?.escalate(step)?;
+                if is_new { vec![E::ApprovalEscalated { step, reason }] } else { vec![] }
+            }
             C::Reject { reason } => match self.status {
                 InvoiceStatus::PendingApproval | InvoiceStatus::Approved => vec![E::Rejected { reason }],
                 _ => return Err(R::NotPending),
@@ -532,7 +574,14 @@ impl Aggregate for Invoice {
                 self.lines.iter_mut().filter(|before| before.id == line.id).for_each(|before| *before = line.clone());
             }
             E::LineRemoved { line_id } => self.lines.retain(|line| line.id != *line_id),
-            E::Submitted { submitted_by, .. } => self.submitted_by = *submitted_by,
+            E::Submitted { submitted_by, request, .. } => {
+                self.submitted_by = *submitted_by;
+                self.approval = request.clone().map(Approval::new);
+            }
+            E::ApprovalGranted { by, completes, at, .. } => {
+                self.approval.iter_mut().for_each(|approval| approval.note_grant(*by, *completes, *at));
+            }
+            E::ApprovalEscalated { .. } => self.approval.iter_mut().for_each(Approval::note_escalation),
             E::Approved {} | E::Rejected { .. } => {}
             E::Issued { number, due_on, overdue_at, seller, buyer, language, amounts, .. } => {
                 self.issued = Some(Issued {

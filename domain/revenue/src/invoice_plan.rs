@@ -91,7 +91,7 @@ pub enum InvoicePlanCommand {
         #[serde(default)]
         reason: Option<Text>,
     },
-    /// Adds something that is to be invoiced once: after a milestone, from a day on, or, with neither, at once.
+    /// Adds something that is to be invoiced once: after a milestone or a task, from a day on, or, with none of these, at once.
     #[makes("plan_entry_id")]
     #[refused(
         Closed,
@@ -100,6 +100,8 @@ pub enum InvoicePlanCommand {
         TooManyEntries,
         EntryExists,
         MilestoneTwice,
+        TaskTwice,
+        WaitsForTwo,
         "plan_entry_id.taken"
     )]
     AddEntry {
@@ -113,15 +115,24 @@ pub enum InvoicePlanCommand {
         /// The milestone after which it is due.
         #[serde(default)]
         milestone_id: Option<Uuid>,
+        /// The task after which it is due.
+        #[serde(default)]
+        task_id: Option<Uuid>,
         /// The day from which it is due.
         #[serde(default)]
         due_on: Option<Date>,
     },
-    /// Notes that a milestone is reached: what waits for it is due.
-    #[refused(Closed, NotActive, UnknownMilestone)]
+    /// Notes that a milestone is reached: what waits for it is due, or will be as soon as the plan is active.
+    #[refused(Closed, UnknownMilestone)]
     MarkMilestoneReached {
         /// Which one.
         milestone_id: Uuid,
+    },
+    /// Notes that a task is done: what waits for it is due, or will be as soon as the plan is active.
+    #[refused(Closed, UnknownTask)]
+    MarkTaskDone {
+        /// Which one.
+        task_id: Uuid,
     },
     /// Lets everything become due whose day has come: entries with a day, and periods of a retainer or of what recurs.
     #[refused(Closed, NotActive, TooManyEntries)]
@@ -196,6 +207,15 @@ pub enum InvoicePlanRejection {
     /// No entry of the plan waits for this milestone.
     #[invalid("/milestone_id")]
     UnknownMilestone,
+    /// Another entry of the plan waits for this task.
+    #[invalid("/task_id")]
+    TaskTwice,
+    /// No entry of the plan waits for this task.
+    #[invalid("/task_id")]
+    UnknownTask,
+    /// An entry waits for a milestone or for a task, and not for both.
+    #[invalid("/task_id")]
+    WaitsForTwo,
     /// The plan has no such entry.
     UnknownEntry,
     /// The entry is on an invoice; take it off there first.
@@ -210,6 +230,8 @@ pub enum InvoicePlanRejection {
 struct Entry {
     entry: PlanEntry,
     status: EntryStatus,
+    /// What it waits for has come.
+    reached: bool,
     invoice_id: Option<InvoiceId>,
     made_with: Imprint,
 }
@@ -267,12 +289,14 @@ impl InvoicePlan {
         Some(E::EntryDue { plan_entry_id: id, name, amount, client_id: self.client_id? })
     }
 
-    /// What waits only for its day, or for nothing, and is due by that.
+    /// What waits for nothing that has not come: for its day, or for what came while the plan was not active.
     fn ripe(&self, today: Date) -> Vec<E> {
         let is_ripe = |entry: &&Entry| {
             entry.status == EntryStatus::Planned
-                && entry.entry.milestone_id.is_none()
-                && entry.entry.due_on.is_none_or(|due_on| due_on <= today)
+                && match entry.entry.milestone_id.or(entry.entry.task_id) {
+                    Some(_) => entry.reached,
+                    None => entry.entry.due_on.is_none_or(|due_on| due_on <= today),
+                }
         };
         self.entries.iter().filter(is_ripe).filter_map(|entry| self.falls_due(&entry.entry)).collect()
     }
@@ -292,8 +316,7 @@ impl InvoicePlan {
         let Some(terms) = self.terms.as_ref() else { return Ok(events) };
         let has_periods = matches!(terms.kind, PlanKind::Retainer | PlanKind::Recurring);
         let Some(amount) = terms.amount.filter(|_| has_periods) else { return Ok(events) };
-        let mut opened = 0;
-        for period in self.periods.. {
+        for (opened, period) in (self.periods..).enumerate() {
             let Some(begins) = Self::begins(terms, period).filter(|begins| *begins <= today) else { break };
             if self.entries.len() + opened >= ENTRIES_MAX {
                 return Err(R::TooManyEntries);
@@ -301,13 +324,24 @@ impl InvoicePlan {
             let label = format!("{}, {begins}", self.name.chars().take(180).collect::<String>());
             let Ok(name) = label.parse() else { break };
             let (id, due_on) = (ctx.fresh(), Some(begins));
-            let entry = PlanEntry { id, name, amount, milestone_id: None, due_on, period: Some(period) };
+            let entry = PlanEntry { id, name, amount, milestone_id: None, task_id: None, due_on, period: Some(period) };
             let due = self.falls_due(&entry);
             events.push(E::EntryAdded { plan_entry: entry });
-            opened += 1;
             events.extend(due);
         }
         Ok(events)
+    }
+
+    /// What those entries that wait for it come to now.
+    fn reached(&self, waits: impl Fn(&PlanEntry) -> bool, unknown: R) -> Decision<Self> {
+        let mut waiting = self.entries.iter().filter(|there| waits(&there.entry)).peekable();
+        waiting.peek().ok_or(unknown)?;
+        let planned = waiting.filter(|there| there.status == EntryStatus::Planned);
+        if self.status == InvoicePlanStatus::Active {
+            return Ok(planned.filter_map(|there| self.falls_due(&there.entry)).collect());
+        }
+        let new = planned.filter(|there| !there.reached);
+        Ok(new.map(|there| E::EntryReached { plan_entry_id: there.entry.id }).collect())
     }
 
     fn add_entry(&self, entry: PlanEntry) -> Decision<Self> {
@@ -328,13 +362,18 @@ impl InvoicePlan {
         if entry.amount.minor() <= 0 {
             return Err(R::NotPositive);
         }
-        let waits =
-            |there: &Entry| there.status != EntryStatus::Dropped && there.entry.milestone_id == entry.milestone_id;
-        if entry.milestone_id.is_some() && self.entries.iter().any(waits) {
+        if entry.milestone_id.is_some() && entry.task_id.is_some() {
+            return Err(R::WaitsForTwo);
+        }
+        let kept = || self.entries.iter().filter(|there| there.status != EntryStatus::Dropped);
+        if entry.milestone_id.is_some() && kept().any(|there| there.entry.milestone_id == entry.milestone_id) {
             return Err(R::MilestoneTwice);
         }
-        let at_once =
-            self.status == InvoicePlanStatus::Active && entry.milestone_id.is_none() && entry.due_on.is_none();
+        if entry.task_id.is_some() && kept().any(|there| there.entry.task_id == entry.task_id) {
+            return Err(R::TaskTwice);
+        }
+        let waits = entry.milestone_id.is_some() || entry.task_id.is_some() || entry.due_on.is_some();
+        let at_once = self.status == InvoicePlanStatus::Active && !waits;
         let due = if at_once { self.falls_due(&entry) } else { None };
         Ok([E::EntryAdded { plan_entry: entry }].into_iter().chain(due).collect())
     }
@@ -380,6 +419,7 @@ impl Aggregate for InvoicePlan {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "revenue/invoice-plans";
+    const STATE_VERSION: i32 = 2;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
         let engagement = self.engagement_id.map(Resource::from);
@@ -430,9 +470,9 @@ impl Aggregate for InvoicePlan {
                 }
                 events
             }
-            C::AddEntry { plan_entry_id, name, amount, milestone_id, due_on } => {
+            C::AddEntry { plan_entry_id, name, amount, milestone_id, task_id, due_on } => {
                 let id = ctx.part(ENTRY_ID, plan_entry_id);
-                return self.add_entry(PlanEntry { id, name, amount, milestone_id, due_on, period: None });
+                return self.add_entry(PlanEntry { id, name, amount, milestone_id, task_id, due_on, period: None });
             }
             C::Complete {} if self.status == InvoicePlanStatus::Completed => vec![],
             C::Cancel { .. } if self.status == InvoicePlanStatus::Cancelled => vec![],
@@ -449,7 +489,7 @@ impl Aggregate for InvoicePlan {
             C::Activate {} if is_active => vec![],
             C::Activate {} => [E::Activated {}].into_iter().chain(self.ripe(ctx.today())).collect(),
             C::Pause { .. } if self.status == InvoicePlanStatus::Paused => vec![],
-            C::Pause { .. } | C::MarkMilestoneReached { .. } | C::OpenPeriods {} if !is_active => {
+            C::Pause { .. } | C::OpenPeriods {} if !is_active => {
                 return Err(R::NotActive);
             }
             C::Complete {} if self.status == InvoicePlanStatus::Draft => return Err(R::NotActive),
@@ -463,11 +503,10 @@ impl Aggregate for InvoicePlan {
             }
             C::Cancel { reason } => vec![E::Cancelled { reason }],
             C::MarkMilestoneReached { milestone_id } => {
-                let waits = |there: &&Entry| there.entry.milestone_id == Some(milestone_id);
-                let mut waiting = self.entries.iter().filter(waits).peekable();
-                waiting.peek().ok_or(R::UnknownMilestone)?;
-                let planned = waiting.filter(|there| there.status == EntryStatus::Planned);
-                planned.filter_map(|there| self.falls_due(&there.entry)).collect()
+                return self.reached(|entry| entry.milestone_id == Some(milestone_id), R::UnknownMilestone);
+            }
+            C::MarkTaskDone { task_id } => {
+                return self.reached(|entry| entry.task_id == Some(task_id), R::UnknownTask);
             }
             C::OpenPeriods {} => return self.open_periods(ctx),
             C::DropEntry { plan_entry_id } => match self.find(plan_entry_id)?.status {
@@ -497,9 +536,13 @@ impl Aggregate for InvoicePlan {
                 self.entries.push(Entry {
                     entry: entry.clone(),
                     status: EntryStatus::default(),
+                    reached: false,
                     invoice_id: None,
                     made_with,
                 });
+            }
+            E::EntryReached { plan_entry_id } => {
+                self.find_mut(*plan_entry_id).into_iter().for_each(|there| there.reached = true);
             }
             E::EntryDue { plan_entry_id, .. } | E::EntryDropped { plan_entry_id } => {
                 self.moved(*plan_entry_id, event, None)

@@ -2,7 +2,7 @@
 //!
 //! An *invoice plan* says what is to be invoiced, and when; an *invoice* what a client owes. A *payment* is money that came in, and an
 //! *allocation* the part of it that pays for one invoice. A *credit note* takes back what an issued invoice asked for. A *bill* is what
-//! a *vendor* asks for.
+//! a *vendor* asks for, and a *bill file* a file that is to become one.
 //!
 //! What belongs together enters the log as one: an invoice and its number, a payment and the invoices that it pays, a plan's entry and
 //! the invoice that it is on. The record that is told is a companion, and refuses to be told by anybody else.
@@ -31,10 +31,12 @@ pub use tax_rate::TaxRate;
 pub mod approval;
 pub mod approval_policy;
 pub mod bill;
+pub mod bill_file;
 pub mod payables_settings;
 pub mod vendor;
 
 pub use approval_policy::ApprovalPolicy;
 pub use bill::Bill;
+pub use bill_file::BillFile;
 pub use payables_settings::PayablesSettings;
 pub use vendor::Vendor;

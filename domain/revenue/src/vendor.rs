@@ -144,9 +144,19 @@ impl Vendor {
         &self.defaults
     }
 
+    /// By what the vendor is found that has a registration for VAT.
+    pub fn claim(vat_id: &VatId) -> Claim {
+        Claim::personal(VAT_ID_CLAIM, vat_id.as_str())
+    }
+
+    /// The bank account that it is paid to, if one is known.
+    pub fn iban(&self) -> Option<&Iban> {
+        self.iban.as_ref().and_then(Personal::expose)
+    }
+
     fn vat_id_claim(details: &VendorDetails) -> Option<Claim> {
         let vat_id = details.vat_id.as_ref().and_then(Personal::expose)?;
-        Some(Claim::personal(VAT_ID_CLAIM, vat_id.as_str()))
+        Some(Self::claim(vat_id))
     }
 }
 

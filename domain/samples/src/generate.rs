@@ -73,10 +73,12 @@ impl Generator<'_> {
             return self.template();
         }
         // Nor are they rules by which somebody who is there approves.
-        if field == "rules" && schema["type"] == "array" && schema.to_string().contains("\"approvers\"") {
-            if self.rng.random_bool(0.7) {
-                return anybody_approves(self.rng.random_range(1..=2));
-            }
+        if field == "rules"
+            && schema["type"] == "array"
+            && schema.to_string().contains("\"approvers\"")
+            && self.rng.random_bool(0.7)
+        {
+            return anybody_approves(self.rng.random_range(1..=2));
         }
         let kind = match &schema["type"] {
             Value::String(kind) => kind.clone(),

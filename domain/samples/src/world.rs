@@ -481,7 +481,7 @@ impl World {
             ctx.brought_by = Some((by.name, key.2));
             ctx
         };
-        let prospect = subject.prospect(other, known, *entry, &text, &make);
+        let prospect = subject.prospect(other, known, entry, &text, &make);
         (other, prospect.map(|(prospect, _)| prospect.events).unwrap_or_default())
     }
 

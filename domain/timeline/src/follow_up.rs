@@ -162,6 +162,7 @@ mod tests {
     use chrono::TimeDelta;
     use kernel::spec::{Given, given, spec_time};
     use kernel::{Actor, PortalUserId};
+    use std::slice::from_ref;
 
     fn about() -> About {
         About::Client { id: ClientId(Uuid::from_u128(7)) }
@@ -206,10 +207,10 @@ mod tests {
     fn what_is_put_off_falls_due_again() {
         let snoozed = E::Snoozed { due_at: later(5) };
         has(&[E::Due {}]).when(C::Snooze { due_at: later(5) }).then([snoozed.clone()]);
-        has(&[snoozed.clone()]).when(C::Snooze { due_at: later(5) }).then_nothing();
+        has(from_ref(&snoozed)).when(C::Snooze { due_at: later(5) }).then_nothing();
         has(&[]).when(C::Snooze { due_at: later(2) }).then_nothing();
         has(&[]).when(C::Snooze { due_at: later(-1) }).rejected("timeline.follow_up.in_the_past");
-        has(&[snoozed.clone()]).by_system().at(later(3)).when(C::FallDue {}).rejected("timeline.follow_up.not_yet");
+        has(from_ref(&snoozed)).by_system().at(later(3)).when(C::FallDue {}).rejected("timeline.follow_up.not_yet");
         has(&[E::Due {}, snoozed]).by_system().at(later(5)).when(C::FallDue {}).then([E::Due {}]);
     }
 
@@ -220,7 +221,7 @@ mod tests {
         has(&[E::Completed {}]).when(C::Dismiss { reason: None }).rejected("timeline.follow_up.closed");
         let dismissed = E::Dismissed { reason: None };
         has(&[E::Due {}]).when(C::Dismiss { reason: None }).then([dismissed.clone()]);
-        has(&[dismissed.clone()]).when(C::Dismiss { reason: None }).then_nothing();
+        has(from_ref(&dismissed)).when(C::Dismiss { reason: None }).then_nothing();
         has(&[dismissed]).when(C::Snooze { due_at: later(9) }).rejected("timeline.follow_up.closed");
     }
 

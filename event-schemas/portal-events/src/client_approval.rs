@@ -41,7 +41,7 @@ impl SubjectKind {
 /// What a client is asked to approve.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(deny_unknown_fields)]
-pub struct ApprovalSubject {
+pub struct ClientApprovalSubject {
     /// What it is.
     pub kind: SubjectKind,
     /// Which one.
@@ -95,7 +95,7 @@ pub enum ClientApprovalEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         project_id: Option<ProjectId>,
         /// Of what.
-        subject: ApprovalSubject,
+        subject: ClientApprovalSubject,
         /// What the firm says of it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<Text>,
@@ -108,14 +108,14 @@ pub enum ClientApprovalEvent {
         /// Who at the client.
         portal_user_id: PortalUserId,
         /// Of what.
-        subject: ApprovalSubject,
+        subject: ClientApprovalSubject,
     },
     /// The client says no.
     Declined {
         /// Who at the client.
         portal_user_id: PortalUserId,
         /// Of what.
-        subject: ApprovalSubject,
+        subject: ClientApprovalSubject,
         /// Why.
         reason: Personal<Text>,
     },

@@ -240,6 +240,9 @@ pub enum BillEvent {
         request: ApprovalRequest,
         /// How much it is about.
         total: Money,
+        /// Until when it is to be paid, so that nobody waits longer for an answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_on: Option<Date>,
     },
     /// Somebody approved at a step.
     ApprovalGranted {

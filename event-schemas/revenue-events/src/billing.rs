@@ -1,6 +1,6 @@
 //! What the firm says of its papers, and what a client says of theirs.
 
-use crate::{Buyer, Language, Seller};
+use crate::{Buyer, Language, LedgerCode, Seller};
 use kernel::{ClientId, Currency, Rounding, Slug, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,12 @@ pub struct Terms {
     /// Whether who drafted an invoice, or handed it in, may not approve it.
     #[serde(default)]
     pub separation_of_duties: bool,
+    /// The account of the ledger that invoices are booked on; the one that a new ledger has for sales unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sales_account: Option<LedgerCode>,
+    /// What the ledger calls it that a line bears no tax; what a new ledger calls it unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untaxed_code: Option<LedgerCode>,
 }
 
 /// Everything that happens to a firm's billing settings.

@@ -38,6 +38,10 @@ impl Machine<E> for CreditNoteStatus {
 
 /// Everything that happens to a credit note.
 #[event("revenue.credit_note")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is issued once, and all that is on its paper travels with that event"
+)]
 pub enum CreditNoteEvent {
     /// A part of an issued invoice, or all of it, is to be taken back.
     Drafted {

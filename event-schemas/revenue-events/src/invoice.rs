@@ -1,9 +1,9 @@
 //! What happens to an invoice.
 
-use crate::{Buyer, InvoiceLineId, Language, Line, Seller, Settlement};
+use crate::{ApprovalRequest, Buyer, InvoiceLineId, Language, Line, Seller, Settlement};
 use kernel::{
     Amounts, ClientId, Currency, Date, Email, EngagementId, FileId, Machine, Money, Name, Personal, Principal,
-    ProjectId, Text, Timestamp, event, status,
+    ProjectId, Text, Timestamp, UserId, event, status,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,10 @@ impl Machine<E> for InvoiceStatus {
 
 /// Everything that happens to an invoice; its lines are parts of it.
 #[event("revenue.invoice")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is issued once, and all that is on its paper travels with that event"
+)]
 pub enum InvoiceEvent {
     /// An invoice is being written.
     Drafted {
@@ -152,6 +156,34 @@ pub enum InvoiceEvent {
         /// Who handed it in, if that was somebody of the firm.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         submitted_by: Option<Principal>,
+        /// What its first line is for, so that whoever is asked knows what of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<Name>,
+        /// What is asked of whom, where the firm has a policy for invoices; without one, whoever may approve invoices does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<ApprovalRequest>,
+    },
+    /// Somebody approved at a step.
+    ApprovalGranted {
+        /// The step's number, from 0.
+        step: u32,
+        /// Who.
+        by: UserId,
+        /// What they said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<Text>,
+        /// Have enough approved at this step? Then the next one begins, or the invoice is approved.
+        completes: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// Whoever would approve at a step does not; those whom the policy names for that may now.
+    ApprovalEscalated {
+        /// The step's number, from 0.
+        step: u32,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Text>,
     },
     /// It may be issued.
     Approved {},

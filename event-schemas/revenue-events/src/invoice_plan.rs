@@ -70,6 +70,9 @@ pub struct PlanEntry {
     /// The milestone after which it is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milestone_id: Option<Uuid>,
+    /// The task after which it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<Uuid>,
     /// The day from which it is due; the first of its period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_on: Option<Date>,
@@ -186,6 +189,12 @@ pub enum InvoicePlanEvent {
     EntryAdded {
         /// What.
         plan_entry: PlanEntry,
+    },
+    /// What an entry waits for has come while nothing becomes due; it is to be invoiced as soon as something does.
+    #[name("plan_entry.reached")]
+    EntryReached {
+        /// Which one.
+        plan_entry_id: PlanEntryId,
     },
     /// An entry is to be invoiced now.
     #[name("plan_entry.due")]

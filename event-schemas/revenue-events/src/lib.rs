@@ -27,6 +27,7 @@ pub use values::{Bic, Iban, Language, NumberPrefix, VatId};
 mod approval;
 mod approval_policy;
 mod bill;
+mod bill_file;
 mod codes;
 mod payables_settings;
 mod vendor;
@@ -37,6 +38,7 @@ pub use bill::{
     BillContent, BillEvent, BillId, BillLine, BillPaymentId, BillPaymentMethod, BillSource, BillStatus, LeftPaid,
     OwedBill,
 };
+pub use bill_file::{BillFileEvent, BillFileId, BillFileProblem, BillFileStatus, BillFormat, BillWarning, FoundBill};
 pub use codes::{LedgerCode, reference_key};
 pub use payables_settings::{PayablesSettingsEvent, PayablesSettingsId, ReferenceRule};
 pub use vendor::{VendorDefaults, VendorDetails, VendorEvent, VendorId};

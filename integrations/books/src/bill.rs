@@ -82,23 +82,24 @@ impl Bills {
         let vendor = self.vendor(at, &bill).await?;
         let party_id = books.party(at, &job.key, &party(&bill, &vendor)?).await?.party_id;
         self.link(job, at, &bill, &vendor, &party_id).await?;
-        let entry = entry(&bill, &party_id, books.chart.untaxed.as_deref())?;
+        let entry = entry(&bill, &party_id, books.chart(at.tenant).await?.untaxed.as_deref())?;
         let booked = books.entry(at, &job.key, &entry, bill.owed.total).await?;
         Ok(self.booked(job, at, id, &booked).await?)
     }
 
     async fn find(&self, job: &Job) -> Result<bool, End> {
         let (id, bill, at) = self.wanted(job).await?;
-        if bill.is_voided || bill.pushed.is_some() {
-            return Ok(bill.pushed.is_some() && !bill.is_voided);
+        if bill.pushed.is_some() {
+            return Ok(!bill.is_voided);
         }
+        // Also if it was voided since: what came there has to leave it.
         // A vendor whom the ledger does not know has no bill there.
         let vendor = self.vendor(at, &bill).await?;
         let Some(party_id) = vendor.ledgers.get(&at.connection) else { return Ok(false) };
         let entry = entry(&bill, party_id.as_str(), None)?;
         let Some(booked) = self.0.known(at, &entry, bill.owed.total).await? else { return Ok(false) };
         self.booked(job, at, id, &booked).await?;
-        Ok(true)
+        Ok(!bill.is_voided)
     }
 
     /// The vendor says what the ledger calls it.
@@ -118,6 +119,7 @@ impl Bills {
     }
 
     async fn note(&self, job: &Job, at: Place, id: Uuid, entry_id: &str) -> Result<()> {
+        self.0.recall(at, entry_id).await?;
         let external_id: Name = entry_id.parse().ok().context("the ledger's id is no name")?;
         let command = C::MarkPushed { connection_id: Some(at.connection), external_id };
         let request = self.0.request(at.tenant, Some(job));

@@ -49,7 +49,7 @@ fn key_of(key: &str, party: &Party) -> String {
 
 /// So many millionths at a price, as a ledger works it out. If it would come to another amount than ours, it is one of the whole amount.
 pub(crate) fn line(text: &str, millionths: i64, unit: Money, net: Money, account: &str) -> Line {
-    let thousandths = (millionths > 0 && millionths % THOUSANDTHS == 0).then(|| millionths / THOUSANDTHS);
+    let thousandths = (millionths > 0 && millionths % THOUSANDTHS == 0).then_some(millionths / THOUSANDTHS);
     let same = thousandths.filter(|count| unit.scaled(*count, THOUSANDTHS) == Ok(net));
     let (quantity_thousandths, unit) = same.map_or((THOUSANDTHS, net), |count| (count, unit));
     Line { text: text.to_owned(), quantity_thousandths, unit, tax: None, account: account.to_owned(), tax_kind: None }

@@ -1,10 +1,10 @@
 //! Invoices that are issued go to the ledger, and leave it when they are voided.
 
-use crate::Books;
 use crate::book::{line, total};
 use crate::entries::Kind;
 use crate::known::{self, Invoice};
 use crate::tell::{Told, reason};
+use crate::{Books, Chart};
 use anyhow::{Context, Result};
 use event_store::RawEvent;
 use kernel::{InvoiceId, Money, Name};
@@ -122,20 +122,21 @@ impl Invoices {
             return Ok(self.note(job, at, id, &entry_id).await?);
         }
         let party = books.party(at, &job.key, &party(&invoice)?).await?;
-        let entry = entry(&invoice, id, &party.party_id, books)?;
+        let entry = entry(&invoice, id, &party.party_id, &books.chart(at.tenant).await?)?;
         let booked = books.entry(at, &job.key, &entry, invoice.amounts.total).await?;
         Ok(self.booked(job, at, id, &booked).await?)
     }
 
     async fn find(&self, job: &Job) -> Result<bool, End> {
         let (id, invoice, at) = self.wanted(job).await?;
-        if invoice.is_voided || invoice.pushed.is_some() {
-            return Ok(invoice.pushed.is_some() && !invoice.is_voided);
+        if invoice.pushed.is_some() {
+            return Ok(!invoice.is_voided);
         }
-        let entry = entry(&invoice, id, "", &self.0)?;
+        // Also if it was voided since: what came there has to leave it.
+        let entry = entry(&invoice, id, "", &self.0.chart)?;
         let Some(booked) = self.0.known(at, &entry, invoice.amounts.total).await? else { return Ok(false) };
         self.booked(job, at, id, &booked).await?;
-        Ok(true)
+        Ok(!invoice.is_voided)
     }
 
     async fn booked(&self, job: &Job, at: Place, id: Uuid, booked: &Booked) -> Result<()> {
@@ -144,6 +145,7 @@ impl Invoices {
     }
 
     async fn note(&self, job: &Job, at: Place, id: Uuid, entry_id: &str) -> Result<()> {
+        self.0.recall(at, entry_id).await?;
         let external_id: Name = entry_id.parse().ok().context("the ledger's id is no name")?;
         let command = C::RecordPushedToLedger { external_id };
         let request = self.0.request(at.tenant, Some(job));
@@ -170,12 +172,11 @@ fn party(invoice: &Invoice) -> Result<Party, Fault> {
 }
 
 /// The invoice as the ledger books it: to the cent what stands on the paper.
-fn entry(invoice: &Invoice, id: Uuid, party_id: &str, books: &Books) -> Result<Entry, Fault> {
+fn entry(invoice: &Invoice, id: Uuid, party_id: &str, chart: &Chart) -> Result<Entry, Fault> {
     let amounts = &invoice.amounts;
     let lines = invoice.lines.iter().zip(&amounts.lines).map(|(of, amounts)| {
-        let plain =
-            line(of.description.as_str(), of.quantity.millionths(), of.unit_price, amounts.net, &books.chart.sales);
-        let tax_kind = books.chart.untaxed.clone().filter(|_| of.tax.tax.rate().is_none());
+        let plain = line(of.description.as_str(), of.quantity.millionths(), of.unit_price, amounts.net, &chart.sales);
+        let tax_kind = chart.untaxed.clone().filter(|_| of.tax.tax.rate().is_none());
         Line { tax: Some(amounts.tax), tax_kind, ..plain }
     });
     let lines: Vec<Line> = lines.collect();

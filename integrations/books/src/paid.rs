@@ -22,20 +22,18 @@ use uuid::Uuid;
 /// Hears that an entry may have changed.
 pub struct Paid {
     books: Books,
-    /// What the provider calls entries: `invoice`.
-    kind: &'static str,
 }
 
 impl Paid {
-    /// `kind` is what hints of the provider call an entry.
-    pub fn new(books: Books, kind: &'static str) -> Self {
-        Self { books, kind }
+    /// For this ledger.
+    pub fn new(books: Books) -> Self {
+        Self { books }
     }
 }
 
 impl Hears for Paid {
     fn of(&self) -> (&'static str, &'static str) {
-        (self.books.provider, self.kind)
+        (self.books.provider, self.books.kind)
     }
 
     fn changed<'a>(&'a self, at: Place, id: &'a str) -> BoxFuture<'a, Outcome> {
@@ -65,7 +63,7 @@ fn take(amounts: &mut Vec<Money>, amount: Money) -> bool {
 
 impl Paid {
     async fn look(&self, at: Place, entry_id: &str) -> Result<(), End> {
-        // Most of what a ledger tells of is the firm's own work there.
+        // Most of what a ledger tells of is the firm's own work there. What is ours and not known yet is recalled when it is.
         let Some((kind, record)) = self.books.entries().of(at, entry_id).await? else { return Ok(()) };
         let booked = self.books.ledger.look(at, entry_id).await?;
         match kind {

@@ -67,10 +67,13 @@ pub fn describe(document: &mut Document) {
     ];
     let answer = Map::from_iter([answered("200", "Taken in, now or before.", Map::new())]);
     let mut operation = page.of(document, whose, answer, &[DOOR]);
-    operation["security"] = json!([]);
+    operation["security"] = openapi::signed();
     operation["requestBody"] = json!({
         "required": true,
-        "content": { "application/json": { "schema": { "type": "object", "description": "Whatever the provider says." } } },
+        "content": { "application/json": {
+            "schema": { "type": "object", "description": "Whatever the provider says." },
+            "example": { "events": [], "firstEventSequence": 0, "lastEventSequence": 0 },
+        } },
     });
     document.operation("/v1/webhooks/{provider}/{connection}", "post", operation);
 }

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Whoever asks providers what no message said.
+type Sweepers = Vec<Arc<dyn Sweeper>>;
+
 /// How often it is looked whether a provider said something.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked whose sweep is due.
@@ -45,7 +48,7 @@ impl Providers {
         log: Log,
         store: Store,
         links: Links,
-        (sweepers, hearers): (Vec<Arc<dyn Sweeper>>, Vec<Arc<dyn Hears>>),
+        (sweepers, hearers): (Sweepers, Vec<Arc<dyn Hears>>),
         options: EngineOptions,
         with: impl FnOnce(Engine) -> Engine,
     ) -> Self {

@@ -99,16 +99,15 @@ impl Inspection {
             let detail = format!("{} bytes were announced, {more}{size} came", announced.size);
             return Ok(Found::Bad(RejectReason::WrongSize, detail));
         }
-        match scan {
-            Some(scan) => match scan.end().await.map_err(away)? {
+        if let Some(scan) = scan {
+            match scan.end().await.map_err(away)? {
                 Verdict::Clean => {}
                 Verdict::Found(signature) => return Ok(Found::Infected(signature)),
                 Verdict::TooLarge => {
                     let why = "the scanner takes no file of this size: raise its StreamMaxLength and try again";
                     return Err(Outcome::Never("not_scanned", why.to_owned()));
                 }
-            },
-            None => {}
+            }
         }
         let sha256 = hex::encode(hash.finalize());
         if sha256 != announced.sha256.as_str() {

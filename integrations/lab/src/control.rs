@@ -49,6 +49,7 @@ async fn index(lab: Data<Lab>) -> HttpResponse {
 async fn state(lab: Data<Lab>) -> HttpResponse {
     HttpResponse::Ok().json(json!({
         "envelopes": lab.envelopes(), "invoices": lab.invoices(), "contacts": lab.contacts(),
+        "grants": { "docusign": lab.grants("docusign"), "xero": lab.grants("xero") },
         "said": lab.said(), "violations": lab.violations(), "faults": *lab.0.faults.lock(),
     }))
 }

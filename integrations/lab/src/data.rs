@@ -4,10 +4,12 @@ use crate::XERO_TENANT;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
 /// What was given out.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Tokens {
     /// Codes: provider, where they lead, the challenge.
     pub codes: HashMap<String, (String, String, String)>,
@@ -37,6 +39,11 @@ impl Tokens {
         self.refreshed.get(provider).copied().unwrap_or_default()
     }
 
+    /// How many of its grants a provider takes.
+    pub fn grants(&self, provider: &str) -> usize {
+        self.refresh.values().filter(|of| *of == provider).count()
+    }
+
     pub fn grant(&mut self, provider: &str) -> Value {
         let (access, refresh) = (random(), random());
         self.access.insert(access.clone(), (provider.to_owned(), Utc::now().timestamp() + self.lasts));
@@ -46,6 +53,7 @@ impl Tokens {
 }
 
 /// What Xero has.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Xero {
     pub organisations: Vec<(String, String)>,
     pub contacts: BTreeMap<String, Value>,
@@ -72,7 +80,7 @@ impl Xero {
 }
 
 /// What DocuSign has.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Docusign {
     /// As it was sent, with its status.
     pub envelopes: BTreeMap<String, Value>,

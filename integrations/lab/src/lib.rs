@@ -9,6 +9,7 @@ mod data;
 mod describe;
 mod docusign;
 mod faults;
+mod memory;
 mod oauth;
 mod serve;
 mod state;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What becomes of webhooks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mood {
     /// Each is sent once.
@@ -47,6 +47,8 @@ pub(crate) struct Outbox {
     pub urls: BTreeMap<String, String>,
     /// What waits: provider, address, body.
     pub held: Vec<(String, String, String)>,
+    /// How many messages there were in each mood.
+    pub told: BTreeMap<Mood, usize>,
 }
 
 pub(crate) struct Inner {
@@ -87,6 +89,21 @@ impl Lab {
         self.0.faults.lock().clear();
     }
 
+    /// What was to go wrong so far, each with how often it still is to.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.0.faults.lock().clone()
+    }
+
+    /// Xero knows none of the `Idempotency-Key`s any more that it was shown, as after some time.
+    pub fn forget_keys(&self) {
+        self.0.xero.lock().done.clear();
+    }
+
+    /// How many messages there were in each mood so far.
+    pub fn told(&self) -> BTreeMap<Mood, usize> {
+        self.0.outbox.lock().told.clone()
+    }
+
     /// What becomes of webhooks from now on.
     pub fn mood(&self, mood: Mood) {
         self.0.outbox.lock().mood = mood;
@@ -114,6 +131,11 @@ impl Lab {
     /// How often a refresh token was worth a new grant.
     pub fn refreshes(&self, provider: &str) -> usize {
         self.0.tokens.lock().refreshes(provider)
+    }
+
+    /// How many of its grants the provider takes.
+    pub fn grants(&self, provider: &str) -> usize {
+        self.0.tokens.lock().grants(provider)
     }
 
     /// Access tokens are good for so long from now on, seconds.

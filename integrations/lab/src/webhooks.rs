@@ -10,13 +10,15 @@ impl Lab {
     pub(crate) fn say(&self, provider: &str, url: Option<String>, body: String) {
         let mut outbox = self.0.outbox.lock();
         let Some(url) = url.or_else(|| outbox.urls.get(provider).cloned()) else { return };
-        let times = match outbox.mood {
+        let mood = outbox.mood;
+        *outbox.told.entry(mood).or_default() += 1;
+        let times = match mood {
             Mood::Never => return,
             Mood::Held => return outbox.held.push((provider.to_owned(), url, body)),
             Mood::Once | Mood::Forged => 1,
             Mood::Twice => 2,
         };
-        let key = if outbox.mood == Mood::Forged { "not the key" } else { WEBHOOK_KEY };
+        let key = if mood == Mood::Forged { "not the key" } else { WEBHOOK_KEY };
         drop(outbox);
         for _ in 0..times {
             let (lab, provider, url, body) = (self.clone(), provider.to_owned(), url.clone(), body.clone());

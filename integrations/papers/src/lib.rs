@@ -1,12 +1,14 @@
 //! Papers: what a firm sends as a document. An invoice is a PDF/A-3 for people that holds the same as XML for programs (Factur-X),
 //! and a file of its own for networks that want UBL; a contract is a PDF with places to sign. Nothing here decides or calculates:
-//! what a paper says is given.
+//! what a paper says is given. [`read`] is the
+//! other way: what stands on a paper that somebody else sent.
 
 mod cii;
 mod document;
 mod invoice;
 mod labels;
 mod markdown;
+pub mod read;
 mod typeset;
 mod ubl;
 mod xml;

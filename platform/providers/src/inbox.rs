@@ -17,6 +17,9 @@ const AT_ONCE: i64 = 200;
 /// Days for which it is known what was said.
 const KEPT_DAYS: i32 = 7;
 
+/// A message that is taken in: its firm, its connection, what it may be about, and the provider unless it was given up.
+type Taken = (Uuid, Uuid, Json<Vec<Hint>>, Option<String>);
+
 /// Makes jobs of what was said and is not taken in yet; answers how many messages that were.
 ///
 /// # Errors
@@ -31,8 +34,9 @@ pub async fn take_in(pool: &PgPool) -> sqlx::Result<usize> {
                          (select l.provider from connect.links l
                           where l.tenant_id = i.tenant_id and l.connection_id = i.connection_id)";
     let mut tx = begin(pool).await?;
-    let open = sqlx::query_as(sql).bind(AT_ONCE).fetch_all(&mut *tx);
-    let open: Vec<(Uuid, Uuid, Json<Vec<Hint>>, Option<String>)> = open.await?;
+    let mut open: Vec<Taken> = sqlx::query_as(sql).bind(AT_ONCE).fetch_all(&mut *tx).await?;
+    // In the order in which everybody locks lanes who locks several.
+    open.sort_by_key(|(tenant, connection, ..)| (*tenant, *connection));
     for (tenant, connection, Json(hints), provider) in &open {
         let at = Place { tenant: TenantId(*tenant), connection: ConnectionId(*connection) };
         // One that was given up meanwhile is asked nothing.
@@ -47,12 +51,17 @@ pub async fn take_in(pool: &PgPool) -> sqlx::Result<usize> {
     Ok(open.len())
 }
 
+/// By what the job of a thing is known.
+fn key_of(provider: &str, hint: &Hint) -> String {
+    format!("{provider}/{}/{}", hint.kind, hint.id)
+}
+
 /// One job for each thing; what is asked for while it waits is asked once.
 async fn ask_about(tx: &mut PgConnection, at: Place, provider: &str, hints: &[Hint]) -> sqlx::Result<()> {
     let job = |hint: &Hint| NewJob {
         tenant: at.tenant,
         lane: Lane::of(at.connection).wide(2),
-        key: format!("{provider}/{}/{}", hint.kind, hint.id),
+        key: key_of(provider, hint),
         position: None,
         subject: Some(at.connection.0),
     };
@@ -80,6 +89,23 @@ impl Links {
             }
         }
         Ok(found)
+    }
+
+    /// Has a thing asked about again of which somebody spoke before it was known here, and of whom nothing came for that reason.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn recall(&self, at: Place, provider: &str, hint: &Hint) -> sqlx::Result<()> {
+        let sql = "select exists (select from reactions.jobs j
+                                  where j.tenant_id = $1 and j.reaction = $2 and j.lane = $3 and j.key = $4)";
+        let asked = sqlx::query_scalar(sql).bind(at.tenant.0).bind(HINTS).bind(at.connection.to_string());
+        let is_said: bool = asked.bind(key_of(provider, hint)).fetch_one(self.pool()).await?;
+        if !is_said {
+            return Ok(());
+        }
+        let mut tx = begin(self.pool()).await?;
+        ask_about(&mut tx, at, provider, std::slice::from_ref(hint)).await?;
+        tx.commit().await
     }
 
     async fn keep_found(&self, provider: &str, swept: &Swept, hints: &[Hint]) -> sqlx::Result<()> {

@@ -1,6 +1,7 @@
 //! Connections to providers and calls through them, as lists show them.
 
 mod api_calls;
+#[expect(clippy::module_inception, reason = "the context and its main table share their name")]
 mod connections;
 
 use crate::group::Group;

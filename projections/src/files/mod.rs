@@ -2,6 +2,7 @@
 
 mod file_requests;
 mod file_versions;
+#[expect(clippy::module_inception, reason = "the context and its main table share their name")]
 mod files;
 mod folder_templates;
 mod folders;

@@ -1,7 +1,7 @@
 //! How the firm bills.
 
 use crate::model::{Envelope, Fold, FoldError};
-use catalogue::revenue_events::{BillingSettingsEvent as E, BillingSettingsId, Seller, Terms};
+use catalogue::revenue_events::{BillingSettingsEvent as E, BillingSettingsId, LedgerCode, Seller, Terms};
 use kernel::{Currency, Rounding, Slug, read_model};
 
 /// How the firm bills: one row, if it does.
@@ -23,6 +23,10 @@ pub struct BillingSettingsRow {
     pub default_tax_rate: Option<Slug>,
     /// Whether who drafted an invoice, or handed it in, may not approve it.
     pub separation_of_duties: bool,
+    /// The account of the ledger that invoices are booked on, if it is not the usual one.
+    pub sales_account: Option<LedgerCode>,
+    /// What the ledger calls it that a line bears no tax, if it is not the usual word.
+    pub untaxed_code: Option<LedgerCode>,
 }
 
 impl BillingSettingsRow {
@@ -37,6 +41,8 @@ impl BillingSettingsRow {
             credit_note_series,
             default_tax_rate: terms.default_tax_rate,
             separation_of_duties: terms.separation_of_duties,
+            sales_account: terms.sales_account,
+            untaxed_code: terms.untaxed_code,
         }
     }
 }

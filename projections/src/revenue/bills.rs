@@ -221,7 +221,7 @@ impl BillRow {
 }
 
 /// The people among those who approve.
-fn people(approvers: &[Approver]) -> Vec<UserId> {
+pub(super) fn people(approvers: &[Approver]) -> Vec<UserId> {
     let mut people = vec![];
     for approver in approvers {
         if let Approver::User { user_id } = approver

@@ -55,8 +55,7 @@ const RECEIVABLES: &str = "
 pub async fn books(pool: &PgPool) -> sqlx::Result<Books> {
     let mut books = Books::default();
     // One moment for all of them: what is compared must not move in between.
-    let mut tx = pool.begin().await?;
-    sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    let mut tx = event_store::begin_with(pool, "begin isolation level repeatable read read only").await?;
     books.postings = sqlx::query_scalar("select count(*) from revenue.journal_postings").fetch_one(&mut *tx).await?;
     for sql in [UNBALANCED, ENTRIES, PAYABLES, RECEIVABLES] {
         let found: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut *tx).await?;

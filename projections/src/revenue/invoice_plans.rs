@@ -73,6 +73,7 @@ impl Fold for InvoicePlanRow {
             // The version and the time of the plan move on with its entries.
             E::Created { .. }
             | E::Completed {}
+            | E::EntryReached { .. }
             | E::EntryDue { .. }
             | E::EntryInvoiced { .. }
             | E::EntryReleased { .. }

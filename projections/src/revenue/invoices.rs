@@ -1,10 +1,13 @@
 //! Invoices as lists and cards show them.
 
 use crate::model::{Envelope, Fold, FoldError};
-use catalogue::revenue_events::{Buyer, CreditNoteId, InvoiceEvent as E, InvoiceStatus, Language, Seller, Settlement};
+use crate::revenue::bills::people;
+use catalogue::revenue_events::{
+    ApprovalPolicyId, ApprovalStep, Buyer, CreditNoteId, InvoiceEvent as E, InvoiceStatus, Language, Seller, Settlement,
+};
 use kernel::{
     ClientId, Currency, Date, EngagementId, FileId, InvoiceId, Machine, Money, Name, Principal, ProjectId, Rounding,
-    TaxAmounts, Text, read_model,
+    TaxAmounts, Text, UserId, read_model,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,9 +104,28 @@ pub struct InvoiceRow {
     pub pdf_file_id: Option<FileId>,
     /// Its paper as a file for networks, once it is written.
     pub xml_file_id: Option<FileId>,
+    /// Whose policy on who approves is followed, since it was handed in.
+    pub policy_id: Option<ApprovalPolicyId>,
+    /// Which of its rules.
+    pub rule: Option<Name>,
+    /// What was asked of whom, step by step.
+    pub steps: Vec<ApprovalStep>,
+    /// The number of the step whose turn it is, from 0; none while nobody is asked.
+    pub step: Option<u32>,
+    /// The people who approve at this step, teams and roles aside.
+    #[column(filter)]
+    pub approver_ids: Vec<UserId>,
+    /// Those whom the policy names for when its approvers do not approve may do so at this step.
+    pub escalated: bool,
 }
 
 impl InvoiceRow {
+    fn asked(&mut self, step: Option<u32>) {
+        let current = step.and_then(|step| self.steps.get(usize::try_from(step).ok()?));
+        self.approver_ids = current.map(|step| people(&step.approvers)).unwrap_or_default();
+        (self.step, self.escalated) = (step.filter(|_| current.is_some()), false);
+    }
+
     fn is_paid(&mut self, settlement: Settlement, amount: Money, paid: Money) {
         self.settlements.retain(|there| there.settlement != settlement);
         if !amount.is_zero() {
@@ -158,17 +180,45 @@ impl Fold for InvoiceRow {
             drafted_by: *drafted_by,
             pdf_file_id: None,
             xml_file_id: None,
+            policy_id: None,
+            rule: None,
+            steps: vec![],
+            step: None,
+            approver_ids: vec![],
+            escalated: false,
         })
     }
 
     fn apply(&mut self, change: &E, _: Envelope<'_>) -> Result<(), FoldError> {
         self.status = self.status.after(change);
         match change {
-            E::Drafted { .. } | E::LineChanged { .. } | E::Approved {} | E::Overdue { .. } => {}
+            E::Drafted { .. } | E::LineChanged { .. } | E::Overdue { .. } => {}
             E::LineAdded { .. } => self.line_count += 1,
             E::LineRemoved { .. } => self.line_count = self.line_count.saturating_sub(1),
-            E::Submitted { total, .. } => (self.total_minor, self.reason) = (Some(total.minor()), None),
-            E::Rejected { reason } => (self.total_minor, self.reason) = (None, Some(reason.clone())),
+            E::Submitted { total, request, .. } => {
+                (self.total_minor, self.reason) = (Some(total.minor()), None);
+                self.policy_id = request.as_ref().and_then(|request| request.policy_id);
+                self.rule = request.as_ref().and_then(|request| request.rule.clone());
+                self.steps = request.as_ref().map(|request| request.steps.clone()).unwrap_or_default();
+                self.asked(Some(0));
+            }
+            E::ApprovalGranted { step, completes, .. } => {
+                if *completes {
+                    self.asked(Some(step.saturating_add(1)));
+                }
+            }
+            E::ApprovalEscalated { step, .. } => {
+                self.escalated = true;
+                let current = usize::try_from(*step).ok().and_then(|step| self.steps.get(step));
+                let escalation = current.map(|step| people(&step.escalate_to)).unwrap_or_default();
+                self.approver_ids.retain(|id| !escalation.contains(id));
+                self.approver_ids.extend(escalation);
+            }
+            E::Approved {} => self.asked(None),
+            E::Rejected { reason } => {
+                (self.total_minor, self.reason) = (None, Some(reason.clone()));
+                self.asked(None);
+            }
             E::Issued { client_id, number, issued_on, due_on, seller, buyer, language, amounts, .. } => {
                 self.shown_to_client_id = Some(*client_id);
                 self.number = Some(number.clone());
@@ -196,6 +246,7 @@ impl Fold for InvoiceRow {
                 self.credited_minor += amount.minor();
             }
             E::Voided { reason, .. } | E::WrittenOff { reason, .. } => {
+                self.asked(None);
                 (self.outstanding_minor, self.reason) = (0, Some(reason.clone()));
             }
         }

@@ -203,6 +203,8 @@ fn invoice(change: &InvoiceEvent, event: &Event) -> Option<Entry> {
         | E::LineChanged { .. }
         | E::LineRemoved { .. }
         | E::Submitted { .. }
+        | E::ApprovalGranted { .. }
+        | E::ApprovalEscalated { .. }
         | E::Approved { .. }
         | E::Rejected { .. }
         | E::Sent { .. }

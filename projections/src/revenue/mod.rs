@@ -14,6 +14,7 @@ mod tax_rates;
 
 // What vendors are owed.
 mod approval_policies;
+mod bill_files;
 mod bill_lines;
 mod bill_payments;
 mod bills;
@@ -40,6 +41,7 @@ pub use tax_rates::TaxRateRow;
 
 // What vendors are owed.
 pub use approval_policies::ApprovalPolicyRow;
+pub use bill_files::BillFileRow;
 pub use bill_lines::{BillLineRow, bill_line_row_id};
 pub use bill_payments::BillPaymentRow;
 pub use bills::BillRow;
@@ -71,6 +73,7 @@ pub(crate) fn group() -> Group {
             .with::<BillRow>()
             .with::<BillLineRow>()
             .with::<BillPaymentRow>()
+            .with::<BillFileRow>()
             .with::<ApprovalPolicyRow>()
             .with::<PayablesSettingsRow>()
             .with::<JournalEntryRow>()

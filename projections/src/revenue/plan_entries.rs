@@ -32,6 +32,11 @@ pub struct PlanEntryRow {
     /// The milestone after which it is due.
     #[column(filter)]
     pub milestone_id: Option<Uuid>,
+    /// The task after which it is due.
+    #[column(filter)]
+    pub task_id: Option<Uuid>,
+    /// What it waits for has come while nothing of the plan became due.
+    pub reached: bool,
     /// The day from which it is due.
     #[column(filter)]
     pub due_on: Option<Date>,
@@ -52,6 +57,7 @@ impl Fold for PlanEntryRow {
             E::EntryDue { plan_entry_id, .. }
             | E::EntryInvoiced { plan_entry_id, .. }
             | E::EntryReleased { plan_entry_id, .. }
+            | E::EntryReached { plan_entry_id }
             | E::EntryDropped { plan_entry_id } => vec![plan_entry_id.0],
             _ => vec![],
         }
@@ -65,6 +71,8 @@ impl Fold for PlanEntryRow {
             amount_minor: plan_entry.amount.minor(),
             currency: plan_entry.amount.currency(),
             milestone_id: plan_entry.milestone_id,
+            task_id: plan_entry.task_id,
+            reached: false,
             due_on: plan_entry.due_on,
             status: EntryStatus::default(),
             invoice_id: None,
@@ -76,6 +84,7 @@ impl Fold for PlanEntryRow {
         match change {
             E::EntryInvoiced { invoice_id, .. } => self.invoice_id = Some(*invoice_id),
             E::EntryReleased { .. } => self.invoice_id = None,
+            E::EntryReached { .. } => self.reached = true,
             // Everything else is about the plan, see `keys`, or moves the status alone.
             _ => {}
         }

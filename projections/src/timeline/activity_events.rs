@@ -80,6 +80,7 @@ const BESIDE: &[Beside] = &[
         name: "commented_at",
         kind: Kind::Time,
         about: "When it was commented on last; the comments are at `/v1/timeline/comments`.",
+        stream: Some("timeline.comment"),
         sql: "(select max(c.created_at) from timeline.comments c
                where c.tenant_id = r.tenant_id and c.entry_id = r.id and c.status = 'kept')",
     },
@@ -87,6 +88,7 @@ const BESIDE: &[Beside] = &[
         name: "pinned_at",
         kind: Kind::Time,
         about: "When it was pinned last; where, is at `/v1/timeline/pins`.",
+        stream: Some("timeline.pin"),
         sql: "(select max(p.created_at) from timeline.pins p
                where p.tenant_id = r.tenant_id and p.entry_id = r.id and p.status = 'placed')",
     },

@@ -316,7 +316,7 @@ fn what_a_row_belongs_to_stands_in_its_columns() {
                 _ => None,
             };
             if matches!(tie, Tie::ShownEngagement(_) | Tie::ShownEngagementOf { .. }) {
-                let shown = resource.ties.iter().any(|tie| *tie == Tie::Client("shown_to_client_id"));
+                let shown = resource.ties.contains(&Tie::Client("shown_to_client_id"));
                 assert!(shown, "{} is shown to no client: {tie:?}", resource.path);
             }
             if let Some((other, owner)) = of_another {

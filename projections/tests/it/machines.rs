@@ -61,9 +61,9 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
 
 /// Moves that need several things at once, so that chance does not come to them, and the test that makes each.
 const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
-    ("agreements.recipient", "sent", "recipient.declined", DECLINED),
-    ("agreements.recipient", "delivered", "recipient.declined", DECLINED),
-    ("agreements.recipient", "bounced", "recipient.declined", DECLINED),
+    ("agreements.contract_recipient", "sent", "recipient.declined", DECLINED),
+    ("agreements.contract_recipient", "delivered", "recipient.declined", DECLINED),
+    ("agreements.contract_recipient", "bounced", "recipient.declined", DECLINED),
     (
         "workflow.run_step",
         "retry_scheduled",

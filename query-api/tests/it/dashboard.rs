@@ -30,7 +30,9 @@ async fn figures_count_what_the_caller_may_read_and_say_what_is_withheld() {
     }
     let archived = Uuid::now_v7();
     command("projects.project.create", archived, &json!({ "name": "Archived" })).await;
-    command("projects.project.archive", archived, &json!({})).await;
+    for step in ["projects.project.cancel", "projects.project.archive"] {
+        command(step, archived, &json!({})).await;
+    }
     let paid = json!({ "client_id": acme, "amount": { "minor": 300, "currency": "EUR" }, "received_on": "2026-01-15" });
     command("revenue.payment.receive", Uuid::now_v7(), &paid).await;
     app.project().await;

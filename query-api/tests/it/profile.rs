@@ -99,7 +99,8 @@ async fn a_profile_has_what_is_the_clients_and_leaves_out_what_the_caller_may_no
     let token = app.token(firm, partly);
     let (_, profile) = app.get(&path, &token).await.told();
     let withheld = profile["withheld"].as_array().unwrap();
-    for part in ["contacts", "deals", "proposals", "invoices", "messages", "follow_ups", "files", "timeline", "balance"] {
+    for part in ["contacts", "deals", "proposals", "invoices", "messages", "follow_ups", "files", "timeline", "balance"]
+    {
         assert!(withheld.contains(&json!(part)) && profile.get(part).is_none(), "{part}: {withheld:?}");
     }
     assert!(!withheld.contains(&json!("projects")), "{withheld:?}");
@@ -196,6 +197,13 @@ async fn a_profile_is_kept_sealed_until_something_concerns_the_client_and_read_a
     app.command(firm, "projects.project.add_task", project, &json!({ "title": "More" })).await;
     app.project().await;
     assert_eq!(named(kept(), None).await, "Deeper");
+    // A comment changes what is shown of an entry, whoever's timeline it was said on.
+    call("Commented").await;
+    assert_eq!(named(kept(), None).await, "Deeper");
+    let said = json!({ "entry_id": Uuid::now_v7(), "body": "Well done." });
+    app.command(firm, "timeline.comment.write", Uuid::now_v7(), &said).await;
+    app.project().await;
+    assert_eq!(named(kept(), None).await, "Commented", "a comment may be on what the profile shows");
     // Where nobody answers, everything is read.
     call("Nowhere").await;
     let nowhere = redis::Client::open("redis://127.0.0.1:1/").unwrap();

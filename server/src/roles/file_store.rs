@@ -1,4 +1,4 @@
-//! Inspects files that were uploaded, gives up what was not completed, takes away what is no version, and sets the papers of invoices.
+//! Inspects files that were uploaded, gives up what was not completed, takes away what is no version, sets the papers of invoices, and reads bills.
 
 use super::{Database, NoVerb, Role, RoleContext};
 use crate::connect;
@@ -35,7 +35,10 @@ impl Role for FileStore {
         let store = connect::bus(settings, pool.clone(), vault.clone())?.store().clone();
         let (log, last) = (Log::unsealing(pool, vault), connect::uploads_last(settings));
         let keeper = Keeper::new(log.clone(), store.clone(), objects.clone(), scanner, last);
-        let keeper = keeper.with(|engine| invoice_papers::add(engine, log, store.clone(), objects));
+        let keeper = keeper.with(|engine| {
+            let engine = bill_files::add(engine, store.clone(), objects.clone());
+            invoice_papers::add(engine, log, store.clone(), objects)
+        });
         let work = async {
             keeper.run(Arc::new(feed), context.stop.clone()).await;
             store.drain().await;

@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 pub use context::RoleContext;
 use futures::future::BoxFuture;
+pub use http::sessions;
 use runtime::health::Health;
 use runtime::settings::Settings;
 use runtime::telemetry::{self, Telemetry};

@@ -41,7 +41,7 @@ impl Role for Providers {
         // Whoever does something at a provider because of an event is added here.
         let calls = ::connect::ApiCalls { store: store.clone(), direct };
         let contracts = providers::contracts(settings, &log, &store, &links)?;
-        let mut hearers: Vec<Arc<dyn Hears>> = vec![Arc::new(Paid::new(books.clone(), ::xero::ENTRY))];
+        let mut hearers: Vec<Arc<dyn Hears>> = vec![Arc::new(Paid::new(books.clone()))];
         hearers.extend(contracts.iter().map(|desk| Arc::new(Envelopes(desk.clone())) as Arc<dyn Hears>));
         let with = |engine: Engine| {
             let engine = engine.with(calls).with(Invoices(books.clone())).with(Bills(books));

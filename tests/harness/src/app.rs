@@ -101,7 +101,10 @@ impl TestApp {
         let scanner = setup.scanner.as_deref().map(|url| Scanner::at(url).unwrap());
         let keeper = Keeper::new(log.clone(), bus.store().clone(), objects.clone(), scanner, setup.uploads_last);
         let papers = (log, bus.store().clone(), objects.clone());
-        let keeper = keeper.with(|engine| invoice_papers::add(engine, papers.0, papers.1, papers.2));
+        let keeper = keeper.with(|engine| {
+            let engine = bill_files::add(engine, papers.1.clone(), papers.2.clone());
+            invoice_papers::add(engine, papers.0, papers.1, papers.2)
+        });
 
         let admission = Admission::new("command-api", setup.admission.clone());
         let places = Places::new(bus.store().clone(), objects.clone(), setup.uploads_last);

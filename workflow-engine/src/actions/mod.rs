@@ -179,6 +179,10 @@ pub struct Common {
     /// Whether the run stands still or goes on when the step has failed for good.
     #[serde(default)]
     pub on_error: OnError,
+    /// Codes of failures after which the run goes on, whatever `on_error` says: `revenue.invoice.nothing_due`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub tolerates: Vec<String>,
     /// How what the step did is taken back when the run is cancelled or somebody asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod accepted;
+mod approvals;
 mod blocked;
 mod common;
 mod engine;
@@ -14,3 +15,4 @@ mod positions;
 mod rights;
 mod segments;
 mod telling;
+mod unbilled;

@@ -16,7 +16,7 @@ const CLIENT: (&str, &str, &str) = ("ubos-lab", "a secret of the lab", "a webhoo
 
 /// What the settings say of providers where the lab stands in for them.
 pub fn settings(ports: &Ports) -> Vec<(&'static str, toml::Value)> {
-    let at = |provider: &str, path: &str| format!("http://127.0.0.1:{}/{provider}{path}", ports.lab);
+    let at = |provider: &str, path: &str| format!("{}/{provider}{path}", url(ports));
     let of = |provider: &str, more: (&str, String)| {
         let (id, secret, key) = CLIENT;
         let pairs = [
@@ -35,6 +35,11 @@ pub fn settings(ports: &Ports) -> Vec<(&'static str, toml::Value)> {
     ]
 }
 
+/// Where it answers.
+pub fn url(ports: &Ports) -> String {
+    format!("http://127.0.0.1:{}", ports.lab)
+}
+
 /// Builds it, and keeps one that runs the same program.
 pub fn ensure(workspace: &Workspace, dirs: &Dirs, ports: &Ports) -> Result<()> {
     let lab = workspace.build("lab", Profile::Debug)?;
@@ -50,6 +55,8 @@ pub fn ensure(workspace: &Workspace, dirs: &Dirs, ports: &Ports) -> Result<()> {
                 }
                 let mut command = Command::new(&lab);
                 command.arg("--listen").arg(format!("127.0.0.1:{}", ports.lab)).current_dir(&workspace.root);
+                // What firms agreed to, and what they had done there, outlives a restart as it does at the real ones.
+                command.arg("--memory").arg(dirs.root().join("lab.json"));
                 let launch =
                     Launch { name: "lab".to_owned(), log: log.clone(), record, fingerprint: fingerprint.clone() };
                 Process::start(&launch, command)?

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Writes `config.toml` with the addresses and passwords of these servers, and the key that signs development tokens.
-pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers, providers: bool) -> Result<PathBuf> {
+pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
     let (key, jwks) = signing_key(dirs)?;
     let url = |role: &str| -> Result<String> {
         let password = dirs.password(role)?;
@@ -64,24 +64,7 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers, providers: bool) -> 
     );
     set("vault", vec![("key_file", vault_key(dirs)?.display().to_string().into())]);
     set("redis", vec![("url", servers.redis.url.clone().into())]);
-    if let Some(oidc) = &servers.oidc {
-        let here = format!("http://127.0.0.1:{}", ports.command_api);
-        let provider = toml::Table::from_iter([
-            ("name".to_owned(), "development".into()),
-            ("issuer".to_owned(), oidc.url.clone().into()),
-            ("client_id".to_owned(), "ubos".into()),
-            ("client_secret".to_owned(), oidc.client_secret.clone().into()),
-        ]);
-        set(
-            "login",
-            vec![
-                ("public_url", here.clone().into()),
-                ("app_url", here.clone().into()),
-                ("origins", vec![here].into()),
-                ("providers", toml::Value::Array(vec![provider.into()])),
-            ],
-        );
-    }
+    set("login", login(ports, servers));
     set(
         "objects",
         vec![
@@ -92,12 +75,8 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers, providers: bool) -> 
             ("path_style", true.into()),
         ],
     );
-    if let Some(maildev) = &servers.maildev {
-        set("mail", vec![("smtp_url", maildev.smtp_url.clone().into())]);
-    }
-    if providers {
-        set("providers", super::lab::settings(ports));
-    }
+    set("mail", vec![("smtp_url", servers.maildev.smtp_url.clone().into())]);
+    set("providers", super::lab::settings(ports));
     set("telemetry", vec![("log_format", "json".into())]);
 
     let config = dirs.root().join("config.toml");
@@ -108,6 +87,26 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers, providers: bool) -> 
     private(&config)?;
     write_environment(dirs, servers)?;
     Ok(config)
+}
+
+/// Where browsers find us, which letters and providers are told, and where people log in if there is a place.
+fn login(ports: &Ports, servers: &Servers) -> Vec<(&'static str, toml::Value)> {
+    let here = format!("http://127.0.0.1:{}", ports.command_api);
+    let provider = servers.oidc.as_ref().map(|oidc| {
+        toml::Table::from_iter([
+            ("name".to_owned(), "development".into()),
+            ("issuer".to_owned(), oidc.url.clone().into()),
+            ("client_id".to_owned(), "ubos".into()),
+            ("client_secret".to_owned(), oidc.client_secret.clone().into()),
+        ])
+    });
+    vec![
+        ("public_url", here.clone().into()),
+        ("app_url", here.clone().into()),
+        ("portal_url", here.clone().into()),
+        ("origins", vec![here].into()),
+        ("providers", toml::Value::Array(provider.into_iter().map(Into::into).collect())),
+    ]
 }
 
 /// What is not in the settings yet but good to know: `set -a; . .ubos/servers.env`.

@@ -134,11 +134,13 @@ fn a_proposal_says_what_the_template_said_then() {
         given::<Proposal>([]).knowing(crate::Template::by_key(&key), Uuid::from_u128(9), template(events))
     };
     let of_proposals = defined(TemplateKind::Proposal);
-    let when = knowing(&[of_proposals.clone()]).when(with("Ada *L*", "client.name"));
+    let when = knowing(std::slice::from_ref(&of_proposals)).when(with("Ada *L*", "client.name"));
     let [E::Created { offer, .. }] = when.events() else { panic!("a proposal") };
     assert_eq!(offer.body.text(), r"Dear Ada \*L\*");
     assert_eq!(offer.template.as_ref().map(|template| template.version), Some(1));
-    knowing(&[of_proposals.clone()]).when(with("Ada", "client")).rejected("agreements.proposal.fields_do_not_fit");
+    knowing(std::slice::from_ref(&of_proposals))
+        .when(with("Ada", "client"))
+        .rejected("agreements.proposal.fields_do_not_fit");
     let retired = [of_proposals, TemplateEvent::Retired {}];
     knowing(&retired).when(with("Ada", "client.name")).rejected("agreements.proposal.template_retired");
     let of_contracts = [defined(TemplateKind::Contract)];

@@ -59,7 +59,8 @@ fn what_cannot_be_sent_is_refused_before_it_is_tried() {
         change(&mut command);
         command
     };
-    let cases: [(fn(&mut C), &str); 6] = [
+    type Case = (fn(&mut C), &'static str);
+    let cases: [Case; 6] = [
         (
             |c| {
                 if let C::Request { path, .. } = c {

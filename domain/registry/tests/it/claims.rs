@@ -127,6 +127,11 @@ pub fn held((_, stream, _): &Key, history: &[Stored]) -> BTreeSet<(&'static str,
         "revenue.payables_settings" if events.is_empty() => BTreeSet::new(),
         "revenue.payables_settings" => one("revenue.payables_settings.firm", Some("firm".to_owned())),
         "revenue.bill" => bill(&events),
+        // A file becomes one bill; one that becomes none may be handed in again.
+        "revenue.bill_file" => match last_of(&events, &["bill_file.discarded"]) {
+            Some(_) => BTreeSet::new(),
+            None => one("revenue.bill_file.file", first_text(&events, "file_id")),
+        },
         "portal.client_approval" if events.len() > 1 => BTreeSet::new(),
         "portal.client_approval" => {
             let subject = |event: &Value| {

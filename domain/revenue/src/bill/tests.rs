@@ -87,7 +87,7 @@ fn requested(steps: Vec<ApprovalStep>) -> E {
         requested_by: None,
         requested_at: spec_time(),
     };
-    E::ApprovalRequested { request, total: eur(11_900) }
+    E::ApprovalRequested { request, total: eur(11_900), due_on: None }
 }
 
 fn owed() -> OwedBill {

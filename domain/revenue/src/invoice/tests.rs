@@ -57,6 +57,10 @@ fn draft(lines: Vec<NewLine>) -> C {
     }
 }
 
+fn approve() -> C {
+    C::Approve { step: 0, comment: None }
+}
+
 fn issue() -> C {
     C::Issue { series: None, issued_on: None, due_on: None }
 }
@@ -73,7 +77,7 @@ fn after(rounding: Rounding, lines: &[i64], then: Vec<C>) -> Vec<E> {
 }
 
 pub(crate) fn issued(rounding: Rounding, lines: &[i64]) -> Vec<E> {
-    after(rounding, lines, vec![C::SubmitForApproval {}, C::Approve {}, issue()])
+    after(rounding, lines, vec![C::SubmitForApproval {}, approve(), issue()])
 }
 
 pub(crate) fn payment(n: u128) -> Settlement {
@@ -122,7 +126,7 @@ fn three_lines_come_to_what_the_firms_rule_says_and_the_invoice_says_which() {
 
 #[test]
 fn a_draft_has_no_number_and_takes_the_next_when_it_is_issued() {
-    let approved = after(Rounding::PerDocument, &[100], vec![C::SubmitForApproval {}, C::Approve {}]);
+    let approved = after(Rounding::PerDocument, &[100], vec![C::SubmitForApproval {}, approve()]);
     let take = crate::invoice_series::InvoiceSeriesCommand::TakeNumber {
         number: 7,
         taken_by: Paper::Invoice { invoice_id: InvoiceId(id()) },
@@ -142,7 +146,7 @@ fn a_draft_has_no_number_and_takes_the_next_when_it_is_issued() {
 
 #[test]
 fn an_invoice_is_overdue_when_its_last_day_is_over_where_the_firm_is() {
-    let approved = || after(Rounding::PerDocument, &[100], vec![C::SubmitForApproval {}, C::Approve {}]);
+    let approved = || after(Rounding::PerDocument, &[100], vec![C::SubmitForApproval {}, approve()]);
     for (zone, at) in [("America/Los_Angeles", "2026-12-03T08:00:00Z"), ("Pacific/Kiritimati", "2026-12-02T10:00:00Z")]
     {
         let due = C::Issue { series: None, issued_on: None, due_on: "2026-12-02".parse().ok() };
@@ -191,8 +195,8 @@ fn who_wrote_an_invoice_does_not_approve_it() {
     let begun = world([]).when(draft(vec![new_line(100)])).events().to_vec();
     let submitted = world(begun.clone()).by_system().when(C::SubmitForApproval {}).events().to_vec();
     let there = [begun, submitted].concat();
-    world(there.clone()).when(C::Approve {}).rejected("revenue.invoice.own_invoice");
-    world(there.clone()).by_system().when(C::Approve {}).then([E::Approved {}]);
+    world(there.clone()).when(approve()).rejected("revenue.invoice.own_invoice");
+    world(there.clone()).by_system().when(approve()).then([E::Approved {}]);
     let others = E::Drafted {
         client_id: client(),
         project_id: None,
@@ -203,9 +207,14 @@ fn who_wrote_an_invoice_does_not_approve_it() {
         lines: vec![],
         drafted_by: Some(UserId(Uuid::from_u128(77)).into()),
     };
-    let handed_in = |by: u128| E::Submitted { total: eur(1), submitted_by: Some(UserId(Uuid::from_u128(by)).into()) };
-    world([others.clone(), handed_in(2)]).when(C::Approve {}).rejected("revenue.invoice.own_invoice");
-    world([others, handed_in(78)]).when(C::Approve {}).then([E::Approved {}]);
+    let handed_in = |by: u128| E::Submitted {
+        total: eur(1),
+        submitted_by: Some(UserId(Uuid::from_u128(by)).into()),
+        about: None,
+        request: None,
+    };
+    world([others.clone(), handed_in(2)]).when(approve()).rejected("revenue.invoice.own_invoice");
+    world([others, handed_in(78)]).when(approve()).then([E::Approved {}]);
 }
 
 #[test]
@@ -307,7 +316,7 @@ fn an_invoice_asks_for_something_and_says_who_is_taxed() {
     let huge = NewLine { quantity: "999999999".parse().ok(), ..new_line(Money::MINOR_MAX) };
     let huge = world([]).when(draft(vec![huge])).events().to_vec();
     world(huge).when(C::SubmitForApproval {}).rejected("revenue.invoice.too_large");
-    let mut approved = after(Rounding::PerDocument, &[100], vec![C::SubmitForApproval {}, C::Approve {}]);
+    let mut approved = after(Rounding::PerDocument, &[100], vec![C::SubmitForApproval {}, approve()]);
     if let Some(E::Drafted { lines, .. }) = approved.first_mut() {
         lines[0].tax.tax = kernel::Tax::ReverseCharge {};
     }
@@ -325,7 +334,7 @@ fn what_a_firm_has_not_said_is_asked_for() {
     let yen = NewLine { unit_price: Money::new(1, "JPY".parse().unwrap()).unwrap(), ..new_line(1) };
     world([]).when(draft(vec![yen])).rejected("revenue.invoice.currency_mismatch");
     world([]).when(draft(vec![new_line(1); 101])).rejected("revenue.invoice.too_many_lines");
-    let approved = after(Rounding::PerDocument, &[100], vec![C::SubmitForApproval {}, C::Approve {}]);
+    let approved = after(Rounding::PerDocument, &[100], vec![C::SubmitForApproval {}, approve()]);
     let early = C::Issue { series: None, issued_on: None, due_on: "2026-11-01".parse().ok() };
     world(approved.clone()).when(early).rejected("revenue.invoice.due_before_issue");
     let other = C::Issue { series: "other".parse().ok(), issued_on: None, due_on: None };
@@ -347,4 +356,90 @@ fn an_issued_invoice_has_one_paper_and_only_the_system_says_where() {
     let there = [issued, vec![stored.clone()]].concat();
     world(there.clone()).by_system().when(record(1)).then_nothing();
     world(there).by_system().when(record(5)).rejected("revenue.invoice.paper_exists");
+}
+
+fn user(n: u128) -> UserId {
+    UserId(Uuid::from_u128(n))
+}
+
+/// From 10,000 euros on user 3 approves, or user 4 after three days; below nobody has to.
+fn by_policy(events: impl IntoIterator<Item = E>) -> Given<Invoice> {
+    use revenue_events::{AmountRange, ApprovalPolicyEvent, ApprovalRule, ApprovalStep, Approver};
+    let people = |n| vec![Approver::User { user_id: user(n) }];
+    let step = ApprovalStep {
+        name: "Head".parse().unwrap(),
+        approvers: people(3),
+        quorum: 1,
+        escalate_after_days: Some(3),
+        escalate_to: people(4),
+    };
+    let rule = |name: &str, amount, steps| ApprovalRule {
+        name: name.parse().unwrap(),
+        amount,
+        vendors: vec![],
+        projects: vec![],
+        steps,
+    };
+    let large = AmountRange { currency: "EUR".parse().unwrap(), from: Some(eur(1_000_000)), below: None };
+    let defined = ApprovalPolicyEvent::Defined {
+        name: "Invoices".parse().unwrap(),
+        subject: ApprovalSubject::Invoice,
+        rules: vec![rule("Large", Some(large), vec![step]), rule("Others", None, vec![])],
+        separation_of_duties: true,
+    };
+    let policy = kernel::spec::given::<ApprovalPolicy>([defined]).state();
+    world(events).knowing(ApprovalPolicy::in_use(ApprovalSubject::Invoice), Uuid::from_u128(5), policy)
+}
+
+/// An invoice that a workflow drafted and handed in.
+fn handed_in(minor: i64) -> Vec<E> {
+    let begun = by_policy([]).by_system().when(draft(vec![new_line(minor)])).events().to_vec();
+    let submitted = by_policy(begun.clone()).by_system().when(C::SubmitForApproval {}).events().to_vec();
+    [begun, submitted].concat()
+}
+
+#[test]
+fn by_the_policy_a_large_invoice_is_approved_by_whom_it_names_and_a_small_one_by_a_workflow_too() {
+    let (small, large) = (handed_in(100), handed_in(1_000_000));
+    by_policy(small).by_system().when(approve()).then([E::Approved {}]);
+    match large.last() {
+        Some(E::Submitted { request: Some(request), about, .. }) => {
+            assert_eq!(request.rule.as_ref().map(|rule| rule.as_str()), Some("Large"));
+            assert_eq!(about.as_ref().map(|about| about.as_str()), Some("Work"));
+        }
+        other => panic!("{other:?}"),
+    }
+    by_policy(large.clone()).by_system().when(approve()).rejected("revenue.invoice.not_for_you");
+    by_policy(large.clone()).by_user(user(5)).when(approve()).rejected("revenue.invoice.not_for_you");
+    let later = C::Approve { step: 1, comment: None };
+    by_policy(large.clone()).by_user(user(3)).when(later).rejected("revenue.invoice.not_this_step");
+    let granted = by_policy(large.clone()).by_user(user(3)).when(approve()).events().to_vec();
+    assert!(
+        matches!(granted[..], [E::ApprovalGranted { step: 0, completes: true, .. }, E::Approved {}]),
+        "{granted:?}"
+    );
+    by_policy([large, granted].concat()).by_user(user(3)).when(approve()).then_nothing();
+}
+
+#[test]
+fn whoever_is_away_holds_an_invoice_up_no_longer_than_the_policy_says() {
+    let there = handed_in(1_000_000);
+    by_policy(there.clone()).by_user(user(4)).when(approve()).rejected("revenue.invoice.not_for_you");
+    let escalate = || C::EscalateApproval { step: 0, reason: None };
+    let escalated = by_policy(there.clone()).by_system().when(escalate()).events().to_vec();
+    assert_eq!(escalated, [E::ApprovalEscalated { step: 0, reason: None }]);
+    let after = [there, escalated].concat();
+    by_policy(after.clone()).by_system().when(escalate()).then_nothing();
+    assert_eq!(by_policy(after.clone()).by_user(user(4)).when(approve()).events().len(), 2);
+    let sent_back = by_policy(after.clone()).when(C::Reject { reason: "no".parse().unwrap() }).events().to_vec();
+    let again = [after, sent_back].concat();
+    by_policy(again).by_system().when(escalate()).rejected("revenue.invoice.not_pending");
+}
+
+#[test]
+fn the_policy_does_not_let_anybody_approve_their_own_invoice() {
+    let mine = |events: &[E]| by_policy(events.iter().cloned()).by_user(user(3));
+    let begun = mine(&[]).when(draft(vec![new_line(1_000_000)])).events().to_vec();
+    let submitted = mine(&begun).when(C::SubmitForApproval {}).events().to_vec();
+    mine(&[begun, submitted].concat()).when(approve()).rejected("revenue.invoice.own_invoice");
 }

@@ -1,10 +1,16 @@
 //! The longer verbs of an invoice.
 
 use super::{E, Invoice, LINE_IDS, PLAN_ENTRIES_MAX, R, lines};
-use crate::{BillingProfile, BillingSettings, InvoicePlan, InvoiceSeries};
+use crate::approval::Approval;
+use crate::approval_policy::Approvable;
+use crate::{ApprovalPolicy, BillingProfile, BillingSettings, InvoicePlan, InvoiceSeries};
 use chrono::{NaiveTime, TimeDelta, TimeZone as _};
-use kernel::{Amounts, Context, Date, Decision, FileId, Keyed, Measure, Quantity, Rounding, Slug, Tax, Timestamp};
-use revenue_events::{InvoicePlanId, InvoiceStatus, Line, Source};
+use kernel::{
+    Actor, Amounts, Context, Date, Decision, FileId, Keyed, Measure, Principal, Quantity, Rounding, Slug, Tax, Text,
+    Timestamp, UserId,
+};
+use revenue_events::{ApprovalSubject, InvoicePlanId, InvoiceStatus, Line, Source};
+use std::collections::BTreeSet;
 
 /// An invoice of everything that is due of a plan.
 pub(super) fn draft_from_plan(id: InvoicePlanId, ctx: &Context) -> Decision<Invoice> {
@@ -55,19 +61,50 @@ impl Invoice {
         }
         let (_, terms) = BillingSettings::found(ctx).ok_or(R::NoBillingSettings)?;
         let total = self.worth(terms.rounding)?.total;
-        Ok(vec![E::Submitted { total, submitted_by: ctx.actor.principal() }])
+        let projects = self.project_id.into_iter().collect();
+        let what = Approvable { amount: total, vendor: None, projects: &projects };
+        let submitted_by = ctx.actor.principal();
+        let request = ApprovalPolicy::request_of(ApprovalSubject::Invoice, &what, user(submitted_by), ctx);
+        let about = self.lines.first().map(|line| line.description.clone());
+        Ok(vec![E::Submitted { total, submitted_by, about, request }])
     }
 
-    pub(super) fn approve(&self, ctx: &Context) -> Decision<Self> {
+    pub(super) fn approve(&self, step: u32, comment: Option<Text>, ctx: &Context) -> Decision<Self> {
         match self.status {
             InvoiceStatus::Approved => return Ok(vec![]),
             InvoiceStatus::PendingApproval => {}
             _ => return Err(R::NotPending),
         }
+        if let Some(approval) = &self.approval {
+            return self.approve_by_policy(approval, step, comment, ctx);
+        }
         let separate = BillingSettings::found(ctx).is_some_and(|(_, terms)| terms.separation_of_duties);
         let who = ctx.actor.principal();
         let own = who.is_some() && (self.drafted_by == who || self.submitted_by == who);
         if separate && own { Err(R::OwnInvoice) } else { Ok(vec![E::Approved {}]) }
+    }
+
+    fn approve_by_policy(
+        &self,
+        approval: &Approval,
+        step: u32,
+        comment: Option<Text>,
+        ctx: &Context,
+    ) -> Decision<Self> {
+        // The policy asks nobody for such an invoice, so whoever may approve one says it, a workflow too.
+        if approval.asks_nobody() {
+            return Ok(vec![E::Approved {}]);
+        }
+        if let Actor::User { id } = ctx.actor
+            && approval.was_granted(step, id)
+        {
+            return Ok(vec![]);
+        }
+        let hands: BTreeSet<UserId> = [self.drafted_by, self.submitted_by].into_iter().filter_map(user).collect();
+        let Some(granted) = approval.grant(step, &hands, ctx)? else { return Ok(vec![]) };
+        let (by, completes) = (granted.by, granted.completes_step);
+        let event = E::ApprovalGranted { step, by, comment, completes, at: ctx.now };
+        Ok([event].into_iter().chain(granted.completes_all.then_some(E::Approved {})).collect())
     }
 
     pub(super) fn issue(
@@ -148,6 +185,14 @@ impl Invoice {
             false if is_due => vec![E::Overdue { client_id, due_on: issued.due_on, outstanding }],
             false => vec![],
         })
+    }
+}
+
+/// The member of staff, if it is one.
+fn user(who: Option<Principal>) -> Option<UserId> {
+    match who? {
+        Principal::User { id } => Some(id),
+        Principal::ServiceAccount { .. } | Principal::PortalUser { .. } => None,
     }
 }
 

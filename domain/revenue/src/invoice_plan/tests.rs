@@ -2,6 +2,9 @@ use super::*;
 use kernel::Timestamp;
 use kernel::spec::{Given, given};
 
+/// No entries.
+const NOTHING: [Uuid; 0] = [];
+
 fn client() -> ClientId {
     ClientId(Uuid::from_u128(70))
 }
@@ -35,6 +38,7 @@ fn add(n: u128, milestone: Option<u128>, due_on: Option<&str>) -> C {
         name: "First half".parse().unwrap(),
         amount: eur(5000),
         milestone_id: milestone.map(Uuid::from_u128),
+        task_id: None,
         due_on: due_on.map(|day| day.parse().unwrap()),
     }
 }
@@ -59,7 +63,7 @@ fn due(events: &[E]) -> Vec<Uuid> {
 fn an_entry_is_due_after_its_milestone_on_its_day_or_at_once() {
     let begun = played(&[created(PlanKind::Milestone)], [add(1, None, None), add(2, Some(50), None)]);
     let begun = played(&begun, [add(3, None, Some("2026-11-02")), add(4, None, Some("2026-11-03"))]);
-    assert_eq!(due(&begun), [Uuid::nil(); 0], "nothing is due of a draft");
+    assert_eq!(due(&begun), NOTHING, "nothing is due of a draft");
     let active = played(&begun, [C::Activate {}]);
     assert_eq!(due(&active), [1, 3].map(Uuid::from_u128));
     let reached = C::MarkMilestoneReached { milestone_id: Uuid::from_u128(50) };
@@ -148,4 +152,49 @@ fn an_entry_that_is_added_again_is_added_once() {
     there(&begun).when(add(1, Some(50), None)).then_nothing();
     there(&begun).when(add(1, None, None)).rejected("revenue.invoice_plan.entry_exists");
     there(&begun).when(add(2, Some(50), None)).rejected("revenue.invoice_plan.milestone_twice");
+}
+
+/// An entry that waits for a task.
+fn after_task(n: u128, task: u128) -> C {
+    match add(n, None, None) {
+        C::AddEntry { plan_entry_id, name, amount, milestone_id, due_on, .. } => {
+            let task_id = Some(Uuid::from_u128(task));
+            C::AddEntry { plan_entry_id, name, amount, milestone_id, task_id, due_on }
+        }
+        other => other,
+    }
+}
+
+#[test]
+fn an_entry_is_due_after_its_task_and_waits_for_one_thing_alone() {
+    let active = played(&[created(PlanKind::Milestone)], [after_task(1, 60), C::Activate {}]);
+    assert_eq!(due(&active), NOTHING);
+    there(&active).when(after_task(2, 60)).rejected("revenue.invoice_plan.task_twice");
+    let both = match add(3, Some(50), None) {
+        C::AddEntry { plan_entry_id, name, amount, milestone_id, due_on, .. } => {
+            C::AddEntry { plan_entry_id, name, amount, milestone_id, task_id: milestone_id, due_on }
+        }
+        other => other,
+    };
+    there(&active).when(both).rejected("revenue.invoice_plan.waits_for_two");
+    let unknown = C::MarkTaskDone { task_id: Uuid::from_u128(61) };
+    there(&active).when(unknown).rejected("revenue.invoice_plan.unknown_task");
+    let done = C::MarkTaskDone { task_id: Uuid::from_u128(60) };
+    let after = played(&active, [done.clone()]);
+    assert_eq!(due(&after), [Uuid::from_u128(1)]);
+    there(&after).when(done).then_nothing();
+}
+
+#[test]
+fn what_is_reached_while_a_plan_is_not_active_is_due_when_it_is() {
+    let reached = || C::MarkMilestoneReached { milestone_id: Uuid::from_u128(50) };
+    let drafted = played(&[created(PlanKind::Milestone)], [add(1, Some(50), None)]);
+    let said = E::EntryReached { plan_entry_id: PlanEntryId(Uuid::from_u128(1)) };
+    there(&drafted).when(reached()).then([said]);
+    let noted = played(&drafted, [reached()]);
+    there(&noted).when(reached()).then_nothing();
+    assert_eq!(due(&played(&noted, [C::Activate {}])), [Uuid::from_u128(1)]);
+    let paused = played(&drafted, [C::Activate {}, C::Pause { reason: None }, reached()]);
+    assert_eq!(due(&paused), NOTHING);
+    assert_eq!(due(&played(&paused, [C::Activate {}])), [Uuid::from_u128(1)]);
 }

@@ -5,6 +5,7 @@ use connect::Providers;
 use event_store::Log;
 use harness::{Firm, Outside, TestApp};
 use ports::Place;
+use reactions::{Filter, State};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -15,6 +16,7 @@ pub struct Office {
     pub outside: Outside,
     pub at: Place,
     pub client: Uuid,
+    settings: Uuid,
     pub providers: Providers,
 }
 
@@ -27,14 +29,12 @@ impl Office {
         // What the ledger says by itself is not heard here; sweeps find it.
         outside.lab.mood(lab::Mood::Never);
         let providers = providers(&app, &outside);
-        let office = Self { app, firm, outside, at, client: Uuid::now_v7(), providers };
+        let office = Self { app, firm, outside, at, client: Uuid::now_v7(), settings: Uuid::now_v7(), providers };
         let address = json!({ "line1": "Weg 1", "city": "Berlin", "postal_code": "10115", "country": "DE" });
         office.order("crm.client.create", office.client, json!({ "name": "Acme" })).await;
-        let terms = json!({ "currency": "EUR", "rounding": "per_document", "payment_terms_days": 14,
-                            "invoice_series": "invoices", "credit_note_series": "credits", "default_tax_rate": "vat" });
         let seller = json!({ "legal_name": "Engines Ltd", "address": address, "vat_id": "DE123456789" });
-        let establish = json!({ "seller": seller, "terms": terms });
-        office.order("revenue.billing_settings.establish", Uuid::now_v7(), establish).await;
+        let establish = json!({ "seller": seller, "terms": terms() });
+        office.order("revenue.billing_settings.establish", office.settings, establish).await;
         let buyer = json!({ "legal_name": "Acme GmbH", "address": address });
         let profile = json!({ "client_id": office.client, "buyer": buyer });
         office.order("revenue.billing_profile.create", Uuid::now_v7(), profile).await;
@@ -42,6 +42,8 @@ impl Office {
         office.order("revenue.tax_rate.define", Uuid::now_v7(), rate).await;
         let series = json!({ "key": "invoices", "name": "Invoices", "prefix": "R", "digits": 4, "first": 1 });
         office.order("revenue.invoice_series.define", Uuid::now_v7(), series).await;
+        let policy = json!({ "name": "Bills", "subject": "bill", "rules": [{ "name": "All", "steps": [] }] });
+        office.order("revenue.approval_policy.define", Uuid::now_v7(), policy).await;
         // The reactions begin here.
         office.round().await;
         office
@@ -100,6 +102,27 @@ impl Office {
         self.app.count(&sql).await
     }
 
+    /// The firm's ledger has another account for sales, and another word for what is not taxed.
+    pub async fn chart(&self, sales: &str, untaxed: &str) {
+        let mut terms = terms();
+        (terms["sales_account"], terms["untaxed_code"]) = (sales.into(), untaxed.into());
+        self.order("revenue.billing_settings.change_terms", self.settings, json!({ "terms": terms })).await;
+    }
+
+    /// Whoever looks after it has everything tried again that was parked.
+    pub async fn retry(&self, reaction: &str) {
+        let filter = reactions::Filter { reaction: Some(reaction.to_owned()), ..reactions::Filter::default() };
+        reactions::retry(&self.outside.worker, &filter).await.unwrap();
+    }
+
+    /// As if every back-off was over.
+    pub async fn hasten(&self) {
+        for state in [State::Due, State::Unknown] {
+            let filter = Filter { state: Some(state), ..Filter::default() };
+            reactions::retry(&self.outside.worker, &filter).await.unwrap();
+        }
+    }
+
     /// A sweep of this moment, whenever the last one was.
     pub async fn sweep(&self) {
         let again = "update connect.links set swept_at = null";
@@ -112,11 +135,23 @@ pub fn eur(minor: i64) -> Value {
     json!({ "minor": minor, "currency": "EUR" })
 }
 
+fn terms() -> Value {
+    json!({ "currency": "EUR", "rounding": "per_document", "payment_terms_days": 14, "invoice_series": "invoices",
+            "credit_note_series": "credits", "default_tax_rate": "vat" })
+}
+
 /// Whoever keeps the ledger in step.
 fn providers(app: &TestApp, outside: &Outside) -> Providers {
     let (log, store) = (Log::new(outside.worker.clone()), app.bus.store().clone());
     let chart = Chart { sales: "200".to_owned(), untaxed: Some("NONE".to_owned()) };
-    let books = Books::new(Arc::new(outside.xero.clone()), "xero", outside.links.clone(), log, store, chart);
-    let paid = Arc::new(Paid::new(books.clone(), xero::ENTRY));
+    let books = Books::new(
+        Arc::new(outside.xero.clone()),
+        (xero::PROVIDER, xero::ENTRY),
+        outside.links.clone(),
+        log,
+        store,
+        chart,
+    );
+    let paid = Arc::new(Paid::new(books.clone()));
     outside.providers(app, vec![paid], |engine| engine.with(Invoices(books.clone())).with(Bills(books)))
 }

@@ -147,7 +147,7 @@ async fn who_may_not_connect_is_not_sent_to_the_provider() {
     let nowhere = Place { connection: ConnectionId(Uuid::now_v7()), ..at };
     let (code, ..) = get!(service, Some(&owner), start(nowhere));
     assert_eq!(code, 404);
-    let (code, ..) = get!(service, Some(&owner), "/v1/connect/start?connection=none".to_owned());
+    let (code, ..) = get!(service, Some(&owner), "/v1/connect/start?connection=none");
     assert_eq!(code, 400);
     // Another firm's connection is none of theirs.
     let others = app.register("Rivals").await;

@@ -85,7 +85,7 @@ async fn a_forged_message_is_refused_and_an_unknown_connection_is_not_found() {
     assert_eq!(say!(service, door(at), greeting, good.as_str()), 401);
     let elsewhere = format!("/v1/webhooks/xero/{}", Uuid::now_v7());
     assert_eq!(say!(service, elsewhere, body, good.as_str()), 404);
-    assert_eq!(say!(service, "/v1/webhooks/xero/none".to_owned(), body, good.as_str()), 404);
+    assert_eq!(say!(service, "/v1/webhooks/xero/none", body, good.as_str()), 404);
     assert_eq!(say!(service, format!("/v1/webhooks/stripe/{}", at.connection), body, good.as_str()), 404);
     // The connection is Xero's, whoever signs.
     assert_eq!(say!(service, format!("/v1/webhooks/docusign/{}", at.connection), body, good.as_str()), 404);

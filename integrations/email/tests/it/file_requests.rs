@@ -36,6 +36,8 @@ impl World {
 #[tokio::test]
 async fn whoever_comes_in_for_a_client_is_asked_once_and_reminded() {
     let world = World::new().await;
+    // Letters are written about what happens from now on.
+    world.mailer().round().await.unwrap();
     let (client_id, other) = (ClientId(Uuid::now_v7()), ClientId(Uuid::now_v7()));
     world.portal_user(client_id, "ada@example.com", true).await;
     world.portal_user(client_id, "eve@example.com", false).await;

@@ -3,6 +3,7 @@
 use crate::desk::{Desk, PDF};
 use harness::send;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
 /// Names that have broken other people's links.
@@ -29,6 +30,28 @@ async fn every_name_goes_up_and_comes_down_again() {
         curl.args(["-sS", "-o", "/dev/null", "-w", "%{http_code}"]).arg(place.header("location"));
         let curl = curl.output().await.unwrap();
         assert_eq!(String::from_utf8_lossy(&curl.stdout), "200", "{name}");
+    }
+}
+
+#[actix_web::test]
+async fn a_program_that_many_people_use_sends_what_it_is_told_to() {
+    let desk = Desk::new().await;
+    for name in names() {
+        let begun = desk.begin(&name, "application/octet-stream", PDF, &json!({})).await;
+        let place = &begun.requests[0];
+        let mut curl = tokio::process::Command::new("curl");
+        curl.args(["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "PUT", "--data-binary", "@-"]);
+        for (header, value) in place["headers"].as_object().unwrap() {
+            curl.arg("-H").arg(format!("{header}: {}", value.as_str().unwrap()));
+        }
+        let (stdin, stdout) = (std::process::Stdio::piped(), std::process::Stdio::piped());
+        let mut curl = curl.arg(place["url"].as_str().unwrap()).stdin(stdin).stdout(stdout).spawn().unwrap();
+        // Its end is what ends the input.
+        curl.stdin.take().unwrap().write_all(PDF).await.unwrap();
+        let sent = curl.wait_with_output().await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&sent.stdout), "200", "{name}");
+        assert_eq!(desk.complete(&begun, &[]).await.status, 200);
+        assert_eq!(desk.upload(&begun).await["status"], "accepted", "{name}");
     }
 }
 

@@ -43,4 +43,13 @@ async fn a_client_hands_in_what_it_is_asked_for() {
     assert_eq!(again.status, 200);
     app.project().await;
     assert_eq!(desk.get(&path).await.body["status"], "completed");
+
+    // Somebody of the firm says that it will do, and the client sees it.
+    let accept = json!({ "request_item_id": item("Passport") });
+    for _ in 0..2 {
+        assert_eq!(desk.post(&format!("{path}/accept-item"), &accept).await.status, 200);
+    }
+    app.project().await;
+    let accepted = app.get("/v1/files/request-items?status=accepted", &session).await.body["data"].clone();
+    assert_eq!(accepted.as_array().unwrap().iter().map(|item| &item["name"]).collect::<Vec<_>>(), ["Passport"]);
 }

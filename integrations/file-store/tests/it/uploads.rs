@@ -122,6 +122,33 @@ async fn what_was_aborted_or_expired_leaves_nothing_at_the_store() {
 }
 
 #[actix_web::test]
+async fn a_file_is_renamed_moved_taken_away_and_put_back() {
+    let desk = Desk::new().await;
+    let begun = desk.file("a.pdf", "application/pdf", PDF, &json!({})).await;
+    let (path, folders) = (format!("/v1/files/files/{}", begun.file), "/v1/files/folders");
+    let folder = desk.post(folders, &json!({ "name": "Papers" })).await.id();
+    let name = json!({ "name": "Plan.pdf" });
+    assert_eq!(desk.post(&format!("{path}/rename"), &name).await.status, 200);
+    assert_eq!(desk.post(&format!("{path}/move"), &json!({ "folder_id": folder })).await.status, 200);
+    desk.app.project().await;
+    let row = desk.get(&path).await.body;
+    assert_eq!((&row["name"], &row["folder_id"]), (&json!("Plan.pdf"), &json!(folder)));
+    assert_eq!(desk.get(&format!("{path}/download")).await.status, 303, "its bytes are where they were");
+    let nowhere = desk.post(&format!("{path}/move"), &json!({ "folder_id": Uuid::now_v7() })).await;
+    assert_eq!((nowhere.status, nowhere.code()), (422, "files.file.unknown_folder"));
+
+    assert_eq!(desk.post(&format!("{path}/delete"), &json!({})).await.status, 200);
+    desk.settle().await;
+    let listed = async || desk.get("/v1/files/files").await.body["data"].as_array().unwrap().len();
+    assert_eq!((listed().await, desk.is_kept(&begun).await), (0, true), "what was deleted can be restored");
+    let moved = desk.post(&format!("{path}/move"), &json!({})).await;
+    assert_eq!((moved.status, moved.code()), (409, "files.file.deleted"));
+    assert_eq!(desk.post(&format!("{path}/restore"), &json!({})).await.status, 200);
+    desk.settle().await;
+    assert_eq!((listed().await, desk.get(&format!("{path}/download")).await.status), (1, 303));
+}
+
+#[actix_web::test]
 async fn where_to_send_it_is_said_in_no_time() {
     let desk = Desk::new().await;
     let mut times = vec![];

@@ -14,13 +14,17 @@ struct Books {
 
 impl Books {
     async fn new(currency: &str) -> Self {
+        Self::rounding(currency, "per_document").await
+    }
+
+    async fn rounding(currency: &str, rounding: &str) -> Self {
         let app = TestApp::new().await;
         let firm = app.register("Engines").await;
         let books = Self { app, firm, client: Uuid::now_v7() };
         let address = json!({ "line1": "Weg 1", "city": "Berlin", "postal_code": "10115", "country": "DE" });
         books.order("crm.client.create", books.client, json!({ "name": "Acme" })).await;
         let terms = json!({
-            "currency": currency, "rounding": "per_document", "payment_terms_days": 14, "invoice_series": "invoices",
+            "currency": currency, "rounding": rounding, "payment_terms_days": 14, "invoice_series": "invoices",
             "credit_note_series": "credits", "default_tax_rate": "vat",
         });
         let seller = json!({ "legal_name": "Engines Ltd", "address": address, "vat_id": "DE123456789" });
@@ -44,9 +48,15 @@ impl Books {
     }
 
     async fn issued(&self, currency: &str) -> Uuid {
+        self.issued_for(currency, &[10_000]).await
+    }
+
+    async fn issued_for(&self, currency: &str, minors: &[i64]) -> Uuid {
         let id = Uuid::now_v7();
-        let line = json!({ "description": "Work", "unit_price": { "minor": 10_000, "currency": currency } });
-        self.order("revenue.invoice.draft", id, json!({ "client_id": self.client, "lines": [line] })).await;
+        let line =
+            |minor: &i64| json!({ "description": "Work", "unit_price": { "minor": minor, "currency": currency } });
+        let lines: Vec<Value> = minors.iter().map(line).collect();
+        self.order("revenue.invoice.draft", id, json!({ "client_id": self.client, "lines": lines })).await;
         for command in ["submit_for_approval", "approve", "issue"] {
             self.order(&format!("revenue.invoice.{command}"), id, json!({})).await;
         }
@@ -56,6 +66,14 @@ impl Books {
     async fn settle(&self) {
         self.app.keeper.round().await.unwrap();
         self.app.project().await;
+    }
+
+    /// The bytes of a file.
+    async fn bytes(&self, file: &Value) -> Vec<u8> {
+        let path = format!("/v1/files/files/{}/download", file.as_str().unwrap());
+        let place = self.app.get(&path, self.app.owner(self.firm).as_str()).await;
+        let fetched = self.app.http.get(place.header("location")).send().await.unwrap();
+        fetched.bytes().await.unwrap().to_vec()
     }
 
     async fn get(&self, path: &str) -> Value {
@@ -144,4 +162,28 @@ async fn an_email_comes_with_the_paper_and_with_nobody_elses_files() {
     books.app.project().await;
     let row = books.get(&format!("/v1/communications/emails/{wrong}")).await;
     assert_eq!((&row["status"], &row["code"]), (&json!("failed"), &json!("attachment_missing")));
+}
+
+#[actix_web::test]
+async fn the_papers_say_the_same_sum_as_every_other_place_by_the_firms_rule() {
+    for (rounding, tax) in [("per_document", 601), ("per_line", 600)] {
+        let books = Books::rounding("EUR", rounding).await;
+        let invoice = books.issued_for("EUR", &[1_001, 1_001, 1_001]).await;
+        let credit = Uuid::now_v7();
+        books.order("revenue.credit_note.draft", credit, json!({ "invoice_id": invoice, "reason": "returned" })).await;
+        books.order("revenue.credit_note.issue", credit, json!({})).await;
+        books.settle().await;
+        for path in [format!("/v1/revenue/invoices/{invoice}"), format!("/v1/revenue/credit-notes/{credit}")] {
+            let row = books.get(&path).await;
+            assert_eq!(row["total_minor"], 3_003 + tax, "{rounding} {row}");
+            for file in ["pdf_file_id", "xml_file_id"] {
+                let paper = papers::read::read(&books.bytes(&row[file]).await).unwrap();
+                let minor =
+                    |sum: Option<papers::read::Decimal>| sum.unwrap().money(paper.currency.unwrap()).unwrap().minor();
+                let sums = &paper.sums;
+                let told = (minor(sums.net), minor(sums.tax), minor(sums.total), minor(sums.due));
+                assert_eq!(told, (3_003, tax, 3_003 + tax, 3_003 + tax), "{rounding} {file}");
+            }
+        }
+    }
 }

@@ -74,7 +74,7 @@ async fn signatures_are_noted_one_by_one_and_nothing_twice() {
     let log = event_store::Log::new(world.outside.worker.clone());
     let events = log.read_stream(world.firm.into(), contract, 0, i64::MAX).await.unwrap();
     let count = |kind: &str| events.iter().filter(|event| event.event_type == kind).count();
-    assert_eq!((count("contract.recipient.signed"), count("contract.signed")), (2, 1));
+    assert_eq!((count("recipient.signed"), count("contract.signed")), (2, 1));
 }
 
 #[actix_web::test]

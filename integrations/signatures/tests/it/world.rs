@@ -51,10 +51,12 @@ impl World {
         self.app.keeper.round().await.unwrap();
     }
 
-    /// Rounds until it is so; what is to be tried again waits a few seconds.
+    /// Rounds until it is so.
     pub async fn until(&self, what: &str, mut so: impl AsyncFnMut(&Contract) -> bool, contract: Uuid) {
         let started = Instant::now();
         loop {
+            // Nobody waits two minutes for the next try.
+            reactions::retry(&self.outside.worker, &reactions::Filter::default()).await.unwrap();
             self.round().await;
             if so(&self.contract(contract).await).await {
                 return;

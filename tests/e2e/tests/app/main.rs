@@ -5,6 +5,7 @@
 mod access;
 mod agreements;
 mod attacks;
+mod communications;
 mod portal;
 mod revenue;
 mod row_level_security;

@@ -215,6 +215,11 @@ async fn credit_that_is_used_is_used_once_and_the_invoice_knows() {
     assert_eq!(books.money(invoice).await, (json!("partially_paid"), 3000, 3000));
     let row = books.row("credit-notes", credit).await;
     assert_eq!((&row["status"], &row["remaining_minor"]), (&json!("applied"), &json!(0)));
+    // At no position does one of both know what the other does not.
+    let apart = "select count(*) from eventstore.events i join eventstore.events c on abs(c.position - i.position) = 1
+                 where i.event_type = 'invoice.partially_paid' and c.event_type = 'credit_note.applied'
+                   and i.metadata -> 'unit' ->> 'id' = c.metadata -> 'unit' ->> 'id'";
+    assert_eq!(books.app.count(apart).await, 1);
     // 90.00 are left of 120.00; two who want all of it at once: one has it.
     let (credit, small) = (of(&[10_000]).await, books.issued(&[2500]).await);
     books.order("revenue.credit_note.apply", credit, json!({ "invoice_id": small })).await;

@@ -60,10 +60,14 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("connect", &["domain/connections", "event-schemas/*"]),
     // It sets a contract as a paper, notes on its record what becomes of it outside, and keeps the signed one as a file.
     ("signatures", &["domain/agreements", "domain/files", "integrations/papers"]),
+    // It notes on the records of invoices, bills and payments what the ledger says of them.
+    ("books", &["domain/revenue"]),
     // It says of an upload what became of it, and reads from the file where its bytes go.
     ("file-store", &["domain/files"]),
     // It keeps what it has set as files, and notes on the record of an invoice where they are.
     ("invoice-papers", &["domain/files", "domain/revenue", "integrations/papers"]),
+    // It reads a file, brings the bill in that stands on it, and notes on the file's record what became of it.
+    ("bill-files", &["domain/files", "domain/revenue", "integrations/papers"]),
     ("command-api", &["domain/registry"]),
     ("projections", &["event-schemas/catalogue"]),
     ("query-api", &["event-schemas/*", "projections"]),

@@ -1,8 +1,5 @@
 -- What belongs to an engagement says so, for whoever has rights for that and for nothing else of its client. What proposals, contracts,
 -- invoices and projects are a part of stands there already.
-alter table projects.time_entries add column engagement_id uuid;
-create index time_entries_engagement on projects.time_entries (tenant_id, engagement_id, created_at, id) where engagement_id is not null;
-
 alter table communications.notes add column engagement_id uuid;
 create index notes_engagement on communications.notes (tenant_id, engagement_id, created_at, id) where engagement_id is not null;
 
@@ -13,9 +10,3 @@ create index threads_engagement on communications.threads (tenant_id, engagement
 alter table communications.messages add column engagement_id uuid;
 alter table communications.messages add column portal_engagement_id uuid;
 create index messages_engagement on communications.messages (tenant_id, engagement_id, created_at, id) where engagement_id is not null;
-
-alter table timeline.follow_ups add column engagement_id uuid;
-create index follow_ups_engagement on timeline.follow_ups (tenant_id, engagement_id, created_at, id) where engagement_id is not null;
-
--- What people of a client may do of single engagements.
-alter table portal.portal_users add column engagement_grants jsonb not null default '[]';
