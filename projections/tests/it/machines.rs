@@ -302,7 +302,10 @@ fn subjects(machine: &MachineEntry, event: &AnyEvent, stream: &str) -> Vec<Strin
     if machine.of == machine.stream {
         return vec![stream.to_owned()];
     }
-    let part = machine.of.rsplit('.').next().unwrap_or_default();
+    // A recipient of a contract is called one, and where there are others too, a contract's.
+    let name = |of: &'static str| of.rsplit('.').next().unwrap_or_default();
+    let part = name(machine.of);
+    let part = part.strip_prefix(name(machine.stream)).and_then(|rest| rest.strip_prefix('_')).unwrap_or(part);
     if let AnyEvent::Run(event) = event {
         let about = part != "approval" || event.entry().event_type.starts_with("approval.");
         return event.steps().into_iter().filter(|_| about).map(|step| format!("{stream}/{step}")).collect();
