@@ -2,7 +2,7 @@
 
 use crate::extreme;
 use crate::generate::{Generator, rng};
-use crate::subject::{Attempt, Companion, Decided, Prospect, Sought, Subject, Written, subjects};
+use crate::subject::{Attempt, Companion, Decided, Prospect, References, Sought, Subject, Written, subjects};
 use crate::{Script, context_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
@@ -21,8 +21,10 @@ use uuid::Uuid;
 /// A stream: its tenant, its kind and its id.
 pub type Key = (TenantId, &'static str, Uuid);
 
-/// Streams of one kind that a tenant has before creating another becomes rare.
+/// Streams of one kind of which something can be had that a tenant has before creating another becomes rare.
 const STREAMS: usize = 2;
+/// How often nothing may be had of a stream until it counts no more: most stories end.
+const FUTILE: u32 = 3;
 /// Commands that are thought of until one does something.
 const GUESSES: usize = 16;
 /// Streams, and guesses for each, while something in particular is sought: what one cannot do another perhaps can.
@@ -68,6 +70,7 @@ const ENDINGS: &[&str] = &[
 const BEGINNINGS: &[&str] = &[
     "accept_invitation",
     "accept_upload",
+    "approve",
     "code",
     "establish",
     "issue",
@@ -119,6 +122,8 @@ pub struct World {
     log: Vec<Recorded<Box<RawValue>>>,
     /// What references found, with how many events that was folded of: most of what is thought of looks at the same.
     folded: RefCell<BTreeMap<Key, (usize, FoundReference)>>,
+    /// How often nothing was thought of for a stream since anything happened to it.
+    futile: BTreeMap<Key, u32>,
     now: DateTime<Utc>,
     audited: bool,
 }
@@ -163,6 +168,7 @@ impl Default for World {
             claims: BTreeMap::new(),
             log: vec![],
             folded: RefCell::default(),
+            futile: BTreeMap::new(),
             now,
             audited: false,
         }
@@ -244,6 +250,9 @@ impl World {
             let key = self.target(&mut rng, subject);
             let of_target = self.think(&mut rng, subject, key, sought);
             let is_found = of_target.is_found;
+            if !is_found && (sought.is_some() || !of_target.does_something) {
+                *self.futile.entry(key).or_default() += 1;
+            }
             if is_found || thought.as_ref().is_none_or(|(.., before)| !before.does_something) {
                 thought = Some((subject, key, of_target));
             }
@@ -280,7 +289,8 @@ impl World {
             let subject = subjects().iter().find(|subject| subject.stream() == stream);
             let subject = subject.unwrap_or_else(|| panic!("{stream} is not mounted")).as_ref();
             let mut known = self.streams.remove(&other).unwrap_or_else(|| panic!("{stream} {id} is not there"));
-            let make = self.contexts(subject, other, &known, entry, &text, actor, Uuid::from_u128(!id.as_u128()));
+            let references = |found: Option<&Context>| subject.references(&known, entry.action, &text, found);
+            let make = self.contexts(other, actor, Uuid::from_u128(!id.as_u128()), &references);
             let make = move |retry| {
                 let mut ctx = make(retry);
                 ctx.brought_by = Some((attempt_name, key.2));
@@ -367,8 +377,8 @@ impl World {
             let key = (key.0, key.1, id);
             let mut stream = self.streams.remove(&key).unwrap_or_else(|| subject.empty());
             let text = body.to_string();
-            let make =
-                self.contexts(subject, key, &stream, entry, &text, &actor, Uuid::from_u128(command.wrapping_add(n)));
+            let references = |found: Option<&Context>| subject.references(&stream, entry.action, &text, found);
+            let make = self.contexts(key, &actor, Uuid::from_u128(command.wrapping_add(n)), &references);
             let companions = subject.companions(&stream, entry.action, &text, &make(false));
             let free = self.free(key, &companions);
             let mut attempt = subject.attempt(&mut stream, entry, body, &make, &free, false);
@@ -419,14 +429,14 @@ impl World {
             let actor = actor(&mut generator.rng);
             let body = generator.value(subject.schema(entry), "", 0);
             let text = body.to_string();
-            let ctx = self.contexts(subject, key, stream, entry, &text, &actor, command_id)(false);
-            let mut prospect = subject.prospect(key, stream, entry, &text, &ctx);
-            if let Some(prospect) = prospect.as_mut().filter(|prospect| prospect.has_companions) {
-                let companions = subject.companions(stream, entry.action, &text, &ctx);
-                prospect.events.extend(companions.iter().flat_map(|other| self.brought(key, entry, other, &actor)));
-            }
+            let make = |references: References<'_>| self.contexts(key, &actor, command_id, references)(false);
+            let prospect = subject.prospect(key, stream, entry, &text, &make);
+            let prospect = prospect.map(|(prospect, companions)| {
+                let brought = companions.iter().map(|other| self.brought(key, entry, other, &actor)).collect();
+                Prospect { brought, ..prospect }
+            });
             // What the schema allows and is not read is to be seen too.
-            let does_something = prospect.as_ref().is_none_or(|prospect| !prospect.events.is_empty());
+            let does_something = prospect.as_ref().is_none_or(|prospect| prospect.all_events().next().is_some());
             let is_sought = |sought: &dyn Sought| prospect.as_ref().is_none_or(|prospect| sought.is(prospect));
             let is_it = does_something && sought.is_none_or(is_sought);
             if is_it || !is_good {
@@ -451,7 +461,8 @@ impl World {
     ) -> (Attempt, Vec<Companion>) {
         let Thought { entry, actor, body, command_id, .. } = thought;
         let text = body.to_string();
-        let make = self.contexts(subject, key, stream, entry, &text, &actor, command_id);
+        let references = |found: Option<&Context>| subject.references(stream, entry.action, &text, found);
+        let make = self.contexts(key, &actor, command_id, &references);
         let companions = subject.companions(stream, entry.action, &text, &make(false));
         let free = self.free(key, &companions);
         let attempt = subject.attempt(stream, entry, body, &make, &free, self.audited);
@@ -460,28 +471,28 @@ impl World {
     }
 
     /// The types of the events that a companion would have.
-    fn brought(&self, key: Key, by: &CommandEntry, other: &Companion, actor: &Actor) -> Vec<&'static str> {
+    fn brought(&self, key: Key, by: &CommandEntry, other: &Companion, actor: &Actor) -> (Key, Vec<&'static str>) {
         let Companion { stream, id, entry, body } = other;
         let (other, text) = ((key.0, *stream, *id), body.to_string());
         let subject = subjects().iter().find(|subject| subject.stream() == *stream);
-        let Some((subject, known)) = subject.zip(self.streams.get(&other)) else { return vec![] };
-        let mut ctx = self.contexts(subject.as_ref(), other, known, entry, &text, actor, Uuid::nil())(false);
-        ctx.brought_by = Some((by.name, key.2));
-        subject.prospect(other, known, entry, &text, &ctx).map(|prospect| prospect.events).unwrap_or_default()
+        let Some((subject, known)) = subject.zip(self.streams.get(&other)) else { return (other, vec![]) };
+        let make = |references: References<'_>| {
+            let mut ctx = self.contexts(other, actor, Uuid::nil(), references)(false);
+            ctx.brought_by = Some((by.name, key.2));
+            ctx
+        };
+        let prospect = subject.prospect(other, known, entry, &text, &make);
+        (other, prospect.map(|(prospect, _)| prospect.events).unwrap_or_default())
     }
 
     /// Makes contexts for a command, with everything that its decision wants to look at: always the same, or the ones of
     /// a retry.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one command, used in one place")]
     fn contexts<'w>(
         &'w self,
-        subject: &dyn Subject,
         key: Key,
-        stream: &Stream,
-        entry: &CommandEntry,
-        body: &str,
         actor: &'w Actor,
         command_id: Uuid,
+        references: References<'_>,
     ) -> impl Fn(bool) -> Context + use<'w> {
         let (tenant, _, id) = key;
         let context = move |seed: Uuid| {
@@ -489,10 +500,10 @@ impl World {
             ctx.secret = Some(SecretHash::of(&seed.to_string()));
             ctx
         };
-        let mut found = self.look_up(tenant, subject.references(stream, entry.action, body, None));
+        let mut found = self.look_up(tenant, references(None));
         let mut first = context(command_id);
         found.iter().cloned().for_each(|(stream, key, found)| first.insert_reference(stream, key, found));
-        found.extend(self.look_up(tenant, subject.references(stream, entry.action, body, Some(&first))));
+        found.extend(self.look_up(tenant, references(Some(&first))));
         move |retry| {
             // A retry is a command of its own: it has its own id, and draws its own ids from it.
             let mut ctx = context(if retry { Uuid::from_u128(!command_id.as_u128()) } else { command_id });
@@ -540,9 +551,13 @@ impl World {
         }
         let there: Vec<Uuid> =
             self.streams.keys().filter(|k| k.0 == tenant && k.1 == subject.stream()).map(|k| k.2).collect();
-        let create = if there.len() < STREAMS { 0.25 } else { 0.06 };
+        let stream = subject.stream();
+        let is_alive = |id: &&Uuid| self.futile.get(&(tenant, stream, **id)).is_none_or(|times| *times < FUTILE);
+        let alive: Vec<Uuid> = there.iter().filter(is_alive).copied().collect();
+        let create = if alive.len() < STREAMS { 0.25 } else { 0.06 };
         let (pick, fresh) = (rng.random::<u128>(), rng.random_bool(create));
-        match there.choose(rng) {
+        let some = if !alive.is_empty() && rng.random_bool(0.75) { alive } else { there };
+        match some.choose(rng) {
             Some(id) if !fresh => (tenant, subject.stream(), *id),
             _ => (tenant, subject.stream(), self.fresh_id(rng, tenant, pick)),
         }
@@ -565,6 +580,9 @@ impl World {
         self.claims
             .retain(|(tenant, claim), holder| (*tenant, *holder) != (tenant_id, key) || attempt.held.contains(claim));
         self.claims.extend(attempt.held.iter().map(|claim| ((tenant_id, claim.clone()), key)));
+        if !attempt.events().is_empty() {
+            self.futile.remove(&key);
+        }
         let version = self.history(&key).len() - attempt.events().len();
         for (index, Written { event_type, version: event_version, payload }) in (1..).zip(attempt.events()) {
             let position = i64::try_from(self.log.len()).unwrap_or(i64::MAX) + 1;
@@ -649,10 +667,12 @@ fn subject(rng: &mut StdRng, focus: Option<&str>, sought: Option<&dyn Sought>) -
     let all: Vec<&'static dyn Subject> = subjects().iter().map(AsRef::as_ref).filter(wanted).collect();
     let able = |sought| all.iter().filter(move |subject| can(**subject, sought)).map(|able| able.stream());
     let able: Vec<&str> = sought.map(able).into_iter().flatten().collect();
-    let leads = |stream: &str| able.iter().any(|able| *able == stream || needs(able).contains(stream));
-    // Most of what happens in a firm is about who is in it.
+    let needed = |stream: &str| able.iter().any(|able| needs(able).contains(stream));
+    // Most of what happens in a firm is about who is in it. Of what others need, that has the longest story of which the most can be
+    // said: an invoice goes a long way to its credit note, and a tax rate is there at once.
     let weight = |subject: &&dyn Subject| match subject.stream() {
-        stream if leads(stream) => 20,
+        stream if able.contains(&stream) => 30,
+        stream if needed(stream) => subject.commands().len().max(2),
         "identity.tenant" | "identity.user" => 5,
         _ if focus.is_some() => 2,
         _ => 5,
