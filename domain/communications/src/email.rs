@@ -49,7 +49,7 @@ pub enum Recipient {
 /// What a field of a template is filled in with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
 #[serde(deny_unknown_fields)]
-pub struct MergeValue {
+pub struct EmailMergeField {
     /// What the template calls it.
     pub name: Slug,
     /// What stands there, as plain text.
@@ -83,7 +83,7 @@ pub enum EmailCommand {
         template: Option<Slug>,
         /// What the template's fields are filled in with.
         #[serde(default)]
-        fields: Vec<MergeValue>,
+        fields: Vec<EmailMergeField>,
         /// What is its subject.
         #[serde(default)]
         subject: Option<Name>,
@@ -295,7 +295,7 @@ fn are_few(attachments: &[FileId]) -> bool {
 /// Subject and text.
 fn written(
     template: Option<&Slug>,
-    fields: Vec<MergeValue>,
+    fields: Vec<EmailMergeField>,
     subject: Option<Name>,
     body: Option<Text>,
     ctx: &Context,
@@ -353,8 +353,10 @@ mod tests {
     }
 
     fn from_template(fields: &[(&str, &str)]) -> C {
-        let field =
-            |(name, value): &(&str, &str)| MergeValue { name: name.parse().unwrap(), value: value.parse().unwrap() };
+        let field = |(name, value): &(&str, &str)| EmailMergeField {
+            name: name.parse().unwrap(),
+            value: value.parse().unwrap(),
+        };
         let template = Some("welcome".parse().unwrap());
         let fields = fields.iter().map(field).collect();
         C::Send {

@@ -99,6 +99,14 @@ fn a_request_is_complete_when_all_that_is_required_was_handed_in() {
 }
 
 #[test]
+fn another_file_takes_the_place_of_the_one_that_was_handed_in() {
+    let instead = C::SubmitItem { request_item_id: id(1), file_id: file(2) };
+    let again = knowing(after(sent(), 1), 2).when(instead);
+    let again = again.then([E::ItemSubmitted { request_item_id: id(1), file_id: file(2) }]);
+    assert_eq!(again.state().status, Status::PartiallyCompleted);
+}
+
+#[test]
 fn what_will_not_do_opens_the_request_again_and_may_be_handed_in_again() {
     let complete = after(after(sent(), 1), 2);
     let reject = C::RejectItem { request_item_id: id(1), reason: "blurred".parse().unwrap() };
