@@ -265,9 +265,12 @@ mod tests {
     #[test]
     fn no_two_types_have_one_name() {
         for (which, document) in both() {
-            for name in document["components"]["schemas"].as_object().unwrap().keys() {
+            let schemas = document["components"]["schemas"].as_object().unwrap();
+            for name in schemas.keys() {
                 // The generator of schemas numbers them.
-                assert!(!name.ends_with(char::is_numeric), "{which}: {name} is a second type of this name");
+                let first = name.trim_end_matches(char::is_numeric);
+                let is_second = first != name && schemas.contains_key(first);
+                assert!(!is_second, "{which}: {name} is a second type of this name");
             }
         }
     }

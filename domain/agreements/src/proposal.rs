@@ -44,7 +44,7 @@ pub enum Body {
 /// A line as somebody writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, kernel::Input)]
 #[serde(deny_unknown_fields)]
-pub struct NewLine {
+pub struct NewProposalLine {
     /// What is offered.
     pub description: Name,
     /// More about it.
@@ -88,7 +88,7 @@ pub struct NewOffer {
     pub rounding: Rounding,
     /// Its lines.
     #[serde(default)]
-    pub lines: Vec<NewLine>,
+    pub lines: Vec<NewProposalLine>,
     /// The last day on which it can be accepted.
     pub valid_until: Date,
 }

@@ -9,7 +9,7 @@ pub(crate) fn client() -> ClientId {
     ClientId(Uuid::from_u128(7))
 }
 
-fn line(minor: i64, optional: bool) -> NewLine {
+fn line(minor: i64, optional: bool) -> NewProposalLine {
     let text = format!(
         r#"{{"description":"Work","quantity":"1","unit":"day","unit_price":{{"minor":{minor},"currency":"EUR"}},
             "tax":{{"category":"standard","rate":"20"}},"optional":{optional}}}"#
@@ -17,7 +17,7 @@ fn line(minor: i64, optional: bool) -> NewLine {
     kernel::read_input(&text).unwrap()
 }
 
-fn offer(lines: Vec<NewLine>) -> NewOffer {
+fn offer(lines: Vec<NewProposalLine>) -> NewOffer {
     NewOffer {
         title: "Bookkeeping".parse().unwrap(),
         contact_id: None,
