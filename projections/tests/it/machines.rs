@@ -64,6 +64,7 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
 /// there comes from "".
 const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
     ("files.request_item", "submitted", "request_item.submitted", ANOTHER_FILE),
+    ("revenue.bill", "partially_paid", "bill.payment_reversed", ONE_OF_SEVERAL),
     ("revenue.invoice", "paid", "invoice.payment_reversed", TAKEN_BACK),
     ("workflow.run_step", "", "run.moved", "another_version_may_call_steps_something_else"),
     ("workflow.run_step", "waiting", "run.rerun", WITHDRAWN),
@@ -82,6 +83,7 @@ const ELSEWHERE: &[(&str, &str, &str, &str)] = &[
     ("workflow.approval", "expired", "approval.requested", ASKED_AGAIN),
 ];
 const ANOTHER_FILE: &str = "another_file_takes_the_place_of_the_one_that_was_handed_in";
+const ONE_OF_SEVERAL: &str = "of_several_payments_of_a_bill_one_is_taken_back";
 const TAKEN_BACK: &str = "a_payment_pays_it_in_parts_and_as_a_whole_and_is_taken_back";
 const WITHDRAWN: &str = "a_question_is_withdrawn_when_its_step_fails_or_is_taken_again";
 const RESUMED: &str = "a_parked_run_is_retried_at_its_step";

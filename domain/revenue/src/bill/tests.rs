@@ -461,6 +461,20 @@ fn a_bill_is_paid_in_parts_and_a_payment_is_taken_back() {
 }
 
 #[test]
+fn of_several_payments_of_a_bill_one_is_taken_back() {
+    let mut history = owed_bill();
+    for id in [61, 62] {
+        let one = format!(r#","payment_id":"00000000-0000-0000-0000-0000000000{id}""#);
+        history.extend(given::<Bill>(history.clone()).when(pay(5_000, &one)).events().to_vec());
+    }
+    let reverse =
+        command("reverse_payment", r#"{"payment_id":"00000000-0000-0000-0000-000000000061","reason":"returned"}"#);
+    let back = given::<Bill>(history).when(reverse);
+    let [E::PaymentReversed { leaves: LeftPaid::Part, .. }] = back.events() else { panic!("{:?}", back.events()) };
+    assert_eq!(back.state().status, BillStatus::PartiallyPaid);
+}
+
+#[test]
 fn a_bill_that_was_owed_says_what_for_when_it_is_voided() {
     let void = || command("void", r#"{"reason":"taken back"}"#);
     let when = given::<Bill>(owed_bill()).when(void());
