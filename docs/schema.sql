@@ -1,4 +1,4 @@
--- The database as the migrations leave it, up to 20261130020100_eventstore_access_by_position.sql: to be read, not run.
+-- The database as the migrations leave it, up to 20261201009700_reactions_again.sql: to be read, not run.
 --
 -- Written by `cargo xtask gen` from what pg_dump says; do not edit, write a migration. After the roles, each schema has its
 -- tables with all that belongs to them, then its functions. Everything is owned by ubos_owner unless it says otherwise.
@@ -14,6 +14,252 @@ CREATE ROLE ubos_query;
 ALTER ROLE ubos_query WITH NOSUPERUSER INHERIT NOCREATEROLE NOCREATEDB LOGIN NOREPLICATION NOBYPASSRLS;
 CREATE ROLE ubos_worker;
 ALTER ROLE ubos_worker WITH NOSUPERUSER INHERIT NOCREATEROLE NOCREATEDB LOGIN NOREPLICATION NOBYPASSRLS;
+
+-- agreements
+
+CREATE SCHEMA agreements;
+GRANT USAGE ON SCHEMA agreements TO ubos_query;
+GRANT USAGE ON SCHEMA agreements TO ubos_worker;
+
+CREATE TABLE agreements.contract_recipients (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    contract_id uuid NOT NULL,
+    shown_to_client_id uuid,
+    name text COLLATE shared.by_name,
+    email text,
+    role text NOT NULL COLLATE pg_catalog."C",
+    turn bigint NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    signed_at timestamp with time zone,
+    reason text,
+    dropped boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY agreements.contract_recipients FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY agreements.contract_recipients
+    ADD CONSTRAINT contract_recipients_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX contract_recipients_contract ON agreements.contract_recipients USING btree (tenant_id, contract_id, created_at, id);
+CREATE INDEX contract_recipients_created ON agreements.contract_recipients USING btree (tenant_id, created_at, id);
+CREATE INDEX contract_recipients_email ON agreements.contract_recipients USING btree (tenant_id, email, created_at, id) WHERE (email IS NOT NULL);
+CREATE INDEX contract_recipients_role ON agreements.contract_recipients USING btree (tenant_id, role, created_at, id);
+CREATE INDEX contract_recipients_status ON agreements.contract_recipients USING btree (tenant_id, status, created_at, id);
+CREATE INDEX contract_recipients_turn ON agreements.contract_recipients USING btree (tenant_id, turn, id);
+ALTER TABLE agreements.contract_recipients ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON agreements.contract_recipients TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON agreements.contract_recipients TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE agreements.contract_recipients TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE agreements.contract_recipients TO ubos_worker;
+
+CREATE TABLE agreements.contracts (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    client_id uuid NOT NULL,
+    shown_to_client_id uuid,
+    proposal_id uuid,
+    deal_id uuid,
+    engagement_id uuid,
+    title text NOT NULL COLLATE shared.by_name,
+    template text,
+    template_version bigint,
+    body text,
+    parties jsonb NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    lines jsonb NOT NULL,
+    currency text,
+    total_minor bigint,
+    sign_by date,
+    expires_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    connection_id uuid,
+    envelope_id text,
+    reminded_on date,
+    signed_at timestamp with time zone,
+    document_file_id uuid,
+    document_sha256 text,
+    activated_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    reason text
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY agreements.contracts FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY agreements.contracts
+    ADD CONSTRAINT contracts_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX contracts_client ON agreements.contracts USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX contracts_created ON agreements.contracts USING btree (tenant_id, created_at, id);
+CREATE INDEX contracts_deal ON agreements.contracts USING btree (tenant_id, deal_id, created_at, id) WHERE (deal_id IS NOT NULL);
+CREATE INDEX contracts_engagement ON agreements.contracts USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
+CREATE INDEX contracts_envelope ON agreements.contracts USING btree (tenant_id, envelope_id, created_at, id) WHERE (envelope_id IS NOT NULL);
+CREATE INDEX contracts_proposal ON agreements.contracts USING btree (tenant_id, proposal_id, created_at, id) WHERE (proposal_id IS NOT NULL);
+CREATE INDEX contracts_status ON agreements.contracts USING btree (tenant_id, status, created_at, id);
+CREATE INDEX contracts_template ON agreements.contracts USING btree (tenant_id, template, created_at, id) WHERE (template IS NOT NULL);
+CREATE INDEX contracts_title ON agreements.contracts USING btree (tenant_id, title, id);
+CREATE INDEX contracts_title_folded ON agreements.contracts USING btree (tenant_id, title COLLATE shared.folded);
+CREATE INDEX contracts_updated ON agreements.contracts USING btree (tenant_id, updated_at, id);
+ALTER TABLE agreements.contracts ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON agreements.contracts TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON agreements.contracts TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE agreements.contracts TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE agreements.contracts TO ubos_worker;
+
+CREATE TABLE agreements.proposal_lines (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    proposal_id uuid NOT NULL,
+    shown_to_client_id uuid,
+    number bigint NOT NULL,
+    description text NOT NULL,
+    details text,
+    quantity text NOT NULL,
+    unit text NOT NULL COLLATE pg_catalog."C",
+    unit_price_minor bigint NOT NULL,
+    net_minor bigint NOT NULL,
+    currency text NOT NULL,
+    tax jsonb NOT NULL,
+    optional boolean NOT NULL,
+    accepted boolean NOT NULL,
+    dropped boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY agreements.proposal_lines FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY agreements.proposal_lines
+    ADD CONSTRAINT proposal_lines_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX proposal_lines_created ON agreements.proposal_lines USING btree (tenant_id, created_at, id);
+CREATE INDEX proposal_lines_number ON agreements.proposal_lines USING btree (tenant_id, number, id);
+CREATE INDEX proposal_lines_proposal ON agreements.proposal_lines USING btree (tenant_id, proposal_id, created_at, id);
+CREATE POLICY every_tenant ON agreements.proposal_lines TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE agreements.proposal_lines ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON agreements.proposal_lines TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE agreements.proposal_lines TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE agreements.proposal_lines TO ubos_worker;
+
+CREATE TABLE agreements.proposals (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    client_id uuid NOT NULL,
+    shown_to_client_id uuid,
+    contact_id uuid,
+    deal_id uuid,
+    engagement_id uuid,
+    supersedes_proposal_id uuid,
+    superseded_by_proposal_id uuid,
+    revision bigint NOT NULL,
+    title text NOT NULL COLLATE shared.by_name,
+    template text,
+    template_version bigint,
+    body text,
+    status text NOT NULL COLLATE pg_catalog."C",
+    currency text NOT NULL,
+    rounding text NOT NULL COLLATE pg_catalog."C",
+    net_minor bigint NOT NULL,
+    tax_minor bigint NOT NULL,
+    total_minor bigint NOT NULL,
+    taxes jsonb NOT NULL,
+    valid_until date NOT NULL,
+    expires_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    viewed_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    signer_name text,
+    signer_email text,
+    portal_user_id uuid,
+    reason text
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY agreements.proposals FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY agreements.proposals
+    ADD CONSTRAINT proposals_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX proposals_client ON agreements.proposals USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX proposals_contact ON agreements.proposals USING btree (tenant_id, contact_id, created_at, id) WHERE (contact_id IS NOT NULL);
+CREATE INDEX proposals_created ON agreements.proposals USING btree (tenant_id, created_at, id);
+CREATE INDEX proposals_deal ON agreements.proposals USING btree (tenant_id, deal_id, created_at, id) WHERE (deal_id IS NOT NULL);
+CREATE INDEX proposals_engagement ON agreements.proposals USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
+CREATE INDEX proposals_status ON agreements.proposals USING btree (tenant_id, status, created_at, id);
+CREATE INDEX proposals_supersedes_proposal ON agreements.proposals USING btree (tenant_id, supersedes_proposal_id, created_at, id) WHERE (supersedes_proposal_id IS NOT NULL);
+CREATE INDEX proposals_template ON agreements.proposals USING btree (tenant_id, template, created_at, id) WHERE (template IS NOT NULL);
+CREATE INDEX proposals_title ON agreements.proposals USING btree (tenant_id, title, id);
+CREATE INDEX proposals_title_folded ON agreements.proposals USING btree (tenant_id, title COLLATE shared.folded);
+CREATE INDEX proposals_total_minor ON agreements.proposals USING btree (tenant_id, total_minor, id);
+CREATE INDEX proposals_updated ON agreements.proposals USING btree (tenant_id, updated_at, id);
+CREATE INDEX proposals_valid_until ON agreements.proposals USING btree (tenant_id, valid_until, id);
+CREATE POLICY every_tenant ON agreements.proposals TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE agreements.proposals ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON agreements.proposals TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE agreements.proposals TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE agreements.proposals TO ubos_worker;
+
+CREATE TABLE agreements.template_versions (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    template_id uuid NOT NULL,
+    number bigint NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    body text NOT NULL,
+    fields jsonb NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY agreements.template_versions FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY agreements.template_versions
+    ADD CONSTRAINT template_versions_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX template_versions_created ON agreements.template_versions USING btree (tenant_id, created_at, id);
+CREATE INDEX template_versions_number ON agreements.template_versions USING btree (tenant_id, number, created_at, id);
+CREATE INDEX template_versions_template ON agreements.template_versions USING btree (tenant_id, template_id, created_at, id);
+CREATE POLICY every_tenant ON agreements.template_versions TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE agreements.template_versions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON agreements.template_versions TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE agreements.template_versions TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE agreements.template_versions TO ubos_worker;
+
+CREATE TABLE agreements.templates (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    latest bigint NOT NULL,
+    body text NOT NULL,
+    fields jsonb NOT NULL,
+    retired boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY agreements.templates FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY agreements.templates
+    ADD CONSTRAINT templates_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX templates_created ON agreements.templates USING btree (tenant_id, created_at, id);
+CREATE INDEX templates_key ON agreements.templates USING btree (tenant_id, key, id);
+CREATE INDEX templates_kind ON agreements.templates USING btree (tenant_id, kind, created_at, id);
+CREATE INDEX templates_name ON agreements.templates USING btree (tenant_id, name, id);
+CREATE INDEX templates_name_folded ON agreements.templates USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX templates_updated ON agreements.templates USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON agreements.templates TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE agreements.templates ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON agreements.templates TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE agreements.templates TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE agreements.templates TO ubos_worker;
 
 -- audit
 
@@ -123,6 +369,590 @@ begin
 end
 $$;
 
+-- communications
+
+CREATE SCHEMA communications;
+GRANT USAGE ON SCHEMA communications TO ubos_query;
+GRANT USAGE ON SCHEMA communications TO ubos_worker;
+
+CREATE TABLE communications.email_templates (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    subject text NOT NULL,
+    body text NOT NULL,
+    retired boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY communications.email_templates FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY communications.email_templates
+    ADD CONSTRAINT email_templates_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX email_templates_created ON communications.email_templates USING btree (tenant_id, created_at, id);
+CREATE INDEX email_templates_key ON communications.email_templates USING btree (tenant_id, key, id);
+CREATE INDEX email_templates_name ON communications.email_templates USING btree (tenant_id, name, id);
+CREATE INDEX email_templates_name_folded ON communications.email_templates USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX email_templates_updated ON communications.email_templates USING btree (tenant_id, updated_at, id);
+ALTER TABLE communications.email_templates ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON communications.email_templates TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON communications.email_templates TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE communications.email_templates TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE communications.email_templates TO ubos_worker;
+
+CREATE TABLE communications.emails (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    contact_id uuid,
+    user_id uuid,
+    portal_user_id uuid,
+    address text,
+    subject text NOT NULL,
+    body text,
+    template text,
+    client_id uuid,
+    thread_id uuid,
+    status text NOT NULL COLLATE pg_catalog."C",
+    attempt bigint NOT NULL,
+    sent_at timestamp with time zone,
+    code text,
+    reason text,
+    attachments jsonb DEFAULT '[]'::jsonb NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY communications.emails FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY communications.emails
+    ADD CONSTRAINT emails_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX emails_address ON communications.emails USING btree (tenant_id, address, created_at, id) WHERE (address IS NOT NULL);
+CREATE INDEX emails_client ON communications.emails USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX emails_code ON communications.emails USING btree (tenant_id, code, created_at, id) WHERE (code IS NOT NULL);
+CREATE INDEX emails_contact ON communications.emails USING btree (tenant_id, contact_id, created_at, id) WHERE (contact_id IS NOT NULL);
+CREATE INDEX emails_created ON communications.emails USING btree (tenant_id, created_at, id);
+CREATE INDEX emails_portal_user ON communications.emails USING btree (tenant_id, portal_user_id, created_at, id) WHERE (portal_user_id IS NOT NULL);
+CREATE INDEX emails_status ON communications.emails USING btree (tenant_id, status, created_at, id);
+CREATE INDEX emails_subject ON communications.emails USING btree (tenant_id, subject, id);
+CREATE INDEX emails_template ON communications.emails USING btree (tenant_id, template, created_at, id) WHERE (template IS NOT NULL);
+CREATE INDEX emails_thread ON communications.emails USING btree (tenant_id, thread_id, created_at, id) WHERE (thread_id IS NOT NULL);
+CREATE INDEX emails_updated ON communications.emails USING btree (tenant_id, updated_at, id);
+CREATE INDEX emails_user ON communications.emails USING btree (tenant_id, user_id, created_at, id) WHERE (user_id IS NOT NULL);
+ALTER TABLE communications.emails ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON communications.emails TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON communications.emails TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE communications.emails TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE communications.emails TO ubos_worker;
+
+CREATE TABLE communications.messages (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    thread_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    client_id uuid,
+    portal_client_id uuid,
+    project_id uuid,
+    author_kind text COLLATE pg_catalog."C",
+    author_id uuid,
+    body text,
+    status text NOT NULL COLLATE pg_catalog."C",
+    edited_at timestamp with time zone,
+    redacted_reason text,
+    engagement_id uuid,
+    portal_engagement_id uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY communications.messages FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY communications.messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX messages_author ON communications.messages USING btree (tenant_id, author_id, created_at, id) WHERE (author_id IS NOT NULL);
+CREATE INDEX messages_client ON communications.messages USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX messages_created ON communications.messages USING btree (tenant_id, created_at, id);
+CREATE INDEX messages_engagement ON communications.messages USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
+CREATE INDEX messages_project ON communications.messages USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX messages_status ON communications.messages USING btree (tenant_id, status, created_at, id);
+CREATE INDEX messages_thread ON communications.messages USING btree (tenant_id, thread_id, created_at, id);
+CREATE INDEX messages_updated ON communications.messages USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON communications.messages TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE communications.messages ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON communications.messages TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE communications.messages TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE communications.messages TO ubos_worker;
+
+CREATE TABLE communications.notes (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    about_kind text NOT NULL COLLATE pg_catalog."C",
+    about_id uuid NOT NULL,
+    client_id uuid,
+    project_id uuid,
+    author_kind text COLLATE pg_catalog."C",
+    author_id uuid,
+    body text,
+    status text NOT NULL COLLATE pg_catalog."C",
+    edited_at timestamp with time zone,
+    engagement_id uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY communications.notes FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY communications.notes
+    ADD CONSTRAINT notes_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX notes_about ON communications.notes USING btree (tenant_id, about_id, created_at, id);
+CREATE INDEX notes_about_kind ON communications.notes USING btree (tenant_id, about_kind, created_at, id);
+CREATE INDEX notes_author ON communications.notes USING btree (tenant_id, author_id, created_at, id) WHERE (author_id IS NOT NULL);
+CREATE INDEX notes_client ON communications.notes USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX notes_created ON communications.notes USING btree (tenant_id, created_at, id);
+CREATE INDEX notes_engagement ON communications.notes USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
+CREATE INDEX notes_project ON communications.notes USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX notes_status ON communications.notes USING btree (tenant_id, status, created_at, id);
+CREATE INDEX notes_updated ON communications.notes USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON communications.notes TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE communications.notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON communications.notes TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE communications.notes TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE communications.notes TO ubos_worker;
+
+CREATE TABLE communications.notification_preferences (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    user_id uuid NOT NULL,
+    preferences jsonb NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY communications.notification_preferences FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY communications.notification_preferences
+    ADD CONSTRAINT notification_preferences_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX notification_preferences_created ON communications.notification_preferences USING btree (tenant_id, created_at, id);
+CREATE INDEX notification_preferences_updated ON communications.notification_preferences USING btree (tenant_id, updated_at, id);
+CREATE INDEX notification_preferences_user ON communications.notification_preferences USING btree (tenant_id, user_id, created_at, id);
+CREATE POLICY every_tenant ON communications.notification_preferences TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE communications.notification_preferences ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON communications.notification_preferences TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE communications.notification_preferences TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE communications.notification_preferences TO ubos_worker;
+
+CREATE TABLE communications.notifications (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    user_id uuid NOT NULL,
+    kind text NOT NULL,
+    title text COLLATE shared.by_name,
+    body text,
+    about_kind text COLLATE pg_catalog."C",
+    about_id uuid,
+    link text,
+    status text NOT NULL COLLATE pg_catalog."C",
+    in_product boolean NOT NULL,
+    by_email boolean NOT NULL,
+    read_at timestamp with time zone
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY communications.notifications FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY communications.notifications
+    ADD CONSTRAINT notifications_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX notifications_about ON communications.notifications USING btree (tenant_id, about_id, created_at, id) WHERE (about_id IS NOT NULL);
+CREATE INDEX notifications_created ON communications.notifications USING btree (tenant_id, created_at, id);
+CREATE INDEX notifications_in_product ON communications.notifications USING btree (tenant_id, in_product, created_at, id);
+CREATE INDEX notifications_kind ON communications.notifications USING btree (tenant_id, kind, created_at, id);
+CREATE INDEX notifications_status ON communications.notifications USING btree (tenant_id, status, created_at, id);
+CREATE INDEX notifications_updated ON communications.notifications USING btree (tenant_id, updated_at, id);
+CREATE INDEX notifications_user ON communications.notifications USING btree (tenant_id, user_id, created_at, id);
+CREATE POLICY every_tenant ON communications.notifications TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE communications.notifications ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON communications.notifications TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE communications.notifications TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE communications.notifications TO ubos_worker;
+
+CREATE TABLE communications.threads (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL,
+    client_id uuid,
+    portal_client_id uuid,
+    project_id uuid,
+    participants jsonb NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    message_count bigint NOT NULL,
+    last_message_at timestamp with time zone,
+    last_message_id uuid,
+    reads jsonb NOT NULL,
+    engagement_id uuid,
+    portal_engagement_id uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY communications.threads FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY communications.threads
+    ADD CONSTRAINT threads_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX threads_client ON communications.threads USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX threads_created ON communications.threads USING btree (tenant_id, created_at, id);
+CREATE INDEX threads_engagement ON communications.threads USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
+CREATE INDEX threads_kind ON communications.threads USING btree (tenant_id, kind, created_at, id);
+CREATE INDEX threads_last_message ON communications.threads USING btree (tenant_id, last_message_at, id) WHERE (last_message_at IS NOT NULL);
+CREATE INDEX threads_project ON communications.threads USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX threads_status ON communications.threads USING btree (tenant_id, status, created_at, id);
+CREATE INDEX threads_subject ON communications.threads USING btree (tenant_id, subject, id);
+CREATE INDEX threads_updated ON communications.threads USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON communications.threads TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON communications.threads TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+ALTER TABLE communications.threads ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON TABLE communications.threads TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE communications.threads TO ubos_worker;
+
+-- connect
+
+CREATE SCHEMA connect;
+GRANT USAGE ON SCHEMA connect TO ubos_command;
+GRANT USAGE ON SCHEMA connect TO ubos_query;
+GRANT USAGE ON SCHEMA connect TO ubos_worker;
+
+CREATE TABLE connect.budgets (
+    tenant_id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    name text NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    used integer NOT NULL,
+    most integer NOT NULL
+);
+ALTER TABLE ONLY connect.budgets FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connect.budgets
+    ADD CONSTRAINT budgets_pkey PRIMARY KEY (tenant_id, connection_id, name);
+ALTER TABLE connect.budgets ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON connect.budgets TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connect.budgets TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE connect.budgets TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.budgets TO ubos_worker;
+
+CREATE TABLE connect.calls (
+    tenant_id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    ends_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY connect.calls FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connect.calls
+    ADD CONSTRAINT calls_pkey PRIMARY KEY (tenant_id, connection_id, call_id);
+ALTER TABLE connect.calls ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON connect.calls TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connect.calls TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.calls TO ubos_worker;
+
+CREATE TABLE connect.entries (
+    tenant_id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    entry_id text NOT NULL,
+    kind text NOT NULL,
+    record_id uuid NOT NULL,
+    booked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT entries_kind_check CHECK ((kind = ANY (ARRAY['invoice'::text, 'bill'::text])))
+);
+ALTER TABLE ONLY connect.entries FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connect.entries
+    ADD CONSTRAINT entries_pkey PRIMARY KEY (tenant_id, connection_id, entry_id);
+CREATE UNIQUE INDEX entries_record ON connect.entries USING btree (tenant_id, record_id, connection_id);
+ALTER TABLE connect.entries ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON connect.entries TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connect.entries TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.entries TO ubos_worker;
+
+CREATE TABLE connect.envelopes (
+    tenant_id uuid NOT NULL,
+    contract_id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    key text NOT NULL,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    envelope_id text
+);
+ALTER TABLE ONLY connect.envelopes FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connect.envelopes
+    ADD CONSTRAINT envelopes_pkey PRIMARY KEY (tenant_id, contract_id);
+CREATE UNIQUE INDEX envelopes_envelope ON connect.envelopes USING btree (tenant_id, connection_id, envelope_id) WHERE (envelope_id IS NOT NULL);
+ALTER TABLE connect.envelopes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON connect.envelopes TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connect.envelopes TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.envelopes TO ubos_worker;
+
+CREATE TABLE connect.inbox (
+    tenant_id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    message bytea NOT NULL,
+    hints jsonb NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    is_open boolean DEFAULT true NOT NULL
+);
+ALTER TABLE ONLY connect.inbox FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connect.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (tenant_id, connection_id, message);
+CREATE INDEX inbox_open ON connect.inbox USING btree (received_at) WHERE is_open;
+CREATE INDEX inbox_received ON connect.inbox USING btree (received_at);
+CREATE POLICY every_tenant ON connect.inbox TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE connect.inbox ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON connect.inbox TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.inbox TO ubos_worker;
+
+CREATE TABLE connect.links (
+    tenant_id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    provider text NOT NULL,
+    generation integer NOT NULL,
+    account_id text NOT NULL,
+    base_url text NOT NULL,
+    access_sealed bytea NOT NULL,
+    refresh_sealed bytea NOT NULL,
+    access_until timestamp with time zone NOT NULL,
+    authorised_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    refreshed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    is_paused boolean DEFAULT false NOT NULL,
+    health text DEFAULT 'good'::text NOT NULL,
+    trouble text,
+    detail text,
+    failures integer DEFAULT 0 NOT NULL,
+    last_success_at timestamp with time zone,
+    last_failure_at timestamp with time zone,
+    swept_at timestamp with time zone,
+    sweep_from timestamp with time zone,
+    heard_at timestamp with time zone,
+    CONSTRAINT links_generation_check CHECK ((generation > 0)),
+    CONSTRAINT links_health_check CHECK ((health = ANY (ARRAY['good'::text, 'degraded'::text, 'refused'::text])))
+);
+ALTER TABLE ONLY connect.links FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connect.links
+    ADD CONSTRAINT links_pkey PRIMARY KEY (tenant_id, connection_id);
+CREATE INDEX links_connection ON connect.links USING btree (connection_id);
+CREATE INDEX links_refreshed ON connect.links USING btree (refreshed_at) WHERE (health <> 'refused'::text);
+CREATE INDEX links_swept ON connect.links USING btree (swept_at NULLS FIRST) WHERE ((health <> 'refused'::text) AND (NOT is_paused));
+CREATE POLICY every_tenant ON connect.links TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE connect.links ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON connect.links TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.links TO ubos_worker;
+GRANT SELECT(tenant_id) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(connection_id) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(provider) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(generation) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(access_until) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(authorised_at) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(refreshed_at) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(is_paused) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(health) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(trouble) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(failures) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(last_success_at) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(last_failure_at) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(swept_at) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(heard_at) ON TABLE connect.links TO ubos_query;
+
+CREATE FUNCTION connect.door(of_provider text, connection uuid) RETURNS TABLE(tenant_id uuid, account_id text)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog'
+    AS $$
+select l.tenant_id, l.account_id from connect.links l where l.connection_id = connection and l.provider = of_provider limit 10
+$$;
+REVOKE ALL ON FUNCTION connect.door(of_provider text, connection uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION connect.door(of_provider text, connection uuid) TO ubos_command;
+GRANT ALL ON FUNCTION connect.door(of_provider text, connection uuid) TO ubos_worker;
+
+CREATE FUNCTION connect.forget(tenant uuid, connection uuid, this_generation integer) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+delete from connect.links l where l.tenant_id = tenant and l.connection_id = connection and l.generation = this_generation
+$$;
+REVOKE ALL ON FUNCTION connect.forget(tenant uuid, connection uuid, this_generation integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION connect.forget(tenant uuid, connection uuid, this_generation integer) TO ubos_command;
+GRANT ALL ON FUNCTION connect.forget(tenant uuid, connection uuid, this_generation integer) TO ubos_worker;
+
+CREATE FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+declare
+    moment timestamptz := clock_timestamp();
+begin
+    insert into connect.links as l (tenant_id, connection_id, provider, generation, account_id, base_url, access_sealed, refresh_sealed,
+                                    access_until, authorised_at, refreshed_at)
+    values (tenant, connection, of_provider, this_generation, account, base, access, refresh, moment + access_for, moment, moment)
+    on conflict (tenant_id, connection_id) do update
+        set generation = excluded.generation, base_url = excluded.base_url, access_sealed = excluded.access_sealed,
+            refresh_sealed = excluded.refresh_sealed, access_until = excluded.access_until, authorised_at = excluded.authorised_at,
+            refreshed_at = excluded.refreshed_at, health = 'good', trouble = null, detail = null, failures = 0
+        where l.generation = excluded.generation - 1 and l.account_id = excluded.account_id and l.provider = excluded.provider;
+    return found;
+end
+$$;
+REVOKE ALL ON FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval) TO ubos_command;
+GRANT ALL ON FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval) TO ubos_worker;
+
+CREATE FUNCTION connect.next_generation(tenant uuid, connection uuid) RETURNS integer
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+select coalesce(max(l.generation), 0) + 1 from connect.links l where l.tenant_id = tenant and l.connection_id = connection
+$$;
+REVOKE ALL ON FUNCTION connect.next_generation(tenant uuid, connection uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION connect.next_generation(tenant uuid, connection uuid) TO ubos_command;
+GRANT ALL ON FUNCTION connect.next_generation(tenant uuid, connection uuid) TO ubos_worker;
+
+CREATE FUNCTION connect.spend(tenant uuid, connection uuid, names text[], spans interval[], mosts integer[], at_once integer, lasts interval, OUT call uuid, OUT wait interval, OUT short_of text) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+declare
+    moment timestamptz;
+    budget record;
+    flying bigint;
+begin
+    -- One at a time asks for a connection; different ones do not wait for each other.
+    perform pg_advisory_xact_lock(hashtextextended('connect.budgets ' || connection::text, 0));
+    moment := clock_timestamp();
+    delete from connect.calls c where c.tenant_id = tenant and c.connection_id = connection and c.ends_at <= moment;
+    select count(*) into flying from connect.calls c where c.tenant_id = tenant and c.connection_id = connection;
+    if flying >= at_once then
+        wait := interval '1 second';
+        short_of := 'concurrency';
+        return;
+    end if;
+    for budget in select n.name, n.span, n.most from unnest(names, spans, mosts) as n(name, span, most) loop
+        insert into connect.budgets as b (tenant_id, connection_id, name, begins_at, ends_at, used, most)
+        values (tenant, connection, budget.name, moment, moment + budget.span, 0, budget.most)
+        on conflict (tenant_id, connection_id, name) do update
+            set begins_at = case when b.ends_at <= moment then moment else b.begins_at end,
+                ends_at   = case when b.ends_at <= moment then moment + budget.span else b.ends_at end,
+                used      = case when b.ends_at <= moment then 0 else b.used end,
+                most      = excluded.most;
+    end loop;
+    select b.name, b.ends_at - moment into short_of, wait
+    from connect.budgets b
+    where b.tenant_id = tenant and b.connection_id = connection and b.name = any (names) and b.used >= b.most
+    order by b.ends_at desc limit 1;
+    if found then
+        return;
+    end if;
+    update connect.budgets b set used = b.used + 1
+    where b.tenant_id = tenant and b.connection_id = connection and b.name = any (names);
+    call := gen_random_uuid();
+    insert into connect.calls (tenant_id, connection_id, call_id, ends_at) values (tenant, connection, call, moment + lasts);
+end
+$$;
+REVOKE ALL ON FUNCTION connect.spend(tenant uuid, connection uuid, names text[], spans interval[], mosts integer[], at_once integer, lasts interval, OUT call uuid, OUT wait interval, OUT short_of text) FROM PUBLIC;
+GRANT ALL ON FUNCTION connect.spend(tenant uuid, connection uuid, names text[], spans interval[], mosts integer[], at_once integer, lasts interval, OUT call uuid, OUT wait interval, OUT short_of text) TO ubos_worker;
+
+CREATE FUNCTION connect.take_in(tenant uuid, connection uuid, hash bytea, of_hints jsonb) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+begin
+    insert into connect.inbox (tenant_id, connection_id, message, hints) values (tenant, connection, hash, of_hints)
+    on conflict do nothing;
+    return found;
+end
+$$;
+REVOKE ALL ON FUNCTION connect.take_in(tenant uuid, connection uuid, hash bytea, of_hints jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION connect.take_in(tenant uuid, connection uuid, hash bytea, of_hints jsonb) TO ubos_command;
+GRANT ALL ON FUNCTION connect.take_in(tenant uuid, connection uuid, hash bytea, of_hints jsonb) TO ubos_worker;
+
+-- connections
+
+CREATE SCHEMA connections;
+GRANT USAGE ON SCHEMA connections TO ubos_query;
+GRANT USAGE ON SCHEMA connections TO ubos_worker;
+
+CREATE TABLE connections.api_calls (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    connection_id uuid NOT NULL,
+    provider text NOT NULL COLLATE pg_catalog."C",
+    method text NOT NULL COLLATE pg_catalog."C",
+    path jsonb NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    answer_status bigint,
+    answer_values jsonb NOT NULL,
+    failure text,
+    reason text,
+    happened boolean
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY connections.api_calls FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connections.api_calls
+    ADD CONSTRAINT api_calls_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX api_calls_connection ON connections.api_calls USING btree (tenant_id, connection_id, created_at, id);
+CREATE INDEX api_calls_created ON connections.api_calls USING btree (tenant_id, created_at, id);
+CREATE INDEX api_calls_provider ON connections.api_calls USING btree (tenant_id, provider, created_at, id);
+CREATE INDEX api_calls_status ON connections.api_calls USING btree (tenant_id, status, created_at, id);
+CREATE INDEX api_calls_updated ON connections.api_calls USING btree (tenant_id, updated_at, id);
+ALTER TABLE connections.api_calls ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON connections.api_calls TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connections.api_calls TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE connections.api_calls TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connections.api_calls TO ubos_worker;
+
+CREATE TABLE connections.connections (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    provider text NOT NULL,
+    name text NOT NULL,
+    status text NOT NULL,
+    status_since timestamp with time zone NOT NULL,
+    account_id text,
+    account_label text,
+    authorised_at timestamp with time zone,
+    last_success_at timestamp with time zone,
+    last_error text,
+    last_error_detail text,
+    last_error_at timestamp with time zone
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY connections.connections FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connections.connections
+    ADD CONSTRAINT connections_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX connections_account ON connections.connections USING btree (tenant_id, account_id, created_at, id) WHERE (account_id IS NOT NULL);
+CREATE INDEX connections_created ON connections.connections USING btree (tenant_id, created_at, id);
+CREATE INDEX connections_last_error ON connections.connections USING btree (tenant_id, last_error, created_at, id) WHERE (last_error IS NOT NULL);
+CREATE INDEX connections_name ON connections.connections USING btree (tenant_id, name, id);
+CREATE INDEX connections_name_folded ON connections.connections USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX connections_provider ON connections.connections USING btree (tenant_id, provider, created_at, id);
+CREATE INDEX connections_status ON connections.connections USING btree (tenant_id, status, created_at, id);
+CREATE INDEX connections_status_since ON connections.connections USING btree (tenant_id, status_since, id);
+CREATE INDEX connections_updated ON connections.connections USING btree (tenant_id, updated_at, id);
+ALTER TABLE connections.connections ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON connections.connections TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connections.connections TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE connections.connections TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connections.connections TO ubos_worker;
+
 -- crm
 
 CREATE SCHEMA crm;
@@ -143,7 +973,11 @@ CREATE TABLE crm.clients (
     status text NOT NULL,
     owner_id uuid,
     tags jsonb NOT NULL,
-    blocked_reason text
+    blocked_reason text,
+    addresses jsonb DEFAULT '[]'::jsonb NOT NULL,
+    website text,
+    industry text,
+    notes text
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY crm.clients FORCE ROW LEVEL SECURITY;
@@ -151,6 +985,7 @@ ALTER TABLE ONLY crm.clients
     ADD CONSTRAINT clients_pkey PRIMARY KEY (tenant_id, id);
 CREATE INDEX clients_created ON crm.clients USING btree (tenant_id, created_at, id);
 CREATE INDEX clients_email ON crm.clients USING btree (tenant_id, email, created_at, id) WHERE (email IS NOT NULL);
+CREATE INDEX clients_industry ON crm.clients USING btree (tenant_id, industry, created_at, id) WHERE (industry IS NOT NULL);
 CREATE INDEX clients_kind ON crm.clients USING btree (tenant_id, kind, created_at, id);
 CREATE INDEX clients_name ON crm.clients USING btree (tenant_id, name, id);
 CREATE INDEX clients_name_folded ON crm.clients USING btree (tenant_id, name COLLATE shared.folded);
@@ -175,7 +1010,8 @@ CREATE TABLE crm.contacts (
     phone text,
     client_id uuid,
     clients jsonb NOT NULL,
-    archived boolean NOT NULL
+    archived boolean NOT NULL,
+    title text COLLATE shared.by_name
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY crm.contacts FORCE ROW LEVEL SECURITY;
@@ -192,6 +1028,123 @@ CREATE POLICY every_tenant ON crm.contacts TO ubos_owner, ubos_worker USING (tru
 CREATE POLICY tenant ON crm.contacts TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
 GRANT SELECT ON TABLE crm.contacts TO ubos_query;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE crm.contacts TO ubos_worker;
+
+CREATE TABLE crm.deals (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    client_id uuid NOT NULL,
+    contact_id uuid,
+    owner_id uuid,
+    status text NOT NULL COLLATE pg_catalog."C",
+    pipeline text NOT NULL,
+    stage text NOT NULL,
+    value_minor bigint,
+    currency text,
+    probability bigint NOT NULL,
+    estimated boolean NOT NULL,
+    expected_close_on date,
+    closed_at timestamp with time zone,
+    lost_reason text,
+    archived boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY crm.deals FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY crm.deals
+    ADD CONSTRAINT deals_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX deals_client ON crm.deals USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX deals_closed ON crm.deals USING btree (tenant_id, closed_at, id) WHERE (closed_at IS NOT NULL);
+CREATE INDEX deals_contact ON crm.deals USING btree (tenant_id, contact_id, created_at, id) WHERE (contact_id IS NOT NULL);
+CREATE INDEX deals_created ON crm.deals USING btree (tenant_id, created_at, id);
+CREATE INDEX deals_currency ON crm.deals USING btree (tenant_id, currency, created_at, id) WHERE (currency IS NOT NULL);
+CREATE INDEX deals_expected_close_on ON crm.deals USING btree (tenant_id, expected_close_on, id) WHERE (expected_close_on IS NOT NULL);
+CREATE INDEX deals_name ON crm.deals USING btree (tenant_id, name, id);
+CREATE INDEX deals_name_folded ON crm.deals USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX deals_owner ON crm.deals USING btree (tenant_id, owner_id, created_at, id) WHERE (owner_id IS NOT NULL);
+CREATE INDEX deals_pipeline ON crm.deals USING btree (tenant_id, pipeline, created_at, id);
+CREATE INDEX deals_probability ON crm.deals USING btree (tenant_id, probability, id);
+CREATE INDEX deals_stage ON crm.deals USING btree (tenant_id, stage, created_at, id);
+CREATE INDEX deals_status ON crm.deals USING btree (tenant_id, status, created_at, id);
+CREATE INDEX deals_updated ON crm.deals USING btree (tenant_id, updated_at, id);
+ALTER TABLE crm.deals ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON crm.deals TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON crm.deals TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE crm.deals TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE crm.deals TO ubos_worker;
+
+CREATE TABLE crm.engagements (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    client_id uuid NOT NULL,
+    deal_id uuid,
+    contract_id uuid,
+    owner_id uuid,
+    status text NOT NULL COLLATE pg_catalog."C",
+    starts_on date NOT NULL,
+    ends_on date,
+    value_minor bigint,
+    currency text,
+    reason text,
+    closed_at timestamp with time zone
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY crm.engagements FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY crm.engagements
+    ADD CONSTRAINT engagements_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX engagements_client ON crm.engagements USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX engagements_closed ON crm.engagements USING btree (tenant_id, closed_at, id) WHERE (closed_at IS NOT NULL);
+CREATE INDEX engagements_contract ON crm.engagements USING btree (tenant_id, contract_id, created_at, id) WHERE (contract_id IS NOT NULL);
+CREATE INDEX engagements_created ON crm.engagements USING btree (tenant_id, created_at, id);
+CREATE INDEX engagements_currency ON crm.engagements USING btree (tenant_id, currency, created_at, id) WHERE (currency IS NOT NULL);
+CREATE INDEX engagements_deal ON crm.engagements USING btree (tenant_id, deal_id, created_at, id) WHERE (deal_id IS NOT NULL);
+CREATE INDEX engagements_ends_on ON crm.engagements USING btree (tenant_id, ends_on, id) WHERE (ends_on IS NOT NULL);
+CREATE INDEX engagements_name ON crm.engagements USING btree (tenant_id, name, id);
+CREATE INDEX engagements_name_folded ON crm.engagements USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX engagements_owner ON crm.engagements USING btree (tenant_id, owner_id, created_at, id) WHERE (owner_id IS NOT NULL);
+CREATE INDEX engagements_starts_on ON crm.engagements USING btree (tenant_id, starts_on, id);
+CREATE INDEX engagements_status ON crm.engagements USING btree (tenant_id, status, created_at, id);
+CREATE INDEX engagements_updated ON crm.engagements USING btree (tenant_id, updated_at, id);
+ALTER TABLE crm.engagements ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON crm.engagements TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON crm.engagements TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE crm.engagements TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE crm.engagements TO ubos_worker;
+
+CREATE TABLE crm.pipelines (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    stages jsonb NOT NULL,
+    retired boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY crm.pipelines FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY crm.pipelines
+    ADD CONSTRAINT pipelines_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX pipelines_created ON crm.pipelines USING btree (tenant_id, created_at, id);
+CREATE INDEX pipelines_key ON crm.pipelines USING btree (tenant_id, key, id);
+CREATE INDEX pipelines_name ON crm.pipelines USING btree (tenant_id, name, id);
+CREATE INDEX pipelines_name_folded ON crm.pipelines USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX pipelines_updated ON crm.pipelines USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON crm.pipelines TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE crm.pipelines ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON crm.pipelines TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE crm.pipelines TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE crm.pipelines TO ubos_worker;
 
 -- database
 
@@ -1280,6 +2233,117 @@ CREATE SCHEMA files;
 GRANT USAGE ON SCHEMA files TO ubos_query;
 GRANT USAGE ON SCHEMA files TO ubos_worker;
 
+CREATE TABLE files.file_requests (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    title text NOT NULL COLLATE shared.by_name,
+    client_id uuid NOT NULL,
+    project_id uuid,
+    folder_id uuid,
+    message text,
+    due_on date,
+    status text NOT NULL COLLATE pg_catalog."C",
+    sent_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    reminded_at timestamp with time zone,
+    asked_client_id uuid,
+    asked_project_id uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY files.file_requests FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY files.file_requests
+    ADD CONSTRAINT file_requests_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX file_requests_asked_client ON files.file_requests USING btree (tenant_id, asked_client_id, created_at, id) WHERE (asked_client_id IS NOT NULL);
+CREATE INDEX file_requests_asked_project ON files.file_requests USING btree (tenant_id, asked_project_id, created_at, id) WHERE (asked_project_id IS NOT NULL);
+CREATE INDEX file_requests_client ON files.file_requests USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX file_requests_created ON files.file_requests USING btree (tenant_id, created_at, id);
+CREATE INDEX file_requests_due_on ON files.file_requests USING btree (tenant_id, due_on, id) WHERE (due_on IS NOT NULL);
+CREATE INDEX file_requests_folder ON files.file_requests USING btree (tenant_id, folder_id, created_at, id) WHERE (folder_id IS NOT NULL);
+CREATE INDEX file_requests_project ON files.file_requests USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX file_requests_status ON files.file_requests USING btree (tenant_id, status, created_at, id);
+CREATE INDEX file_requests_title ON files.file_requests USING btree (tenant_id, title, id);
+CREATE INDEX file_requests_title_folded ON files.file_requests USING btree (tenant_id, title COLLATE shared.folded);
+CREATE INDEX file_requests_updated ON files.file_requests USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON files.file_requests TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE files.file_requests ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON files.file_requests TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE files.file_requests TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE files.file_requests TO ubos_worker;
+
+CREATE TABLE files.file_versions (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    file_id uuid NOT NULL,
+    number bigint NOT NULL,
+    size bigint NOT NULL,
+    content_type text NOT NULL,
+    sha256 text NOT NULL,
+    client_id uuid,
+    project_id uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY files.file_versions FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY files.file_versions
+    ADD CONSTRAINT file_versions_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX file_versions_client ON files.file_versions USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX file_versions_created ON files.file_versions USING btree (tenant_id, created_at, id);
+CREATE INDEX file_versions_file ON files.file_versions USING btree (tenant_id, file_id, created_at, id);
+CREATE INDEX file_versions_project ON files.file_versions USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX file_versions_sha256 ON files.file_versions USING btree (tenant_id, sha256, created_at, id);
+CREATE POLICY every_tenant ON files.file_versions TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE files.file_versions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON files.file_versions TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE files.file_versions TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE files.file_versions TO ubos_worker;
+
+CREATE TABLE files.files (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    folder_id uuid,
+    subfolder_id uuid,
+    client_id uuid,
+    project_id uuid,
+    status text NOT NULL COLLATE pg_catalog."C",
+    version_id uuid NOT NULL,
+    versions bigint NOT NULL,
+    size bigint NOT NULL,
+    content_type text NOT NULL,
+    sha256 text NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY files.files FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY files.files
+    ADD CONSTRAINT files_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX files_client ON files.files USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX files_content_type ON files.files USING btree (tenant_id, content_type, created_at, id);
+CREATE INDEX files_created ON files.files USING btree (tenant_id, created_at, id);
+CREATE INDEX files_folder ON files.files USING btree (tenant_id, folder_id, created_at, id) WHERE (folder_id IS NOT NULL);
+CREATE INDEX files_name ON files.files USING btree (tenant_id, name, id);
+CREATE INDEX files_name_folded ON files.files USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX files_project ON files.files USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX files_sha256 ON files.files USING btree (tenant_id, sha256, created_at, id);
+CREATE INDEX files_status ON files.files USING btree (tenant_id, status, created_at, id);
+CREATE INDEX files_subfolder ON files.files USING btree (tenant_id, subfolder_id, created_at, id) WHERE (subfolder_id IS NOT NULL);
+CREATE INDEX files_updated ON files.files USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON files.files TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE files.files ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON files.files TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE files.files TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE files.files TO ubos_worker;
+
 CREATE TABLE files.folder_templates (
     tenant_id uuid NOT NULL,
     "position" bigint NOT NULL,
@@ -1337,6 +2401,73 @@ ALTER TABLE files.folders ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON files.folders TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
 GRANT SELECT ON TABLE files.folders TO ubos_query;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE files.folders TO ubos_worker;
+
+CREATE TABLE files.request_items (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    file_request_id uuid NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    description text,
+    required boolean NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    file_id uuid,
+    reason text,
+    asked_client_id uuid,
+    asked_project_id uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY files.request_items FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY files.request_items
+    ADD CONSTRAINT request_items_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX request_items_asked_client ON files.request_items USING btree (tenant_id, asked_client_id, created_at, id) WHERE (asked_client_id IS NOT NULL);
+CREATE INDEX request_items_asked_project ON files.request_items USING btree (tenant_id, asked_project_id, created_at, id) WHERE (asked_project_id IS NOT NULL);
+CREATE INDEX request_items_created ON files.request_items USING btree (tenant_id, created_at, id);
+CREATE INDEX request_items_file ON files.request_items USING btree (tenant_id, file_id, created_at, id) WHERE (file_id IS NOT NULL);
+CREATE INDEX request_items_file_request ON files.request_items USING btree (tenant_id, file_request_id, created_at, id);
+CREATE INDEX request_items_status ON files.request_items USING btree (tenant_id, status, created_at, id);
+CREATE INDEX request_items_updated ON files.request_items USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON files.request_items TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE files.request_items ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON files.request_items TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE files.request_items TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE files.request_items TO ubos_worker;
+
+CREATE TABLE files.uploads (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    file_id uuid NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    content_type text NOT NULL,
+    sha256 text NOT NULL,
+    part_size bigint,
+    expires_at timestamp with time zone NOT NULL,
+    reason text COLLATE pg_catalog."C",
+    detail text
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY files.uploads FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY files.uploads
+    ADD CONSTRAINT uploads_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX uploads_created ON files.uploads USING btree (tenant_id, created_at, id);
+CREATE INDEX uploads_expires ON files.uploads USING btree (tenant_id, expires_at, id);
+CREATE INDEX uploads_file ON files.uploads USING btree (tenant_id, file_id, created_at, id);
+CREATE INDEX uploads_reason ON files.uploads USING btree (tenant_id, reason, created_at, id) WHERE (reason IS NOT NULL);
+CREATE INDEX uploads_status ON files.uploads USING btree (tenant_id, status, created_at, id);
+CREATE INDEX uploads_updated ON files.uploads USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON files.uploads TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON files.uploads TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+ALTER TABLE files.uploads ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON TABLE files.uploads TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE files.uploads TO ubos_worker;
 
 -- identity
 
@@ -1756,6 +2887,84 @@ CREATE SCHEMA portal;
 GRANT USAGE ON SCHEMA portal TO ubos_query;
 GRANT USAGE ON SCHEMA portal TO ubos_worker;
 
+CREATE TABLE portal.client_approvals (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    client_id uuid NOT NULL,
+    portal_user_id uuid,
+    project_id uuid,
+    subject_kind text NOT NULL COLLATE pg_catalog."C",
+    subject_id uuid NOT NULL,
+    title text NOT NULL COLLATE shared.by_name,
+    message text,
+    expires_at timestamp with time zone,
+    status text NOT NULL COLLATE pg_catalog."C",
+    decided_by uuid,
+    decided_at timestamp with time zone,
+    reason text
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY portal.client_approvals FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY portal.client_approvals
+    ADD CONSTRAINT client_approvals_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX client_approvals_client ON portal.client_approvals USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX client_approvals_created ON portal.client_approvals USING btree (tenant_id, created_at, id);
+CREATE INDEX client_approvals_expires ON portal.client_approvals USING btree (tenant_id, expires_at, id) WHERE (expires_at IS NOT NULL);
+CREATE INDEX client_approvals_portal_user ON portal.client_approvals USING btree (tenant_id, portal_user_id, created_at, id) WHERE (portal_user_id IS NOT NULL);
+CREATE INDEX client_approvals_project ON portal.client_approvals USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX client_approvals_status ON portal.client_approvals USING btree (tenant_id, status, created_at, id);
+CREATE INDEX client_approvals_subject ON portal.client_approvals USING btree (tenant_id, subject_id, created_at, id);
+CREATE INDEX client_approvals_subject_kind ON portal.client_approvals USING btree (tenant_id, subject_kind, created_at, id);
+CREATE INDEX client_approvals_title ON portal.client_approvals USING btree (tenant_id, title, id);
+CREATE INDEX client_approvals_title_folded ON portal.client_approvals USING btree (tenant_id, title COLLATE shared.folded);
+CREATE INDEX client_approvals_updated ON portal.client_approvals USING btree (tenant_id, updated_at, id);
+ALTER TABLE portal.client_approvals ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON portal.client_approvals TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON portal.client_approvals TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE portal.client_approvals TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.client_approvals TO ubos_worker;
+
+CREATE TABLE portal.client_tasks (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    client_id uuid NOT NULL,
+    portal_user_id uuid,
+    project_id uuid,
+    title text NOT NULL COLLATE shared.by_name,
+    description text,
+    due_on date,
+    status text NOT NULL COLLATE pg_catalog."C",
+    note text,
+    return_reason text,
+    submitted_at timestamp with time zone
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY portal.client_tasks FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY portal.client_tasks
+    ADD CONSTRAINT client_tasks_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX client_tasks_client ON portal.client_tasks USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX client_tasks_created ON portal.client_tasks USING btree (tenant_id, created_at, id);
+CREATE INDEX client_tasks_due_on ON portal.client_tasks USING btree (tenant_id, due_on, id) WHERE (due_on IS NOT NULL);
+CREATE INDEX client_tasks_portal_user ON portal.client_tasks USING btree (tenant_id, portal_user_id, created_at, id) WHERE (portal_user_id IS NOT NULL);
+CREATE INDEX client_tasks_project ON portal.client_tasks USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX client_tasks_status ON portal.client_tasks USING btree (tenant_id, status, created_at, id);
+CREATE INDEX client_tasks_title ON portal.client_tasks USING btree (tenant_id, title, id);
+CREATE INDEX client_tasks_title_folded ON portal.client_tasks USING btree (tenant_id, title COLLATE shared.folded);
+CREATE INDEX client_tasks_updated ON portal.client_tasks USING btree (tenant_id, updated_at, id);
+ALTER TABLE portal.client_tasks ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON portal.client_tasks TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON portal.client_tasks TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE portal.client_tasks TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.client_tasks TO ubos_worker;
+
 CREATE TABLE portal.portal_sessions (
     tenant_id uuid NOT NULL,
     "position" bigint NOT NULL,
@@ -1804,7 +3013,8 @@ CREATE TABLE portal.portal_users (
     scopes jsonb NOT NULL,
     locked_reason text,
     grants jsonb DEFAULT '[]'::jsonb NOT NULL,
-    email_failure text
+    email_failure text,
+    engagement_grants jsonb DEFAULT '[]'::jsonb NOT NULL
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY portal.portal_users FORCE ROW LEVEL SECURITY;
@@ -2062,6 +3272,50 @@ CREATE SCHEMA projects;
 GRANT USAGE ON SCHEMA projects TO ubos_query;
 GRANT USAGE ON SCHEMA projects TO ubos_worker;
 
+CREATE TABLE projects.budgets (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    client_id uuid,
+    engagement_id uuid,
+    currency text,
+    hourly_rate_minor bigint,
+    user_rates jsonb NOT NULL,
+    budget_minutes bigint,
+    budget_minor bigint,
+    budget_percent bigint NOT NULL,
+    spent_minutes bigint NOT NULL,
+    spent_minor bigint NOT NULL,
+    threshold_minutes bigint,
+    threshold_minor bigint,
+    threshold_reached boolean NOT NULL,
+    unbilled_minutes bigint NOT NULL,
+    unbilled_minor bigint NOT NULL,
+    archived boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY projects.budgets FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY projects.budgets
+    ADD CONSTRAINT budgets_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX budgets_budget_percent ON projects.budgets USING btree (tenant_id, budget_percent, created_at, id);
+CREATE INDEX budgets_client ON projects.budgets USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX budgets_created ON projects.budgets USING btree (tenant_id, created_at, id);
+CREATE INDEX budgets_engagement ON projects.budgets USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
+CREATE INDEX budgets_name ON projects.budgets USING btree (tenant_id, name, id);
+CREATE INDEX budgets_name_folded ON projects.budgets USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX budgets_threshold_reached ON projects.budgets USING btree (tenant_id, threshold_reached, created_at, id);
+CREATE INDEX budgets_unbilled_minutes ON projects.budgets USING btree (tenant_id, unbilled_minutes, id);
+CREATE INDEX budgets_updated ON projects.budgets USING btree (tenant_id, updated_at, id);
+ALTER TABLE projects.budgets ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON projects.budgets TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON projects.budgets TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE projects.budgets TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projects.budgets TO ubos_worker;
+
 CREATE TABLE projects.milestones (
     tenant_id uuid NOT NULL,
     "position" bigint NOT NULL,
@@ -2136,7 +3390,10 @@ CREATE TABLE projects.projects (
     milestone_count bigint NOT NULL,
     task_count bigint NOT NULL,
     completed_at timestamp with time zone,
-    archived boolean NOT NULL
+    archived boolean NOT NULL,
+    engagement_id uuid,
+    description text,
+    priority text DEFAULT 'normal'::text NOT NULL COLLATE pg_catalog."C"
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY projects.projects FORCE ROW LEVEL SECURITY;
@@ -2144,8 +3401,10 @@ ALTER TABLE ONLY projects.projects
     ADD CONSTRAINT projects_pkey PRIMARY KEY (tenant_id, id);
 CREATE INDEX projects_client ON projects.projects USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
 CREATE INDEX projects_created ON projects.projects USING btree (tenant_id, created_at, id);
+CREATE INDEX projects_engagement ON projects.projects USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
 CREATE INDEX projects_name ON projects.projects USING btree (tenant_id, name, id);
 CREATE INDEX projects_name_folded ON projects.projects USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX projects_priority ON projects.projects USING btree (tenant_id, priority, created_at, id);
 CREATE INDEX projects_starts_on ON projects.projects USING btree (tenant_id, starts_on, id);
 CREATE INDEX projects_status ON projects.projects USING btree (tenant_id, status, created_at, id);
 CREATE INDEX projects_template ON projects.projects USING btree (tenant_id, template, created_at, id) WHERE (template IS NOT NULL);
@@ -2172,7 +3431,8 @@ CREATE TABLE projects.tasks (
     role text,
     assignee_id uuid,
     blocked_reason text,
-    completed_at timestamp with time zone
+    completed_at timestamp with time zone,
+    priority text DEFAULT 'normal'::text NOT NULL COLLATE pg_catalog."C"
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY projects.tasks FORCE ROW LEVEL SECURITY;
@@ -2182,6 +3442,7 @@ CREATE INDEX tasks_assignee ON projects.tasks USING btree (tenant_id, assignee_i
 CREATE INDEX tasks_created ON projects.tasks USING btree (tenant_id, created_at, id);
 CREATE INDEX tasks_due_on ON projects.tasks USING btree (tenant_id, due_on, id) WHERE (due_on IS NOT NULL);
 CREATE INDEX tasks_milestone ON projects.tasks USING btree (tenant_id, milestone_id, created_at, id) WHERE (milestone_id IS NOT NULL);
+CREATE INDEX tasks_priority ON projects.tasks USING btree (tenant_id, priority, created_at, id);
 CREATE INDEX tasks_project ON projects.tasks USING btree (tenant_id, project_id, created_at, id);
 CREATE INDEX tasks_role ON projects.tasks USING btree (tenant_id, role, created_at, id) WHERE (role IS NOT NULL);
 CREATE INDEX tasks_status ON projects.tasks USING btree (tenant_id, status, created_at, id);
@@ -2193,6 +3454,50 @@ ALTER TABLE projects.tasks ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON projects.tasks TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
 GRANT SELECT ON TABLE projects.tasks TO ubos_query;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projects.tasks TO ubos_worker;
+
+CREATE TABLE projects.time_entries (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    project_id uuid NOT NULL,
+    client_id uuid,
+    user_id uuid NOT NULL,
+    task_id uuid,
+    date date NOT NULL,
+    minutes bigint NOT NULL,
+    description text,
+    billable boolean NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    currency text,
+    hourly_rate_minor bigint,
+    amount_minor bigint,
+    rejection_reason text,
+    invoice_id uuid,
+    engagement_id uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY projects.time_entries FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY projects.time_entries
+    ADD CONSTRAINT time_entries_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX time_entries_billable ON projects.time_entries USING btree (tenant_id, billable, created_at, id);
+CREATE INDEX time_entries_client ON projects.time_entries USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX time_entries_created ON projects.time_entries USING btree (tenant_id, created_at, id);
+CREATE INDEX time_entries_date ON projects.time_entries USING btree (tenant_id, date, id);
+CREATE INDEX time_entries_engagement ON projects.time_entries USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
+CREATE INDEX time_entries_invoice ON projects.time_entries USING btree (tenant_id, invoice_id, created_at, id) WHERE (invoice_id IS NOT NULL);
+CREATE INDEX time_entries_project ON projects.time_entries USING btree (tenant_id, project_id, created_at, id);
+CREATE INDEX time_entries_status ON projects.time_entries USING btree (tenant_id, status, created_at, id);
+CREATE INDEX time_entries_task ON projects.time_entries USING btree (tenant_id, task_id, created_at, id) WHERE (task_id IS NOT NULL);
+CREATE INDEX time_entries_updated ON projects.time_entries USING btree (tenant_id, updated_at, id);
+CREATE INDEX time_entries_user ON projects.time_entries USING btree (tenant_id, user_id, created_at, id);
+CREATE POLICY every_tenant ON projects.time_entries TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON projects.time_entries TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+ALTER TABLE projects.time_entries ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON TABLE projects.time_entries TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projects.time_entries TO ubos_worker;
 
 -- public
 
@@ -2242,6 +3547,7 @@ CREATE TABLE reactions.jobs (
     why text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     ended_at timestamp with time zone,
+    again boolean DEFAULT false NOT NULL,
     CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['due'::text, 'unknown'::text, 'parked'::text, 'done'::text, 'dropped'::text])))
 )
 WITH (fillfactor='70');
@@ -2343,7 +3649,7 @@ $$;
 REVOKE ALL ON FUNCTION reactions.move(jobs bigint[], how text, of_why text) FROM PUBLIC;
 GRANT ALL ON FUNCTION reactions.move(jobs bigint[], how text, of_why text) TO ubos_worker;
 
-CREATE FUNCTION reactions.put(of_reaction text, tenants uuid[], names text[], keys text[], positions bigint[], subjects uuid[], widths integer[], everys interval[], bursts integer[], renews boolean) RETURNS void
+CREATE FUNCTION reactions.put(of_reaction text, tenants uuid[], names text[], keys text[], positions bigint[], subjects uuid[], widths integer[], everys interval[], bursts integer[], dues timestamp with time zone[], renews boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
     SET enable_seqscan TO 'off'
@@ -2351,30 +3657,36 @@ CREATE FUNCTION reactions.put(of_reaction text, tenants uuid[], names text[], ke
     SET enable_mergejoin TO 'off'
     AS $$
 begin
-    if renews then
-        insert into reactions.jobs as j (tenant_id, reaction, lane, key, position, subject_id)
-        select distinct on (n.tenant_id, n.lane, n.key) n.tenant_id, of_reaction, n.lane, n.key, n.position, n.subject_id
-        from unnest(tenants, names, keys, positions, subjects) as n(tenant_id, lane, key, position, subject_id)
-        on conflict (tenant_id, reaction, lane, key) do update
-            set state = 'due', in_lane = true, due_at = clock_timestamp(), attempts = 0, tried_since = null, code = null,
-                ended_at = null
-            -- One that is in work is what was asked for.
-            where j.lease is null;
-    else
-        insert into reactions.jobs (tenant_id, reaction, lane, key, position, subject_id)
-        select n.tenant_id, of_reaction, n.lane, n.key, n.position, n.subject_id
-        from unnest(tenants, names, keys, positions, subjects)
-                 with ordinality as n(tenant_id, lane, key, position, subject_id, place)
-        order by n.place
-        on conflict (tenant_id, reaction, lane, key) do nothing;
-    end if;
-    -- Lanes are locked in one order by everybody who locks several.
+    -- Lanes are locked in one order by everybody who locks several, and before their jobs, as whoever settles one does.
     insert into reactions.lanes (tenant_id, reaction, lane, width, every, burst)
     select distinct on (n.tenant_id, n.lane) n.tenant_id, of_reaction, n.lane, n.width, n.every, n.burst
     from unnest(tenants, names, widths, everys, bursts) with ordinality as n(tenant_id, lane, width, every, burst, place)
     order by n.tenant_id, n.lane, n.place desc
     on conflict (tenant_id, reaction, lane) do update
         set width = excluded.width, every = excluded.every, burst = excluded.burst;
+    if renews then
+        insert into reactions.jobs as j (tenant_id, reaction, lane, key, position, subject_id, due_at)
+        select distinct on (n.tenant_id, n.lane, n.key) n.tenant_id, of_reaction, n.lane, n.key, n.position, n.subject_id,
+               coalesce(n.due_at, clock_timestamp())
+        from unnest(tenants, names, keys, positions, subjects, dues) as n(tenant_id, lane, key, position, subject_id, due_at)
+        on conflict (tenant_id, reaction, lane, key) do update
+            -- One that is in work may have asked already, before what this is about happened: it is done once more.
+            set again       = j.lease is not null,
+                state       = case when j.lease is null then 'due' else j.state end,
+                in_lane     = j.lease is null or j.in_lane,
+                due_at      = case when j.lease is null then excluded.due_at else j.due_at end,
+                attempts    = case when j.lease is null then 0 else j.attempts end,
+                tried_since = case when j.lease is null then null else j.tried_since end,
+                code        = case when j.lease is null then null else j.code end,
+                ended_at    = null;
+    else
+        insert into reactions.jobs (tenant_id, reaction, lane, key, position, subject_id, due_at)
+        select n.tenant_id, of_reaction, n.lane, n.key, n.position, n.subject_id, coalesce(n.due_at, now())
+        from unnest(tenants, names, keys, positions, subjects, dues)
+                 with ordinality as n(tenant_id, lane, key, position, subject_id, due_at, place)
+        order by n.place
+        on conflict (tenant_id, reaction, lane, key) do nothing;
+    end if;
     -- A lane that waits for its turn keeps its place.
     update reactions.lanes l
     set due_at = least(l.due_at, greatest(found.due_at, l.not_before, clock_timestamp()))
@@ -2391,8 +3703,8 @@ begin
     where l.tenant_id = found.tenant_id and l.reaction = of_reaction and l.lane = found.lane and found.due_at is not null;
 end
 $$;
-REVOKE ALL ON FUNCTION reactions.put(of_reaction text, tenants uuid[], names text[], keys text[], positions bigint[], subjects uuid[], widths integer[], everys interval[], bursts integer[], renews boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION reactions.put(of_reaction text, tenants uuid[], names text[], keys text[], positions bigint[], subjects uuid[], widths integer[], everys interval[], bursts integer[], renews boolean) TO ubos_worker;
+REVOKE ALL ON FUNCTION reactions.put(of_reaction text, tenants uuid[], names text[], keys text[], positions bigint[], subjects uuid[], widths integer[], everys interval[], bursts integer[], dues timestamp with time zone[], renews boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION reactions.put(of_reaction text, tenants uuid[], names text[], keys text[], positions bigint[], subjects uuid[], widths integer[], everys interval[], bursts integer[], dues timestamp with time zone[], renews boolean) TO ubos_worker;
 
 CREATE FUNCTION reactions.refresh(l_tenant uuid, l_reaction text, l_lane text) RETURNS void
     LANGUAGE plpgsql
@@ -2454,6 +3766,8 @@ CREATE FUNCTION reactions.settle(worker uuid, job bigint, tries integer, outcome
     AS $$
 declare
     moment timestamptz := clock_timestamp();
+    -- What is not over is done again anyway.
+    is_over boolean := outcome in ('done', 'dropped', 'parked', 'stopped');
     found_job record;
 begin
     perform set_config('synchronous_commit', 'off', true);
@@ -2469,13 +3783,27 @@ begin
     for update;
     update reactions.jobs j
     set lease    = null,
-        state    = case outcome when 'later' then 'due' when 'blocked' then j.state when 'stopped' then 'parked' else outcome end,
-        in_lane  = outcome in ('later', 'unknown', 'blocked', 'stopped'),
-        due_at   = case outcome when 'stopped' then 'infinity'::timestamptz when 'blocked' then moment else moment + wait end,
-        attempts = j.attempts - case outcome when 'blocked' then 1 else 0 end,
+        again    = false,
+        state    = case
+                       when is_over and j.again then 'due'
+                       when outcome in ('early', 'later') then 'due'
+                       when outcome = 'blocked' then j.state
+                       when outcome = 'stopped' then 'parked'
+                       else outcome end,
+        in_lane  = is_over and j.again or outcome in ('early', 'later', 'unknown', 'blocked', 'stopped'),
+        due_at   = case
+                       when is_over and j.again then moment
+                       when outcome = 'stopped' then 'infinity'::timestamptz
+                       when outcome = 'blocked' then moment
+                       else moment + wait end,
+        -- What came too early was no try.
+        attempts = case
+                       when is_over and j.again then 0
+                       else j.attempts - case when outcome in ('blocked', 'early') then 1 else 0 end end,
+        tried_since = case when outcome = 'early' or is_over and j.again then null else j.tried_since end,
         code     = of_code,
         why      = of_why,
-        ended_at = case when outcome in ('done', 'dropped') then moment end
+        ended_at = case when outcome in ('done', 'dropped') and not j.again then moment end
     where j.id = job and j.lease = worker and j.attempts = tries;
     if not found then
         return false;
@@ -2607,6 +3935,705 @@ $$;
 REVOKE ALL ON FUNCTION reactions.tidy(kept_for interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION reactions.tidy(kept_for interval) TO ubos_worker;
 
+-- revenue
+
+CREATE SCHEMA revenue;
+GRANT USAGE ON SCHEMA revenue TO ubos_query;
+GRANT USAGE ON SCHEMA revenue TO ubos_worker;
+
+CREATE TABLE revenue.approval_policies (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    subject text NOT NULL COLLATE pg_catalog."C",
+    rules jsonb NOT NULL,
+    separation_of_duties boolean NOT NULL,
+    retired boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.approval_policies FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.approval_policies
+    ADD CONSTRAINT approval_policies_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX approval_policies_created ON revenue.approval_policies USING btree (tenant_id, created_at, id);
+CREATE INDEX approval_policies_name ON revenue.approval_policies USING btree (tenant_id, name, id);
+CREATE INDEX approval_policies_subject ON revenue.approval_policies USING btree (tenant_id, subject, created_at, id);
+CREATE INDEX approval_policies_updated ON revenue.approval_policies USING btree (tenant_id, updated_at, id);
+ALTER TABLE revenue.approval_policies ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON revenue.approval_policies TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON revenue.approval_policies TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.approval_policies TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.approval_policies TO ubos_worker;
+
+CREATE TABLE revenue.bill_files (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    file_id uuid NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    bill_id uuid,
+    problem text COLLATE pg_catalog."C",
+    detail text,
+    same_bill_id uuid,
+    format text COLLATE pg_catalog."C",
+    vendor_id uuid,
+    sender_name text,
+    sender_vat_id text,
+    sender_email text,
+    iban text,
+    reference text,
+    issued_on date,
+    due_on date,
+    currency text,
+    total_minor bigint,
+    tax_minor bigint,
+    due_minor bigint,
+    warnings jsonb NOT NULL,
+    handed_in_by uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.bill_files FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.bill_files
+    ADD CONSTRAINT bill_files_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX bill_files_bill ON revenue.bill_files USING btree (tenant_id, bill_id, created_at, id) WHERE (bill_id IS NOT NULL);
+CREATE INDEX bill_files_created ON revenue.bill_files USING btree (tenant_id, created_at, id);
+CREATE INDEX bill_files_file ON revenue.bill_files USING btree (tenant_id, file_id, created_at, id);
+CREATE INDEX bill_files_handed_in_by ON revenue.bill_files USING btree (tenant_id, handed_in_by, created_at, id) WHERE (handed_in_by IS NOT NULL);
+CREATE INDEX bill_files_problem ON revenue.bill_files USING btree (tenant_id, problem, created_at, id) WHERE (problem IS NOT NULL);
+CREATE INDEX bill_files_reference ON revenue.bill_files USING btree (tenant_id, reference, created_at, id) WHERE (reference IS NOT NULL);
+CREATE INDEX bill_files_status ON revenue.bill_files USING btree (tenant_id, status, created_at, id);
+CREATE INDEX bill_files_updated ON revenue.bill_files USING btree (tenant_id, updated_at, id);
+CREATE INDEX bill_files_vendor ON revenue.bill_files USING btree (tenant_id, vendor_id, created_at, id) WHERE (vendor_id IS NOT NULL);
+ALTER TABLE revenue.bill_files ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON revenue.bill_files TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON revenue.bill_files TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.bill_files TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.bill_files TO ubos_worker;
+
+CREATE TABLE revenue.bill_lines (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    bill_id uuid NOT NULL,
+    place bigint NOT NULL,
+    description text NOT NULL,
+    currency text NOT NULL,
+    net_minor bigint NOT NULL,
+    tax_minor bigint NOT NULL,
+    account_code text,
+    tax_code text,
+    project_id uuid,
+    superseded boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.bill_lines FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.bill_lines
+    ADD CONSTRAINT bill_lines_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX bill_lines_account_code ON revenue.bill_lines USING btree (tenant_id, account_code, created_at, id) WHERE (account_code IS NOT NULL);
+CREATE INDEX bill_lines_bill ON revenue.bill_lines USING btree (tenant_id, bill_id, created_at, id);
+CREATE INDEX bill_lines_created ON revenue.bill_lines USING btree (tenant_id, created_at, id);
+CREATE INDEX bill_lines_place ON revenue.bill_lines USING btree (tenant_id, place, id);
+CREATE INDEX bill_lines_project ON revenue.bill_lines USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX bill_lines_updated ON revenue.bill_lines USING btree (tenant_id, updated_at, id);
+ALTER TABLE revenue.bill_lines ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON revenue.bill_lines TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON revenue.bill_lines TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.bill_lines TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.bill_lines TO ubos_worker;
+
+CREATE TABLE revenue.bill_payments (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    bill_id uuid NOT NULL,
+    vendor_id uuid NOT NULL,
+    currency text NOT NULL,
+    amount_minor bigint NOT NULL,
+    paid_on date NOT NULL,
+    method text NOT NULL COLLATE pg_catalog."C",
+    reference text,
+    reversed_on date,
+    reversal_reason text
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.bill_payments FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.bill_payments
+    ADD CONSTRAINT bill_payments_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX bill_payments_bill ON revenue.bill_payments USING btree (tenant_id, bill_id, created_at, id);
+CREATE INDEX bill_payments_created ON revenue.bill_payments USING btree (tenant_id, created_at, id);
+CREATE INDEX bill_payments_paid_on ON revenue.bill_payments USING btree (tenant_id, paid_on, id);
+CREATE INDEX bill_payments_reference ON revenue.bill_payments USING btree (tenant_id, reference, created_at, id) WHERE (reference IS NOT NULL);
+CREATE INDEX bill_payments_updated ON revenue.bill_payments USING btree (tenant_id, updated_at, id);
+CREATE INDEX bill_payments_vendor ON revenue.bill_payments USING btree (tenant_id, vendor_id, created_at, id);
+ALTER TABLE revenue.bill_payments ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON revenue.bill_payments TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON revenue.bill_payments TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.bill_payments TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.bill_payments TO ubos_worker;
+
+CREATE TABLE revenue.billing_profiles (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    client_id uuid NOT NULL,
+    buyer jsonb NOT NULL,
+    payment_terms_days bigint,
+    language text
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.billing_profiles FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.billing_profiles
+    ADD CONSTRAINT billing_profiles_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX billing_profiles_client ON revenue.billing_profiles USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX billing_profiles_created ON revenue.billing_profiles USING btree (tenant_id, created_at, id);
+CREATE INDEX billing_profiles_updated ON revenue.billing_profiles USING btree (tenant_id, updated_at, id);
+ALTER TABLE revenue.billing_profiles ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON revenue.billing_profiles TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON revenue.billing_profiles TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.billing_profiles TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.billing_profiles TO ubos_worker;
+
+CREATE TABLE revenue.billing_settings (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    seller jsonb NOT NULL,
+    currency text NOT NULL,
+    rounding text NOT NULL COLLATE pg_catalog."C",
+    payment_terms_days bigint NOT NULL,
+    invoice_series text NOT NULL,
+    credit_note_series text NOT NULL,
+    default_tax_rate text,
+    separation_of_duties boolean NOT NULL,
+    sales_account text,
+    untaxed_code text
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.billing_settings FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.billing_settings
+    ADD CONSTRAINT billing_settings_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX billing_settings_created ON revenue.billing_settings USING btree (tenant_id, created_at, id);
+ALTER TABLE revenue.billing_settings ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON revenue.billing_settings TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON revenue.billing_settings TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.billing_settings TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.billing_settings TO ubos_worker;
+
+CREATE TABLE revenue.bills (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    vendor_id uuid,
+    reference text NOT NULL,
+    reference_rule text NOT NULL COLLATE pg_catalog."C",
+    reference_year bigint NOT NULL,
+    alike_bill_id uuid,
+    suspected_of_id uuid,
+    status text NOT NULL COLLATE pg_catalog."C",
+    source text NOT NULL COLLATE pg_catalog."C",
+    issued_on date,
+    due_on date,
+    currency text NOT NULL,
+    total_minor bigint NOT NULL,
+    outstanding_minor bigint NOT NULL,
+    file_id uuid,
+    note text,
+    project_ids jsonb NOT NULL,
+    received_by uuid,
+    policy_id uuid,
+    rule text,
+    steps jsonb NOT NULL,
+    step bigint,
+    approver_ids jsonb NOT NULL,
+    escalated boolean NOT NULL,
+    reason text,
+    connection_id uuid,
+    external_id text,
+    ledger_error text,
+    paid_on date
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.bills FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.bills
+    ADD CONSTRAINT bills_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX bills_created ON revenue.bills USING btree (tenant_id, created_at, id);
+CREATE INDEX bills_currency ON revenue.bills USING btree (tenant_id, currency, created_at, id);
+CREATE INDEX bills_due_on ON revenue.bills USING btree (tenant_id, due_on, id) WHERE (due_on IS NOT NULL);
+CREATE INDEX bills_external ON revenue.bills USING btree (tenant_id, external_id, created_at, id) WHERE (external_id IS NOT NULL);
+CREATE INDEX bills_file ON revenue.bills USING btree (tenant_id, file_id, created_at, id) WHERE (file_id IS NOT NULL);
+CREATE INDEX bills_issued_on ON revenue.bills USING btree (tenant_id, issued_on, id) WHERE (issued_on IS NOT NULL);
+CREATE INDEX bills_reference ON revenue.bills USING btree (tenant_id, reference, created_at, id);
+CREATE INDEX bills_source ON revenue.bills USING btree (tenant_id, source, created_at, id);
+CREATE INDEX bills_status ON revenue.bills USING btree (tenant_id, status, created_at, id);
+CREATE INDEX bills_suspected_of ON revenue.bills USING btree (tenant_id, suspected_of_id, created_at, id) WHERE (suspected_of_id IS NOT NULL);
+CREATE INDEX bills_total_minor ON revenue.bills USING btree (tenant_id, total_minor, id);
+CREATE INDEX bills_updated ON revenue.bills USING btree (tenant_id, updated_at, id);
+CREATE INDEX bills_vendor ON revenue.bills USING btree (tenant_id, vendor_id, created_at, id) WHERE (vendor_id IS NOT NULL);
+ALTER TABLE revenue.bills ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON revenue.bills TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON revenue.bills TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.bills TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.bills TO ubos_worker;
+
+CREATE TABLE revenue.credit_notes (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    client_id uuid NOT NULL,
+    shown_to_client_id uuid,
+    invoice_id uuid NOT NULL,
+    invoice_number text NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    number text,
+    issued_on date,
+    reason text NOT NULL,
+    currency text NOT NULL,
+    net_minor bigint NOT NULL,
+    tax_minor bigint NOT NULL,
+    total_minor bigint NOT NULL,
+    remaining_minor bigint NOT NULL,
+    lines jsonb NOT NULL,
+    amounts jsonb NOT NULL,
+    seller jsonb,
+    buyer jsonb,
+    allocations jsonb NOT NULL,
+    refunded_minor bigint NOT NULL,
+    pdf_file_id uuid,
+    xml_file_id uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.credit_notes FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.credit_notes
+    ADD CONSTRAINT credit_notes_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX credit_notes_client ON revenue.credit_notes USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX credit_notes_created ON revenue.credit_notes USING btree (tenant_id, created_at, id);
+CREATE INDEX credit_notes_currency ON revenue.credit_notes USING btree (tenant_id, currency, created_at, id);
+CREATE INDEX credit_notes_invoice ON revenue.credit_notes USING btree (tenant_id, invoice_id, created_at, id);
+CREATE INDEX credit_notes_issued_on ON revenue.credit_notes USING btree (tenant_id, issued_on, id) WHERE (issued_on IS NOT NULL);
+CREATE INDEX credit_notes_number ON revenue.credit_notes USING btree (tenant_id, number, created_at, id) WHERE (number IS NOT NULL);
+CREATE INDEX credit_notes_status ON revenue.credit_notes USING btree (tenant_id, status, created_at, id);
+CREATE INDEX credit_notes_updated ON revenue.credit_notes USING btree (tenant_id, updated_at, id);
+ALTER TABLE revenue.credit_notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON revenue.credit_notes TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON revenue.credit_notes TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.credit_notes TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.credit_notes TO ubos_worker;
+
+CREATE TABLE revenue.invoice_lines (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    invoice_id uuid NOT NULL,
+    shown_to_client_id uuid,
+    place bigint,
+    description text NOT NULL,
+    quantity text NOT NULL,
+    measure text NOT NULL COLLATE pg_catalog."C",
+    unit_price_minor bigint NOT NULL,
+    currency text NOT NULL,
+    tax jsonb NOT NULL,
+    net_minor bigint,
+    tax_minor bigint,
+    source jsonb,
+    removed boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.invoice_lines FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.invoice_lines
+    ADD CONSTRAINT invoice_lines_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX invoice_lines_created ON revenue.invoice_lines USING btree (tenant_id, created_at, id);
+CREATE INDEX invoice_lines_invoice ON revenue.invoice_lines USING btree (tenant_id, invoice_id, created_at, id);
+CREATE POLICY every_tenant ON revenue.invoice_lines TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE revenue.invoice_lines ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revenue.invoice_lines TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.invoice_lines TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.invoice_lines TO ubos_worker;
+
+CREATE TABLE revenue.invoice_plans (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    client_id uuid NOT NULL,
+    project_id uuid,
+    engagement_id uuid,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    currency text NOT NULL,
+    terms jsonb NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    reason text,
+    entry_count bigint NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.invoice_plans FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.invoice_plans
+    ADD CONSTRAINT invoice_plans_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX invoice_plans_client ON revenue.invoice_plans USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX invoice_plans_created ON revenue.invoice_plans USING btree (tenant_id, created_at, id);
+CREATE INDEX invoice_plans_engagement ON revenue.invoice_plans USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
+CREATE INDEX invoice_plans_kind ON revenue.invoice_plans USING btree (tenant_id, kind, created_at, id);
+CREATE INDEX invoice_plans_name ON revenue.invoice_plans USING btree (tenant_id, name, id);
+CREATE INDEX invoice_plans_name_folded ON revenue.invoice_plans USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX invoice_plans_project ON revenue.invoice_plans USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX invoice_plans_status ON revenue.invoice_plans USING btree (tenant_id, status, created_at, id);
+CREATE INDEX invoice_plans_updated ON revenue.invoice_plans USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON revenue.invoice_plans TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE revenue.invoice_plans ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revenue.invoice_plans TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.invoice_plans TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.invoice_plans TO ubos_worker;
+
+CREATE TABLE revenue.invoice_series (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    prefix text NOT NULL,
+    digits bigint NOT NULL,
+    next bigint NOT NULL,
+    last_number text,
+    retired boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.invoice_series FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.invoice_series
+    ADD CONSTRAINT invoice_series_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX invoice_series_created ON revenue.invoice_series USING btree (tenant_id, created_at, id);
+CREATE INDEX invoice_series_key ON revenue.invoice_series USING btree (tenant_id, key, id);
+CREATE INDEX invoice_series_name ON revenue.invoice_series USING btree (tenant_id, name, id);
+CREATE INDEX invoice_series_name_folded ON revenue.invoice_series USING btree (tenant_id, name COLLATE shared.folded);
+CREATE POLICY every_tenant ON revenue.invoice_series TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE revenue.invoice_series ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revenue.invoice_series TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.invoice_series TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.invoice_series TO ubos_worker;
+
+CREATE TABLE revenue.invoices (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    client_id uuid NOT NULL,
+    shown_to_client_id uuid,
+    project_id uuid,
+    engagement_id uuid,
+    status text NOT NULL COLLATE pg_catalog."C",
+    number text,
+    currency text NOT NULL,
+    issued_on date,
+    due_on date,
+    net_minor bigint,
+    tax_minor bigint,
+    total_minor bigint,
+    paid_minor bigint NOT NULL,
+    outstanding_minor bigint NOT NULL,
+    credited_minor bigint NOT NULL,
+    taxes jsonb NOT NULL,
+    rounding text COLLATE pg_catalog."C",
+    line_count bigint NOT NULL,
+    buyer_reference text,
+    note text,
+    seller jsonb,
+    buyer jsonb,
+    language text,
+    settlements jsonb NOT NULL,
+    credit_note_ids jsonb NOT NULL,
+    sent boolean NOT NULL,
+    external_id text,
+    ledger_rejection text,
+    reason text,
+    drafted_by jsonb,
+    pdf_file_id uuid,
+    xml_file_id uuid,
+    policy_id uuid,
+    rule text,
+    steps jsonb DEFAULT '[]'::jsonb NOT NULL,
+    step bigint,
+    approver_ids jsonb DEFAULT '[]'::jsonb NOT NULL,
+    escalated boolean DEFAULT false NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.invoices FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.invoices
+    ADD CONSTRAINT invoices_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX invoices_client ON revenue.invoices USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX invoices_created ON revenue.invoices USING btree (tenant_id, created_at, id);
+CREATE INDEX invoices_currency ON revenue.invoices USING btree (tenant_id, currency, created_at, id);
+CREATE INDEX invoices_due_on ON revenue.invoices USING btree (tenant_id, due_on, id) WHERE (due_on IS NOT NULL);
+CREATE INDEX invoices_engagement ON revenue.invoices USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
+CREATE INDEX invoices_external ON revenue.invoices USING btree (tenant_id, external_id, created_at, id) WHERE (external_id IS NOT NULL);
+CREATE INDEX invoices_issued_on ON revenue.invoices USING btree (tenant_id, issued_on, id) WHERE (issued_on IS NOT NULL);
+CREATE INDEX invoices_number ON revenue.invoices USING btree (tenant_id, number, created_at, id) WHERE (number IS NOT NULL);
+CREATE INDEX invoices_project ON revenue.invoices USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX invoices_status ON revenue.invoices USING btree (tenant_id, status, created_at, id);
+CREATE INDEX invoices_updated ON revenue.invoices USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON revenue.invoices TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE revenue.invoices ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revenue.invoices TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.invoices TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.invoices TO ubos_worker;
+
+CREATE TABLE revenue.journal_entries (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    booked_on date NOT NULL,
+    currency text NOT NULL,
+    amount_minor bigint NOT NULL,
+    aggregate_type text NOT NULL,
+    aggregate_id uuid NOT NULL,
+    client_id uuid,
+    vendor_id uuid
+);
+ALTER TABLE ONLY revenue.journal_entries FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.journal_entries
+    ADD CONSTRAINT journal_entries_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX journal_entries_aggregate ON revenue.journal_entries USING btree (tenant_id, aggregate_id, created_at, id);
+CREATE INDEX journal_entries_booked_on ON revenue.journal_entries USING btree (tenant_id, booked_on, id);
+CREATE INDEX journal_entries_client ON revenue.journal_entries USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX journal_entries_created ON revenue.journal_entries USING btree (tenant_id, created_at, id);
+CREATE INDEX journal_entries_kind ON revenue.journal_entries USING btree (tenant_id, kind, created_at, id);
+CREATE INDEX journal_entries_vendor ON revenue.journal_entries USING btree (tenant_id, vendor_id, created_at, id) WHERE (vendor_id IS NOT NULL);
+CREATE POLICY every_tenant ON revenue.journal_entries TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE revenue.journal_entries ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revenue.journal_entries TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.journal_entries TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.journal_entries TO ubos_worker;
+
+CREATE TABLE revenue.journal_postings (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    entry_id uuid NOT NULL,
+    place bigint NOT NULL,
+    booked_on date NOT NULL,
+    account text NOT NULL COLLATE pg_catalog."C",
+    account_code text,
+    currency text NOT NULL,
+    debit_minor bigint NOT NULL,
+    credit_minor bigint NOT NULL,
+    client_id uuid,
+    vendor_id uuid,
+    project_id uuid
+);
+ALTER TABLE ONLY revenue.journal_postings FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.journal_postings
+    ADD CONSTRAINT journal_postings_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX journal_postings_account ON revenue.journal_postings USING btree (tenant_id, account, created_at, id);
+CREATE INDEX journal_postings_booked_on ON revenue.journal_postings USING btree (tenant_id, booked_on, id);
+CREATE INDEX journal_postings_created ON revenue.journal_postings USING btree (tenant_id, created_at, id);
+CREATE INDEX journal_postings_entry ON revenue.journal_postings USING btree (tenant_id, entry_id, created_at, id);
+CREATE POLICY every_tenant ON revenue.journal_postings TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE revenue.journal_postings ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revenue.journal_postings TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.journal_postings TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.journal_postings TO ubos_worker;
+
+CREATE TABLE revenue.payables_settings (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    reference_rule text NOT NULL COLLATE pg_catalog."C",
+    pay_within_days bigint
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.payables_settings FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.payables_settings
+    ADD CONSTRAINT payables_settings_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX payables_settings_created ON revenue.payables_settings USING btree (tenant_id, created_at, id);
+CREATE POLICY every_tenant ON revenue.payables_settings TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE revenue.payables_settings ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revenue.payables_settings TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.payables_settings TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.payables_settings TO ubos_worker;
+
+CREATE TABLE revenue.payments (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    client_id uuid NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    received_on date NOT NULL,
+    method text NOT NULL COLLATE pg_catalog."C",
+    reference text,
+    external_id text,
+    allocations jsonb NOT NULL,
+    unallocated_minor bigint NOT NULL,
+    refunded_minor bigint NOT NULL,
+    reason text
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.payments FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.payments
+    ADD CONSTRAINT payments_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX payments_client ON revenue.payments USING btree (tenant_id, client_id, created_at, id);
+CREATE INDEX payments_created ON revenue.payments USING btree (tenant_id, created_at, id);
+CREATE INDEX payments_currency ON revenue.payments USING btree (tenant_id, currency, created_at, id);
+CREATE INDEX payments_external ON revenue.payments USING btree (tenant_id, external_id, created_at, id) WHERE (external_id IS NOT NULL);
+CREATE INDEX payments_method ON revenue.payments USING btree (tenant_id, method, created_at, id);
+CREATE INDEX payments_received_on ON revenue.payments USING btree (tenant_id, received_on, id);
+CREATE INDEX payments_status ON revenue.payments USING btree (tenant_id, status, created_at, id);
+CREATE INDEX payments_updated ON revenue.payments USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON revenue.payments TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE revenue.payments ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revenue.payments TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.payments TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.payments TO ubos_worker;
+
+CREATE TABLE revenue.plan_entries (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    invoice_plan_id uuid NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    milestone_id uuid,
+    due_on date,
+    status text NOT NULL COLLATE pg_catalog."C",
+    invoice_id uuid,
+    task_id uuid,
+    reached boolean DEFAULT false NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.plan_entries FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.plan_entries
+    ADD CONSTRAINT plan_entries_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX plan_entries_created ON revenue.plan_entries USING btree (tenant_id, created_at, id);
+CREATE INDEX plan_entries_due_on ON revenue.plan_entries USING btree (tenant_id, due_on, id) WHERE (due_on IS NOT NULL);
+CREATE INDEX plan_entries_invoice ON revenue.plan_entries USING btree (tenant_id, invoice_id, created_at, id) WHERE (invoice_id IS NOT NULL);
+CREATE INDEX plan_entries_invoice_plan ON revenue.plan_entries USING btree (tenant_id, invoice_plan_id, created_at, id);
+CREATE INDEX plan_entries_milestone ON revenue.plan_entries USING btree (tenant_id, milestone_id, created_at, id) WHERE (milestone_id IS NOT NULL);
+CREATE INDEX plan_entries_name ON revenue.plan_entries USING btree (tenant_id, name, id);
+CREATE INDEX plan_entries_name_folded ON revenue.plan_entries USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX plan_entries_status ON revenue.plan_entries USING btree (tenant_id, status, created_at, id);
+CREATE INDEX plan_entries_task ON revenue.plan_entries USING btree (tenant_id, task_id, created_at, id) WHERE (task_id IS NOT NULL);
+CREATE INDEX plan_entries_updated ON revenue.plan_entries USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON revenue.plan_entries TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE revenue.plan_entries ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revenue.plan_entries TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.plan_entries TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.plan_entries TO ubos_worker;
+
+CREATE TABLE revenue.tax_rates (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    tax jsonb NOT NULL,
+    category text NOT NULL,
+    rate text,
+    exemption_reason text,
+    retired boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.tax_rates FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.tax_rates
+    ADD CONSTRAINT tax_rates_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX tax_rates_category ON revenue.tax_rates USING btree (tenant_id, category, created_at, id);
+CREATE INDEX tax_rates_created ON revenue.tax_rates USING btree (tenant_id, created_at, id);
+CREATE INDEX tax_rates_key ON revenue.tax_rates USING btree (tenant_id, key, id);
+CREATE INDEX tax_rates_name ON revenue.tax_rates USING btree (tenant_id, name, id);
+CREATE INDEX tax_rates_name_folded ON revenue.tax_rates USING btree (tenant_id, name COLLATE shared.folded);
+CREATE POLICY every_tenant ON revenue.tax_rates TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE revenue.tax_rates ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revenue.tax_rates TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE revenue.tax_rates TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.tax_rates TO ubos_worker;
+
+CREATE TABLE revenue.vendors (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    name text NOT NULL COLLATE shared.by_name,
+    vat_id text,
+    email text,
+    phone text,
+    address jsonb,
+    iban text,
+    currency text,
+    account_code text,
+    tax_code text,
+    ledgers jsonb NOT NULL,
+    archived boolean NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY revenue.vendors FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY revenue.vendors
+    ADD CONSTRAINT vendors_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX vendors_created ON revenue.vendors USING btree (tenant_id, created_at, id);
+CREATE INDEX vendors_email ON revenue.vendors USING btree (tenant_id, email, created_at, id) WHERE (email IS NOT NULL);
+CREATE INDEX vendors_name ON revenue.vendors USING btree (tenant_id, name, id);
+CREATE INDEX vendors_name_folded ON revenue.vendors USING btree (tenant_id, name COLLATE shared.folded);
+CREATE INDEX vendors_updated ON revenue.vendors USING btree (tenant_id, updated_at, id);
+CREATE INDEX vendors_vat ON revenue.vendors USING btree (tenant_id, vat_id, created_at, id) WHERE (vat_id IS NOT NULL);
+CREATE POLICY every_tenant ON revenue.vendors TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON revenue.vendors TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+ALTER TABLE revenue.vendors ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON TABLE revenue.vendors TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE revenue.vendors TO ubos_worker;
+
 -- scheduling
 
 CREATE SCHEMA scheduling;
@@ -2638,7 +4665,9 @@ CREATE TABLE scheduling.appointments (
     cancel_path text NOT NULL,
     reschedule_requested boolean NOT NULL,
     cancelled_by text,
-    reason text
+    reason text,
+    blocked_from timestamp with time zone NOT NULL,
+    blocked_until timestamp with time zone NOT NULL
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY scheduling.appointments FORCE ROW LEVEL SECURITY;
@@ -2701,7 +4730,8 @@ CREATE TABLE scheduling.event_types (
     min_notice_minutes bigint NOT NULL,
     max_days_ahead bigint NOT NULL,
     requires_confirmation boolean NOT NULL,
-    retired boolean NOT NULL
+    retired boolean NOT NULL,
+    reminder_minutes jsonb DEFAULT '[]'::jsonb NOT NULL
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY scheduling.event_types FORCE ROW LEVEL SECURITY;
@@ -2818,7 +4848,8 @@ CREATE TABLE timeline.activity_events (
     permission text DEFAULT ''::text NOT NULL,
     api_key_id uuid,
     client_ids jsonb DEFAULT '[]'::jsonb NOT NULL,
-    project_ids jsonb DEFAULT '[]'::jsonb NOT NULL
+    project_ids jsonb DEFAULT '[]'::jsonb NOT NULL,
+    engagement_ids jsonb DEFAULT '[]'::jsonb NOT NULL
 );
 ALTER TABLE ONLY timeline.activity_events FORCE ROW LEVEL SECURITY;
 ALTER TABLE ONLY timeline.activity_events
@@ -2838,6 +4869,107 @@ CREATE POLICY every_tenant ON timeline.activity_events TO ubos_owner, ubos_worke
 CREATE POLICY tenant ON timeline.activity_events TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
 GRANT SELECT ON TABLE timeline.activity_events TO ubos_query;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE timeline.activity_events TO ubos_worker;
+
+CREATE TABLE timeline.comments (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    entry_id uuid NOT NULL,
+    client_id uuid,
+    project_id uuid,
+    author_kind text COLLATE pg_catalog."C",
+    author_id uuid,
+    body text,
+    status text NOT NULL COLLATE pg_catalog."C",
+    edited_at timestamp with time zone
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY timeline.comments FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY timeline.comments
+    ADD CONSTRAINT comments_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX comments_author ON timeline.comments USING btree (tenant_id, author_id, created_at, id) WHERE (author_id IS NOT NULL);
+CREATE INDEX comments_client ON timeline.comments USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX comments_created ON timeline.comments USING btree (tenant_id, created_at, id);
+CREATE INDEX comments_entry ON timeline.comments USING btree (tenant_id, entry_id, created_at, id);
+CREATE INDEX comments_project ON timeline.comments USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX comments_status ON timeline.comments USING btree (tenant_id, status, created_at, id);
+CREATE INDEX comments_updated ON timeline.comments USING btree (tenant_id, updated_at, id);
+ALTER TABLE timeline.comments ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON timeline.comments TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON timeline.comments TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE timeline.comments TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE timeline.comments TO ubos_worker;
+
+CREATE TABLE timeline.follow_ups (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    about_kind text NOT NULL COLLATE pg_catalog."C",
+    about_id uuid NOT NULL,
+    client_id uuid,
+    project_id uuid,
+    assignee_id uuid NOT NULL,
+    title text NOT NULL COLLATE shared.by_name,
+    note text,
+    due_at timestamp with time zone NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    closed_at timestamp with time zone,
+    reason text,
+    engagement_id uuid
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY timeline.follow_ups FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY timeline.follow_ups
+    ADD CONSTRAINT follow_ups_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX follow_ups_about ON timeline.follow_ups USING btree (tenant_id, about_id, created_at, id);
+CREATE INDEX follow_ups_about_kind ON timeline.follow_ups USING btree (tenant_id, about_kind, created_at, id);
+CREATE INDEX follow_ups_assignee ON timeline.follow_ups USING btree (tenant_id, assignee_id, created_at, id);
+CREATE INDEX follow_ups_client ON timeline.follow_ups USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX follow_ups_created ON timeline.follow_ups USING btree (tenant_id, created_at, id);
+CREATE INDEX follow_ups_due ON timeline.follow_ups USING btree (tenant_id, due_at, id);
+CREATE INDEX follow_ups_engagement ON timeline.follow_ups USING btree (tenant_id, engagement_id, created_at, id) WHERE (engagement_id IS NOT NULL);
+CREATE INDEX follow_ups_project ON timeline.follow_ups USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX follow_ups_status ON timeline.follow_ups USING btree (tenant_id, status, created_at, id);
+CREATE INDEX follow_ups_title ON timeline.follow_ups USING btree (tenant_id, title, id);
+CREATE INDEX follow_ups_updated ON timeline.follow_ups USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON timeline.follow_ups TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE timeline.follow_ups ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON timeline.follow_ups TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE timeline.follow_ups TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE timeline.follow_ups TO ubos_worker;
+
+CREATE TABLE timeline.pins (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    entry_id uuid NOT NULL,
+    client_id uuid,
+    project_id uuid,
+    status text NOT NULL COLLATE pg_catalog."C"
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY timeline.pins FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY timeline.pins
+    ADD CONSTRAINT pins_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX pins_client ON timeline.pins USING btree (tenant_id, client_id, created_at, id) WHERE (client_id IS NOT NULL);
+CREATE INDEX pins_created ON timeline.pins USING btree (tenant_id, created_at, id);
+CREATE INDEX pins_entry ON timeline.pins USING btree (tenant_id, entry_id, created_at, id);
+CREATE INDEX pins_project ON timeline.pins USING btree (tenant_id, project_id, created_at, id) WHERE (project_id IS NOT NULL);
+CREATE INDEX pins_status ON timeline.pins USING btree (tenant_id, status, created_at, id);
+CREATE POLICY every_tenant ON timeline.pins TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE timeline.pins ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON timeline.pins TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE timeline.pins TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE timeline.pins TO ubos_worker;
 
 -- vault
 

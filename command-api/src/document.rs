@@ -109,10 +109,19 @@ fn operation(document: &mut Document, info: &CommandInfo, answers: &Answers) -> 
     if entry.creates {
         headers.insert("Location".to_owned(), text("Where query-api shows the record."));
     }
-    let schema = match (entry.mints, entry.makes) {
-        (Some(_), _) => answers.with_secret.clone(),
-        (None, []) => answers.plain.clone(),
-        (None, makes) => document.component(&format!("{}Answer", named(entry)), with_parts(makes)),
+    let schema = match (entry.mints, entry.makes, entry.tells) {
+        (Some(_), ..) => answers.with_secret.clone(),
+        (None, [], None) => answers.plain.clone(),
+        (None, makes, tells) => {
+            let mut answer = with_parts(makes);
+            if let Some(tells) = tells {
+                answer["properties"][tells.name] = (tells.component)(document.generator()).to_value();
+                if let Some(required) = answer["required"].as_array_mut() {
+                    required.push(json!(tells.name));
+                }
+            }
+            document.component(&format!("{}Answer", named(entry)), answer)
+        }
     };
     let mut responses = Map::new();
     responses.insert(
@@ -158,7 +167,8 @@ fn kinds(entry: &CommandEntry) -> Vec<&'static &'static ProblemCode> {
         true => &[&code::IDEMPOTENCY_KEY_REQUIRED, &code::ALREADY_EXISTS],
         false => &[&code::NOT_FOUND, &code::VERSION_MISMATCH],
     };
-    of_all.into_iter().flatten().chain(own).collect()
+    let told: &'static [&'static ProblemCode] = if entry.tells.is_some() { &[&code::NOT_SET_UP] } else { &[] };
+    of_all.into_iter().flatten().chain(own).chain(told).collect()
 }
 
 /// The command's own codes: rejections, claims that others may hold, flags that others may have put up.

@@ -2,13 +2,20 @@
 
 use ::web::{Problem, code};
 use actix_web::HttpResponse;
-use actix_web::http::header::{ContentType, ETAG, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, LOCATION};
 use event_store::{CommandInfo, ExecuteError, Executed};
 use kernel::{FieldError, Reach};
+use serde_json::Value;
 
 /// 201 with `Location` for a creation, else 200. A secret that was made for the command is shown now or never: whoever
 /// repeats it learns that it was done, and can ask for another.
-pub fn done(info: &CommandInfo, executed: &Executed, secret: Option<&str>, records_at: &str) -> HttpResponse {
+pub fn done(
+    info: &CommandInfo,
+    executed: &Executed,
+    secret: Option<&str>,
+    told: Option<&(&'static str, Value)>,
+    records_at: &str,
+) -> HttpResponse {
     let Executed { id, version, position, created, replayed, parts } = executed;
     let mut response = if *created { HttpResponse::Created() } else { HttpResponse::Ok() };
     if *created {
@@ -27,6 +34,11 @@ pub fn done(info: &CommandInfo, executed: &Executed, secret: Option<&str>, recor
     }
     if let Some(secret) = secret.filter(|_| !replayed) {
         body.push_str(&format!(r#","secret":"{secret}""#));
+    }
+    if let Some((name, told)) = told {
+        body.push_str(&format!(r#","{name}":{told}"#));
+        // What it tells may let whoever reads it do something.
+        response.insert_header((CACHE_CONTROL, "no-store"));
     }
     body.push('}');
     response.content_type(ContentType::json()).body(body)

@@ -8,8 +8,10 @@ use actix_web::web::Data;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use credentials::{Refusal, Refusals, ShownKey, Who};
-use event_store::{CommandBus, CommandInfo, IdempotencyKey, Request, fingerprint};
+use event_store::{CommandBus, CommandInfo, Executed, IdempotencyKey, Request, Tell, fingerprint};
+use kernel::{TellEntry, TenantId};
 use std::collections::HashMap;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Everything a request needs.
@@ -22,7 +24,12 @@ pub struct Api {
     refusals: Refusals,
     /// Where query-api is, without a slash at the end; empty if it is where this is.
     records_at: String,
+    /// Whoever knows what answers tell besides, by command.
+    tells: HashMap<&'static str, Arc<dyn Tell>>,
 }
+
+/// What an answer tells besides, and who knows it.
+type Telling = (TellEntry, Arc<dyn Tell>);
 
 impl Api {
     /// Routes every command that is mounted on `bus`; `admission` says how many are in work at once.
@@ -32,13 +39,29 @@ impl Api {
         for info in &all {
             commands.entry(info.path).or_default().insert(action_of(&all, info), *info);
         }
-        Self { bus, commands, limits, admission, refusals: Refusals::default(), records_at: String::new() }
+        Self {
+            bus,
+            commands,
+            limits,
+            admission,
+            refusals: Refusals::default(),
+            records_at: String::new(),
+            tells: HashMap::new(),
+        }
     }
 
     /// Says where clients find query-api, which shows what commands make: `https://query.example.com`.
     #[must_use]
     pub fn with_records_at(mut self, url: &str) -> Self {
         url.trim_end_matches('/').clone_into(&mut self.records_at);
+        self
+    }
+
+    /// Says who knows what the answers to some commands tell besides. Without anybody who knows, such a command is refused before
+    /// anything is done.
+    #[must_use]
+    pub fn telling(mut self, tell: Arc<dyn Tell>) -> Self {
+        self.tells.extend(tell.commands().iter().map(|name| (*name, tell.clone())));
         self
     }
 
@@ -72,6 +95,18 @@ impl Api {
             correlation_id: about.map_or_else(Uuid::now_v7, |(id, _)| id),
             client_address: about.map(|(_, client)| client),
         });
+    }
+
+    /// What the answer to a command tells besides, and who knows it.
+    fn tells(&self, info: &CommandInfo) -> Result<Option<Telling>, Problem> {
+        let Some(entry) = info.entry.tells else { return Ok(None) };
+        match self.tells.get(info.entry.name) {
+            Some(tell) => Ok(Some((entry, tell.clone()))),
+            None => {
+                let detail = format!("nothing here can tell the {} of {}", entry.name, info.entry.name);
+                Err(Problem::new(&code::NOT_SET_UP, detail))
+            }
+        }
     }
 
     /// The command at a path below `/v1/`, with the id that the path names.
@@ -157,6 +192,7 @@ async fn perform(
         Some(id) => Some(id.parse::<Uuid>().map_err(|_| unknown())?),
         None => None,
     };
+    let tells = api.tells(&info)?;
     let key = idempotency_key(request.headers())?;
     if key.is_none() && info.entry.creates {
         let detail = "send an Idempotency-Key header, so that a repeat creates nothing twice";
@@ -187,20 +223,45 @@ async fn perform(
     // Detached, so that a client that hangs up cannot leave a command half-way; the permit goes with the work.
     let span = tracing::Span::current();
     let at_work = api.clone();
+    let tenant = caller.tenant;
     let work = async move {
         let executed = at_work.bus.execute(&info, id, body, command).await;
         drop(permit);
-        executed
+        let executed = executed?;
+        let told = match tells {
+            Some((entry, tell)) => Some((entry.name, told(&*tell, tenant, &info, &executed).await)),
+            None => None,
+        };
+        Ok((executed, told))
     };
     let done = tokio::spawn(tracing::Instrument::instrument(work, span)).await;
     match done {
-        Ok(Ok(executed)) => Ok(respond::done(&info, &executed, shown.as_deref(), &api.records_at)),
+        Ok(Ok((executed, told))) => {
+            let told = told.map(|(name, told)| told.map(|told| (name, told))).transpose()?;
+            Ok(respond::done(&info, &executed, shown.as_deref(), told.as_ref(), &api.records_at))
+        }
         Ok(Err(error)) => Err(respond::problem(&info, error, &reach)),
         Err(panic) => {
             tracing::error!(error = %panic, command = info.entry.name, "a command panicked");
             Err(Problem::new(&code::FAULT, "the command failed on our side"))
         }
     }
+}
+
+/// What the answer tells besides. The command is done whether or not that can be told now.
+async fn told(
+    tell: &dyn Tell,
+    tenant: TenantId,
+    info: &CommandInfo,
+    executed: &Executed,
+) -> Result<serde_json::Value, Problem> {
+    tell.tell(tenant, executed).await.map_err(|error| {
+        tracing::error!(command = info.entry.name, error = format!("{error:#}"), "an answer cannot be told whole");
+        Problem::new(
+            &code::UNAVAILABLE,
+            "it is done, but the answer cannot be told; repeat with the same idempotency key",
+        )
+    })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

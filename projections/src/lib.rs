@@ -24,11 +24,15 @@ mod shown;
 mod table;
 mod worker;
 
+pub mod agreements;
+pub mod communications;
+pub mod connections;
 pub mod crm;
 pub mod files;
 pub mod identity;
 pub mod portal;
 pub mod projects;
+pub mod revenue;
 pub mod scheduling;
 pub mod timeline;
 pub mod workflow;
@@ -45,6 +49,7 @@ pub use replay::{ReplayOptions, replay, rollback, verify};
 pub use report::{
     Comparison, GroupStatus, ParkedStream, Plan, ReplayReport, RetryReport, Status, TableComparison, VerifyReport,
 };
+pub use revenue::{Books, BooksDifference, books};
 pub use row::Row;
 pub use schema::{missing, unneeded};
 pub use shown::Shown;
@@ -58,11 +63,15 @@ use std::sync::LazyLock;
 pub fn groups() -> &'static [Group] {
     static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
         vec![
+            agreements::group(),
+            communications::group(),
+            connections::group(),
             crm::group(),
             files::group(),
             identity::group(),
             portal::group(),
             projects::group(),
+            revenue::group(),
             scheduling::group(),
             timeline::group(),
             workflow::group(),

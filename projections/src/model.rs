@@ -19,6 +19,9 @@ pub trait Fold: Sized {
     /// The events; [`AnyEvent`] for those of every stream.
     type Event: Narrowed;
 
+    /// The kinds of streams that have them; fewer where only some streams of every kind are of interest.
+    const STREAMS: &'static [&'static str] = Self::Event::STREAMS;
+
     /// Ids of the rows that an event touches: the aggregate's own, unless the stream holds several.
     fn keys(_: &Self::Event, event: &Event) -> Vec<Uuid> {
         vec![event.aggregate_id]
@@ -116,6 +119,8 @@ pub struct Beside {
     pub kind: Kind,
     /// In one sentence.
     pub about: &'static str,
+    /// The streams whose events change it; none if no event does.
+    pub stream: Option<&'static str>,
     /// The SQL that finds it for the row `r`.
     pub sql: &'static str,
 }
@@ -134,10 +139,34 @@ pub struct PartOf {
 pub enum Tie {
     /// The column holds the client's id.
     Client(&'static str),
+    /// The column holds the client's id, and it is the firm's own: nobody of the client reaches it, whatever right they were given.
+    StaffClient(&'static str),
     /// The column is a list of objects; each `client_id` in it is a client's.
     Clients(&'static str),
     /// The column is a list of clients' ids.
     ClientIds(&'static str),
+    /// The column holds the engagement's id.
+    Engagement(&'static str),
+    /// The column holds the engagement's id, and it is the firm's own: nobody of a client reaches it, whatever right they were given.
+    StaffEngagement(&'static str),
+    /// The column holds the engagement's id, which counts once the row's `shown_to_client_id` is not null: before, it is a draft.
+    ShownEngagement(&'static str),
+    /// The column is a list of engagements' ids.
+    EngagementIds(&'static str),
+    /// The column holds the id of a row of this table of the same group, whose `engagement_id` is the engagement's.
+    EngagementOf {
+        /// The column.
+        column: &'static str,
+        /// The table: `projects.projects`.
+        table: &'static str,
+    },
+    /// The same, and it counts once this row's own `shown_to_client_id` is not null.
+    ShownEngagementOf {
+        /// The column.
+        column: &'static str,
+        /// The table: `revenue.invoices`.
+        table: &'static str,
+    },
     /// The column holds the project's id.
     Project(&'static str),
     /// The column is a list of projects' ids.
@@ -160,8 +189,15 @@ impl Tie {
     pub fn column(self) -> &'static str {
         match self {
             Self::Client(column)
+            | Self::StaffClient(column)
             | Self::Clients(column)
             | Self::ClientIds(column)
+            | Self::Engagement(column)
+            | Self::StaffEngagement(column)
+            | Self::ShownEngagement(column)
+            | Self::EngagementIds(column)
+            | Self::EngagementOf { column, .. }
+            | Self::ShownEngagementOf { column, .. }
             | Self::Project(column)
             | Self::ProjectIds(column)
             | Self::ClientOf { column, .. }

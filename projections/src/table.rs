@@ -4,7 +4,6 @@ use crate::column::{Column, Kind};
 use crate::copy;
 use crate::model::{Away, Beside, Event, FoldError, PartOf, ReadModel, Tie};
 use crate::row::{Row, columns, component, schema};
-use catalogue::Narrowed;
 use kernel::TenantId;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -93,7 +92,7 @@ impl<R: ReadModel> Table for Of<R> {
     }
 
     fn streams(&self) -> &'static [&'static str] {
-        R::Event::STREAMS
+        R::STREAMS
     }
 
     fn columns(&self) -> &[Column] {

@@ -1,10 +1,12 @@
 //! What every question needs: the read models, how far they are, a place in work, and what may be seen.
 
-use crate::only::Rows;
-use crate::permissions::OF_THE_TRAIL;
+use crate::cache::Cache;
+use crate::only::Seen;
+use crate::permissions::OF_QUESTIONS;
 use crate::positions::{Missed, Positions};
 use ::web::{Admission, Caller, Permit, Problem, RequestInfo, code};
 use actix_web::HttpRequest;
+use objects::ObjectStore;
 use projections::{Group, Table};
 use sqlx::PgPool;
 use std::collections::HashMap;
@@ -15,9 +17,11 @@ use vault::Vault;
 pub struct Api {
     pool: PgPool,
     vault: Option<Vault>,
+    cache: Option<Cache>,
     positions: Positions,
     patience: Duration,
     admission: Admission,
+    objects: Option<(ObjectStore, Duration)>,
     tables: HashMap<&'static str, Known>,
     /// Every permission there is, in order.
     permissions: Vec<&'static str>,
@@ -25,9 +29,9 @@ pub struct Api {
 
 /// A read table, and what log and metrics call the two paths to it.
 #[derive(Clone, Copy)]
-struct Known {
-    group: &'static Group,
-    table: &'static dyn Table,
+pub(crate) struct Known {
+    pub group: &'static Group,
+    pub table: &'static dyn Table,
     list: &'static str,
     record: &'static str,
 }
@@ -54,10 +58,20 @@ impl Api {
             .map(|(group, table, resource)| (resource.path, Known::new(group, table, resource.path)));
         let positions = Positions::start(pool.clone());
         let reads = projections::resources().map(|(_, _, resource)| resource.read);
-        let mut permissions: Vec<&'static str> = reads.chain(OF_THE_TRAIL).collect();
+        let mut permissions: Vec<&'static str> = reads.chain(OF_QUESTIONS).collect();
         permissions.sort_unstable();
         permissions.dedup();
-        Self { positions, pool, vault: None, patience, admission, tables: tables.collect(), permissions }
+        Self {
+            positions,
+            pool,
+            vault: None,
+            cache: None,
+            patience,
+            admission,
+            objects: None,
+            tables: tables.collect(),
+            permissions,
+        }
     }
 
     /// The same, and it knows the commands too, so that it can tell a caller which of them they may ask for.
@@ -69,18 +83,42 @@ impl Api {
         self
     }
 
+    /// The same with the store of files; a request that fetches one is good for so long.
+    #[must_use]
+    pub fn with_objects(mut self, objects: ObjectStore, downloads_last: Duration) -> Self {
+        self.objects = Some((objects, downloads_last));
+        self
+    }
+
     /// The same with a vault, which opens single events of the log.
     #[must_use]
     pub fn unsealing(mut self, vault: Option<Vault>) -> Self {
         self.vault = vault;
         self
     }
+
+    /// The same, and it keeps answers for a moment; only with a vault, because they are kept sealed.
+    #[must_use]
+    pub fn keeping(mut self, cache: Option<Cache>) -> Self {
+        self.cache = cache;
+        self
+    }
 }
 
 impl Api {
+    /// Where files are, and how long a request is good that fetches one.
+    pub(crate) fn objects(&self) -> Option<&(ObjectStore, Duration)> {
+        self.objects.as_ref()
+    }
+
     /// What opens events of the log.
     pub(crate) fn vault(&self) -> Option<&Vault> {
         self.vault.as_ref()
+    }
+
+    /// Where answers are kept.
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
     }
 
     /// Every permission there is.
@@ -108,16 +146,21 @@ impl Api {
         way: Way,
         caller: &Caller,
         request: &HttpRequest,
-    ) -> Result<(&'static Group, &'static dyn Table, Rows), Problem> {
+    ) -> Result<(&'static Group, &'static dyn Table, Seen), Problem> {
         let found = self.tables.get(format!("{context}/{collection}").as_str()).copied();
         let Known { group, table, list, record } =
             found.ok_or_else(|| Problem::new(&code::NOT_FOUND, format!("nothing answers GET {}", request.path())))?;
         RequestInfo::set_route(request, if way == Way::List { list } else { record });
         let resource = table.resource();
-        let rows = Rows::of(resource.ties, &caller.reach(resource.read)?, caller.principal);
-        let rows = rows.ok_or_else(|| caller.denied(resource.read))?;
+        let seen = Seen::of(group, table, &caller.reach(resource.read)?, caller.principal);
+        let seen = seen.ok_or_else(|| caller.denied(resource.read))?;
         self.has_seen(group.name, request).await?;
-        Ok((group, table, rows))
+        Ok((group, table, seen))
+    }
+
+    /// The table behind a path: `crm/clients`.
+    pub(crate) fn known(&self, path: &str) -> Option<Known> {
+        self.tables.get(path).copied()
     }
 
     /// Waits until a group has seen `Min-Position`, if the request names one.

@@ -1,7 +1,6 @@
 //! The query half of the OpenAPI document, from the row types.
 
-use crate::operation::{Operation, filter_parameters, found, min_position, page_headers, paging, parameter, problems};
-use crate::parameters::Archived;
+use crate::operation::{Operation, found, min_position, page_headers, paging, parameter, problems, selection};
 use crate::question::Needs;
 use ::web::openapi::{self, Document};
 use ::web::{ProblemCode, code};
@@ -19,9 +18,16 @@ pub fn openapi() -> Value {
         document.operation(&format!("/v1/{}", resource.path), "get", list);
         document.operation(&format!("/v1/{}/{{id}}", resource.path), "get", record);
     }
+    crate::crm::describe(&mut document);
+    crate::profile::describe(&mut document);
+    crate::dashboard::describe(&mut document);
+    crate::connections::describe(&mut document);
     crate::identity::describe(&mut document);
     crate::events::describe(&mut document);
+    crate::scheduling::describe(&mut document);
+    crate::files::describe(&mut document);
     crate::timeline::describe(&mut document);
+    crate::revenue::describe(&mut document);
     document.finish(
         "UBOS queries",
         "Every way to look at something. `Min-Position` makes a read see what a command has written.",
@@ -39,15 +45,7 @@ fn list(document: &mut Document, table: &dyn Table, page: &Value) -> Value {
     let keys = resource.sort.join(", ");
     let about = format!("Keys out of {keys}, separated by commas; a minus in front descends.");
     parameters.push(parameter("sort", &about, json!({ "type": "string", "default": "-created_at" })));
-    if table.away().is_some() {
-        let about =
-            "Whether to show what was put away (archived, retired, withdrawn, disbanded): without it, only it, or any.";
-        let schema = json!({ "type": "string", "enum": Archived::NAMES, "default": "false" });
-        parameters.push(parameter("archived", about, schema));
-    }
-    let filters =
-        table.columns().iter().filter(|column| column.name == "id" || resource.filter.contains(&column.name.as_str()));
-    parameters.extend(filter_parameters(filters));
+    parameters.extend(selection(table));
     parameters.push(min_position());
     let mut responses = found("A page.", page_headers(), page);
     const OWN: &[&ProblemCode] =

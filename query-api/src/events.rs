@@ -11,7 +11,8 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use event_store::{RawEvent, open_events};
-use kernel::{Metadata, Scope};
+use kernel::{Metadata, Principal, Reach, Scope};
+use projections::Tie;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, json};
@@ -92,13 +93,23 @@ pub async fn event(
 }
 
 /// May the caller read, of what the event is about, every list that this kind of aggregate is shown in? An aggregate of more
-/// than one has events of all of them, and what is shown in none is shown to nobody.
+/// than one has events of all of them, and what is shown in none is shown to nobody. What a list shows to a
+/// client from some moment on only has events from before it, of drafts: they are for whoever reads all of the list. What of a list is
+/// the firm's own has events, too, so nobody of a client sees any of such a list.
 fn may_see(caller: &Caller, event: &RawEvent) -> bool {
     let kind = event.aggregate_type.as_str();
-    let lists = projections::resources().filter(|(_, table, _)| table.streams().contains(&kind));
-    let mut reads = lists.map(|(_, _, resource)| resource.read).peekable();
+    let mut lists = projections::resources().filter(|(_, table, _)| table.streams().contains(&kind)).peekable();
     let concerns = Scope::of(event.metadata.concerns.iter().copied());
-    reads.peek().is_some() && reads.all(|read| caller.permissions.reach(read).covers(&concerns, None))
+    lists.peek().is_some()
+        && lists.all(|(_, _, resource)| {
+            let reach = caller.permissions.reach(resource.read);
+            let is_staffs = |tie: &Tie| matches!(tie, Tie::StaffClient(_) | Tie::StaffEngagement(_));
+            if matches!(caller.principal, Principal::PortalUser { .. }) && resource.ties.iter().any(is_staffs) {
+                return false;
+            }
+            let is_later = resource.ties.iter().any(|tie| tie.column().starts_with("shown_to_"));
+            if is_later { reach == Reach::Everything } else { reach.covers(&concerns, None) }
+        })
 }
 
 /// Adds the operation to the OpenAPI document.

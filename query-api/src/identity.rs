@@ -15,6 +15,10 @@ use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
+/// Finds the firm's time zone; null until the read model has the firm.
+pub(crate) const TIME_ZONE: &str = "
+    select (select r.time_zone from identity.tenants r where r.tenant_id = t.tenant::uuid and r.id = t.tenant::uuid)";
+
 /// Who asks.
 pub(crate) struct Me;
 
@@ -129,7 +133,7 @@ pub fn describe(document: &mut Document) {
         document.component(name, schema)
     };
     let kind = |names: &[&str], about: &str| json!({ "type": "string", "enum": names, "description": about });
-    let kinds = kind(&["client", "project"], "What it is.");
+    let kinds = kind(&["client", "engagement", "project"], "What it is.");
     let reached = object("Reached", "What a right is for.", json!({ "kind": kinds, "id": id("Which one.") }));
     let own = json!({ "type": "boolean", "description": "It reaches what is the caller's own." });
     let properties = json!({

@@ -1,11 +1,11 @@
 //! How a question stands in the OpenAPI document: its parameters, its answers and its problems.
 
 use crate::condition::{VALUES_MAX, filters_of, takes_several};
-use crate::parameters::LIMIT_MAX;
+use crate::parameters::{Archived, LIMIT_MAX};
 use crate::question::{Needs, Question};
 use ::web::openapi::{self, Document};
 use ::web::{ProblemCode, code};
-use projections::{Column, Kind};
+use projections::{Column, Kind, Table};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn parameter(name: &str, about: &str, schema: Value) -> Value {
@@ -88,6 +88,21 @@ impl Operation<'_> {
         }
         operation
     }
+}
+
+/// The parameters that say which rows of a table are asked for.
+pub(crate) fn selection(table: &dyn Table) -> Vec<Value> {
+    let mut parameters = vec![];
+    if table.away().is_some() {
+        let about =
+            "Whether to show what was put away (archived, retired, withdrawn, disbanded): without it, only it, or any.";
+        let schema = json!({ "type": "string", "enum": Archived::NAMES, "default": "false" });
+        parameters.push(parameter("archived", about, schema));
+    }
+    let filter = table.resource().filter;
+    let filters = table.columns().iter().filter(|column| column.name == "id" || filter.contains(&column.name.as_str()));
+    parameters.extend(filter_parameters(filters));
+    parameters
 }
 
 /// The parameters that select rows by these columns.

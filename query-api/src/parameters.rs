@@ -3,7 +3,7 @@
 use crate::condition::{self, Condition};
 use crate::cursor::{self, Binding};
 use crate::given::Given;
-use crate::only::Rows;
+use crate::only::Seen;
 use crate::row;
 use crate::value::{checked, integer};
 use ::web::{Problem, code};
@@ -21,15 +21,54 @@ pub(crate) const LIMIT_MAX: usize = 200;
 #[derive(Debug)]
 pub(crate) struct ListQuery {
     pub limit: usize,
-    filters: Vec<Condition>,
-    /// Which rows that were put away are shown.
-    archived: Archived,
+    selection: Selection,
     /// Column and whether it descends; the id comes last.
     order: Vec<(String, bool, Kind)>,
     after: Option<Vec<String>>,
     pub binding: Binding,
     /// What the same list without its cursor is called, for links.
     pub others: Vec<(String, String)>,
+}
+
+/// Which rows are asked for, of those that the caller may see.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    filters: Vec<Condition>,
+    /// Which rows that were put away are shown.
+    archived: Archived,
+}
+
+impl Selection {
+    /// Takes what a table can be filtered by out of what was given.
+    pub fn take(table: &dyn Table, given: &mut Given) -> Self {
+        let archived = Archived::take(given, table.away());
+        let mut filters = vec![];
+        for name in ["id"].iter().chain(table.resource().filter) {
+            if let Some(column) = table.columns().iter().find(|column| column.name == *name) {
+                filters.extend(condition::take(column, given));
+            }
+        }
+        Self { filters, archived }
+    }
+
+    /// The conditions on the row `r` of the table, all of which hold; `bare` takes an argument in and answers how it is called.
+    pub fn sql(&self, table: &dyn Table, rows: &Seen, bare: &mut impl FnMut(&str) -> String) -> Vec<String> {
+        let mut conditions = vec!["r.tenant_id = t.tenant::uuid".to_owned()];
+        conditions.extend(rows.sql(&mut *bare));
+        conditions.extend(self.archived.sql(table.away()));
+        for filter in &self.filters {
+            let column = table.columns().iter().find(|column| column.name == filter.column);
+            let folded = if column.is_some_and(Column::is_name) { FOLDED } else { "" };
+            conditions.push(filter.sql(&format!("r.{}{folded}", filter.column), bare));
+        }
+        conditions
+    }
+
+    /// As a cursor remembers it.
+    fn said(&self) -> Vec<String> {
+        let archived = format!("{:?}", self.archived);
+        self.filters.iter().map(Condition::said).chain([archived]).collect()
+    }
 }
 
 /// How many rows a page holds.
@@ -108,20 +147,13 @@ impl ListQuery {
         let limit = limit(&mut given);
         let cursor = given.once("cursor");
         let sort = given.once("sort");
-        let archived = Archived::take(&mut given, table.away());
         let default = if resource.sort.contains(&"created_at") { "-created_at" } else { "" };
         let sort = sort.as_deref().unwrap_or(default);
         let order = order(sort, table, &mut given);
-        let mut filters = vec![];
-        for name in ["id"].iter().chain(resource.filter) {
-            if let Some(column) = table.columns().iter().find(|column| column.name == *name) {
-                filters.extend(condition::take(column, &mut given));
-            }
-        }
+        let selection = Selection::take(table, &mut given);
         given.nothing_else("this list has no such parameter")?;
         let others: Vec<_> = pairs.into_iter().filter(|(name, _)| name != "cursor").collect();
-        let mut said: Vec<String> = filters.iter().map(Condition::said).collect();
-        said.push(format!("{archived:?}"));
+        let said = selection.said();
         let tenant = tenant.to_string();
         let mut parts = vec![tenant.as_str(), resource.path, sort];
         parts.extend(said.iter().map(String::as_str));
@@ -130,25 +162,18 @@ impl ListQuery {
             None => None,
             Some(text) => Some(after(table, &order, &binding, &text)?),
         };
-        Ok(Self { limit, filters, archived, order, after, binding, others })
+        Ok(Self { limit, selection, order, after, binding, others })
     }
 
     /// The statement that is read [`as_tenant`], where $2 is the array of arguments. It asks for one row more than the page
     /// holds, which says whether there is another page.
-    pub fn sql(&self, name: &str, table: &dyn Table, rows: &Rows) -> (String, Vec<String>) {
+    pub fn sql(&self, name: &str, table: &dyn Table, rows: &Seen) -> (String, Vec<String>) {
         let mut arguments: Vec<String> = vec![];
         let mut bare = |value: &str| {
             arguments.push(value.to_owned());
             format!("($2)[{}]", arguments.len())
         };
-        let mut conditions = vec!["r.tenant_id = t.tenant::uuid".to_owned()];
-        conditions.extend(rows.sql(&mut bare));
-        conditions.extend(self.archived.sql(table.away()));
-        for filter in &self.filters {
-            let column = table.columns().iter().find(|column| column.name == filter.column);
-            let folded = if column.is_some_and(Column::is_name) { FOLDED } else { "" };
-            conditions.push(filter.sql(&format!("r.{}{folded}", filter.column), &mut bare));
-        }
+        let mut conditions = self.selection.sql(table, rows, &mut bare);
         let mut argument = |value: &str, kind: Kind| format!("{}::{}", bare(value), kind.sql());
         if let Some(after) = &self.after {
             let keys: Vec<_> =
@@ -162,7 +187,7 @@ impl ListQuery {
             .collect();
         let sql = as_tenant(&format!(
             "select {} from {name} r where {} order by {} limit {}",
-            row::selection(table),
+            row::selection(table, rows.within),
             conditions.join(" and "),
             order.join(", "),
             self.limit + 1

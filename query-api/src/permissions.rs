@@ -5,5 +5,8 @@ pub(crate) const INSPECT: &str = "timeline.audit_entry.inspect";
 /// To have it as a file.
 pub(crate) const TAKE_OUT: &str = "timeline.audit_entry.export";
 
-/// What may be asked of the audit trail.
-pub(crate) const OF_THE_TRAIL: [&str; 2] = [INSPECT, TAKE_OUT];
+/// To see what a client owes.
+pub(crate) const BALANCES: &str = "revenue.balance.read";
+
+/// All of them.
+pub(crate) const OF_QUESTIONS: [&str; 3] = [INSPECT, TAKE_OUT, BALANCES];

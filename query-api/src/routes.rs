@@ -2,6 +2,7 @@
 
 use crate::api::{Api, Way};
 use crate::events::Event;
+use crate::files::Download;
 use crate::given;
 use crate::identity::Me;
 use crate::parameters::{ListQuery, as_tenant};
@@ -22,7 +23,14 @@ use uuid::Uuid;
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     config.app_data(api);
     crate::timeline::configure(config);
+    crate::crm::configure(config);
+    crate::revenue::configure(config);
+    config.route(crate::profile::PATH, web::get().to(crate::profile::profile));
+    config.route(crate::dashboard::Figures::PATH, web::get().to(crate::dashboard::figures));
+    config.route(crate::connections::Health::PATH, web::get().to(crate::connections::health));
     config.route(Me::PATH, web::get().to(crate::identity::me));
+    config.route(crate::scheduling::Slots::PATH, web::get().to(crate::scheduling::slots));
+    config.route(Download::PATH, web::get().to(crate::files::download));
     config.route(Event::PATH, web::get().to(crate::events::event));
     config.service(
         web::scope("/v1/{context}/{collection}")
@@ -104,11 +112,11 @@ async fn record(
     });
     let sql = as_tenant(&format!(
         "select {}, {} as {CHECKED} from {}.{} r where r.tenant_id = t.tenant::uuid and r.id = $2{}",
-        row::selection(table),
+        row::selection(table, rows.within),
         checked_version(table),
         group.name,
         table.name(),
-        only.map_or(String::new(), |only| format!(" and {only}")),
+        only.iter().map(|only| format!(" and {only}")).collect::<String>(),
     ));
     let mut asked = sqlx::query(&sql).bind(caller.tenant.0).bind(id);
     if !arguments.is_empty() {

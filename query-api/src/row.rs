@@ -3,6 +3,7 @@
 //! PostgreSQL sends the columns as they are. It could make the JSON itself, but then it would be made there, read here as
 //! the row type and written again, three times the work for the same text.
 
+use crate::within::Within;
 use chrono::{DateTime, NaiveDate, Utc};
 use projections::{Kind, Table};
 use serde::Serialize;
@@ -13,8 +14,10 @@ use std::io::Write as _;
 use uuid::Uuid;
 
 /// What a statement selects from the table `r` for [`write`].
-pub(crate) fn selection(table: &dyn Table) -> String {
-    let columns = table.columns().iter().map(|column| format!("r.{}", column.name));
+pub(crate) fn selection(table: &dyn Table, within: Option<Within>) -> String {
+    let is_hidden = |name: &str| within.is_some_and(|within| within.hides(name));
+    let column = |name: &str| if is_hidden(name) { "null::text".to_owned() } else { format!("r.{name}") };
+    let columns = table.columns().iter().map(|found| column(&found.name));
     columns.chain(table.beside().iter().map(|beside| beside.sql.to_owned())).collect::<Vec<_>>().join(", ")
 }
 

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use event_store::{CommandBus, Store, StoreOptions, TimeZones};
 use kernel::Issuer;
 use messaging::StreamSettings;
-use runtime::settings::{DatabaseSettings, Settings};
+use objects::{ObjectStore, ObjectStoreOptions};
+use runtime::settings::{DatabaseSettings, ObjectsSettings, Settings};
 use runtime::tls::TlsFiles;
 use schema::Urls;
 use secrecy::{ExposeSecret, SecretString};
@@ -88,6 +89,30 @@ fn issuers(providers: &[runtime::settings::ProviderSettings]) -> Result<Arc<[Iss
         provider.issuer.parse().with_context(|| format!("settings: login.providers: the issuer of {}", provider.name))
     };
     providers.iter().map(issuer).collect()
+}
+
+/// Where files are kept, if the settings say so.
+pub fn objects(settings: &Settings) -> Result<Option<ObjectStore>> {
+    let ObjectsSettings { endpoint, public_endpoint, region, bucket, access_key, secret_key, path_style, .. } =
+        &settings.objects;
+    let (Some(endpoint), Some(access_key), Some(secret_key)) = (endpoint, access_key, secret_key) else {
+        return Ok(None);
+    };
+    let options = ObjectStoreOptions {
+        endpoint: endpoint.clone(),
+        public_endpoint: public_endpoint.clone(),
+        region: region.clone(),
+        bucket: bucket.clone(),
+        access_key: access_key.clone(),
+        secret_key: secret_key.clone(),
+        path_style: *path_style,
+    };
+    Ok(Some(ObjectStore::new(&options).context("settings: objects")?))
+}
+
+/// How long a request is good that sends bytes to the store.
+pub fn uploads_last(settings: &Settings) -> Duration {
+    Duration::from_secs(settings.objects.upload_minutes * 60)
 }
 
 /// Which stream, from the settings.

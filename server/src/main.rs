@@ -7,6 +7,7 @@ mod demo;
 mod documents;
 mod event_gateway;
 mod events;
+mod follow_ups;
 mod front;
 mod generate;
 mod jobs;
@@ -14,6 +15,7 @@ mod manual;
 mod metrics;
 mod operate;
 mod output;
+mod providers;
 mod reference;
 mod roles;
 mod status;
@@ -335,11 +337,11 @@ mod tests {
                 "running, waiting, parked, compensating, succeeded, cancelled, compensated",
             ),
             ("tenants list --status nonsense", "trialing, active, past_due, suspended, closed"),
-            ("projections replay nonsense", "all, crm"),
-            ("projections retry nonsense", "all, crm"),
-            ("projections verify nonsense", "all, crm"),
-            ("projections plan nonsense", "all, crm"),
-            ("projections rollback all", "crm, files"),
+            ("projections replay nonsense", "all, agreements"),
+            ("projections retry nonsense", "all, agreements"),
+            ("projections verify nonsense", "all, agreements"),
+            ("projections plan nonsense", "all, agreements"),
+            ("projections rollback all", "agreements, communications"),
             ("audit export --tenant 01935a00-0000-7000-8000-000000000001 --outcome nonsense", "accepted, denied"),
             ("audit export --tenant 01935a00-0000-7000-8000-000000000001 --format nonsense", "ndjson, csv"),
             (

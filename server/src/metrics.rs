@@ -33,6 +33,8 @@ pub enum Part {
     Reactions,
     /// Whoever reads events from NATS.
     Subscribers,
+    /// Providers outside: who comes in from there, and how grants live on.
+    Providers,
 }
 
 /// What kind of metric.
@@ -188,6 +190,18 @@ const METRICS: &[Metric] = &[
         Part::Process,
         Series::One,
         "Keys of erased persons that this process has forgotten.",
+    ),
+    counts(
+        "connection_refreshes_total",
+        Part::Providers,
+        Series::Of("outcome", &["refreshed", "refused", "failed"]),
+        "Grants of providers that were due to be replaced, by outcome.",
+    ),
+    counts(
+        "provider_messages_total",
+        Part::Providers,
+        Series::Theirs,
+        "What providers said by themselves, by provider and outcome.",
     ),
     shows("subscriber_waiting_events", Part::Subscribers, "Events that wait for a subscriber."),
     shows(

@@ -472,11 +472,23 @@ struct Found {
     not_erased: BTreeSet<Stream>,
 }
 
-/// Sessions of these users, runs that these streams set off, and runs that have written to them.
+/// Sessions of these users, runs that these streams set off, and runs that have written to them; and what was said to them or about
+/// them: notes, emails, notifications and follow-ups, and the threads with a client.
 const TOLD: &str = "
     select e.aggregate_type, e.aggregate_id from eventstore.events e
     where e.tenant_id = $1 and e.domain = 'identity' and e.event_type = 'session.started'
       and e.payload ->> 'user_id' = any($3)
+    union
+    select e.aggregate_type, e.aggregate_id from eventstore.events e
+    where e.tenant_id = $1
+      and (e.event_type in ('note.added', 'follow_up.scheduled')
+               and (e.payload -> 'about' ->> 'id' = any($3) or e.payload ->> 'client_id' = any($3))
+           or e.event_type = 'email.queued'
+               and (e.payload ->> 'contact_id' = any($3) or e.payload ->> 'user_id' = any($3)
+                    or e.payload ->> 'portal_user_id' = any($3) or e.payload ->> 'client_id' = any($3))
+           or e.event_type = 'notification.sent'
+               and (e.payload ->> 'user_id' = any($3) or e.payload -> 'about' ->> 'id' = any($3))
+           or e.event_type in ('thread.opened', 'comment.written') and e.payload ->> 'client_id' = any($3))
     union
     select e.aggregate_type, e.aggregate_id from eventstore.events e
     where e.tenant_id = $1 and e.event_type = 'run.started' and e.payload -> 'trigger' ->> 'aggregate_id' = any($3)

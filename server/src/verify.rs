@@ -84,6 +84,12 @@ pub async fn run(settings: &Settings, wait_seconds: u64, out: &Output) -> Result
     }
     verification.parked("no stream is parked by a projection", &projections::parked(&pool, None).await?);
 
+    let books = projections::books(&pool).await.context("adding up the journal")?;
+    let wrong = i64::try_from(books.differences.len()).unwrap_or(i64::MAX);
+    let first = books.differences.first().map_or_else(String::new, |difference| format!("; {}", difference.what));
+    let what = "the journal balances at every position and agrees with invoices and bills";
+    verification.check(what, wrong, format!("{} postings{first}", books.postings));
+
     let (runs, unfinished) = projections::unfinished_runs(&pool).await?;
     let count = unfinished.iter().map(|(_, count)| count).sum();
     let detail = format!("{runs} runs, {unfinished:?}");

@@ -389,6 +389,15 @@ impl Found<'_> {
         }
     }
 
+    /// How long, known now or when the step is taken.
+    pub fn duration_or_template(&mut self, at: &str, text: &str, sight: &Sight) {
+        if text.contains("{{") {
+            self.template(at, &Value::from(text), sight);
+        } else {
+            self.duration(at, text);
+        }
+    }
+
     pub fn template(&mut self, at: &str, value: &Value, sight: &Sight) {
         let mut found = vec![];
         expressions(value, at, &mut found);

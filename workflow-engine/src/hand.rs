@@ -7,14 +7,14 @@
 use crate::document::Document;
 use crate::hot::{Hot, Place};
 use crate::plan::{self, Open};
-use crate::turn::{DENIED, Sending, Standing};
+use crate::turn::{DENIED, OneOfSeveral, Sending, Standing};
 use anyhow::{Context as _, anyhow};
 use crash_points::Point;
 use event_store::{
     CommandBus, DecidedCommand, ExecuteError, Request, Store, UNIT_COMMANDS_MAX, UNIT_EVENTS_MAX, Unit, UnitCommand,
     UnitError, count_command,
 };
-use kernel::TenantId;
+use kernel::{Permissions, TenantId};
 use metrics::{counter, histogram};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -260,7 +260,11 @@ impl Hand {
             known.is_used = true;
             again(&known.error)
         });
-        let request = self.standing().request_of(path);
+        let mut request = self.standing().request_of(path);
+        if let Some(OneOfSeveral { command_id, permission }) = sending.one_of_several {
+            request.command_id = command_id;
+            request.permissions = Some(Arc::new(Permissions::patterns([permission])));
+        }
         let before = self.segment.unit.events();
         let decided = match known {
             Some(error) => Err(error),

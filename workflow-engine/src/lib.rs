@@ -21,6 +21,7 @@ mod meter;
 mod operate;
 mod plan;
 mod publish;
+mod recipients;
 mod references;
 mod schedules;
 mod schema;

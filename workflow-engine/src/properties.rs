@@ -345,6 +345,7 @@ fn whatever_fails_every_step_is_done_once_and_every_run_ends_or_stands_where_it_
 
 async fn play(plan: &Plan) -> TestCaseResult {
     let world = World::new().await;
+    world.register().await;
     let watch = world.superuser().await;
     let log = Log::new(watch.clone());
     let contact = json!({ "type": "create_entity", "domain": "crm", "entity": "contact", "parameters": { "name": "{{ event.payload.name }}" } });

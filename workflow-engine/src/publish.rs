@@ -20,6 +20,24 @@ macro_rules! definitions {
 /// The definitions that come with this program, a line each.
 const SHIPPED: &[(&str, &str)] = definitions! {
     "appointment-onboarding.yaml",
+    "proposal-expiry.yaml",
+    "proposal-accepted.yaml",
+    "signature-reminders.yaml",
+    "invoice-overdue.yaml",
+    "invoice-delivery.yaml",
+    "invoice-paid.yaml",
+    "files-review.yaml",
+    "milestone-completed.yaml",
+    "plan-entry-waits.yaml",
+    "invoice-approval.yaml",
+    "invoice-time.yaml",
+    "time-threshold-reached.yaml",
+    "invoice-issued.yaml",
+    "bill-received.yaml",
+    "bill-approval-late.yaml",
+    "bill-approved.yaml",
+    "bill-file-not-read.yaml",
+    "connection-refused.yaml",
 };
 
 /// The definitions that come with this program: file name and text.

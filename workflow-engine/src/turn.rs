@@ -94,6 +94,18 @@ pub(crate) struct Sending {
     pub body: String,
     /// If somebody holds a claim whose scope begins so, that is an answer, too.
     pub takes: Option<String>,
+    /// It is one of several commands of its step.
+    pub one_of_several: Option<OneOfSeveral>,
+}
+
+/// A command of a step that sends several. Where the segment ends between them the step is taken again, so each is known by what it
+/// creates: what is there already was created before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OneOfSeveral {
+    /// Its own name among the commands.
+    pub command_id: Uuid,
+    /// The permission to send it, which the step's own comes to.
+    pub permission: &'static str,
 }
 
 impl Sending {
@@ -104,7 +116,11 @@ impl Sending {
 
     /// Whether the step takes this refusal for an answer.
     pub fn wants(&self, error: &ExecuteError) -> bool {
-        matches!((error, &self.takes), (ExecuteError::Claimed { scope, .. }, Some(prefix)) if scope.starts_with(prefix))
+        match (error, &self.takes) {
+            (ExecuteError::Claimed { scope, .. }, Some(prefix)) => scope.starts_with(prefix),
+            (ExecuteError::AlreadyExists, _) => self.one_of_several.is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -168,7 +184,7 @@ impl<'a> Turn<'a> {
     /// A failure that is not tried again.
     pub fn failed(&self, failure: Failure) -> Vec<Entry> {
         let Failure { class, code, message } = failure;
-        let go_on = self.common.on_error == OnError::Continue;
+        let go_on = self.common.on_error == OnError::Continue || self.common.tolerates.contains(&code);
         vec![Entry::Failed { step: self.path.clone(), began_at: self.began_at, class, code, message, go_on }]
     }
 
@@ -215,13 +231,27 @@ impl<'a> Turn<'a> {
         let Some(info) = self.bus.command(command) else {
             return Err(Failure::terminal("unknown_command", format!("there is no command {command}")));
         };
-        let amended = self.step().and_then(|step| step.amended.as_ref()).and_then(|amended| amended.expose());
-        let body = match amended {
+        let body = match self.amended() {
             Some(amended) => amended.to_string(),
             None => render(&Value::Object(parameters.clone()), self.scope())?.to_string(),
         };
         let target = if info.entry.creates { Some(self.standing.id_of(&self.path)) } else { target };
-        Ok(Sending { info: *info, target, body, takes: None })
+        Ok(Sending { info: *info, target, body, takes: None, one_of_several: None })
+    }
+
+    /// What an operator says instead of the definition.
+    pub fn amended(&self) -> Option<&Value> {
+        self.step().and_then(|step| step.amended.as_ref()).and_then(|amended| amended.expose())
+    }
+
+    /// A command that creates something, with a body that is filled in already.
+    pub fn creates(&self, command: &str, body: &Value) -> Result<Sending, Failure> {
+        let Some(info) = self.bus.command(command) else {
+            return Err(Failure::terminal("unknown_command", format!("there is no command {command}")));
+        };
+        let body = self.amended().unwrap_or(body).to_string();
+        let target = Some(self.standing.id_of(&self.path));
+        Ok(Sending { info: *info, target, body, takes: None, one_of_several: None })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Takes one run as far as it goes: segment by segment until it ends, waits, or stands still.
 
+use crate::actions::Action;
 use crate::bounds::{Admitted, Bounds};
 use crate::denials;
 use crate::document::{Document, Policy};
@@ -8,7 +9,7 @@ use crate::hand::{Halt, Hand};
 use crate::hot::Hot;
 use crate::plan::Stands;
 use crate::tasks::{Looked, Next, Noted, Start, Task, Tasks};
-use crate::turn::{Failure, Standing, Turn};
+use crate::turn::{Failure, Sending, Standing, Turn, classify};
 use anyhow::{Context as _, Result, anyhow};
 use chrono::{TimeDelta, Utc};
 use crash_points::Point;
@@ -370,6 +371,9 @@ impl Worker {
             }
         }
         let started = Instant::now();
+        if let Some(several) = action.kind().sends_several(&turn).await {
+            return self.take_several(hand, &turn, action, several).await;
+        }
         let Some(sending) = action.kind().sends(&turn) else { return Ok(Some(action.kind().take(&turn).await)) };
         let sending = match sending {
             Ok(sending) => sending,
@@ -378,6 +382,28 @@ impl Worker {
         let answer = hand.send(&self.bus, path, &sending).await?;
         histogram!("workflow_step_duration_seconds", "action" => sending.info.entry.name).record(started.elapsed());
         Ok(answer.map(|answer| action.kind().answered(&turn, answer)))
+    }
+
+    /// Sends the commands of a step that sends several. None: the segment ends before one of them, and the step is taken again.
+    async fn take_several(
+        &self,
+        hand: &mut Hand,
+        turn: &Turn<'_>,
+        action: &Action,
+        several: Result<Vec<Sending>, Failure>,
+    ) -> Result<Option<Vec<Entry>>, Halt> {
+        let several = match several {
+            Ok(several) => several,
+            Err(failure) => return Ok(Some(turn.attempt(Err(failure)))),
+        };
+        for sending in &several {
+            match hand.send(&self.bus, &turn.path, sending).await? {
+                None => return Ok(None),
+                Some(Ok(_) | Err(ExecuteError::AlreadyExists)) => {}
+                Some(Err(error)) => return Ok(Some(turn.attempt(Err(classify(error))))),
+            }
+        }
+        Ok(Some(action.kind().sent(turn, &several)))
     }
 
     fn turn<'a>(&'a self, standing: Standing<'a>, path: &StepPath) -> Turn<'a> {

@@ -8,10 +8,12 @@ mod command;
 mod compose;
 mod deny;
 mod documents;
+mod effects;
 mod faults;
 mod generate;
 mod lint;
 mod migration;
+mod papers;
 mod python;
 mod recipes;
 mod sbom;
@@ -65,6 +67,8 @@ enum Verb {
     Sbom(sbom::SbomArguments),
     /// Attacks two copies of every role under load, and has what everybody saw judged by an independent checker.
     Faults(faults::FaultsArguments),
+    /// Has effects made at providers that fail, while whoever works for us is killed, and looks whether each is there once.
+    Effects(effects::EffectsArguments),
 }
 
 fn main() -> ExitCode {
@@ -94,5 +98,6 @@ fn run(verb: Verb, workspace: &Workspace) -> Result<ExitCode> {
         Verb::ApiFuzz(arguments) => api_fuzz::run(workspace, &arguments),
         Verb::Sbom(arguments) => sbom::write(workspace, &arguments),
         Verb::Faults(arguments) => faults::run(workspace, &arguments),
+        Verb::Effects(arguments) => effects::run(workspace, &arguments),
     }
 }

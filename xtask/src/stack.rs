@@ -1,5 +1,6 @@
 //! `cargo xtask up` and `cargo xtask down`
 
+mod lab;
 mod plan;
 mod roles;
 mod settings;
@@ -34,11 +35,14 @@ pub struct UpArguments {
     /// Only the servers; for work on the roles themselves.
     #[arg(long)]
     servers_only: bool,
-    /// Also starts an OpenID provider, through which the demo tenant's people log in, and a mail server that shows their
-    /// emails.
+    /// Also starts an OpenID provider, through which the demo tenant's people log in with a browser.
     #[arg(long)]
     login: bool,
-    /// Ends when every role is ready, without driving the flagship.
+    /// Also says where to agree by hand, in a browser, with `--login`, that the demo tenant is connected with DocuSign and Xero, for
+    /// which a lab stands in.
+    #[arg(long)]
+    providers: bool,
+    /// Ends when every role is ready and the demo tenant has its settings, without its history and without driving the flagships.
     #[arg(long)]
     no_flagship: bool,
 }
@@ -76,6 +80,7 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
 
     heading("building ubos");
     let ubos = workspace.build("ubos", Profile::Debug)?;
+    lab::ensure(workspace, &dirs, &ports)?;
     heading("roles");
     let fingerprint = roles::fingerprint(&ubos, &config)?;
     let verb = |arguments: &[&str]| {
@@ -89,17 +94,26 @@ pub fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<ExitCode> {
     for role in &roles {
         roles::ensure(role, &dirs, &fingerprint, verb(&[&role.name]))?;
     }
-    // Through the front door, like anybody else, so the roles must be up.
-    step("the demo tenant is seeded", |_| capture(verb(&["demo", "seed"])))?;
+    // Through the front door, like anybody else, so the roles must be up. What is past comes before there are workflows, so that
+    // nobody is written to because of it.
     if !arguments.no_flagship {
-        heading("flagship 1: a booking becomes a running onboarding project");
-        run_ok(verb(&["demo", "flagship"]))?;
+        step("the demo tenant has a history of two years", |_| capture(verb(&["demo", "history"])))?;
+    }
+    step("the demo tenant is seeded", |_| capture(verb(&["demo", "seed"])))?;
+    let (lab, mail) = (lab::url(&ports), servers.maildev.url.clone());
+    if !arguments.no_flagship {
+        heading("the six flagships, one after the other");
+        let papers = dirs.root().join("papers").display().to_string();
+        run_ok(verb(&["demo", "flagships", "--lab", &lab, "--mail", &mail, "--papers", &papers]))?;
     }
     if arguments.login {
         let tenant = capture(verb(&["demo", "tenant"]))?;
         let start = format!("http://127.0.0.1:{}/v1/login/start", ports.command_api);
-        println!("\n  emails are at http://127.0.0.1:{}", ports.mail);
-        println!("  log in as grace@advisors.example:\n  {start}?provider=development&tenant={}", tenant.trim());
+        println!("\n  log in as grace@advisors.example:\n  {start}?provider=development&tenant={}", tenant.trim());
+    }
+    if arguments.providers {
+        heading("agree by hand: log in with a browser first, then open");
+        run_ok(verb(&["demo", "connections"]))?;
     }
     let what = Summary { workspace, ubos: &ubos, config: &config, ports: &ports, roles: &roles, dirs: &dirs };
     what.print();
@@ -160,7 +174,7 @@ struct Servers {
     redis: Redis,
     s3: S3,
     oidc: Option<Oidc>,
-    maildev: Option<Maildev>,
+    maildev: Maildev,
 }
 
 impl Servers {
@@ -185,12 +199,9 @@ impl Servers {
                 })?),
                 false => None,
             },
-            maildev: match login {
-                true => Some(step(&format!("the mail server on 127.0.0.1:{}", ports.smtp), |_| {
-                    Maildev::start(dirs, ports.smtp, ports.mail)
-                })?),
-                false => None,
-            },
+            maildev: step(&format!("the mail server on 127.0.0.1:{}", ports.smtp), |_| {
+                Maildev::start(dirs, ports.smtp, ports.mail)
+            })?,
         })
     }
 }
@@ -257,7 +268,7 @@ struct Summary<'a> {
 
 impl Summary<'_> {
     fn print(&self) {
-        let Ports { command_api, query_api, nats_monitor, .. } = self.ports;
+        let Ports { command_api, query_api, nats_monitor, mail, .. } = self.ports;
         let short = |path: &Path| {
             let below = path.strip_prefix(&self.workspace.root).unwrap_or(path);
             below.display().to_string()
@@ -268,6 +279,8 @@ impl Summary<'_> {
         for Role { name, bind, .. } in self.roles {
             println!("  {name:<13} http://{bind}/ready and /metrics");
         }
+        println!("  providers     {}   the lab that stands in for DocuSign and Xero", lab::url(self.ports));
+        println!("  emails        http://127.0.0.1:{mail}");
         println!("  NATS          http://127.0.0.1:{nats_monitor}/jsz");
         println!("  logs          {}", short(&self.dirs.root().join("log")));
         println!("  operator      {} --config {} --help", short(self.ubos), short(self.config));

@@ -15,6 +15,9 @@ use std::time::Instant;
 /// A crate that reaches one of these can talk to a server; one that reaches none needs none for its tests.
 const NEEDS_SERVERS: [&str; 5] = ["sqlx", "async-nats", "actix-web", "reqwest", "local-servers"];
 
+/// A program of tests that is run alone, too, and needs no Python.
+pub const EFFECTS: &str = "effects";
+
 /// What to test.
 #[derive(Args)]
 pub struct TestArguments {
@@ -58,7 +61,8 @@ pub fn full(workspace: &Workspace, rest: &[String], environment: &[(&str, String
     if !chosen {
         cargo.arg("--workspace");
     }
-    if !chosen || rest.iter().any(|word| word == "e2e" || word == "-pe2e") {
+    let is_named = |names: &[&str]| rest.iter().any(|word| names.contains(&word.as_str()));
+    if !chosen || is_named(&["e2e", "-pe2e"]) && !is_named(&[EFFECTS]) {
         cargo.env("UBOS_TEST_API_FUZZ_PYTHON", api_fuzz::environment(workspace)?);
     }
     cargo.args(rest).env("UBOS_BIN", binary).envs(environment.iter().map(|(name, value)| (name, value)));

@@ -11,7 +11,7 @@ use identity_events::{
 };
 use kernel::{
     ApiKeyId, Event, EventScope, Grant, Grants, Machine, Name, OF_EVERY_USER, Pattern, Permissions, Principal, Role,
-    RoleId, SecretHash, ServiceAccountId, SessionId, Slug, SubscriberId, Timestamp, UnreadableEvent, UserId,
+    RoleId, SecretHash, ServiceAccountId, SessionId, Slug, SubscriberId, TeamId, Timestamp, UnreadableEvent, UserId,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -444,24 +444,26 @@ impl Firm {
     fn settle(&mut self) {
         let (owners, roles, teams) = (&self.owners, &self.roles, &self.teams);
         for (id, user) in &mut self.users {
+            let theirs: Vec<_> =
+                teams.iter().filter(|(_, team)| team.members.get(id) == Some(&user.membership)).collect();
             // An owner may do everything, whatever another role denies.
             let permissions = match owners.contains(id) {
                 true => Permissions::of(&[Role::Owner]),
                 false => {
-                    let teams = teams
-                        .values()
-                        .filter(|team| team.members.get(id) == Some(&user.membership))
-                        .map(|team| &team.grants);
-                    let grants = teams.chain([&user.grants]).chain(granting(&user.roles, roles)).flat_map(Grants::iter);
+                    let grants = theirs.iter().map(|(_, team)| &team.grants);
+                    let grants =
+                        grants.chain([&user.grants]).chain(granting(&user.roles, roles)).flat_map(Grants::iter);
                     let patterns = granted(&user.roles, roles).into_iter().chain(OF_EVERY_USER);
                     Permissions::patterns(patterns).granted(grants)
                 }
             };
-            user.permissions = Arc::new(permissions);
+            let teams = theirs.iter().map(|(team, _)| TeamId(**team));
+            user.permissions = Arc::new(permissions.known_as(in_force(&user.roles, roles), teams));
         }
         for account in self.accounts.values_mut() {
             let grants = granting(&account.roles, roles).flat_map(Grants::iter);
-            account.permissions = Arc::new(Permissions::patterns(granted(&account.roles, roles)).granted(grants));
+            let permissions = Permissions::patterns(granted(&account.roles, roles)).granted(grants);
+            account.permissions = Arc::new(permissions.known_as(in_force(&account.roles, roles), []));
         }
         for key in self.keys.values_mut() {
             let held = match key.principal {
@@ -497,6 +499,16 @@ fn granted<'r>(held: &Roles, custom: &'r HashMap<Uuid, CustomRole>) -> Vec<&'r s
         (None, Ok(role)) => role.patterns().to_vec(),
     };
     held.iter().flat_map(patterns).collect()
+}
+
+/// The names of the roles that are still there; owner is none to have.
+fn in_force<'r>(held: &'r Roles, custom: &HashMap<Uuid, CustomRole>) -> impl Iterator<Item = Slug> + use<'r> {
+    let is_there = |(name, id): &(&Slug, &Option<RoleId>)| match id {
+        Some(id) => custom.contains_key(&id.0),
+        None => name.as_str().parse::<Role>().is_ok_and(|role| role != Role::Owner),
+    };
+    let names: Vec<&Slug> = held.iter().filter(is_there).map(|(name, _)| name).collect();
+    names.into_iter().cloned()
 }
 
 /// The rights for single resources that roles of the firm's own give.

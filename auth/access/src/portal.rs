@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use credentials::Standing;
 use identity_events::SessionEvent;
 use kernel::{
-    ClientId, Event, Grant, Grants, Pattern, Permissions, PortalUserId, Principal, Slug, Timestamp, UnreadableEvent,
+    ClientId, EngagementId, Event, Grant, Grants, Pattern, Permissions, PortalUserId, Principal, Resource, Slug,
+    Timestamp, UnreadableEvent,
 };
 use portal_events::{PortalSessionEvent, PortalUserEvent, patterns_of_part};
 use std::collections::BTreeSet;
@@ -119,7 +120,7 @@ struct PortalUser {
     active: bool,
     membership: u32,
     parts: BTreeSet<Slug>,
-    grants: BTreeSet<Pattern>,
+    grants: Grants,
 }
 
 impl PortalUser {
@@ -140,11 +141,13 @@ impl PortalUser {
             PortalUserEvent::AccessRevoked { scope } => {
                 self.parts.remove(&scope);
             }
-            PortalUserEvent::Granted { pattern } => {
-                self.grants.insert(pattern);
+            PortalUserEvent::Granted { pattern, engagement_id } => {
+                let grant = self.grant(pattern, engagement_id);
+                self.grants.insert(grant);
             }
-            PortalUserEvent::GrantRevoked { pattern } => {
-                self.grants.remove(&pattern);
+            PortalUserEvent::GrantRevoked { pattern, engagement_id } => {
+                let grant = self.grant(pattern, engagement_id);
+                self.grants.remove(&grant);
             }
             // Whoever is let in again after having been closed out needs a new invitation.
             PortalUserEvent::Enabled {}
@@ -155,12 +158,17 @@ impl PortalUser {
         }
     }
 
-    /// Rights of a portal user are for the person's client, and for nothing else.
+    /// For the person's client, or for one engagement of it.
+    fn grant(&self, pattern: Pattern, engagement: Option<EngagementId>) -> Grant {
+        Grant { pattern, resource: engagement.map_or(self.client_id.into(), Resource::from) }
+    }
+
+    /// Rights of a portal user are for the person's client and its engagements, and for nothing else.
     fn permissions(&self) -> Permissions {
         let parts = self.parts.iter().flat_map(patterns_of_part).filter_map(|pattern| pattern.parse().ok());
-        let mut grants = Grants::default();
-        for pattern in parts.chain(self.grants.iter().cloned()) {
-            grants.insert(Grant { pattern, resource: self.client_id.into() });
+        let mut grants = self.grants.clone();
+        for pattern in parts {
+            grants.insert(self.grant(pattern, None));
         }
         Permissions::patterns(OF_EVERY_PORTAL_USER).granted(grants.iter())
     }
@@ -171,7 +179,7 @@ mod tests {
     use super::*;
     use crate::firm::tests::stored;
     use kernel::spec::spec_time;
-    use kernel::{InvitationId, Personal, Resource, Scope};
+    use kernel::{InvitationId, Personal, Scope};
     use uuid::Uuid;
 
     const ADA: PortalUserId = PortalUserId(Uuid::from_u128(10));
@@ -223,9 +231,19 @@ mod tests {
     }
 
     #[test]
+    fn a_right_for_an_engagement_reaches_nothing_else_of_the_client() {
+        let engagement = EngagementId(Uuid::from_u128(31));
+        let grant = PortalUserEvent::Granted { pattern: "*".parse().unwrap(), engagement_id: Some(engagement) };
+        let Standing::In(principal, permissions) = standing(&history([activated(), grant])) else { panic!() };
+        let reach = permissions.reach("projects.task.read");
+        assert!(reach.covers(&Scope::of([engagement.into()]), Some(principal)));
+        assert!(!reach.covers(&Scope::of([CLIENT.into()]), Some(principal)));
+    }
+
+    #[test]
     fn what_a_portal_user_may_is_for_the_client_alone() {
         let part = PortalUserEvent::AccessGranted { scope: "projects".parse().unwrap() };
-        let grant = PortalUserEvent::Granted { pattern: "*".parse().unwrap() };
+        let grant = PortalUserEvent::Granted { pattern: "*".parse().unwrap(), engagement_id: None };
         let Standing::In(principal, permissions) = standing(&history([activated(), part, grant])) else { panic!() };
         for permission in ["projects.task.read", "crm.client.read", "identity.user.read"] {
             let reach = permissions.reach(permission);

@@ -1,6 +1,7 @@
 //! The service over HTTP, on a real log.
 
 mod bad_input;
+mod bills;
 mod common;
 mod contacts;
 mod overload;

@@ -1,12 +1,12 @@
 //! A client: an organisation or person that the firm serves.
 
-use crm_events::{ClientEvent as E, ClientKind, ClientStatus};
+use crm_events::{AddressKind, ClientEvent as E, ClientKind, ClientStatus};
 use kernel::{
-    Aggregate, ClaimChange, ClientId, ContactDetails, Context, Decision, Email, Flag, Machine, Name, Patch, Phone,
-    Resource, Scope, Slug, UserId, command, rejection,
+    Aggregate, ClaimChange, ClientId, ContactDetails, Context, Decision, Email, Flag, Machine, Name, Patch, Personal,
+    Phone, PostalAddress, Resource, Scope, Slug, Text, UserId, WebAddress, command, rejection,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use ClientCommand as C;
@@ -76,6 +76,33 @@ pub enum ClientCommand {
         /// The tag.
         tag: Slug,
     },
+    /// Changes the client's address of a kind, or gives it one.
+    #[refused(Blocked)]
+    ChangeAddress {
+        /// Of which kind.
+        kind: AddressKind,
+        /// The address.
+        address: PostalAddress,
+    },
+    /// Takes the client's address of a kind away.
+    #[refused(Blocked)]
+    RemoveAddress {
+        /// Of which kind.
+        kind: AddressKind,
+    },
+    /// Changes what is told of the client. What is left out stays, `null` removes it.
+    #[refused(Blocked)]
+    Describe {
+        /// Where it is on the web.
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        website: Patch<WebAddress>,
+        /// What it does.
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        industry: Patch<Name>,
+        /// What else the firm should know.
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        notes: Patch<Text>,
+    },
     /// Forbids changes and new work for the client until it is unblocked.
     Block {
         /// Why.
@@ -96,6 +123,14 @@ pub enum ClientRejection {
     TooManyTags,
 }
 
+/// What is told of a client.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Description {
+    website: Option<Personal<WebAddress>>,
+    industry: Option<Personal<Name>>,
+    notes: Option<Personal<Text>>,
+}
+
 /// What is remembered of a client.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Client {
@@ -104,6 +139,8 @@ pub struct Client {
     status: ClientStatus,
     owner_id: Option<UserId>,
     tags: BTreeSet<Slug>,
+    addresses: BTreeMap<AddressKind, Personal<PostalAddress>>,
+    description: Description,
     blocked: bool,
 }
 
@@ -112,7 +149,7 @@ impl Aggregate for Client {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "crm/clients";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn belongs_to(&self, id: Uuid) -> Vec<Resource> {
         vec![ClientId(id).into()]
@@ -149,6 +186,24 @@ impl Aggregate for Client {
             C::Tag { tag } => vec![E::Tagged { tag }],
             C::Untag { tag } if self.tags.contains(&tag) => vec![E::Untagged { tag }],
             C::Untag { .. } => vec![],
+            C::ChangeAddress { kind, address } => {
+                let address = Personal::new(address);
+                let is_so = self.addresses.get(&kind) == Some(&address);
+                if is_so { vec![] } else { vec![E::AddressChanged { kind, address }] }
+            }
+            C::RemoveAddress { kind } if self.addresses.contains_key(&kind) => vec![E::AddressRemoved { kind }],
+            C::RemoveAddress { .. } => vec![],
+            C::Describe { website, industry, notes } => {
+                let before = &self.description;
+                let after = Description {
+                    website: website.over(&before.website),
+                    industry: industry.over(&before.industry),
+                    notes: notes.over(&before.notes),
+                };
+                let is_so = after == self.description;
+                let Description { website, industry, notes } = after;
+                if is_so { vec![] } else { vec![E::Described { website, industry, notes }] }
+            }
         })
     }
 
@@ -168,6 +223,16 @@ impl Aggregate for Client {
             }
             E::Untagged { tag } => {
                 self.tags.remove(tag);
+            }
+            E::AddressChanged { kind, address } => {
+                self.addresses.insert(*kind, address.clone());
+            }
+            E::AddressRemoved { kind } => {
+                self.addresses.remove(kind);
+            }
+            E::Described { website, industry, notes } => {
+                let (website, industry, notes) = (website.clone(), industry.clone(), notes.clone());
+                self.description = Description { website, industry, notes };
             }
             E::Blocked { reason: _ } => self.blocked = true,
             E::Unblocked {} => self.blocked = false,
@@ -252,6 +317,47 @@ mod tests {
     fn a_prospect_cannot_become_dormant() {
         let change = C::ChangeStatus { status: ClientStatus::Dormant };
         given::<Client>([created()]).when(change).rejected("crm.client.invalid_status_transition");
+    }
+
+    #[test]
+    fn a_client_has_one_address_of_each_kind() {
+        let address = |line1: &str| PostalAddress {
+            line1: line1.parse().unwrap(),
+            line2: None,
+            city: "London".parse().unwrap(),
+            region: None,
+            postal_code: Some("NW1 5LR".parse().unwrap()),
+            country: "GB".parse().unwrap(),
+        };
+        let change = |kind, line1: &str| C::ChangeAddress { kind, address: address(line1) };
+        let changed = |kind, line1: &str| E::AddressChanged { kind, address: Personal::new(address(line1)) };
+        let (billing, other) = (AddressKind::Billing, AddressKind::Other);
+        let home = changed(billing, "Marylebone Road 12");
+        given::<Client>([created()]).when(change(billing, "Marylebone Road 12")).then([home.clone()]);
+        let moved = || given::<Client>([created(), home.clone()]);
+        moved().when(change(billing, "Marylebone Road 12")).then_nothing();
+        moved().when(change(billing, "Dorset Street 1")).then([changed(billing, "Dorset Street 1")]);
+        moved().when(change(other, "Marylebone Road 12")).then([changed(other, "Marylebone Road 12")]);
+        moved().when(C::RemoveAddress { kind: billing }).then([E::AddressRemoved { kind: billing }]);
+        moved().when(C::RemoveAddress { kind: other }).then_nothing();
+    }
+
+    #[test]
+    fn what_is_told_of_a_client_changes_in_parts() {
+        let describe = |body: &str| <C as kernel::Command>::parse("describe", body).unwrap();
+        let described = |website: Option<&str>, industry: Option<&str>| E::Described {
+            website: website.map(|text| text.parse().unwrap()),
+            industry: industry.map(|text| text.parse().unwrap()),
+            notes: None,
+        };
+        let site = described(Some("https://engines.example/"), None);
+        given::<Client>([created()]).when(describe(r#"{"website":"https://Engines.example"}"#)).then([site.clone()]);
+        let told = || given::<Client>([created(), site.clone()]);
+        told().when(describe("{}")).then_nothing();
+        told().when(describe(r#"{"website":"https://engines.example","notes":null}"#)).then_nothing();
+        let both = described(Some("https://engines.example/"), Some("Machines"));
+        told().when(describe(r#"{"industry":"Machines"}"#)).then([both]);
+        told().when(describe(r#"{"website":null}"#)).then([described(None, None)]);
     }
 
     #[test]

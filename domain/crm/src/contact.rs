@@ -31,6 +31,9 @@ pub enum ContactCommand {
         /// The person's telephone number, E.164.
         #[serde(default)]
         phone: Option<Phone>,
+        /// What the person's job is called.
+        #[serde(default)]
+        title: Option<Name>,
     },
     /// Gives the person another name.
     #[refused(Archived)]
@@ -47,6 +50,13 @@ pub enum ContactCommand {
         /// The telephone number, E.164.
         #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
         phone: Patch<Phone>,
+    },
+    /// Changes what the person's job is called. What is left out stays, `null` removes it.
+    #[refused(Archived)]
+    ChangeTitle {
+        /// The title.
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        title: Patch<Name>,
     },
     /// Lets the person speak for a client, or changes in which role; who is asked first stays if that is left out. Whoever is to
     /// be asked first takes the place of whoever was before, who goes on speaking for the client.
@@ -85,6 +95,7 @@ pub enum ContactRejection {
 pub struct Contact {
     name: String,
     details: ContactDetails,
+    title: Option<Personal<Name>>,
     clients: BTreeMap<ClientId, (String, bool)>,
     archived: Archivable,
     /// Nobody can be asked who was erased, so such a person is first nowhere.
@@ -96,7 +107,7 @@ impl Aggregate for Contact {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "crm/contacts";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
         self.clients.keys().map(|client| (*client).into()).collect()
@@ -122,8 +133,9 @@ impl Aggregate for Contact {
 
     fn decide(&self, command: C, _ctx: &Context) -> Decision<Self> {
         Ok(match command {
-            C::Create { name, email, phone } => {
-                vec![E::Created { name: name.into(), details: ContactDetails::new(email, phone) }]
+            C::Create { name, email, phone, title } => {
+                let (details, title) = (ContactDetails::new(email, phone), title.map(Personal::new));
+                vec![E::Created { name: name.into(), details, title }]
             }
             C::Archive {} => self.archived.archive(),
             C::Restore {} => self.archived.restore(),
@@ -133,6 +145,10 @@ impl Aggregate for Contact {
             C::ChangeContactDetails { email, phone } => {
                 let details = self.details.changed(email, phone);
                 details.map(|details| E::ContactDetailsChanged { details }).into_iter().collect()
+            }
+            C::ChangeTitle { title } => {
+                let title = title.over(&self.title);
+                if title == self.title { vec![] } else { vec![E::TitleChanged { title }] }
             }
             C::LinkToClient { client_id, role, primary } => {
                 let primary = primary.over_or(self.is_first_at(&client_id), false) && !self.erased;
@@ -153,10 +169,11 @@ impl Aggregate for Contact {
     fn apply(&mut self, event: &E) {
         self.archived = self.archived.after(event);
         match event {
-            E::Created { name, details } => {
+            E::Created { name, details, title } => {
                 self.called(name);
-                self.details = details.clone();
+                (self.details, self.title) = (details.clone(), title.clone());
             }
+            E::TitleChanged { title } => self.title = title.clone(),
             E::Renamed { name } => self.called(name),
             E::ContactDetailsChanged { details } => self.details = details.clone(),
             E::LinkedToClient { client_id, role, primary } => {
@@ -250,6 +267,7 @@ mod tests {
         E::Created {
             name: Personal::new("Ada Lovelace".parse().unwrap()),
             details: ContactDetails::new(Some("ada@example.com".parse().unwrap()), None),
+            title: None,
         }
     }
 
@@ -263,6 +281,7 @@ mod tests {
             name: "Ada Lovelace".parse().unwrap(),
             email: Some("ADA@example.com".parse().unwrap()),
             phone: None,
+            title: None,
         };
         assert_eq!(given::<Contact>([]).when(create).then([created()]).claims(), [ClaimChange::Take(ada())]);
     }
@@ -294,6 +313,19 @@ mod tests {
         let when = given::<Contact>([created(), numbered.clone()]).when(remove).then([removed]);
         assert_eq!(when.claims(), [ClaimChange::Release(ada())]);
         given::<Contact>([created(), numbered]).when(change("{}")).then_nothing();
+    }
+
+    #[test]
+    fn a_title_is_given_changed_and_removed_once() {
+        let change = |body: &str| <C as kernel::Command>::parse("change_title", body).unwrap();
+        let titled = |title: Option<&str>| E::TitleChanged { title: title.map(|title| title.parse().unwrap()) };
+        let body = r#"{"title":"Head of Numbers"}"#;
+        given::<Contact>([created()]).when(change(body)).then([titled(Some("Head of Numbers"))]);
+        let known = || given::<Contact>([created(), titled(Some("Head of Numbers"))]);
+        known().when(change(body)).then_nothing();
+        known().when(change("{}")).then_nothing();
+        known().when(change(r#"{"title":null}"#)).then([titled(None)]);
+        given::<Contact>([created(), E::Archived {}]).when(change(body)).rejected("crm.contact.archived");
     }
 
     #[test]
@@ -357,7 +389,7 @@ mod tests {
     fn whoever_was_erased_is_asked_first_nowhere() {
         let client_id = ClientId(uuid::Uuid::from_u128(7));
         let details = ContactDetails { email: Some(Personal::erased()), phone: None };
-        let erased = E::Created { name: Personal::erased(), details };
+        let erased = E::Created { name: Personal::erased(), details, title: None };
         let linked = |primary| E::LinkedToClient { client_id, role: "owner".parse().unwrap(), primary };
         let link = C::LinkToClient { client_id, role: "owner".parse().unwrap(), primary: Patch::Set(true) };
         assert_eq!(given::<Contact>([erased.clone(), linked(true)]).when(C::Archive {}).claims(), []);

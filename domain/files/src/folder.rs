@@ -237,6 +237,21 @@ impl Aggregate for Folder {
 }
 
 impl Folder {
+    /// Whose papers the tree holds.
+    pub(crate) fn whose(&self) -> (Option<ClientId>, Option<ProjectId>) {
+        (self.client_id, self.project_id)
+    }
+
+    /// Is this one of its subfolders?
+    pub(crate) fn has(&self, folder: FolderId) -> bool {
+        self.subfolders.contains_key(&folder)
+    }
+
+    /// Was the tree taken out of every list?
+    pub(crate) fn is_archived(&self) -> bool {
+        self.archived.is_archived()
+    }
+
     fn add(&mut self, subfolder: &Subfolder) {
         let placed = (subfolder.parent_id, subfolder.name.as_str().to_owned());
         self.subfolders.insert(subfolder.id, placed);

@@ -25,7 +25,8 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Declares the commands of one aggregate, and whether every member of a firm may give them: `#[command("crm.client", member)]` or
 /// `!member`. Variant helpers: `#[creates]`, `#[mints("ubk")]`,
-/// `#[makes("task_id")]` for the parts of the aggregate whose ids the answer tells (`"task_id?"` if there may be none), and
+/// `#[makes("task_id")]` for the parts of the aggregate whose ids the answer tells (`"task_id?"` if there may be none),
+/// `#[tells("upload", UploadPlace)]` for what only the answer says, and
 /// `#[refused(Blocked, "email.taken", "crm.client.blocked")]` with the rejections that it may meet, the claims that another may
 /// hold, and the flags of other aggregates that forbid it.
 #[proc_macro_attribute]
@@ -130,6 +131,7 @@ struct Entry {
     creates: bool,
     mints: Option<String>,
     makes: Vec<Tokens>,
+    tells: Option<Tells>,
     /// Codes below the stream's name.
     refusals: Vec<String>,
     retired: bool,
@@ -153,6 +155,17 @@ impl syn::parse::Parse for Why {
     }
 }
 
+/// What an answer tells besides, and of what type it is: `"upload", UploadPlace`.
+struct Tells(LitStr, syn::Type);
+
+impl syn::parse::Parse for Tells {
+    fn parse(input: syn::parse::ParseStream) -> Result<Self> {
+        let name = input.parse()?;
+        input.parse::<Token![,]>()?;
+        Ok(Tells(name, input.parse()?))
+    }
+}
+
 /// Which attribute's variants take which helper.
 const HELPERS: &[(&str, &str)] = &[
     ("version", "event"),
@@ -161,6 +174,7 @@ const HELPERS: &[(&str, &str)] = &[
     ("creates", "command"),
     ("mints", "command"),
     ("makes", "command"),
+    ("tells", "command"),
     ("refused", "command"),
     ("invalid", "rejection"),
     ("audited", "rejection"),
@@ -188,6 +202,7 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
         creates: false,
         mints: None,
         makes: vec![],
+        tells: None,
         refusals: vec![],
         retired: false,
         invalid: None,
@@ -216,6 +231,8 @@ fn entry(outer: &Ident, variant: &mut Variant, what: &str) -> Result<Entry> {
             entry.mints = Some(attr.parse_args::<LitStr>()?.value());
         } else if attr.path().is_ident("makes") {
             made = attr.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated)?.into_iter().collect();
+        } else if attr.path().is_ident("tells") {
+            entry.tells = Some(attr.parse_args()?);
         } else if attr.path().is_ident("refused") {
             let why = attr.parse_args_with(Punctuated::<Why, Token![,]>::parse_terminated)?;
             entry.refusals.extend(why.into_iter().map(|Why(code)| code));
@@ -324,6 +341,12 @@ fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
             Some(prefix) => quote!(Some(#prefix)),
             None => quote!(None),
         };
+        let tells = match &e.tells {
+            Some(Tells(name, of)) => {
+                quote!(Some(::kernel::TellEntry { name: #name, component: ::kernel::component_of::<#of> }))
+            }
+            None => quote!(None),
+        };
         let (name, makes) = (format!("{}.{}", stream.value(), e.snake), &e.makes);
         // What other aggregates say or hold is called by its whole name.
         let is_whole = |code: &str| code.matches('.').count() > 1;
@@ -331,7 +354,7 @@ fn expand_command(args: Args, mut item: ItemEnum) -> Result<Tokens> {
             e.refusals.iter().map(|code| if is_whole(code) { code.clone() } else { format!("{}.{code}", stream.value()) });
         quote!(::kernel::CommandEntry {
             stream: #stream, name: #name, action: #action, creates: #creates, member: #member, mints: #mints, makes: &[#(#makes),*],
-            summary: #summary,
+            tells: #tells, summary: #summary,
             refusals: &[#(#refusals),*], schema: ::kernel::schema_of::<#body>, component: ::kernel::component_of::<#body>,
         })
     });

@@ -12,16 +12,26 @@ use syn::{parenthesized, token};
 const COMMON: [&str; 6] = ["tenant_id", "position", "id", "version", "created_at", "updated_at"];
 
 /// How a row says what it belongs to, and which variant of `Tie` that is.
-const TIES: [(&str, &str); 8] = [
+const TIES: [(&str, &str); 15] = [
     ("client", "Client"),
+    ("staff_client", "StaffClient"),
     ("clients", "Clients"),
     ("client_ids", "ClientIds"),
     ("client_of", "ClientOf"),
+    ("engagement", "Engagement"),
+    ("engagement_ids", "EngagementIds"),
+    ("engagement_of", "EngagementOf"),
+    ("shown_engagement", "ShownEngagement"),
+    ("shown_engagement_of", "ShownEngagementOf"),
+    ("staff_engagement", "StaffEngagement"),
     ("project", "Project"),
     ("project_ids", "ProjectIds"),
     ("user", "User"),
     ("portal_user", "PortalUser"),
 ];
+
+/// Ties that another table of the same context says.
+const OF_ANOTHER: [&str; 3] = ["client_of", "engagement_of", "shown_engagement_of"];
 
 /// What lists can do with a column.
 #[derive(Default, Clone, Copy)]
@@ -278,11 +288,13 @@ fn expand_tie(tie: &Tie, column: &impl Fn(&Named) -> Result<String>) -> Result<T
     };
     let variant = Ident::new(variant, tie.kind.span());
     match &tie.named.table {
-        Some(table) if kind == "client_of" => Ok(quote!(::projections::Tie::#variant { column: #name, table: #table })),
-        None if kind != "client_of" => Ok(quote!(::projections::Tie::#variant(#name))),
+        Some(table) if OF_ANOTHER.contains(&kind.as_str()) => {
+            Ok(quote!(::projections::Tie::#variant { column: #name, table: #table }))
+        }
+        None if !OF_ANOTHER.contains(&kind.as_str()) => Ok(quote!(::projections::Tie::#variant(#name))),
         _ => Err(Error::new(
             tie.kind.span(),
-            "`client_of` names a table too, and only that: `client_of(project_id, \"…\")`",
+            "ties that end in `_of` name a table too, and only these: `client_of(project_id, \"…\")`",
         )),
     }
 }

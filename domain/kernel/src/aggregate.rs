@@ -34,7 +34,7 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
     /// Remembers one event. Never fails: what is in the log has happened.
     fn apply(&mut self, event: &Self::Event);
 
-    /// The clients and projects that the aggregate `id` belongs to, itself included if it is one. None unless said otherwise,
+    /// The clients, engagements and projects that the aggregate `id` belongs to, itself included if it is one. None unless said otherwise,
     /// so that only rights for everything count.
     fn belongs_to(&self, _id: Uuid) -> Vec<Resource> {
         vec![]
@@ -46,7 +46,7 @@ pub trait Aggregate: Default + Clone + Debug + Serialize + DeserializeOwned + Se
         Scope::of(self.belongs_to(id))
     }
 
-    /// The clients and projects that the event is about, for [`Metadata::concerns`](crate::Metadata::concerns); `self` is the
+    /// The clients, engagements and projects that the event is about, for [`Metadata::concerns`](crate::Metadata::concerns); `self` is the
     /// state after it. What the event takes the aggregate away from belongs to them too.
     fn concerns(&self, id: Uuid, _event: &Self::Event) -> Vec<Resource> {
         self.belongs_to(id)

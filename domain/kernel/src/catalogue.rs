@@ -43,6 +43,8 @@ pub struct CommandEntry {
     /// The parts of the aggregate that it makes, whose ids its answer tells ([`crate::Context::part`]). Whoever sends it may
     /// choose the id of a single one in the field of that name.
     pub makes: &'static [PartEntry],
+    /// What its answer tells besides, which is in no event: where a file is to be sent.
+    pub tells: Option<TellEntry>,
     /// The doc sentence.
     pub summary: &'static str,
     /// Codes of why this very command may be refused: its aggregate's rejections, and what it takes that may be taken.
@@ -50,6 +52,15 @@ pub struct CommandEntry {
     /// JSON Schema (2020-12) of the body.
     pub schema: fn() -> Schema,
     /// A reference to the same among the definitions of a document that names its types.
+    pub component: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// What a command's answer tells besides ids, version and position.
+#[derive(Debug, Clone, Copy)]
+pub struct TellEntry {
+    /// What the answer calls it: `upload`.
+    pub name: &'static str,
+    /// A reference to its schema among the definitions of a document that names its types.
     pub component: fn(&mut SchemaGenerator) -> Schema,
 }
 

@@ -119,6 +119,9 @@ pub struct Context {
     pub permissions: Arc<Permissions>,
     /// What the secret hashes to that was made for a command that mints one.
     pub secret: Option<SecretHash>,
+    /// The command that brought this one along ([`Aggregate::companions`]), and the aggregate that it goes to; none if somebody asked
+    /// for this one itself. What makes no sense alone, as a number without the invoice that has it, is refused then.
+    pub brought_by: Option<(&'static str, Uuid)>,
     /// The providers at which people log in to this installation, by their `iss`; none where that is not known.
     pub providers: Option<Arc<[Issuer]>>,
     seed: Uuid,
@@ -142,8 +145,22 @@ impl Context {
         let (permissions, references) = (ALL.clone(), HashMap::new());
         let now = Timestamp::of_clock(now.into());
         let (drawn, parts) = (AtomicU32::new(0), Mutex::default());
-        let (time_zone, secret, providers) = (Tz::UTC, None, None);
-        Self { tenant, actor, now, time_zone, id, permissions, secret, providers, seed, drawn, parts, references }
+        let (time_zone, secret, brought_by, providers) = (Tz::UTC, None, None, None);
+        Self {
+            tenant,
+            actor,
+            now,
+            time_zone,
+            id,
+            permissions,
+            secret,
+            brought_by,
+            providers,
+            seed,
+            drawn,
+            parts,
+            references,
+        }
     }
 
     /// A fresh UUIDv7: its time is `now`, its random part is derived from the command's id.

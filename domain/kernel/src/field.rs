@@ -60,8 +60,14 @@ codes! {
     NotATimeOfDay = "not_a_time_of_day" [], "The text is no time of day such as `09:30`.";
     NotATimeZone = "not_a_time_zone" [], "The text is no IANA time zone such as `Europe/Berlin`.";
     NotAnAmount = "not_an_amount" [], "The text is no amount with as many decimals as its currency has at most, such as `12.50`.";
+    NotAQuantity = "not_a_quantity" [], "The text is no quantity with at most six places, such as `2.5`.";
+    NotAPercentage = "not_a_percentage" [], "The text is no percentage with at most four places, such as `5.5`.";
     NotACurrency = "not_a_currency" [], "The text is no ISO 4217 currency such as `EUR`.";
     NotACountry = "not_a_country" [], "The text is no ISO 3166-1 country such as `DE`.";
+    NotAVatId = "not_a_vat_id" [], "The text is no VAT number with its country in front, such as `DE123456789`.";
+    NotAnIban = "not_an_iban" [], "The text is no IBAN, or its check digits are wrong.";
+    NotABic = "not_a_bic" [], "The text is no BIC such as `COBADEFF`.";
+    NotALanguage = "not_a_language" [], "The text is no language such as `de` or `en-GB`.";
     NotAPostalCode = "not_a_postal_code" [], "The text is no postal code such as `10115` or `SW1A 1AA`.";
     NotAKey = "not_a_key" [], "The text is no key such as `onboarding_project`.";
     NotAPattern = "not_a_pattern" [], "The text is no pattern of permissions such as `crm.*`.";

@@ -1,6 +1,6 @@
-//! Rights for single resources: this client, this project, or whatever is one's own.
+//! Rights for single resources: this client, this engagement, this project, or whatever is one's own.
 
-use crate::{ClientId, Pattern, Permissions, Principal, ProjectId};
+use crate::{ClientId, EngagementId, Pattern, Permissions, Principal, ProjectId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -22,6 +22,11 @@ pub enum Resource {
         /// Which one.
         id: ClientId,
     },
+    /// An engagement and everything that says it is this engagement's.
+    Engagement {
+        /// Which one.
+        id: EngagementId,
+    },
     /// A project with its milestones and tasks.
     Project {
         /// Which one.
@@ -34,6 +39,7 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client { id } => write!(f, "client/{}", id.0),
+            Self::Engagement { id } => write!(f, "engagement/{}", id.0),
             Self::Project { id } => write!(f, "project/{}", id.0),
         }
     }
@@ -41,7 +47,7 @@ impl fmt::Display for Resource {
 
 /// The text is no resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected client/ or project/ and an id")]
+#[error("expected client/, engagement/ or project/ and an id")]
 pub struct NoResource;
 
 impl FromStr for Resource {
@@ -52,6 +58,7 @@ impl FromStr for Resource {
         let id: Uuid = id.parse().map_err(|_| NoResource)?;
         match kind {
             "client" => Ok(ClientId(id).into()),
+            "engagement" => Ok(EngagementId(id).into()),
             "project" => Ok(ProjectId(id).into()),
             _ => Err(NoResource),
         }
@@ -205,6 +212,12 @@ impl From<ClientId> for Resource {
     }
 }
 
+impl From<EngagementId> for Resource {
+    fn from(id: EngagementId) -> Self {
+        Self::Engagement { id }
+    }
+}
+
 impl From<ProjectId> for Resource {
     fn from(id: ProjectId) -> Self {
         Self::Project { id }
@@ -234,7 +247,8 @@ mod tests {
 
     #[test]
     fn a_resource_reads_as_it_is_written() {
-        for resource in [client(1), ProjectId(Uuid::from_u128(2)).into()] {
+        let others: [Resource; 2] = [EngagementId(Uuid::from_u128(2)).into(), ProjectId(Uuid::from_u128(2)).into()];
+        for resource in others.into_iter().chain([client(1)]) {
             assert_eq!(resource.to_string().parse(), Ok(resource));
         }
         for other in ["", "client", "client/", "client/1", "user/00000000-0000-0000-0000-000000000001"] {
@@ -252,6 +266,17 @@ mod tests {
         assert!(!reach.covers(&Scope::default(), None), "what belongs to nothing is nobody's by a grant");
         assert_eq!(held.reach("crm.client.read"), Reach::Nothing);
         assert_eq!(holding(&["projects.*"], &[]).reach("projects.project.rename"), Reach::Everything);
+    }
+
+    #[test]
+    fn a_grant_for_a_client_reaches_what_is_the_clients_and_one_for_an_engagement_that_alone() {
+        let engagement = |number| Resource::from(EngagementId(Uuid::from_u128(number)));
+        let scope = |number| Scope::of([client(1), engagement(number)]);
+        let of_client = holding(&[], &[grant("crm.engagement.*", client(1))]).reach("crm.engagement.hold");
+        assert!(of_client.covers(&scope(1), None) && of_client.covers(&scope(2), None));
+        let of_one = holding(&[], &[grant("crm.engagement.*", engagement(1))]).reach("crm.engagement.hold");
+        assert!(of_one.covers(&scope(1), None) && !of_one.covers(&scope(2), None));
+        assert!(!of_one.covers(&Scope::of([client(1)]), None), "nothing else of the client");
     }
 
     #[test]

@@ -39,18 +39,32 @@ ids! {
     ApiKeyId,
     /// A firm or person that is served.
     ClientId,
+    /// A link to a provider outside.
+    ConnectionId,
     /// A person at a client.
     ContactId,
+    /// A contract with a client.
+    ContractId,
+    /// A deal that may be won.
+    DealId,
     /// A workflow definition, all its versions.
     DefinitionId,
+    /// What a client has engaged the firm for.
+    EngagementId,
+    /// A file, all its versions.
+    FileId,
     /// A program of somebody else's that reads the firm's events.
     SubscriberId,
     /// One invitation, into the firm or to its portal.
     InvitationId,
+    /// An invoice to a client.
+    InvoiceId,
     /// A person with access to the client portal.
     PortalUserId,
     /// A project.
     ProjectId,
+    /// An offer to a client.
+    ProposalId,
     /// A role that a firm made itself.
     RoleId,
     /// One run of a workflow.
@@ -59,8 +73,14 @@ ids! {
     ServiceAccountId,
     /// The time between a person's login and its end.
     SessionId,
+    /// A team of the firm's staff.
+    TeamId,
+    /// A template of proposals and contracts.
+    TemplateId,
     /// A firm that uses UBOS; the boundary that no row, subject or key crosses.
     TenantId,
+    /// A conversation.
+    ThreadId,
     /// A member of the firm's staff.
     UserId,
 }

@@ -382,7 +382,7 @@ macro_rules! integers {
     )*};
 }
 
-integers!(u16, u32, i64);
+integers!(u16, u32, u64, i64);
 
 impl Input for Uuid {
     fn read(value: Value, faults: &mut Faults) -> Option<Self> {

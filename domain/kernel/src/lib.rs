@@ -8,11 +8,14 @@ extern crate self as kernel;
 #[doc(hidden)]
 pub use serde_json as __json;
 
+mod about;
 mod aggregate;
+mod amounts;
 mod catalogue;
 mod contact_details;
 mod context;
 mod cqrs;
+mod decimal;
 mod email;
 mod envelope;
 mod field;
@@ -21,6 +24,7 @@ mod giving;
 mod grant;
 mod ids;
 mod input;
+mod length;
 mod life_cycle;
 mod member;
 mod money;
@@ -36,17 +40,21 @@ mod time;
 mod unit;
 mod values;
 mod visible;
+mod web_address;
 
+pub use about::{About, AboutKind};
 pub use aggregate::{
     Aggregate, Claim, ClaimChange, Companions, Decision, History, Mounts, Reference, ReferenceBy, Stored,
 };
+pub use amounts::{Amounts, AmountsFault, LineAmounts, Measure, Priced, Rounding, Tax, TaxAmounts};
 pub use catalogue::{
-    Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, UnreadableEvent, Upcaster, component_of,
-    read_event, read_fields, schema_of,
+    Command, CommandEntry, Event, EventEntry, Rejection, RejectionEntry, TellEntry, UnreadableEvent, Upcaster,
+    component_of, read_event, read_fields, schema_of,
 };
 pub use contact_details::ContactDetails;
 pub use context::{Actor, Context, FoundReference, Principal};
 pub use cqrs::{Root, RootCommand, RootEvent};
+pub use decimal::{Percent, Quantity};
 pub use envelope::{Metadata, Recorded};
 pub use field::{FieldCode, FieldError, FieldErrors, InvalidValue};
 pub use flag::Flag;
@@ -66,7 +74,7 @@ pub use status::{Machine, Progress, Status, StatusEntry};
 pub use time::{Date, Timestamp};
 pub use unit::{NoUnit, Unit};
 pub use values::{
-    Country, Email, EventScope, FolderName, Issuer, Name, Pattern, Personal, Phone, PostalCode, SecretHash, Slug,
-    Subject, Text, TimeZone,
+    Checksum, Country, Email, EventScope, FileName, FolderName, Issuer, Markdown, MediaType, Name, Pattern, Personal,
+    Phone, PostalCode, SecretHash, Slug, Subject, Text, TimeZone, WebAddress,
 };
-pub use visible::nfc;
+pub use visible::{nfc, reference_key};

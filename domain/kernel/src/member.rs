@@ -2,10 +2,21 @@
 
 pub(crate) const MEMBER: &[&str] = &[
     "*.read",
+    "agreements.contract.*",
+    "agreements.proposal.*",
+    "communications.email.*",
+    "communications.note.*",
+    "communications.thread.*",
     "crm.*",
+    "files.file.*",
+    "files.file_request.*",
     "files.folder.*",
     "portal.*",
     "projects.project.*",
+    "projects.time_entry.*",
     "scheduling.appointment.*",
     "scheduling.availability.*",
+    "timeline.comment.*",
+    "timeline.follow_up.*",
+    "timeline.pin.*",
 ];

@@ -1,8 +1,8 @@
 //! Roles and the permission patterns they hold. A permission is a command's dotted name, or `context.aggregate.read`.
 
-use crate::Timestamp;
 use crate::grant::{Grant, Limits, Reach, Resource};
 use crate::member::MEMBER;
+use crate::{Slug, TeamId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -64,9 +64,21 @@ impl Role {
     }
 }
 
-/// What every user of a firm may do, whatever their roles: see who they are, see and end their own sessions, and leave.
-pub const OF_EVERY_USER: [&str; 4] =
-    ["identity.user.read:own", "identity.user.leave:own", "identity.session.audit:own", "identity.session.end:own"];
+/// What every user of a firm may do, whatever their roles: see who they are, see and end their own sessions, leave, and look
+/// after what they are told and how.
+pub const OF_EVERY_USER: [&str; 11] = [
+    "identity.user.read:own",
+    "identity.user.leave:own",
+    "identity.session.audit:own",
+    "identity.session.end:own",
+    "communications.notification.inspect:own",
+    "communications.notification.mark_read:own",
+    "communications.notification.mark_all_read:own",
+    "communications.notification.dismiss:own",
+    "communications.notification_preferences.read:own",
+    "communications.notification_preferences.set:own",
+    "communications.notification_preferences.change:own",
+];
 
 /// What one caller may do. Cheap to ask, because patterns are taken apart once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +90,10 @@ pub struct Permissions {
     pub(crate) within: Vec<Vec<Rule>>,
     /// When what was shown to come in with ends, if it does: an API key's expiry.
     pub(crate) ends_at: Option<Timestamp>,
+    /// The roles that the caller has, by name, for whatever is somebody's because of a role and not of a right.
+    roles: Vec<Slug>,
+    /// The teams that the caller is a member of.
+    teams: Vec<TeamId>,
 }
 
 impl Permissions {
@@ -88,7 +104,8 @@ impl Permissions {
 
     /// The union of these roles.
     pub fn of(roles: &[Role]) -> Self {
-        Self::patterns(roles.iter().flat_map(|role| role.patterns()).copied())
+        let names = roles.iter().filter_map(|role| role.name().parse().ok());
+        Self::patterns(roles.iter().flat_map(|role| role.patterns()).copied()).known_as(names, [])
     }
 
     /// From patterns; see [`crate::Pattern`]. What is none grants nothing.
@@ -113,6 +130,23 @@ impl Permissions {
     pub fn until(mut self, end: Option<Timestamp>) -> Self {
         self.ends_at = [self.ends_at, end].into_iter().flatten().min();
         self
+    }
+
+    /// The same, for somebody who has these roles and is a member of these teams.
+    pub fn known_as(mut self, roles: impl IntoIterator<Item = Slug>, teams: impl IntoIterator<Item = TeamId>) -> Self {
+        self.roles.extend(roles);
+        self.teams.extend(teams);
+        self
+    }
+
+    /// Has the caller the role of this name?
+    pub fn has_role(&self, role: &Slug) -> bool {
+        self.roles.contains(role)
+    }
+
+    /// Is the caller a member of the team?
+    pub fn is_in_team(&self, team: TeamId) -> bool {
+        self.teams.contains(&team)
     }
 
     /// May the caller do this, to whatever it is? `permission` is a full dotted name.
@@ -336,6 +370,14 @@ mod tests {
         let member = Permissions::of(&[Role::Member]);
         assert!(member.cover(["crm.client.*", "clients:read"]) && !member.cover(["workflow.*"]));
         assert!(!member.clone().within(["crm.*"]).cover(["files.folder.read"]));
+    }
+
+    #[test]
+    fn roles_and_teams_are_known_whatever_a_key_is_limited_to() {
+        let (lead, team) = ("lead".parse::<Slug>().unwrap(), TeamId(uuid::Uuid::from_u128(1)));
+        let held = Permissions::of(&[Role::Member]).known_as([lead.clone()], [team]).within(["crm.*"]);
+        assert!(held.has_role(&lead) && held.has_role(&"member".parse().unwrap()) && held.is_in_team(team));
+        assert!(!held.has_role(&"owner".parse().unwrap()) && !held.is_in_team(TeamId(uuid::Uuid::from_u128(2))));
     }
 
     #[test]

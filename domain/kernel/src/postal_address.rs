@@ -1,6 +1,6 @@
 //! Where letters go, and where somebody lives or works.
 
-use crate::values::line;
+use crate::length::line;
 use crate::{Country, FieldCode, InvalidValue, Name, PostalCode};
 use iso3166_static::{Alpha2, Numeric};
 use schemars::JsonSchema;

@@ -7,7 +7,7 @@
 
 use crate::{
     Actor, Aggregate, ClaimChange, Command, Companions, Context, Event, Flag, Parts, Permissions, Reference, Rejection,
-    SecretHash, TenantId, TimeZone, Timestamp, UserId,
+    SecretHash, TeamId, TenantId, TimeZone, Timestamp, UserId,
 };
 use chrono::{TimeZone as _, Utc};
 use std::sync::Arc;
@@ -53,9 +53,41 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
+    /// This user asks.
+    pub fn by_user(mut self, id: UserId) -> Self {
+        self.ctx.actor = Actor::User { id };
+        self
+    }
+
+    /// Whoever asks has these roles and is a member of these teams.
+    pub fn known_as<'r>(mut self, roles: impl IntoIterator<Item = &'r str>, teams: &[TeamId]) -> Self {
+        let held = Arc::unwrap_or_clone(self.ctx.permissions);
+        let roles = roles.into_iter().filter_map(|role| role.parse().ok());
+        self.ctx.permissions = Arc::new(held.known_as(roles, teams.iter().copied()));
+        self
+    }
+
+    /// Somebody else asks than the user who does in specs.
+    pub fn by(mut self, actor: Actor) -> Self {
+        self.ctx.actor = actor;
+        self
+    }
+
     /// This secret was made for the command.
     pub fn minted(mut self, secret: &str) -> Self {
         self.ctx.secret = Some(SecretHash::of(secret));
+        self
+    }
+
+    /// A portal user asks.
+    pub fn by_portal_user(mut self, id: impl Into<crate::PortalUserId>) -> Self {
+        self.ctx.actor = Actor::PortalUser { id: id.into() };
+        self
+    }
+
+    /// The command is brought along by this one to that aggregate.
+    pub fn brought_by(mut self, command: &'static str, id: impl Into<Uuid>) -> Self {
+        self.ctx.brought_by = Some((command, id.into()));
         self
     }
 
@@ -91,6 +123,11 @@ impl<A: Aggregate> Given<A> {
         let found = Some((id.into(), Arc::new(state) as Arc<_>));
         self.ctx.insert_reference(B::Event::STREAM, reference.key(), found);
         self
+    }
+
+    /// The state that the past events led to, for somebody else to refer to.
+    pub fn state(self) -> A {
+        self.state
     }
 
     /// Decides.

@@ -1,8 +1,9 @@
 //! Small values that are checked once, at the edge, and trusted inside.
 
+use crate::length::line;
 use crate::permission::Rule;
 use crate::{FieldCode, InvalidValue};
-use crate::{email, phone, postal_address, visible};
+use crate::{email, phone, postal_address, visible, web_address};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
@@ -61,8 +62,19 @@ texts! {
     Name = |text| visible::name(text, 200), { "type": "string", "minLength": 1, "maxLength": 200 };
     /// What a folder is called: a name that is one step of a path, so without `/` and `\\`, and neither `.` nor `..`.
     FolderName = folder_name, { "type": "string", "format": "folder-name", "minLength": 1, "maxLength": 200 };
+    /// What a file is called: a name that is one step of a path, as that of a folder, of at most 255 bytes, as file systems have it.
+    FileName = file_name, { "type": "string", "format": "file-name", "minLength": 1, "maxLength": 255 };
+    /// What kind of thing a file is, without parameters and in lower case: `application/pdf`.
+    MediaType = media_type, { "type": "string", "maxLength": 127,
+        "pattern": "^[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}$",
+        "examples": ["application/pdf", "image/png", "text/plain"] };
+    /// The SHA-256 of a file's bytes in lower-case hexadecimal.
+    Checksum = secret_hash, { "type": "string", "pattern": "^[0-9a-f]{64}$",
+        "examples": ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"] };
     /// Free text of up to 5,000 characters in NFC; may have lines, and nothing that turns its direction around.
     Text = |text| visible::text(text, 5_000), { "type": "string", "maxLength": 5000 };
+    /// What a paper says, in Markdown: up to 50,000 characters in NFC; nothing that turns its direction around.
+    Markdown = |text| visible::text(text, 50_000), { "type": "string", "maxLength": 50000 };
     /// An e-mail address of RFC 5321, trimmed, in NFC, its domain in A-labels (IDNA) and its ASCII letters lower-cased, so
     /// that one mailbox has one spelling.
     Email = email::address, { "type": "string", "format": "idn-email", "maxLength": 254 };
@@ -92,6 +104,9 @@ texts! {
     /// A postal code in upper case, without spaces around it: `10115`, `SW1A 1AA`.
     PostalCode = postal_address::postal_code, { "type": "string", "pattern": "^[0-9A-Z][0-9A-Z -]{0,14}[0-9A-Z]$",
         "examples": ["10115", "SW1A 1AA"] };
+    /// An address of the web, `http` or `https`, of a named host, as the URL standard writes it: `https://engines.example/`.
+    WebAddress = web_address::address, { "type": "string", "format": "uri", "maxLength": 2000,
+        "examples": ["https://engines.example/"] };
 }
 
 impl Name {
@@ -105,6 +120,21 @@ impl FolderName {
     /// What it is compared by: names that look the same are one name.
     pub fn folded(&self) -> String {
         visible::folded(&self.0)
+    }
+}
+
+impl FileName {
+    /// What is behind its last dot, in lower case: `pdf`. None if there is none, or nothing before it.
+    pub fn extension(&self) -> Option<String> {
+        let (stem, extension) = self.0.rsplit_once('.')?;
+        (!stem.is_empty() && !extension.is_empty()).then(|| extension.to_lowercase())
+    }
+}
+
+impl Checksum {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 
@@ -155,32 +185,42 @@ impl TimeZone {
     }
 }
 
-pub(crate) fn bounded(text: &str, limit: usize) -> Result<String, InvalidValue> {
-    if text.chars().count() > limit {
-        return Err(InvalidValue::too_long(limit));
-    }
-    if text.contains('\0') {
-        return Err(InvalidValue::new(FieldCode::NulCharacter, "expected text without NUL characters"));
-    }
-    Ok(text.to_owned())
-}
-
-pub(crate) fn line(text: &str, limit: usize) -> Result<String, InvalidValue> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(InvalidValue::too_short(1));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(InvalidValue::new(FieldCode::NotOneLine, "expected one line without control characters"));
-    }
-    bounded(text, limit)
-}
+/// Bytes of a file's name, as most file systems bound it.
+const FILE_NAME_MAX: usize = 255;
 
 fn folder_name(text: &str) -> Result<String, InvalidValue> {
-    let name = visible::name(text, 200)?;
+    step_of_a_path(visible::name(text, 200)?)
+}
+
+fn file_name(text: &str) -> Result<String, InvalidValue> {
+    let name = step_of_a_path(visible::name(text, FILE_NAME_MAX)?)?;
+    if name.len() > FILE_NAME_MAX {
+        let wrong = InvalidValue::new(FieldCode::TooLong, "expected at most 255 bytes in UTF-8");
+        return Err(wrong.with("max", FILE_NAME_MAX));
+    }
+    Ok(name)
+}
+
+fn media_type(text: &str) -> Result<String, InvalidValue> {
+    let text = text.trim().to_ascii_lowercase();
+    let is_word = |word: &str| {
+        (1..=63).contains(&word.len())
+            && word.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "!#$&^_.+-".contains(c))
+    };
+    match text.split_once('/') {
+        Some((kind, of)) if is_word(kind) && is_word(of) => Ok(text),
+        _ => {
+            let expected = "expected a media type without parameters, such as application/pdf";
+            Err(InvalidValue::new(FieldCode::NotAllowed, expected))
+        }
+    }
+}
+
+fn step_of_a_path(name: String) -> Result<String, InvalidValue> {
     // Full-width letters and the like are other letters; only what a path is made of would lead elsewhere.
     if name.contains(['/', '\\']) || name == "." || name == ".." {
-        let expected = r"expected a folder's name without / and \, and neither . nor ..";
+        let expected = r"expected a name without / and \, and neither . nor ..";
         return Err(InvalidValue::new(FieldCode::NotAllowed, expected));
     }
     Ok(name)
@@ -389,6 +429,35 @@ mod tests {
         assert_eq!("\u{200b}".parse::<FolderName>().unwrap_err().code, FieldCode::NotVisible);
         for right in ["...", ".config", "a.b", "2026 – Q1", "A∕B"] {
             assert_eq!(right.parse::<FolderName>().unwrap().as_str(), right);
+        }
+    }
+
+    #[test]
+    fn a_file_is_called_what_file_systems_take() {
+        let emoji = "🐘".repeat(63) + "abc";
+        assert_eq!(emoji.len(), 255);
+        for right in ["1 ©.jpg", "a  b.pdf", "qwe!w.png", "o'neill (1).pdf", "\"q\".txt", emoji.as_str()] {
+            assert_eq!(right.parse::<FileName>().unwrap().as_str(), right);
+        }
+        assert_eq!((emoji + "d").parse::<FileName>().unwrap_err().code, FieldCode::TooLong);
+        for wrong in ["../x", "a/b.pdf", "a\\b", ".."] {
+            assert_eq!(wrong.parse::<FileName>().unwrap_err().code, FieldCode::NotAllowed, "{wrong:?}");
+        }
+        assert!("gnp\u{202e}fdp.exe".parse::<FileName>().is_err());
+        let extension = |name: &str| name.parse::<FileName>().unwrap().extension();
+        assert_eq!(extension("Plan.PDF"), Some("pdf".to_owned()));
+        assert_eq!((extension(".config"), extension("README")), (None, None));
+    }
+
+    #[test]
+    fn a_media_type_has_two_words_and_no_parameters() {
+        assert_eq!(" Application/PDF ".parse::<MediaType>().unwrap().as_str(), "application/pdf");
+        let word = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+        assert_eq!(word.parse::<MediaType>().map(|_| ()).map_err(|e| e.code), Ok(()));
+        for wrong in
+            ["", "pdf", "text/", "/plain", "text/plain; charset=utf-8", "a/b/c", "text/pl ain", "text/\r\nx: y"]
+        {
+            assert!(wrong.parse::<MediaType>().is_err(), "{wrong:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What people can see of a text, and what two texts are compared by.
 
-use crate::values::{bounded, line};
+use crate::length::{bounded, line};
 use crate::{FieldCode, InvalidValue};
 use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizerBorrowed;
@@ -33,6 +33,19 @@ pub(crate) fn text(text: &str, limit: usize) -> Result<String, InvalidValue> {
 /// In NFC, so that `é` is one spelling.
 pub fn nfc(text: &str) -> String {
     ComposingNormalizerBorrowed::new_nfc().normalize(text).into_owned()
+}
+
+/// What numbers that others give their papers are compared by: without compatibility forms (NFKC), case, spaces, dashes and what
+/// nobody sees. `2027-14`, ` 2027–14 ` and `２０２７ 14` are one; of a text that is nothing else, its dashes stay.
+pub fn reference_key(text: &str) -> String {
+    let compatible = ComposingNormalizerBorrowed::new_nfkc().normalize(&folded(text)).into_owned();
+    let spaced: String = folded(&compatible).chars().filter(|c| !c.is_whitespace()).collect();
+    let dash = |c: char| {
+        let category = CodePointMapData::<GeneralCategory>::new().get(c);
+        category == GeneralCategory::DashPunctuation || matches!(c, '\u{2212}' | '\u{2043}' | '\u{02d7}')
+    };
+    let bare: String = spaced.chars().filter(|c| !dash(*c)).collect();
+    if bare.is_empty() { spaced } else { bare }
 }
 
 /// Without case and joiners: what two names are compared by.
@@ -108,6 +121,28 @@ mod tests {
     fn joiners_stay_where_scripts_and_emoji_need_them() {
         for right in ["می\u{200c}خواهم", "👩\u{200d}🚀", "❤\u{fe0f}", "क्\u{200d}ष", "日本"] {
             assert_eq!(right.parse::<Name>().unwrap().as_str(), right);
+        }
+    }
+
+    #[test]
+    fn references_that_differ_in_form_case_spaces_and_dashes_are_one() {
+        let key = super::reference_key;
+        for same in [
+            "2027-14",
+            " 2027–14 ",
+            "2027 14",
+            "2027—14",
+            "２０２７－１４",
+            "2027\u{2212}14",
+            "2027\u{ad}-14",
+            "202714",
+        ] {
+            assert_eq!(key(same), "202714", "{same:?}");
+        }
+        assert_eq!(key("Re/Ⅳ"), key("RE/IV"));
+        assert_eq!((key("---").as_str(), key("–").as_str()), ("---", "–"));
+        for other in ["2027/14", "2027.14", "2027-15", "2027-014"] {
+            assert_ne!(key(other), "202714", "{other:?}");
         }
     }
 

@@ -2,9 +2,9 @@
 
 use chrono::TimeDelta;
 use kernel::{
-    Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, Flag, Grant, GrantRefused, Grants,
-    InvitationId, Machine, Name, Pattern, Personal, PortalUserId, Resource, Rights, Scope, Slug, Text, Timestamp,
-    command, rejection,
+    Aggregate, Claim, ClaimChange, ClientId, ContactId, Context, Decision, Email, EngagementId, Flag, Grant,
+    GrantRefused, Grants, InvitationId, Machine, Name, Pattern, Personal, PortalUserId, Resource, Rights, Scope, Slug,
+    Text, Timestamp, command, rejection,
 };
 use portal_events::{PortalUserEvent as E, PortalUserStatus as Status, patterns_of_part};
 use serde::{Deserialize, Serialize};
@@ -83,7 +83,7 @@ pub enum PortalUserCommand {
     /// Lets the person see a part of the portal; nobody gives what they do not have.
     #[refused(Disabled, Locked, GrantExceedsYourPermissions, "crm.client.blocked")]
     GrantAccess {
-        /// Which part: `projects`, `approvals`, `files`, or one of the frontend's own.
+        /// Which part: `projects`, `tasks`, `approvals`, `agreements`, `files`, `messages`, or one of the frontend's own.
         scope: Slug,
     },
     /// Hides a part of the portal from the person.
@@ -91,16 +91,22 @@ pub enum PortalUserCommand {
         /// Which part.
         scope: Slug,
     },
-    /// Lets the person do something more of what concerns the client; nobody gives what they do not have.
+    /// Lets the person do something more of what concerns the client, or one engagement of it alone; nobody gives what they do not have.
     #[refused(Disabled, Locked, TooManyGrants, PatternNotGrantable, GrantExceedsYourPermissions, "crm.client.blocked")]
     Grant {
         /// What: `projects.project.accept_milestone`, `projects.*`.
         pattern: Pattern,
+        /// Of which engagement alone; of all that concerns the client unless given.
+        #[serde(default)]
+        engagement_id: Option<EngagementId>,
     },
     /// Lets the person do it no longer.
     RevokeGrant {
         /// What.
         pattern: Pattern,
+        /// Of which engagement, if it was for one.
+        #[serde(default)]
+        engagement_id: Option<EngagementId>,
     },
     /// Keeps the person out for the time being. From who has not come in yet the invitation is taken.
     Lock {
@@ -173,7 +179,18 @@ impl Aggregate for PortalUser {
         vec![self.client_id.into()]
     }
 
+    fn concerns(&self, id: Uuid, event: &E) -> Vec<Resource> {
+        let named = match event {
+            E::Granted { engagement_id, .. } | E::GrantRevoked { engagement_id, .. } => *engagement_id,
+            _ => None,
+        };
+        self.belongs_to(id).into_iter().chain(named.map(Resource::from)).collect()
+    }
+
     fn scope(&self, id: Uuid, command: &C) -> Scope {
+        if let C::Grant { engagement_id: Some(engagement), .. } = command {
+            return Scope::of(self.belongs_to(id)).naming([(*engagement).into()]);
+        }
         match command {
             C::Create { client_id, .. } => Scope::begins_in([(*client_id).into()]),
             _ => Scope::of(self.belongs_to(id)).owned_by([PortalUserId(id)]),
@@ -188,10 +205,10 @@ impl Aggregate for PortalUser {
             C::NoteEmailFailed { .. } | C::NoteEmailSent { .. } if !ctx.actor.is_system() => {
                 return Err(R::MailerOnly);
             }
-            C::NoteEmailFailed { invitation_id, reason } if self.concerns(invitation_id) && !self.email_failed => {
+            C::NoteEmailFailed { invitation_id, reason } if self.matters(invitation_id) && !self.email_failed => {
                 vec![E::EmailFailed { invitation_id, reason: reason.into() }]
             }
-            C::NoteEmailSent { invitation_id } if self.concerns(invitation_id) && self.email_failed => {
+            C::NoteEmailSent { invitation_id } if self.matters(invitation_id) && self.email_failed => {
                 vec![E::EmailSent {}]
             }
             C::NoteEmailFailed { .. } | C::NoteEmailSent { .. } => vec![],
@@ -206,9 +223,9 @@ impl Aggregate for PortalUser {
             }
             C::RevokeAccess { scope } if self.scopes.contains(&scope) => vec![E::AccessRevoked { scope }],
             C::RevokeAccess { .. } => vec![],
-            C::RevokeGrant { pattern } => {
-                let held = self.grants.contains(&self.of_client(pattern.clone()));
-                held.then_some(E::GrantRevoked { pattern }).into_iter().collect()
+            C::RevokeGrant { pattern, engagement_id } => {
+                let held = self.grants.contains(&self.grant(pattern.clone(), engagement_id));
+                held.then_some(E::GrantRevoked { pattern, engagement_id }).into_iter().collect()
             }
             _ if self.status == Status::Disabled => return Err(R::Disabled),
             C::Unlock {} if self.status != Status::Locked => vec![],
@@ -233,10 +250,10 @@ impl Aggregate for PortalUser {
                 self.may_open(&scope, ctx)?;
                 vec![E::AccessGranted { scope }]
             }
-            C::Grant { pattern } => {
-                let grant = self.of_client(pattern);
+            C::Grant { pattern, engagement_id } => {
+                let grant = self.grant(pattern, engagement_id);
                 let new = self.grants.may_get(&grant, &ctx.permissions)?;
-                new.then_some(E::Granted { pattern: grant.pattern }).into_iter().collect()
+                new.then_some(E::Granted { pattern: grant.pattern, engagement_id }).into_iter().collect()
             }
         })
     }
@@ -261,12 +278,12 @@ impl Aggregate for PortalUser {
             E::AccessRevoked { scope } => {
                 self.scopes.remove(scope);
             }
-            E::Granted { pattern } => {
-                let grant = self.of_client(pattern.clone());
+            E::Granted { pattern, engagement_id } => {
+                let grant = self.grant(pattern.clone(), *engagement_id);
                 self.grants.insert(grant);
             }
-            E::GrantRevoked { pattern } => {
-                let grant = self.of_client(pattern.clone());
+            E::GrantRevoked { pattern, engagement_id } => {
+                let grant = self.grant(pattern.clone(), *engagement_id);
                 self.grants.remove(&grant);
             }
             E::Locked { .. } | E::Unlocked {} | E::Enabled {} => {}
@@ -319,6 +336,11 @@ impl PortalUser {
         self.client_id
     }
 
+    /// Is the portal user, if one is named, one of this client's? `ctx` knows the portal user.
+    pub(crate) fn is_of_client(user: Option<PortalUserId>, client: ClientId, ctx: &Context) -> bool {
+        user.is_none_or(|user| ctx.referenced::<Self>(user).is_some_and(|known| known.client_id == client))
+    }
+
     /// Does the person come in?
     pub fn is_active(&self) -> bool {
         self.status == Status::Active
@@ -335,11 +357,19 @@ impl PortalUser {
     }
 
     /// Does it matter what became of the email? That about another invitation does not.
-    fn concerns(&self, invitation_id: Option<InvitationId>) -> bool {
+    fn matters(&self, invitation_id: Option<InvitationId>) -> bool {
         invitation_id.is_none() || self.invitation() == invitation_id
     }
 
-    /// A right of a portal user is always for the person's client.
+    /// A right of a portal user is for the person's client, or for one of the client's engagements.
+    fn grant(&self, pattern: Pattern, engagement: Option<EngagementId>) -> Grant {
+        match engagement {
+            Some(engagement) => Grant { pattern, resource: engagement.into() },
+            None => self.of_client(pattern),
+        }
+    }
+
+    /// A right for all that concerns the person's client.
     fn of_client(&self, pattern: Pattern) -> Grant {
         Grant { pattern, resource: self.client_id.into() }
     }
@@ -451,7 +481,7 @@ mod tests {
     #[test]
     fn nobody_opens_more_of_a_client_than_they_may_see() {
         let slug = |text: &str| text.parse::<Slug>().unwrap();
-        let grant = |pattern: &str| C::Grant { pattern: pattern.parse().unwrap() };
+        let grant = |pattern: &str| C::Grant { pattern: pattern.parse().unwrap(), engagement_id: None };
         let asked = || given::<PortalUser>([created()]).asked_with(["portal.*", "projects.*"]);
         asked()
             .when(C::GrantAccess { scope: slug("files") })
@@ -461,12 +491,12 @@ mod tests {
         let part = E::AccessGranted { scope: slug("projects") };
         asked().when(C::GrantAccess { scope: slug("projects") }).then([part]);
         asked().when(C::GrantAccess { scope: slug("news") }).then([E::AccessGranted { scope: slug("news") }]);
-        let granted = E::Granted { pattern: "projects.*".parse().unwrap() };
+        let granted = E::Granted { pattern: "projects.*".parse().unwrap(), engagement_id: None };
         asked().when(grant("projects.*")).then([granted.clone()]);
         let has = || given::<PortalUser>([created(), granted.clone()]);
         has().when(grant("projects.*")).then([]);
-        let revoke = C::RevokeGrant { pattern: "projects.*".parse().unwrap() };
-        has().when(revoke).then([E::GrantRevoked { pattern: "projects.*".parse().unwrap() }]);
+        let revoke = C::RevokeGrant { pattern: "projects.*".parse().unwrap(), engagement_id: None };
+        has().when(revoke).then([E::GrantRevoked { pattern: "projects.*".parse().unwrap(), engagement_id: None }]);
     }
 
     #[test]
@@ -505,14 +535,16 @@ mod tests {
     #[test]
     fn something_is_taken_away_however_the_person_stands() {
         let (part, pattern): (Slug, Pattern) = ("projects".parse().unwrap(), "projects.*".parse().unwrap());
-        let rights = || vec![E::AccessGranted { scope: part.clone() }, E::Granted { pattern: pattern.clone() }];
+        let rights = || {
+            vec![E::AccessGranted { scope: part.clone() }, E::Granted { pattern: pattern.clone(), engagement_id: None }]
+        };
         let lock = || C::Lock { reason: "lost laptop".parse().unwrap() };
         let locked = E::Locked { reason: Personal::new("lost laptop".parse().unwrap()) };
         for (standing, taken) in [(vec![activated(), locked], 1), (vec![activated(), E::Disabled {}], 0)] {
             let events = || [vec![created(), invited()], rights(), standing.clone()].concat();
             let count = |command| given::<PortalUser>(events()).when(command).events().len();
             assert_eq!(count(C::RevokeAccess { scope: part.clone() }), taken);
-            assert_eq!(count(C::RevokeGrant { pattern: pattern.clone() }), taken);
+            assert_eq!(count(C::RevokeGrant { pattern: pattern.clone(), engagement_id: None }), taken);
             assert_eq!(count(C::RevokeInvitation {}), 0);
             assert_eq!(count(lock()), 0);
             assert_eq!(count(C::Disable {}), taken);
@@ -536,6 +568,22 @@ mod tests {
         let when = given::<PortalUser>(events).when(C::GrantAccess { scope: part.clone() });
         let when = when.then([E::AccessGranted { scope: part }]);
         assert_eq!((when.state().membership(), when.state().is_active()), (1, false));
+    }
+
+    #[test]
+    fn a_right_for_one_engagement_is_another_than_the_same_for_the_client() {
+        let (pattern, engagement_id) =
+            ("projects.*".parse::<Pattern>().unwrap(), Some(EngagementId(Uuid::from_u128(31))));
+        let granted = || E::Granted { pattern: pattern.clone(), engagement_id };
+        let mut person = PortalUser::default();
+        [created(), granted()].iter().for_each(|event| person.apply(event));
+        assert!(!person.grants.contains(&person.of_client(pattern.clone())));
+        assert!(person.grants.contains(&person.grant(pattern.clone(), engagement_id)));
+        let revoke = C::RevokeGrant { pattern: pattern.clone(), engagement_id: None };
+        given::<PortalUser>([created(), granted()]).when(revoke).then_nothing();
+        let revoke = C::RevokeGrant { pattern: pattern.clone(), engagement_id };
+        let revoked = E::GrantRevoked { pattern: pattern.clone(), engagement_id };
+        given::<PortalUser>([created(), granted()]).when(revoke).then([revoked]);
     }
 
     #[test]

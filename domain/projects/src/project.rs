@@ -1,12 +1,20 @@
 //! A project with its milestones and tasks.
 
+mod billing;
+mod time;
+
+pub(crate) use billing::NotCounted;
+
 use crate::ProjectTemplate;
+use billing::Billing;
 use kernel::{
-    Aggregate, Archivable, Claim, ClaimChange, ClientId, Context, Date, Decision, Flag, Imprint, Keyed, Machine, Name,
-    ProjectId, Reference, Resource, Scope, Slug, Text, UserId, command, rejection,
+    Aggregate, Archivable, Claim, ClaimChange, ClientId, Context, Date, Decision, EngagementId, Flag, Imprint,
+    InvoiceId, Keyed, Machine, Money, Name, ProjectId, Reference, Resource, Scope, Slug, Text, UserId, command,
+    rejection,
 };
 use projects_events::{
-    MilestoneId, MilestoneStatus, NewMilestone, NewTask, ProjectEvent as E, ProjectStatus, TaskId, TaskStatus,
+    MilestoneId, MilestoneStatus, NewMilestone, NewTask, Priority, ProjectEvent as E, ProjectStatus, TaskId,
+    TaskStatus, TimeEntryId, UserRate,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -43,6 +51,15 @@ pub enum ProjectCommand {
         /// Its first day; the firm's today unless given.
         #[serde(default)]
         starts_on: Option<Date>,
+        /// The engagement that it is a part of.
+        #[serde(default)]
+        engagement_id: Option<EngagementId>,
+        /// What it is about.
+        #[serde(default)]
+        description: Option<Text>,
+        /// How soon it is wanted.
+        #[serde(default)]
+        priority: Priority,
     },
     /// Begins a project as a draft with the milestones and tasks of a template.
     #[creates]
@@ -60,6 +77,15 @@ pub enum ProjectCommand {
         /// Its first day, from which everything is due; the firm's today unless given.
         #[serde(default)]
         starts_on: Option<Date>,
+        /// The engagement that it is a part of.
+        #[serde(default)]
+        engagement_id: Option<EngagementId>,
+        /// What it is about.
+        #[serde(default)]
+        description: Option<Text>,
+        /// How soon it is wanted.
+        #[serde(default)]
+        priority: Priority,
     },
     /// Gives the project another name.
     #[refused(Closed)]
@@ -67,6 +93,28 @@ pub enum ProjectCommand {
         /// The new name.
         name: Name,
     },
+    /// Says what the project is about, or nothing any more.
+    #[refused(Closed)]
+    Describe {
+        /// What.
+        #[serde(default)]
+        description: Option<Text>,
+    },
+    /// Says how soon the project is wanted.
+    #[refused(Closed)]
+    Prioritise {
+        /// How soon.
+        priority: Priority,
+    },
+    /// Makes the project a part of an engagement, instead of any other.
+    #[refused(Closed)]
+    LinkToEngagement {
+        /// Which one.
+        engagement_id: EngagementId,
+    },
+    /// Makes the project a part of no engagement.
+    #[refused(Closed)]
+    UnlinkFromEngagement {},
     /// Begins work on the project, or goes on after a pause.
     #[refused(Closed, "crm.client.blocked")]
     Activate {},
@@ -146,6 +194,9 @@ pub enum ProjectCommand {
         /// Who does it.
         #[serde(default)]
         assignee_id: Option<UserId>,
+        /// How soon it is wanted.
+        #[serde(default)]
+        priority: Priority,
     },
     /// Gives a task to somebody.
     #[refused(Closed, UnknownTask, TaskClosed)]
@@ -186,6 +237,110 @@ pub enum ProjectCommand {
     CancelTask {
         /// Which one.
         task_id: TaskId,
+    },
+    /// Says how a task is done, or nothing any more.
+    #[refused(Closed, UnknownTask, TaskClosed)]
+    DescribeTask {
+        /// Which one.
+        task_id: TaskId,
+        /// How.
+        #[serde(default)]
+        description: Option<Text>,
+    },
+    /// Says how soon a task is wanted.
+    #[refused(Closed, UnknownTask, TaskClosed)]
+    PrioritiseTask {
+        /// Which one.
+        task_id: TaskId,
+        /// How soon.
+        priority: Priority,
+    },
+    /// Sets what an hour costs, instead of everything that was said of it; what was logged stays as it is.
+    #[refused(Closed, RateOutOfRange, UserListedTwice, TooManyRates, CurrencyMismatch)]
+    SetRates {
+        /// An hour of whoever has no rate of their own.
+        #[serde(default)]
+        hourly_rate: Option<Money>,
+        /// Whose hours cost something else.
+        #[serde(default)]
+        user_rates: Vec<UserRate>,
+    },
+    /// Sets how much time the project may take, or what it may cost; without either it has no budget.
+    #[refused(Closed, LimitOutOfRange, CurrencyMismatch)]
+    SetBudget {
+        /// So many minutes.
+        #[serde(default)]
+        minutes: Option<u32>,
+        /// So much money.
+        #[serde(default)]
+        amount: Option<Money>,
+    },
+    /// Sets how much unbilled time is to be invoiced; without either it never is by itself.
+    #[refused(Closed, LimitOutOfRange, CurrencyMismatch)]
+    SetUnbilledThreshold {
+        /// So many minutes.
+        #[serde(default)]
+        minutes: Option<u32>,
+        /// So much money.
+        #[serde(default)]
+        amount: Option<Money>,
+    },
+    /// Counts time; done when a time entry is approved, and never by itself.
+    #[refused(OnlyWithTimeEntry, CurrencyMismatch, TooMuchUnbilled, SumTooLarge)]
+    SpendTime {
+        /// Which.
+        time_entry_id: TimeEntryId,
+        /// Whose.
+        user_id: UserId,
+        /// How much.
+        minutes: u32,
+        /// Is it to be invoiced?
+        billable: bool,
+        /// What an hour costs.
+        #[serde(default)]
+        hourly_rate: Option<Money>,
+        /// What it comes to.
+        #[serde(default)]
+        amount: Option<Money>,
+    },
+    /// Counts time no more; done when an approved time entry is rejected, and never by itself.
+    #[refused(OnlyWithTimeEntry)]
+    TakeTimeBack {
+        /// Which.
+        time_entry_id: TimeEntryId,
+        /// How much.
+        minutes: u32,
+        /// Was it to be invoiced?
+        billable: bool,
+        /// What it came to.
+        #[serde(default)]
+        amount: Option<Money>,
+    },
+    /// Takes time from what is unbilled; done when a time entry is invoiced, and never by itself.
+    #[refused(OnlyWithTimeEntry)]
+    BillTime {
+        /// Which.
+        time_entry_id: TimeEntryId,
+        /// On which invoice.
+        invoice_id: InvoiceId,
+    },
+    /// Puts time back to what is unbilled; done when a time entry is released, and never by itself.
+    #[refused(OnlyWithTimeEntry)]
+    UnbillTime {
+        /// Which.
+        time_entry_id: TimeEntryId,
+        /// Whose.
+        user_id: UserId,
+        /// How much.
+        minutes: u32,
+        /// What an hour costs.
+        #[serde(default)]
+        hourly_rate: Option<Money>,
+        /// What it comes to.
+        #[serde(default)]
+        amount: Option<Money>,
+        /// On which invoice it was.
+        invoice_id: InvoiceId,
     },
 }
 
@@ -228,6 +383,25 @@ pub enum ProjectRejection {
     TaskExists,
     /// A project has at most 1,000 tasks and 100 milestones.
     TooLarge,
+    /// An hour costs more than nothing.
+    #[invalid("/hourly_rate")]
+    RateOutOfRange,
+    /// Everybody has one rate.
+    #[invalid("/user_rates")]
+    UserListedTwice,
+    /// At most 200 members of staff have rates of their own.
+    #[invalid("/user_rates")]
+    TooManyRates,
+    /// A budget or a threshold is more than nothing.
+    LimitOutOfRange,
+    /// All amounts of a project are in one currency.
+    CurrencyMismatch,
+    /// A project has at most 2,000 unbilled time entries; invoice some first.
+    TooMuchUnbilled,
+    /// The project's time comes to more than an amount can be.
+    SumTooLarge,
+    /// Time counts when its time entry is approved, rejected, invoiced or released, and never by itself.
+    OnlyWithTimeEntry,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -237,6 +411,8 @@ struct Task {
     assignee_id: Option<UserId>,
     status: TaskStatus,
     made_with: Imprint,
+    description: Option<Text>,
+    priority: Priority,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -255,6 +431,10 @@ pub struct Project {
     archived: Archivable,
     milestones: BTreeMap<MilestoneId, Milestone>,
     tasks: BTreeMap<TaskId, Task>,
+    engagement_id: Option<EngagementId>,
+    description: Option<Text>,
+    priority: Priority,
+    billing: Billing,
 }
 
 impl Aggregate for Project {
@@ -262,17 +442,29 @@ impl Aggregate for Project {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "projects/projects";
-    const STATE_VERSION: i32 = 4;
+    const STATE_VERSION: i32 = 5;
 
     fn belongs_to(&self, id: Uuid) -> Vec<Resource> {
-        self.client_id.map(Resource::from).into_iter().chain([ProjectId(id).into()]).collect()
+        let engagement = self.engagement_id.map(Resource::from);
+        self.client_id.map(Resource::from).into_iter().chain(engagement).chain([ProjectId(id).into()]).collect()
+    }
+
+    fn concerns(&self, id: Uuid, event: &E) -> Vec<Resource> {
+        let mut concerns = self.belongs_to(id);
+        if let E::UnlinkedFromEngagement { engagement_id } = event {
+            concerns.push((*engagement_id).into());
+        }
+        concerns
     }
 
     fn scope(&self, id: Uuid, command: &C) -> Scope {
         match command {
-            C::Create { client_id, .. } | C::CreateFromTemplate { client_id, .. } => {
-                Scope::begins_in(client_id.map(Resource::from))
+            C::Create { client_id, engagement_id, .. } | C::CreateFromTemplate { client_id, engagement_id, .. } => {
+                let engagement = engagement_id.map(Resource::from);
+                Scope::begins_in(client_id.map(Resource::from).into_iter().chain(engagement))
             }
+            // Whoever has rights for the engagement reaches the project from then on.
+            C::LinkToEngagement { engagement_id } => Scope::of(self.belongs_to(id)).naming([(*engagement_id).into()]),
             _ => {
                 let task = task_of(command).and_then(|task_id| self.tasks.get(&task_id));
                 Scope::of(self.belongs_to(id)).owned_by(task.and_then(|task| task.assignee_id))
@@ -291,13 +483,22 @@ impl Aggregate for Project {
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
-            C::Create { name, client_id, starts_on } => {
-                let starts_on = starts_on.unwrap_or(ctx.today());
-                vec![E::Created { name, client_id, template: None, starts_on, milestones: vec![], tasks: vec![] }]
+            C::Create { name, client_id, starts_on, engagement_id, description, priority } => {
+                let (starts_on, template) = (starts_on.unwrap_or(ctx.today()), None);
+                let (milestones, tasks) = (vec![], vec![]);
+                vec![E::Created {
+                    name,
+                    client_id,
+                    template,
+                    starts_on,
+                    milestones,
+                    tasks,
+                    engagement_id,
+                    description,
+                    priority,
+                }]
             }
-            C::CreateFromTemplate { template, name, client_id, starts_on } => {
-                return from_template(template, name, client_id, starts_on, ctx);
-            }
+            from @ C::CreateFromTemplate { .. } => return from_template(from, ctx),
             C::AddMilestone { milestone_id: Some(id), name, due_on } if self.milestones.contains_key(&id) => {
                 let again = NewMilestone { id: ctx.part(MILESTONE_ID, Some(id)), name, due_on };
                 match self.milestones.get(&id) {
@@ -305,15 +506,18 @@ impl Aggregate for Project {
                     _ => return Err(R::MilestoneExists),
                 }
             }
-            C::AddTask { task_id: Some(id), title, description, milestone_id, due_on, assignee_id }
+            C::AddTask { task_id: Some(id), title, description, milestone_id, due_on, assignee_id, priority }
                 if self.tasks.contains_key(&id) =>
             {
                 let id = ctx.part(TASK_ID, Some(id));
-                let again = NewTask { id, title, description, milestone_id, due_on, role: None, assignee_id };
+                let again = NewTask { id, title, description, milestone_id, due_on, role: None, assignee_id, priority };
                 match self.tasks.get(&id) {
                     Some(there) if there.made_with == Imprint::of(&again) => vec![],
                     _ => return Err(R::TaskExists),
                 }
+            }
+            time @ (C::SpendTime { .. } | C::TakeTimeBack { .. } | C::BillTime { .. } | C::UnbillTime { .. }) => {
+                return self.count(time, ctx);
             }
             C::Archive {} if self.status.is_open() => return Err(R::NotClosed),
             C::Archive {} => self.archived.archive(),
@@ -323,6 +527,21 @@ impl Aggregate for Project {
             _ if !self.status.is_open() => return Err(R::Closed),
             C::Rename { name } if name.as_str() == self.name => vec![],
             C::Rename { name } => vec![E::Renamed { name }],
+            C::Describe { description } if description == self.description => vec![],
+            C::Describe { description } => vec![E::Described { description }],
+            C::Prioritise { priority } if priority == self.priority => vec![],
+            C::Prioritise { priority } => vec![E::Prioritised { priority }],
+            C::LinkToEngagement { engagement_id } if self.engagement_id == Some(engagement_id) => vec![],
+            C::LinkToEngagement { engagement_id } => {
+                // The engagement that it leaves is told, too.
+                let left = self.engagement_id.map(|engagement_id| E::UnlinkedFromEngagement { engagement_id });
+                left.into_iter().chain([E::LinkedToEngagement { engagement_id }]).collect()
+            }
+            C::UnlinkFromEngagement {} => {
+                let linked = self.engagement_id.into_iter();
+                linked.map(|engagement_id| E::UnlinkedFromEngagement { engagement_id }).collect()
+            }
+            set @ (C::SetRates { .. } | C::SetBudget { .. } | C::SetUnbilledThreshold { .. }) => return self.set(set),
             C::Activate {} if self.status == ProjectStatus::Active => vec![],
             C::Activate {} => vec![E::Activated {}],
             C::Hold { .. } if self.status == ProjectStatus::OnHold => vec![],
@@ -348,9 +567,9 @@ impl Aggregate for Project {
                 return Err(R::UnknownMilestone);
             }
             C::AddTask { milestone_id: Some(id), .. } if self.is_reached(id) => return Err(R::MilestoneCompleted),
-            C::AddTask { task_id, title, description, milestone_id, due_on, assignee_id } => {
+            C::AddTask { task_id, title, description, milestone_id, due_on, assignee_id, priority } => {
                 let id = ctx.part(TASK_ID, task_id);
-                let task = NewTask { id, title, description, milestone_id, due_on, role: None, assignee_id };
+                let task = NewTask { id, title, description, milestone_id, due_on, role: None, assignee_id, priority };
                 vec![E::TaskCreated { task }]
             }
             C::AssignTask { task_id, assignee_id } => {
@@ -388,20 +607,31 @@ impl Aggregate for Project {
                     vec![E::TaskCancelled { task_id }]
                 }
             },
+            C::DescribeTask { task_id, description } if self.open_task(task_id)?.description == description => vec![],
+            C::DescribeTask { task_id, description } => vec![E::TaskDescribed { task_id, description }],
+            C::PrioritiseTask { task_id, priority } if self.open_task(task_id)?.priority == priority => vec![],
+            C::PrioritiseTask { task_id, priority } => vec![E::TaskPrioritised { task_id, priority }],
         })
     }
 
     fn apply(&mut self, event: &E) {
         self.status = self.status.after(event);
         self.archived = self.archived.after(event);
+        self.billing.apply(event);
         match event {
-            E::Created { name, client_id, milestones, tasks, .. } => {
+            E::Created { name, client_id, milestones, tasks, engagement_id, description, priority, .. } => {
                 self.name = name.as_str().to_owned();
                 self.client_id = *client_id;
+                (self.engagement_id, self.priority) = (*engagement_id, *priority);
+                self.description = description.clone();
                 milestones.iter().for_each(|milestone| self.add_milestone(milestone));
                 tasks.iter().for_each(|task| self.add_task(task));
             }
             E::Renamed { name } => self.name = name.as_str().to_owned(),
+            E::Described { description } => self.description = description.clone(),
+            E::Prioritised { priority } => self.priority = *priority,
+            E::LinkedToEngagement { engagement_id } => self.engagement_id = Some(*engagement_id),
+            E::UnlinkedFromEngagement { .. } => self.engagement_id = None,
             E::Activated {} | E::Held { .. } | E::Completed {} | E::Cancelled { .. } => {}
             E::Archived {} | E::Restored {} => {}
             E::MilestoneCreated { milestone } => self.add_milestone(milestone),
@@ -425,6 +655,20 @@ impl Aggregate for Project {
                     task.status = task.status.after(event);
                 }
             }
+            E::TaskDescribed { task_id, description } => {
+                if let Some(task) = self.tasks.get_mut(task_id) {
+                    task.description = description.clone();
+                }
+            }
+            E::TaskPrioritised { task_id, priority } => {
+                if let Some(task) = self.tasks.get_mut(task_id) {
+                    task.priority = *priority;
+                }
+            }
+            // What they say is remembered above.
+            E::RatesSet { .. } | E::BudgetSet { .. } | E::UnbilledThresholdSet { .. } => {}
+            E::TimeSpent { .. } | E::TimeTakenBack { .. } | E::TimeBilled { .. } | E::TimeUnbilled { .. } => {}
+            E::BudgetThresholdReached { .. } | E::TimeThresholdReached { .. } => {}
         }
     }
 
@@ -463,9 +707,10 @@ impl Project {
 
     fn add_task(&mut self, task: &NewTask) {
         let made_with = Imprint::of(task);
-        let NewTask { title, milestone_id, assignee_id, .. } = task.clone();
+        let NewTask { title, milestone_id, assignee_id, description, priority, .. } = task.clone();
         let status = TaskStatus::default();
-        self.tasks.insert(task.id, Task { title, milestone_id, assignee_id, status, made_with });
+        let task_here = Task { title, milestone_id, assignee_id, status, made_with, description, priority };
+        self.tasks.insert(task.id, task_here);
     }
 
     fn is_reached(&self, milestone_id: MilestoneId) -> bool {
@@ -497,18 +742,18 @@ fn task_of(command: &C) -> Option<TaskId> {
         | C::BlockTask { task_id, .. }
         | C::CompleteTask { task_id }
         | C::ReopenTask { task_id }
-        | C::CancelTask { task_id } => Some(*task_id),
+        | C::CancelTask { task_id }
+        | C::DescribeTask { task_id, .. }
+        | C::PrioritiseTask { task_id, .. } => Some(*task_id),
         _ => None,
     }
 }
 
-fn from_template(
-    template: Slug,
-    name: Option<Name>,
-    client_id: Option<ClientId>,
-    starts_on: Option<Date>,
-    ctx: &Context,
-) -> Decision<Project> {
+fn from_template(command: C, ctx: &Context) -> Decision<Project> {
+    let C::CreateFromTemplate { template, name, client_id, starts_on, engagement_id, description, priority } = command
+    else {
+        return Ok(vec![]);
+    };
     let (_, found) = ProjectTemplate::with_key(&template, ctx).ok_or(R::UnknownTemplate)?;
     if found.is_retired() {
         return Err(R::TemplateRetired);
@@ -535,11 +780,25 @@ fn from_template(
             due_on: task.due_after_days.map(due).transpose()?,
             role: task.role.clone(),
             assignee_id: None,
+            priority: Priority::default(),
         })
     });
     let tasks = tasks.collect::<Result<Vec<_>, R>>()?;
-    Ok(vec![E::Created { name, client_id, template: Some(template), starts_on, milestones, tasks }])
+    let template = Some(template);
+    Ok(vec![E::Created {
+        name,
+        client_id,
+        template,
+        starts_on,
+        milestones,
+        tasks,
+        engagement_id,
+        description,
+        priority,
+    }])
 }
 
+#[cfg(test)]
+mod billing_tests;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,10 @@
 use kernel::{Aggregate, Command, Mounts};
 use std::collections::BTreeMap;
 
+/// Contexts in which there is more to be allowed than commands and lists, so that not all of them is meant: whoever may comment on
+/// what happened may not look at the trail of who was refused.
+const NEVER_WHOLE: [&str; 1] = ["timeline"];
+
 /// By context, by aggregate: may members?
 type Words = BTreeMap<String, BTreeMap<String, bool>>;
 
@@ -27,7 +31,7 @@ fn words() -> Words {
 pub fn member_patterns() -> Vec<String> {
     let mut patterns = vec!["*.read".to_owned()];
     for (context, aggregates) in words() {
-        if aggregates.values().all(|member| *member) {
+        if aggregates.values().all(|member| *member) && !NEVER_WHOLE.contains(&context.as_str()) {
             patterns.push(format!("{context}.*"));
         } else {
             let theirs = aggregates.into_iter().filter(|(_, member)| *member);

@@ -22,11 +22,20 @@ const TEXTS: &[&str] =
     &["Ada", "ada", "Ada Ltd", "Contracts", "\"quoted\" \\N 'x' %s", "Zoë ☃ 𝔘", "<b>&amp;</b> {{ event.id }}", "0"];
 const EMAILS: &[&str] = &["ada@engines.example", "zoë@bücher.example", "Eve+x@Engines.example"];
 const PHONES: &[&str] = &["+49 (0) 30 123456", "+4930123456", "+442079460958", "+390612345678", "+1 202-555-0143"];
+const WEB: &[&str] =
+    &["https://engines.example/", "HTTP://Bücher.example:8080/über?a=1#b", "https://www.engines.example"];
 /// Three letters alone are rarely a currency, nor two a country. One currency for each number of minor units.
 const CURRENCIES: &[&str] = &["EUR", "JPY", "KWD"];
+/// Check digits are rarely right by chance.
+const IBANS: &[&str] = &["DE89370400440532013000", "GB82WEST12345698765432"];
 const COUNTRIES: &[&str] = &["DE", "GB", "US"];
 /// Kinds of what is told of a run that end it; like commands that do, they are said less often.
 const ENDS: &[&str] = &["cancelled", "compensated", "compensation_started", "finished"];
+/// Fields that name something by its key, and the scope of the claims on such keys.
+const KEYS: &[(&[&str], &str)] = &[
+    (&["tax_rate", "default_tax_rate"], "revenue.tax_rate.key"),
+    (&["series", "invoice_series", "credit_note_series"], "revenue.invoice_series.key"),
+];
 const NUMBERS: &[i64] = &[0, 1, 2, 5, 10, 30, 60, 365];
 
 /// Makes one command's body.
@@ -37,6 +46,8 @@ pub(crate) struct Generator<'w> {
     pub target: Key,
     /// Ids that the target's state mentions.
     pub own: Vec<Uuid>,
+    /// Fields that name parts of the target.
+    pub parts: Vec<&'static str>,
 }
 
 impl Generator<'_> {
@@ -46,16 +57,28 @@ impl Generator<'_> {
             return value.clone();
         }
         if let Some(value) = self.one_of(schema, "enum") {
-            return value;
+            return value.clone();
         }
         for alternatives in ["anyOf", "oneOf"] {
             if let Some(schema) = self.one_of(schema, alternatives) {
-                return self.value(&schema, field, depth);
+                return self.value(schema, field, depth);
             }
         }
         // Blind guesses are rarely opening hours in which anybody can be met.
         if field == "weekly" && schema["type"] == "array" && self.rng.random_bool(0.5) {
             return open_always();
+        }
+        // A body has to name the fields that are declared, and no others.
+        if field == "content" && schema["properties"].get("fields").is_some() {
+            return self.template();
+        }
+        // Nor are they rules by which somebody who is there approves.
+        if field == "rules"
+            && schema["type"] == "array"
+            && schema.to_string().contains("\"approvers\"")
+            && self.rng.random_bool(0.7)
+        {
+            return anybody_approves(self.rng.random_range(1..=2));
         }
         let kind = match &schema["type"] {
             Value::String(kind) => kind.clone(),
@@ -78,14 +101,14 @@ impl Generator<'_> {
         self.rng.random_ratio(1, 16)
     }
 
-    fn one_of(&mut self, schema: &Value, keyword: &str) -> Option<Value> {
+    fn one_of<'s>(&mut self, schema: &'s Value, keyword: &str) -> Option<&'s Value> {
         let weight = |one: &Value| match one["properties"]["kind"]["const"].as_str() {
             Some(kind) if ENDS.contains(&kind) => 1,
             // Most of what may become of a question needs it to be asked, and more than once.
             Some("approval_requested") => 12,
             _ => 4,
         };
-        schema.get(keyword)?.as_array()?.choose_weighted(&mut self.rng, weight).ok().cloned()
+        schema.get(keyword)?.as_array()?.choose_weighted(&mut self.rng, weight).ok()
     }
 
     fn object(&mut self, schema: &Value, depth: usize) -> Value {
@@ -116,6 +139,17 @@ impl Generator<'_> {
             count = 1.clamp(least, most);
         }
         (0..count).map(|_| self.value(&schema["items"], field, depth + 1)).collect()
+    }
+
+    /// A template whose fields, if it has any, need not all be filled in.
+    fn template(&mut self) -> Value {
+        let field = |key: &str, kind: &str, required: bool| json!({ "key": key, "kind": kind, "label": "Field", "required": required });
+        let bodies = [
+            json!({ "body": "As agreed." }),
+            json!({ "body": "Dear {{name}},\n\nas agreed.", "fields": [field("name", "text", false)] }),
+            json!({ "body": "{{a.day}} {{fee}} {{ fee }}", "fields": [field("a.day", "date", false), field("fee", "money", true)] }),
+        ];
+        bodies.choose(&mut self.rng).cloned().unwrap_or_default()
     }
 
     fn anything(&mut self, depth: usize) -> Value {
@@ -158,10 +192,18 @@ impl Generator<'_> {
             Some("date") => return self.time().date_naive().to_string(),
             Some("idn-email") => return EMAILS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("phone") => return PHONES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            // Amounts that meet are mostly of one currency.
+            Some("currency") if self.rng.random_bool(0.6) => return CURRENCIES[0].to_owned(),
             Some("currency") => return CURRENCIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("country") => return COUNTRIES.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("iban") => return IBANS.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
+            Some("uri") => return WEB.choose(&mut self.rng).copied().unwrap_or_default().to_owned(),
             Some("folder-name") => return self.name().replace(['/', '\\'], "-"),
+            Some("file-name") => return file_name(&self.name()),
             _ => {}
+        }
+        if let Some(key) = self.known_key(field) {
+            return key;
         }
         if let Some(pattern) = keyword("pattern") {
             return self.matching(pattern);
@@ -193,6 +235,16 @@ impl Generator<'_> {
         text.chars().take(200).collect::<String>().trim().to_owned()
     }
 
+    /// The key of something that is there, most of the time where the field names one that much else depends on.
+    fn known_key(&mut self, field: &str) -> Option<String> {
+        let scope = KEYS.iter().find(|(fields, _)| fields.contains(&field)).map(|(_, scope)| *scope)?;
+        let held = self.world.held(self.target.0, scope);
+        if held.is_empty() || self.rng.random_bool(0.3) {
+            return None;
+        }
+        held.choose(&mut self.rng).map(|key| (*key).to_owned())
+    }
+
     /// One of six texts that match, or any.
     fn matching(&mut self, pattern: &str) -> String {
         if self.wild() {
@@ -216,11 +268,13 @@ impl Generator<'_> {
 
     /// Something that is there: what the field's name speaks of, what the target itself mentions, a member of staff.
     fn id(&mut self, field: &str) -> Uuid {
-        let kind = field.strip_suffix("_id").unwrap_or(field);
+        let kind = field.strip_suffix("_ids").or(field.strip_suffix("_id")).unwrap_or(field);
         // `to_user_id` is a user's, as `user_id` is.
         let kinds = [Some(kind), kind.split_once('_').map(|(_, kind)| kind)];
         let named = kinds.into_iter().flatten().map(|kind| self.world.ids(self.target.0, kind));
-        let named = named.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default();
+        // A payment of a bill is a part of it, and no payment of a client.
+        let named = named.into_iter().find(|ids| !ids.is_empty()).filter(|_| !self.parts.contains(&field));
+        let named = named.unwrap_or_default();
         let staff = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)];
         let pools: [&[Uuid]; 3] = [&named, &self.own, &staff];
         let pool = match self.rng.random_range(0..20) {
@@ -245,9 +299,26 @@ fn texts_like(pattern: &str, seed: &[u8; 32], count: usize) -> Vec<String> {
     (0..count).map(text).collect()
 }
 
+/// A step of a path, of no more bytes than a file's name may have.
+fn file_name(name: &str) -> String {
+    let mut text = name.replace(['/', '\\'], "-");
+    while text.len() > 255 {
+        text.pop();
+    }
+    text.trim().to_owned()
+}
+
 fn open_always() -> Value {
     let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     days.map(|day| json!({ "weekday": day, "periods": [{ "from": "00:00", "to": "24:00" }] })).to_vec().into()
+}
+
+/// One rule for everything: at each of so many steps one of the staff.
+fn anybody_approves(steps: u32) -> Value {
+    let approvers: Vec<Value> = (1..=3).map(|n| json!({ "kind": "user", "user_id": Uuid::from_u128(n) })).collect();
+    let steps: Vec<Value> =
+        (0..steps).map(|n| json!({ "name": format!("Step {n}"), "approvers": approvers })).collect();
+    json!([{ "name": "Everything", "steps": steps }])
 }
 
 /// The numbers' own source of chance.

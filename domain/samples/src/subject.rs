@@ -78,6 +78,15 @@ pub struct Prospect {
     pub events: Vec<&'static str>,
     /// Others would be carried out together with it.
     pub has_companions: bool,
+    /// To which streams, and the types of their events.
+    pub brought: Vec<(Key, Vec<&'static str>)>,
+}
+
+impl Prospect {
+    /// The types of all events, its own and the others'.
+    pub fn all_events(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.events.iter().chain(self.brought.iter().flat_map(|(_, events)| events)).copied()
+    }
 }
 
 /// What is sought in a [`crate::World`].
@@ -98,6 +107,9 @@ pub struct Companion {
     pub(crate) entry: &'static CommandEntry,
     pub(crate) body: Value,
 }
+
+/// What a decision wants to look at, given what was found so far.
+pub(crate) type References<'r> = &'r dyn Fn(Option<&Context>) -> Vec<Reference>;
 
 struct Listed(Vec<Companion>);
 
@@ -123,15 +135,16 @@ pub trait Subject: Send + Sync {
     fn references(&self, stream: &Stream, action: &str, body: &str, ctx: Option<&Context>) -> Vec<Reference>;
     /// The types of its events.
     fn event_types(&self) -> Vec<&'static str>;
-    /// What a command would come to; none if the body is no such command.
+    /// What a command would come to, and what it would be carried out together with; none if the body is no such command. `make`
+    /// gives a context in which is what the decision wants to look at.
     fn prospect(
         &self,
         key: Key,
         stream: &Stream,
         entry: &'static CommandEntry,
         body: &str,
-        ctx: &Context,
-    ) -> Option<Prospect>;
+        make: &dyn Fn(References<'_>) -> Context,
+    ) -> Option<(Prospect, Vec<Companion>)>;
     /// What it has to be carried out together with, if it is not refused.
     fn companions(&self, stream: &Stream, action: &str, body: &str, ctx: &Context) -> Vec<Companion>;
     /// Decides, applies, and asks the witnesses if `audited`; `make` gives a new context of the same content, or of a
@@ -247,14 +260,20 @@ impl<A: Aggregate> Subject for Of<A> {
         stream: &Stream,
         entry: &'static CommandEntry,
         body: &str,
-        ctx: &Context,
-    ) -> Option<Prospect> {
-        let command = A::Command::parse(entry.action, body).ok()?;
+        make: &dyn Fn(References<'_>) -> Context,
+    ) -> Option<(Prospect, Vec<Companion>)> {
+        let (command, state) = (A::Command::parse(entry.action, body).ok()?, Self::state(stream));
+        let ctx = make(&|found| match found {
+            None => state.references(&command),
+            Some(ctx) => state.further_references(&command, ctx),
+        });
         let mut companions = Listed(vec![]);
-        Self::state(stream).companions(&command, ctx, &mut companions);
-        let events = Self::state(stream).decide(command, ctx).unwrap_or_default();
-        let events = events.iter().map(|event| event.entry().event_type).collect();
-        Some(Prospect { key, entry, events, has_companions: !companions.0.is_empty() })
+        state.companions(&command, &ctx, &mut companions);
+        let has_companions = !companions.0.is_empty();
+        let decided = state.decide(command, &ctx);
+        let companions = if decided.is_ok() { companions.0 } else { vec![] };
+        let events = decided.unwrap_or_default().iter().map(|event| event.entry().event_type).collect();
+        Some((Prospect { key, entry, events, has_companions, brought: vec![] }, companions))
     }
 
     fn companions(&self, stream: &Stream, action: &str, body: &str, ctx: &Context) -> Vec<Companion> {

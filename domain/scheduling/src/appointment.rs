@@ -1,15 +1,14 @@
 //! An appointment: one meeting, from booking to its end.
 
-use crate::event_type::DAYS_AHEAD_MAX;
 use crate::{Availability, EventType, GRANULE_MINUTES};
 use chrono::{SecondsFormat, TimeDelta};
 use kernel::{
-    Aggregate, Claim, ClaimChange, Context, Date, Decision, Email, Keyed, Machine, Name, Personal, Phone, Reference,
+    Aggregate, Claim, ClaimChange, Context, Decision, Email, Keyed, Machine, Name, Personal, Phone, Reference,
     ReferenceBy, Scope, Slug, Text, TimeZone, Timestamp, UserId, command, rejection,
 };
 use scheduling_events::{
     AppointmentDetails, AppointmentEvent as E, AppointmentStatus as Status, CancelledBy, EventTypeId, EventTypeRules,
-    Slot,
+    Hours, NotOffered, Offer, Slot,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -153,7 +152,7 @@ impl Aggregate for Appointment {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "scheduling/appointments";
-    const STATE_VERSION: i32 = 2;
+    const STATE_VERSION: i32 = 3;
 
     fn scope(&self, _id: Uuid, _command: &C) -> Scope {
         Scope::default().owned_by(self.details.as_ref().map(|details| details.host_id))
@@ -200,7 +199,8 @@ impl Aggregate for Appointment {
                 }
                 let (_, event_type) = self.event_type(&C::Reschedule { starts_at }, ctx).ok_or(R::UnknownEventType)?;
                 let rules = event_type.bookable().ok_or(R::EventTypeRetired)?;
-                vec![E::Rescheduled { from: details.slot, to: self.slot(rules, starts_at, ctx)? }]
+                let reminder_minutes = details.reminder_minutes.clone();
+                vec![E::Rescheduled { from: details.slot, to: self.slot(rules, starts_at, ctx)?, reminder_minutes }]
             }
             (C::RequestReschedule { reason }, Some(_)) if open => {
                 vec![E::RescheduleRequested { reason: reason.map(Personal::new) }]
@@ -223,7 +223,7 @@ impl Aggregate for Appointment {
         self.status = self.status.after(event);
         match event {
             E::Requested { details } | E::Booked { details } => self.details = Some(details.clone()),
-            E::Rescheduled { from: _, to } => {
+            E::Rescheduled { to, .. } => {
                 if let Some(details) = &mut self.details {
                     details.slot = *to;
                 }
@@ -238,7 +238,7 @@ impl Aggregate for Appointment {
         let take = |granules: Vec<Claim>| granules.into_iter().map(ClaimChange::Take).collect::<Vec<_>>();
         match (event, &self.details) {
             (E::Requested { details } | E::Booked { details }, _) => take(granules(details.host_id, &details.slot)),
-            (E::Rescheduled { from: _, to }, Some(held)) => {
+            (E::Rescheduled { to, .. }, Some(held)) => {
                 [release(granules(held.host_id, &held.slot)), take(granules(held.host_id, to))].concat()
             }
             (E::Declined { .. } | E::Cancelled { .. }, Some(held)) => release(granules(held.host_id, &held.slot)),
@@ -284,6 +284,7 @@ impl Appointment {
             notes: notes.map(Personal::new),
             manage_path: format!("/v1/scheduling/appointments/{}", ctx.id),
             cancel_path: format!("/v1/scheduling/appointments/{}/cancel", ctx.id),
+            reminder_minutes: event_type.reminder_minutes().to_vec(),
         };
         Ok(vec![if rules.requires_confirmation { E::Requested { details } } else { E::Booked { details } }])
     }
@@ -300,34 +301,24 @@ impl Appointment {
 
     /// The time that a meeting takes, if it may begin then.
     fn slot(&self, rules: &EventTypeRules, starts_at: Timestamp, ctx: &Context) -> Result<Slot, R> {
-        let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
-        if starts_at.timestamp_subsec_nanos() != 0 || starts_at.timestamp() % i64::from(GRANULE_MINUTES * 60) != 0 {
-            return Err(R::NotOnGrid);
-        }
-        if starts_at < ctx.now + minutes(rules.min_notice_minutes) {
-            return Err(R::NoticeTooShort);
-        }
-        let ends_at = starts_at + minutes(rules.duration_minutes);
         let hours = match self.hours(rules).by {
             ReferenceBy::Id(id) => ctx.referenced::<Availability>(id),
             ReferenceBy::Claim(claim) => ctx.holder::<Availability>(claim.scope, &claim.value).map(|(_, found)| found),
         };
-        let hours = hours.ok_or(R::OutsideAvailability)?;
-        // Whole days of the host's calendar, today not among them. Types that were defined before the days had a bound may
-        // reach beyond the calendar.
-        let last = hours.day_of(ctx.now).checked_add_days(rules.max_days_ahead.min(DAYS_AHEAD_MAX));
-        if hours.day_of(starts_at) > last.unwrap_or(Date::MAX) {
-            return Err(R::TooFarAhead);
+        let closed = Hours::default();
+        let hours = hours.map_or(&closed, Availability::hours);
+        Ok(Offer { rules, hours, now: ctx.now }.slot(starts_at)?)
+    }
+}
+
+impl From<NotOffered> for R {
+    fn from(why: NotOffered) -> Self {
+        match why {
+            NotOffered::NotOnGrid => Self::NotOnGrid,
+            NotOffered::NoticeTooShort => Self::NoticeTooShort,
+            NotOffered::TooFarAhead => Self::TooFarAhead,
+            NotOffered::OutsideAvailability => Self::OutsideAvailability,
         }
-        if !hours.is_open(starts_at, ends_at) {
-            return Err(R::OutsideAvailability);
-        }
-        Ok(Slot {
-            starts_at,
-            ends_at,
-            blocked_from: starts_at - minutes(rules.buffer_before_minutes),
-            blocked_until: ends_at + minutes(rules.buffer_after_minutes),
-        })
     }
 }
 
@@ -377,7 +368,7 @@ mod tests {
         let mut kind = EventType::default();
         let mut rules = event_type::tests::rules(30);
         rules.requires_confirmation = confirm;
-        kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules, reminder_minutes: vec![] });
         kind
     }
 
@@ -423,7 +414,11 @@ mod tests {
     fn an_event_type_that_reaches_beyond_the_calendar_can_still_be_booked() {
         let mut boundless = EventType::default();
         let rules = EventTypeRules { max_days_ahead: u32::MAX, ..event_type::tests::rules(30) };
-        boundless.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        boundless.apply(&EventTypeEvent::Defined {
+            key: "consultation".parse().unwrap(),
+            rules,
+            reminder_minutes: vec![],
+        });
         let by_key = || EventType::by_key(&"consultation".parse().unwrap());
         let world = || world([], false).knowing(by_key(), Uuid::from_u128(30), boundless.clone());
         assert_eq!(world().when(book(at(11, 0))).events().len(), 1);
@@ -437,7 +432,11 @@ mod tests {
         let (host_id, availability_id) =
             (UserId(Uuid::from_u128(99)), scheduling_events::AvailabilityId(Uuid::from_u128(98)));
         let rules = EventTypeRules { host_id, availability_id, ..event_type::tests::rules(30) };
-        handed_over.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        handed_over.apply(&EventTypeEvent::Defined {
+            key: "consultation".parse().unwrap(),
+            rules,
+            reminder_minutes: vec![],
+        });
         let type_by_id = || Reference::id::<EventType>(Uuid::from_u128(30));
         let mine = || Reference::claim::<Availability>(Availability::host_claim(UserId(Uuid::from_u128(20))));
         let others = || Reference::id::<Availability>(Uuid::from_u128(98));
@@ -472,7 +471,7 @@ mod tests {
         let mut kind = EventType::default();
         let rules =
             EventTypeRules { max_days_ahead: days_ahead, min_notice_minutes: 0, ..event_type::tests::rules(30) };
-        kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules });
+        kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules, reminder_minutes: vec![] });
         (kind, availability::tests::always_open(zone))
     }
 
@@ -597,8 +596,75 @@ mod tests {
             a in (0u32..40, 1u32..8, 0u32..5, 0u32..5), b in (0u32..40, 1u32..8, 0u32..5, 0u32..5),
         ) {
             let (a, b) = (slot(a.0, a.1, a.2, a.3), slot(b.0, b.1, b.2, b.3));
+            prop_assert_eq!(share(&a, &b), a.clashes(&b));
             let within = |a: &Slot, b: &Slot| a.blocked_from < b.ends_at && b.starts_at < a.blocked_until;
             prop_assert_eq!(share(&a, &b), within(&a, &b) || within(&b, &a));
+        }
+
+        /// What is offered is exactly what is accepted: each slot can be booked, and every other time is refused. Around the changes of
+        /// the clocks too, where an hour is skipped or comes twice.
+        #[test]
+        fn what_is_offered_can_be_booked_and_nothing_else(
+            zone in prop::sample::select(vec!["Europe/Berlin", "America/Los_Angeles", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"]),
+            now in prop::sample::select(vec![
+                "2026-03-28T20:11:12Z", "2026-10-24T20:00:00Z", "2026-10-31T23:59:59Z", "2026-11-02T09:00:00Z", "2026-04-04T10:00:00Z",
+            ]),
+            from_minute in 0u16..1_200, length in 1u16..240, duration in 1u32..12, before in 0u32..4, after in 0u32..4,
+            notice in 0u32..600, days in 0u32..3, taken in prop::collection::vec((0u32..500, 1u32..8, 0u32..4, 0u32..4), 0..4),
+        ) {
+            use scheduling_events::{LocalTime, Period, WeeklyHours, Weekday::*};
+            let now: Timestamp = now.parse().unwrap();
+            let period = Period { from: LocalTime(from_minute), to: LocalTime(from_minute + length) };
+            let week = [Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday];
+            let weekly = week.map(|weekday| WeeklyHours { weekday, periods: vec![period] }).to_vec();
+            let mut open = Availability::default();
+            let host_id = UserId(Uuid::from_u128(20));
+            open.apply(&scheduling_events::AvailabilityEvent::Set { host_id, time_zone: zone.parse().unwrap(), weekly });
+            let mut kind = EventType::default();
+            let rules = EventTypeRules {
+                duration_minutes: duration * GRANULE_MINUTES,
+                buffer_before_minutes: before * GRANULE_MINUTES,
+                buffer_after_minutes: after * GRANULE_MINUTES,
+                min_notice_minutes: notice,
+                max_days_ahead: days,
+                ..event_type::tests::rules(30)
+            };
+            kind.apply(&EventTypeEvent::Defined { key: "consultation".parse().unwrap(), rules: rules.clone(), reminder_minutes: vec![] });
+            let midnight: Timestamp = now.date_naive().and_hms_opt(0, 0, 0).unwrap().and_utc().try_into().unwrap();
+            let busy: Vec<Slot> = taken.iter().map(|(start, granules, before, after)| {
+                let slot = slot(*start, *granules, *before, *after);
+                let shift = midnight - at(8, 0);
+                let moved = |time: Timestamp| time + shift;
+                Slot {
+                    starts_at: moved(slot.starts_at), ends_at: moved(slot.ends_at),
+                    blocked_from: moved(slot.blocked_from), blocked_until: moved(slot.blocked_until),
+                }
+            }).collect();
+            let until = midnight + TimeDelta::days(2);
+            let offered = Offer { rules: &rules, hours: open.hours(), now }.slots(midnight, until, &busy);
+            let held: std::collections::HashSet<String> =
+                busy.iter().flat_map(|slot| granules(host_id, slot)).map(|claim| claim.value).collect();
+            let mut ctx = Context::new(
+                kernel::TenantId(Uuid::from_u128(1)), kernel::Actor::System { name: "spec".to_owned() }, now,
+                Uuid::from_u128(3), Uuid::from_u128(4),
+            );
+            let kind: std::sync::Arc<dyn std::any::Any + Send + Sync> = std::sync::Arc::new(kind);
+            let open: std::sync::Arc<dyn std::any::Any + Send + Sync> = std::sync::Arc::new(open.clone());
+            let by_key = EventType::by_key(&"consultation".parse().unwrap());
+            let by_id = Reference::id::<Availability>(rules.availability_id);
+            ctx.insert_reference(by_key.stream, by_key.key(), Some((Uuid::from_u128(30), kind)));
+            ctx.insert_reference(by_id.stream, by_id.key(), Some((rules.availability_id.0, open)));
+            let mut start = midnight;
+            while start < until {
+                let booked = Appointment::default().decide(book(start), &ctx).unwrap_or_default();
+                let claims = booked.iter().flat_map(|event| Appointment::default().claims(event));
+                let is_free = claims.into_iter().all(|change| match change {
+                    ClaimChange::Take(claim) | ClaimChange::Release(claim) => !held.contains(&claim.value),
+                });
+                let accepted = !booked.is_empty() && is_free;
+                prop_assert_eq!(accepted, offered.iter().any(|slot| slot.starts_at == start), "{} in {}", start, zone);
+                start += TimeDelta::minutes(GRANULE_MINUTES.into());
+            }
         }
     }
 }

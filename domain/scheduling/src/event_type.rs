@@ -1,21 +1,25 @@
 //! An event type: a kind of meeting that can be booked.
 
-use crate::{Availability, GRANULE_MINUTES};
+use crate::Availability;
 use kernel::{
     Aggregate, ClaimChange, Context, Decision, Keyed, Machine, Name, Patch, Reference, Retirable, Slug, Text, UserId,
     command, rejection,
 };
-use scheduling_events::{AvailabilityId, DAYS_AHEAD_DEFAULT, EventTypeEvent as E, EventTypeRules};
+use scheduling_events::{
+    AvailabilityId, DAYS_AHEAD_DEFAULT, DAYS_AHEAD_MAX, EventTypeEvent as E, EventTypeRules, GRANULE_MINUTES,
+    MINUTES_MAX,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 use EventTypeCommand as C;
 use EventTypeRejection as R;
 
-/// The longest meeting, buffers included.
-const MINUTES_MAX: u32 = 8 * 60;
-/// The longest notice and the farthest day, so that every time that a booking is compared with exists.
-pub(crate) const DAYS_AHEAD_MAX: u32 = 3_650;
+/// Reminders of one meeting.
+const REMINDERS_MAX: usize = 5;
+/// The earliest reminder comes four weeks before.
+const REMINDER_MINUTES_MAX: u32 = 28 * 24 * 60;
 
 /// How meetings of one kind are booked from now on. What may be left out stays then; `null` gives it its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, kernel::Input)]
@@ -77,18 +81,40 @@ impl RevisedRules {
 pub enum EventTypeCommand {
     /// Lets a kind of meeting be booked.
     #[creates]
-    #[refused(NotOnGrid, DurationOutOfRange, TooFarAhead, UnknownAvailability, HoursOfAnotherHost, "key.taken")]
+    #[refused(
+        NotOnGrid,
+        DurationOutOfRange,
+        TooFarAhead,
+        RemindersOutOfRange,
+        UnknownAvailability,
+        HoursOfAnotherHost,
+        "key.taken"
+    )]
     Define {
         /// What links and definitions call it; unique in the firm.
         key: Slug,
         /// How it is booked.
         rules: EventTypeRules,
+        /// So many minutes before it begins the guest is reminded of it, at most five times.
+        #[serde(default)]
+        reminder_minutes: Vec<u32>,
     },
     /// Changes how it is booked; earlier bookings stay as they are.
-    #[refused(Retired, NotOnGrid, DurationOutOfRange, TooFarAhead, UnknownAvailability, HoursOfAnotherHost)]
+    #[refused(
+        Retired,
+        NotOnGrid,
+        DurationOutOfRange,
+        TooFarAhead,
+        RemindersOutOfRange,
+        UnknownAvailability,
+        HoursOfAnotherHost
+    )]
     Revise {
         /// How it is booked.
         rules: RevisedRules,
+        /// So many minutes before it begins the guest is reminded of it. What is left out stays, `null` ends it.
+        #[serde(default, skip_serializing_if = "Patch::is_unchanged")]
+        reminder_minutes: Patch<Vec<u32>>,
     },
     /// Ends that it can be booked.
     Retire {},
@@ -110,6 +136,9 @@ pub enum EventTypeRejection {
     /// A meeting is booked at most ten years ahead, and so is its notice.
     #[invalid("/rules")]
     TooFarAhead,
+    /// The guest is reminded at most five times, each once, a minute to four weeks before.
+    #[invalid("/reminder_minutes")]
+    RemindersOutOfRange,
     /// There are no such hours.
     #[invalid("/rules/availability_id")]
     UnknownAvailability,
@@ -123,12 +152,20 @@ pub enum EventTypeRejection {
 pub struct EventType {
     rules: Option<EventTypeRules>,
     retired: Retirable,
+    reminder_minutes: Vec<u32>,
 }
 
 impl EventType {
     /// How it is booked, unless it is retired.
     pub fn bookable(&self) -> Option<&EventTypeRules> {
         self.rules.as_ref().filter(|_| !self.retired.is_retired())
+    }
+}
+
+impl EventType {
+    /// How long before it begins the guest is reminded of it.
+    pub fn reminder_minutes(&self) -> &[u32] {
+        &self.reminder_minutes
     }
 }
 
@@ -141,31 +178,33 @@ impl Aggregate for EventType {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "scheduling/event-types";
+    const STATE_VERSION: i32 = 2;
 
     fn references(&self, command: &C) -> Vec<Reference> {
         match command {
             C::Define { rules, .. } => vec![Reference::id::<Availability>(rules.availability_id)],
-            C::Revise { rules } => vec![Reference::id::<Availability>(rules.availability_id)],
+            C::Revise { rules, .. } => vec![Reference::id::<Availability>(rules.availability_id)],
             C::Retire {} | C::Reinstate {} => vec![],
         }
     }
 
     fn decide(&self, command: C, ctx: &Context) -> Decision<Self> {
         Ok(match command {
-            C::Define { key, rules } => {
-                check(&rules, ctx)?;
-                vec![E::Defined { key, rules }]
+            C::Define { key, rules, reminder_minutes } => {
+                check(&rules, &reminder_minutes, ctx)?;
+                vec![E::Defined { key, rules, reminder_minutes }]
             }
             C::Reinstate {} => self.retired.reinstate(),
             C::Retire {} => self.retired.retire(),
             _ if self.retired.is_retired() => return Err(R::Retired),
-            C::Revise { rules } => {
+            C::Revise { rules, reminder_minutes } => {
                 let rules = rules.over(self.rules.as_ref());
-                if self.rules.as_ref() == Some(&rules) {
+                let reminder_minutes = reminder_minutes.over_list(&self.reminder_minutes);
+                if self.rules.as_ref() == Some(&rules) && self.reminder_minutes == reminder_minutes {
                     return Ok(vec![]);
                 }
-                check(&rules, ctx)?;
-                vec![E::Revised { rules }]
+                check(&rules, &reminder_minutes, ctx)?;
+                vec![E::Revised { rules, reminder_minutes }]
             }
         })
     }
@@ -173,7 +212,10 @@ impl Aggregate for EventType {
     fn apply(&mut self, event: &E) {
         self.retired = self.retired.after(event);
         match event {
-            E::Defined { key: _, rules } | E::Revised { rules } => self.rules = Some(rules.clone()),
+            E::Defined { rules, reminder_minutes, .. } | E::Revised { rules, reminder_minutes } => {
+                self.rules = Some(rules.clone());
+                self.reminder_minutes.clone_from(reminder_minutes);
+            }
             E::Retired {} | E::Reinstated {} => {}
         }
     }
@@ -186,7 +228,7 @@ impl Aggregate for EventType {
     }
 }
 
-fn check(rules: &EventTypeRules, ctx: &Context) -> Result<(), R> {
+fn check(rules: &EventTypeRules, reminder_minutes: &[u32], ctx: &Context) -> Result<(), R> {
     let parts = [rules.duration_minutes, rules.buffer_before_minutes, rules.buffer_after_minutes];
     if parts.iter().any(|minutes| minutes % GRANULE_MINUTES != 0) {
         return Err(R::NotOnGrid);
@@ -198,6 +240,11 @@ fn check(rules: &EventTypeRules, ctx: &Context) -> Result<(), R> {
     let too_far = rules.max_days_ahead > DAYS_AHEAD_MAX || rules.min_notice_minutes > DAYS_AHEAD_MAX * 24 * 60;
     if too_far {
         return Err(R::TooFarAhead);
+    }
+    let reminders: BTreeSet<u32> = reminder_minutes.iter().copied().collect();
+    let in_range = reminders.iter().all(|minutes| (1..=REMINDER_MINUTES_MAX).contains(minutes));
+    if !in_range || reminders.len() < reminder_minutes.len() || reminders.len() > REMINDERS_MAX {
+        return Err(R::RemindersOutOfRange);
     }
     match ctx.referenced::<Availability>(rules.availability_id) {
         None => Err(R::UnknownAvailability),
@@ -246,7 +293,8 @@ pub(crate) mod tests {
     fn what_a_revision_leaves_out_stays_and_null_gives_the_default() {
         let before =
             EventTypeRules { description: Some("A talk".parse().unwrap()), requires_confirmation: true, ..rules(30) };
-        let defined = || E::Defined { key: "consultation".parse().unwrap(), rules: before.clone() };
+        let defined =
+            || E::Defined { key: "consultation".parse().unwrap(), rules: before.clone(), reminder_minutes: vec![] };
         let mut body = serde_json::json!({ "rules": {
             "name": "Consultation", "host_id": before.host_id, "availability_id": before.availability_id,
             "duration_minutes": 30,
@@ -263,11 +311,11 @@ pub(crate) mod tests {
             requires_confirmation: false,
             ..before.clone()
         };
-        world([defined()]).when(parse(&body)).then([E::Revised { rules }]);
+        world([defined()]).when(parse(&body)).then([E::Revised { rules, reminder_minutes: vec![] }]);
     }
 
     fn define(duration: u32) -> C {
-        C::Define { key: "consultation".parse().unwrap(), rules: rules(duration) }
+        C::Define { key: "consultation".parse().unwrap(), rules: rules(duration), reminder_minutes: vec![] }
     }
 
     #[test]
@@ -288,7 +336,7 @@ pub(crate) mod tests {
         for (max_days_ahead, min_notice_minutes) in [(u32::MAX, 0), (DAYS_AHEAD_MAX + 1, 0), (60, u32::MAX)] {
             let rules = EventTypeRules { max_days_ahead, min_notice_minutes, ..rules(30) };
             world([]).when(revise(rules.clone())).rejected("scheduling.event_type.too_far_ahead");
-            let define = C::Define { key: "consultation".parse().unwrap(), rules };
+            let define = C::Define { key: "consultation".parse().unwrap(), rules, reminder_minutes: vec![] };
             world([]).when(define).rejected("scheduling.event_type.too_far_ahead");
         }
     }
@@ -304,13 +352,36 @@ pub(crate) mod tests {
     fn a_kind_of_meeting_is_booked_in_hours_that_are_there_and_its_hosts() {
         let nowhere = EventTypeRules { availability_id: AvailabilityId(Uuid::from_u128(22)), ..rules(30) };
         let others = EventTypeRules { host_id: UserId(Uuid::from_u128(99)), ..rules(30) };
-        let defined = || E::Defined { key: "consultation".parse().unwrap(), rules: rules(30) };
+        let defined =
+            || E::Defined { key: "consultation".parse().unwrap(), rules: rules(30), reminder_minutes: vec![] };
         for (rules, code) in [(nowhere, "unknown_availability"), (others, "hours_of_another_host")] {
             let code = format!("scheduling.event_type.{code}");
-            let define = C::Define { key: "consultation".parse().unwrap(), rules: rules.clone() };
+            let define =
+                C::Define { key: "consultation".parse().unwrap(), rules: rules.clone(), reminder_minutes: vec![] };
             world([]).when(define).rejected(&code);
             world([defined()]).when(revise(rules)).rejected(&code);
         }
         world([defined()]).when(revise(rules(30))).then_nothing();
+    }
+
+    #[test]
+    fn a_guest_is_reminded_at_most_five_times_each_once_and_not_long_before() {
+        for (reminder_minutes, ok) in [
+            (vec![1_440, 60], true),
+            (vec![1, 2, 3, 4, 5], true),
+            (vec![1, 2, 3, 4, 5, 6], false),
+            (vec![60, 60], false),
+            (vec![0], false),
+            (vec![28 * 24 * 60], true),
+            (vec![28 * 24 * 60 + 1], false),
+        ] {
+            let key = "consultation".parse().unwrap();
+            let when = world([]).when(C::Define { key, rules: rules(30), reminder_minutes });
+            if ok {
+                assert_eq!(when.events().len(), 1);
+            } else {
+                when.rejected("scheduling.event_type.reminders_out_of_range");
+            }
+        }
     }
 }

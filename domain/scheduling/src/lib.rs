@@ -10,6 +10,4 @@ pub mod event_type;
 pub use appointment::Appointment;
 pub use availability::Availability;
 pub use event_type::{EventType, RevisedRules};
-
-/// Times and durations are multiples of this, so that two meetings overlap exactly when they share a granule.
-pub const GRANULE_MINUTES: u32 = 5;
+pub use scheduling_events::GRANULE_MINUTES;

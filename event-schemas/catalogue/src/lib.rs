@@ -28,12 +28,17 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 // Whoever reads events of several contexts finds them here.
+pub use agreements_events;
+pub use communications_events;
+pub use connections_events;
 pub use crm_events;
 pub use files_events;
 pub use identity_events;
 pub use portal_events;
 pub use projects_events;
+pub use revenue_events;
 pub use scheduling_events;
+pub use timeline_events;
 pub use workflow_events;
 
 /// Makes [`AnyEvent`] of the list of all aggregates.
@@ -92,8 +97,14 @@ macro_rules! any_event {
 
 // One line per aggregate.
 any_event! {
+    Template = agreements_events::TemplateEvent,
+    Proposal = agreements_events::ProposalEvent,
+    Contract = agreements_events::ContractEvent,
     Client = crm_events::ClientEvent,
     Contact = crm_events::ContactEvent,
+    Pipeline = crm_events::PipelineEvent,
+    Deal = crm_events::DealEvent,
+    Engagement = crm_events::EngagementEvent,
     EventType = scheduling_events::EventTypeEvent,
     Availability = scheduling_events::AvailabilityEvent,
     Appointment = scheduling_events::AppointmentEvent,
@@ -108,18 +119,55 @@ any_event! {
     Erasure = identity_events::ErasureEvent,
     PortalUser = portal_events::PortalUserEvent,
     PortalSession = portal_events::PortalSessionEvent,
+    ClientTask = portal_events::ClientTaskEvent,
+    ClientApproval = portal_events::ClientApprovalEvent,
     FolderTemplate = files_events::FolderTemplateEvent,
     Folder = files_events::FolderEvent,
+    File = files_events::FileEvent,
+    FileRequest = files_events::FileRequestEvent,
     ProjectTemplate = projects_events::ProjectTemplateEvent,
     Project = projects_events::ProjectEvent,
+    BillingSettings = revenue_events::BillingSettingsEvent,
+    BillingProfile = revenue_events::BillingProfileEvent,
+    TaxRate = revenue_events::TaxRateEvent,
+    InvoiceSeries = revenue_events::InvoiceSeriesEvent,
+    InvoicePlan = revenue_events::InvoicePlanEvent,
+    Invoice = revenue_events::InvoiceEvent,
+    Payment = revenue_events::PaymentEvent,
+    CreditNote = revenue_events::CreditNoteEvent,
+    Vendor = revenue_events::VendorEvent,
+    Bill = revenue_events::BillEvent,
+    BillFile = revenue_events::BillFileEvent,
+    ApprovalPolicy = revenue_events::ApprovalPolicyEvent,
+    PayablesSettings = revenue_events::PayablesSettingsEvent,
+    Thread = communications_events::ThreadEvent,
+    Note = communications_events::NoteEvent,
+    EmailTemplate = communications_events::EmailTemplateEvent,
+    Email = communications_events::EmailEvent,
+    Notification = communications_events::NotificationEvent,
+    NotificationPreferences = communications_events::NotificationPreferencesEvent,
+    FollowUp = timeline_events::FollowUpEvent,
+    Comment = timeline_events::CommentEvent,
+    Pin = timeline_events::PinEvent,
+    TimeEntry = projects_events::TimeEntryEvent,
+    Connection = connections_events::ConnectionEvent,
+    ApiCall = connections_events::ApiCallEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
 }
 
 // One line per status machine: the variant of `AnyEvent` whose events move it, whose it is, the column that shows it, and its type.
 machines! {
+    Template: "agreements.template" "retired" = kernel::Retirable,
+    Proposal: "agreements.proposal" "status" = agreements_events::ProposalStatus,
+    Contract: "agreements.contract" "status" = agreements_events::ContractStatus,
+    Contract: "agreements.contract_recipient" "status" = agreements_events::RecipientStatus,
     Client: "crm.client" "status" = crm_events::ClientStatus,
     Contact: "crm.contact" "archived" = kernel::Archivable,
+    Pipeline: "crm.pipeline" "retired" = kernel::Retirable,
+    Deal: "crm.deal" "status" = crm_events::DealStatus,
+    Deal: "crm.deal" "archived" = kernel::Archivable,
+    Engagement: "crm.engagement" "status" = crm_events::EngagementStatus,
     EventType: "scheduling.event_type" "retired" = kernel::Retirable,
     Appointment: "scheduling.appointment" "status" = scheduling_events::AppointmentStatus,
     Tenant: "identity.tenant" "status" = identity_events::TenantStatus,
@@ -133,13 +181,42 @@ machines! {
     Erasure: "identity.erasure" "status" = identity_events::ErasureStatus,
     PortalUser: "portal.portal_user" "status" = portal_events::PortalUserStatus,
     PortalSession: "portal.portal_session" "status" = portal_events::PortalSessionStatus,
+    ClientTask: "portal.client_task" "status" = portal_events::ClientTaskStatus,
+    ClientApproval: "portal.client_approval" "status" = portal_events::ClientApprovalStatus,
     FolderTemplate: "files.folder_template" "retired" = kernel::Retirable,
     Folder: "files.folder" "archived" = kernel::Archivable,
+    File: "files.file" "status" = files_events::FileStatus,
+    File: "files.upload" "status" = files_events::UploadStatus,
+    FileRequest: "files.file_request" "status" = files_events::FileRequestStatus,
+    FileRequest: "files.request_item" "status" = files_events::RequestItemStatus,
     ProjectTemplate: "projects.project_template" "retired" = kernel::Retirable,
     Project: "projects.project" "status" = projects_events::ProjectStatus,
     Project: "projects.project" "archived" = kernel::Archivable,
     Project: "projects.milestone" "status" = projects_events::MilestoneStatus,
     Project: "projects.task" "status" = projects_events::TaskStatus,
+    TaxRate: "revenue.tax_rate" "retired" = kernel::Retirable,
+    InvoiceSeries: "revenue.invoice_series" "retired" = kernel::Retirable,
+    InvoicePlan: "revenue.invoice_plan" "status" = revenue_events::InvoicePlanStatus,
+    InvoicePlan: "revenue.plan_entry" "status" = revenue_events::EntryStatus,
+    Invoice: "revenue.invoice" "status" = revenue_events::InvoiceStatus,
+    Payment: "revenue.payment" "status" = revenue_events::PaymentStatus,
+    CreditNote: "revenue.credit_note" "status" = revenue_events::CreditNoteStatus,
+    Vendor: "revenue.vendor" "archived" = kernel::Archivable,
+    Bill: "revenue.bill" "status" = revenue_events::BillStatus,
+    BillFile: "revenue.bill_file" "status" = revenue_events::BillFileStatus,
+    ApprovalPolicy: "revenue.approval_policy" "retired" = kernel::Retirable,
+    Thread: "communications.thread" "status" = communications_events::ThreadStatus,
+    Thread: "communications.message" "status" = communications_events::MessageStatus,
+    Note: "communications.note" "status" = communications_events::NoteStatus,
+    EmailTemplate: "communications.email_template" "retired" = kernel::Retirable,
+    Email: "communications.email" "status" = communications_events::EmailStatus,
+    Notification: "communications.notification" "status" = communications_events::NotificationStatus,
+    FollowUp: "timeline.follow_up" "status" = timeline_events::FollowUpStatus,
+    Comment: "timeline.comment" "status" = timeline_events::CommentStatus,
+    Pin: "timeline.pin" "status" = timeline_events::PinStatus,
+    TimeEntry: "projects.time_entry" "status" = projects_events::TimeEntryStatus,
+    Connection: "connections.connection" "status" = connections_events::ConnectionStatus,
+    ApiCall: "connections.api_call" "status" = connections_events::ApiCallStatus,
     Definition: "workflow.definition" "status" = workflow_events::DefinitionStatus,
     Run: "workflow.run" "status" = workflow_events::RunProgress,
     Run: "workflow.run_step" "status" = workflow_events::StepStatus,

@@ -1,6 +1,8 @@
 //! What happens to a client.
 
-use kernel::{ContactDetails, Machine, Name, Personal, Slug, Upcaster, UserId, event, status};
+use kernel::{
+    ContactDetails, Machine, Name, Personal, PostalAddress, Slug, Text, Upcaster, UserId, WebAddress, event, status,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,22 @@ pub enum ClientKind {
     Organisation,
     /// One person on their own account.
     Individual,
+}
+
+/// What an address of a client is for; it has one of each kind at most.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, kernel::Input,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressKind {
+    /// Where it is registered, or lives.
+    Registered,
+    /// Where invoices go.
+    Billing,
+    /// Where it works.
+    Office,
+    /// What else there is.
+    Other,
 }
 
 /// Where the client stands with the firm.
@@ -106,6 +124,30 @@ pub enum ClientEvent {
     Untagged {
         /// The tag.
         tag: Slug,
+    },
+    /// The client has another address of a kind, or one where it had none.
+    AddressChanged {
+        /// Of which kind.
+        kind: AddressKind,
+        /// What it is now.
+        address: Personal<PostalAddress>,
+    },
+    /// The client has no address of a kind any more.
+    AddressRemoved {
+        /// Of which kind.
+        kind: AddressKind,
+    },
+    /// What is told of the client changed.
+    Described {
+        /// Where it is on the web; what is left out is there no more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        website: Option<Personal<WebAddress>>,
+        /// What it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        industry: Option<Personal<Name>>,
+        /// What else the firm should know.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notes: Option<Personal<Text>>,
     },
     /// No new work may be started for the client.
     Blocked {

@@ -12,6 +12,9 @@ pub enum ContactEvent {
         /// How the person is reached.
         #[serde(flatten)]
         details: ContactDetails,
+        /// What the person's job is called.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<Personal<Name>>,
     },
     /// The person is called differently now.
     Renamed {
@@ -23,6 +26,12 @@ pub enum ContactEvent {
         /// What they are now; what is left out is there no more.
         #[serde(flatten)]
         details: ContactDetails,
+    },
+    /// The person's job is called differently now.
+    TitleChanged {
+        /// What it is now; what is left out is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<Personal<Name>>,
     },
     /// The person speaks for a client from now on.
     LinkedToClient {

@@ -1,5 +1,16 @@
 //! What did happen in the files context: the event enums other crates may read.
 
+mod file;
+mod file_request;
+
+pub use file::{
+    Announced, FileEvent, FileSize, FileStatus, FileVersionId, PartSize, RejectReason, UploadId, UploadPlace,
+    UploadRequest, UploadStatus,
+};
+pub use file_request::{
+    FileRequestEvent, FileRequestId, FileRequestStatus, RequestItem, RequestItemId, RequestItemStatus, SubmittedFile,
+};
+
 use kernel::{ClientId, FolderName, Personal, ProjectId, Slug, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

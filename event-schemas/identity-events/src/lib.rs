@@ -16,6 +16,6 @@ pub use role::{GivenRole, RoleEvent, RoleStatus};
 pub use service_account::{ServiceAccountEvent, ServiceAccountStatus};
 pub use session::{SessionEvent, SessionStatus};
 pub use subscriber::{SubscriberEvent, SubscriberStatus};
-pub use team::{TeamEvent, TeamId, TeamStatus};
+pub use team::{TeamEvent, TeamStatus};
 pub use tenant::{TenantEvent, TenantStatus};
 pub use user::{UserEvent, UserStatus};

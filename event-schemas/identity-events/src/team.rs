@@ -4,11 +4,6 @@ use kernel::{Machine, Name, Pattern, Resource, UserId, event, status};
 
 use TeamEvent as E;
 
-kernel::ids! {
-    /// A team of the firm's staff.
-    TeamId,
-}
-
 /// Where a team stands.
 #[status]
 pub enum TeamStatus {

@@ -1,7 +1,8 @@
 //! What happens to a portal user.
 
 use kernel::{
-    ClientId, ContactId, Email, InvitationId, Machine, Name, Pattern, Personal, Slug, Text, Timestamp, event, status,
+    ClientId, ContactId, Email, EngagementId, InvitationId, Machine, Name, Pattern, Personal, Slug, Text, Timestamp,
+    event, status,
 };
 
 use PortalUserEvent as E;
@@ -11,8 +12,39 @@ use PortalUserEvent as E;
 pub fn patterns_of_part(part: &Slug) -> &'static [&'static str] {
     match part.as_str() {
         "projects" => &["projects.project.read", "projects.milestone.read", "projects.task.read"],
-        "approvals" => &["projects.project.accept_milestone"],
+        "tasks" => &["portal.client_task.read", "portal.client_task.submit"],
+        "approvals" => &[
+            "projects.project.accept_milestone",
+            "agreements.proposal.accept",
+            "agreements.proposal.decline",
+            "portal.client_approval.read",
+            "portal.client_approval.approve",
+            "portal.client_approval.decline",
+        ],
+        "agreements" => &[
+            "agreements.proposal.read",
+            "agreements.proposal.record_viewed",
+            "agreements.proposal_line.read",
+            "agreements.contract.read",
+            "agreements.contract_recipient.read",
+        ],
         "files" => &["files.folder.read"],
+        "invoices" => &[
+            "revenue.invoice.read",
+            "revenue.invoice_line.read",
+            "revenue.credit_note.read",
+            "revenue.payment.read",
+            "revenue.balance.read",
+        ],
+        "messages" => &[
+            "communications.thread.read",
+            "communications.message.read",
+            "communications.thread.open",
+            "communications.thread.post_message",
+            "communications.thread.edit_message",
+            "communications.thread.redact_message",
+            "communications.thread.mark_read",
+        ],
         _ => &[],
     }
 }
@@ -109,11 +141,17 @@ pub enum PortalUserEvent {
     Granted {
         /// What.
         pattern: Pattern,
+        /// Of which engagement alone; of all that concerns the client unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        engagement_id: Option<EngagementId>,
     },
     /// The person may not do it any more.
     GrantRevoked {
         /// What.
         pattern: Pattern,
+        /// Of which engagement, if it was for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        engagement_id: Option<EngagementId>,
     },
     /// The person may not come in for the time being.
     Locked {

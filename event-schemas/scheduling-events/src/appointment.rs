@@ -60,6 +60,9 @@ pub struct AppointmentDetails {
     pub manage_path: String,
     /// Where it is cancelled.
     pub cancel_path: String,
+    /// So many minutes before it begins the invitee is reminded of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reminder_minutes: Vec<u32>,
 }
 
 /// Who cancelled.
@@ -139,6 +142,9 @@ pub enum AppointmentEvent {
         from: Slot,
         /// The new time.
         to: Slot,
+        /// So many minutes before it begins the invitee is reminded of it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reminder_minutes: Vec<u32>,
     },
     /// The host asked the guest to choose another time; nothing is changed yet.
     RescheduleRequested {

@@ -58,11 +58,17 @@ pub enum EventTypeEvent {
         key: Slug,
         /// How it is booked.
         rules: EventTypeRules,
+        /// So many minutes before it begins the guest is reminded of it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reminder_minutes: Vec<u32>,
     },
     /// It is booked differently from now on; earlier bookings stay as they are.
     Revised {
         /// How it is booked.
         rules: EventTypeRules,
+        /// So many minutes before it begins the guest is reminded of it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reminder_minutes: Vec<u32>,
     },
     /// It cannot be booked any more.
     Retired {},

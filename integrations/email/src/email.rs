@@ -122,17 +122,19 @@ fn address(email: &Email) -> Result<Address> {
     Ok(Address::new_dangerous(user, domain))
 }
 
-/// An email from and to somebody, still without a subject and a text.
+/// An email from and to somebody, whose name may be unknown, still without a subject and a text.
 ///
 /// # Errors
 /// None that an [`Email`] leads to.
 pub fn addressed(from: &Mailbox, name: &str, email: &Email) -> Result<MessageBuilder> {
     let to = address(email)?;
     let envelope = Envelope::new(Some(from.email.clone()), vec![to.clone()])?;
-    Ok(Message::builder().from(from.clone()).to(Mailbox::new(Some(name.to_owned()), to)).envelope(envelope))
+    let name = Some(name.to_owned()).filter(|name| !name.is_empty());
+    Ok(Message::builder().from(from.clone()).to(Mailbox::new(name, to)).envelope(envelope))
 }
 
-fn compose(from: &Mailbox, to: (&str, &str), subject: String, id: Uuid, text: String) -> Result<Message> {
+/// A plain email; `id` names it, the same at every try.
+pub(crate) fn compose(from: &Mailbox, to: (&str, &str), subject: String, id: Uuid, text: String) -> Result<Message> {
     let (email, name) = to;
     let email: Email = email.parse().map_err(|wrong: InvalidValue| anyhow!("the address: {}", wrong.message))?;
     let message = addressed(from, name, &email)?

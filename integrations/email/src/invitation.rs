@@ -16,7 +16,7 @@ impl Reaction for Invitation {
     const START: StartAt = StartAt::Beginning;
 
     async fn perform(&self, job: &Job) -> Outcome {
-        let Office { people, store, server, links } = &self.0;
+        let Office { people, store, server, links, .. } = &self.0;
         let Some(event) = job.event.clone() else {
             return Outcome::Never("no_event", "the log has no such event".to_owned());
         };

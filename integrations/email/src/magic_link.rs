@@ -37,7 +37,7 @@ impl Reaction for MagicLinks {
             Ok(None) => return Outcome::Done,
             Err(error) => return Outcome::Later(None, format!("{error:#}")),
         };
-        let Office { people, store, server, links } = &self.0;
+        let Office { people, store, server, links, .. } = &self.0;
         let link = MagicLink::make(person.tenant, person.id);
         let firm = match people.firm(person.tenant).await {
             Ok(firm) => firm.unwrap_or_else(|| "a firm".to_owned()),

@@ -61,7 +61,7 @@ pub async fn magic_link(store: &Store, person: &Person, outcome: Noted<'_>) -> R
 }
 
 /// What the record does not take, such as that of a person who was erased meanwhile, is not tried again.
-fn noted(result: Result<(), ExecuteError>) -> Result<()> {
+pub(crate) fn noted(result: Result<(), ExecuteError>) -> Result<()> {
     match result {
         Ok(()) => Ok(()),
         Err(error @ (ExecuteError::Overloaded | ExecuteError::Conflict | ExecuteError::Unavailable(_))) => {
@@ -75,12 +75,12 @@ fn noted(result: Result<(), ExecuteError>) -> Result<()> {
 }
 
 /// The reason as a text that can be kept.
-fn reason(why: &str) -> Text {
+pub(crate) fn reason(why: &str) -> Text {
     let plain: String = why.chars().filter(|c| !c.is_control()).take(REASON_MAX).collect();
     let unclear = || "the mail server refused it".parse().unwrap_or_else(|_| unreachable!("it is a text"));
     plain.parse().unwrap_or_else(|_| unclear())
 }
 
-fn request(tenant: TenantId) -> Request {
+pub(crate) fn request(tenant: TenantId) -> Request {
     Request::new(tenant, Actor::System { name: "mailer".to_owned() })
 }

@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 use catalogue::AnyEvent;
+use catalogue::crm_events::ContactEvent;
 use event_store::Log;
-use kernel::{Email, Name, PortalUserId, TenantId};
+use identity_events::{UserEvent, UserStatus};
+use kernel::{ContactId, Email, Machine, Name, PortalUserId, TenantId, UserId};
 use portal_events::PortalUserEvent;
 
 /// Somebody with a place in a portal, as the log says.
@@ -67,5 +69,53 @@ impl People {
             }
         }
         Ok(found)
+    }
+
+    /// What a member of staff is called and where emails go; nobody who has left or was erased.
+    pub async fn user(&self, tenant: TenantId, id: UserId) -> Result<Option<(Name, Email)>> {
+        let (mut found, mut status) = (None, UserStatus::default());
+        for event in self.0.read_stream(tenant, id.0, 0, i64::MAX).await? {
+            let AnyEvent::User(event) = catalogue::decode(event)?.payload else { continue };
+            status = status.after(&event);
+            match event {
+                UserEvent::Invited { name, email, .. } => {
+                    let Some(known) = name.expose().cloned().zip(email.expose().cloned()) else { return Ok(None) };
+                    // Whoever is invited once more keeps the address of the first time.
+                    found = Some(match found {
+                        Some((_, email)) => (known.0, email),
+                        None => known,
+                    });
+                }
+                UserEvent::Renamed { name } => {
+                    if let (Some(known), Some(name)) = (&mut found, name.expose()) {
+                        known.0 = name.clone();
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(found.filter(|_| status != UserStatus::Deactivated))
+    }
+
+    /// What a contact is called and where emails go; nobody who has no address, was archived or erased.
+    pub async fn contact(&self, tenant: TenantId, id: ContactId) -> Result<Option<(Name, Email)>> {
+        let (mut called, mut address, mut archived) = (None, None, false);
+        for event in self.0.read_stream(tenant, id.0, 0, i64::MAX).await? {
+            let AnyEvent::Contact(event) = catalogue::decode(event)?.payload else { continue };
+            match event {
+                ContactEvent::Created { name, details, .. } => {
+                    called = name.expose().cloned();
+                    address = details.email.and_then(|email| email.expose().cloned());
+                }
+                ContactEvent::Renamed { name } => called = name.expose().cloned(),
+                ContactEvent::ContactDetailsChanged { details } => {
+                    address = details.email.and_then(|email| email.expose().cloned());
+                }
+                ContactEvent::Archived {} => archived = true,
+                ContactEvent::Restored {} => archived = false,
+                _ => {}
+            }
+        }
+        Ok(called.zip(address).filter(|_| !archived))
     }
 }

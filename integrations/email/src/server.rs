@@ -40,6 +40,39 @@ impl MailServer {
     }
 }
 
+/// What became of an email that was handed in.
+#[derive(Debug)]
+pub enum Handed {
+    /// The server has it.
+    Taken,
+    /// The server wants neither it nor a repeat: no such mailbox, no such sender, too large.
+    Refused(String),
+    /// The server does not have it, and may take it later: it is away, busy, or puts whoever it does not know off (4yz).
+    NotNow(String),
+    /// The email was on its way and no answer came, so the server may have it.
+    Unknown(String),
+}
+
+impl MailServer {
+    /// Hands an email in, and tells what is certain from what is not. Whether the server is there is asked first: from then on an
+    /// error that is no answer of the server's may have come after it had taken the email.
+    pub async fn hand_in(&self, email: Message) -> Handed {
+        let is_ascii = email.envelope().to().iter().all(|to| AsRef::<str>::as_ref(to).is_ascii());
+        let why = |error: &Error| format!("mail server {}: {}", self.place, causes(error));
+        match self.smtp.test_connection().await {
+            Ok(true) => {}
+            Ok(false) => return Handed::NotNow(format!("the mail server {} does not let us in", self.place)),
+            Err(error) => return Handed::NotNow(why(&error)),
+        }
+        match self.smtp.send(email).await {
+            Ok(_) => Handed::Taken,
+            Err(error) if is_final(&error, is_ascii) => Handed::Refused(causes(&error)),
+            Err(error) if error.is_transient() || error.is_client() => Handed::NotNow(why(&error)),
+            Err(error) => Handed::Unknown(why(&error)),
+        }
+    }
+}
+
 /// Where the mail server of a URL is, without user and password: `mail.example:587`.
 pub fn place(smtp_url: &str) -> String {
     let url = url::Url::parse(smtp_url).ok();

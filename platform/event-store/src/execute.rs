@@ -294,6 +294,7 @@ impl Store {
         let mut ctx =
             Context::new(request.tenant, request.actor.clone(), request.now, stream.aggregate_id, request.command_id);
         ctx.secret.clone_from(&request.secret);
+        ctx.brought_by = request.brought_by;
         if let Some(zones) = &self.0.time_zones {
             ctx.time_zone = zones.time_zone(request.tenant).await.map_err(ExecuteError::Unavailable)?;
         }

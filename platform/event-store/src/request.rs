@@ -18,6 +18,8 @@ pub struct Request {
     /// that is only allowed for some resources is looked at with the aggregate in hand. None is UBOS itself, which may do
     /// everything.
     pub permissions: Option<Arc<Permissions>>,
+    /// The command that brings this one along, and the aggregate that it goes to. The store says it of companions; nobody who asks does.
+    pub brought_by: Option<(&'static str, Uuid)>,
     /// What the secret hashes to that was made for a command that mints one.
     pub secret: Option<SecretHash>,
     /// When the command arrived.
@@ -44,6 +46,7 @@ impl Request {
             tenant,
             actor,
             permissions: None,
+            brought_by: None,
             secret: None,
             now: Utc::now(),
             command_id,

@@ -276,7 +276,8 @@ impl Unit {
                 return Err(ExecuteError::Fault(anyhow!("{name}: commands bring each other along")));
             }
             for (index, companion) in decided.companions.iter().enumerate() {
-                let request = request.derived("companion", index);
+                let brought_by = Some((name, stream.aggregate_id));
+                let request = Request { brought_by, ..request.derived("companion", index) };
                 self.decide_at(companion.decider.as_ref(), &request, depth + 1).await?;
             }
             let version = self.work.overlay.place(&stream).map(|place| self.work.overlay.streams[place].version);

@@ -3,6 +3,7 @@
 use crate::queue::{Queue, Taken, Verdict, duration};
 use crate::reaction::{EXHAUSTED, Found, Job, OnFailure, Outcome, Reaction};
 use anyhow::{Context, Result};
+use chrono::Utc;
 use crash_points::Point;
 use event_store::Log;
 use futures::FutureExt;
@@ -27,7 +28,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
 const SOON: Duration = Duration::from_millis(5);
 
 /// What becomes of a try, as `reactions.settle` names it.
-const OUTCOMES: [&str; 7] = ["done", "later", "unknown", "blocked", "parked", "stopped", "dropped"];
+const OUTCOMES: [&str; 8] = ["done", "early", "later", "unknown", "blocked", "parked", "stopped", "dropped"];
 
 /// Jobs of one kind of lane that are in work at once.
 #[derive(Debug, Clone, Copy)]
@@ -240,6 +241,10 @@ impl<R: Reaction> ReactionLine<R> {
         let (outcome, said, why) = match outcome {
             Outcome::Done => {
                 return Verdict { outcome: "done", wait: Duration::ZERO, holds_lane: false, code: None, why: None };
+            }
+            Outcome::Early(due) => {
+                let (wait, why) = ((due - Utc::now()).to_std().unwrap_or_default(), taken.why.clone());
+                return Verdict { outcome: "early", wait, holds_lane: false, code: None, why };
             }
             Outcome::Blocked(connection) => {
                 let (code, why) = (Some(connection), taken.why.clone());

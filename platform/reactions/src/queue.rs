@@ -85,7 +85,7 @@ pub async fn put(tx: &mut PgConnection, reaction: &str, jobs: &[NewJob], renews:
     }
     let every = |job: &NewJob| job.lane.budget.map(|budget| interval(budget.every));
     let burst = |job: &NewJob| job.lane.budget.map_or(1, |budget| i32::from(budget.burst.max(1)));
-    sqlx::query("select reactions.put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+    sqlx::query("select reactions.put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
         .bind(reaction)
         .bind(jobs.iter().map(|job| job.tenant.0).collect::<Vec<_>>())
         .bind(jobs.iter().map(|job| job.lane.name.as_str()).collect::<Vec<_>>())
@@ -95,6 +95,7 @@ pub async fn put(tx: &mut PgConnection, reaction: &str, jobs: &[NewJob], renews:
         .bind(jobs.iter().map(|job| i32::from(job.lane.width)).collect::<Vec<_>>())
         .bind(jobs.iter().map(every).collect::<Vec<_>>())
         .bind(jobs.iter().map(burst).collect::<Vec<_>>())
+        .bind(jobs.iter().map(|job| job.lane.due).collect::<Vec<_>>())
         .bind(renews)
         .execute(tx)
         .await

@@ -1,6 +1,7 @@
 //! What a reaction says of itself.
 
 use crate::backoff::Retry;
+use chrono::{DateTime, Utc};
 use event_store::RawEvent;
 use kernel::TenantId;
 use std::fmt;
@@ -67,6 +68,8 @@ pub struct Lane {
     pub(crate) name: String,
     pub(crate) width: u16,
     pub(crate) budget: Option<Budget>,
+    /// When the job is due, if not at once.
+    pub(crate) due: Option<DateTime<Utc>>,
 }
 
 /// How often a lane may be used: a job each `every`, and `burst` of them at once after a rest.
@@ -83,7 +86,7 @@ impl Lane {
     /// time, none overtakes another, no other bound.
     pub fn of(name: impl fmt::Display) -> Self {
         let name: String = name.to_string().chars().filter(|c| !c.is_control()).take(LANE_MAX).collect();
-        Self { name, width: 1, budget: None }
+        Self { name, width: 1, budget: None, due: None }
     }
 
     /// So many at once: its first `width` jobs may be in work, in no order among them.
@@ -96,6 +99,13 @@ impl Lane {
     #[must_use]
     pub fn within(self, budget: Budget) -> Self {
         Self { budget: Some(budget), ..self }
+    }
+
+    /// The job is not due before this; whoever does it looks whether it is still wanted then. None of its lane overtakes it, so what
+    /// is due at different times waits in different lanes.
+    #[must_use]
+    pub fn at(self, due: DateTime<Utc>) -> Self {
+        Self { due: Some(due), ..self }
     }
 }
 
@@ -127,6 +137,8 @@ pub struct Job {
 pub enum Outcome {
     /// It is done, or there is nothing to do.
     Done,
+    /// It is too early, and was no try: it comes again then.
+    Early(DateTime<Utc>),
     /// Not now: the receiver is away or busy. If it says when to come again (`Retry-After`), the lane waits so long.
     Later(Option<Duration>, String),
     /// Nobody knows: it is looked up before anything is sent again.

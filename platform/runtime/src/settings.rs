@@ -49,6 +49,10 @@ pub struct Settings {
     pub vault: VaultSettings,
     /// How emails are sent.
     pub mail: MailSettings,
+    /// Providers outside that firms connect with.
+    pub providers: ProvidersSettings,
+    /// Where files are kept. Without it no files are taken.
+    pub objects: ObjectsSettings,
     /// The write path.
     pub append: AppendSettings,
     /// Logs and traces.
@@ -330,6 +334,90 @@ pub struct MailSettings {
     pub from: String,
 }
 
+/// Providers outside that firms connect with. One without a `client_id` is not set up here. What a firm agrees to is sealed, so the vault
+/// has a key; connecting happens in a browser, so people log in here.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProvidersSettings {
+    /// DocuSign eSignature, which has papers signed.
+    pub docusign: DocusignSettings,
+    /// Xero, which keeps books.
+    pub xero: XeroSettings,
+}
+
+/// DocuSign eSignature.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DocusignSettings {
+    /// Who we are to it: the integration key.
+    pub client_id: Option<String>,
+    /// How we show that.
+    #[schemars(with = "Option<String>")]
+    pub client_secret: Option<SecretString>,
+    /// What its messages are signed with: a key of Connect. Without it no message is believed, and changes are found by sweeps alone.
+    #[schemars(with = "Option<String>")]
+    pub webhook_key: Option<SecretString>,
+    /// Where browsers are sent so that somebody agrees.
+    pub authorise_url: String,
+    /// Where codes and refresh tokens are worth something.
+    pub token_url: String,
+    /// Where it says which accounts a grant reaches.
+    pub userinfo_url: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+}
+
+/// Xero.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct XeroSettings {
+    /// Who we are to it.
+    pub client_id: Option<String>,
+    /// How we show that.
+    #[schemars(with = "Option<String>")]
+    pub client_secret: Option<SecretString>,
+    /// What its messages are signed with. Without it no message is believed, and changes are found by sweeps alone.
+    #[schemars(with = "Option<String>")]
+    pub webhook_key: Option<SecretString>,
+    /// Where browsers are sent so that somebody agrees.
+    pub authorise_url: String,
+    /// Where codes and refresh tokens are worth something.
+    pub token_url: String,
+    /// Where its API is, without a slash at the end.
+    pub api_url: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+}
+
+/// Where files are kept: anything that speaks S3.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectsSettings {
+    /// Where the services find it: `https://s3.eu-central-1.amazonaws.com`. Without it no files are taken.
+    pub endpoint: Option<String>,
+    /// Where browsers find it, if elsewhere.
+    pub public_endpoint: Option<String>,
+    /// Its region.
+    pub region: String,
+    /// The bucket. Its CORS rules let the origins of your pages `PUT` and `GET`, with any header, and read `ETag`.
+    pub bucket: String,
+    /// Who we are to it.
+    #[schemars(with = "Option<String>")]
+    pub access_key: Option<SecretString>,
+    /// How we show that.
+    #[schemars(with = "Option<String>")]
+    pub secret_key: Option<SecretString>,
+    /// Whether the bucket is a step of the path, `https://host/bucket/`, rather than a part of the host's name.
+    pub path_style: bool,
+    /// Minutes that a request is good which sends bytes to the store.
+    pub upload_minutes: u64,
+    /// Minutes that a request is good which fetches bytes from it.
+    pub download_minutes: u64,
+    /// Where clamd looks for what is harmful: `tcp://127.0.0.1:3310` or `unix:///run/clamav/clamd.ctl`. Its `StreamMaxLength` bounds
+    /// what is taken. Without it only size, checksum and type are looked at.
+    pub scanner: Option<String>,
+}
+
 /// The write path.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -392,6 +480,18 @@ fn defaults() -> serde_json::Value {
             "portal_absolute_hours": 12, "sessions_per_person_max": 20, "providers": []
         },
         "mail": { "from": "UBOS <no-reply@ubos.example>" },
+        "providers": {
+            "docusign": {
+                "authorise_url": "https://account.docusign.com/oauth/auth", "token_url": "https://account.docusign.com/oauth/token",
+                "userinfo_url": "https://account.docusign.com/oauth/userinfo", "scopes": ["signature", "extended"]
+            },
+            "xero": {
+                "authorise_url": "https://login.xero.com/identity/connect/authorize", "token_url": "https://identity.xero.com/connect/token",
+                "api_url": "https://api.xero.com",
+                "scopes": ["offline_access", "accounting.invoices", "accounting.contacts", "accounting.payments", "accounting.settings.read"]
+            }
+        },
+        "objects": { "region": "us-east-1", "bucket": "attachments", "path_style": false, "upload_minutes": 60, "download_minutes": 5 },
         "append": { "batch_commands_max": 128, "queue_commands_max": 4_096, "cached_streams_max": 20_000 },
         "telemetry": { "log_format": "json", "log_filter": "info" },
     })
@@ -433,6 +533,19 @@ impl Settings {
         {
             bail!("settings: set the vault's key or the file that holds it, not both");
         }
+        let ProvidersSettings { docusign, xero } = &settings.providers;
+        for (name, id, secret) in
+            [("docusign", &docusign.client_id, &docusign.client_secret), ("xero", &xero.client_id, &xero.client_secret)]
+        {
+            if id.is_some() != secret.is_some() {
+                bail!("settings: providers.{name} has client_id and client_secret, or neither");
+            }
+            if id.is_some() && vault.key.is_none() && vault.key_file.is_none() {
+                bail!(
+                    "settings: vault.key_file or vault.key must be set where providers.{name} is, because what firms agree to is sealed"
+                );
+            }
+        }
         if !settings.login.providers.is_empty() && settings.redis.url.is_none() {
             bail!("settings: redis.url must be set where people log in, because sessions are kept there");
         }
@@ -449,6 +562,18 @@ impl Settings {
             bail!("settings: http.query_public_url must begin with https:// or http://, or be empty");
         }
         // The log tells for 90 days which sessions were ended.
+        let objects = &settings.objects;
+        if objects.endpoint.is_some() && (objects.access_key.is_none() || objects.secret_key.is_none()) {
+            bail!("settings: objects.access_key and objects.secret_key must be set where objects.endpoint is");
+        }
+        // S3 takes no signature that is good for more than a week.
+        for (name, minutes) in
+            [("upload_minutes", objects.upload_minutes), ("download_minutes", objects.download_minutes)]
+        {
+            if !(1..=1_440).contains(&minutes) {
+                bail!("settings: objects.{name} must be 1 to 1440");
+            }
+        }
         let login = &settings.login;
         for (name, hours) in
             [("absolute_hours", login.absolute_hours), ("portal_absolute_hours", login.portal_absolute_hours)]
@@ -483,9 +608,19 @@ pub fn documented_defaults() -> String {
             continue;
         }
         sections.push_str(&format!("\n{}\n[{name}]\n", comment(&setting)));
+        let mut below = String::new();
         for (field, setting) in properties(&setting) {
-            sections.push_str(&format!("{}\n{}\n", comment(&setting), line(&field, &defaults[&name][&field])));
+            let default = &defaults[&name][&field];
+            if properties(&setting).is_empty() {
+                sections.push_str(&format!("{}\n{}\n", comment(&setting), line(&field, default)));
+                continue;
+            }
+            below.push_str(&format!("\n{}\n[{name}.{field}]\n", comment(&setting)));
+            for (field, setting) in properties(&setting) {
+                below.push_str(&format!("{}\n{}\n", comment(&setting), line(&field, &default[&field])));
+            }
         }
+        sections.push_str(&below);
     }
     text + &sections
 }
@@ -589,6 +724,17 @@ mod tests {
         assert!(error(&production).contains("vault.key_file"));
         read(&(production.clone() + "\n[vault]\nkey_file = \"kek\"")).unwrap();
         assert!(error(&(production + "\n[vault]\nkey_file = \"kek\"\nkey = \"x\"")).contains("not both"));
+    }
+
+    #[test]
+    fn a_provider_is_set_up_whole_and_with_a_vault() {
+        let xero = |rest: &str| format!("{MINIMAL}\n[providers.xero]\nclient_id = \"us\"\n{rest}");
+        assert!(error(&xero("")).contains("client_secret"));
+        let whole = xero("client_secret = \"shh\"");
+        assert!(error(&whole).contains("vault.key_file"));
+        let settings = read(&(whole + "\n[vault]\nkey_file = \"kek\"")).unwrap();
+        assert_eq!(settings.providers.xero.api_url, "https://api.xero.com");
+        assert!(settings.providers.docusign.client_id.is_none());
     }
 
     #[test]

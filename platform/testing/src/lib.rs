@@ -5,11 +5,13 @@
 mod database;
 mod issuer;
 mod nats;
+mod objects;
 mod smtp;
 
 pub use database::TestDatabase;
 pub use issuer::{AUDIENCE, ISSUER, Issuer, claims, key_set};
 pub use nats::TestNats;
+pub use objects::TestObjects;
 pub use smtp::SmtpSink;
 
 use std::time::{Duration, Instant};

@@ -10,6 +10,7 @@ pub struct SmtpSink {
     port: u16,
     emails: Arc<Mutex<Vec<String>>>,
     answer: Arc<Mutex<&'static str>>,
+    recipients: Arc<Mutex<&'static str>>,
 }
 
 impl SmtpSink {
@@ -17,12 +18,17 @@ impl SmtpSink {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let sink = Self { port, emails: Arc::default(), answer: Arc::new(Mutex::new("250 taken")) };
-        let (emails, answer) = (sink.emails.clone(), sink.answer.clone());
+        let sink = Self {
+            port,
+            emails: Arc::default(),
+            answer: Arc::new(Mutex::new("250 taken")),
+            recipients: Arc::new(Mutex::new("250 ok")),
+        };
+        let (emails, answer, recipients) = (sink.emails.clone(), sink.answer.clone(), sink.recipients.clone());
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let (emails, answer) = (emails.clone(), answer.clone());
-                tokio::spawn(async move { drop(converse(connection, &emails, &answer).await) });
+                let (emails, answer, recipients) = (emails.clone(), answer.clone(), recipients.clone());
+                tokio::spawn(async move { drop(converse(connection, &emails, &answer, &recipients).await) });
             }
         });
         sink
@@ -33,7 +39,12 @@ impl SmtpSink {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
-    /// What it answers to emails from now on: `451 not now`.
+    /// What it answers to recipients from now on: `550 no such mailbox`.
+    pub fn answer_recipients(&self, answer: &'static str) {
+        *self.recipients.lock().expect("nobody panics with it") = answer;
+    }
+
+    /// What it answers to emails from now on: `451 not now`. If that is nothing, it takes the email and hangs up.
     pub fn answer(&self, answer: &'static str) {
         *self.answer.lock().expect("nobody panics with it") = answer;
     }
@@ -48,6 +59,7 @@ async fn converse(
     connection: TcpStream,
     emails: &Mutex<Vec<String>>,
     answer: &Mutex<&'static str>,
+    recipients: &Mutex<&'static str>,
 ) -> std::io::Result<()> {
     let (reader, mut writer) = connection.into_split();
     let mut lines = BufReader::new(reader).lines();
@@ -62,11 +74,15 @@ async fn converse(
                     email.push('\n');
                 }
                 let answer = *answer.lock().expect("nobody panics with it");
-                if answer.starts_with('2') {
+                if answer.starts_with('2') || answer.is_empty() {
                     emails.lock().expect("nobody panics with it").push(email);
+                }
+                if answer.is_empty() {
+                    return Ok(());
                 }
                 answer
             }
+            "RCPT" => *recipients.lock().expect("nobody panics with it"),
             "QUIT" => "221 bye",
             _ => "250 ok",
         };

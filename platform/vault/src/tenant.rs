@@ -27,6 +27,7 @@ pub struct TenantKeys {
     budget: AtomicI64,
     read_at: Instant,
     lookup: Option<hmac::Key>,
+    copies: Option<hmac::Key>,
 }
 
 impl std::fmt::Debug for TenantKeys {
@@ -42,8 +43,13 @@ impl TenantKeys {
             let first = hmac::Key::new(hmac::HMAC_SHA256, first.expose_secret());
             hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&first, b"ubos lookup").as_ref())
         });
+        // Of the newest generation: what does not open after a rotation is made again.
+        let copies = keys.last_key_value().map(|(_, newest)| {
+            let newest = hmac::Key::new(hmac::HMAC_SHA256, newest.expose_secret());
+            hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&newest, b"ubos copies").as_ref())
+        });
         let ciphers = keys.iter().map(|(generation, key)| (*generation, cipher::cipher(key))).collect();
-        Self { tenant, ciphers, budget: AtomicI64::new(budget), read_at: Instant::now(), lookup }
+        Self { tenant, ciphers, budget: AtomicI64::new(budget), read_at: Instant::now(), lookup, copies }
     }
 
     /// How many texts this process may still seal with the newest generation.
@@ -94,6 +100,28 @@ impl TenantKeys {
     /// [`VaultError::Broken`] for anything else.
     pub fn open(&self, record: &str, field: &str, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
         self.open_in(self.place("field", record.as_bytes(), field.as_bytes()), sealed)
+    }
+
+    /// Seals a copy of what can be read again anyway, to be kept for a moment where others might look. Each thing has a key of its own,
+    /// derived from the tenant's, so it may be sealed as often as it changes, by whoever may open the tenant's records.
+    ///
+    /// # Errors
+    /// When the tenant has no keys.
+    pub fn seal_copy(&self, of: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        Ok(cipher::seal(&self.copy_key(of)?, 0, self.place("copy", of.as_bytes(), b""), plain))
+    }
+
+    /// Opens what was sealed as a copy of this, and nothing else.
+    ///
+    /// # Errors
+    /// [`VaultError::Broken`] for anything else.
+    pub fn open_copy(&self, of: &str, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+        cipher::open(&self.copy_key(of)?, self.place("copy", of.as_bytes(), b""), sealed)
+    }
+
+    fn copy_key(&self, of: &str) -> Result<LessSafeKey, VaultError> {
+        let key = self.copies.as_ref().ok_or(VaultError::Broken)?;
+        Ok(cipher::cipher(&cipher::into_key(hmac::sign(key, of.as_bytes()).as_ref().to_vec())?))
     }
 
     /// What a value is found again by that must not be written down: the same for the same value of the same tenant, and
@@ -156,6 +184,16 @@ mod tests {
         ] {
             assert!(matches!(keys(tenant, 1).open(record, field, &sealed), Err(VaultError::Broken)));
         }
+    }
+
+    #[test]
+    fn a_copy_opens_as_what_it_is_a_copy_of_and_as_nothing_else() {
+        let sealed = keys(1, 1).seal_copy("profile 1", b"Ada").unwrap();
+        assert_eq!(keys(1, 1).open_copy("profile 1", &sealed).unwrap(), b"Ada");
+        for (tenant, generations, of) in [(2, 1, "profile 1"), (1, 1, "profile 2"), (1, 2, "profile 1")] {
+            assert!(matches!(keys(tenant, generations).open_copy(of, &sealed), Err(VaultError::Broken)), "{of}");
+        }
+        assert!(keys(1, 1).open("profile 1", "", &sealed).is_err(), "nor as a field");
     }
 
     #[test]

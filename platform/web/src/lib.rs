@@ -17,6 +17,7 @@ mod request_info;
 mod security_headers;
 mod server;
 pub mod session;
+mod within;
 mod work;
 
 pub use admission::{Admission, AdmissionSettings, Permit};
@@ -35,4 +36,5 @@ pub use request_info::RequestInfo;
 pub use security_headers::strict_transport;
 pub use server::{ServerSettings, Stopper, listen};
 pub use session::{Session, SessionSettings, Sessions};
+pub use within::within;
 pub use work::Working;

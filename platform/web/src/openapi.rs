@@ -156,6 +156,11 @@ pub fn in_session(changes: bool) -> Value {
     }
 }
 
+/// What a provider signed with the key that it shares with this installation.
+pub fn signed() -> Value {
+    json!([{ "docusignSignature": [] }, { "xeroSignature": [] }])
+}
+
 fn schemes() -> Value {
     json!({
         "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token of the configured issuer." },
@@ -163,6 +168,8 @@ fn schemes() -> Value {
         "session": { "type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "A browser that came in through `/v1/login/start`." },
         "portalSession": { "type": "apiKey", "in": "cookie", "name": PORTAL_COOKIE, "description": "A browser that came in by a portal user's link." },
         "csrf": { "type": "apiKey", "in": "header", "name": CSRF_HEADER, "description": "The `csrf_token` of `/v1/login/session`; only with a session's cookie." },
+        "docusignSignature": { "type": "apiKey", "in": "header", "name": "X-DocuSign-Signature-1", "description": "The HMAC-SHA256 of the body, with the key of DocuSign Connect." },
+        "xeroSignature": { "type": "apiKey", "in": "header", "name": "x-xero-signature", "description": "The HMAC-SHA256 of the body, with the key of the app's webhooks." },
     })
 }
 

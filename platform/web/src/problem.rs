@@ -47,6 +47,7 @@ codes! {
     INVALID_CURSOR = "invalid-cursor", 400, false, "The cursor belongs to another list, filter, order or tenant.";
     IDEMPOTENCY_KEY_REQUIRED = "idempotency-key-required", 400, false, "A creation needs an Idempotency-Key header.";
     LOGIN_REFUSED = "login-refused", 400, false, "What came back from the provider is of no use.";
+    CONNECT_REFUSED = "connect-refused", 400, false, "What came back from the provider does not connect anything.";
     UNAUTHENTICATED = "unauthenticated", 401, false, "The request carries no valid bearer token.";
     FORBIDDEN = "forbidden", 403, false, "The caller's roles do not hold this permission.";
     CSRF_REFUSED = "csrf-refused", 403, false, "A change that no page of the session asked for.";
@@ -69,6 +70,7 @@ codes! {
     FAULT = "fault", 500, true, "Something is broken on our side; the request id finds it in the logs.";
     OVERLOADED = "overloaded", 503, true, "The service has more to do than it can; nothing was done.";
     UNAVAILABLE = "unavailable", 503, true, "The log cannot be reached; repeat with the same idempotency key.";
+    NOT_SET_UP = "not-set-up", 409, false, "This installation is not set up for that; nothing was done.";
     POSITION_UNKNOWN = "position-unknown", 409, false, "The log ends before Min-Position, for example after a restore.";
     PROJECTION_BEHIND = "projection-behind", 503, true, "The read model has not seen Min-Position yet.";
 }

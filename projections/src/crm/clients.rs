@@ -2,8 +2,21 @@
 
 use crate::model::{Envelope, Fold, FoldError};
 use crate::shown::Shown;
-use catalogue::crm_events::{ClientEvent as E, ClientKind, ClientStatus};
-use kernel::{ClientId, Email, Machine, Name, Personal, Phone, Slug, UserId, read_model};
+use catalogue::crm_events::{AddressKind, ClientEvent as E, ClientKind, ClientStatus};
+use kernel::{
+    ClientId, Email, Machine, Name, Personal, Phone, PostalAddress, Slug, Text, UserId, WebAddress, read_model,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An address of a client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientAddress {
+    /// Of which kind; there is one of each at most.
+    pub kind: AddressKind,
+    /// The address.
+    pub address: Personal<PostalAddress>,
+}
 
 /// Firms and persons that are served.
 #[read_model(
@@ -37,6 +50,15 @@ pub struct ClientRow {
     pub tags: Vec<Slug>,
     /// Why no new work may be started for it, if so.
     pub blocked_reason: Option<Personal<Name>>,
+    /// Its addresses, in the order of their kinds.
+    pub addresses: Vec<ClientAddress>,
+    /// Where it is on the web.
+    pub website: Option<Personal<WebAddress>>,
+    /// What it does.
+    #[column(filter)]
+    pub industry: Option<Personal<Name>>,
+    /// What else the firm should know.
+    pub notes: Option<Personal<Text>>,
 }
 
 impl Fold for ClientRow {
@@ -53,6 +75,10 @@ impl Fold for ClientRow {
             owner_id: None,
             tags: vec![],
             blocked_reason: None,
+            addresses: vec![],
+            website: None,
+            industry: None,
+            notes: None,
         })
     }
 
@@ -71,6 +97,16 @@ impl Fold for ClientRow {
                 self.tags.push(tag.clone());
             }
             E::Untagged { tag } => self.tags.retain(|t| t != tag),
+            E::AddressChanged { kind, address } => {
+                self.addresses.retain(|known| known.kind != *kind);
+                self.addresses.push(ClientAddress { kind: *kind, address: address.clone() });
+                self.addresses.sort_by_key(|known| known.kind);
+            }
+            E::AddressRemoved { kind } => self.addresses.retain(|known| known.kind != *kind),
+            E::Described { website, industry, notes } => {
+                (self.website, self.industry) = (website.clone(), industry.clone());
+                self.notes = notes.clone();
+            }
             E::Blocked { reason } => self.blocked_reason = Some(reason.clone()),
             E::Unblocked {} => self.blocked_reason = None,
         }

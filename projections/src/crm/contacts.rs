@@ -44,13 +44,15 @@ pub struct ContactRow {
     pub clients: Vec<ContactClient>,
     /// Taken out of the lists.
     pub archived: Archivable,
+    /// What the person's job is called.
+    pub title: Option<Personal<Name>>,
 }
 
 impl Fold for ContactRow {
     type Event = E;
 
     fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
-        let E::Created { name, details } = change else { return None };
+        let E::Created { name, details, title } = change else { return None };
         Some(Self {
             name: name.into(),
             email: details.email.clone(),
@@ -58,6 +60,7 @@ impl Fold for ContactRow {
             client_id: None,
             clients: vec![],
             archived: Archivable::default(),
+            title: title.clone(),
         })
     }
 
@@ -69,6 +72,7 @@ impl Fold for ContactRow {
             E::ContactDetailsChanged { details } => {
                 (self.email, self.phone) = (details.email.clone(), details.phone.clone());
             }
+            E::TitleChanged { title } => self.title = title.clone(),
             E::LinkedToClient { client_id, role, primary } => {
                 self.clients.retain(|c| c.client_id != *client_id);
                 // Whoever was erased cannot be asked, and another may be asked first.

@@ -61,6 +61,7 @@ const BESIDE: &[Beside] = &[Beside {
     name: "last_used_at",
     kind: Kind::Time,
     about: "When it let somebody in last, to the minute.",
+    stream: None,
     sql: "(select u.last_used_at from audit.api_key_uses u where u.tenant_id = r.tenant_id and u.api_key_id = r.id)",
 }];
 

@@ -1,8 +1,8 @@
 //! The firm's teams.
 
 use crate::model::{Envelope, Fold, FoldError};
-use catalogue::identity_events::{TeamEvent as E, TeamId, TeamStatus};
-use kernel::{Grant, Machine, Name, UserId, read_model};
+use catalogue::identity_events::{TeamEvent as E, TeamStatus};
+use kernel::{Grant, Machine, Name, TeamId, UserId, read_model};
 
 /// The firm's teams.
 #[read_model("identity.teams", id = TeamId, read = "identity.team.read", away(status = "disbanded"))]

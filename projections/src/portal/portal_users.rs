@@ -5,9 +5,20 @@ use crate::shown::Shown;
 use catalogue::portal_events::{PortalUserEvent as E, PortalUserStatus};
 use chrono::{DateTime, Utc};
 use kernel::{
-    ClientId, ContactId, Email, InvitationId, Machine, Name, Pattern, Personal, PortalUserId, Slug, Text, Timestamp,
-    read_model,
+    ClientId, ContactId, Email, EngagementId, InvitationId, Machine, Name, Pattern, Personal, PortalUserId, Slug, Text,
+    Timestamp, read_model,
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Something that a person may do of one engagement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EngagementGrant {
+    /// Which one.
+    pub engagement_id: EngagementId,
+    /// What.
+    pub pattern: Pattern,
+}
 
 /// Persons at clients with a place in the portal.
 #[read_model(
@@ -48,6 +59,8 @@ pub struct PortalUserRow {
     pub grants: Vec<Pattern>,
     /// Why the newest email to the person could not be sent; none if it was, or is on its way.
     pub email_failure: Option<Personal<Text>>,
+    /// What the person may do of single engagements.
+    pub engagement_grants: Vec<EngagementGrant>,
 }
 
 impl Fold for PortalUserRow {
@@ -68,6 +81,7 @@ impl Fold for PortalUserRow {
             locked_reason: None,
             grants: vec![],
             email_failure: None,
+            engagement_grants: vec![],
         })
     }
 
@@ -91,14 +105,24 @@ impl Fold for PortalUserRow {
                 self.scopes.push(scope.clone());
             }
             E::AccessRevoked { scope } => self.scopes.retain(|s| s != scope),
-            E::Granted { pattern } => self.grants.push(pattern.clone()),
-            E::GrantRevoked { pattern } => self.grants.retain(|granted| granted != pattern),
+            E::Granted { pattern, engagement_id: None } => self.grants.push(pattern.clone()),
+            E::Granted { pattern, engagement_id: Some(engagement_id) } => {
+                self.engagement_grants
+                    .push(EngagementGrant { engagement_id: *engagement_id, pattern: pattern.clone() });
+            }
+            E::GrantRevoked { pattern, engagement_id: None } => self.grants.retain(|granted| granted != pattern),
+            E::GrantRevoked { pattern, engagement_id: Some(engagement_id) } => {
+                let is_it =
+                    |grant: &EngagementGrant| grant.engagement_id == *engagement_id && grant.pattern == *pattern;
+                self.engagement_grants.retain(|grant| !is_it(grant));
+            }
             E::Locked { reason } => self.locked_reason = Some(reason.clone()),
             E::Unlocked {} => self.locked_reason = None,
             E::Disabled {} => {
                 (self.invitation_id, self.invitation_expires_at, self.locked_reason) = (None, None, None);
                 self.scopes.clear();
                 self.grants.clear();
+                self.engagement_grants.clear();
             }
             E::Enabled {} => {}
         }

@@ -13,7 +13,11 @@ use uuid::Uuid;
     read = "projects.milestone.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(project(project_id), client_of(project_id, "projects.projects")),
+    ties(
+        project(project_id),
+        client_of(project_id, "projects.projects"),
+        engagement_of(project_id, "projects.projects")
+    ),
     away(project_id, "projects.projects"),
     part_of(project_id, "projects.projects")
 )]

@@ -1,9 +1,9 @@
 //! Projects as boards and lists show them.
 
 use crate::model::{Envelope, Fold, FoldError};
-use catalogue::projects_events::{ProjectEvent as E, ProjectStatus};
+use catalogue::projects_events::{Priority, ProjectEvent as E, ProjectStatus};
 use chrono::{DateTime, Utc};
-use kernel::{Archivable, ClientId, Date, Machine, Name, ProjectId, Slug, Text, read_model};
+use kernel::{Archivable, ClientId, Date, EngagementId, Machine, Name, ProjectId, Slug, Text, read_model};
 
 /// Projects.
 #[read_model(
@@ -12,7 +12,7 @@ use kernel::{Archivable, ClientId, Date, Machine, Name, ProjectId, Slug, Text, r
     read = "projects.project.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(client(client_id), project(id)),
+    ties(client(client_id), engagement(engagement_id), project(id)),
     away(archived)
 )]
 pub struct ProjectRow {
@@ -41,13 +41,34 @@ pub struct ProjectRow {
     pub completed_at: Option<DateTime<Utc>>,
     /// Taken out of the lists.
     pub archived: Archivable,
+    /// The engagement that it is a part of.
+    #[column(filter)]
+    pub engagement_id: Option<EngagementId>,
+    /// What it is about.
+    pub description: Option<Text>,
+    /// How soon it is wanted.
+    #[column(filter)]
+    pub priority: Priority,
 }
 
 impl Fold for ProjectRow {
     type Event = E;
 
     fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
-        let E::Created { name, client_id, template, starts_on, milestones, tasks } = change else { return None };
+        let E::Created {
+            name,
+            client_id,
+            template,
+            starts_on,
+            milestones,
+            tasks,
+            engagement_id,
+            description,
+            priority,
+        } = change
+        else {
+            return None;
+        };
         Some(Self {
             name: name.clone(),
             client_id: *client_id,
@@ -59,6 +80,9 @@ impl Fold for ProjectRow {
             task_count: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
             completed_at: None,
             archived: Archivable::default(),
+            engagement_id: *engagement_id,
+            description: description.clone(),
+            priority: *priority,
         })
     }
 
@@ -68,6 +92,10 @@ impl Fold for ProjectRow {
         match change {
             E::Created { .. } => {}
             E::Renamed { name } => self.name = name.clone(),
+            E::Described { description } => self.description = description.clone(),
+            E::Prioritised { priority } => self.priority = *priority,
+            E::LinkedToEngagement { engagement_id } => self.engagement_id = Some(*engagement_id),
+            E::UnlinkedFromEngagement { .. } => self.engagement_id = None,
             E::Activated {} => self.reason = None,
             E::Held { reason } | E::Cancelled { reason } => self.reason = reason.clone(),
             E::Completed {} => self.completed_at = Some(event.recorded_at),
@@ -82,7 +110,13 @@ impl Fold for ProjectRow {
             | E::TaskBlocked { .. }
             | E::TaskCompleted { .. }
             | E::TaskReopened { .. }
-            | E::TaskCancelled { .. } => {}
+            | E::TaskCancelled { .. }
+            | E::TaskDescribed { .. }
+            | E::TaskPrioritised { .. } => {}
+            // What time costs and comes to is in the table of budgets.
+            E::RatesSet { .. } | E::BudgetSet { .. } | E::UnbilledThresholdSet { .. } => {}
+            E::TimeSpent { .. } | E::TimeTakenBack { .. } | E::TimeBilled { .. } | E::TimeUnbilled { .. } => {}
+            E::BudgetThresholdReached { .. } | E::TimeThresholdReached { .. } => {}
         }
         Ok(())
     }

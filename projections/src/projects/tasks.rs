@@ -1,7 +1,7 @@
 //! Tasks of projects as boards and lists show them.
 
 use crate::model::{Envelope, Event, Fold, FoldError};
-use catalogue::projects_events::{MilestoneId, ProjectEvent as E, TaskId, TaskStatus};
+use catalogue::projects_events::{MilestoneId, Priority, ProjectEvent as E, TaskId, TaskStatus};
 use chrono::{DateTime, Utc};
 use kernel::{Date, Machine, Name, ProjectId, Slug, Text, UserId, read_model};
 use uuid::Uuid;
@@ -13,7 +13,12 @@ use uuid::Uuid;
     read = "projects.task.read",
     created_at(filter),
     updated_at(filter, sort),
-    ties(project(project_id), client_of(project_id, "projects.projects"), user(assignee_id)),
+    ties(
+        project(project_id),
+        client_of(project_id, "projects.projects"),
+        engagement_of(project_id, "projects.projects"),
+        user(assignee_id)
+    ),
     away(project_id, "projects.projects"),
     part_of(project_id, "projects.projects")
 )]
@@ -45,6 +50,9 @@ pub struct TaskRow {
     pub blocked_reason: Option<Text>,
     /// When it was done.
     pub completed_at: Option<DateTime<Utc>>,
+    /// How soon it is wanted.
+    #[column(filter)]
+    pub priority: Priority,
 }
 
 impl Fold for TaskRow {
@@ -59,7 +67,9 @@ impl Fold for TaskRow {
             | E::TaskBlocked { task_id, .. }
             | E::TaskCompleted { task_id, .. }
             | E::TaskReopened { task_id }
-            | E::TaskCancelled { task_id } => vec![task_id.0],
+            | E::TaskCancelled { task_id }
+            | E::TaskDescribed { task_id, .. }
+            | E::TaskPrioritised { task_id, .. } => vec![task_id.0],
             _ => vec![],
         }
     }
@@ -82,6 +92,7 @@ impl Fold for TaskRow {
             assignee_id: new.assignee_id,
             blocked_reason: None,
             completed_at: None,
+            priority: new.priority,
         })
     }
 
@@ -96,6 +107,8 @@ impl Fold for TaskRow {
             E::TaskAssigned { assignee_id, .. } => self.assignee_id = Some(*assignee_id),
             E::TaskBlocked { reason, .. } => self.blocked_reason = Some(reason.clone()),
             E::TaskCompleted { .. } => self.completed_at = Some(event.recorded_at),
+            E::TaskDescribed { description, .. } => self.description = description.clone(),
+            E::TaskPrioritised { priority, .. } => self.priority = *priority,
             // Everything else is about the project or its milestones, see `keys`, or moves the status alone.
             _ => {}
         }

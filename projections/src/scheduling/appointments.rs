@@ -61,6 +61,10 @@ pub struct AppointmentRow {
     pub cancelled_by: Option<CancelledBy>,
     /// Why it was declined or cancelled, or should be at another time.
     pub reason: Option<Personal<Text>>,
+    /// No other meeting of the host ends after this.
+    pub blocked_from: Timestamp,
+    /// No other meeting of the host begins before this.
+    pub blocked_until: Timestamp,
 }
 
 impl Fold for AppointmentRow {
@@ -80,6 +84,7 @@ impl Fold for AppointmentRow {
             E::Declined { reason } => self.reason = reason.clone(),
             E::Rescheduled { to, .. } => {
                 (self.starts_at, self.ends_at) = (to.starts_at, to.ends_at);
+                (self.blocked_from, self.blocked_until) = (to.blocked_from, to.blocked_until);
                 (self.reschedule_requested, self.reason) = (false, None);
             }
             E::RescheduleRequested { reason } => {
@@ -117,6 +122,8 @@ impl AppointmentRow {
             reschedule_requested: false,
             cancelled_by: None,
             reason: None,
+            blocked_from: details.slot.blocked_from,
+            blocked_until: details.slot.blocked_until,
         }
     }
 }

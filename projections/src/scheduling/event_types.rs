@@ -40,22 +40,25 @@ pub struct EventTypeRow {
     pub requires_confirmation: bool,
     /// It cannot be booked any more.
     pub retired: Retirable,
+    /// So many minutes before it begins the guest is reminded of it.
+    pub reminder_minutes: Vec<u32>,
 }
 
 impl Fold for EventTypeRow {
     type Event = E;
 
     fn begin(change: &E, _: Envelope<'_>) -> Option<Self> {
-        let E::Defined { key, rules } = change else { return None };
-        Some(Self::new(key.clone(), rules.clone()))
+        let E::Defined { key, rules, reminder_minutes } = change else { return None };
+        Some(Self::new(key.clone(), rules.clone(), reminder_minutes.clone()))
     }
 
     fn apply(&mut self, change: &E, _: Envelope<'_>) -> Result<(), FoldError> {
         self.retired = self.retired.after(change);
         match change {
             E::Defined { .. } => {}
-            E::Revised { rules } => {
-                *self = Self { retired: self.retired, ..Self::new(self.key.clone(), rules.clone()) };
+            E::Revised { rules, reminder_minutes } => {
+                let (retired, key) = (self.retired, self.key.clone());
+                *self = Self { retired, ..Self::new(key, rules.clone(), reminder_minutes.clone()) };
             }
             E::Retired {} | E::Reinstated {} => {}
         }
@@ -64,7 +67,7 @@ impl Fold for EventTypeRow {
 }
 
 impl EventTypeRow {
-    fn new(key: Slug, rules: EventTypeRules) -> Self {
+    fn new(key: Slug, rules: EventTypeRules, reminder_minutes: Vec<u32>) -> Self {
         Self {
             key,
             name: rules.name,
@@ -78,6 +81,7 @@ impl EventTypeRow {
             max_days_ahead: rules.max_days_ahead,
             requires_confirmation: rules.requires_confirmation,
             retired: Retirable::default(),
+            reminder_minutes,
         }
     }
 }

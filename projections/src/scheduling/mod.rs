@@ -12,7 +12,7 @@ pub use event_types::EventTypeRow;
 
 /// Its tables.
 pub(crate) fn group() -> Group {
-    Group::new("scheduling", 1, "Event types, the hours of hosts, and appointments.")
+    Group::new("scheduling", 2, "Event types, the hours of hosts, and appointments.")
         .with::<AppointmentRow>()
         .with::<AvailabilityRow>()
         .with::<EventTypeRow>()

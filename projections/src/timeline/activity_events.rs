@@ -1,8 +1,9 @@
 //! One row per event of the log, as activity lists show it.
 
-use crate::model::{Envelope, Event, Fold, FoldError};
+use crate::column::Kind;
+use crate::model::{Beside, Envelope, Event, Fold, FoldError};
 use catalogue::AnyEvent;
-use kernel::{Actor, ApiKeyId, ClientId, ProjectId, Resource, read_model};
+use kernel::{Actor, ApiKeyId, ClientId, EngagementId, ProjectId, Resource, read_model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -28,7 +29,8 @@ pub enum ActorKind {
     "timeline.activity_events",
     read = "timeline.activity_event.read",
     created_at(filter),
-    ties(client_ids(client_ids), project_ids(project_ids)),
+    ties(client_ids(client_ids), project_ids(project_ids), engagement_ids(engagement_ids)),
+    beside = BESIDE,
     append_only
 )]
 pub struct ActivityEventRow {
@@ -67,7 +69,30 @@ pub struct ActivityEventRow {
     /// The projects that it is about.
     #[column(filter)]
     pub project_ids: Vec<ProjectId>,
+    /// The engagements that it is about.
+    #[column(filter)]
+    pub engagement_ids: Vec<EngagementId>,
 }
+
+/// What people added to an entry since: it is folded from other streams, so it stands in other tables.
+const BESIDE: &[Beside] = &[
+    Beside {
+        name: "commented_at",
+        kind: Kind::Time,
+        about: "When it was commented on last; the comments are at `/v1/timeline/comments`.",
+        stream: Some("timeline.comment"),
+        sql: "(select max(c.created_at) from timeline.comments c
+               where c.tenant_id = r.tenant_id and c.entry_id = r.id and c.status = 'kept')",
+    },
+    Beside {
+        name: "pinned_at",
+        kind: Kind::Time,
+        about: "When it was pinned last; where, is at `/v1/timeline/pins`.",
+        stream: Some("timeline.pin"),
+        sql: "(select max(p.created_at) from timeline.pins p
+               where p.tenant_id = r.tenant_id and p.entry_id = r.id and p.status = 'placed')",
+    },
+];
 
 impl Fold for ActivityEventRow {
     type Event = AnyEvent;
@@ -84,10 +109,11 @@ impl Fold for ActivityEventRow {
             Actor::Workflow { run_id, .. } => (ActorKind::Workflow, run_id.to_string(), None),
             Actor::System { name } => (ActorKind::System, name.clone(), None),
         };
-        let (mut client_ids, mut project_ids) = (vec![], vec![]);
+        let (mut client_ids, mut engagement_ids, mut project_ids) = (vec![], vec![], vec![]);
         for resource in &event.metadata.concerns {
             match resource {
                 Resource::Client { id } => client_ids.push(*id),
+                Resource::Engagement { id } => engagement_ids.push(*id),
                 Resource::Project { id } => project_ids.push(*id),
             }
         }
@@ -104,6 +130,7 @@ impl Fold for ActivityEventRow {
             api_key_id,
             client_ids,
             project_ids,
+            engagement_ids,
         })
     }
 

@@ -1,10 +1,12 @@
 //! What single folds do with histories that are more than one row and one column.
 
+use catalogue::communications_events::{EmailStatus, MessageStatus};
 use catalogue::projects_events::TaskStatus;
 use catalogue::scheduling_events::AppointmentStatus;
 use catalogue::{AnyEvent, Narrowed};
 use chrono::{DateTime, Utc};
 use kernel::{Actor, ClientId, Metadata, Recorded, RunId, TenantId};
+use projections::communications::{MessageRow, OutgoingEmailRow, ThreadRow};
 use projections::crm::{ClientRow, ContactRow};
 use projections::files::FolderRow;
 use projections::projects::TaskRow;
@@ -302,18 +304,72 @@ fn what_a_row_belongs_to_stands_in_its_columns() {
     for (_, table, resource) in projections::resources() {
         for tie in resource.ties {
             let column = table.columns().iter().find(|column| column.name == tie.column());
-            let is_list = matches!(tie, Tie::Clients(_) | Tie::ClientIds(_) | Tie::ProjectIds(_));
+            let is_list =
+                matches!(tie, Tie::Clients(_) | Tie::ClientIds(_) | Tie::EngagementIds(_) | Tie::ProjectIds(_));
             let kind = if is_list { Kind::Json } else { Kind::Uuid };
             assert_eq!(column.map(|column| column.kind), Some(kind), "{}: {tie:?}", resource.path);
-            if let Tie::ClientOf { table: other, .. } = tie {
+            let of_another = match tie {
+                Tie::ClientOf { table, .. } => Some((table, "client_id")),
+                Tie::EngagementOf { table, .. } | Tie::ShownEngagementOf { table, .. } => {
+                    Some((table, "engagement_id"))
+                }
+                _ => None,
+            };
+            if matches!(tie, Tie::ShownEngagement(_) | Tie::ShownEngagementOf { .. }) {
+                let shown = resource.ties.contains(&Tie::Client("shown_to_client_id"));
+                assert!(shown, "{} is shown to no client: {tie:?}", resource.path);
+            }
+            if let Some((other, owner)) = of_another {
                 let (group, name) = other.split_once('.').unwrap();
                 let other =
                     projections::resources().find(|(_, other, _)| (other.group(), other.name()) == (group, name));
                 let columns = other.unwrap().1.columns();
-                assert!(group == table.group() && columns.iter().any(|column| column.name == "client_id"), "{tie:?}");
+                assert!(group == table.group() && columns.iter().any(|column| column.name == owner), "{tie:?}");
             }
             tied += 1;
         }
     }
     assert!(tied > 15, "{tied}");
+}
+
+fn message(id: u128) -> Value {
+    json!(Uuid::from_u128(id))
+}
+
+#[test]
+fn a_message_that_was_taken_back_shows_nothing_of_what_it_said() {
+    let posted = |id: u128| {
+        let body = json!({ "message_id": message(id), "kind": "internal", "body": "Hello", "posted_at": "2026-11-02T09:00:00Z" });
+        ("message.posted", 1, body)
+    };
+    let opened = ("thread.opened", 1, json!({ "kind": "internal", "subject": "Papers", "participants": [] }));
+    let history = [
+        opened,
+        posted(1),
+        posted(2),
+        ("message.edited", 1, json!({ "message_id": message(1), "body": "Hello, Ada" })),
+        ("message.redacted", 1, json!({ "message_id": message(2), "reason": "wrong thread" })),
+    ];
+    let rows = rows::<MessageRow>(&history);
+    let (one, two) = (&rows[&Uuid::from_u128(1)], &rows[&Uuid::from_u128(2)]);
+    assert_eq!(one.body.as_ref().map(|body| body.text()), Some("Hello, Ada"));
+    assert_eq!((one.edited_at, one.portal_client_id), (Some(at(4)), None));
+    assert_eq!((two.body.is_none(), two.status), (true, MessageStatus::Redacted));
+    let thread = row::<ThreadRow>(&history);
+    assert_eq!((thread.message_count, thread.last_message_at), (2, Some(at(3))));
+}
+
+#[test]
+fn what_became_of_an_attempt_is_gone_with_the_next_one() {
+    let queued = json!({ "address": "ada@example.com", "subject": "Papers", "body": "Hello" });
+    let failed = json!({ "attempt": 1, "code": "refused", "reason": "550 no such mailbox" });
+    let mut history = vec![("email.queued", 1, queued), ("email.failed", 1, failed)];
+    assert_eq!(row::<OutgoingEmailRow>(&history).code.as_ref().map(|code| code.as_str()), Some("refused"));
+    history.push(("email.queued_again", 1, json!({ "attempt": 2 })));
+    let again = row::<OutgoingEmailRow>(&history);
+    assert_eq!((again.status, again.attempt, &again.code, &again.reason), (EmailStatus::Queued, 2, &None, &None));
+    history.push(("email.sent", 1, json!({ "attempt": 2, "address": "ada@engines.example" })));
+    let sent = row::<OutgoingEmailRow>(&history);
+    assert_eq!((sent.status, sent.sent_at), (EmailStatus::Sent, Some(at(4))));
+    assert_eq!(sent.address.as_ref().map(|address| address.text()), Some("ada@engines.example"));
 }

@@ -57,16 +57,16 @@ async fn an_index_that_a_list_needs_is_missed() {
 #[tokio::test]
 async fn a_column_that_a_row_type_has_is_missed_and_one_that_it_has_not_is_dropped() {
     let crm = group("crm").unwrap();
-    let damage = "alter table crm.clients drop column blocked_reason; alter table crm.contacts drop column archived;
+    let damage = "alter table crm.clients drop column notes; alter table crm.deals drop column archived;
                   alter table crm.contacts add column nickname text; alter table crm.contacts alter column email set not null";
     let printed = mended(crm, damage).await;
     assert_eq!(
         printed,
         [
-            "alter table crm.clients add column blocked_reason text;",
+            "alter table crm.clients add column notes text;",
             "alter table crm.contacts drop column nickname;",
-            "alter table crm.contacts add column archived boolean not null default false;",
             "alter table crm.contacts alter column email drop not null;",
+            "alter table crm.deals add column archived boolean not null default false;",
         ]
     );
 }

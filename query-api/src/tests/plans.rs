@@ -5,7 +5,7 @@
 //! always is one that it can walk through from end to end.
 
 use crate::condition::filters_of;
-use crate::only::Rows;
+use crate::only::{Rows, Seen};
 use crate::parameters::ListQuery;
 use kernel::TenantId;
 use projections::{Column, Kind, Resource, Table, is_indexed};
@@ -20,7 +20,8 @@ const ROWS_OF_A_FIRM: i32 = 2_000;
 
 /// The plan of a list.
 async fn plan(connection: &mut PgConnection, table: &dyn Table, query: &ListQuery) -> String {
-    let (sql, arguments) = query.sql(&format!("{}.{}", table.group(), table.name()), table, &Rows::All);
+    let (sql, arguments) =
+        query.sql(&format!("{}.{}", table.group(), table.name()), table, &Seen { rows: Rows::All, within: None });
     let sql = format!("explain (costs off) {sql}");
     let explained = sqlx::query_scalar::<_, String>(&sql).bind(TENANT.0).bind(arguments);
     explained.fetch_all(connection).await.unwrap().join("\n")

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answers;
+mod dashboard;
 mod lists;
+mod profile;
+mod slots;
 
 use crm_events::{ClientEvent, ClientKind, ClientStatus};
 use harness::{History, client, crm, tenant};

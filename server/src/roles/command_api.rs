@@ -1,13 +1,15 @@
 //! Takes commands over HTTP, and lets people come in.
 
-use super::http::{bounds, leak, login, serve, verifier};
+use super::http::{bounds, desk, leak, login, serve, verifier};
 use super::{Database, NoVerb, Role, RoleContext};
-use crate::documents;
 use crate::metrics::Part;
+use crate::{connect, documents};
 use ::web::{Admission, BodyLimits};
 use access::Witness;
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Result;
+use file_store::Places;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// See above.
@@ -19,7 +21,7 @@ impl Role for CommandApi {
     const COPIES: &'static str = "as many as you like; batches share one log head";
     const PORT: u16 = 0;
     const DATABASE: Database = Database::Command;
-    const METRICS: &'static [Part] = &[Part::Http, Part::Commands, Part::Append, Part::Access];
+    const METRICS: &'static [Part] = &[Part::Http, Part::Commands, Part::Append, Part::Access, Part::Providers];
     type Verb = NoVerb;
 
     async fn run(context: RoleContext) -> Result<()> {
@@ -33,7 +35,12 @@ impl Role for CommandApi {
             BodyLimits { bytes_max: http.max_body_bytes, time_max: Duration::from_millis(http.body_timeout_ms) };
         let admission = Admission::new(Self::NAME, bounds(settings, http.commands_in_flight_max));
         let login = login(settings, &bus, pool.clone()).await?;
-        let api = command_api::Api::new(bus, limits, admission).with_records_at(&http.query_public_url);
+        let desk = desk(&context, &bus, limits).await?;
+        let mut api = command_api::Api::new(bus, limits, admission).with_records_at(&http.query_public_url);
+        if let Some(objects) = connect::objects(settings)? {
+            let places = Places::new(store.clone(), objects, connect::uploads_last(settings));
+            api = api.telling(Arc::new(places));
+        }
         let api = Data::new(api);
         let refusals = api.refusals().clone();
         let routes = move |config: &mut ServiceConfig| {
@@ -42,6 +49,9 @@ impl Role for CommandApi {
             // First, because commands take every path that is left.
             if let Some(login) = &login {
                 ::login::configure(config, login.clone());
+            }
+            if let Some(desk) = &desk {
+                ::connect::configure(config, desk.clone());
             }
             command_api::configure(config, api.clone());
         };

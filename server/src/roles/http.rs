@@ -1,12 +1,14 @@
 //! What the two roles that serve HTTP do the same way.
 
 use super::RoleContext;
-use crate::front;
+use crate::{front, providers};
+use ::connect::Desk;
 use ::login::{Addresses, Login, Provider, ProviderSettings};
-use ::web::{AdmissionSettings, SessionSettings, Sessions, Verifier, VerifierSettings, listen};
+use ::providers::Keeper;
+use ::web::{AdmissionSettings, BodyLimits, SessionSettings, Sessions, Verifier, VerifierSettings, listen};
 use access::LogDirectory;
 use actix_web::web::{Data, ServiceConfig};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use event_store::CommandBus;
 use runtime::settings::Settings;
 use runtime::tls;
@@ -61,6 +63,20 @@ pub async fn login(settings: &Settings, bus: &CommandBus, pool: PgPool) -> Resul
         portal_url: login.portal_url.clone(),
     };
     Ok(Some(Data::new(Login::new(bus.clone(), pool, sessions, providers, addresses))))
+}
+
+/// Where firms are connected with providers, if any is set up here.
+pub async fn desk(context: &RoleContext, bus: &CommandBus, limits: BodyLimits) -> Result<Option<Data<Desk>>> {
+    let (settings, pool) = (&context.settings, context.pool().await?);
+    let adapters = providers::adapters(settings)?;
+    if adapters.is_empty() {
+        return Ok(None);
+    }
+    let vault = context.vault().await?.context("settings: vault.key_file is not set")?;
+    let login = &settings.login;
+    let urls = (login.public_url.clone(), login.app_url.clone());
+    let (keeper, sessions) = (Keeper::new(pool, vault), sessions(settings).await?);
+    Ok(Some(Data::new(Desk::new(bus.store().clone(), keeper, sessions, adapters, limits, urls))))
 }
 
 /// How many requests may be in work, and how many may wait for it.

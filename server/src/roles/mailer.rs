@@ -39,7 +39,8 @@ impl Role for Mailer {
         let (pool, vault, feed) = (context.pool().await?, context.vault().await?, context.feed().await?);
         let store = connect::bus(settings, pool.clone(), vault.clone())?.store().clone();
         let log = Log::unsealing(pool, vault);
-        let mailer = email::Mailer::new(log, store.clone(), url.expose_secret(), &settings.mail.from, links)?;
+        let (objects, from) = (connect::objects(settings)?, &settings.mail.from);
+        let mailer = email::Mailer::new(log, store.clone(), objects, url.expose_secret(), from, links)?;
         let work = async {
             mailer.run(Arc::new(feed), context.stop.clone()).await;
             store.drain().await;

@@ -4,9 +4,11 @@
 mod command_api;
 mod context;
 mod event_gateway;
+mod file_store;
 mod http;
 mod mailer;
 mod projections;
+mod providers;
 mod query_api;
 mod relay;
 mod verbs;
@@ -19,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 pub use context::RoleContext;
 use futures::future::BoxFuture;
+pub use http::sessions;
 use runtime::health::Health;
 use runtime::settings::Settings;
 use runtime::telemetry::{self, Telemetry};
@@ -40,6 +43,8 @@ pub const ROLES: &[RoleInfo] = &[
     RoleInfo::of::<projections::Projections>(),
     RoleInfo::of::<workflow::Workflow>(),
     RoleInfo::of::<mailer::Mailer>(),
+    RoleInfo::of::<providers::Providers>(),
+    RoleInfo::of::<file_store::FileStore>(),
     RoleInfo::of::<event_gateway::EventGateway>(),
 ];
 

@@ -1,11 +1,12 @@
-//! Builds the read models, and does what follows when somebody is erased.
+//! Builds the read models, does what follows when somebody is erased, and notes what has fallen due.
 
 use super::{Database, Role, RoleContext, settings};
 use crate::metrics::Part;
 use crate::operate::{self, ProjectionsVerb};
 use crate::output::{Done, Output};
-use crate::subjects;
+use crate::{follow_ups, subjects};
 use anyhow::Result;
+use messaging::Events;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,9 +25,12 @@ impl Role for Projections {
     async fn run(context: RoleContext) -> Result<()> {
         let (pool, vault, feed) = (context.pool().await?, context.vault().await?, context.feed().await?);
         let work = projections::run(pool.clone(), feed.clone(), context.stop.clone());
-        let erasures = subjects::work(&context.settings, pool, vault, Arc::new(feed), context.stop.clone());
+        let events: Arc<dyn Events> = Arc::new(feed);
+        let due = follow_ups::work(&context.settings, &pool, &vault, events.clone(), context.stop.clone());
+        let due = Box::pin(due);
+        let erasures = subjects::work(&context.settings, pool.clone(), vault.clone(), events, context.stop.clone());
         let erasures = Box::pin(erasures);
-        context.until_stopped(async { tokio::try_join!(work, erasures).map(drop) }).await
+        context.until_stopped(async { tokio::try_join!(work, erasures, due).map(drop) }).await
     }
 
     async fn operate(config: Option<&Path>, verb: ProjectionsVerb, out: &Output) -> Result<Done> {

@@ -2,12 +2,13 @@
 
 use super::http::{bounds, leak, serve, sessions, verifier};
 use super::{Database, NoVerb, Role, RoleContext};
-use crate::documents;
 use crate::metrics::Part;
+use crate::{connect, documents};
 use ::web::Admission;
 use access::Witness;
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Result;
+use runtime::tls;
 use std::time::Duration;
 
 /// See above.
@@ -31,8 +32,12 @@ impl Role for QueryApi {
         let of_one_firm_max = in_flight_max.min(settings.database.connections_max as usize) * 3 / 4;
         let admission = Admission::leaving_room(Self::NAME, bounds(settings, in_flight_max), of_one_firm_max);
         let commands = crate::documents::every_command().into_iter().map(|info| info.entry.name);
-        let api = query_api::Api::new(pool.clone(), patience, admission).unsealing(vault).knowing(commands);
-        let api = Data::new(api);
+        let mut api = query_api::Api::new(pool.clone(), patience, admission).unsealing(vault).knowing(commands);
+        if let Some(objects) = connect::objects(settings)? {
+            api = api.with_objects(objects, Duration::from_secs(settings.objects.download_minutes * 60));
+        }
+        let cache = tls::redis_client(&settings.redis)?.map(query_api::Cache::new).transpose()?;
+        let api = Data::new(api.keeping(cache));
         let document = leak(&documents::queries())?;
         let sessions = sessions(settings).await?.map(Data::new);
         let routes = move |config: &mut ServiceConfig| {

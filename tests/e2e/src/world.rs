@@ -1,8 +1,10 @@
 //! The whole product on servers of its own, every process of which can be killed.
 
+use crate::connected;
 use anyhow::{Context, Result, bail, ensure};
 use local_servers::{
-    Dirs, Nats, NatsOptions, NatsUser, Postgres, PostgresMode, Programs, Redis, ensure_installed, free_port,
+    Dirs, Nats, NatsOptions, NatsUser, Postgres, PostgresMode, Programs, Redis, S3, S3_PORTS, ensure_installed,
+    free_port, free_ports,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -51,6 +53,8 @@ pub struct World {
     ubos: PathBuf,
     roles: BTreeMap<String, Running>,
     token: String,
+    /// Where files are, in a world that is connected.
+    s3: Option<S3>,
     http: reqwest::Client,
     // The last, because it ends when everything else has.
     _turn: MutexGuard<'static, ()>,
@@ -59,15 +63,20 @@ pub struct World {
 impl World {
     /// Starts servers, migrates, seeds the demo tenant, starts every role and waits until all are ready.
     pub async fn start() -> Result<Self> {
-        Self::start_with(false).await
+        Self::start_with(false, false).await
+    }
+
+    /// The same with a store of files and with the providers that the lab stands in for: each connection says where its lab is.
+    pub async fn start_connected() -> Result<Self> {
+        Self::start_with(false, true).await
     }
 
     /// The same, with PostgreSQL archiving into [`World::backups`].
     pub async fn start_archiving() -> Result<Self> {
-        Self::start_with(true).await
+        Self::start_with(true, false).await
     }
 
-    async fn start_with(archiving: bool) -> Result<Self> {
+    async fn start_with(archiving: bool, connected: bool) -> Result<Self> {
         let turn = TURN.lock().await;
         let ubos = std::env::var_os("UBOS_BIN").context("UBOS_BIN is not set: run this with `cargo xtask test`")?;
         let programs: Programs = ensure_installed(&mut |_| {})?;
@@ -85,6 +94,7 @@ impl World {
         postgres.give(&folder.wal())?;
         let nats = Nats::start(&programs, &dirs, free_port()?, free_port()?, NatsOptions { sync_always: false })?;
         let redis = Redis::start(&programs, &dirs, free_port()?)?;
+        let s3 = connected.then(|| S3::start(&programs, &dirs, free_ports::<S3_PORTS>()?)).transpose()?;
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
         let mut world = Self {
             postgres,
@@ -95,6 +105,7 @@ impl World {
             ubos: ubos.into(),
             roles: BTreeMap::new(),
             token: String::new(),
+            s3,
             http,
             _turn: turn,
         };
@@ -138,7 +149,8 @@ impl World {
             format!("{} = \"127.0.0.1:{}\"\n", role.replace('-', "_"), running.port)
         };
         let binds: String = self.roles.iter().map(bind).collect();
-        let queries = self.url("query-api");
+        let (queries, commands) = (self.url("query-api"), self.url("command-api"));
+        let more = self.s3.as_ref().map(connected::settings).unwrap_or_default();
         let (state, database) = (self.dirs.root().display(), self.postgres.port);
         let role = |name: &str| format!("postgres://ubos_{name}:world@127.0.0.1:{database}/ubos");
         let (admin, redis, seed) = (&self.postgres.url, &self.redis.url, &self.nats.logins.issuer_seed);
@@ -170,7 +182,9 @@ audience = "ubos"
 dev_signing_key = "{state}/dev-key.pk8"
 [vault]
 key = "{VAULT_KEY}"
-"#,
+[login]
+public_url = "{commands}"
+{more}"#,
             role("owner"),
             role("command"),
             role("query"),
@@ -412,5 +426,6 @@ impl Drop for World {
         drop(self.postgres.kill());
         drop(self.nats.kill());
         drop(self.redis.kill());
+        drop(self.s3.as_mut().map(S3::kill));
     }
 }

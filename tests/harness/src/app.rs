@@ -9,10 +9,12 @@ use actix_web::{App, HttpServer};
 use credentials::{Directory, NoDirectory, Refusals};
 use email::{Links, Mailer};
 use event_store::{CommandBus, Log, Store, StoreOptions};
+use file_store::{Keeper, Places, Scanner};
 use login::{Addresses, Login};
+use objects::{ObjectStore, ObjectStoreOptions};
 use projections::{Applied, Target};
 use std::sync::Arc;
-use testing::{AUDIENCE, ISSUER, Issuer, SmtpSink, TestDatabase, key_set, redis_url};
+use testing::{AUDIENCE, ISSUER, Issuer, SmtpSink, TestDatabase, TestObjects, key_set, redis_url};
 
 /// The product without its background: what happens there happens when a test says so.
 pub struct TestApp {
@@ -30,7 +32,11 @@ pub struct TestApp {
     pub login: Data<Login>,
     /// What writes emails, in rounds.
     pub mailer: Mailer,
-    /// Where they come to.
+    /// What inspects and takes away files, in rounds.
+    pub keeper: Keeper,
+    /// Where files are.
+    pub objects: ObjectStore,
+    /// Where emails come to.
     pub sink: SmtpSink,
     /// Who is in work at command-api and who waits.
     pub admission: Admission,
@@ -87,10 +93,22 @@ impl TestApp {
             portal_url: PORTAL.to_owned(),
         };
         let (log, store) = (Log::new(worker), bus.store().clone());
-        let mailer = Mailer::new(log, store, &sink.url(), "UBOS <no-reply@ubos.example>", links).unwrap();
+        let objects = store_of_files();
+        let from = "UBOS <no-reply@ubos.example>";
+        let mailer = Mailer::new(log, store, Some(objects.clone()), &sink.url(), from, links).unwrap();
+
+        let log = Log::new(database.worker().await);
+        let scanner = setup.scanner.as_deref().map(|url| Scanner::at(url).unwrap());
+        let keeper = Keeper::new(log.clone(), bus.store().clone(), objects.clone(), scanner, setup.uploads_last);
+        let papers = (log, bus.store().clone(), objects.clone());
+        let keeper = keeper.with(|engine| {
+            let engine = bill_files::add(engine, papers.1.clone(), papers.2.clone());
+            invoice_papers::add(engine, papers.0, papers.1, papers.2)
+        });
 
         let admission = Admission::new("command-api", setup.admission.clone());
-        let api = command_api::Api::new(bus.clone(), setup.body, admission.clone());
+        let places = Places::new(bus.store().clone(), objects.clone(), setup.uploads_last);
+        let api = command_api::Api::new(bus.clone(), setup.body, admission.clone()).telling(Arc::new(places));
         let refusals = api.refusals().clone();
         let (api, pages) = (Data::new(api), login.clone());
         let front = Data::new(Front::default());
@@ -101,6 +119,7 @@ impl TestApp {
             command_api::configure(config, api.clone());
         });
         let api = query_api::Api::new(query, setup.patience, Admission::new("query-api", setup.admission));
+        let api = api.with_objects(objects.clone(), setup.downloads_last);
         let api = Data::new(api.knowing(bus.commands().map(|info| info.entry.name)));
         let kept = Data::new(sessions.clone());
         let queries = serve(verifier.clone(), Data::new(Front::default()), move |config| {
@@ -116,6 +135,8 @@ impl TestApp {
             sessions,
             login,
             mailer,
+            keeper,
+            objects,
             sink,
             admission,
             draining,
@@ -161,6 +182,21 @@ pub(crate) async fn catch_up(log: &Log, pool: &sqlx::PgPool, group: &'static pro
             Applied::At(position) | Applied::Elsewhere(position) => at = position,
         }
     }
+}
+
+/// The store of files of this run.
+fn store_of_files() -> ObjectStore {
+    let TestObjects { url, bucket, access_key, secret_key } = TestObjects::new();
+    let options = ObjectStoreOptions {
+        endpoint: url,
+        public_endpoint: None,
+        region: "us-east-1".to_owned(),
+        bucket,
+        access_key: access_key.into(),
+        secret_key: secret_key.into(),
+        path_style: true,
+    };
+    ObjectStore::new(&options).unwrap()
 }
 
 /// Serves as `server` does; answers the base URL.

@@ -66,6 +66,10 @@ pub fn crm() -> &'static Group {
     projections::group("crm").unwrap()
 }
 
+/// Parts that are made by events of their own too.
+const MADE_LATER: [&str; 8] =
+    ["line", "message", "payment", "plan_entry", "recipient", "request_item", "upload", "version"];
+
 /// The golden payload of an event, about the parts that the stream's first event made.
 fn golden(entry: &'static kernel::EventEntry, version: u32, first: &Value) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(catalogue::golden_path(entry, version));
@@ -74,6 +78,20 @@ fn golden(entry: &'static kernel::EventEntry, version: u32, first: &Value) -> Va
         if !payload[field].is_null() && !first[made_by][0]["id"].is_null() {
             payload[field] = first[made_by][0]["id"].clone();
         }
+    }
+    // What is made by an event of its own is one, and the others are about it.
+    for part in MADE_LATER {
+        let made = match &first[format!("{part}s")][0]["id"] {
+            Value::Null => json!(Uuid::from_u128(1)),
+            id => id.clone(),
+        };
+        for at in [format!("/{part}_id"), format!("/{part}/id"), format!("/{part}s/0/id"), format!("/{part}_ids/0")] {
+            payload.pointer_mut(&at).into_iter().filter(|id| id.is_string()).for_each(|id| *id = made.clone());
+        }
+    }
+    // The one that there is stays.
+    if payload["dropped"].is_array() {
+        payload["dropped"] = json!([]);
     }
     if payload["step"].is_string() && first["steps"][0].is_string() {
         payload["step"] = first["steps"][0].clone();

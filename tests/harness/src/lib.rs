@@ -10,6 +10,7 @@ mod ask;
 mod firm;
 mod history;
 mod operation;
+mod outside;
 mod setup;
 
 pub use answer::{Answer, send};
@@ -18,5 +19,6 @@ pub use ask::Shown;
 pub use firm::{Firm, Session};
 pub use history::{History, client, crm, read_as, renamed, tagged, tenant};
 pub use operation::Operation;
+pub use outside::Outside;
 pub use setup::{APP, PORTAL, PROVIDERS, PUBLIC, Setup};
 pub use testing::eventually;

@@ -27,6 +27,12 @@ pub struct Setup {
     pub body: BodyLimits,
     /// How long a read waits for `Min-Position`.
     pub patience: Duration,
+    /// How long a request is good that sends a file to the store.
+    pub uploads_last: Duration,
+    /// How long a request is good that fetches one.
+    pub downloads_last: Duration,
+    /// Where clamd is, if files are scanned.
+    pub scanner: Option<String>,
     /// How long sessions last.
     pub sessions: SessionSettings,
     /// The `iss` of the providers that a firm may limit its logins to.
@@ -43,6 +49,9 @@ impl Default for Setup {
             admission: AdmissionSettings { in_flight_max: 64, waiting_max: 256, wait_max: Duration::from_secs(5) },
             body: BodyLimits { bytes_max: 1 << 20, time_max: Duration::from_secs(10) },
             patience: Duration::from_secs(2),
+            uploads_last: Duration::from_secs(3_600),
+            downloads_last: Duration::from_secs(300),
+            scanner: None,
             sessions: SessionSettings {
                 idle: Duration::from_secs(600),
                 absolute: Duration::from_secs(3_600),

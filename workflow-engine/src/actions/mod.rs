@@ -1,12 +1,14 @@
 //! What a step may do: one file for each kind of action, and one line in the list below.
 
 mod approval;
+mod call_api;
 mod choose;
 mod command;
 mod create_entity;
 mod for_each;
 mod notify;
 mod run_workflow;
+mod send_email;
 mod undo;
 mod wait;
 
@@ -82,6 +84,10 @@ actions! {
     ForEach(for_each::ForEach),
     /// Has somebody told something.
     Notify(notify::Notify),
+    /// Sends an email.
+    SendEmail(send_email::SendEmail),
+    /// Calls a provider's own API through a connection.
+    CallApi(call_api::CallApi),
     /// Starts a run of another workflow and waits for its end.
     RunWorkflow(run_workflow::RunWorkflow),
 }
@@ -129,6 +135,16 @@ pub(crate) trait Kind: Send + Sync {
         turn.attempt(answer.map(|decided| result(&decided)).map_err(classify))
     }
 
+    /// The commands that the step is for, if they are several, and found out when it is taken.
+    fn sends_several<'a>(&'a self, _turn: &'a Turn<'_>) -> BoxFuture<'a, Option<Result<Vec<Sending>, Failure>>> {
+        std::future::ready(None).boxed()
+    }
+
+    /// What is to be recorded once all of them were sent.
+    fn sent(&self, turn: &Turn<'_>, several: &[Sending]) -> Vec<Entry> {
+        vec![turn.succeeded(serde_json::json!({ "count": several.len() }))]
+    }
+
     /// Takes a step that sends no command, and answers what is to be recorded.
     fn take<'a>(&'a self, _turn: &'a Turn<'_>) -> BoxFuture<'a, Vec<Entry>> {
         std::future::ready(vec![]).boxed()
@@ -163,6 +179,10 @@ pub struct Common {
     /// Whether the run stands still or goes on when the step has failed for good.
     #[serde(default)]
     pub on_error: OnError,
+    /// Codes of failures after which the run goes on, whatever `on_error` says: `revenue.invoice.nothing_due`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub tolerates: Vec<String>,
     /// How what the step did is taken back when the run is cancelled or somebody asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,

@@ -1,5 +1,6 @@
 //! How a step is taken back.
 
+use crate::actions::OnError;
 use crate::check::{Found, Sent};
 use crate::expression::holds;
 use crate::references::Sight;
@@ -24,6 +25,10 @@ pub struct Undo {
     /// An expression; nothing is taken back unless it is true: `result.created`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
+    /// Whether the run stands still or goes on taking back what it did when this cannot be taken back: somebody may have come to an end
+    /// with it already.
+    #[serde(default)]
+    pub on_error: OnError,
 }
 
 impl Undo {

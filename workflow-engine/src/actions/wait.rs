@@ -25,7 +25,7 @@ pub struct Wait {
     /// What every action may say.
     #[serde(flatten)]
     pub common: Common,
-    /// For so long: `90s`, `15m`, `2h`, `3d`.
+    /// For so long: `90s`, `15m`, `2h`, `3d`; may hold `{{ expressions }}`: `{{ item.days }}d`.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
     /// Until then: a `{{ template }}` that gives an RFC 3339 time.
@@ -67,7 +67,7 @@ pub struct Alternative {
     /// An expression over `event` (this one), `trigger` and `steps`.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     pub matching: Option<String>,
-    /// After so long: `30d`.
+    /// After so long: `30d`; may hold `{{ expressions }}`.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
     /// Then: a `{{ template }}` that gives an RFC 3339 time.
@@ -88,7 +88,7 @@ impl Wait {
         let mut told = Told::default();
         let named = |at, name: &str| Some(Deadline { at, name: Some(name.to_owned()) });
         if let Some(length) = &self.duration {
-            told.deadline = named(after(length)?, "time");
+            told.deadline = named(long(length, turn)?, "time");
         } else if let Some(until) = &self.until {
             told.deadline = named(time(until, turn)?, "time");
         } else if let Some(event) = &self.event {
@@ -106,7 +106,7 @@ impl Wait {
                 told.signals.push(name.clone());
             }
             let at = match (duration, until) {
-                (Some(length), _) => Some(after(length)?),
+                (Some(length), _) => Some(long(length, turn)?),
                 (None, Some(until)) => Some(time(until, turn)?),
                 (None, None) => None,
             };
@@ -124,6 +124,11 @@ fn after(text: &str) -> Result<Timestamp, Failure> {
     Ok(Timestamp::of_clock(Utc::now()) + length)
 }
 
+/// After so long as a template says.
+fn long(template: &str, turn: &Turn<'_>) -> Result<Timestamp, Failure> {
+    after(&render_string(template, turn.scope())?)
+}
+
 fn time(template: &str, turn: &Turn<'_>) -> Result<Timestamp, Failure> {
     let text = render_string(template, turn.scope())?;
     let message = "`until` did not give an RFC 3339 time of the years 1 to 9999";
@@ -137,7 +142,7 @@ impl Kind for Wait {
             found.add(at, "wait_needs_one", "a wait says one of `for`, `until`, `event` and `any`");
         }
         if let Some(length) = &self.duration {
-            found.duration(&format!("{at}/for"), length);
+            found.duration_or_template(&format!("{at}/for"), length, sight);
         }
         if let Some(until) = &self.until {
             found.template(&format!("{at}/until"), &Value::from(until.as_str()), sight);
@@ -165,7 +170,7 @@ impl Kind for Wait {
                 (None, None) => {}
             }
             if let Some(length) = duration {
-                found.duration(&format!("{at}/for"), length);
+                found.duration_or_template(&format!("{at}/for"), length, sight);
             }
             if let Some(until) = until {
                 found.template(&format!("{at}/until"), &Value::from(until.as_str()), sight);

@@ -334,3 +334,87 @@ async fn a_refusal_says_what_there_is() {
     assert!(messages[0].contains("small, large, ask, size, each, answer, call"), "{messages:?}");
     assert!(messages[1].contains("it has") && messages[1].contains("version"), "{messages:?}");
 }
+
+#[tokio::test]
+async fn an_email_is_for_one_recipient_and_says_one_thing() {
+    let email = |change: Value| {
+        let mut action = json!({ "type": "send_email", "to": { "address": "ada@example.com" }, "template": "welcome" });
+        for (name, value) in change.as_object().unwrap() {
+            match value {
+                Value::Null => drop(action.as_object_mut().unwrap().remove(name)),
+                value => action[name] = value.clone(),
+            }
+        }
+        let mut definition = good();
+        definition["runs_as"].as_array_mut().unwrap().push(json!("communications.email.send"));
+        definition["actions"][1] = action;
+        let problems = check(&definition, &bus()).err().unwrap_or_default();
+        problems.into_iter().map(|problem| (problem.path, problem.code)).collect::<Vec<_>>()
+    };
+    assert_eq!(email(json!({})), []);
+    assert_eq!(email(json!({ "fields": { "name": "{{ event.payload.client_name }}" } })), []);
+    assert_eq!(email(json!({ "template": null, "subject": "Hello", "body": "Hello" })), []);
+    for (change, path, code) in [
+        (json!({ "to": {} }), "/actions/1/to", "recipient_needs_one"),
+        (
+            json!({ "to": { "address": "ada@example.com", "user": "{{ event.id }}" } }),
+            "/actions/1/to",
+            "recipient_needs_one",
+        ),
+        (json!({ "to": { "address": "ada" } }), "/actions/1/to/address", "invalid_parameter"),
+        (json!({ "to": { "contact": "ada" } }), "/actions/1/to/contact", "invalid_parameter"),
+        (json!({ "to": { "contact": "{{ nobody }}" } }), "/actions/1/to/contact", "unknown_variable"),
+        (json!({ "template": null }), "/actions/1", "email_needs_one"),
+        (json!({ "template": null, "subject": "Hello" }), "/actions/1", "email_needs_one"),
+        (json!({ "subject": "Hello" }), "/actions/1", "email_needs_one"),
+        (json!({ "template": "Not a key" }), "/actions/1/template", "invalid_parameter"),
+        (json!({ "fields": { "Full Name": "x" } }), "/actions/1/fields", "invalid_parameter"),
+        (
+            json!({ "fields": { "name": "{{ event.payload.nobody }}" } }),
+            "/actions/1/fields/name",
+            "unknown_payload_field",
+        ),
+        (json!({ "template": null, "subject": "{{ x }}", "body": "x" }), "/actions/1/subject", "unknown_variable"),
+    ] {
+        let found = email(change.clone());
+        assert!(found.contains(&(path.to_owned(), code)), "{change}: {found:?}");
+    }
+    let found = problems_with(
+        "/actions/1",
+        json!({ "type": "send_email", "to": { "address": "a@b.example" }, "template": "x" }),
+    );
+    assert_eq!(found, [("/actions/1/type".to_owned(), "exceeds_runs_as")]);
+}
+
+#[tokio::test]
+async fn a_call_goes_through_a_connection_and_says_beforehand_what_of_the_answer_is_kept() {
+    let call = |change: Value| {
+        let mut action = json!({
+            "type": "call_api", "connection": "0199aaaa-0000-7000-8000-000000000001", "method": "put",
+            "path": ["Items", "{{ event.id }}"], "body": { "Name": "{{ event.payload.client_name }}" },
+            "keep": { "item": "/Items/0/ItemID" },
+        });
+        for (name, value) in change.as_object().unwrap() {
+            action[name] = value.clone();
+        }
+        let mut definition = good();
+        definition["runs_as"].as_array_mut().unwrap().push(json!("connections.api_call.request"));
+        definition["actions"][1] = action;
+        let problems = check(&definition, &bus()).err().unwrap_or_default();
+        problems.into_iter().map(|problem| (problem.path, problem.code)).collect::<Vec<_>>()
+    };
+    assert_eq!(call(json!({})), []);
+    for (change, path, code) in [
+        (json!({ "connection": "https://api.example/Items" }), "/actions/1/connection", "invalid_parameter"),
+        (json!({ "connection": "{{ nobody }}" }), "/actions/1/connection", "unknown_variable"),
+        (json!({ "path": [] }), "/actions/1/path", "path_not_allowed"),
+        (json!({ "path": ["a/b"] }), "/actions/1/path/0", "path_not_allowed"),
+        (json!({ "path": [".."] }), "/actions/1/path/0", "path_not_allowed"),
+        (json!({ "method": "get" }), "/actions/1/body", "body_not_allowed"),
+        (json!({ "keep": { "item": "Items" } }), "/actions/1/keep/item", "invalid_parameter"),
+        (json!({ "keep": { "Not A Name": "/x" } }), "/actions/1/keep/Not A Name", "invalid_parameter"),
+    ] {
+        let found = call(change.clone());
+        assert!(found.contains(&(path.to_owned(), code)), "{change}: {found:?}");
+    }
+}

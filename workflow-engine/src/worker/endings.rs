@@ -4,6 +4,7 @@
 //! a segment of a worker that has lost its lease is refused once the run has been cancelled.
 
 use super::{Moved, TakenUp, Worker};
+use crate::actions::Common;
 use crate::children;
 use crate::hand::{Halt, Hand};
 use crate::plan;
@@ -52,7 +53,8 @@ impl Worker {
             let next = Moved::LetGo(Next::At(due_at.utc()));
             return Ok(if hand.is_recorded() { next } else { Moved::Append });
         }
-        let turn = Turn::new(standing, path, &crate::turn::PLAIN, &self.bus, &self.tasks).undoing();
+        let common = Common { on_error: undo.on_error, ..Common::default() };
+        let turn = Turn::new(standing, path, &common, &self.bus, &self.tasks).undoing();
         let entries = match undo.sends(&turn) {
             Err(entries) => entries,
             Ok(sending) => match hand.send(&self.bus, &turn.path, &sending).await? {

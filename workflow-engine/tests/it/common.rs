@@ -113,6 +113,14 @@ impl World {
         workflow_engine::show(&self.bus, self.tenant, run).await.unwrap()
     }
 
+    /// The firm, with an owner who can be told something.
+    pub async fn register(&self) {
+        let register = json!({ "name": "Analytical Engines", "owner_id": HOST });
+        let info = self.bus.command("identity.tenant.register").unwrap();
+        let request = Request::new(self.tenant, Actor::System { name: "test".into() });
+        self.bus.execute(info, Some(self.tenant.0), register.to_string(), request).await.unwrap();
+    }
+
     /// Everything that the shipped definitions rely on, with or without the project template.
     pub async fn office(with_project_template: bool) -> Self {
         let world = Self::new().await;
@@ -171,6 +179,31 @@ impl World {
         links.map(|event| payload(event)["primary"].as_bool().unwrap()).collect()
     }
 
+    /// What the first event of a type is about.
+    pub async fn of(&self, event_type: &str) -> Uuid {
+        let events = self.events().await;
+        events
+            .iter()
+            .find(|event| event.event_type == event_type)
+            .unwrap_or_else(|| panic!("{event_type}"))
+            .aggregate_id
+    }
+
+    /// A command of UBOS itself.
+    pub async fn send_as_system(&self, command: &str, id: Uuid, body: Value) {
+        let info = self.bus.command(command).unwrap_or_else(|| panic!("no command {command}"));
+        let request = Request::new(self.tenant, Actor::System { name: "test".into() });
+        self.bus.execute(info, Some(id), body.to_string(), request).await.unwrap();
+    }
+
+    /// The definitions that come with the program, with other times.
+    pub async fn hurry(&self, from: &str, to: &str) {
+        for (_, text) in workflow_engine::shipped() {
+            let text = text.replace(from, to);
+            workflow_engine::publish(&self.bus, self.tenant, "test", &text).await.unwrap_or_else(|e| panic!("{e}"));
+        }
+    }
+
     /// What happened, for messages.
     pub async fn summary(&self) -> Vec<String> {
         let line = |event: &RawEvent| format!("{} {} {}", event.position, event.event_type, event.payload.get());
@@ -192,6 +225,15 @@ impl World {
     /// Waits until the intake has read everything and every run that has not ended stands still.
     pub async fn only_parked(&self) {
         let sql = "select (select count(*) from engine.tasks where state <> 'parked')
+                       + (select count(*) from eventstore.events
+                          where position > (select position from engine.checkpoint where name = 'intake'))";
+        let left = async || sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await.unwrap();
+        self.eventually("still at work", async || left().await == 0).await;
+    }
+
+    /// Waits until the intake has read everything and every run that has not ended waits for something.
+    pub async fn only_waiting(&self) {
+        let sql = "select (select count(*) from engine.tasks where state = 'due')
                        + (select count(*) from eventstore.events
                           where position > (select position from engine.checkpoint where name = 'intake'))";
         let left = async || sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await.unwrap();

@@ -120,6 +120,7 @@ async fn a_condition_that_fails_is_an_incident_and_not_a_silence() {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_is_told_by_an_event_of_the_run() {
     let world = World::new().await;
+    world.register().await;
     let notify =
         json!({ "type": "notify", "to": "owner", "subject": "New: {{ event.payload.name }}", "body": "Hello" });
     world.publish(&on_client("Tell", json!([notify]))).await;
@@ -130,6 +131,9 @@ async fn somebody_is_told_by_an_event_of_the_run() {
     let events = world.events().await;
     let told = events.iter().find(|event| event.event_type == "run.notification_requested").unwrap();
     assert!(told.payload.get().contains("New: {{ run.id }}"), "{}", told.payload.get());
+    let sent = events.iter().find(|event| event.event_type == "notification.sent").unwrap();
+    let payload: Value = serde_json::from_str(sent.payload.get()).unwrap();
+    assert_eq!((&payload["user_id"], &payload["title"]), (&json!(crate::common::HOST), &json!("New: {{ run.id }}")));
     engine.stop().await;
 }
 

@@ -4,8 +4,15 @@ use anyhow::{Context, Result};
 use local_servers::S3_PORTS;
 
 /// The name of each server's record, in the order of stopping, with the signal that ends it properly.
-pub const SERVERS: [(&str, &str); 6] =
-    [("maildev", "TERM"), ("oidc", "TERM"), ("s3", "TERM"), ("nats", "TERM"), ("redis", "TERM"), ("postgres", "INT")];
+pub const SERVERS: [(&str, &str); 7] = [
+    ("lab", "TERM"),
+    ("maildev", "TERM"),
+    ("oidc", "TERM"),
+    ("s3", "TERM"),
+    ("nats", "TERM"),
+    ("redis", "TERM"),
+    ("postgres", "INT"),
+];
 
 /// The ports of a stack that are not up to the roles: those of the servers, and the two that others are told of.
 pub struct Ports {
@@ -17,6 +24,7 @@ pub struct Ports {
     pub postgres: u16,
     pub redis: u16,
     pub oidc: u16,
+    pub lab: u16,
     pub smtp: u16,
     pub mail: u16,
     pub s3: [u16; S3_PORTS],
@@ -39,6 +47,7 @@ impl Ports {
             postgres: base + 32,
             redis: base + 79,
             oidc: base + 43,
+            lab: base + 55,
             smtp: base + 25,
             mail: base + 80,
             s3,
@@ -54,6 +63,7 @@ impl Ports {
         all.push(("maildev", "the mail server".to_owned(), self.smtp));
         all.push(("maildev", "the mail server (emails)".to_owned(), self.mail));
         all.push(("oidc", "the OpenID provider".to_owned(), self.oidc));
+        all.push(("lab", "the lab of providers".to_owned(), self.lab));
         all.extend(self.s3.iter().map(|port| ("s3", "S3".to_owned(), *port)));
         all
     }

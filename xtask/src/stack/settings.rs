@@ -64,27 +64,19 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
     );
     set("vault", vec![("key_file", vault_key(dirs)?.display().to_string().into())]);
     set("redis", vec![("url", servers.redis.url.clone().into())]);
-    if let Some(oidc) = &servers.oidc {
-        let here = format!("http://127.0.0.1:{}", ports.command_api);
-        let provider = toml::Table::from_iter([
-            ("name".to_owned(), "development".into()),
-            ("issuer".to_owned(), oidc.url.clone().into()),
-            ("client_id".to_owned(), "ubos".into()),
-            ("client_secret".to_owned(), oidc.client_secret.clone().into()),
-        ]);
-        set(
-            "login",
-            vec![
-                ("public_url", here.clone().into()),
-                ("app_url", here.clone().into()),
-                ("origins", vec![here].into()),
-                ("providers", toml::Value::Array(vec![provider.into()])),
-            ],
-        );
-    }
-    if let Some(maildev) = &servers.maildev {
-        set("mail", vec![("smtp_url", maildev.smtp_url.clone().into())]);
-    }
+    set("login", login(ports, servers));
+    set(
+        "objects",
+        vec![
+            ("endpoint", servers.s3.url.clone().into()),
+            ("bucket", servers.s3.bucket.into()),
+            ("access_key", servers.s3.access_key.clone().into()),
+            ("secret_key", servers.s3.secret_key.clone().into()),
+            ("path_style", true.into()),
+        ],
+    );
+    set("mail", vec![("smtp_url", servers.maildev.smtp_url.clone().into())]);
+    set("providers", super::lab::settings(ports));
     set("telemetry", vec![("log_format", "json".into())]);
 
     let config = dirs.root().join("config.toml");
@@ -95,6 +87,26 @@ pub fn write(dirs: &Dirs, ports: &Ports, servers: &Servers) -> Result<PathBuf> {
     private(&config)?;
     write_environment(dirs, servers)?;
     Ok(config)
+}
+
+/// Where browsers find us, which letters and providers are told, and where people log in if there is a place.
+fn login(ports: &Ports, servers: &Servers) -> Vec<(&'static str, toml::Value)> {
+    let here = format!("http://127.0.0.1:{}", ports.command_api);
+    let provider = servers.oidc.as_ref().map(|oidc| {
+        toml::Table::from_iter([
+            ("name".to_owned(), "development".into()),
+            ("issuer".to_owned(), oidc.url.clone().into()),
+            ("client_id".to_owned(), "ubos".into()),
+            ("client_secret".to_owned(), oidc.client_secret.clone().into()),
+        ])
+    });
+    vec![
+        ("public_url", here.clone().into()),
+        ("app_url", here.clone().into()),
+        ("portal_url", here.clone().into()),
+        ("origins", vec![here].into()),
+        ("providers", toml::Value::Array(provider.into_iter().map(Into::into).collect())),
+    ]
 }
 
 /// What is not in the settings yet but good to know: `set -a; . .ubos/servers.env`.

@@ -21,6 +21,7 @@ fn created() -> E {
         due_on: None,
         role: None,
         assignee_id: None,
+        priority: Priority::Normal,
     };
     E::Created {
         name: "Onboarding".parse().unwrap(),
@@ -29,6 +30,32 @@ fn created() -> E {
         starts_on: Date::from_ymd(2026, 11, 2).unwrap(),
         milestones: vec![NewMilestone { id: milestone_id(), name: "Kick-off".parse().unwrap(), due_on: None }],
         tasks: vec![task(1, Some(milestone_id())), task(2, None)],
+        engagement_id: None,
+        description: None,
+        priority: Priority::Normal,
+    }
+}
+
+fn create(name: &str) -> C {
+    C::Create {
+        name: name.parse().unwrap(),
+        client_id: None,
+        starts_on: None,
+        engagement_id: None,
+        description: None,
+        priority: Priority::Normal,
+    }
+}
+
+fn copy(template: Slug, starts_on: Option<Date>) -> C {
+    C::CreateFromTemplate {
+        template,
+        name: None,
+        client_id: None,
+        starts_on,
+        engagement_id: None,
+        description: None,
+        priority: Priority::Normal,
     }
 }
 
@@ -53,13 +80,13 @@ fn a_project_begins_on_the_firms_day_unless_it_says_when() {
     ] {
         let day = |(month, day)| Date::from_ymd(2026, month, day).unwrap();
         let world = || given::<Project>([]).at(now.parse().unwrap()).in_zone(&zone.parse().unwrap());
-        let create = C::Create { name: "Books".parse().unwrap(), client_id: None, starts_on: None };
+        let create = create("Books");
         match world().when(create).events() {
             [E::Created { starts_on, .. }] => assert_eq!(*starts_on, day(today), "{now} in {zone}"),
             other => panic!("{other:?}"),
         }
         let template_key = "onboarding_project".parse().unwrap();
-        let copy = C::CreateFromTemplate { template: template_key, name: None, client_id: None, starts_on: None };
+        let copy = copy(template_key, None);
         let reference = Project::default().references(&copy).remove(0);
         match world().knowing(reference, Uuid::from_u128(9), template.clone()).when(copy).events() {
             [E::Created { starts_on, milestones, .. }] => {
@@ -72,12 +99,7 @@ fn a_project_begins_on_the_firms_day_unless_it_says_when() {
 
 #[test]
 fn a_template_becomes_a_skeleton_with_dates() {
-    let command = || C::CreateFromTemplate {
-        template: "onboarding_project".parse().unwrap(),
-        name: None,
-        client_id: None,
-        starts_on: Date::from_ymd(2026, 12, 1),
-    };
+    let command = || copy("onboarding_project".parse().unwrap(), Date::from_ymd(2026, 12, 1));
     given::<Project>([]).when(command()).rejected("projects.project.unknown_template");
     let template = given::<ProjectTemplate>([]).when(project_template::tests::define("Kick-off")).state();
     let reference = Project::default().references(&command()).remove(0);
@@ -95,12 +117,7 @@ fn a_template_becomes_a_skeleton_with_dates() {
 
 #[test]
 fn what_a_template_makes_due_lies_within_the_calendar() {
-    let command = |starts_on| C::CreateFromTemplate {
-        template: "onboarding_project".parse().unwrap(),
-        name: None,
-        client_id: None,
-        starts_on: Some(starts_on),
-    };
+    let command = |starts_on| copy("onboarding_project".parse().unwrap(), Some(starts_on));
     let template = || given::<ProjectTemplate>([]).when(project_template::tests::define("Kick-off")).state();
     let reference = || Project::default().references(&command(Date::MAX)).remove(0);
     let project = || given::<Project>([]).knowing(reference(), Uuid::from_u128(9), template());
@@ -133,6 +150,7 @@ fn a_reached_milestone_takes_no_open_tasks() {
         milestone_id: Some(milestone_id()),
         due_on: None,
         assignee_id: None,
+        priority: Priority::Normal,
     };
     given::<Project>(history).when(add).rejected("projects.project.milestone_completed");
 }

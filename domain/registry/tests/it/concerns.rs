@@ -1,6 +1,6 @@
 //! Whom events are about, told from what the log says alone: what a stream's events name, it belongs to from then on.
 
-use kernel::{ClientId, ProjectId, Resource};
+use kernel::{ClientId, EngagementId, ProjectId, Resource};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use samples::{Attempt, Key, World};
@@ -27,13 +27,21 @@ impl Concerns {
             };
             expected.extend(&named);
             match event.event_type {
-                "contact.unlinked_from_client" => belongs.retain(|resource| !named.contains(resource)),
+                "contact.unlinked_from_client" | "project.unlinked_from_engagement" => {
+                    belongs.retain(|resource| !named.contains(resource))
+                }
+                // The offer of a draft says anew which engagement it is about.
+                "proposal.changed" => {
+                    belongs.retain(|resource| !matches!(resource, Resource::Engagement { .. }));
+                    belongs.extend(named);
+                }
                 // A right that somebody is given for a client does not make them the client's.
                 granted if granted.ends_with(".granted") || granted.ends_with(".grant_revoked") => {}
                 _ => belongs.extend(named),
             }
             match key.1 {
                 "crm.client" => drop(belongs.insert(ClientId(key.2).into())),
+                "crm.engagement" => drop(belongs.insert(EngagementId(key.2).into())),
                 "projects.project" => drop(belongs.insert(ProjectId(key.2).into())),
                 _ => {}
             }
@@ -49,7 +57,7 @@ impl Concerns {
     }
 }
 
-/// The clients and projects that a payload names, wherever in it.
+/// The clients, engagements and projects that a payload names, wherever in it.
 fn named(payload: &Value) -> BTreeSet<Resource> {
     let mut found = BTreeSet::new();
     collect(payload, &mut found);
@@ -66,6 +74,7 @@ fn collect(value: &Value, found: &mut BTreeSet<Resource>) {
                 let id = value.as_str().and_then(|text| text.parse::<Uuid>().ok());
                 match (name.as_str(), id) {
                     ("client_id", Some(id)) => drop(found.insert(ClientId(id).into())),
+                    ("engagement_id", Some(id)) => drop(found.insert(EngagementId(id).into())),
                     ("project_id", Some(id)) => drop(found.insert(ProjectId(id).into())),
                     _ => collect(value, found),
                 }

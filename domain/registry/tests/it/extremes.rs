@@ -2,9 +2,10 @@
 //! panics, and no event holds what the contract does not say or a database cannot take.
 
 use crate::schemas::Schemas;
+use kernel::CommandEntry;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
-use samples::{Attempt, Decided, World, context_of, mixed_scripts, subjects};
+use samples::{Attempt, Decided, Explored, Key, World, context_of, mixed_scripts, subjects};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -17,14 +18,17 @@ const STRAINED: u64 = 150;
 
 #[test]
 fn an_extreme_is_refused_at_its_field_or_can_be_kept() {
-    let mut strained = Strained { schemas: Schemas::read(), done: BTreeSet::new() };
-    let contexts: BTreeSet<&str> = subjects().iter().map(|subject| context_of(subject.stream())).collect();
-    for context in &contexts {
+    let schemas = Schemas::read();
+    let parts = samples::in_every_context(|context| {
+        let mut strained = Strained { schemas: &schemas, done: BTreeSet::new() };
         strained.seek_all_of(context).unwrap_or_else(|error| panic!("{context}: {error}"));
-    }
-    let never: Vec<_> = contexts.iter().flat_map(|context| strained.missing(context)).collect();
+        (strained.missing(context), strained.done)
+    });
+    let (never, done): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let never: Vec<_> = never.into_iter().flatten().collect();
     assert!(never.is_empty(), "never strained: {never:#?}");
 
+    let strained = Strained { schemas: &schemas, done: done.into_iter().flatten().collect() };
     let strained = RefCell::new(strained);
     let mut runner = TestRunner::new(samples::config(2, samples::regressions!("extremes")));
     let played = runner.run(&(mixed_scripts(50..150), mixed_scripts(100..101)), |(before, script)| {
@@ -38,32 +42,45 @@ fn an_extreme_is_refused_at_its_field_or_can_be_kept() {
 }
 
 /// What was strained, each field with its command, and what the contract says of what comes of it.
-struct Strained {
-    schemas: Schemas,
+struct Strained<'a> {
+    schemas: &'a Schemas,
     done: BTreeSet<(&'static str, String)>,
 }
 
-impl Strained {
+impl Strained<'_> {
     fn seek_all_of(&mut self, context: &'static str) -> TestCaseResult {
+        let (before, strained) = (samples::commands_in(context, BEFORE), samples::commands_in(context, STRAINED));
+        let fields = fields_of(context);
         for number in 0..WORLDS_MAX {
-            let (mut world, first) = (World::default(), number * (BEFORE + STRAINED));
-            for number in (first..first + BEFORE).filter(|_| number % 2 == 1) {
-                world.step(Some(context), number);
+            let (mut world, first) = (World::default(), number * (before + strained));
+            let mut explored = Explored::default();
+            for number in (first..first + before).filter(|_| number % 2 == 1) {
+                world.explore(Some(context), number, &mut explored);
             }
-            for number in first + BEFORE..first + BEFORE + STRAINED {
-                if self.missing(context).is_empty() {
+            for number in first + before..first + before + strained {
+                if fields.iter().all(|field| self.done.contains(field)) {
                     println!("every field of {context} was strained by {number}");
                     return Ok(());
                 }
-                self.strain(&mut world, Some(context), number)?;
+                // What is not there yet, or not in a state in which it can be said, comes to be.
+                match world.strain_new(Some(context), number, &self.done) {
+                    Some((place, attempts)) => self.check(place, &attempts)?,
+                    None => drop(world.explore(Some(context), number, &mut explored)),
+                }
             }
         }
         Ok(())
     }
 
     fn strain(&mut self, world: &mut World, focus: Option<&str>, number: u64) -> TestCaseResult {
-        let Some((place, attempts)) = world.strain(focus, number, &self.done) else { return Ok(()) };
-        for (key, attempt) in &attempts {
+        match world.strain(focus, number, &self.done) {
+            Some((place, attempts)) => self.check(place, &attempts),
+            None => Ok(()),
+        }
+    }
+
+    fn check(&mut self, place: String, attempts: &[(Key, Attempt)]) -> TestCaseResult {
+        for (key, attempt) in attempts {
             check(&place, attempt)?;
             for event in attempt.events() {
                 self.schemas.check(key.1, event.event_type, event.version, &event.payload)?;
@@ -77,15 +94,19 @@ impl Strained {
 
     /// Fields of a context's commands that were not strained yet.
     fn missing(&self, of: &str) -> Vec<(&'static str, String)> {
-        let commands = subjects().iter().flat_map(|subject| subject.commands());
-        let fields = |entry: &'static kernel::CommandEntry| {
-            let schema = Value::from((entry.schema)());
-            let names = schema["properties"].as_object().into_iter().flat_map(|fields| fields.keys().cloned());
-            names.map(|name| (entry.name, format!("/{name}"))).collect::<Vec<_>>()
-        };
-        let fields = commands.filter(|entry| context_of(entry.name) == of).flat_map(fields);
-        fields.filter(|field| !self.done.contains(field)).collect()
+        fields_of(of).into_iter().filter(|field| !self.done.contains(field)).collect()
     }
+}
+
+/// All fields of a context's commands.
+fn fields_of(context: &str) -> Vec<(&'static str, String)> {
+    let commands = subjects().iter().flat_map(|subject| subject.commands());
+    let fields = |entry: &'static CommandEntry| {
+        let schema = Value::from((entry.schema)());
+        let names = schema["properties"].as_object().into_iter().flat_map(|fields| fields.keys().cloned());
+        names.map(|name| (entry.name, format!("/{name}"))).collect::<Vec<_>>()
+    };
+    commands.filter(|entry| context_of(entry.name) == context).flat_map(fields).collect()
 }
 
 /// Refused where it stands, if it cannot be read.

@@ -273,7 +273,7 @@ fn another_version_may_call_steps_something_else() {
         definition_version: 2,
         definition_hash: "bb".into(),
         document: json!({ "v": 2 }),
-        steps: vec![path("person"), path("client")],
+        steps: vec![path("person"), path("client"), path("project")],
         compensates: false,
         renamed,
         reason: reason(),
@@ -284,6 +284,7 @@ fn another_version_may_call_steps_something_else() {
     let ctx = Context::new(Default::default(), actor, spec_time(), Default::default(), Default::default());
     run.decide(command.clone(), &ctx).unwrap().iter().for_each(|event| run.apply(event));
     assert_eq!((run.definition_version, run.status()), (2, RunStatus::Parked));
+    assert_eq!(run.step_status("project"), StepStatus::Pending, "a step more");
     assert_eq!(run.incident().map(|(step, ..)| step.as_str()), Some("person"));
     assert_eq!(run.decide(command.clone(), &ctx), Ok(vec![]), "it follows that version already");
     on(parked()).when(command).rejected("workflow.run.engine_only");

@@ -13,16 +13,16 @@ use sqlx::PgPool;
 use testing::{SmtpSink, TestDatabase};
 use uuid::Uuid;
 
-struct World {
-    store: Store,
-    tenant: TenantId,
-    worker: PgPool,
-    sink: SmtpSink,
+pub struct World {
+    pub store: Store,
+    pub tenant: TenantId,
+    pub worker: PgPool,
+    pub sink: SmtpSink,
     _database: TestDatabase,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let database = TestDatabase::create().await;
         let store = Store::start(database.command().await, StoreOptions::default());
         let (worker, sink) = (database.worker().await, SmtpSink::start().await);
@@ -33,23 +33,32 @@ impl World {
         world
     }
 
-    fn request(&self) -> Request {
+    pub fn request(&self) -> Request {
         Request::new(self.tenant, Actor::System { name: "test".to_owned() })
     }
 
-    fn mailer(&self) -> Mailer {
+    pub async fn superuser(&self) -> PgPool {
+        self._database.superuser().await
+    }
+
+    pub fn mailer(&self) -> Mailer {
+        self.mailer_at(&self.sink.url())
+    }
+
+    /// A mailer whose mail server is elsewhere.
+    pub fn mailer_at(&self, url: &str) -> Mailer {
         let links = Links {
             public_url: "https://ubos.example".to_owned(),
             provider: Some("certified".to_owned()),
             app_url: "https://app.example".to_owned(),
             portal_url: "https://portal.example".to_owned(),
         };
-        self.mailer_of(&self.sink.url(), links)
+        self.mailer_of(url, links)
     }
 
     fn mailer_of(&self, url: &str, links: Links) -> Mailer {
         let store = Store::start(self.worker.clone(), StoreOptions::default());
-        Mailer::new(Log::new(self.worker.clone()), store, url, "UBOS <no-reply@ubos.example>", links).unwrap()
+        Mailer::new(Log::new(self.worker.clone()), store, None, url, "UBOS <no-reply@ubos.example>", links).unwrap()
     }
 
     async fn invite(&self, email: &str, name: &str) {
@@ -64,12 +73,12 @@ impl World {
     }
 
     /// As if time had passed.
-    async fn make_due(&self) {
+    pub async fn make_due(&self) {
         retry(&self.worker, &Filter { state: Some(State::Due), ..Filter::default() }).await.unwrap();
     }
 
     /// The emails that wait for an operator.
-    async fn parked(&self) -> Vec<Listed> {
+    pub async fn parked(&self) -> Vec<Listed> {
         list(&self.worker, &parked(), 100).await.unwrap()
     }
 }

@@ -1,9 +1,10 @@
 //! A process dies at each place between two durable steps, and another one goes on: nothing is lost, doubled or overtaken.
 
 use crate::common::{World, eventually};
-use event_store::Log;
+use chrono::TimeDelta;
+use event_store::{Log, RawEvent};
 use messaging::PolledLog;
-use reactions::{Engine, EngineOptions, Found, Job, Outcome, Reaction, Retry, StartAt, State};
+use reactions::{Engine, EngineOptions, Found, Job, Lane, Outcome, Reaction, Retry, StartAt, State};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 /// Where the process that is to die finds the database, and the file.
 const DYING: &str = "UBOS_TEST_DYING_REACTIONS";
 
-/// Writes each key into a file, once more each time; but it can be asked what stands there.
-struct WriteDown(PathBuf);
+/// Writes each key into a file so long after its event, once more each time; but it can be asked what stands there.
+struct WriteDown(PathBuf, TimeDelta);
 
 impl WriteDown {
     fn keys(&self) -> Vec<String> {
@@ -30,6 +31,10 @@ impl Reaction for WriteDown {
     const START: StartAt = StartAt::Beginning;
     const RETRY: Retry = Retry::FOR_EVER;
 
+    fn lanes(&self, event: &RawEvent) -> Vec<Lane> {
+        vec![Lane::of(event.aggregate_id).at(event.recorded_at + self.1)]
+    }
+
     async fn perform(&self, job: &Job) -> Outcome {
         let mut file = OpenOptions::new().create(true).append(true).open(&self.0).unwrap();
         // In one piece, whoever else writes.
@@ -42,9 +47,9 @@ impl Reaction for WriteDown {
     }
 }
 
-async fn run(log: Log, file: PathBuf, stop: CancellationToken) {
+async fn run(log: Log, file: PathBuf, after: TimeDelta, stop: CancellationToken) {
     let options = EngineOptions { lease: Duration::from_millis(400), poll_every: Duration::from_millis(20) };
-    let engine = Engine::with_options(log.clone(), options).with(WriteDown(file));
+    let engine = Engine::with_options(log.clone(), options).with(WriteDown(file, after));
     engine.run(Arc::new(PolledLog(log)), stop).await;
 }
 
@@ -52,15 +57,16 @@ async fn run(log: Log, file: PathBuf, stop: CancellationToken) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_process_that_dies() {
     let Ok(told) = std::env::var(DYING) else { return };
-    let (url, file) = told.split_once(' ').unwrap();
+    let [url, after, file] = told.splitn(3, ' ').collect::<Vec<_>>().try_into().unwrap();
     let pool = sqlx::PgPool::connect(url).await.unwrap();
-    run(Log::new(pool), file.into(), CancellationToken::new()).await;
+    let after = TimeDelta::milliseconds(after.parse().unwrap());
+    run(Log::new(pool), file.into(), after, CancellationToken::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_dies_between_two_steps_leaves_no_double_and_no_gap() {
     for point in ["reaction.noted", "reaction.committed", "reaction.taken", "reaction.performed", "reaction.settled"] {
-        for nth in [1, 3] {
+        for (nth, after) in [(1, 0), (3, 0), (1, 150)] {
             let world = World::new().await;
             let folder = std::env::temp_dir().join(format!("ubos-reactions-{}", uuid::Uuid::now_v7()));
             std::fs::create_dir(&folder).unwrap();
@@ -75,7 +81,7 @@ async fn whoever_dies_between_two_steps_leaves_no_double_and_no_gap() {
                 }
             };
             let dying = async {
-                let told = format!("{} {}", world.database.url("ubos_worker"), file.display());
+                let told = format!("{} {after} {}", world.database.url("ubos_worker"), file.display());
                 let mut command = Command::new(std::env::current_exe().unwrap());
                 command.args(["--exact", "crashes::the_process_that_dies"]).env(DYING, told);
                 command.env("UBOS_CRASH_AT", format!("{point}:{nth}")).stdout(Stdio::null()).stderr(Stdio::null());
@@ -92,9 +98,10 @@ async fn whoever_dies_between_two_steps_leaves_no_double_and_no_gap() {
                 eventually("not every job is done", async || world.count(State::Done).await == all().await.len()).await;
                 stop.cancel();
             };
-            tokio::join!(run(world.log(), file.clone(), stop.clone()), done);
+            let after = TimeDelta::milliseconds(after);
+            tokio::join!(run(world.log(), file.clone(), after, stop.clone()), done);
             let (mut written, mut asked): (Vec<_>, Vec<_>) =
-                (WriteDown(file).keys(), world.keys().await.into_iter().collect());
+                (WriteDown(file, after).keys(), world.keys().await.into_iter().collect());
             written.sort();
             asked.sort();
             assert_eq!(written, asked, "{point}:{nth}");

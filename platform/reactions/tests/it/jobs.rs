@@ -2,7 +2,7 @@
 
 use crate::common::{DROPS, Does, FromNow, PARKS, Receiver, STOPS, Tell, World, eventually, firm};
 use messaging::PolledLog;
-use reactions::{Budget, Engine, Filter, State};
+use reactions::{Budget, Engine, Filter, Lane, NewJob, State, put};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -326,4 +326,29 @@ async fn what_has_ended_long_ago_is_forgotten_with_its_lane() {
     let sql = "select (select count(*) from reactions.jobs) + (select count(*) from reactions.lanes)";
     let left: i64 = sqlx::query_scalar(sql).fetch_one(&world.worker).await.unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_again_while_it_is_in_work_is_done_once_more() {
+    let world = World::new().await;
+    let receiver = Receiver::new(|_, _| Does::TakesItsTime(Duration::from_millis(500)));
+    let engine = world.engine(Tell::to(&receiver)).await;
+    let ask = async || {
+        let (lane, key) = (Lane::of("provider"), "thing".to_owned());
+        let job = NewJob { tenant: firm(1), lane, key, position: None, subject: None };
+        let mut tx = event_store::begin(&world.worker).await.unwrap();
+        put(&mut tx, "test.tell", &[job], true).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    ask().await;
+    let again = async {
+        eventually("it is not in work", async || receiver.most_in_work() > 0).await;
+        ask().await;
+        ask().await;
+    };
+    let (done, ()) = tokio::join!(engine.perform_due(), again);
+    done.unwrap();
+    engine.perform_due().await.unwrap();
+    assert_eq!(receiver.calls().len(), 2, "once more, however often it was asked for");
+    assert_eq!(world.jobs(State::Done).await.len(), 1);
 }

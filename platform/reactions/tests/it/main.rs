@@ -4,4 +4,5 @@
 mod common;
 mod conformance;
 mod crashes;
+mod due;
 mod jobs;

@@ -6,10 +6,13 @@ pub mod bulk;
 pub mod commands;
 pub mod delivery;
 pub mod fairness;
+pub mod files;
 pub mod growth;
 pub mod http_commands;
+pub mod journal;
 pub mod memory;
 pub mod overload;
+pub mod papers;
 pub mod queries;
 pub mod readers_on;
 pub mod relay;
@@ -32,10 +35,13 @@ pub const FAMILIES: &[Family] = &[
     answers::FAMILY,
     replay::FAMILY,
     replay::LIVE_FAMILY,
+    journal::FAMILY,
     queries::FAMILY,
     workflows::FAMILY,
     fairness::FAMILY,
     rights::FAMILY,
+    files::FAMILY,
     memory::FAMILY,
     growth::FAMILY,
+    papers::FAMILY,
 ];

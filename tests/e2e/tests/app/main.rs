@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod agreements;
 mod attacks;
+mod communications;
 mod portal;
+mod revenue;
 mod row_level_security;

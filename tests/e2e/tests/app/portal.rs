@@ -33,8 +33,13 @@ impl Portal {
         app.command(firm, "identity.tenant.register", firm.tenant, &register).await;
         for (client, name) in [(acme, "Acme"), (other, "Other")] {
             app.command(firm, "crm.client.create", client, &json!({ "name": name })).await;
-            let project = json!({ "name": format!("Project of {name}"), "client_id": client });
-            app.command(firm, "projects.project.create", Uuid::now_v7(), &project).await;
+            let (project, draft) = (Uuid::now_v7(), json!({ "name": "A draft", "client_id": client }));
+            let body = json!({ "name": format!("Project of {name}"), "client_id": client });
+            app.command(firm, "projects.project.create", project, &body).await;
+            app.command(firm, "projects.project.add_task", project, &json!({ "title": "Count" })).await;
+            app.command(firm, "projects.project.activate", project, &json!({})).await;
+            // What has not begun is nobody's business outside.
+            app.command(firm, "projects.project.create", Uuid::now_v7(), &draft).await;
         }
         let create = json!({ "client_id": acme, "name": "Ada", "email": ADA });
         app.command(firm, "portal.portal_user.create", ada, &create).await;
@@ -433,4 +438,167 @@ async fn an_email_that_cannot_be_sent_now_is_sent_later_with_another_link() {
     portal.app.mailer.round().await.unwrap();
     let link = link_in(portal.app.sink.emails().last().unwrap()).expect("a link");
     assert_eq!(portal.come_in(&link).await.0, 303);
+}
+
+#[actix_web::test]
+async fn a_portal_user_talks_in_the_threads_of_the_client_and_sees_nothing_of_the_firms_own() {
+    let portal = Portal::new().await;
+    // More than the part of the portal gives: what is the firm's own stays so.
+    portal.command("portal.portal_user.grant_access", portal.ada, &json!({ "scope": "messages" })).await;
+    portal.command("portal.portal_user.grant", portal.ada, &json!({ "pattern": "communications.*" })).await;
+    let threads = [(); 3].map(|()| Uuid::now_v7());
+    for (id, kind, client) in [
+        (threads[0], "client", portal.acme),
+        (threads[1], "internal", portal.acme),
+        (threads[2], "client", portal.other),
+    ] {
+        let open = json!({ "kind": kind, "subject": kind, "client_id": client });
+        portal.command("communications.thread.open", id, &open).await;
+        portal.command("communications.thread.post_message", id, &json!({ "body": format!("In {kind}") })).await;
+    }
+    let about = json!({ "kind": "client", "id": portal.acme });
+    let note = json!({ "about": about, "body": "Pays late" });
+    portal.command("communications.note.add", Uuid::now_v7(), &note).await;
+    let session = portal.session().await;
+    portal.app.project().await;
+    let listed = async |path: &str, field: &str| {
+        let (status, list) = portal.get(&portal.app.queries, path, &session).await;
+        assert_eq!(status, 200, "{path}: {list}");
+        list["data"].as_array().unwrap().iter().map(|row| row[field].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("/v1/communications/threads", "id").await, [json!(threads[0])]);
+    assert_eq!(listed("/v1/communications/messages", "body").await, [json!("In client")]);
+    for path in ["/v1/communications/notes", "/v1/communications/emails"] {
+        let (status, list) = portal.get(&portal.app.queries, path, &session).await;
+        assert!(status == 403 || list["data"] == json!([]), "{path}: {status} {list}");
+    }
+    let (status, _) =
+        portal.get(&portal.app.queries, &format!("/v1/communications/threads/{}", threads[1]), &session).await;
+    assert_eq!(status, 404);
+
+    let post = async |thread: Uuid| {
+        let path = format!("/v1/communications/threads/{thread}/post-message");
+        portal.post(&path, &session, &json!({ "body": "Hello" })).await
+    };
+    let (status, answer) = post(threads[0]).await;
+    assert_eq!(status, 200, "{answer}");
+    for thread in &threads[1..] {
+        let (status, answer) = post(*thread).await;
+        assert!(matches!(status, 403 | 404 | 409), "{status} {answer}");
+    }
+    let add = json!({ "about": about, "body": "Mine" });
+    assert!(portal.post("/v1/communications/notes", &session, &add).await.0 >= 400);
+    let send = json!({ "to": { "kind": "address", "email": "eve@example.com" }, "subject": "x", "body": "x", "client_id": portal.acme });
+    assert!(portal.post("/v1/communications/emails", &session, &send).await.0 >= 400);
+    portal.app.project().await;
+    assert_eq!(listed("/v1/communications/messages", "author_kind").await.first(), Some(&json!("portal_user")));
+}
+
+impl Portal {
+    /// Opens parts of the portal to Ada.
+    async fn open_parts(&self, parts: &[&str]) {
+        for part in parts {
+            self.command("portal.portal_user.grant_access", self.ada, &json!({ "scope": part })).await;
+        }
+    }
+
+    /// What a list shows.
+    async fn rows(&self, path: &str, cookie: &str) -> Vec<Value> {
+        let (status, list) = self.get(&self.app.queries, path, cookie).await;
+        assert_eq!(status, 200, "{path}: {list}");
+        list["data"].as_array().unwrap().clone()
+    }
+}
+
+#[actix_web::test]
+async fn a_portal_user_does_what_the_client_is_asked_and_nobody_elses() {
+    let portal = Portal::new().await;
+    portal.open_parts(&["tasks"]).await;
+    let [mine, others] = [Uuid::now_v7(), Uuid::now_v7()];
+    for (id, client) in [(mine, portal.acme), (others, portal.other)] {
+        let assign = json!({ "client_id": client, "title": "Send the receipts" });
+        portal.command("portal.client_task.assign", id, &assign).await;
+    }
+    let session = portal.session().await;
+    portal.app.project().await;
+    let seen = portal.rows("/v1/portal/client-tasks", &session).await;
+    assert_eq!((seen.len(), &seen[0]["id"]), (1, &json!(mine)));
+    let submit = async |id: Uuid| {
+        portal.post(&format!("/v1/portal/client-tasks/{id}/submit"), &session, &json!({ "note": "all there" })).await.0
+    };
+    assert_eq!((submit(mine).await, submit(others).await), (200, 404));
+    // What is the firm's to say is not in the part.
+    let accept = portal.post(&format!("/v1/portal/client-tasks/{mine}/accept"), &session, &json!({})).await;
+    assert_eq!(accept.0, 403);
+    portal.command("portal.client_task.return", mine, &json!({ "reason": "March is missing" })).await;
+    portal.app.project().await;
+    let seen = portal.rows("/v1/portal/client-tasks", &session).await;
+    assert_eq!((&seen[0]["status"], &seen[0]["return_reason"]), (&json!("returned"), &json!("March is missing")));
+}
+
+#[actix_web::test]
+async fn a_portal_user_decides_for_the_client_and_nobody_of_the_firm_does() {
+    let portal = Portal::new().await;
+    portal.open_parts(&["approvals"]).await;
+    let [mine, others] = [Uuid::now_v7(), Uuid::now_v7()];
+    let subject = json!({ "kind": "milestone", "id": Uuid::now_v7(), "title": "Design" });
+    for (id, client) in [(mine, portal.acme), (others, portal.other)] {
+        let request = json!({ "client_id": client, "subject": subject });
+        portal.command("portal.client_approval.request", id, &request).await;
+    }
+    let session = portal.session().await;
+    portal.app.project().await;
+    let seen = portal.rows("/v1/portal/client-approvals", &session).await;
+    assert_eq!((seen.len(), &seen[0]["id"]), (1, &json!(mine)));
+    portal.app.join(portal.firm, portal.firm.owner, &[]).await;
+    let token = portal.app.owner(portal.firm);
+    let path = |id: Uuid| format!("/v1/portal/client-approvals/{id}/approve");
+    let (status, problem) = portal.app.post(&path(mine), &token, &json!({})).await.told();
+    assert_eq!((status, &problem["code"]), (409, &json!("portal.client_approval.client_only")), "{problem}");
+    let approve = async |id: Uuid| portal.post(&path(id), &session, &json!({})).await.0;
+    assert_eq!((approve(mine).await, approve(others).await), (200, 404));
+    portal.app.project().await;
+    let seen = portal.rows("/v1/portal/client-approvals", &session).await;
+    assert_eq!((&seen[0]["status"], &seen[0]["decided_by"]), (&json!("approved"), &json!(portal.ada)));
+}
+
+#[actix_web::test]
+async fn what_a_project_costs_is_no_part_of_the_portal() {
+    let portal = Portal::new().await;
+    portal.open_parts(&["tasks", "approvals", "files"]).await;
+    let session = portal.session().await;
+    portal.app.project().await;
+    for path in ["/v1/projects/budgets", "/v1/projects/time-entries", "/v1/scheduling/appointments"] {
+        assert_eq!(portal.get(&portal.app.queries, path, &session).await.0, 403, "{path}");
+    }
+    let project = portal.rows("/v1/projects/projects", &session).await.remove(0);
+    let fields = project.as_object().unwrap();
+    assert!(fields.keys().all(|field| !field.contains("rate") && !field.contains("budget")), "{fields:?}");
+}
+
+#[actix_web::test]
+async fn what_colleagues_note_and_what_has_not_begun_is_not_shown_outside() {
+    let portal = Portal::new().await;
+    let session = portal.session().await;
+    portal.app.project().await;
+    let project = portal.rows("/v1/projects/projects", &session).await.remove(0);
+    let id: Uuid = project["id"].as_str().unwrap().parse().unwrap();
+    let task = portal.rows("/v1/projects/tasks", &session).await.remove(0);
+    let reason = json!({ "task_id": task["id"], "reason": "the client does not pay" });
+    portal.command("projects.project.block_task", id, &reason).await;
+    portal.command("projects.project.hold", id, &json!({ "reason": "the client does not pay" })).await;
+    portal.app.project().await;
+    let task = portal.rows("/v1/projects/tasks", &session).await.remove(0);
+    assert_eq!((&task["status"], &task["blocked_reason"]), (&json!("blocked"), &Value::Null));
+    let project = portal.rows("/v1/projects/projects", &session).await;
+    assert_eq!((project.len(), &project[0]["status"], &project[0]["reason"]), (1, &json!("on_hold"), &Value::Null));
+    portal.app.join(portal.firm, portal.firm.owner, &[]).await;
+    let token = portal.app.owner(portal.firm);
+    let (_, seen) = portal.app.get(&format!("/v1/projects/projects/{id}"), &token).await.told();
+    assert_eq!(seen["reason"], json!("the client does not pay"));
+    let (_, drafts) = portal.app.get("/v1/projects/projects?status=draft", &token).await.told();
+    for draft in drafts["data"].as_array().unwrap() {
+        let path = format!("/v1/projects/projects/{}", draft["id"].as_str().unwrap());
+        assert_eq!(portal.get(&portal.app.queries, &path, &session).await.0, 404);
+    }
 }

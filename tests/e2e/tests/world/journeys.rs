@@ -32,6 +32,7 @@ async fn the_product_does_what_the_readme_says() -> Result<()> {
     a_missing_template_parks_the_run_until_somebody_makes_it(&world).await?;
     whoever_writes_reads_what_he_wrote(&world).await?;
     nobody_sees_another_tenants_records(&world).await?;
+    a_follow_up_falls_due_by_itself(&world).await?;
     a_malformed_definition_is_refused_with_its_place(&world)?;
     a_replay_under_load_is_not_noticed(&world).await?;
     every_role_drains_when_asked_to_stop(&mut world).await?;
@@ -70,6 +71,17 @@ async fn two_bookings_by_one_address_at_once_make_one_contact_and_one_client(wor
     // The same time cannot be booked twice.
     let again = world.post(path, Some(&key()), &booking("2027-02-01T10:00:00Z", "other@invariants.example")).await?;
     ensure!((again.status, &again.body["code"]) == (409, &json!("scheduling.slot.taken")), "{again:?}");
+    Ok(())
+}
+
+async fn a_follow_up_falls_due_by_itself(world: &World) -> Result<()> {
+    let due_at = chrono::Utc::now() + chrono::TimeDelta::seconds(2);
+    let about = json!({ "kind": "client", "id": Uuid::now_v7() });
+    let schedule = json!({ "about": about, "assignee_id": Uuid::now_v7(), "title": "Call", "due_at": due_at });
+    let scheduled = world.post("/v1/timeline/follow-ups", Some(&key()), &schedule).await?;
+    ensure!(scheduled.status == 201, "{scheduled:?}");
+    let path = format!("/v1/timeline/follow-ups/{}", scheduled.body["id"].as_str().context("an id")?);
+    world.eventually(&path, PATIENCE, |body| body["status"] == "due").await?;
     Ok(())
 }
 

@@ -44,14 +44,14 @@ fn firms_are_listed_and_shown(world: &World) -> Result<()> {
     let tenant = world.tenant.to_string();
     let firms = world.answer(&["tenants", "list"])?;
     let firm = firms.as_array().into_iter().flatten().find(|firm| firm["id"] == *tenant).context("the demo tenant")?;
-    ensure!(firm["name"] == "Analytical Advisors" && firm["status"] == "trialing" && firm["users"] == 1, "{firm}");
+    ensure!(firm["name"] == "Analytical Advisors" && firm["status"] == "trialing" && firm["users"] == 2, "{firm}");
     ensure!(
         world.answer(&["tenants", "list", "--status", "suspended"])? == Value::Array(vec![]),
         "nobody is suspended"
     );
     let shown = world.answer(&["tenants", "show", &tenant])?;
     ensure!(shown["owners"].as_array().is_some_and(|owners| owners.len() == 1), "{shown}");
-    ensure!(shown["users"]["active"] == 1, "{shown}");
+    ensure!(shown["users"]["active"] == 2, "{shown}");
     let unknown = Uuid::now_v7().to_string();
     for verb in [
         &["tenants", "show", &unknown][..],

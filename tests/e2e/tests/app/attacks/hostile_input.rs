@@ -320,14 +320,20 @@ async fn t_12_no_answer_shows_more_than_its_schema_says() {
     for operation in
         app.questions().iter().filter(|operation| !operation.path.contains('{') && !operation.path.ends_with("export"))
     {
+        let required = |parameter: &Value| parameter["required"] == true;
+        let is_whole = !operation.description["parameters"].as_array().is_some_and(|all| all.iter().any(required));
         let answer = app.get(&operation.path, &owner).await;
+        assert_eq!(answer.status == 200, is_whole, "{}: {answer:?}", operation.path);
+        if !is_whole {
+            continue;
+        }
         let schema = &operation.description["responses"]["200"]["content"]["application/json"]["schema"];
         let body = answer.body;
         let (rows, shape) = match &body["data"] {
             Value::Array(rows) => (rows.clone(), &schema["properties"]["data"]["items"]),
             _ => (vec![body], schema),
         };
-        let fields = shape["properties"].as_object().unwrap();
+        let fields = shape["properties"].as_object().unwrap_or_else(|| panic!("{}: {shape}", operation.path));
         for row in rows {
             for field in row.as_object().unwrap().keys() {
                 assert!(fields.contains_key(field), "{}: {field}", operation.path);

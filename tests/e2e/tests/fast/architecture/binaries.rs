@@ -13,6 +13,7 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("e2e", "allocations", "its allocator counts for the whole process"),
     ("e2e", "counters", "it counts the statements of the whole process"),
     ("e2e", "app", "whoever looks up a rule in `fast` links no service"),
+    ("e2e", "effects", "it has the machine to itself, and is run with other numbers by `cargo xtask effects`"),
     ("e2e", "world", "each of its tests has the machine to itself"),
 ];
 

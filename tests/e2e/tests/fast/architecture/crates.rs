@@ -54,8 +54,20 @@ const KNOWN: &[(&str, &[&str])] = &[
     // People come in as users or portal users, of the contexts that know them.
     ("access", &["event-schemas/identity-events", "event-schemas/portal-events"]),
     ("login", &["domain/identity", "domain/portal"]),
-    // It notes what became of an email on the record of whom it is for.
-    ("email", &["event-schemas/*", "domain/identity", "domain/portal"]),
+    // It notes what became of an email on the record of whom it is for, or on the email's own.
+    ("email", &["event-schemas/*", "domain/communications", "domain/identity", "domain/portal"]),
+    // It notes what came of going to a provider on the record of the connection.
+    ("connect", &["domain/connections", "event-schemas/*"]),
+    // It sets a contract as a paper, notes on its record what becomes of it outside, and keeps the signed one as a file.
+    ("signatures", &["domain/agreements", "domain/files", "integrations/papers"]),
+    // It notes on the records of invoices, bills and payments what the ledger says of them.
+    ("books", &["domain/revenue"]),
+    // It says of an upload what became of it, and reads from the file where its bytes go.
+    ("file-store", &["domain/files"]),
+    // It keeps what it has set as files, and notes on the record of an invoice where they are.
+    ("invoice-papers", &["domain/files", "domain/revenue", "integrations/papers"]),
+    // It reads a file, brings the bill in that stands on it, and notes on the file's record what became of it.
+    ("bill-files", &["domain/files", "domain/revenue", "integrations/papers"]),
     ("command-api", &["domain/registry"]),
     ("projections", &["event-schemas/catalogue"]),
     ("query-api", &["event-schemas/*", "projections"]),

@@ -28,6 +28,7 @@ const PURE_CRATES: &[&str] = &[
     "sha2",
     "syn",
     "thiserror",
+    "url",
     "uuid",
 ];
 

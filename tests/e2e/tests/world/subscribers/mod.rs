@@ -280,8 +280,8 @@ async fn n_08_without_a_good_secret_nobody_comes_in(firms: &Firms) -> Result<()>
 }
 
 async fn owner(firms: &Firms) -> Result<String> {
-    let users = firms.world.get("/v1/identity/users", None).await?;
-    let id = users.body["data"][0]["id"].as_str().with_context(|| format!("a user in {users:?}"))?;
+    let me = firms.world.get("/v1/identity/me", None).await?;
+    let id = me.body["principal"]["id"].as_str().with_context(|| format!("who asks in {me:?}"))?;
     Ok(id.to_owned())
 }
 

@@ -1,0 +1,137 @@
+//! What happens to a connection. Secrets are nowhere in it: they are sealed beside the log, under the connection's id.
+
+use kernel::{Machine, Name, Text, event, status};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use ConnectionEvent as E;
+
+/// Whom a connection leads to.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, kernel::Input,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// DocuSign eSignature: has papers signed.
+    Docusign,
+    /// Xero: keeps the books.
+    Xero,
+}
+
+impl Provider {
+    /// Its name in settings, addresses and claims.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Docusign => "docusign",
+            Self::Xero => "xero",
+        }
+    }
+}
+
+/// What is wrong with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, kernel::Input)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// The provider takes our grant no more: it was revoked, or not used for too long.
+    GrantRefused,
+    /// The grant is good, but does not reach what is asked for.
+    NotPermitted,
+    /// What we keep of the grant cannot be opened, or is not there.
+    SecretsLost,
+    /// The provider does not answer, or only with errors of its own.
+    Unreachable,
+    /// What the provider allows in a day is used up.
+    QuotaUsedUp,
+}
+
+/// Where a connection stands.
+#[status]
+pub enum ConnectionStatus {
+    /// Nobody has agreed at the provider yet.
+    #[default]
+    Pending,
+    /// It works.
+    Connected,
+    /// It works badly, and mends by itself.
+    Degraded,
+    /// It works no more until somebody agrees at the provider again.
+    AuthError,
+    /// Somebody of the firm has stopped it for a while.
+    Paused,
+    /// It was given up.
+    Disconnected,
+}
+
+impl Machine<E> for ConnectionStatus {
+    const BEGINS: &'static [&'static str] = &["connection.created"];
+
+    fn after(self, event: &E) -> Self {
+        match event {
+            E::Created { .. } | E::Renamed { .. } | E::AuthorisationBegun {} => self,
+            E::Disconnected {} => Self::Disconnected,
+            E::Resumed {} if self == Self::Paused => Self::Connected,
+            E::Paused {} if matches!(self, Self::Connected | Self::Degraded | Self::AuthError) => Self::Paused,
+            // Whoever agrees again while it is paused does not set it going.
+            E::Authorised { .. } if self != Self::Paused => Self::Connected,
+            E::Degraded { .. } if self == Self::Connected => Self::Degraded,
+            E::AuthFailed { .. } if matches!(self, Self::Connected | Self::Degraded) => Self::AuthError,
+            E::Recovered {} if matches!(self, Self::Degraded | Self::AuthError) => Self::Connected,
+            E::Resumed {}
+            | E::Paused {}
+            | E::Authorised { .. }
+            | E::Degraded { .. }
+            | E::AuthFailed { .. }
+            | E::Recovered {} => self,
+        }
+    }
+}
+
+/// Everything that happens to a connection.
+#[event("connections.connection")]
+pub enum ConnectionEvent {
+    /// The firm wants to work with a provider.
+    Created {
+        /// Which one.
+        provider: Provider,
+        /// What the firm calls the connection.
+        name: Name,
+    },
+    /// The connection is called differently now.
+    Renamed {
+        /// The new name.
+        name: Name,
+    },
+    /// Somebody went to the provider to agree.
+    AuthorisationBegun {},
+    /// Somebody agreed at the provider, and we keep what it takes to act for them.
+    Authorised {
+        /// The provider, for whoever waits for one and not for this connection.
+        provider: Provider,
+        /// The provider's id of the account that is reached; the same for as long as the connection lives.
+        account_id: Name,
+        /// What the provider calls the account.
+        account_label: Name,
+    },
+    /// It works badly at the moment.
+    Degraded {
+        /// What is wrong.
+        trouble: Trouble,
+        /// The same in words.
+        detail: Option<Text>,
+    },
+    /// The provider does not let us in any more; somebody has to agree there again.
+    AuthFailed {
+        /// What is wrong.
+        trouble: Trouble,
+        /// The same in words.
+        detail: Option<Text>,
+    },
+    /// It works again.
+    Recovered {},
+    /// Nothing is sent through it until it is resumed.
+    Paused {},
+    /// It is used again.
+    Resumed {},
+    /// It was given up, and what we kept of it is destroyed.
+    Disconnected {},
+}

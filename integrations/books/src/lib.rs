@@ -1,0 +1,95 @@
+//! Keeps the ledger of a firm in step with what clients owe and what is owed to vendors.
+//!
+//! Whatever is issued or approved goes there once, known by its number and by the job's key; what is paid there comes back as a command.
+//! Nobody here knows a ledger by name: it is a [`Ledger`] and the provider of a connection. A firm without a connection has no ledger, and
+//! nothing is sent.
+//!
+//! All of a firm goes through one lane of each reaction, one after the other: two that make the same party at the same moment would be
+//! two parties. What the ledger does not take is noted on the record and parked, and the lane goes on without it.
+
+mod bill;
+mod book;
+mod entries;
+mod invoice;
+mod known;
+mod paid;
+mod tell;
+
+pub use bill::Bills;
+pub use invoice::Invoices;
+pub use paid::Paid;
+
+use anyhow::Result;
+use entries::Entries;
+use event_store::{Log, Store};
+use kernel::TenantId;
+use ports::{Ledger, Place};
+use providers::{Hint, Links};
+use revenue::BillingSettings;
+use std::sync::Arc;
+
+/// Which accounts and words of the ledger are meant where neither a record nor the firm's billing settings name one.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// What invoices are booked on.
+    pub sales: String,
+    /// What a line bears on which there is no tax.
+    pub untaxed: Option<String>,
+}
+
+/// A ledger, and what it takes to keep it in step. Cheap to clone.
+#[derive(Clone)]
+pub struct Books {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// Whose connections lead there: `xero`.
+    pub(crate) provider: &'static str,
+    /// What hints of the provider call an entry: `invoice`.
+    pub(crate) kind: &'static str,
+    pub(crate) links: Links,
+    pub(crate) log: Log,
+    pub(crate) store: Store,
+    pub(crate) chart: Chart,
+}
+
+impl Books {
+    /// The ledger of firms that are connected with `provider`, whose hints call an entry `kind`. `log` and `store` connect as
+    /// `ubos_worker`.
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        (provider, kind): (&'static str, &'static str),
+        links: Links,
+        log: Log,
+        store: Store,
+        chart: Chart,
+    ) -> Self {
+        Self { ledger, provider, kind, links, log, store, chart }
+    }
+
+    /// Where the firm's ledger is; none if it has none.
+    pub(crate) async fn place(&self, tenant: TenantId) -> sqlx::Result<Option<Place>> {
+        Ok(self.links.of_firm(tenant, self.provider).await?.map(|connection| Place { tenant, connection }))
+    }
+
+    /// The same as the firm has it.
+    pub(crate) async fn chart(&self, tenant: TenantId) -> Result<Chart> {
+        let mut chart = self.chart.clone();
+        let Some(id) = self.store.holder(tenant, &BillingSettings::claim()).await? else { return Ok(chart) };
+        let (settings, _) = self.store.load::<BillingSettings>(tenant, id).await?;
+        if let Some(terms) = settings.terms() {
+            chart.sales = terms.sales_account.as_ref().map_or(chart.sales, ToString::to_string);
+            chart.untaxed = terms.untaxed_code.as_ref().map(ToString::to_string).or(chart.untaxed);
+        }
+        Ok(chart)
+    }
+
+    /// What was said of an entry before it was known whose it is was said to nobody: a payment may have come before the answer that got
+    /// lost was looked up.
+    pub(crate) async fn recall(&self, at: Place, entry_id: &str) -> sqlx::Result<()> {
+        let hint = Hint { kind: self.kind.to_owned(), id: entry_id.to_owned() };
+        self.links.recall(at, self.provider, &hint).await
+    }
+
+    pub(crate) fn entries(&self) -> Entries<'_> {
+        Entries(self.links.pool())
+    }
+}

@@ -1,0 +1,182 @@
+//! Invoices go to the ledger once, and what is paid there comes back once.
+
+use crate::common::{Office, eur};
+use chrono::{NaiveDate, Utc};
+use harness::eventually;
+use lab::{Fault, What};
+use serde_json::json;
+use uuid::Uuid;
+
+fn day() -> NaiveDate {
+    Utc::now().date_naive()
+}
+
+#[actix_web::test]
+async fn an_issued_invoice_is_in_the_ledger_to_the_cent() {
+    let office = Office::open().await;
+    let id = office.issued(&[1_003, 1_003, 999]).await;
+    office.round().await;
+    let invoices = office.outside.lab.invoices();
+    assert_eq!(invoices.len(), 1);
+    assert_eq!(invoices[0]["InvoiceNumber"], "R0001");
+    // 30.05 and 20 % of it.
+    assert_eq!(invoices[0]["Total"].to_string(), "36.06");
+    assert_eq!(office.outside.lab.contacts()[0]["ContactNumber"], office.client.to_string());
+    assert_eq!(office.happened("invoice.pushed_to_ledger", id).await, 1);
+    office.round().await;
+    assert_eq!(office.outside.lab.invoices().len(), 1);
+    assert_eq!(office.outside.lab.violations(), [""; 0]);
+}
+
+#[actix_web::test]
+async fn an_answer_that_gets_lost_leads_to_no_second_invoice() {
+    let office = Office::open().await;
+    office.outside.lab.fault(Fault::at("xero", "PUT", "/Invoices", What::AnswerLost));
+    let id = office.issued(&[1_000]).await;
+    eventually(async || {
+        office.round().await;
+        // Nobody waits two minutes for the next try.
+        office.retry("books.invoices").await;
+        office.happened("invoice.pushed_to_ledger", id).await == 1
+    })
+    .await;
+    assert_eq!(office.outside.lab.invoices().len(), 1);
+}
+
+#[actix_web::test]
+async fn a_closed_period_is_on_the_record_and_parked_and_the_next_invoice_goes_on() {
+    let office = Office::open().await;
+    office.outside.lab.close_period(day());
+    let id = office.issued(&[1_000]).await;
+    office.round().await;
+    assert_eq!(office.happened("invoice.ledger_rejected", id).await, 1);
+    assert_eq!(office.jobs("books.invoices", "parked").await, 1);
+    office.outside.lab.close_period(day() - chrono::Days::new(30));
+    let next = office.issued(&[2_000]).await;
+    office.round().await;
+    assert_eq!(office.happened("invoice.pushed_to_ledger", next).await, 1);
+}
+
+#[actix_web::test]
+async fn what_a_closed_period_held_up_goes_there_when_it_is_open_and_somebody_says_so() {
+    let office = Office::open().await;
+    office.outside.lab.close_period(day());
+    let id = office.issued(&[1_000]).await;
+    office.round().await;
+    assert_eq!(office.jobs("books.invoices", "parked").await, 1);
+    // The accountant opens the period; nothing goes there by itself.
+    office.outside.lab.close_period(day() - chrono::Days::new(30));
+    office.round().await;
+    assert_eq!(office.outside.lab.invoices().len(), 0);
+    office.retry("books.invoices").await;
+    office.round().await;
+    assert_eq!(office.happened("invoice.pushed_to_ledger", id).await, 1);
+    assert_eq!(office.outside.lab.invoices().len(), 1);
+}
+
+#[actix_web::test]
+async fn invoices_are_booked_where_the_firm_wants_them() {
+    let office = Office::open().await;
+    office.issued(&[1_000]).await;
+    office.chart("4000", "EXEMPTOUTPUT").await;
+    office.issued(&[2_000]).await;
+    office.round().await;
+    let account = |invoice: &serde_json::Value| invoice["LineItems"][0]["AccountCode"].as_str().map(str::to_owned);
+    // Also what was issued before, for it goes there now.
+    let accounts: Vec<_> = office.outside.lab.invoices().iter().map(account).collect();
+    assert_eq!(accounts, [Some("4000".to_owned()), Some("4000".to_owned())]);
+}
+
+#[actix_web::test]
+async fn what_is_paid_at_the_ledger_comes_back_once_and_is_taken_back_with_it() {
+    let office = Office::open().await;
+    let id = office.issued(&[1_000]).await;
+    office.round().await;
+    let entry = office.outside.lab.invoices()[0]["InvoiceID"].as_str().unwrap().to_owned();
+    office.outside.lab.pay(&entry, 500, day());
+    office.sweep().await;
+    office.sweep().await;
+    assert_eq!((office.all("payment.received").await, office.happened("invoice.partially_paid", id).await), (1, 1));
+    office.outside.lab.pay(&entry, 700, day());
+    office.sweep().await;
+    assert_eq!((office.all("payment.received").await, office.happened("invoice.paid", id).await), (2, 1));
+}
+
+#[actix_web::test]
+async fn a_payment_that_was_noted_here_is_not_doubled() {
+    let office = Office::open().await;
+    let id = office.issued(&[1_000]).await;
+    office.round().await;
+    let receive = json!({ "client_id": office.client, "amount": eur(500), "allocations": [{ "invoice_id": id }] });
+    office.order("revenue.payment.receive", Uuid::now_v7(), receive).await;
+    let entry = office.outside.lab.invoices()[0]["InvoiceID"].as_str().unwrap().to_owned();
+    office.outside.lab.pay(&entry, 500, day());
+    office.sweep().await;
+    assert_eq!(office.all("payment.received").await, 1);
+    office.outside.lab.pay(&entry, 500, day());
+    office.sweep().await;
+    assert_eq!(office.all("payment.received").await, 2, "the second of the same amount is another one");
+}
+
+#[actix_web::test]
+async fn a_limit_of_the_ledger_means_later_and_nothing_is_lost() {
+    let office = Office::open().await;
+    for (count, which) in ["minute", "day"].into_iter().enumerate() {
+        let limit = What::Status { status: 429, retry_after: Some(1), limit: Some(which.to_owned()), code: None };
+        office.outside.lab.fault(Fault { method: None, ..Fault::at("xero", "GET", "", limit) });
+        let id = office.issued(&[1_000]).await;
+        eventually(async || {
+            office.round().await;
+            office.happened("invoice.pushed_to_ledger", id).await == 1
+        })
+        .await;
+        assert_eq!(office.outside.lab.invoices().len(), count + 1, "{which}");
+        assert_eq!(office.happened("invoice.ledger_rejected", id).await, 0);
+    }
+}
+
+#[actix_web::test]
+async fn a_voided_invoice_leaves_the_ledger() {
+    let office = Office::open().await;
+    let id = office.issued(&[1_000]).await;
+    office.round().await;
+    office.order("revenue.invoice.void", id, json!({ "reason": "a mistake" })).await;
+    office.round().await;
+    assert_eq!(office.outside.lab.invoices()[0]["Status"], "VOIDED");
+}
+
+#[actix_web::test]
+async fn what_is_paid_before_a_lost_answer_is_looked_up_comes_back_too() {
+    let office = Office::open().await;
+    office.outside.lab.fault(Fault::at("xero", "PUT", "/Invoices", What::AnswerLost));
+    let id = office.issued(&[1_000]).await;
+    office.round().await;
+    let entry = office.outside.lab.invoices()[0]["InvoiceID"].as_str().unwrap().to_owned();
+    office.outside.lab.pay(&entry, 1_200, day());
+    // It is heard, and nobody knows yet whose it is.
+    office.sweep().await;
+    assert_eq!((office.happened("invoice.pushed_to_ledger", id).await, office.all("payment.received").await), (0, 0));
+    eventually(async || {
+        office.hasten().await;
+        office.round().await;
+        office.happened("invoice.paid", id).await == 1
+    })
+    .await;
+    assert_eq!((office.outside.lab.invoices().len(), office.all("payment.received").await), (1, 1));
+}
+
+#[actix_web::test]
+async fn an_invoice_that_is_voided_before_a_lost_answer_is_looked_up_leaves_the_ledger() {
+    let office = Office::open().await;
+    office.outside.lab.fault(Fault::at("xero", "PUT", "/Invoices", What::AnswerLost));
+    let id = office.issued(&[1_000]).await;
+    office.round().await;
+    office.order("revenue.invoice.void", id, json!({ "reason": "a mistake" })).await;
+    eventually(async || {
+        office.hasten().await;
+        office.round().await;
+        office.outside.lab.invoices()[0]["Status"] == "VOIDED"
+    })
+    .await;
+    assert_eq!(office.outside.lab.invoices().len(), 1);
+}

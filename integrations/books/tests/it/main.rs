@@ -1,0 +1,6 @@
+//! The ledger in step, on real servers and against the lab.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bills;
+mod common;
+mod invoices;

@@ -1,0 +1,96 @@
+//! Providers come in by themselves, or somebody who says that they do.
+
+use crate::common::world;
+use actix_web::App;
+use actix_web::test::{TestRequest, call_service, init_service};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lab::{WEBHOOK_KEY, XERO_TENANT};
+use ports::Place;
+use providers::{Hears, sign};
+use reactions::Outcome;
+use serde_json::json;
+use std::sync::{Arc, Mutex};
+use uuid::Uuid;
+
+macro_rules! service {
+    ($app:expr, $outside:expr) => {{
+        let (verifier, desk) = ($app.verifier.clone(), $outside.desk(&$app));
+        init_service(App::new().app_data(verifier).configure(|config| connect::configure(config, desk))).await
+    }};
+}
+
+macro_rules! say {
+    ($service:expr, $path:expr, $body:expr, $signature:expr) => {{
+        let request = TestRequest::post().uri(&$path).insert_header(("x-xero-signature", $signature));
+        call_service(&$service, request.set_payload($body.to_owned()).to_request()).await.status().as_u16()
+    }};
+}
+
+fn message(ids: &[&str]) -> String {
+    let event = |id: &&str| json!({ "resourceId": id, "tenantId": XERO_TENANT, "eventCategory": "INVOICE", "eventType": "UPDATE" });
+    json!({ "events": ids.iter().map(event).collect::<Vec<_>>(), "firstEventSequence": 1, "lastEventSequence": 1 })
+        .to_string()
+}
+
+fn door(at: Place) -> String {
+    format!("/v1/webhooks/xero/{}", at.connection)
+}
+
+/// Notes what may have changed.
+#[derive(Clone, Default)]
+struct Listener(Arc<Mutex<Vec<String>>>);
+
+impl Hears for Listener {
+    fn of(&self) -> (&'static str, &'static str) {
+        ("xero", "invoice")
+    }
+
+    fn changed<'a>(&'a self, _: Place, id: &'a str) -> BoxFuture<'a, Outcome> {
+        self.0.lock().unwrap().push(id.to_owned());
+        std::future::ready(Outcome::Done).boxed()
+    }
+}
+
+#[actix_web::test]
+async fn what_is_said_twice_is_asked_about_once_and_what_was_not_said_is_found() {
+    let (app, firm, outside) = world().await;
+    let at = outside.connected(&app, firm, "xero").await;
+    let (service, listener) = (service!(app, outside), Listener::default());
+    let body = message(&["a", "b", "a"]);
+    let signature = sign(WEBHOOK_KEY, body.as_bytes());
+    for _ in 0..3 {
+        assert_eq!(say!(service, door(at), body, signature.as_str()), 200);
+    }
+    let providers = outside.providers(&app, vec![Arc::new(listener.clone())], |engine| engine);
+    providers.round().await.unwrap();
+    providers.round().await.unwrap();
+    let mut heard = listener.0.lock().unwrap().clone();
+    heard.sort_unstable();
+    assert_eq!(heard, ["a", "b"]);
+}
+
+#[actix_web::test]
+async fn a_forged_message_is_refused_and_an_unknown_connection_is_not_found() {
+    let (app, firm, outside) = world().await;
+    let at = outside.connected(&app, firm, "xero").await;
+    let service = service!(app, outside);
+    let body = message(&["a"]);
+    let good = sign(WEBHOOK_KEY, body.as_bytes());
+    assert_eq!(say!(service, door(at), body, sign("another key", body.as_bytes()).as_str()), 401);
+    assert_eq!(say!(service, door(at), body, "nothing"), 401);
+    assert_eq!(say!(service, door(at), message(&["b"]), good.as_str()), 401, "signed, but not these bytes");
+    let greeting = json!({ "events": [], "firstEventSequence": 0, "lastEventSequence": 0, "entropy": "x" }).to_string();
+    assert_eq!(say!(service, door(at), greeting, sign(WEBHOOK_KEY, greeting.as_bytes()).as_str()), 200);
+    assert_eq!(say!(service, door(at), greeting, good.as_str()), 401);
+    let elsewhere = format!("/v1/webhooks/xero/{}", Uuid::now_v7());
+    assert_eq!(say!(service, elsewhere, body, good.as_str()), 404);
+    assert_eq!(say!(service, "/v1/webhooks/xero/none", body, good.as_str()), 404);
+    assert_eq!(say!(service, format!("/v1/webhooks/stripe/{}", at.connection), body, good.as_str()), 404);
+    // The connection is Xero's, whoever signs.
+    assert_eq!(say!(service, format!("/v1/webhooks/docusign/{}", at.connection), body, good.as_str()), 404);
+    let long = "x".repeat(70 << 10);
+    assert_eq!(say!(service, door(at), long, sign(WEBHOOK_KEY, long.as_bytes()).as_str()), 413);
+    let kept: i64 = sqlx::query_scalar("select count(*) from connect.inbox").fetch_one(&outside.worker).await.unwrap();
+    assert_eq!(kept, 0);
+}

@@ -1,0 +1,10 @@
+//! Connections on real servers, against the lab.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod books;
+mod browser;
+mod calls;
+mod common;
+mod door;
+mod grants;
+mod papers;

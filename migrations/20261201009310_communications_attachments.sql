@@ -1,0 +1,2 @@
+-- The files that emails come with.
+alter table communications.emails add column attachments jsonb not null default '[]';

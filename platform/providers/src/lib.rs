@@ -1,0 +1,23 @@
+//! What every provider outside needs of us, whichever it is.
+//!
+//! A *link* is what a connection comes to for whoever speaks to the provider: the sealed grant, how it is, what may still be asked. It is
+//! kept beside the log, in the schema `connect`. command-api keeps a grant that somebody has just agreed to ([`Keeper`]) and can open
+//! none; a worker uses it ([`Links`], [`Calls`]), and only one at a time refreshes it. Secrets are in no event and in no message.
+
+mod adapter;
+mod calls;
+mod direct;
+mod inbox;
+mod keeper;
+mod links;
+mod oauth;
+mod signature;
+
+pub use adapter::{Account, Adapter, Hears, Hint, NotGenuine, Sweeper};
+pub use calls::{Answer, Budget, Calls, Effect, Rules};
+pub use direct::{Direct, OwnCall};
+pub use inbox::{HINTS, take_in};
+pub use keeper::{Heard, Keeper};
+pub use links::{Access, Health, Links, NOTES, Swept, Upkeep};
+pub use oauth::{Begun, Grant, OAuth, OAuthSettings, Refusal};
+pub use signature::{is_signed, sign};

@@ -1,0 +1,194 @@
+//! Authorization code with PKCE and state (RFC 6749, RFC 7636, RFC 9700), and refreshing what came of it.
+
+use anyhow::{Context, Result, anyhow};
+use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicTokenResponse};
+use oauth2::{
+    AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
+    TokenResponse, TokenUrl,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use std::pin::Pin;
+use std::time::Duration;
+use url::Url;
+
+/// How long a provider may take to answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Bytes of an answer at most.
+const ANSWER_BYTES_MAX: usize = 1 << 18;
+/// How long an access token is good whose provider does not say.
+const USUAL_LIFE: Duration = Duration::from_secs(1_800);
+
+type Client = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+/// How somebody agrees at a provider, and as whom we ask.
+#[derive(Debug, Clone)]
+pub struct OAuthSettings {
+    /// Who we are to it.
+    pub client_id: String,
+    /// How we show that.
+    pub client_secret: SecretString,
+    /// Where browsers are sent.
+    pub authorise_url: String,
+    /// Where codes and refresh tokens are worth something.
+    pub token_url: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// Where browsers come back to.
+    pub redirect_url: String,
+}
+
+/// One provider's authorisation server.
+#[derive(Clone)]
+pub struct OAuth {
+    client: Client,
+    scopes: Vec<Scope>,
+    http: reqwest::Client,
+}
+
+impl std::fmt::Debug for OAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OAuth").field("scopes", &self.scopes).finish_non_exhaustive()
+    }
+}
+
+/// What is remembered between sending somebody to the provider and their coming back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Begun {
+    /// What the provider hands back.
+    pub state: String,
+    /// What the code is worth nothing without.
+    pub verifier: String,
+}
+
+/// What a provider gives.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Shown with every call.
+    pub access: SecretString,
+    /// Worth the next grant; none if the provider keeps the one before good.
+    pub refresh: Option<SecretString>,
+    /// How long the first is good.
+    pub lasts: Duration,
+}
+
+/// Why a provider gives nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It takes what we showed no more: somebody has to agree again.
+    #[error("the provider refuses the grant: {0}")]
+    Refused(String),
+    /// It does not answer, or not sensibly; it may later.
+    #[error("the provider cannot be asked for a grant: {0}")]
+    Away(String),
+}
+
+/// Why it could not be asked.
+#[derive(Debug, thiserror::Error)]
+enum Unreachable {
+    #[error("it does not answer")]
+    Http(#[from] reqwest::Error),
+    #[error("its answer has more than {ANSWER_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("its answer is none")]
+    Answer(#[from] oauth2::http::Error),
+}
+
+impl OAuth {
+    /// Nothing is asked yet.
+    ///
+    /// # Errors
+    /// If a URL cannot be read.
+    pub fn new(settings: &OAuthSettings) -> Result<Self> {
+        // A provider that redirects a request of ours would send our secret elsewhere.
+        let http = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+        let client = BasicClient::new(ClientId::new(settings.client_id.clone()))
+            .set_client_secret(ClientSecret::new(settings.client_secret.expose_secret().to_owned()))
+            .set_auth_uri(AuthUrl::new(settings.authorise_url.clone()).context("settings: authorise_url")?)
+            .set_token_uri(TokenUrl::new(settings.token_url.clone()).context("settings: token_url")?)
+            .set_redirect_uri(RedirectUrl::new(settings.redirect_url.clone()).context("settings: login.public_url")?);
+        let scopes = settings.scopes.iter().cloned().map(Scope::new).collect();
+        Ok(Self { client, scopes, http })
+    }
+
+    /// Where to send somebody, and what to remember until they come back.
+    pub fn begin(&self) -> (Url, Begun) {
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let request = self.client.authorize_url(CsrfToken::new_random).add_scopes(self.scopes.iter().cloned());
+        let (url, state) = request.set_pkce_challenge(challenge).url();
+        (url, Begun { state: state.secret().clone(), verifier: verifier.secret().clone() })
+    }
+
+    /// What a code is worth.
+    ///
+    /// # Errors
+    /// When the provider refuses or is away.
+    pub async fn exchange(&self, code: String, verifier: String) -> Result<Grant, Refusal> {
+        let request = self.client.exchange_code(AuthorizationCode::new(code));
+        let request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
+        request.request_async(&self.sender()).await.map(grant).map_err(refusal)
+    }
+
+    /// The next grant.
+    ///
+    /// # Errors
+    /// When the provider refuses or is away.
+    pub async fn refresh(&self, token: &SecretString) -> Result<Grant, Refusal> {
+        let token = RefreshToken::new(token.expose_secret().to_owned());
+        let asked = self.client.exchange_refresh_token(&token).request_async(&self.sender()).await;
+        asked.map(grant).map_err(refusal)
+    }
+
+    /// Our own HTTP client, as the library asks for one.
+    fn sender(&self) -> impl for<'c> Fn(HttpRequest) -> Sending {
+        let http = self.http.clone();
+        move |request| Box::pin(send(http.clone(), request))
+    }
+}
+
+type Sending = Pin<Box<dyn Future<Output = Result<HttpResponse, Unreachable>> + Send>>;
+
+async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Unreachable> {
+    let mut answer = http.execute(reqwest::Request::try_from(request)?).await.map_err(reqwest::Error::without_url)?;
+    let mut response = oauth2::http::Response::builder().status(answer.status());
+    for (name, value) in answer.headers() {
+        response = response.header(name, value);
+    }
+    let mut body = vec![];
+    while let Some(piece) = answer.chunk().await? {
+        if body.len() + piece.len() > ANSWER_BYTES_MAX {
+            return Err(Unreachable::TooLong);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(response.body(body)?)
+}
+
+fn grant(answer: BasicTokenResponse) -> Grant {
+    Grant {
+        access: answer.access_token().secret().clone().into(),
+        refresh: answer.refresh_token().map(|token| token.secret().clone().into()),
+        lasts: answer.expires_in().unwrap_or(USUAL_LIFE),
+    }
+}
+
+type Failed = RequestTokenError<Unreachable, oauth2::StandardErrorResponse<BasicErrorResponseType>>;
+
+/// Only what the provider says of the grant itself counts against it; what it says of us is a setting to be mended, and is told.
+fn refusal(error: Failed) -> Refusal {
+    match error {
+        RequestTokenError::ServerResponse(said) => match said.error() {
+            BasicErrorResponseType::InvalidGrant => Refusal::Refused("invalid_grant".to_owned()),
+            BasicErrorResponseType::UnauthorizedClient | BasicErrorResponseType::InvalidScope => {
+                Refusal::Refused(said.error().as_ref().to_owned())
+            }
+            other => Refusal::Away(format!("it says {}", other.as_ref())),
+        },
+        RequestTokenError::Request(error) => Refusal::Away(format!("{:#}", anyhow!(error))),
+        // What it said instead may hold a token.
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            Refusal::Away("its answer cannot be read".to_owned())
+        }
+    }
+}

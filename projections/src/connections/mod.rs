@@ -1,0 +1,17 @@
+//! Connections to providers and calls through them, as lists show them.
+
+mod api_calls;
+#[expect(clippy::module_inception, reason = "the context and its main table share their name")]
+mod connections;
+
+use crate::group::Group;
+
+pub use api_calls::ApiCallRow;
+pub use connections::ConnectionRow;
+
+/// Its tables.
+pub(crate) fn group() -> Group {
+    Group::new("connections", 1, "Connections to providers outside, and how they are.")
+        .with::<ConnectionRow>()
+        .with::<ApiCallRow>()
+}
