@@ -4,6 +4,12 @@ use ::web::openapi::{self, Document};
 use ::web::{ProblemCode, code};
 use serde_json::{Map, Value, json};
 
+/// What providers sign what they say with.
+const SIGNATURES: &[(&str, &str, &str)] = &[
+    ("docusignSignature", "X-DocuSign-Signature-1", "The HMAC-SHA256 of the body, with the key of DocuSign Connect."),
+    ("xeroSignature", "x-xero-signature", "The HMAC-SHA256 of the body, with the key of the app's webhooks."),
+];
+
 /// Adds the operations.
 pub fn describe(document: &mut Document) {
     let parameter = |name: &str, place: &str, required: bool, about: &str, format: Option<&str>| {
@@ -67,7 +73,7 @@ pub fn describe(document: &mut Document) {
     ];
     let answer = Map::from_iter([answered("200", "Taken in, now or before.", Map::new())]);
     let mut operation = page.of(document, whose, answer, &[DOOR]);
-    operation["security"] = openapi::signed();
+    operation["security"] = document.signed(SIGNATURES);
     operation["requestBody"] = json!({
         "required": true,
         "content": { "application/json": {

@@ -20,6 +20,7 @@ pub struct Document {
     schemas: Map<String, Value>,
     responses: Map<String, Value>,
     paths: Map<String, Value>,
+    schemes: Map<String, Value>,
 }
 
 /// A reference to a component.
@@ -41,7 +42,7 @@ impl Document {
     fn with(settings: SchemaSettings) -> Self {
         let generator = settings.into_generator();
         let (schemas, responses, paths) = (Map::new(), Map::new(), Map::new());
-        let mut document = Self { generator, schemas, responses, paths };
+        let mut document = Self { generator, schemas, responses, paths, schemes: schemes() };
         let problem = problems::schema(&mut document);
         let problem = document.component("Problem", problem);
         document.response(
@@ -98,6 +99,16 @@ impl Document {
         )
     }
 
+    /// The only way to come in is one more header, which is signed: each of these, with what it says.
+    pub fn signed(&mut self, headers: &[(&str, &str, &str)]) -> Value {
+        let scheme = |(key, name, about): &(&str, &str, &str)| {
+            let scheme = json!({ "type": "apiKey", "in": "header", "name": name, "description": about });
+            ((*key).to_owned(), scheme)
+        };
+        self.schemes.extend(headers.iter().map(scheme));
+        headers.iter().map(|(key, ..)| json!({ (*key): [] })).collect()
+    }
+
     /// Adds an operation.
     pub fn operation(&mut self, path: &str, method: &str, operation: Value) {
         let item = self.paths.entry(path.to_owned()).or_insert_with(|| json!({}));
@@ -126,7 +137,7 @@ impl Document {
             "tags": [],
             "paths": self.paths,
             "components": {
-                "securitySchemes": schemes(),
+                "securitySchemes": self.schemes,
                 "schemas": schemas,
                 "responses": self.responses,
             },
@@ -156,21 +167,15 @@ pub fn in_session(changes: bool) -> Value {
     }
 }
 
-/// What a provider signed with the key that it shares with this installation.
-pub fn signed() -> Value {
-    json!([{ "docusignSignature": [] }, { "xeroSignature": [] }])
-}
-
-fn schemes() -> Value {
-    json!({
+fn schemes() -> Map<String, Value> {
+    let schemes = json!({
         "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token of the configured issuer." },
         "apiKey": { "type": "http", "scheme": "bearer", "bearerFormat": "ubk_…", "description": "An API key of a program or a user." },
         "session": { "type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "A browser that came in through `/v1/login/start`." },
         "portalSession": { "type": "apiKey", "in": "cookie", "name": PORTAL_COOKIE, "description": "A browser that came in by a portal user's link." },
         "csrf": { "type": "apiKey", "in": "header", "name": CSRF_HEADER, "description": "The `csrf_token` of `/v1/login/session`; only with a session's cookie." },
-        "docusignSignature": { "type": "apiKey", "in": "header", "name": "X-DocuSign-Signature-1", "description": "The HMAC-SHA256 of the body, with the key of DocuSign Connect." },
-        "xeroSignature": { "type": "apiKey", "in": "header", "name": "x-xero-signature", "description": "The HMAC-SHA256 of the body, with the key of the app's webhooks." },
-    })
+    });
+    schemes.as_object().cloned().unwrap_or_default()
 }
 
 /// Enums whose values are documented one by one become plain ones, which more generators understand; what the values mean is
