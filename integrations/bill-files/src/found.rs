@@ -101,15 +101,22 @@ fn lines(of: &[AskedLine], reference: &Name) -> Vec<BillLine> {
         return of.iter().map(|of| line(of.text.as_deref(), of.net, of.tax)).collect();
     }
     let together = |is_taxed: bool| {
-        let (mut net, mut tax): (Option<Money>, Option<Money>) = (None, None);
-        let add = |sum: Option<Money>, more: Money| sum.map_or(Ok(more), |sum| sum.plus(more)).ok();
-        for of in of.iter().filter(|of| of.tax.is_some_and(|tax| !tax.is_zero()) == is_taxed) {
-            net = add(net, of.net);
-            tax = of.tax.map_or(tax, |more| add(tax, more));
-        }
-        net.map(|net| line(None, net, tax))
+        let alike = || of.iter().filter(move |of| of.tax.is_some_and(|tax| !tax.is_zero()) == is_taxed);
+        let net = sum(alike().map(|of| of.net))?;
+        let tax = sum(alike().filter_map(|of| of.tax))?;
+        Some(net.map(|net| line(None, net, tax)))
     };
-    [together(true), together(false)].into_iter().flatten().collect()
+    let both = together(true).zip(together(false));
+    // A part that is too large for an amount would be a wrong one: without lines the bill is coded by its total.
+    both.map_or_else(Vec::new, |(taxed, untaxed)| taxed.into_iter().chain(untaxed).collect())
+}
+
+/// What they come to, if there are any; none if that is too large for an amount.
+fn sum(mut all: impl Iterator<Item = Money>) -> Option<Option<Money>> {
+    all.try_fold(None, |sum: Option<Money>, more| {
+        let sum = sum.map_or(Ok(more), |sum| sum.plus(more));
+        sum.ok().map(Some)
+    })
 }
 
 /// What was paid before is no part of what is asked for, and nobody shall pay it twice.
@@ -181,6 +188,14 @@ mod tests {
         let sums: Vec<_> = lines.iter().map(|line| (line.net.minor(), line.tax.map(Money::minor))).collect();
         assert_eq!(sums, [(20_000, Some(3_800)), (10_000, None)]);
         assert_eq!(total, Some(eur(33_800)));
+    }
+
+    #[test]
+    fn lines_whose_sum_is_too_large_for_an_amount_are_none_and_not_some_of_them() {
+        let most = Money::MINOR_MAX;
+        let mut all = vec![charged("Much", most, None), charged("More", 1, None)];
+        all.extend((0..LINES_MAX).map(|_| charged("Paper", 1, Some(1))));
+        assert_eq!(lines(&all, &"R-1".parse().unwrap()), []);
     }
 
     #[test]
