@@ -6,7 +6,16 @@ from .evidence import Evidence
 from .verdict import Finding, invariant
 
 # Kinds of events that ask for a job of a reaction.
-ASKING = {"email.invitation": {"user.invited", "portal_user.invited"}, "identity.erasure": {"erasure.requested"}}
+ASKING = {
+    "email.invitation": {"user.invited", "portal_user.invited"},
+    "email.appointment": {
+        "appointment.requested", "appointment.booked", "appointment.rescheduled", "appointment.reschedule_requested",
+        "appointment.declined", "appointment.cancelled",
+    },
+    "identity.erasure": {"erasure.requested"},
+}
+# Those whose email is known by the event that asks for it.
+WRITING = {"email.invitation", "email.appointment"}
 FILE, EMAILS = "reactions/jobs.jsonl", "emails.jsonl"
 
 
@@ -40,7 +49,7 @@ def came(evidence: Evidence, finding: Finding) -> None:
     if not evidence.has(EMAILS):
         return finding.skip("nobody has written down the emails")
     emails = {email["message_id"].strip("<>").split("@")[0]: email["to"] for email in evidence.optional(EMAILS)}
-    jobs = {job["key"]: job for job in evidence.optional(FILE) if job["reaction"] == "email.invitation"}
+    jobs = {job["key"]: job for job in evidence.optional(FILE) if job["reaction"] in WRITING}
     asked = addresses(evidence)
     for key, job in jobs.items():
         address = asked.get(key)
@@ -53,7 +62,7 @@ def came(evidence: Evidence, finding: Finding) -> None:
 
 
 def addresses(evidence: Evidence) -> dict[str, str | None]:
-    """Where the email of each invitation goes: a portal user's stands in its first event."""
+    """Where the email of each event goes: the address of a portal user and of a guest stands in their first event."""
     found: dict[str, str | None] = {}
     of_person: dict[str, str | None] = {}
     for event in evidence.events:
@@ -62,6 +71,8 @@ def addresses(evidence: Evidence) -> dict[str, str | None]:
                 found[event.id] = event.payload.get("email")
             case "portal_user.created":
                 of_person[event.aggregate] = event.payload.get("email")
-            case "portal_user.invited":
-                found[event.id] = of_person.get(event.aggregate)
+            case "appointment.requested" | "appointment.booked" if "invitee_email" in event.payload:
+                of_person[event.aggregate] = event.payload["invitee_email"]
+        if event.type == "portal_user.invited" or event.type in ASKING["email.appointment"]:
+            found[event.id] = of_person.get(event.aggregate)
     return found

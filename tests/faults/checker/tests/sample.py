@@ -270,10 +270,13 @@ def files() -> dict[str, Any]:
              "subject_id": INVITED, "state": "done", "lease": None, "code": None},
             {"id": 3, "tenant_id": TENANT, "reaction": "email.invitation", "lane": PERSON, "key": uid(0x100e), "position": 14,
              "subject_id": PERSON, "state": "done", "lease": None, "code": None},
+            {"id": 4, "tenant_id": TENANT, "reaction": "email.appointment", "lane": APPOINTMENT, "key": uid(0x1004), "position": 4,
+             "subject_id": APPOINTMENT, "state": "done", "lease": None, "code": None},
         ],
         "emails.jsonl": [
             {"message_id": f"<{uid(0x100c)}@ubos.example>", "to": "ada@a.example", "answered": True},
             {"message_id": f"<{uid(0x100e)}@ubos.example>", "to": "eve@a.example", "answered": True},
+            {"message_id": f"<{uid(0x1004)}@ubos.example>", "to": "guest@a.example", "answered": True},
         ],
     })
 

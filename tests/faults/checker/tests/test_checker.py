@@ -156,6 +156,8 @@ SPOILT = [
     ("R3", "an email is lost", drop("emails.jsonl", 0)),
     ("R3", "an email went to somebody else", put("emails.jsonl", 0, to="eve@a.example")),
     ("R3", "a portal user's email went to somebody else", put("emails.jsonl", 1, to="ada@a.example")),
+    ("R3", "a guest's letter is lost", drop("emails.jsonl", 2)),
+    ("R3", "a guest's letter went to somebody else", put("emails.jsonl", 2, to="ada@a.example")),
     ("R3", "an email came that nobody asked for", again("emails.jsonl", 0, message_id=f"<{sample.uid(0x997)}@ubos.example>")),
     ("R3", "an email was given up that nobody refuses", put(JOBS, 0, state="parked", code="refused")),
     ("W8", "a trigger started no run", lambda files: files[EVENTS].append(
