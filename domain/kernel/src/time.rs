@@ -5,7 +5,9 @@
 //! in nor one that a decision computes.
 
 use crate::{FieldCode, InvalidValue};
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use chrono::{
+    DateTime, Datelike, Days, NaiveDate, NaiveTime, SecondsFormat, SubsecRound, TimeDelta, TimeZone as _, Utc,
+};
 use chrono_tz::Tz;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -43,6 +45,16 @@ impl Date {
     /// So many days later, if there is such a day.
     pub fn checked_add_days(self, days: u32) -> Option<Self> {
         self.0.checked_add_days(Days::new(days.into())).and_then(|day| Self::try_from(day).ok())
+    }
+
+    /// The first moment of the day where clocks show the time of this zone. Where they are put forward at midnight the day
+    /// begins later, and a day that a zone left out begins when the next one does.
+    pub fn begins_in(self, zone: Tz) -> Timestamp {
+        let midnight = self.0.and_time(NaiveTime::MIN);
+        // No gap is longer than a day, and most are an hour.
+        let moments = (0..=96).map(|quarters| midnight + TimeDelta::minutes(15 * quarters));
+        let first = moments.filter_map(|local| zone.from_local_datetime(&local).earliest()).next();
+        first.map_or(Timestamp::MAX, |at| Timestamp::of_clock(at.to_utc()))
     }
 }
 
@@ -301,6 +313,20 @@ mod tests {
         for wrong in ["", "2026-02-29", "2026-3-1", " 2026-03-01", "20260301", "+2026-03-01", "2026-03-01T00:00:00Z"] {
             assert_eq!(day(wrong), Err(FieldCode::NotADate), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_day_begins_when_clocks_of_the_zone_first_show_it() {
+        let begins = |day_text: &str, zone: &str| day(day_text).unwrap().begins_in(zone.parse().unwrap()).to_string();
+        assert_eq!(begins("2026-11-03", "UTC"), "2026-11-03T00:00:00Z");
+        assert_eq!(begins("2026-11-03", "America/New_York"), "2026-11-03T05:00:00Z");
+        assert_eq!(begins("2026-11-03", "Pacific/Kiritimati"), "2026-11-02T10:00:00Z");
+        // Clocks are put forward at midnight: the day begins at one o'clock.
+        assert_eq!(begins("2018-11-04", "America/Sao_Paulo"), "2018-11-04T03:00:00Z");
+        // Midnight comes twice: the day begins at the first.
+        assert_eq!(begins("2026-11-01", "America/Havana"), "2026-11-01T04:00:00Z");
+        // The zone left this day out.
+        assert_eq!(begins("2011-12-30", "Pacific/Apia"), "2011-12-30T10:00:00Z");
     }
 
     #[test]

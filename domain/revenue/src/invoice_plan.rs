@@ -310,6 +310,16 @@ impl InvoicePlan {
         terms.ends_on.is_none_or(|ends_on| day <= ends_on).then_some(day)
     }
 
+    /// The first day on which something becomes due by itself; none unless the plan is active.
+    pub fn opens_on(&self) -> Option<Date> {
+        let terms = self.terms.as_ref().filter(|_| self.status == InvoicePlanStatus::Active)?;
+        let waits = |there: &&Entry| {
+            there.status == EntryStatus::Planned && there.entry.milestone_id.or(there.entry.task_id).is_none()
+        };
+        let days = self.entries.iter().filter(waits).filter_map(|there| there.entry.due_on);
+        days.chain(Self::begins(terms, self.periods)).min()
+    }
+
     fn open_periods(&self, ctx: &Context) -> Decision<Self> {
         let today = ctx.today();
         let mut events = self.ripe(today);

@@ -4,7 +4,7 @@ use super::{Database, Role, RoleContext, settings};
 use crate::metrics::Part;
 use crate::operate::{self, ProjectionsVerb};
 use crate::output::{Done, Output};
-use crate::{follow_ups, subjects};
+use crate::{due, subjects};
 use anyhow::Result;
 use messaging::Events;
 use std::path::Path;
@@ -26,8 +26,8 @@ impl Role for Projections {
         let (pool, vault, feed) = (context.pool().await?, context.vault().await?, context.feed().await?);
         let work = projections::run(pool.clone(), feed.clone(), context.stop.clone());
         let events: Arc<dyn Events> = Arc::new(feed);
-        let due = follow_ups::work(&context.settings, &pool, &vault, events.clone(), context.stop.clone());
-        let due = Box::pin(due);
+        let (time_zones, stop) = (context.directory().await?, context.stop.clone());
+        let due = Box::pin(due::work(&context.settings, &pool, &vault, time_zones, events.clone(), stop));
         let erasures = subjects::work(&context.settings, pool.clone(), vault.clone(), events, context.stop.clone());
         let erasures = Box::pin(erasures);
         context.until_stopped(async { tokio::try_join!(work, erasures, due).map(drop) }).await

@@ -4,7 +4,6 @@ use super::{E, Invoice, LINE_IDS, PLAN_ENTRIES_MAX, R, lines};
 use crate::approval::Approval;
 use crate::approval_policy::Approvable;
 use crate::{ApprovalPolicy, BillingProfile, BillingSettings, InvoicePlan, InvoiceSeries};
-use chrono::{NaiveTime, TimeDelta, TimeZone as _};
 use kernel::{
     Actor, Amounts, Context, Date, Decision, FileId, Keyed, Measure, Principal, Quantity, Rounding, Slug, Tax, Text,
     Timestamp, UserId,
@@ -198,10 +197,5 @@ fn user(who: Option<Principal>) -> Option<UserId> {
 
 /// When a day is over where the firm is: the first moment of the next one, also where clocks skip midnight.
 fn end_of(day: Date, ctx: &Context) -> Timestamp {
-    let Some(next) = day.checked_add_days(1) else { return Timestamp::MAX };
-    let midnight = next.and_time(NaiveTime::MIN);
-    // No gap is longer than a day, and most are an hour.
-    let moments = (0..=96).map(|quarters| midnight + TimeDelta::minutes(15 * quarters));
-    let first = moments.filter_map(|local| ctx.time_zone.from_local_datetime(&local).earliest()).next();
-    first.map_or(Timestamp::MAX, |at| Timestamp::of_clock(at.to_utc()))
+    day.checked_add_days(1).map_or(Timestamp::MAX, |next| next.begins_in(ctx.time_zone))
 }

@@ -97,6 +97,24 @@ fn a_retainer_is_due_each_month_and_comes_back_to_its_day() {
     assert_eq!(days(there(&quarterly).at(later).when(C::OpenPeriods {}).events()), ["2026-08-31", "2026-11-30"]);
 }
 
+fn opens_on(events: &[E]) -> Option<String> {
+    there(events).state().opens_on().map(|day| day.to_string())
+}
+
+#[test]
+fn an_active_plan_knows_the_next_day_on_which_something_is_due() {
+    let retainer = [created(PlanKind::Retainer), E::Activated {}];
+    assert_eq!(opens_on(&retainer[..1]), None, "a draft opens nothing");
+    assert_eq!(opens_on(&retainer).as_deref(), Some("2026-08-31"));
+    let opened = [retainer.to_vec(), there(&retainer).when(C::OpenPeriods {}).events().to_vec()].concat();
+    assert_eq!(opens_on(&opened).as_deref(), Some("2026-11-30"));
+    let earlier = played(&opened, [add(7, None, Some("2026-11-20"))]);
+    assert_eq!(opens_on(&earlier).as_deref(), Some("2026-11-20"));
+    assert_eq!(opens_on(&played(&earlier, [C::Pause { reason: None }])), None);
+    let by_hand = played(&[created(PlanKind::Milestone)], [add(1, Some(50), None), C::Activate {}]);
+    assert_eq!(opens_on(&by_hand), None, "a milestone is no day");
+}
+
 #[test]
 fn an_entry_is_invoiced_once_and_again_when_its_invoice_is_given_up() {
     let active = played(&[created(PlanKind::Time)], [add(1, None, None), C::Activate {}]);

@@ -33,6 +33,7 @@ async fn the_product_does_what_the_readme_says() -> Result<()> {
     whoever_writes_reads_what_he_wrote(&world).await?;
     nobody_sees_another_tenants_records(&world).await?;
     a_follow_up_falls_due_by_itself(&world).await?;
+    a_day_of_an_invoice_plan_comes_by_itself(&world).await?;
     a_malformed_definition_is_refused_with_its_place(&world)?;
     a_replay_under_load_is_not_noticed(&world).await?;
     every_role_drains_when_asked_to_stop(&mut world).await?;
@@ -82,6 +83,32 @@ async fn a_follow_up_falls_due_by_itself(world: &World) -> Result<()> {
     ensure!(scheduled.status == 201, "{scheduled:?}");
     let path = format!("/v1/timeline/follow-ups/{}", scheduled.body["id"].as_str().context("an id")?);
     world.eventually(&path, PATIENCE, |body| body["status"] == "due").await?;
+    Ok(())
+}
+
+async fn a_day_of_an_invoice_plan_comes_by_itself(world: &World) -> Result<()> {
+    let today = chrono::Utc::now().format("%Y-%m-%d").to_string();
+    let eur = |minor: i64| json!({ "minor": minor, "currency": "EUR" });
+    let client = world.post("/v1/crm/clients", Some(&key()), &json!({ "name": "Monthly" })).await?;
+    let terms = json!({ "kind": "retainer", "currency": "EUR", "amount": eur(100), "starts_on": today });
+    let plan = json!({ "name": "Care", "client_id": client.body["id"], "terms": terms });
+    let plan = world.post("/v1/revenue/invoice-plans", Some(&key()), &plan).await?;
+    ensure!(plan.status == 201, "{plan:?}");
+    let plan = plan.body["id"].as_str().context("an id")?;
+    let path = format!("/v1/revenue/invoice-plans/{plan}");
+    let activated = world.post(&format!("{path}/activate"), None, &json!({})).await?;
+    ensure!(activated.status == 200, "{activated:?}");
+    let entries = format!("/v1/revenue/plan-entries?invoice_plan_id={plan}");
+    world.eventually(&entries, PATIENCE, |body| body["data"].as_array().is_some_and(|all| all.len() == 1)).await?;
+    let once = json!({ "name": "Once", "amount": eur(50), "due_on": today });
+    let added = world.post(&format!("{path}/add-entry"), None, &once).await?;
+    ensure!(added.status == 200, "{added:?}");
+    // What is due is invoiced by the workflow for that.
+    let both_are_invoiced = |body: &Value| {
+        let entries = body["data"].as_array().map_or(&[][..], Vec::as_slice);
+        entries.len() == 2 && entries.iter().all(|entry| entry["status"] == "invoiced")
+    };
+    world.eventually(&entries, PATIENCE, both_are_invoiced).await?;
     Ok(())
 }
 
