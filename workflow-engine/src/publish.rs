@@ -38,6 +38,8 @@ const SHIPPED: &[(&str, &str)] = definitions! {
     "bill-approved.yaml",
     "bill-file-not-read.yaml",
     "connection-refused.yaml",
+    "follow-up-due.yaml",
+    "message-posted.yaml",
 };
 
 /// The definitions that come with this program: file name and text.

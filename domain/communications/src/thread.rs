@@ -329,7 +329,9 @@ impl Thread {
             return Err(R::TooLong);
         }
         let (message_id, kind, posted_at) = (ctx.part(MESSAGE_ID, message_id), self.kind, ctx.now);
-        Ok(vec![E::MessagePosted { message_id, kind, author, body, posted_at }])
+        let is_author = |user: &UserId| author == Some(Principal::User { id: *user });
+        let participants = self.participants.iter().copied().filter(|user| !is_author(user)).collect();
+        Ok(vec![E::MessagePosted { message_id, kind, author, participants, body, posted_at }])
     }
 
     fn edit(&self, message_id: MessageId, body: Text, ctx: &Context) -> Decision<Self> {
@@ -389,7 +391,8 @@ mod tests {
 
     fn posted(id: u128, author: Option<Principal>) -> E {
         let (message_id, body) = (MessageId(Uuid::from_u128(id)), Personal::new("Hello".parse().unwrap()));
-        E::MessagePosted { message_id, kind: ThreadKind::Client, author, body, posted_at: spec_time() }
+        let participants = vec![];
+        E::MessagePosted { message_id, kind: ThreadKind::Client, author, participants, body, posted_at: spec_time() }
     }
 
     fn post(id: u128, body: &str) -> C {
@@ -453,6 +456,19 @@ mod tests {
         closed().when(post(2, "Hello")).rejected("communications.thread.closed");
         closed().when(post(1, "Hello")).then_nothing();
         closed().when(C::Reopen {}).then([E::Reopened {}]);
+    }
+
+    #[test]
+    fn a_message_says_who_else_of_the_firm_takes_part() {
+        let colleague = UserId(Uuid::from_u128(5));
+        let joined = [UserId(Uuid::from_u128(2)), colleague].map(|user_id| E::ParticipantAdded { user_id });
+        let there = || given::<Thread>([&[opened(ThreadKind::Client)], &joined[..]].concat());
+        let told = |when: kernel::spec::When<Thread>| match when.events() {
+            [E::MessagePosted { participants, .. }] => participants.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told(there().when(post(1, "Hello"))), [colleague]);
+        assert_eq!(told(there().by(visitor()).when(post(1, "Hello"))), [UserId(Uuid::from_u128(2)), colleague]);
     }
 
     #[test]

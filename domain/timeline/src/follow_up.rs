@@ -120,7 +120,7 @@ impl Aggregate for FollowUp {
             C::FallDue {} if !ctx.actor.is_system() => return Err(R::SystemOnly),
             C::FallDue {} => match self.waits_until() {
                 Some(due_at) if ctx.now < due_at => return Err(R::NotYet),
-                Some(_) => vec![E::Due {}],
+                Some(_) => self.assignee_id.map(|assignee_id| E::Due { assignee_id }).into_iter().collect(),
                 None => vec![],
             },
             _ if is_of_a_client(ctx) => return Err(R::StaffOnly),
@@ -151,7 +151,7 @@ impl Aggregate for FollowUp {
             }
             E::Snoozed { due_at } => self.due_at = Some(*due_at),
             E::Reassigned { assignee_id } => self.assignee_id = Some(*assignee_id),
-            E::Due {} | E::Completed {} | E::Dismissed { .. } => {}
+            E::Due { .. } | E::Completed {} | E::Dismissed { .. } => {}
         }
     }
 }
@@ -182,6 +182,10 @@ mod tests {
         E::Scheduled { about: about(), client_id: None, assignee_id, title, note: None, due_at }
     }
 
+    fn due(assignee: u128) -> E {
+        E::Due { assignee_id: UserId(Uuid::from_u128(assignee)) }
+    }
+
     fn has(events: &[E]) -> Given<FollowUp> {
         given::<FollowUp>([&[scheduled(later(2))], events].concat())
     }
@@ -198,20 +202,20 @@ mod tests {
     fn it_falls_due_when_its_time_has_come_and_once() {
         has(&[]).at(later(3)).when(C::FallDue {}).rejected("timeline.follow_up.system_only");
         has(&[]).by_system().at(later(1)).when(C::FallDue {}).rejected("timeline.follow_up.not_yet");
-        has(&[]).by_system().at(later(2)).when(C::FallDue {}).then([E::Due {}]);
-        has(&[E::Due {}]).by_system().at(later(3)).when(C::FallDue {}).then_nothing();
+        has(&[]).by_system().at(later(2)).when(C::FallDue {}).then([due(2)]);
+        has(&[due(2)]).by_system().at(later(3)).when(C::FallDue {}).then_nothing();
         has(&[E::Completed {}]).by_system().at(later(3)).when(C::FallDue {}).then_nothing();
     }
 
     #[test]
     fn what_is_put_off_falls_due_again() {
         let snoozed = E::Snoozed { due_at: later(5) };
-        has(&[E::Due {}]).when(C::Snooze { due_at: later(5) }).then([snoozed.clone()]);
+        has(&[due(2)]).when(C::Snooze { due_at: later(5) }).then([snoozed.clone()]);
         has(from_ref(&snoozed)).when(C::Snooze { due_at: later(5) }).then_nothing();
         has(&[]).when(C::Snooze { due_at: later(2) }).then_nothing();
         has(&[]).when(C::Snooze { due_at: later(-1) }).rejected("timeline.follow_up.in_the_past");
         has(from_ref(&snoozed)).by_system().at(later(3)).when(C::FallDue {}).rejected("timeline.follow_up.not_yet");
-        has(&[E::Due {}, snoozed]).by_system().at(later(5)).when(C::FallDue {}).then([E::Due {}]);
+        has(&[due(2), snoozed]).by_system().at(later(5)).when(C::FallDue {}).then([due(2)]);
     }
 
     #[test]
@@ -220,7 +224,7 @@ mod tests {
         has(&[E::Completed {}]).when(C::Complete {}).then_nothing();
         has(&[E::Completed {}]).when(C::Dismiss { reason: None }).rejected("timeline.follow_up.closed");
         let dismissed = E::Dismissed { reason: None };
-        has(&[E::Due {}]).when(C::Dismiss { reason: None }).then([dismissed.clone()]);
+        has(&[due(2)]).when(C::Dismiss { reason: None }).then([dismissed.clone()]);
         has(from_ref(&dismissed)).when(C::Dismiss { reason: None }).then_nothing();
         has(&[dismissed]).when(C::Snooze { due_at: later(9) }).rejected("timeline.follow_up.closed");
     }
@@ -230,5 +234,7 @@ mod tests {
         let assignee_id = UserId(Uuid::from_u128(5));
         has(&[]).when(C::Reassign { assignee_id }).then([E::Reassigned { assignee_id }]);
         has(&[]).when(C::Reassign { assignee_id: UserId(Uuid::from_u128(2)) }).then_nothing();
+        let reassigned = E::Reassigned { assignee_id };
+        has(from_ref(&reassigned)).by_system().at(later(2)).when(C::FallDue {}).then([due(5)]);
     }
 }

@@ -124,6 +124,8 @@ pub enum ThreadEvent {
         /// Who wrote it; nobody if a workflow or UBOS itself did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         author: Option<Principal>,
+        /// Who of the firm takes part, besides the author.
+        participants: Vec<UserId>,
         /// What it says, in Markdown.
         body: Personal<Text>,
         /// When; it can be edited for a while after.

@@ -44,7 +44,7 @@ impl Machine<E> for FollowUpStatus {
         match event {
             _ if !self.is_open() => self,
             E::Scheduled { .. } | E::Reassigned { .. } => self,
-            E::Due {} => Self::Due,
+            E::Due { .. } => Self::Due,
             E::Snoozed { .. } => Self::Snoozed,
             E::Completed {} => Self::Done,
             E::Dismissed { .. } => Self::Dismissed,
@@ -73,7 +73,10 @@ pub enum FollowUpEvent {
         due_at: Timestamp,
     },
     /// Its time has come.
-    Due {},
+    Due {
+        /// Who does it.
+        assignee_id: UserId,
+    },
     /// It was put off.
     Snoozed {
         /// When its time comes again.

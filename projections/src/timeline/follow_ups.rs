@@ -80,7 +80,7 @@ impl Fold for FollowUpRow {
     fn apply(&mut self, change: &E, event: Envelope<'_>) -> Result<(), FoldError> {
         self.status = self.status.after(change);
         match change {
-            E::Scheduled { .. } | E::Due {} => {}
+            E::Scheduled { .. } | E::Due { .. } => {}
             E::Snoozed { due_at } => self.due_at = *due_at,
             E::Reassigned { assignee_id } => self.assignee_id = *assignee_id,
             E::Completed {} => self.closed_at = Some(event.recorded_at),

@@ -1,6 +1,8 @@
 //! What runs tell people: notifications and emails.
 
 use crate::common::{HOST, World};
+use event_store::Request;
+use kernel::{Actor, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use workflow::RunStatus;
@@ -151,5 +153,47 @@ async fn a_connection_that_the_provider_lets_in_no_more_is_told_of_with_where_to
     let sent = world.payloads("notification.sent").await;
     assert_eq!(sent[0]["user_id"], json!(HOST));
     assert_eq!(sent[0]["link"], json!(format!("/v1/connect/start?connection={connection}")));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_part_in_a_thread_is_told_of_what_others_write() {
+    let world = World::office(false).await;
+    world.register().await;
+    let [ada, eve, left] = [
+        world.user("ada@example.com", "member").await,
+        world.user("eve@example.com", "member").await,
+        world.user("left@example.com", "member").await,
+    ];
+    world.send("identity.user.deactivate", Some(left), json!({ "reason": "left" })).await.unwrap();
+    let engine = world.engine();
+    let open = json!({ "kind": "internal", "subject": "Papers", "participants": [ada, eve, left] });
+    let thread = world.send("communications.thread.open", None, open).await.unwrap().id;
+    let post = world.bus.command("communications.thread.post_message").unwrap();
+    let by_ada = Request::new(world.tenant, Actor::User { id: UserId(ada) });
+    let body = json!({ "body": "Hello" }).to_string();
+    world.bus.execute(post, Some(thread), body, by_ada).await.unwrap();
+    world.until("run.succeeded", 1).await;
+    assert_eq!(world.told().await, [eve]);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_something_up_is_told_when_its_time_comes() {
+    let world = World::office(false).await;
+    world.register().await;
+    let ada = world.user("ada@example.com", "member").await;
+    let engine = world.engine();
+    let due_at = chrono::Utc::now() + chrono::TimeDelta::seconds(1);
+    let client = world.client("Engines").await.id;
+    let about = json!({ "kind": "client", "id": client });
+    let schedule = json!({ "about": about, "assignee_id": ada, "title": "Call", "due_at": due_at });
+    let follow_up = world.send("timeline.follow_up.schedule", None, schedule).await.unwrap().id;
+    world.eventually("its time does not come", async || chrono::Utc::now() > due_at).await;
+    world.send_as_system("timeline.follow_up.fall_due", follow_up, json!({})).await;
+    world.until("run.succeeded", 1).await;
+    assert_eq!(world.told().await, [ada]);
+    let sent = world.payloads("notification.sent").await;
+    assert_eq!(sent[0]["link"], format!("/v1/timeline/follow-ups/{follow_up}"));
     engine.stop().await;
 }
