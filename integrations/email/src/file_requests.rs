@@ -1,23 +1,15 @@
-//! Letters to clients about what they are asked for: when a request for files is sent, and when it is reminded of. Each is an email of
-//! the firm's own to one person with a place in the portal, so it has a record: who got it, whether it came back, and it can be sent
-//! once more.
+//! Letters to clients about what they are asked for: when a request for files is sent, and when it is reminded of.
 
 use crate::Office;
-use crate::note::request;
+use crate::to_clients::{Said, escaped};
 use anyhow::Result;
 use catalogue::AnyEvent;
-use communications::email::{Email, EmailCommand, Recipient};
-use event_store::{ExecuteError, Kind, RawEvent};
+use event_store::RawEvent;
 use files_events::{FileRequestEvent as E, FileRequestStatus};
-use kernel::{ClientId, Date, Machine as _, Name, PortalUserId, TenantId, Text};
-use portal_events::PortalUserEvent;
+use kernel::{Date, Machine as _, Name, TenantId, Text};
 use reactions::{Job, Outcome, Reaction};
 use uuid::Uuid;
 
-/// People of one client who are written to.
-const PEOPLE_MAX: usize = 100;
-/// Events of a kind that are read at a time.
-const PAGE: i64 = 1_000;
 /// Names of what is waited for that a letter has; the portal has all.
 const NAMED_MAX: usize = 20;
 
@@ -30,12 +22,6 @@ struct Asked {
     status: FileRequestStatus,
     message: Option<Text>,
     names: Vec<Name>,
-}
-
-/// What is said.
-struct Said {
-    subject: Name,
-    body: Text,
 }
 
 impl Reaction for FileRequestLetters {
@@ -70,25 +56,10 @@ impl FileRequestLetters {
         let Some(said) = letter(&change, &title, &asked, &firm, &self.0.links.portal_url) else {
             return Ok(Outcome::Never("not_written", "what it would say is no text".to_owned()));
         };
-        for person in self.people_of(tenant, client_id).await? {
-            let send = EmailCommand::Send {
-                to: Recipient::PortalUser { id: person },
-                template: None,
-                fields: vec![],
-                subject: Some(said.subject.clone()),
-                body: Some(said.body.clone()),
-                client_id: Some(client_id),
-                thread_id: None,
-                attachments: vec![],
-            };
-            // Known by what asks for it and whom it is for, so that nobody has it twice.
-            let letter = Uuid::new_v5(&event_id, person.0.as_bytes());
-            match self.0.store.execute::<Email>(Some(letter), send, &request(tenant)).await {
-                Ok(_) | Err(ExecuteError::AlreadyExists) => {}
-                Err(error @ (ExecuteError::Overloaded | ExecuteError::Conflict | ExecuteError::Unavailable(_))) => {
-                    return Ok(Outcome::Later(None, error.to_string()));
-                }
-                Err(error) => return Ok(Outcome::Never("not_written", error.to_string())),
+        for person in self.0.people.of_client(tenant, client_id).await? {
+            let outcome = self.0.write_to_client(&event_id, tenant, client_id, person, None, said.clone()).await;
+            if outcome != Outcome::Done {
+                return Ok(outcome);
             }
         }
         Ok(Outcome::Done)
@@ -109,42 +80,6 @@ impl FileRequestLetters {
             }
         }
         Ok(asked)
-    }
-
-    /// Everybody of the client who comes in, or would with an open invitation. No read model is asked: the log alone says who was let
-    /// in when the client is asked.
-    async fn people_of(&self, tenant: TenantId, client: ClientId) -> Result<Vec<PortalUserId>> {
-        let people = &self.0.people;
-        let (mut found, mut after) = (vec![], 0);
-        loop {
-            let kind = Kind {
-                tenant,
-                event_type: "portal_user.created",
-                aggregate_id: None,
-                after,
-                before: i64::MAX,
-                from: None,
-                until: None,
-            };
-            let page = people.0.read_kind(&kind, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = last.position;
-            for event in page {
-                let id = PortalUserId(event.aggregate_id);
-                let AnyEvent::PortalUser(PortalUserEvent::Created { client_id, .. }) =
-                    catalogue::decode(event)?.payload
-                else {
-                    continue;
-                };
-                if client_id != client || found.len() >= PEOPLE_MAX {
-                    continue;
-                }
-                if people.portal_user(tenant, id).await?.is_some_and(|person| person.comes_in) {
-                    found.push(id);
-                }
-            }
-        }
-        Ok(found)
     }
 }
 
@@ -182,21 +117,10 @@ fn letter(change: &E, title: &Name, asked: &Asked, firm: &str, portal: &str) -> 
     Some(Said { subject: subject.parse().ok()?, body: body.parse().ok()? })
 }
 
-/// Text that stays text in Markdown.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_ascii_punctuation() && c != '.' && c != ',' && c != '-' && c != '\'' {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kernel::ClientId;
 
     fn asked() -> Asked {
         let message = Some("The *latest* please".parse().unwrap());

@@ -15,12 +15,14 @@ mod letter;
 mod magic_link;
 mod markdown;
 mod meeting;
+mod messages;
 mod note;
 mod notification;
 mod outgoing;
 mod people;
 mod reminder;
 mod server;
+mod to_clients;
 
 pub use addresses::forget;
 pub use email::{Links, addressed};
@@ -31,6 +33,7 @@ use crate::attachments::Attachments;
 use crate::file_requests::FileRequestLetters;
 use crate::invitation::Invitation;
 use crate::magic_link::MagicLinks;
+use crate::messages::MessageLetters;
 use crate::notification::Notified;
 use crate::outgoing::Outgoing;
 use crate::people::People;
@@ -107,6 +110,7 @@ impl Mailer {
             .with(AppointmentLetters(office.clone()))
             .with(Reminders(office.clone()))
             .with(FileRequestLetters(office.clone()))
+            .with(MessageLetters(office.clone()))
             .with(MagicLinks(office));
         Ok(Self { engine, log })
     }

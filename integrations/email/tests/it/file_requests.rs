@@ -3,13 +3,13 @@
 use crate::mailer::World;
 use files::FileRequest;
 use files::file_request::{FileRequestCommand as C, WantedItem};
-use kernel::ClientId;
+use kernel::{ClientId, PortalUserId};
 use portal::PortalUser;
 use portal::portal_user::PortalUserCommand;
 use uuid::Uuid;
 
 impl World {
-    async fn portal_user(&self, client_id: ClientId, email: &str, is_invited: bool) {
+    pub async fn portal_user(&self, client_id: ClientId, email: &str, is_invited: bool) -> PortalUserId {
         let (name, email) = ("Ada".parse().unwrap(), email.parse().unwrap());
         let create = PortalUserCommand::Create { client_id, contact_id: None, name, email };
         let id = self.store.execute::<PortalUser>(None, create, &self.request()).await.unwrap().id;
@@ -17,6 +17,7 @@ impl World {
             let invite = PortalUserCommand::Invite { expires_in_days: None, invitation_id: None };
             self.store.execute::<PortalUser>(Some(id), invite, &self.request()).await.unwrap();
         }
+        PortalUserId(id)
     }
 
     async fn asks(&self, id: Option<Uuid>, command: C) -> Uuid {

@@ -1,5 +1,6 @@
 //! Emails on a real log, to a server that speaks SMTP.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use email::{Links, Mailer};
 use event_store::{Log, Request, Store, StoreOptions};
 use identity::tenant::TenantCommand;
@@ -47,18 +48,24 @@ impl World {
 
     /// A mailer whose mail server is elsewhere.
     pub fn mailer_at(&self, url: &str) -> Mailer {
+        self.mailer_by(url, Utc::now)
+    }
+
+    /// A mailer for whom it is a quarter of an hour later.
+    pub fn later_mailer(&self) -> Mailer {
+        self.mailer_by(&self.sink.url(), || Utc::now() + TimeDelta::minutes(15))
+    }
+
+    fn mailer_by(&self, url: &str, now: fn() -> DateTime<Utc>) -> Mailer {
         let links = Links {
             public_url: "https://ubos.example".to_owned(),
             provider: Some("certified".to_owned()),
             app_url: "https://app.example".to_owned(),
             portal_url: "https://portal.example".to_owned(),
         };
-        self.mailer_of(url, links)
-    }
-
-    fn mailer_of(&self, url: &str, links: Links) -> Mailer {
         let store = Store::start(self.worker.clone(), StoreOptions::default());
-        Mailer::new(Log::new(self.worker.clone()), store, None, url, "UBOS <no-reply@ubos.example>", links).unwrap()
+        let (log, from) = (Log::new(self.worker.clone()), "UBOS <no-reply@ubos.example>");
+        Mailer::by_clock(log, store, None, url, from, links, now).unwrap()
     }
 
     async fn invite(&self, email: &str, name: &str) {
@@ -150,13 +157,7 @@ async fn an_email_that_is_refused_is_for_an_operator() {
 async fn nothing_is_lost_while_no_server_answers() {
     let world = World::new().await;
     world.invite("ada@example.com", "Ada").await;
-    let links = Links {
-        public_url: String::new(),
-        provider: None,
-        app_url: "https://app.example".to_owned(),
-        portal_url: "https://portal.example".to_owned(),
-    };
-    let nowhere = world.mailer_of("smtp://127.0.0.1:9", links);
+    let nowhere = world.mailer_at("smtp://127.0.0.1:9");
     nowhere.round().await.unwrap();
     world.make_due().await;
     world.mailer().round().await.unwrap();

@@ -5,4 +5,5 @@ mod addresses;
 mod appointments;
 mod file_requests;
 mod mailer;
+mod messages;
 mod outgoing;
