@@ -339,7 +339,10 @@ fn message(id: u128) -> Value {
 #[test]
 fn a_message_that_was_taken_back_shows_nothing_of_what_it_said() {
     let posted = |id: u128| {
-        let body = json!({ "message_id": message(id), "kind": "internal", "body": "Hello", "posted_at": "2026-11-02T09:00:00Z" });
+        let body = json!({
+            "message_id": message(id), "kind": "internal", "participants": [], "body": "Hello",
+            "posted_at": "2026-11-02T09:00:00Z",
+        });
         ("message.posted", 1, body)
     };
     let opened = ("thread.opened", 1, json!({ "kind": "internal", "subject": "Papers", "participants": [] }));
