@@ -275,7 +275,8 @@ pub enum ProjectCommand {
         #[serde(default)]
         amount: Option<Money>,
     },
-    /// Sets how much unbilled time is to be invoiced; without either it never is by itself.
+    /// Sets how much unbilled time is to be invoiced; without either it never is by itself. What was told of is not told of again,
+    /// unless there was neither in between.
     #[refused(Closed, LimitOutOfRange, CurrencyMismatch)]
     SetUnbilledThreshold {
         /// So many minutes.
@@ -442,7 +443,7 @@ impl Aggregate for Project {
     type Event = E;
     type Rejection = R;
     const PATH: &'static str = "projects/projects";
-    const STATE_VERSION: i32 = 5;
+    const STATE_VERSION: i32 = 6;
 
     fn belongs_to(&self, id: Uuid) -> Vec<Resource> {
         let engagement = self.engagement_id.map(Resource::from);

@@ -1,5 +1,6 @@
 //! What time costs, and how much of it there may be.
 
+use crate::TimeEntryId;
 use kernel::{Money, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,11 @@ pub struct TimeLimit {
 }
 
 impl TimeLimit {
+    /// Is nothing bounded?
+    pub fn is_none(&self) -> bool {
+        self.minutes.is_none() && self.amount.is_none()
+    }
+
     /// Have so many minutes, or so much money for them, come to so many percent of it?
     pub fn is_reached(&self, percent: u8, minutes: u64, amount: Option<Money>) -> bool {
         let reached = |sum: i128, of: i128| of > 0 && sum * 100 >= of * i128::from(percent);
@@ -43,6 +49,21 @@ impl TimeLimit {
 
 /// The percentages of a budget that are told of.
 pub const BUDGET_MARKS: [u8; 2] = [80, 100];
+
+/// Time entries that are told of together: no more than a line of an invoice can be for.
+pub const BATCH_MAX: usize = 500;
+
+/// Unbilled time that one line of an invoice can be for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnbilledBatch {
+    /// How much.
+    pub minutes: u64,
+    /// What its time entries come to together, each rounded by itself; nothing if no hour of theirs costs anything while others' do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// The time entries, 500 at most.
+    pub time_entry_ids: Vec<TimeEntryId>,
+}
 
 /// Unbilled time of one person at one rate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ mod status;
 mod template;
 mod time_entry;
 
-pub use billing::{BUDGET_MARKS, TimeLimit, UnbilledLine, UserRate};
+pub use billing::{BATCH_MAX, BUDGET_MARKS, TimeLimit, UnbilledBatch, UnbilledLine, UserRate};
 pub use ids::{MilestoneId, TaskId, TimeEntryId};
 pub use priority::Priority;
 pub use project::{NewMilestone, NewTask, ProjectEvent};

@@ -1,6 +1,6 @@
 //! What happens to a project, its milestones and its tasks.
 
-use crate::billing::{TimeLimit, UnbilledLine, UserRate};
+use crate::billing::{TimeLimit, UnbilledBatch, UnbilledLine, UserRate};
 use crate::ids::{MilestoneId, TaskId, TimeEntryId};
 use crate::priority::Priority;
 use kernel::{ClientId, Date, EngagementId, InvoiceId, Money, Name, Slug, Text, UserId, event};
@@ -302,7 +302,8 @@ pub enum ProjectEvent {
         /// Of how much.
         budget: TimeLimit,
     },
-    /// Unbilled time has come to the threshold. Said again only after it was below it, so a draft that is pending is not asked for twice.
+    /// Unbilled time that was not told of before has come to the threshold, or is in so many entries that it is to be invoiced before
+    /// that. No entry is told of twice while it stays unbilled, so that nobody drafts it twice.
     #[name("time.threshold_reached")]
     TimeThresholdReached {
         /// The project's name.
@@ -313,7 +314,7 @@ pub enum ProjectEvent {
         /// The engagement that it is a part of.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         engagement_id: Option<EngagementId>,
-        /// How much time is unbilled.
+        /// How much time it is.
         minutes: u64,
         /// What it comes to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -322,8 +323,8 @@ pub enum ProjectEvent {
         threshold: TimeLimit,
         /// The same, by person and rate.
         lines: Vec<UnbilledLine>,
-        /// The time entries that it is the sum of.
-        time_entry_ids: Vec<TimeEntryId>,
+        /// The time entries that it is the sum of, in as many parts as an invoice needs lines for them; 2,000 entries at most.
+        batches: Vec<UnbilledBatch>,
     },
 }
 

@@ -1,8 +1,9 @@
 //! Bills that are approved go to the ledger, and leave it when they are voided. A vendor that the ledger does not know is made there.
 
 use crate::Books;
+use crate::book::checked;
 use crate::entries::Kind;
-use crate::invoice::{End, LANE, check};
+use crate::invoice::{End, LANE};
 use crate::known::{self, Bill, Vendor};
 use crate::tell::{Told, reason};
 use anyhow::{Context, Result};
@@ -160,8 +161,7 @@ fn entry(bill: &Bill, party_id: &str, untaxed: Option<&str>) -> Result<Entry, Fa
         })
     };
     let lines = owed.lines.iter().map(line).collect::<Result<Vec<Line>, Fault>>()?;
-    check(&lines, owed.total)?;
-    Ok(Entry {
+    let entry = Entry {
         book: Book::Purchases,
         party_id: party_id.to_owned(),
         number: owed.reference.to_string(),
@@ -170,5 +170,6 @@ fn entry(bill: &Bill, party_id: &str, untaxed: Option<&str>) -> Result<Entry, Fa
         due: *owed.due_on.unwrap_or(owed.booked_on),
         tax: TaxMode::Exclusive,
         lines,
-    })
+    };
+    checked(entry, owed.total)
 }

@@ -1,7 +1,7 @@
 //! A party and an entry of it, as both reactions bring them to the ledger.
 
 use crate::Books;
-use kernel::{Currency, Money};
+use kernel::Money;
 use ports::{Booked, Entry, EntryStatus, Fault, Line, Party, PartyRef, Place};
 use uuid::Uuid;
 
@@ -27,11 +27,23 @@ impl Books {
 
     /// Books it, unless the ledger has it: one with the same number and total is ours, from a try whose answer got lost, or entered by
     /// hand from the same paper.
+    ///
+    /// A ledger that works taxes out by itself may come to another total. Such an entry leaves it again: books that say another amount
+    /// than the paper are worse than none.
     pub(crate) async fn entry(&self, at: Place, key: &str, entry: &Entry, total: Money) -> Result<Booked, Fault> {
-        match self.known(at, entry, total).await? {
-            Some(booked) => Ok(booked),
-            None => self.ledger.book(at, key, entry).await,
+        if let Some(booked) = self.known(at, entry, total).await? {
+            return Ok(booked);
         }
+        let booked = self.ledger.book(at, key, entry).await?;
+        if booked.total == total {
+            return Ok(booked);
+        }
+        let key =
+            format!("void-{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{key} {}", booked.entry_id).as_bytes()));
+        self.ledger.void(at, &key, &booked.entry_id).await?;
+        let why =
+            format!("the ledger comes to {} in minor units, the paper to {}", booked.total.minor(), total.minor());
+        Err(Fault::Never("not_the_total", why))
     }
 
     /// What the ledger has of it.
@@ -55,13 +67,12 @@ pub(crate) fn line(text: &str, millionths: i64, unit: Money, net: Money, account
     Line { text: text.to_owned(), quantity_thousandths, unit, tax: None, account: account.to_owned(), tax_kind: None }
 }
 
-/// What lines with their taxes come to at a ledger.
-pub(crate) fn total(currency: Currency, lines: &[Line]) -> Option<Money> {
-    let mut each = lines.iter().map(|line| {
-        let net = line.unit.scaled(line.quantity_thousandths, THOUSANDTHS).ok()?;
-        line.tax.map_or(Some(net), |tax| net.plus(tax).ok())
-    });
-    each.try_fold(Money::zero(currency), |sum, amount| sum.plus(amount?).ok())
+/// The entry, if its lines come to what is owed. A ledger that books another amount is worse than one that books none.
+pub(crate) fn checked(entry: Entry, owed: Money) -> Result<Entry, Fault> {
+    match entry.total() {
+        Some(sum) if sum == owed => Ok(entry),
+        _ => Err(Fault::Never("not_the_total", "the lines would not come to the total at the ledger".to_owned())),
+    }
 }
 
 #[cfg(test)]
@@ -83,9 +94,20 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_to_the_same_at_the_ledger() {
+    fn lines_come_to_the_same_at_the_ledger_or_do_not_go_there() {
         let taxed = Line { tax: Some(euro(285)), ..line("Travel", 1_500_000, euro(1_001), euro(1_502), "200") };
-        assert_eq!(total("EUR".parse().unwrap(), &[taxed]), Some(euro(1_787)));
+        let entry = || Entry {
+            book: ports::Book::Sales,
+            party_id: String::new(),
+            number: "1".to_owned(),
+            reference: None,
+            dated: chrono::NaiveDate::MIN,
+            due: chrono::NaiveDate::MIN,
+            tax: ports::TaxMode::Exclusive,
+            lines: vec![taxed.clone()],
+        };
+        assert!(checked(entry(), euro(1_787)).is_ok());
+        assert!(matches!(checked(entry(), euro(1_786)), Err(Fault::Never("not_the_total", _))));
     }
 
     #[test]

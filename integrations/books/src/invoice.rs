@@ -1,13 +1,13 @@
 //! Invoices that are issued go to the ledger, and leave it when they are voided.
 
-use crate::book::{line, total};
+use crate::book::{checked, line};
 use crate::entries::Kind;
 use crate::known::{self, Invoice};
 use crate::tell::{Told, reason};
 use crate::{Books, Chart};
 use anyhow::{Context, Result};
 use event_store::RawEvent;
-use kernel::{InvoiceId, Money, Name};
+use kernel::{InvoiceId, Name};
 use ports::{Book, Booked, Entry, Fault, Line, Party, Place, TaxMode};
 use reactions::{Found, Job, Lane, Outcome, Reaction, Retry};
 use revenue::invoice::InvoiceCommand as C;
@@ -179,9 +179,7 @@ fn entry(invoice: &Invoice, id: Uuid, party_id: &str, chart: &Chart) -> Result<E
         let tax_kind = chart.untaxed.clone().filter(|_| of.tax.tax.rate().is_none());
         Line { tax: Some(amounts.tax), tax_kind, ..plain }
     });
-    let lines: Vec<Line> = lines.collect();
-    check(&lines, amounts.total)?;
-    Ok(Entry {
+    let entry = Entry {
         book: Book::Sales,
         party_id: party_id.to_owned(),
         number: invoice.number.to_string(),
@@ -189,14 +187,7 @@ fn entry(invoice: &Invoice, id: Uuid, party_id: &str, chart: &Chart) -> Result<E
         dated: *invoice.issued_on,
         due: *invoice.due_on,
         tax: TaxMode::Exclusive,
-        lines,
-    })
-}
-
-/// Do the lines come to what is owed? A ledger that books another amount is worse than one that books none.
-pub(crate) fn check(lines: &[Line], owed: Money) -> Result<(), Fault> {
-    match total(owed.currency(), lines) {
-        Some(sum) if sum == owed => Ok(()),
-        _ => Err(Fault::Never("not_the_total", "the lines would not come to the total at the ledger".to_owned())),
-    }
+        lines: lines.collect(),
+    };
+    checked(entry, amounts.total)
 }

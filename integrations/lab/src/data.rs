@@ -59,6 +59,9 @@ pub(crate) struct Xero {
     pub contacts: BTreeMap<String, Value>,
     pub invoices: BTreeMap<String, Value>,
     pub closed_until: Option<NaiveDate>,
+    /// So many percent are the tax of everything, whatever is said of it.
+    #[serde(default)]
+    pub own_tax: Option<i64>,
     /// What was done under an `Idempotency-Key`.
     pub done: HashMap<String, (u16, Value)>,
     pub changed: HashMap<String, DateTime<Utc>>,
@@ -72,6 +75,7 @@ impl Xero {
             contacts: BTreeMap::new(),
             invoices: BTreeMap::new(),
             closed_until: None,
+            own_tax: None,
             done: HashMap::new(),
             changed: HashMap::new(),
             sequence: 0,

@@ -173,6 +173,11 @@ impl Lab {
         self.0.xero.lock().closed_until = Some(until);
     }
 
+    /// Xero works taxes out by itself, so many percent of the whole, and does not care what it is told of them.
+    pub fn works_out_tax(&self, percent: i64) {
+        self.0.xero.lock().own_tax = Some(percent);
+    }
+
     /// What is to go wrong with this request, if anything is.
     pub(crate) fn meets(&self, provider: &str, method: &str, path: &str) -> Option<What> {
         let mut faults = self.0.faults.lock();

@@ -221,6 +221,10 @@ async fn make_invoices(lab: Data<Lab>, request: HttpRequest, body: Bytes) -> Htt
                 sub += i64::try_from(rounded).unwrap_or_default();
                 tax += minor(&line["TaxAmount"]);
             }
+            if let Some(percent) = xero.own_tax {
+                let due = sub * percent;
+                tax = (due.abs() + 50) / 100 * due.signum();
+            }
             let is_inclusive = invoice["LineAmountTypes"] == "Inclusive";
             let total = if is_inclusive { sub } else { sub + tax };
             let id = Uuid::now_v7().to_string();

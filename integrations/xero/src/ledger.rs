@@ -115,8 +115,12 @@ pub async fn book(xero: &Xero, at: Place, key: &str, entry: &Entry) -> Result<Bo
     }
 }
 
-/// Is what the books have under that number this very entry? The same party and the same lines are.
+/// Is what the books have under that number this very entry? The same party, the same lines and the same total are: whoever enters a
+/// paper by hand has its taxes rounded as the books do.
 async fn is_same(xero: &Xero, at: Place, booked: &Booked, entry: &Entry) -> Result<bool, Fault> {
+    if entry.total().is_some_and(|total| total != booked.total) {
+        return Ok(false);
+    }
     let answer = xero.get(at, &["Invoices", &booked.entry_id], &[], None).await?;
     let Some(found) = good(&answer)?.json::<Invoices>()?.invoices.into_iter().next() else { return Ok(false) };
     let party = found.contact.and_then(|contact| contact.contact_id);

@@ -82,6 +82,25 @@ pub struct Line {
     pub tax_kind: Option<String>,
 }
 
+/// Thousandths of one, in which quantities are counted.
+const THOUSANDTHS: i64 = 1_000;
+
+impl Entry {
+    /// What the books come to if they take each line and its tax as it is. None if a tax on top is left to the books, or if the lines
+    /// have no sum.
+    pub fn total(&self) -> Option<Money> {
+        let currency = self.lines.first()?.unit.currency();
+        let mut each = self.lines.iter().map(|line| {
+            let amount = line.unit.scaled(line.quantity_thousandths, THOUSANDTHS).ok()?;
+            match self.tax {
+                TaxMode::Exclusive => amount.plus(line.tax?).ok(),
+                TaxMode::Inclusive | TaxMode::NoTax => Some(amount),
+            }
+        });
+        each.try_fold(Money::zero(currency), |sum, amount| sum.plus(amount?).ok())
+    }
+}
+
 /// Where an entry stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EntryStatus {
@@ -151,4 +170,52 @@ pub trait Ledger: Send + Sync + 'static {
         account: &'a str,
         payment: (NaiveDate, Money),
     ) -> Asked<'a, Payment>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn euro(minor: i64) -> Money {
+        Money::new(minor, "EUR".parse().unwrap()).unwrap()
+    }
+
+    fn entry(tax: TaxMode, taxes: &[Option<i64>]) -> Entry {
+        let line = |tax: &Option<i64>| Line {
+            text: "Travel".to_owned(),
+            quantity_thousandths: 1_500,
+            unit: euro(1_001),
+            tax: tax.map(euro),
+            account: "200".to_owned(),
+            tax_kind: None,
+        };
+        Entry {
+            book: Book::Sales,
+            party_id: String::new(),
+            number: "1".to_owned(),
+            reference: None,
+            dated: NaiveDate::MIN,
+            due: NaiveDate::MIN,
+            tax,
+            lines: taxes.iter().map(line).collect(),
+        }
+    }
+
+    #[test]
+    fn an_entry_comes_to_its_lines_and_their_taxes() {
+        // 15.015 is 15.02.
+        assert_eq!(entry(TaxMode::Exclusive, &[Some(300), Some(301)]).total(), Some(euro(3_605)));
+        assert_eq!(entry(TaxMode::Inclusive, &[Some(250), None]).total(), Some(euro(3_004)));
+        assert_eq!(entry(TaxMode::NoTax, &[None]).total(), Some(euro(1_502)));
+    }
+
+    #[test]
+    fn what_the_books_work_out_themselves_is_not_known() {
+        assert_eq!(entry(TaxMode::Exclusive, &[Some(300), None]).total(), None);
+        assert_eq!(entry(TaxMode::NoTax, &[]).total(), None);
+        let yen = Money::new(1, "JPY".parse().unwrap()).unwrap();
+        let mut mixed = entry(TaxMode::NoTax, &[None, None]);
+        mixed.lines[1].unit = yen;
+        assert_eq!(mixed.total(), None);
+    }
 }

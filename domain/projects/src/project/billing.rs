@@ -2,12 +2,16 @@
 //! sums, so that they are right at every position: each change of them is in one append with that of the time entry.
 
 use kernel::{Currency, Money, UserId};
-use projects_events::{BUDGET_MARKS, ProjectEvent as E, TimeEntryId, TimeLimit, UnbilledLine, UserRate};
+use projects_events::{
+    BATCH_MAX, BUDGET_MARKS, ProjectEvent as E, TimeEntryId, TimeLimit, UnbilledBatch, UnbilledLine, UserRate,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Time entries that a project has unbilled at once: an event tells all of them.
+/// Time entries that a project has unbilled at once; an event tells of no more. Those of a void invoice come on top.
 pub const UNBILLED_MAX: usize = 2_000;
+/// So many time entries are told of though they have not come to the threshold: while their draft is approved, there is room for others.
+const UNBILLED_MANY: usize = 1_500;
 /// Members of staff with a rate of their own.
 pub const USER_RATES_MAX: usize = 200;
 
@@ -29,6 +33,8 @@ struct Unbilled {
     minutes: u32,
     hourly_rate: Option<Money>,
     amount: Option<Money>,
+    /// An event has told that it is to be invoiced.
+    told: bool,
 }
 
 /// How much time, and what it comes to.
@@ -72,8 +78,16 @@ pub struct Billing {
     unbilled: BTreeMap<TimeEntryId, Unbilled>,
     /// The percentage of the budget that was told of last; 0 if none.
     budget_reached: u8,
-    /// The threshold was reached, and what is unbilled has not been below it since.
-    threshold_reached: bool,
+}
+
+/// Unbilled time that is to be invoiced.
+pub struct Told {
+    /// All of it.
+    pub sum: Sum,
+    /// By person and rate.
+    pub lines: Vec<UnbilledLine>,
+    /// By lines of an invoice.
+    pub batches: Vec<UnbilledBatch>,
 }
 
 impl Billing {
@@ -141,33 +155,26 @@ impl Billing {
         self.unbilled.get(&entry).map(|one| (one.minutes, one.amount))
     }
 
-    /// What is unbilled.
-    pub fn unbilled(&self) -> Sum {
-        let add = |sum: Sum, one: &Unbilled| sum.with(one.minutes, one.amount).unwrap_or(sum);
-        self.unbilled.values().fold(Sum::default(), add)
+    /// What of the unbilled time was not told of, in the order in which it is.
+    fn untold(&self) -> impl Iterator<Item = (&TimeEntryId, &Unbilled)> {
+        self.unbilled.iter().filter(|(_, one)| !one.told)
     }
 
-    /// The time entries that are unbilled.
-    pub fn unbilled_entries(&self) -> Vec<TimeEntryId> {
-        self.unbilled.keys().copied().collect()
-    }
-
-    /// What is unbilled, by person and rate.
-    pub fn lines(&self) -> Vec<UnbilledLine> {
-        let mut lines: Vec<(UnbilledLine, Sum)> = vec![];
-        for one in self.unbilled.values() {
-            let of = |line: &UnbilledLine| line.user_id == one.user_id && line.hourly_rate == one.hourly_rate;
-            let at = lines.iter().position(|(line, _)| of(line)).unwrap_or_else(|| {
-                let (user_id, hourly_rate) = (one.user_id, one.hourly_rate);
-                lines.push((UnbilledLine { user_id, hourly_rate, minutes: 0, amount: None }, Sum::default()));
-                lines.len() - 1
-            });
-            let sum = &mut lines[at].1;
-            *sum = sum.with(one.minutes, one.amount).unwrap_or(*sum);
+    /// What is to be told of, if it has come to the threshold.
+    pub fn newly_over(&self) -> Option<Told> {
+        let all = sum_of(self.untold().map(|(_, one)| one));
+        let is_many = !self.threshold.is_none() && self.untold().nth(UNBILLED_MANY - 1).is_some();
+        if !is_many && !all.comes_to(100, &self.threshold) {
+            return None;
         }
-        let summed =
-            |(line, sum): (UnbilledLine, Sum)| UnbilledLine { minutes: sum.minutes, amount: sum.amount, ..line };
-        lines.into_iter().map(summed).collect()
+        let told: Vec<_> = self.untold().take(UNBILLED_MAX).collect();
+        let sum = sum_of(told.iter().map(|(_, one)| *one));
+        let batches = told.chunks(BATCH_MAX).map(|of| {
+            let Sum { minutes, amount } = sum_of(of.iter().map(|(_, one)| *one));
+            let amount = amount.or(sum.amount.map(|all| Money::zero(all.currency())));
+            UnbilledBatch { minutes, amount, time_entry_ids: of.iter().map(|(id, _)| **id).collect() }
+        });
+        Some(Told { batches: batches.collect(), lines: lines(told.iter().map(|(_, one)| *one)), sum })
     }
 
     /// Can the time of an entry count?
@@ -190,15 +197,6 @@ impl Billing {
         BUDGET_MARKS.into_iter().filter(is_new)
     }
 
-    /// Is the threshold of unbilled time reached, and was that not told of?
-    pub fn is_newly_over(&self) -> bool {
-        !self.threshold_reached && self.is_over()
-    }
-
-    fn is_over(&self) -> bool {
-        self.unbilled().comes_to(100, &self.threshold)
-    }
-
     /// Remembers an event.
     pub fn apply(&mut self, event: &E) {
         match event {
@@ -207,7 +205,13 @@ impl Billing {
                 self.user_rates = user_rates.iter().map(|user| (user.user_id, user.hourly_rate)).collect();
             }
             E::BudgetSet { budget } => self.budget = *budget,
-            E::UnbilledThresholdSet { threshold } => self.threshold = *threshold,
+            E::UnbilledThresholdSet { threshold } => {
+                // Without one, somebody invoices by hand; with the next one, everything that is left is to be told of.
+                if threshold.is_none() {
+                    self.unbilled.values_mut().for_each(|one| one.told = false);
+                }
+                self.threshold = *threshold;
+            }
             E::TimeSpent { time_entry_id, user_id, minutes, billable, hourly_rate, amount } => {
                 self.spent = self.spent.with(*minutes, *amount).unwrap_or(self.spent);
                 if *billable {
@@ -223,12 +227,15 @@ impl Billing {
                 self.note_unbilled(*time_entry_id, *user_id, *minutes, *hourly_rate, *amount);
             }
             E::BudgetThresholdReached { percent, .. } => self.budget_reached = *percent,
-            E::TimeThresholdReached { .. } => self.threshold_reached = true,
+            E::TimeThresholdReached { batches, .. } => {
+                for entry in batches.iter().flat_map(|batch| &batch.time_entry_ids) {
+                    self.unbilled.entry(*entry).and_modify(|one| one.told = true);
+                }
+            }
             _ => return,
         }
         // What is below a mark again can reach it once more.
         self.budget_reached = self.budget.mark_left(self.budget_reached, self.spent.minutes, self.spent.amount);
-        self.threshold_reached &= self.is_over();
     }
 
     fn note_unbilled(
@@ -239,8 +246,29 @@ impl Billing {
         hourly_rate: Option<Money>,
         amount: Option<Money>,
     ) {
-        self.unbilled.insert(entry, Unbilled { user_id, minutes, hourly_rate, amount });
+        self.unbilled.insert(entry, Unbilled { user_id, minutes, hourly_rate, amount, told: false });
     }
+}
+
+fn sum_of<'u>(unbilled: impl Iterator<Item = &'u Unbilled>) -> Sum {
+    unbilled.fold(Sum::default(), |sum, one| sum.with(one.minutes, one.amount).unwrap_or(sum))
+}
+
+/// The same by person and rate.
+fn lines<'u>(unbilled: impl Iterator<Item = &'u Unbilled>) -> Vec<UnbilledLine> {
+    let mut lines: Vec<(UnbilledLine, Sum)> = vec![];
+    for one in unbilled {
+        let of = |line: &UnbilledLine| line.user_id == one.user_id && line.hourly_rate == one.hourly_rate;
+        let at = lines.iter().position(|(line, _)| of(line)).unwrap_or_else(|| {
+            let (user_id, hourly_rate) = (one.user_id, one.hourly_rate);
+            lines.push((UnbilledLine { user_id, hourly_rate, minutes: 0, amount: None }, Sum::default()));
+            lines.len() - 1
+        });
+        let sum = &mut lines[at].1;
+        *sum = sum.with(one.minutes, one.amount).unwrap_or(*sum);
+    }
+    let summed = |(line, sum): (UnbilledLine, Sum)| UnbilledLine { minutes: sum.minutes, amount: sum.amount, ..line };
+    lines.into_iter().map(summed).collect()
 }
 
 fn one_currency(amounts: impl Iterator<Item = Money>) -> bool {

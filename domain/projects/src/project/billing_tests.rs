@@ -1,6 +1,7 @@
 use super::*;
 use kernel::Currency;
 use kernel::spec::{When, given};
+use projects_events::UnbilledBatch;
 
 const ADA: UserId = UserId(Uuid::from_u128(5));
 const INVOICE: InvoiceId = InvoiceId(Uuid::from_u128(7));
@@ -59,6 +60,40 @@ fn count(events: &mut Vec<E>, n: u128, command: C) -> Vec<&'static str> {
     new.iter().map(|event| kernel::Event::entry(event).event_type).collect()
 }
 
+/// The entries that the last event tells of, as lines of an invoice have them.
+fn told(events: &[E]) -> Vec<Vec<TimeEntryId>> {
+    batches(events).iter().map(|batch| batch.time_entry_ids.clone()).collect()
+}
+
+fn batches(events: &[E]) -> &[UnbilledBatch] {
+    let Some(E::TimeThresholdReached { batches, .. }) = events.last() else { panic!("{:?}", events.last()) };
+    batches
+}
+
+/// So many entries of a minute at 50 euros an hour, each of which is 0.83.
+fn minutes(entries: std::ops::Range<u128>) -> impl Iterator<Item = E> {
+    entries.map(|n| E::TimeSpent {
+        time_entry_id: entry(n),
+        user_id: ADA,
+        minutes: 1,
+        billable: true,
+        hourly_rate: Some(eur(5_000)),
+        amount: Some(eur(83)),
+    })
+}
+
+/// A minute more.
+fn minute(n: u128) -> C {
+    C::SpendTime {
+        time_entry_id: entry(n),
+        user_id: ADA,
+        minutes: 1,
+        billable: true,
+        hourly_rate: Some(eur(5_000)),
+        amount: Some(eur(83)),
+    }
+}
+
 fn threshold(amount: i64) -> C {
     C::SetUnbilledThreshold { minutes: None, amount: Some(eur(amount)) }
 }
@@ -71,26 +106,28 @@ fn time_counts_with_its_time_entry_alone() {
 }
 
 #[test]
-fn a_threshold_that_is_crossed_twice_while_a_draft_is_pending_is_told_of_once() {
+fn a_threshold_that_is_crossed_again_is_told_of_with_what_was_not_told_of() {
     let mut events = vec![created()];
     let set = given::<Project>(events.clone()).when(threshold(20_000)).events().to_vec();
     events.extend(set);
     assert_eq!(count(&mut events, 1, spend(1)), ["project.time_spent"]);
     assert_eq!(count(&mut events, 2, spend(2)), ["project.time_spent", "time.threshold_reached"]);
-    let Some(E::TimeThresholdReached { minutes, amount, lines, time_entry_ids, .. }) = events.last() else { panic!() };
+    let Some(E::TimeThresholdReached { minutes, amount, lines, .. }) = events.last() else { panic!() };
     assert_eq!((*minutes, *amount), (120, Some(eur(20_000))));
-    assert_eq!(*time_entry_ids, [entry(1), entry(2)]);
     assert_eq!((lines.len(), lines[0].minutes, lines[0].amount), (1, 120, Some(eur(20_000))));
+    assert_eq!(told(&events), [vec![entry(1), entry(2)]]);
     // The draft is pending; more time comes.
     assert_eq!(count(&mut events, 3, spend(3)), ["project.time_spent"]);
-    // One entry is taken from the sum, which is still over the threshold.
+    // What is billed of what was told of says nothing of the rest.
     assert_eq!(count(&mut events, 1, bill(1)), ["project.time_billed"]);
-    assert_eq!(count(&mut events, 4, spend(4)), ["project.time_spent"]);
-    // Below it, the next crossing is another one.
-    for n in [2, 3] {
+    assert_eq!(count(&mut events, 4, spend(4)), ["project.time_spent", "time.threshold_reached"]);
+    assert_eq!(told(&events), [vec![entry(3), entry(4)]], "the second entry is on the draft");
+    for n in 2..=4 {
         assert_eq!(count(&mut events, n, bill(n)), ["project.time_billed"]);
     }
-    assert_eq!(count(&mut events, 5, spend(5)), ["project.time_spent", "time.threshold_reached"]);
+    assert_eq!(count(&mut events, 5, spend(5)), ["project.time_spent"]);
+    assert_eq!(count(&mut events, 6, spend(6)), ["project.time_spent", "time.threshold_reached"]);
+    assert_eq!(told(&events), [vec![entry(5), entry(6)]]);
 }
 
 #[test]
@@ -124,12 +161,95 @@ fn a_threshold_that_is_reached_when_it_is_set_is_told_of_then() {
     count(&mut events, 1, spend(1));
     let when = given::<Project>(events.clone()).when(threshold(10_000));
     assert!(matches!(when.events(), [E::UnbilledThresholdSet { .. }, E::TimeThresholdReached { .. }]));
-    // A higher one is not reached, and a lower one is again.
+    // Another one is about other time.
     events.extend(when.events().to_vec());
-    let higher = given::<Project>(events.clone()).when(threshold(30_000));
-    assert_eq!(higher.events().len(), 1);
-    events.extend(higher.events().to_vec());
-    assert_eq!(given::<Project>(events).when(threshold(5_000)).events().len(), 2);
+    for amount in [30_000, 5_000] {
+        let another = given::<Project>(events.clone()).when(threshold(amount)).events().to_vec();
+        assert_eq!(another.len(), 1);
+        events.extend(another);
+    }
+}
+
+#[test]
+fn without_a_threshold_in_between_everything_that_is_left_is_told_of_again() {
+    let mut events = vec![created()];
+    for n in 1..=2 {
+        count(&mut events, n, spend(n));
+    }
+    events.extend(given::<Project>(events.clone()).when(threshold(10_000)).events().to_vec());
+    assert_eq!(told(&events), [vec![entry(1), entry(2)]]);
+    count(&mut events, 1, bill(1));
+    let none = C::SetUnbilledThreshold { minutes: None, amount: None };
+    events.extend(given::<Project>(events.clone()).when(none).events().to_vec());
+    assert_eq!(count(&mut events, 3, spend(3)), ["project.time_spent"]);
+    events.extend(given::<Project>(events.clone()).when(threshold(10_000)).events().to_vec());
+    assert_eq!(told(&events), [vec![entry(2), entry(3)]]);
+}
+
+#[test]
+fn five_hundred_entries_are_one_line_and_one_more_is_another_one() {
+    for (entries, expected) in [(499, vec![499]), (500, vec![500]), (501, vec![500, 1]), (1_200, vec![500, 500, 200])] {
+        let of = C::SetUnbilledThreshold { minutes: Some(entries), amount: None };
+        let mut events = vec![created()];
+        events.extend(given::<Project>(events.clone()).when(of).events().to_vec());
+        let last = u128::from(entries) - 1;
+        events.extend(minutes(0..last));
+        assert_eq!(count(&mut events, last, minute(last)), ["project.time_spent", "time.threshold_reached"]);
+        let batches = batches(&events);
+        assert_eq!(batches.iter().map(|batch| batch.time_entry_ids.len()).collect::<Vec<_>>(), expected);
+        // Each line asks for what its own entries come to, and not for the minutes at the rate, which is 4.17 for five of them.
+        for batch in batches {
+            let count = batch.time_entry_ids.len();
+            assert_eq!((batch.minutes, batch.amount), (count as u64, Some(eur(83 * count as i64))));
+        }
+        let all: Vec<_> = batches.iter().flat_map(|batch| batch.time_entry_ids.clone()).collect();
+        assert_eq!(all, (0..=last).map(entry).collect::<Vec<_>>(), "each once");
+        let Some(E::TimeThresholdReached { minutes, amount, .. }) = events.last() else { panic!() };
+        assert_eq!((*minutes, *amount), (entries.into(), Some(eur(83 * i64::from(entries)))));
+    }
+}
+
+#[test]
+fn a_line_of_time_that_costs_nothing_asks_for_nothing_while_others_cost_something() {
+    let free = |n| E::TimeSpent {
+        time_entry_id: entry(n),
+        user_id: ADA,
+        minutes: 1,
+        billable: true,
+        hourly_rate: None,
+        amount: None,
+    };
+    let events = [vec![created()], minutes(0..500).collect(), vec![free(500)]].concat();
+    let of = |minutes| C::SetUnbilledThreshold { minutes: Some(minutes), amount: None };
+    let when = given::<Project>(events).when(of(501));
+    assert_eq!(
+        batches(when.events()).iter().map(|one| one.amount).collect::<Vec<_>>(),
+        [Some(eur(41_500)), Some(eur(0))]
+    );
+    let when = given::<Project>([created(), free(0)]).when(of(1));
+    assert_eq!(batches(when.events()).iter().map(|one| one.amount).collect::<Vec<_>>(), [None]);
+}
+
+#[test]
+fn many_entries_are_told_of_before_there_is_no_room_for_others() {
+    let events = [vec![created()], minutes(0..1_499).collect()].concat();
+    let mut without = events.clone();
+    assert_eq!(count(&mut without, 1_499, minute(1_499)), ["project.time_spent"], "nobody has set a threshold");
+    let mut events = [events.clone(), given::<Project>(events).when(threshold(10_000_000)).events().to_vec()].concat();
+    assert_eq!(count(&mut events, 1_499, minute(1_499)), ["project.time_spent", "time.threshold_reached"]);
+    assert_eq!(told(&events).len(), 3);
+    assert_eq!(count(&mut events, 1_500, minute(1_500)), ["project.time_spent"]);
+}
+
+#[test]
+fn what_an_event_has_no_room_for_is_told_of_with_the_next_one() {
+    // Void invoices bring back more than a project has by itself.
+    let events = [vec![created()], minutes(0..2_001).collect()].concat();
+    let mut events = [events.clone(), given::<Project>(events).when(threshold(83)).events().to_vec()].concat();
+    assert_eq!(told(&events).iter().map(Vec::len).collect::<Vec<_>>(), [500; 4]);
+    assert_eq!(count(&mut events, 0, bill(0)), ["project.time_billed", "time.threshold_reached"]);
+    assert_eq!(told(&events), [vec![entry(2_000)]]);
+    assert_eq!(count(&mut events, 1, bill(1)), ["project.time_billed"]);
 }
 
 #[test]

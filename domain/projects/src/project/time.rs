@@ -1,6 +1,6 @@
 //! Time that counts, and what it may come to.
 
-use super::billing::{NotCounted, USER_RATES_MAX};
+use super::billing::{NotCounted, Told, USER_RATES_MAX};
 use super::{Project, ProjectCommand as C, ProjectRejection as R};
 use kernel::{Aggregate, ClientId, Context, Currency, Decision, EngagementId, Money, UserId};
 use projects_events::{ProjectEvent as E, TaskId, TimeLimit};
@@ -151,17 +151,16 @@ impl Project {
             amount: spent.amount,
             budget,
         }));
-        if after.billing.is_newly_over() {
-            let (unbilled, threshold) = (after.billing.unbilled(), *after.billing.threshold());
+        if let Some(Told { sum, lines, batches }) = after.billing.newly_over() {
             events.push(E::TimeThresholdReached {
                 name,
                 client_id,
                 engagement_id,
-                minutes: unbilled.minutes,
-                amount: unbilled.amount,
-                threshold,
-                lines: after.billing.lines(),
-                time_entry_ids: after.billing.unbilled_entries(),
+                minutes: sum.minutes,
+                amount: sum.amount,
+                threshold: *after.billing.threshold(),
+                lines,
+                batches,
             });
         }
         events

@@ -109,6 +109,25 @@ impl Office {
         self.order("revenue.billing_settings.change_terms", self.settings, json!({ "terms": terms })).await;
     }
 
+    /// The firm rounds taxes by this rule.
+    pub async fn rounding(&self, rule: &str) {
+        let mut terms = terms();
+        terms["rounding"] = rule.into();
+        self.order("revenue.billing_settings.change_terms", self.settings, json!({ "terms": terms })).await;
+    }
+
+    /// What an invoice comes to by its own record, in minor units: without tax, the tax, and both.
+    pub async fn comes_to(&self, id: Uuid) -> (i64, i64, i64) {
+        let minor = async |what: &str| {
+            let sql = format!(
+                "select (payload -> 'amounts' -> '{what}' ->> 'minor')::bigint from eventstore.events
+                 where event_type = 'invoice.issued' and aggregate_id = '{id}'"
+            );
+            self.app.count(&sql).await
+        };
+        (minor("net").await, minor("tax").await, minor("total").await)
+    }
+
     /// Whoever looks after it has everything tried again that was parked.
     pub async fn retry(&self, reaction: &str) {
         let filter = reactions::Filter { reaction: Some(reaction.to_owned()), ..reactions::Filter::default() };

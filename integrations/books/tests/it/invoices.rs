@@ -3,8 +3,10 @@
 use crate::common::{Office, eur};
 use chrono::{NaiveDate, Utc};
 use harness::eventually;
+use kernel::Money;
 use lab::{Fault, What};
-use serde_json::json;
+use ports::{Book, Entry, Ledger as _, Line, Party, TaxMode};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 fn day() -> NaiveDate {
@@ -26,6 +28,105 @@ async fn an_issued_invoice_is_in_the_ledger_to_the_cent() {
     office.round().await;
     assert_eq!(office.outside.lab.invoices().len(), 1);
     assert_eq!(office.outside.lab.violations(), [""; 0]);
+}
+
+/// An amount of the lab's in minor units.
+fn cents(amount: &Value) -> i64 {
+    let text = amount.to_string();
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    format!("{whole}{part:0<2}").parse().unwrap()
+}
+
+#[actix_web::test]
+async fn the_ledger_says_the_same_as_the_paper_by_either_rule_of_rounding() {
+    let office = Office::open().await;
+    // Lines, the tax of each by each rule at 20 %, and what all of it comes to: three of 10.01 are 36.03 or 36.04.
+    let cases = [
+        ([1_001, 1_001, 1_001], ("per_line", [200, 200, 200], 3_603), ("per_document", [200, 200, 201], 3_604)),
+        ([1_000, 1_000, 1_000], ("per_line", [200, 200, 200], 3_600), ("per_document", [200, 200, 200], 3_600)),
+        ([1_002, 1_002, 1_002], ("per_line", [200, 200, 200], 3_606), ("per_document", [200, 201, 200], 3_607)),
+        ([1_003, 1_003, 1_003], ("per_line", [201, 201, 201], 3_612), ("per_document", [201, 200, 201], 3_611)),
+        // What is taken off is rounded away from nothing, too.
+        ([1_003, 1_003, -999], ("per_line", [201, 201, -200], 1_209), ("per_document", [201, 200, -200], 1_208)),
+    ];
+    for (lines, by_line, by_document) in cases {
+        for (rule, taxes, total) in [by_line, by_document] {
+            office.rounding(rule).await;
+            let id = office.issued(&lines).await;
+            office.round().await;
+            assert_eq!(office.happened("invoice.pushed_to_ledger", id).await, 1, "{lines:?} {rule}");
+            let invoices = office.outside.lab.invoices();
+            let booked = invoices.iter().find(|one| one["Reference"] == id.to_string()).unwrap();
+            let items = booked["LineItems"].as_array().unwrap();
+            let each: Vec<i64> = items.iter().map(|item| cents(&item["TaxAmount"])).collect();
+            assert_eq!(each, taxes, "{lines:?} {rule}");
+            let (net, tax) = (lines.iter().sum::<i64>(), taxes.iter().sum::<i64>());
+            let sums = (cents(&booked["SubTotal"]), cents(&booked["TotalTax"]), cents(&booked["Total"]));
+            assert_eq!(sums, (net, tax, total), "{lines:?} {rule}");
+            assert_eq!(office.comes_to(id).await, sums, "{lines:?} {rule}");
+            // Whoever pays what the ledger asks for owes nothing here.
+            office.outside.lab.pay(booked["InvoiceID"].as_str().unwrap(), total, day());
+            office.sweep().await;
+            assert_eq!(office.happened("invoice.paid", id).await, 1, "{lines:?} {rule}");
+        }
+    }
+    assert_eq!(office.outside.lab.violations(), [""; 0]);
+}
+
+#[actix_web::test]
+async fn an_invoice_to_which_the_ledger_comes_otherwise_does_not_stay_there() {
+    let office = Office::open().await;
+    office.rounding("per_line").await;
+    // It comes to 36.04 by itself.
+    office.outside.lab.works_out_tax(20);
+    let id = office.issued(&[1_001; 3]).await;
+    office.round().await;
+    assert_eq!(office.happened("invoice.pushed_to_ledger", id).await, 0);
+    assert_eq!(office.happened("invoice.ledger_rejected", id).await, 1);
+    let invoices = office.outside.lab.invoices();
+    assert_eq!((invoices.len(), invoices[0]["Status"].as_str()), (1, Some("VOIDED")));
+    // By the ledger's own rule both say the same.
+    office.rounding("per_document").await;
+    let id = office.issued(&[1_001; 3]).await;
+    office.round().await;
+    assert_eq!(office.happened("invoice.pushed_to_ledger", id).await, 1);
+}
+
+#[actix_web::test]
+async fn a_paper_that_was_entered_by_hand_and_rounded_otherwise_is_another_one() {
+    let office = Office::open().await;
+    office.rounding("per_line").await;
+    let (at, ledger) = (office.at, &office.outside.xero);
+    let party =
+        Party { reference: office.client.to_string(), name: "Acme GmbH".to_owned(), email: None, tax_number: None };
+    let party = ledger.party(at, "by-hand", &party).await.unwrap();
+    let euro = |minor| Money::new(minor, "EUR".parse().unwrap()).unwrap();
+    let line = |tax| Line {
+        text: "Work".to_owned(),
+        quantity_thousandths: 1_000,
+        unit: euro(1_001),
+        tax: Some(euro(tax)),
+        account: "200".to_owned(),
+        tax_kind: None,
+    };
+    let entry = Entry {
+        book: Book::Sales,
+        party_id: party.party_id,
+        number: "R0001".to_owned(),
+        reference: None,
+        dated: day(),
+        due: day(),
+        tax: TaxMode::Exclusive,
+        lines: vec![line(200), line(200), line(201)],
+    };
+    ledger.book(at, "by-hand", &entry).await.unwrap();
+    let id = office.issued(&[1_001; 3]).await;
+    office.round().await;
+    assert_eq!(office.happened("invoice.pushed_to_ledger", id).await, 0);
+    assert_eq!(office.happened("invoice.ledger_rejected", id).await, 1);
+    // Whoever entered it decides what becomes of it.
+    let invoices = office.outside.lab.invoices();
+    assert_eq!((invoices.len(), invoices[0]["Status"].as_str()), (1, Some("AUTHORISED")));
 }
 
 #[actix_web::test]
