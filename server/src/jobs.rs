@@ -89,12 +89,12 @@ pub async fn run(settings: &Settings, verb: JobsVerb, out: &Output) -> Result<Do
         JobsVerb::List { which, state, limit } => {
             let filter = Filter { state, ..which.filter(&pool).await? };
             let jobs = reactions::list(&pool, &filter, limit).await?;
-            let mut table = Table::new(&[">JOB", "REACTION, FIRM", "LANE", "STATE", ">TRIED", "WHY"], "no jobs");
+            let mut table = Table::new(&[">JOB", "REACTION, FIRM, LANE", "STATE", ">TRIED", "WHY"], "no jobs");
             for job in &jobs {
-                let what = format!("{}\n{}", job.reaction, job.tenant_id);
+                let what = format!("{}\n{}\n{}", job.reaction, job.tenant_id, job.lane);
                 let why = [job.code.clone(), job.why.clone()].into_iter().flatten().collect::<Vec<_>>().join(": ");
                 let (id, tried) = (job.id.to_string(), job.attempts.to_string());
-                table.row([id, what, job.lane.clone(), job.state.clone(), tried, why]);
+                table.row([id, what, job.state.clone(), tried, why]);
             }
             out.say(table);
             Done::with(jobs)
