@@ -19,7 +19,7 @@ impl Role for Projections {
     const COPIES: &'static str = "two or more: each group is led by one";
     const PORT: u16 = 3;
     const DATABASE: Database = Database::Worker;
-    const METRICS: &'static [Part] = &[Part::Projections, Part::Feed, Part::Append, Part::Reactions];
+    const METRICS: &'static [Part] = &[Part::Projections, Part::Feed, Part::Append, Part::Reactions, Part::Access];
     type Verb = ProjectionsVerb;
 
     async fn run(context: RoleContext) -> Result<()> {
