@@ -15,7 +15,9 @@ mod intake;
 mod line;
 mod operate;
 mod queue;
+mod ramp;
 mod reaction;
+mod through;
 
 pub use backoff::Retry;
 pub use engine::{Engine, EngineOptions};
@@ -23,3 +25,4 @@ pub use intake::{Intake, catch_up};
 pub use operate::{Filter, Line, Listed, Shown, State, drop, forget, lines, list, release, retry, show};
 pub use queue::{NewJob, put};
 pub use reaction::{Budget, EXHAUSTED, Found, Job, Lane, OnFailure, Outcome, Reaction, StartAt};
+pub use through::goes_through;

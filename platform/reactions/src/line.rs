@@ -2,6 +2,7 @@
 
 use crate::queue::{Queue, Taken, Verdict, duration};
 use crate::reaction::{EXHAUSTED, Found, Job, OnFailure, Outcome, Reaction};
+use crate::through::Through;
 use anyhow::{Context, Result};
 use chrono::Utc;
 use crash_points::Point;
@@ -190,12 +191,14 @@ impl<R: Reaction> ReactionLine<R> {
             is_probe,
         };
         crash_points::reach(Point::ReactionTaken);
-        let outcome = self.attempt(&job, taken.in_doubt).await;
+        let through = Through::default();
+        let outcome = through.hear(self.attempt(&job, taken.in_doubt)).await;
         crash_points::reach(Point::ReactionPerformed);
         let verdict = self.judge(&job, &taken, outcome).await;
         counter!("reaction_jobs_total", "reaction" => R::NAME, "outcome" => verdict.outcome).increment(1);
         histogram!("reaction_job_duration_seconds", "reaction" => R::NAME).record(started.elapsed().as_secs_f64());
-        let settled = self.queue.settle(job.id, taken.attempts, &verdict).await.context("settling")?;
+        let settled =
+            self.queue.settle(job.id, taken.attempts, &verdict, through.said()).await.context("settling")?;
         if !settled {
             tracing::warn!(
                 reaction = R::NAME,

@@ -1,9 +1,12 @@
 //! What operators see of jobs, and what they do about them.
 
+use crate::queue::interval;
+use crate::ramp::waits;
 use chrono::{DateTime, Utc};
 use kernel::TenantId;
 use serde::Serialize;
 use sqlx::PgPool;
+use sqlx::postgres::types::PgInterval;
 use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
@@ -212,12 +215,21 @@ async fn act(pool: &PgPool, filter: &Filter, how: &str, why: Option<&str>) -> sq
     moved.fetch_one(pool).await
 }
 
-/// A connection works again: the lanes that wait for it go on, slowly at first. Answers how many.
+/// A connection works again: the lanes that wait for it go on, the longest waiting first, at a rate that rises. Answers how many.
 ///
 /// # Errors
 /// When the database cannot be reached.
 pub async fn release(pool: &PgPool, tenant: TenantId, connection: &str) -> sqlx::Result<i64> {
-    sqlx::query_scalar("select reactions.release($1, $2)").bind(tenant.0).bind(connection).fetch_one(pool).await
+    let blocked = "select count(*) from reactions.lanes where tenant_id = $1 and blocked_on = $2";
+    let blocked: i64 = sqlx::query_scalar(blocked).bind(tenant.0).bind(connection).fetch_one(pool).await?;
+    if blocked == 0 {
+        return Ok(0);
+    }
+    // One that is blocked between this and that goes on with the last of them.
+    let waits = waits(usize::try_from(blocked).unwrap_or(usize::MAX));
+    let waits: Vec<PgInterval> = waits.into_iter().map(interval).collect();
+    let released = sqlx::query_scalar("select reactions.release($1, $2, $3)");
+    released.bind(tenant.0).bind(connection).bind(waits).fetch_one(pool).await
 }
 
 /// What every reaction has before it.

@@ -115,9 +115,15 @@ impl Queue {
             .await
     }
 
-    /// Notes what became of a try. False if its lease has ended and another has taken the job.
-    pub async fn settle(&self, job: i64, tries: i32, verdict: &Verdict) -> sqlx::Result<bool> {
-        sqlx::query_scalar("select reactions.settle($1, $2, $3, $4, $5, $6, $7, $8)")
+    /// Notes what became of a try, and through which connection it went. False if its lease has ended and another has taken the job.
+    pub async fn settle(
+        &self,
+        job: i64,
+        tries: i32,
+        verdict: &Verdict,
+        through: Option<String>,
+    ) -> sqlx::Result<bool> {
+        sqlx::query_scalar("select reactions.settle($1, $2, $3, $4, $5, $6, $7, $8, $9)")
             .bind(self.me)
             .bind(job)
             .bind(tries)
@@ -126,6 +132,7 @@ impl Queue {
             .bind(verdict.holds_lane)
             .bind(&verdict.code)
             .bind(&verdict.why)
+            .bind(through)
             .fetch_one(&self.pool)
             .await
     }
