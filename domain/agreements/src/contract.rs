@@ -478,6 +478,8 @@ impl Aggregate for Contract {
             _ if !self.status.is_out() => return Err(R::NotOut),
             C::Complete { signed_at, document } => return self.complete(signed_at.unwrap_or(ctx.now), document),
             C::Decline { recipient_id, reason } => return self.decline(recipient_id, reason),
+            // Everybody has signed in time; what they signed is on its way to the files.
+            C::Expire {} if self.missing().next().is_none() => return Err(R::NotOut),
             C::Expire {} if self.expires_at.is_some_and(|at| ctx.now < at) => return Err(R::StillOpen),
             C::Expire {} => vec![E::Expired {}],
             C::Remind {} if self.reminded_on == Some(ctx.today()) => vec![],

@@ -15,6 +15,7 @@ use kernel::{Actor, ConnectionId, Principal, SessionId, TenantId};
 use ports::Place;
 use providers::{Account, Adapter, Begun, Grant, Refusal};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use url::Url;
 use uuid::Uuid;
@@ -167,7 +168,8 @@ async fn come_back(desk: &Desk, session: Result<Session, Problem>, query: &str) 
         return Err(Stopped::from(refused("the provider said no", told)).or(begin(None), "Try again"));
     }
     let shown = back.code.ok_or_else(|| refused("no code", BROKEN))?;
-    match known(desk, &away, shown).await {
+    let told = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    match known(desk, &away, shown, &told).await {
         Ok(()) => Ok(away.redirect_to.clone()),
         Err(NotConnected::For(problem)) => Err(Stopped::from(problem).or(begin(None), "Try again")),
         Err(NotConnected::Which(accounts)) => {
@@ -192,21 +194,26 @@ impl From<Problem> for NotConnected {
 }
 
 /// Goes on with what this session has begun: code to grant, grant to account, both kept, and on the record.
-async fn known(desk: &Desk, away: &Away, shown: String) -> Result<(), NotConnected> {
+async fn known(
+    desk: &Desk,
+    away: &Away,
+    shown: String,
+    told: &BTreeMap<String, String>,
+) -> Result<(), NotConnected> {
     let at = Place { tenant: away.tenant, connection: away.connection };
     let connection = loaded(desk, at).await?;
     let adapter = adapter_of(desk, &connection)?;
     if adapter.provider() != away.provider {
         return Err(refused("another provider's answer", "Connecting cannot be finished; begin again.").into());
     }
-    let grant = adapter.oauth().exchange(shown, away.begun.verifier.clone()).await.map_err(|error| match error {
+    let grant = adapter.oauth().exchange(shown, &away.begun).await.map_err(|error| match error {
         Refusal::Refused(why) => refused(&why, "The provider does not take its own answer; begin again."),
         Refusal::Away(why) => {
             tracing::warn!(why, "a provider gives no grant");
             Problem::new(&code::UNAVAILABLE, "the provider does not answer; repeat in a moment")
         }
     })?;
-    let accounts = adapter.accounts(&grant.access).await.map_err(|error| {
+    let accounts = adapter.accounts_told(&grant.access, told).await.map_err(|error| {
         tracing::warn!(error = format!("{error:#}"), "a provider does not say which accounts it gives");
         Problem::new(&code::UNAVAILABLE, "the provider does not say what was agreed to; repeat in a moment")
     })?;

@@ -12,9 +12,9 @@ pub use webhook::DocusignDoor;
 use anyhow::Result;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use futures::FutureExt;
 use futures::future::BoxFuture;
-use ports::{Asked, Envelope, Fault, Papers, Place, Sent, Signing};
+use futures::{FutureExt, TryFutureExt};
+use ports::{Anchors, Asked, Envelope, Fault, Papers, Place, Sent, Signing};
 use providers::{Answer, Budget, Calls, Direct, Effect, Hint, Links, OwnCall, Rules, Sweeper};
 use reqwest::Method;
 use serde::Serialize;
@@ -93,7 +93,16 @@ fn url(base: &str, account: &str, path: &[&str], query: &[(&str, &str)]) -> Stri
     url.into()
 }
 
+/// Texts that nobody writes by chance, and of which none begins like another.
+fn anchors(nth: usize, unique: &str) -> Anchors {
+    Anchors { signature: format!("SIGN{nth}X{unique}"), date: format!("DATE{nth}X{unique}") }
+}
+
 impl Signing for Docusign {
+    fn anchors(&self, nth: usize, unique: &str) -> Anchors {
+        anchors(nth, unique)
+    }
+
     fn send<'a>(&'a self, at: Place, key: &'a str, envelope: &'a Envelope) -> Asked<'a, Sent> {
         envelopes::send(self, at, key, envelope).boxed()
     }
@@ -118,8 +127,8 @@ impl Signing for Docusign {
         envelopes::document(self, at, envelope_id, "combined").boxed()
     }
 
-    fn certificate<'a>(&'a self, at: Place, envelope_id: &'a str) -> Asked<'a, Bytes> {
-        envelopes::document(self, at, envelope_id, "certificate").boxed()
+    fn certificate<'a>(&'a self, at: Place, envelope_id: &'a str) -> Asked<'a, Option<Bytes>> {
+        envelopes::document(self, at, envelope_id, "certificate").map_ok(Some).boxed()
     }
 }
 
@@ -189,5 +198,22 @@ impl Sweeper for Docusign {
     fn revoke<'a>(&'a self, _: Place) -> BoxFuture<'a, Result<(), Fault>> {
         // DocuSign takes no grant back from a program: the person withdraws consent there. Ours is destroyed.
         std::future::ready(Ok(())).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_anchor_begins_like_another() {
+        let of = |nth| {
+            let Anchors { signature, date } = anchors(nth, "9A");
+            [signature, date]
+        };
+        let all: Vec<String> = [1, 11, 2].into_iter().flat_map(of).collect();
+        for one in &all {
+            assert_eq!(all.iter().filter(|other| other.starts_with(one.as_str())).count(), 1, "{one}");
+        }
     }
 }

@@ -13,6 +13,9 @@ use providers::Links;
 use reactions::Outcome;
 use std::sync::Arc;
 
+/// What a contract waits for whose firm is connected with nobody who collects signatures.
+const NOBODY: &str = "signing";
+
 /// What whoever sets it up has to say.
 pub struct Wanted {
     /// Reads what is personal; connects as `ubos_worker`.
@@ -21,10 +24,8 @@ pub struct Wanted {
     pub store: Store,
     /// The firms' connections.
     pub links: Links,
-    /// Collects the signatures.
-    pub signing: Arc<dyn Signing>,
-    /// What connections to it call it: `docusign`.
-    pub provider: &'static str,
+    /// Whoever collects signatures, each with what connections to it call it: `docusign`.
+    pub signing: Vec<(&'static str, Arc<dyn Signing>)>,
     /// Where files are; without it nothing that was signed is kept, and waits until it can be.
     pub objects: Option<ObjectStore>,
     /// Where providers find this service, without a slash at the end; without it they are swept alone.
@@ -36,8 +37,7 @@ pub struct Wanted {
 pub struct Desk {
     pub(crate) log: Log,
     pub(crate) store: Store,
-    pub(crate) signing: Arc<dyn Signing>,
-    pub(crate) provider: &'static str,
+    signing: Arc<[(&'static str, Arc<dyn Signing>)]>,
     pub(crate) objects: Option<ObjectStore>,
     pub(crate) book: Book,
     pub(crate) press: Press,
@@ -48,9 +48,14 @@ pub struct Desk {
 impl Desk {
     /// Nothing is connected yet.
     pub fn new(wanted: Wanted) -> Self {
-        let Wanted { log, store, links, signing, provider, objects, public_url } = wanted;
-        let book = Book(links.pool().clone());
-        Self { log, store, signing, provider, objects, book, press: Press::default(), links, public_url }
+        let Wanted { log, store, links, signing, objects, public_url } = wanted;
+        let (book, signing) = (Book(links.pool().clone()), signing.into());
+        Self { log, store, signing, objects, book, press: Press::default(), links, public_url }
+    }
+
+    /// What connections to those who collect signatures call them.
+    pub(crate) fn providers(&self) -> Vec<&'static str> {
+        self.signing.iter().map(|(name, _)| *name).collect()
     }
 
     pub(crate) async fn contract(&self, which: Which) -> Result<Contract, Outcome> {
@@ -65,14 +70,22 @@ impl Desk {
 
     /// Which of the firm's connections is used. Without one nothing is of use before somebody makes one.
     pub(crate) async fn connection(&self, tenant: TenantId) -> Result<ConnectionId, Outcome> {
-        let found = self.links.of(tenant, self.provider).await.map_err(crate::say::away)?;
-        found.first().copied().ok_or_else(|| Outcome::Blocked(self.provider.to_owned()))
+        let found = self.links.of_any(tenant, &self.providers()).await.map_err(crate::say::away)?;
+        found.first().map(|(id, _)| *id).ok_or_else(|| Outcome::Blocked(NOBODY.to_owned()))
     }
 
-    /// Where the provider says what happens.
-    pub(crate) fn door(&self, at: Place) -> Option<String> {
+    /// Whoever collects signatures through this connection. One that was given up is for somebody of the firm.
+    pub(crate) async fn signing(&self, at: Place) -> Result<(&'static str, &dyn Signing), Outcome> {
+        let provider = self.links.provider(at).await.map_err(crate::say::away)?;
+        let found = self.signing.iter().find(|(name, _)| provider.as_deref() == Some(*name));
+        let (name, signing) = found.ok_or_else(|| Outcome::Blocked(at.connection.to_string()))?;
+        Ok((name, &**signing))
+    }
+
+    /// Where this provider says what happens.
+    pub(crate) fn door(&self, provider: &str, at: Place) -> Option<String> {
         let url = self.public_url.as_ref()?;
-        Some(format!("{url}/v1/webhooks/{}/{}", self.provider, at.connection))
+        Some(format!("{url}/v1/webhooks/{provider}/{}", at.connection))
     }
 
     /// The envelope of a contract: the one that is noted, the one that somebody put on record by hand, or the one that the provider
@@ -81,7 +94,7 @@ impl Desk {
         match self.book.of(which).await? {
             Some(Asked { at, envelope_id: Some(id), .. }) => Ok(Some((at, id))),
             Some(Asked { at, key, .. }) => {
-                let Some(sent) = self.signing.find(at, &key).await? else { return Ok(None) };
+                let Some(sent) = self.signing(at).await?.1.find(at, &key).await? else { return Ok(None) };
                 self.book.note(at, which, &key, &sent.envelope_id).await?;
                 Ok(Some((at, sent.envelope_id)))
             }

@@ -1,22 +1,24 @@
-//! What everybody signed is fetched, with the provider's certificate of who signed when, and kept among the files.
+//! What everybody signed is fetched, with the provider's certificate of who signed when, and kept among the files; then the contract is
+//! signed.
 //!
 //! It may not be there at once, though everybody has signed. Each becomes a file as any other: announced, sent to the store, inspected.
+//! Where there is no store of files, a contract is signed without, and what was signed waits until there is one.
 
 use crate::book::Which;
 use crate::desk::Desk;
-use crate::say::{asked, request, told, unsaid};
+use crate::say::{asked, away, request, told, unsaid};
 use agreements::Contract;
 use agreements::contract::{ContractCommand, SignedDocument};
-use agreements_events::ContractEvent;
+use agreements_events::{ContractEvent, ContractStatus};
 use bytes::Bytes;
-use event_store::ExecuteError;
+use event_store::{ExecuteError, begin};
 use files::File;
 use files::file::FileCommand;
 use files_events::{FileSize, UploadId, UploadStatus};
-use kernel::{Checksum, FileId, FileName, MediaType};
+use kernel::{Checksum, FileId, FileName, MediaType, Timestamp};
 use objects::{Key, ObjectError, ObjectStore};
-use ports::{Fault, Place};
-use reactions::{Job, Outcome, Reaction, Retry};
+use ports::{EnvelopeStatus, Fault, Place};
+use reactions::{Job, Lane, NewJob, Outcome, Reaction, Retry, put};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -27,8 +29,25 @@ const UPLOADS_MAX: u32 = 10;
 /// Bytes of a file's name before what it is.
 const NAME_MAX: usize = 180;
 
+/// The job that a look at the provider asks for, and no event.
+const COMPLETED: &str = "completed";
+
 /// See above.
 pub struct Documents(pub Desk);
+
+impl Desk {
+    /// Has what everybody signed fetched, and the contract signed when it is kept.
+    pub(crate) async fn fetch(&self, which: Which) -> Result<(), Outcome> {
+        let (lane, key) = (Lane::of(which.contract), COMPLETED.to_owned());
+        let job = NewJob { tenant: which.tenant, lane, key, position: None, subject: Some(which.contract) };
+        let asking = async {
+            let mut tx = begin(&self.book.0).await?;
+            put(&mut tx, Documents::NAME, &[job], true).await?;
+            tx.commit().await
+        };
+        asking.await.map_err(away)
+    }
+}
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,29 +90,42 @@ impl Reaction for Documents {
 
 impl Documents {
     async fn done(&self, job: &Job) -> Result<(), Outcome> {
-        let (event, ContractEvent::Signed { .. }) = asked(job)? else { return Ok(()) };
         let desk = &self.0;
-        let which = Which { tenant: event.tenant_id, contract: event.aggregate_id };
+        let which = match (job.key.as_str(), job.subject) {
+            (COMPLETED, Some(contract)) => Which { tenant: job.tenant, contract },
+            _ => {
+                let (event, ContractEvent::Signed { .. }) = asked(job)? else { return Ok(()) };
+                Which { tenant: event.tenant_id, contract: event.aggregate_id }
+            }
+        };
         let contract = desk.contract(which).await?;
+        let (is_out, status) = (contract.status().is_out(), contract.status());
+        if !is_out && !matches!(status, ContractStatus::Signed | ContractStatus::Active | ContractStatus::Terminated) {
+            // It has come to another end meanwhile.
+            return Ok(());
+        }
         // Signed on paper, and noted by somebody: there is nothing to fetch.
         let Some((at, envelope_id)) = desk.envelope(which, &contract).await? else { return Ok(()) };
         let objects = desk.objects.as_ref().ok_or_else(|| Outcome::Blocked("objects".to_owned()))?;
         let keeping = Keeping { desk, objects, which, contract: &contract, at, envelope_id: &envelope_id };
-        if contract.document().is_none() {
-            let (signed, certificate) = (keeping.keep(Kind::Signed).await, keeping.keep(Kind::Certificate).await);
-            let (file_id, sha256) = signed?;
-            let sha256 = sha256.as_str().parse().map_err(|_| Outcome::Never("no_hash", sha256.to_string()))?;
-            let document = SignedDocument { file_id: FileId(file_id), sha256 };
-            if let Some(code) = desk.say(which, ContractCommand::StoreDocument { document }).await? {
-                return Err(Outcome::Never(
-                    code,
-                    "the signed document is kept, and the contract has another".to_owned(),
-                ));
-            }
-            certificate.map(drop)
-        } else {
-            keeping.keep(Kind::Certificate).await.map(drop)
+        if contract.document().is_some() {
+            return keeping.keep(Kind::Certificate).await.map(drop);
         }
+        let (signed, certificate) = (keeping.keep(Kind::Signed).await, keeping.keep(Kind::Certificate).await);
+        let (file_id, sha256) = signed?.ok_or_else(|| Outcome::Never("no_document", "there is none".to_owned()))?;
+        let sha256 = sha256.as_str().parse().map_err(|_| Outcome::Never("no_hash", sha256.to_string()))?;
+        let document = SignedDocument { file_id: FileId(file_id), sha256 };
+        if is_out {
+            certificate?;
+            return keeping.complete(document).await;
+        }
+        if let Some(code) = desk.say(which, ContractCommand::StoreDocument { document }).await? {
+            return Err(Outcome::Never(
+                code,
+                "the signed document is kept, and the contract has another".to_owned(),
+            ));
+        }
+        certificate.map(drop)
     }
 }
 
@@ -108,12 +140,27 @@ struct Keeping<'a> {
 }
 
 impl Keeping<'_> {
-    /// The file that a document is, and what it hashes to, when it is one.
-    async fn keep(&self, kind: Kind) -> Result<(Uuid, Checksum), Outcome> {
+    /// Everybody has signed, and what they signed is kept: the contract is signed.
+    async fn complete(&self, document: SignedDocument) -> Result<(), Outcome> {
+        let papers = self.desk.signing(self.at).await?.1.look(self.at, self.envelope_id).await?;
+        if papers.status != EnvelopeStatus::Completed {
+            return Ok(());
+        }
+        let signed_at = papers.since.map(Timestamp::of_clock);
+        let complete = ContractCommand::Complete { signed_at, document: Some(document) };
+        if let Some(code) = self.desk.say(self.which, complete).await? {
+            // It was taken back here meanwhile; whoever takes it back there finds out that everybody had signed.
+            tracing::info!(contract = %self.which.contract, code, "a contract does not want to be signed");
+        }
+        Ok(())
+    }
+
+    /// The file that a document is, and what it hashes to, when it is one. None if the provider has no such document.
+    async fn keep(&self, kind: Kind) -> Result<Option<(Uuid, Checksum)>, Outcome> {
         let file_id = Uuid::new_v5(&self.which.contract, kind.name().as_bytes());
         let mut step = self.step(file_id).await?;
         if let Step::Announced(..) | Step::New(_) = step {
-            let bytes = self.fetch(kind).await?;
+            let Some(bytes) = self.fetch(kind).await? else { return Ok(None) };
             let sha256 = Checksum::of(&bytes);
             if let Step::Announced(upload_id, announced) = &step
                 && *announced != sha256
@@ -133,7 +180,7 @@ impl Keeping<'_> {
             }
         }
         match step {
-            Step::Kept(sha256) => Ok((file_id, sha256)),
+            Step::Kept(sha256) => Ok(Some((file_id, sha256))),
             _ => Err(Outcome::Later(Some(INSPECTED_AFTER), format!("the {} is being inspected", kind.name()))),
         }
     }
@@ -158,10 +205,11 @@ impl Keeping<'_> {
     }
 
     /// Right after the last signature the provider may say that there is no such thing yet, in whatever words.
-    async fn fetch(&self, kind: Kind) -> Result<Bytes, Outcome> {
+    async fn fetch(&self, kind: Kind) -> Result<Option<Bytes>, Outcome> {
+        let (_, signing) = self.desk.signing(self.at).await?;
         let fetched = match kind {
-            Kind::Signed => self.desk.signing.signed(self.at, self.envelope_id).await,
-            Kind::Certificate => self.desk.signing.certificate(self.at, self.envelope_id).await,
+            Kind::Signed => signing.signed(self.at, self.envelope_id).await.map(Some),
+            Kind::Certificate => signing.certificate(self.at, self.envelope_id).await,
         };
         fetched.map_err(|fault| match fault {
             Fault::Never(code, why) => Outcome::Later(None, format!("the {} is not there: {code}: {why}", kind.name())),

@@ -3,7 +3,8 @@
 //! A contract that is to be signed becomes a paper with places to sign and goes out as an envelope, once: that it is asked for is noted
 //! before it is, so an answer that gets lost is looked up and never sent again. How an envelope stands is asked of the provider, whenever
 //! it or a sweep says that something may have changed, and becomes commands that say nothing twice. What everybody signed is fetched
-//! with the provider's certificate and kept among the files.
+//! with the provider's certificate and kept among the files before the contract is signed. Which provider that is, is the firm's
+//! connection to say; all of them are one port.
 
 mod book;
 mod desk;

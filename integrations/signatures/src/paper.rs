@@ -5,7 +5,7 @@ use agreements_events::{ContractEvent, ContractRecipient, OfferedLine, Recipient
 use chrono::{DateTime, Utc};
 use kernel::{Markdown, Name, Personal, Timestamp};
 use papers::{Document, Language, Press, Signatory};
-use ports::{Anchors, Envelope, Paper, Recipient};
+use ports::{Anchors, Envelope, Paper, Recipient, Signing};
 use reactions::Outcome;
 
 /// Days for which a provider collects signatures at most.
@@ -39,15 +39,15 @@ pub fn lines(events: Vec<event_store::RawEvent>) -> Result<(Vec<OfferedLine>, Op
     Ok((vec![], None))
 }
 
-/// Texts by which the places of one recipient are found. Nobody writes them by chance, and none begins like another.
-fn anchors(number: usize, id: RecipientId) -> Anchors {
-    let short: String = id.0.simple().to_string().to_uppercase().chars().rev().take(10).collect();
-    Anchors { signature: format!("SIGN{number}X{short}"), date: format!("DATE{number}X{short}") }
+/// A text that nobody writes by chance: what tells the places of one recipient from all others.
+fn unique(id: RecipientId) -> String {
+    id.0.simple().to_string().to_uppercase().chars().rev().take(10).collect()
 }
 
 /// The envelope; the same whenever it is made of the same contract.
 pub async fn envelope(
     press: &Press,
+    signing: &dyn Signing,
     contract: &Contract,
     out: Outgoing,
     notify: Option<String>,
@@ -61,7 +61,7 @@ pub async fn envelope(
         let (name, email) = one.name.expose().zip(one.email.expose()).ok_or_else(erased)?;
         let signs = one.role == RecipientRole::Signer;
         let number = index + 1;
-        let anchors = signs.then(|| anchors(number, one.id));
+        let anchors = signs.then(|| signing.anchors(signatories.len() + 1, &unique(one.id)));
         if let Some(Anchors { signature, date }) = &anchors {
             signatories.push(Signatory {
                 name: name.to_string(),
@@ -141,19 +141,10 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn no_anchor_begins_like_another() {
-        let id = RecipientId(Uuid::from_u128(0x1234_5678_9abc));
-        let all: Vec<String> = [1, 11, 2]
-            .into_iter()
-            .flat_map(|number| {
-                let Anchors { signature, date } = anchors(number, id);
-                [signature, date]
-            })
-            .collect();
-        for one in &all {
-            assert_eq!(all.iter().filter(|other| other.starts_with(one.as_str())).count(), 1, "{one}");
-            assert!(one.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()), "{one}");
-        }
+    fn what_tells_recipients_apart_is_a_plain_word_of_ten_signs() {
+        let [one, two] = [1, 0x1234_5678_9abc].map(|id| unique(RecipientId(Uuid::from_u128(id))));
+        assert_ne!(one, two);
+        assert!(one.len() == 10 && two.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()), "{one} {two}");
     }
 
     #[test]

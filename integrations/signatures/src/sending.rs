@@ -118,11 +118,12 @@ impl Sending {
             Some(Asked { at, .. }) => at,
             None => which.at(desk.connection(which.tenant).await?),
         };
+        let (provider, signing) = desk.signing(at).await?;
         let events = desk.log.read_stream(which.tenant, which.contract, 0, i64::MAX).await.map_err(crate::say::away)?;
         (out.lines, out.totals) = lines(events)?;
-        let envelope = envelope(&desk.press, contract, out, desk.door(at), Utc::now()).await?;
+        let envelope = envelope(&desk.press, signing, contract, out, desk.door(provider, at), Utc::now()).await?;
         desk.book.ask(at, which, key).await?;
-        match desk.signing.send(at, key, &envelope).await {
+        match signing.send(at, key, &envelope).await {
             Ok(sent) => {
                 desk.book.note(at, which, key, &sent.envelope_id).await?;
                 Ok(Some((at, sent.envelope_id)))
@@ -141,7 +142,7 @@ impl Sending {
             return Ok(());
         }
         let Some((at, envelope_id)) = self.0.envelope(which, contract).await? else { return Ok(()) };
-        match self.0.signing.remind(at, &envelope_id).await {
+        match self.0.signing(at).await?.1.remind(at, &envelope_id).await {
             Ok(()) => Ok(()),
             Err(Fault::Never(code, why)) => {
                 tracing::info!(contract = %which.contract, code, why, "nobody was reminded");
@@ -153,10 +154,11 @@ impl Sending {
 
     async fn take_back(&self, which: Which, contract: &Contract, reason: &str) -> Result<(), Outcome> {
         let Some((at, envelope_id)) = self.0.envelope(which, contract).await? else { return Ok(()) };
-        match self.0.signing.void(at, &envelope_id, reason).await {
+        let (_, signing) = self.0.signing(at).await?;
+        match signing.void(at, &envelope_id, reason).await {
             Ok(()) => Ok(()),
             // Somebody declined meanwhile, or the last one signed: the latter is for people.
-            Err(Fault::Never("wrong_state", why)) => match self.0.signing.look(at, &envelope_id).await?.status {
+            Err(Fault::Never("wrong_state", why)) => match signing.look(at, &envelope_id).await?.status {
                 EnvelopeStatus::Completed => Err(Outcome::Never("signed_meanwhile", why)),
                 _ => Ok(()),
             },

@@ -16,10 +16,15 @@ const STILL_OPEN: &str = "agreements.contract.still_open";
 impl Desk {
     /// Asks how an envelope stands, and tells its contract.
     pub(crate) async fn look(&self, at: Place, which: Which, envelope_id: &str) -> Result<(), Outcome> {
-        let papers = self.signing.look(at, envelope_id).await?;
+        let papers = self.signing(at).await?.1.look(at, envelope_id).await?;
         let contract = self.contract(which).await?;
         let recipients: Vec<RecipientId> = contract.recipients().map(|one| one.id).collect();
         for command in said(&papers, &recipients) {
+            if matches!(command, C::Complete { .. }) && self.objects.is_some() && contract.status().is_out() {
+                // It is signed when what was signed is kept.
+                self.fetch(which).await?;
+                continue;
+            }
             let expires = matches!(command, C::Expire {});
             match self.say(which, command).await? {
                 Some(STILL_OPEN) if expires => {

@@ -129,6 +129,10 @@ pub struct Papers {
 
 /// Has papers signed.
 pub trait Signing: Send + Sync + 'static {
+    /// How the places of somebody are marked in the papers: of the first, second, … of those who sign, with a text that nobody else's
+    /// places have and that stands nowhere in the papers.
+    fn anchors(&self, nth: usize, unique: &str) -> Anchors;
+
     /// Sends an envelope, once for each key, of at most 100 characters: whoever comes again is told which it is.
     fn send<'a>(&'a self, at: Place, key: &'a str, envelope: &'a Envelope) -> Asked<'a, Sent>;
 
@@ -147,6 +151,6 @@ pub trait Signing: Send + Sync + 'static {
     /// The signed papers as one PDF.
     fn signed<'a>(&'a self, at: Place, envelope_id: &'a str) -> Asked<'a, Bytes>;
 
-    /// The provider's certificate of who signed when, a PDF.
-    fn certificate<'a>(&'a self, at: Place, envelope_id: &'a str) -> Asked<'a, Bytes>;
+    /// The provider's certificate of who signed when, a PDF; none if it is a part of the signed papers.
+    fn certificate<'a>(&'a self, at: Place, envelope_id: &'a str) -> Asked<'a, Option<Bytes>>;
 }

@@ -8,6 +8,7 @@ use ports::{Fault, Place};
 use reactions::Outcome;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// An account that a grant reaches.
@@ -45,6 +46,20 @@ pub trait Adapter: Send + Sync + 'static {
 
     /// The accounts that a grant reaches.
     fn accounts<'a>(&'a self, access: &'a SecretString) -> BoxFuture<'a, Result<Vec<Account>>>;
+
+    /// The same, where only the address that the browser came back to says which: `told` are the pairs that stood there.
+    fn accounts_told<'a>(
+        &'a self,
+        access: &'a SecretString,
+        _told: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<Vec<Account>>> {
+        self.accounts(access)
+    }
+
+    /// What a message is answered with once it is taken in; a provider that looks for other words sends it again.
+    fn thanks(&self) -> &'static str {
+        ""
+    }
 
     /// What a message says that may have changed in this account. `header` answers the header of a name, if there is one.
     ///

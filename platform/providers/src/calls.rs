@@ -50,6 +50,14 @@ pub enum Effect {
     None,
     /// It does.
     Some,
+    /// It does, and a provider that is still busy with the same says so with 409: nobody knows then, either.
+    Guarded,
+}
+
+impl Effect {
+    fn does(self) -> bool {
+        self != Self::None
+    }
 }
 
 /// What a provider answers, if it is an answer: good, or about what was asked.
@@ -78,7 +86,7 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| {
             let why = format!("the answer {} cannot be read: {error}", self.status);
             match self.effect {
-                Effect::Some if self.is_good() => Fault::Unknown(why),
+                effect if effect.does() && self.is_good() => Fault::Unknown(why),
                 _ => Fault::Later(None, why),
             }
         })
@@ -148,9 +156,9 @@ impl Calls {
     async fn send(&self, effect: Effect, call: RequestBuilder) -> Result<Answer, Fault> {
         let lost = |error: reqwest::Error| {
             let (never_left, why) = (error.is_connect() || error.is_builder(), error.without_url().to_string());
-            match effect {
-                Effect::Some if !never_left => Fault::Unknown(why),
-                _ => Fault::Later(None, why),
+            match effect.does() && !never_left {
+                true => Fault::Unknown(why),
+                false => Fault::Later(None, why),
             }
         };
         let mut answer = call.send().await.map_err(lost)?;
@@ -180,14 +188,17 @@ impl Calls {
                 }
                 Err(Fault::Later(Some(after.unwrap_or(TOO_OFTEN)), "the provider was asked too often".to_owned()))
             }
+            409 if answer.effect == Effect::Guarded => {
+                Err(Fault::Unknown("the provider is still busy with the same".to_owned()))
+            }
             408 | 409 | 423 | 425 => Err(Fault::Later(after, format!("the provider answers {status}"))),
             500..=599 => {
                 let why = format!("the provider answers {status}");
                 self.links.failed(at, "unreachable", &why).await;
-                match answer.effect {
-                    // Whoever says to come later has done nothing.
-                    Effect::Some if status != StatusCode::SERVICE_UNAVAILABLE => Err(Fault::Unknown(why)),
-                    _ => Err(Fault::Later(after, why)),
+                // Whoever says to come later has done nothing.
+                match answer.effect.does() && status != StatusCode::SERVICE_UNAVAILABLE {
+                    true => Err(Fault::Unknown(why)),
+                    false => Err(Fault::Later(after, why)),
                 }
             }
             300..=399 => Err(Fault::Never("redirected", format!("the provider answers {status}"))),
@@ -234,9 +245,16 @@ impl Calls {
     }
 }
 
+/// Where some say instead when a limit is over: as seconds since 1970.
+const LIMIT_ENDS: &str = "x-ratelimit-reset";
+
 /// When a provider says to come again: in seconds, or a moment (RFC 9110 §10.2.3).
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let said = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    let Some(said) = headers.get(RETRY_AFTER) else {
+        let ends: i64 = headers.get(LIMIT_ENDS)?.to_str().ok()?.trim().parse().ok()?;
+        return Some(Duration::from_secs(u64::try_from(ends - now.timestamp()).unwrap_or_default().min(2 * 86_400)));
+    };
+    let said = said.to_str().ok()?;
     if let Ok(seconds) = said.trim().parse::<u64>() {
         // A provider that says a year means no.
         return Some(Duration::from_secs(seconds.min(2 * 86_400)));
@@ -263,5 +281,8 @@ mod tests {
         assert_eq!(said("soon"), None);
         assert_eq!(said("99999999999"), Some(Duration::from_secs(2 * 86_400)));
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+        let mut headers = HeaderMap::new();
+        headers.insert("X-Ratelimit-Reset", (now.timestamp() + 40).to_string().parse().unwrap());
+        assert_eq!(retry_after(&headers, now), Some(Duration::from_secs(40)));
     }
 }

@@ -1,12 +1,12 @@
-//! The worker's side of a link: opens the grant, refreshes it, and notes how the connection is.
+//! The worker's side of a link: opens the grant, refreshes it, and says whose turn it is to be swept.
 
+use crate::health::{FAILURES_MAX, note};
 use crate::keeper::{Field, interval, open, seal};
 use crate::oauth::{Grant, OAuth, Refusal};
 use chrono::{DateTime, Utc};
 use event_store::begin;
 use kernel::{ConnectionId, TenantId};
 use ports::{Fault, Place};
-use reactions::{Lane, NewJob, put};
 use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool};
 use std::collections::BTreeMap;
@@ -15,17 +15,10 @@ use std::time::Duration;
 use uuid::Uuid;
 use vault::Vault;
 
-/// The jobs that tell the record of a connection how it is.
-pub const NOTES: &str = "connect.note";
 /// A token that ends so soon is not shown any more.
 const ENDS_SOON: Duration = Duration::from_secs(90);
-/// Failures in a row after which a connection is called degraded.
-const FAILURES_MAX: i32 = 3;
 /// A grant that nobody uses is refreshed so often, so that it does not die.
 const REFRESHED_EVERY: Duration = Duration::from_secs(20 * 3_600);
-/// How often a success is written down that says nothing new.
-const SAID_EVERY: Duration = Duration::from_secs(60);
-
 /// What is shown with a call, and where.
 #[derive(Debug, Clone)]
 pub struct Access {
@@ -37,17 +30,6 @@ pub struct Access {
     pub base_url: String,
     /// Which grant the token is of.
     pub generation: i32,
-}
-
-/// How a connection is, as whoever uses it found out.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Health {
-    /// `good`, `degraded` or `refused`.
-    pub health: String,
-    /// What is wrong, in the words of the connection's events.
-    pub trouble: Option<String>,
-    /// The same for people.
-    pub detail: Option<String>,
 }
 
 /// A link whose turn it is to be swept.
@@ -143,6 +125,19 @@ impl Links {
         }
     }
 
+    /// Gives the grant back to its provider, if that takes it back.
+    ///
+    /// # Errors
+    /// When it cannot be given back.
+    pub async fn give_back(&self, at: Place) -> Result<(), Fault> {
+        let row = self.read(at, &mut *self.pool.acquire().await.map_err(away)?, false).await?;
+        let Some(oauth) = self.oauth.get(row.provider.as_str()) else { return Ok(()) };
+        let later = |why: String| Fault::Later(None, why);
+        let keys = self.vault.tenant(at.tenant.0).await.map_err(|error| later(error.to_string()))?;
+        let token = open(&keys, at.connection, Field::Refresh, row.generation, &row.refresh_sealed);
+        oauth.end(&token.map_err(|error| later(error.to_string()))?).await.map_err(|error| later(error.to_string()))
+    }
+
     /// Makes the next generation, unless another process has just done so. Whoever comes meanwhile waits at the row; whoever wins it
     /// writes the new generation over the one that was read, or nothing.
     async fn refresh(&self, at: Place, known: i32, is_spoiled: bool) -> Result<Access, Fault> {
@@ -167,7 +162,8 @@ impl Links {
                     sealed.map_err(|error| Fault::Later(None, error.to_string()))
                 };
                 let sql = "update connect.links set generation = $4, access_sealed = $5, refresh_sealed = $6,
-                                  access_until = clock_timestamp() + $7, refreshed_at = clock_timestamp()
+                                  access_until = clock_timestamp() + $7, refreshed_at = clock_timestamp(),
+                                  refresh_until = clock_timestamp() + $8, refresh_failures = 0
                            where tenant_id = $1 and connection_id = $2 and generation = $3";
                 let written = sqlx::query(sql)
                     .bind(at.tenant.0)
@@ -177,6 +173,7 @@ impl Links {
                     .bind(sealed(Field::Access, &access)?)
                     .bind(sealed(Field::Refresh, refresh.as_ref().unwrap_or(&token))?)
                     .bind(interval(lasts))
+                    .bind(oauth.renewable_for().map(interval))
                     .execute(&mut *tx);
                 let written = written.await.map_err(away)?.rows_affected();
                 tx.commit().await.map_err(away)?;
@@ -195,12 +192,18 @@ impl Links {
             }
             Err(Refusal::Away(why)) => {
                 metrics::counter!("connection_refreshes_total", "outcome" => "failed").increment(1);
-                tx.rollback().await.map_err(away)?;
-                if row.is_good && !is_spoiled {
-                    return self.open(at, &row).await;
+                // Also if the token at hand still works: that it does says nothing about the next one.
+                let sql = "update connect.links set refresh_failures = refresh_failures + 1
+                           where tenant_id = $1 and connection_id = $2 returning refresh_failures";
+                let failures = sqlx::query_scalar(sql).bind(at.tenant.0).bind(at.connection.0).fetch_one(&mut *tx);
+                let failures: i32 = failures.await.map_err(away)?;
+                let works = row.is_good && !is_spoiled;
+                if failures >= FAILURES_MAX || !works {
+                    let health = (failures >= FAILURES_MAX).then_some("degraded");
+                    note(&mut tx, at, health, "unreachable", &why).await.map_err(away)?;
                 }
-                self.failed(at, "unreachable", &why).await;
-                Err(Fault::Later(None, why))
+                tx.commit().await.map_err(away)?;
+                if works { self.open(at, &row).await } else { Err(Fault::Later(None, why)) }
             }
         }
     }
@@ -216,58 +219,6 @@ impl Links {
         Ok(found.map(ConnectionId))
     }
 
-    /// Notes that the provider lets us in no more.
-    pub async fn refused(&self, at: Place, trouble: &str, detail: &str) -> Fault {
-        self.noted(at, Some("refused"), trouble, detail).await;
-        Fault::Blocked(at.connection)
-    }
-
-    /// Notes that a call failed for a reason that is not ours; the third in a row makes a degraded connection.
-    pub async fn failed(&self, at: Place, trouble: &str, detail: &str) {
-        self.noted(at, None, trouble, detail).await;
-    }
-
-    /// Notes that it is worse than before, whatever came before.
-    pub async fn degraded(&self, at: Place, trouble: &str, detail: &str) {
-        self.noted(at, Some("degraded"), trouble, detail).await;
-    }
-
-    async fn noted(&self, at: Place, health: Option<&str>, trouble: &str, detail: &str) {
-        let noting = async {
-            let mut tx = begin(&self.pool).await?;
-            note(&mut tx, at, health, trouble, detail).await?;
-            tx.commit().await
-        };
-        if let Err(error) = noting.await {
-            tracing::warn!(error = %error, "how a connection is cannot be noted");
-        }
-    }
-
-    /// Notes that a call succeeded.
-    pub async fn succeeded(&self, at: Place) {
-        let noting = async {
-            let sql = "with before as (select l.health from connect.links l
-                                       where l.tenant_id = $1 and l.connection_id = $2
-                                         and (l.failures > 0 or l.health = 'degraded'
-                                              or coalesce(l.last_success_at, '-infinity') < clock_timestamp() - $3)
-                                       for update)
-                       update connect.links l
-                       set failures = 0, last_success_at = clock_timestamp(), health = case l.health when 'degraded' then 'good' else l.health end
-                       from before where l.tenant_id = $1 and l.connection_id = $2 returning before.health";
-            let mut tx = begin(&self.pool).await?;
-            let before = sqlx::query_scalar(sql).bind(at.tenant.0).bind(at.connection.0).bind(interval(SAID_EVERY));
-            let before: Option<String> = before.fetch_optional(&mut *tx).await?;
-            if before.as_deref() == Some("degraded") {
-                tell(&mut tx, at).await?;
-            }
-            tx.commit().await
-        };
-        let noted: sqlx::Result<()> = noting.await;
-        if let Err(error) = noted {
-            tracing::warn!(error = %error, "how a connection is cannot be noted");
-        }
-    }
-
     /// A firm's connections to a provider: those that work first, and of these the oldest.
     ///
     /// # Errors
@@ -279,13 +230,25 @@ impl Links {
         Ok(found.into_iter().map(ConnectionId).collect())
     }
 
-    /// How a connection is; none if nothing is kept of it.
+    /// A firm's connections to any of these providers, each with its provider, in the same order.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn health(&self, at: Place) -> sqlx::Result<Option<Health>> {
-        let sql = "select health, trouble, detail from connect.links where tenant_id = $1 and connection_id = $2";
-        sqlx::query_as(sql).bind(at.tenant.0).bind(at.connection.0).fetch_optional(&self.pool).await
+    pub async fn of_any(&self, tenant: TenantId, providers: &[&str]) -> sqlx::Result<Vec<(ConnectionId, String)>> {
+        let sql = "select l.connection_id, l.provider from connect.links l
+                   where l.tenant_id = $1 and l.provider = any($2)
+                   order by l.is_paused, l.health = 'refused', l.authorised_at, l.connection_id";
+        let found = sqlx::query_as(sql).bind(tenant.0).bind(providers).fetch_all(&self.pool).await?;
+        Ok(found.into_iter().map(|(id, provider): (Uuid, String)| (ConnectionId(id), provider)).collect())
+    }
+
+    /// Which provider a connection leads to; none if nothing is kept of it.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn provider(&self, at: Place) -> sqlx::Result<Option<String>> {
+        let sql = "select provider from connect.links where tenant_id = $1 and connection_id = $2";
+        sqlx::query_scalar(sql).bind(at.tenant.0).bind(at.connection.0).fetch_optional(&self.pool).await
     }
 
     /// Nothing is sent through the connection while it is paused.
@@ -322,7 +285,7 @@ impl Links {
         let gone = sqlx::query_scalar(sql).bind(at.tenant.0).bind(at.connection.0).bind(given_up_at);
         let gone: Option<bool> = gone.fetch_optional(&mut *tx).await?;
         if gone.is_some() {
-            for table in ["connect.budgets", "connect.calls", "connect.inbox"] {
+            for table in ["connect.budgets", "connect.calls", "connect.inbox", "connect.syncs"] {
                 let sql = format!("delete from {table} where tenant_id = $1 and connection_id = $2");
                 sqlx::query(&sql).bind(at.tenant.0).bind(at.connection.0).execute(&mut *tx).await?;
             }
@@ -377,42 +340,6 @@ impl Links {
         let (tenant, connection) = (swept.place.tenant.0, swept.place.connection.0);
         sqlx::query(sql).bind(tenant).bind(connection).bind(swept.next).execute(tx).await.map(drop)
     }
-}
-
-/// Writes down a failure, and has the record told if the connection is otherwise than before.
-async fn note(tx: &mut PgConnection, at: Place, health: Option<&str>, trouble: &str, detail: &str) -> sqlx::Result<()> {
-    let sql = "with before as (select l.health from connect.links l where l.tenant_id = $1 and l.connection_id = $2 for update)
-               update connect.links l
-               set failures = l.failures + 1, last_failure_at = clock_timestamp(),
-                   health = case when l.health = 'refused' then l.health when $3 is not null then $3
-                                 when l.failures + 1 >= $6 then 'degraded' else l.health end,
-                   trouble = $4, detail = $5
-               from before where l.tenant_id = $1 and l.connection_id = $2 returning before.health, l.health";
-    let detail: String = detail.chars().filter(|c| !c.is_control()).take(300).collect();
-    let noted = sqlx::query_as(sql)
-        .bind(at.tenant.0)
-        .bind(at.connection.0)
-        .bind(health)
-        .bind(trouble)
-        .bind(detail)
-        .bind(FAILURES_MAX);
-    let noted: Option<(String, String)> = noted.fetch_optional(&mut *tx).await?;
-    match noted {
-        Some((before, after)) if before != after => tell(tx, at).await,
-        _ => Ok(()),
-    }
-}
-
-/// Makes a job of telling the record, in the transaction that changes what there is to tell.
-async fn tell(tx: &mut PgConnection, at: Place) -> sqlx::Result<()> {
-    let job = NewJob {
-        tenant: at.tenant,
-        lane: Lane::of(at.connection),
-        key: Uuid::now_v7().to_string(),
-        position: None,
-        subject: Some(at.connection.0),
-    };
-    put(tx, NOTES, &[job], false).await
 }
 
 fn away(error: sqlx::Error) -> Fault {

@@ -1,5 +1,6 @@
 //! Authorization code with PKCE and state (RFC 6749, RFC 7636, RFC 9700), and refreshing what came of it.
 
+use crate::json_tokens::{JsonTokens, Shown};
 use anyhow::{Context, Result, anyhow};
 use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicTokenResponse};
 use oauth2::{
@@ -16,9 +17,9 @@ use url::Url;
 /// How long a provider may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Bytes of an answer at most.
-const ANSWER_BYTES_MAX: usize = 1 << 18;
+pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 18;
 /// How long an access token is good whose provider does not say.
-const USUAL_LIFE: Duration = Duration::from_secs(1_800);
+pub(crate) const USUAL_LIFE: Duration = Duration::from_secs(1_800);
 
 type Client = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
@@ -45,6 +46,11 @@ pub struct OAuth {
     client: Client,
     scopes: Vec<Scope>,
     http: reqwest::Client,
+    /// Where codes and refresh tokens are shown as JSON instead of a form.
+    json: Option<JsonTokens>,
+    /// Where grants are given back, if the provider takes them there, and as whom.
+    ending: Option<String>,
+    us: (String, SecretString),
 }
 
 impl std::fmt::Debug for OAuth {
@@ -109,7 +115,38 @@ impl OAuth {
             .set_token_uri(TokenUrl::new(settings.token_url.clone()).context("settings: token_url")?)
             .set_redirect_uri(RedirectUrl::new(settings.redirect_url.clone()).context("settings: login.public_url")?);
         let scopes = settings.scopes.iter().cloned().map(Scope::new).collect();
-        Ok(Self { client, scopes, http })
+        let us = (settings.client_id.clone(), settings.client_secret.clone());
+        Ok(Self { client, scopes, http, json: None, ending: None, us })
+    }
+
+    /// One that takes codes and refresh tokens as JSON with all of us in it, and a code only beside the state that it came with.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn in_json(settings: &OAuthSettings) -> Result<Self> {
+        Ok(Self { json: Some(JsonTokens::new(settings)?), ..Self::new(settings)? })
+    }
+
+    /// The same, and grants are given back at this address.
+    #[must_use]
+    pub fn ending_at(self, url: &str) -> Self {
+        Self { ending: Some(url.to_owned()), ..self }
+    }
+
+    /// Gives a grant back; without an address for that it stays.
+    ///
+    /// # Errors
+    /// When the provider is away, or does not take it.
+    pub async fn end(&self, token: &SecretString) -> Result<(), Refusal> {
+        let Some(url) = &self.ending else { return Ok(()) };
+        let (id, secret) = &self.us;
+        let token = serde_json::json!({ "token": token.expose_secret() });
+        let asked = self.http.post(url).basic_auth(id, Some(secret.expose_secret())).json(&token).send().await;
+        let answer = asked.map_err(|error| Refusal::Away(error.without_url().to_string()))?;
+        match answer.status().is_success() {
+            true => Ok(()),
+            false => Err(Refusal::Away(format!("it answers {}", answer.status()))),
+        }
     }
 
     /// Where to send somebody, and what to remember until they come back.
@@ -124,9 +161,12 @@ impl OAuth {
     ///
     /// # Errors
     /// When the provider refuses or is away.
-    pub async fn exchange(&self, code: String, verifier: String) -> Result<Grant, Refusal> {
+    pub async fn exchange(&self, code: String, begun: &Begun) -> Result<Grant, Refusal> {
+        if let Some(json) = &self.json {
+            return json.ask(&self.http, Shown::Code { code: &code, state: &begun.state }).await;
+        }
         let request = self.client.exchange_code(AuthorizationCode::new(code));
-        let request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
+        let request = request.set_pkce_verifier(PkceCodeVerifier::new(begun.verifier.clone()));
         request.request_async(&self.sender()).await.map(grant).map_err(refusal)
     }
 
@@ -135,6 +175,9 @@ impl OAuth {
     /// # Errors
     /// When the provider refuses or is away.
     pub async fn refresh(&self, token: &SecretString) -> Result<Grant, Refusal> {
+        if let Some(json) = &self.json {
+            return json.ask(&self.http, Shown::Token(token.expose_secret())).await;
+        }
         let token = RefreshToken::new(token.expose_secret().to_owned());
         let asked = self.client.exchange_refresh_token(&token).request_async(&self.sender()).await;
         asked.map(grant).map_err(refusal)

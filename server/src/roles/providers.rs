@@ -42,7 +42,8 @@ impl Role for Providers {
         let calls = ::connect::ApiCalls { store: store.clone(), direct };
         let contracts = providers::contracts(settings, &log, &store, &links)?;
         let mut hearers: Vec<Arc<dyn Hears>> = vec![Arc::new(Paid::new(books.clone()))];
-        hearers.extend(contracts.iter().map(|desk| Arc::new(Envelopes(desk.clone())) as Arc<dyn Hears>));
+        let envelopes = contracts.iter().flat_map(Envelopes::all);
+        hearers.extend(envelopes.map(|one| Arc::new(one) as Arc<dyn Hears>));
         let with = |engine: Engine| {
             let engine = engine.with(calls).with(Invoices(books.clone())).with(Bills(books));
             match &contracts {

@@ -273,6 +273,9 @@ fn a_contract_that_is_not_signed_in_time_expires() {
     let late = has(sent()).at("2026-12-01T00:00:00Z".parse().unwrap());
     late.when(C::Expire {}).then([E::Expired {}]);
     has(signed()).when(C::Expire {}).rejected("agreements.contract.not_out");
+    let by_all = [0, 1].iter().fold(sent(), |events, nth| and_then(events.clone(), sign(&events, *nth)));
+    let late = has(by_all).at("2026-12-01T00:00:00Z".parse().unwrap());
+    late.when(C::Expire {}).rejected("agreements.contract.not_out");
     has(draft()).when(C::Expire {}).rejected("agreements.contract.not_sent");
 }
 
