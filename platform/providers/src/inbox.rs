@@ -1,6 +1,7 @@
 //! What providers said, and what sweeps found, becomes jobs: one per thing that may have changed, however often it was said.
 
 use crate::links::{Links, Swept};
+use crate::syncs::Synced;
 use crate::{Hint, Sweeper};
 use event_store::begin;
 use kernel::{ConnectionId, TenantId};
@@ -12,6 +13,8 @@ use uuid::Uuid;
 
 /// The jobs that ask a provider how something is.
 pub const HINTS: &str = "connect.hint";
+/// What the sweep is called among what is kept in step.
+const CHANGES: &str = "changes";
 /// Messages that become jobs in one transaction.
 const AT_ONCE: i64 = 200;
 /// Days for which it is known what was said.
@@ -81,10 +84,16 @@ impl Links {
                 Ok(hints) => {
                     found += hints.len();
                     self.keep_found(sweeper.provider(), &swept, &hints).await?;
+                    let synced =
+                        Synced { cursor_at: Some(swept.next), again_in: Some(sweeper.every()), ..Synced::default() };
+                    self.synced(swept.place, CHANGES, &synced).await?;
                 }
+                // How the connection is says it.
                 Err(Fault::Blocked(_)) => {}
                 Err(fault) => {
                     tracing::info!(connection = %swept.place.connection, error = %fault, "a sweep ended early");
+                    let why = fault.to_string();
+                    self.sync_failed(swept.place, CHANGES, ("unreachable", &why), Some(sweeper.every())).await?;
                 }
             }
         }

@@ -41,12 +41,27 @@ impl Keeper {
     /// # Errors
     /// When database or keys are away, or the provider gave nothing to refresh with.
     pub async fn keep(&self, at: Place, provider: &str, account: &Account, grant: &Grant) -> Result<Option<i32>> {
+        self.keep_for(at, provider, account, grant, None).await
+    }
+
+    /// The same with how long the grant can be replaced, if that is known.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn keep_for(
+        &self,
+        at: Place,
+        provider: &str,
+        account: &Account,
+        grant: &Grant,
+        renewable_for: Option<Duration>,
+    ) -> Result<Option<i32>> {
         let next = sqlx::query_scalar("select connect.next_generation($1, $2)").bind(at.tenant.0).bind(at.connection.0);
         let generation: i32 = next.fetch_one(&self.pool).await?;
         let keys = self.vault.sealing(at.tenant.0).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         let refresh =
             grant.refresh.as_ref().context("the provider gave no refresh token; is offline access asked for?")?;
-        let kept = sqlx::query_scalar("select connect.keep($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+        let kept = sqlx::query_scalar("select connect.keep($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
             .bind(at.tenant.0)
             .bind(at.connection.0)
             .bind(provider)
@@ -56,6 +71,7 @@ impl Keeper {
             .bind(seal(&keys, at.connection, Field::Access, generation, &grant.access)?)
             .bind(seal(&keys, at.connection, Field::Refresh, generation, refresh)?)
             .bind(interval(grant.lasts))
+            .bind(renewable_for.map(interval))
             .fetch_one(&self.pool);
         let kept: bool = kept.await?;
         Ok(kept.then_some(generation))

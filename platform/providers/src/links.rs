@@ -1,7 +1,7 @@
 //! The worker's side of a link: opens the grant, refreshes it, and says whose turn it is to be swept.
 
-use crate::health::{FAILURES_MAX, note};
 use crate::keeper::{Field, interval, open, seal};
+use crate::note::{FAILURES_MAX, note};
 use crate::oauth::{Grant, OAuth, Refusal};
 use chrono::{DateTime, Utc};
 use event_store::begin;
@@ -19,6 +19,7 @@ use vault::Vault;
 const ENDS_SOON: Duration = Duration::from_secs(90);
 /// A grant that nobody uses is refreshed so often, so that it does not die.
 const REFRESHED_EVERY: Duration = Duration::from_secs(20 * 3_600);
+
 /// What is shown with a call, and where.
 #[derive(Debug, Clone)]
 pub struct Access {
@@ -95,6 +96,7 @@ impl Links {
     /// # Errors
     /// [`Fault::Blocked`] if somebody of the firm has to act first, [`Fault::Later`] if only time helps.
     pub async fn access(&self, at: Place, spoiled: Option<i32>) -> Result<Access, Fault> {
+        reactions::goes_through(at.connection);
         let row = self.read(at, &mut *self.pool.acquire().await.map_err(away)?, false).await?;
         if row.is_fresh && spoiled != Some(row.generation) {
             return self.open(at, &row).await;

@@ -48,6 +48,8 @@ pub struct OAuth {
     http: reqwest::Client,
     /// Where codes and refresh tokens are shown as JSON instead of a form.
     json: Option<JsonTokens>,
+    /// How long a grant can be replaced that nobody replaces, if it ends by itself.
+    renewable_for: Option<Duration>,
     /// Where grants are given back, if the provider takes them there, and as whom.
     ending: Option<String>,
     us: (String, SecretString),
@@ -116,7 +118,7 @@ impl OAuth {
             .set_redirect_uri(RedirectUrl::new(settings.redirect_url.clone()).context("settings: login.public_url")?);
         let scopes = settings.scopes.iter().cloned().map(Scope::new).collect();
         let us = (settings.client_id.clone(), settings.client_secret.clone());
-        Ok(Self { client, scopes, http, json: None, ending: None, us })
+        Ok(Self { client, scopes, http, json: None, renewable_for: None, ending: None, us })
     }
 
     /// One that takes codes and refresh tokens as JSON with all of us in it, and a code only beside the state that it came with.
@@ -131,6 +133,17 @@ impl OAuth {
     #[must_use]
     pub fn ending_at(self, url: &str) -> Self {
         Self { ending: Some(url.to_owned()), ..self }
+    }
+
+    /// The same, whose grants can be replaced for so long after they were given: the provider says so in its documentation.
+    #[must_use]
+    pub fn renewable(self, renewable_for: Duration) -> Self {
+        Self { renewable_for: Some(renewable_for), ..self }
+    }
+
+    /// How long a grant can be replaced that nobody replaces; none if it does not end by itself, or nobody knows.
+    pub fn renewable_for(&self) -> Option<Duration> {
+        self.renewable_for
     }
 
     /// Gives a grant back; without an address for that it stays.

@@ -197,8 +197,7 @@ impl<R: Reaction> ReactionLine<R> {
         let verdict = self.judge(&job, &taken, outcome).await;
         counter!("reaction_jobs_total", "reaction" => R::NAME, "outcome" => verdict.outcome).increment(1);
         histogram!("reaction_job_duration_seconds", "reaction" => R::NAME).record(started.elapsed().as_secs_f64());
-        let settled =
-            self.queue.settle(job.id, taken.attempts, &verdict, through.said()).await.context("settling")?;
+        let settled = self.queue.settle(job.id, taken.attempts, &verdict, through.said()).await.context("settling")?;
         if !settled {
             tracing::warn!(
                 reaction = R::NAME,
@@ -254,6 +253,9 @@ impl<R: Reaction> ReactionLine<R> {
                 return Verdict { outcome: "blocked", wait: LOOK_AGAIN, holds_lane: true, code, why };
             }
             Outcome::Never(code, why) => return self.give_up(job, code, why, again).await,
+            Outcome::After(wait, why) => {
+                return Verdict { outcome: "later", wait, holds_lane: false, code: None, why: Some(short(&why)) };
+            }
             Outcome::Later(said, why) => ("later", said, why),
             Outcome::Unknown(why) => ("unknown", None, why),
         };

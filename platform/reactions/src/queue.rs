@@ -116,13 +116,7 @@ impl Queue {
     }
 
     /// Notes what became of a try, and through which connection it went. False if its lease has ended and another has taken the job.
-    pub async fn settle(
-        &self,
-        job: i64,
-        tries: i32,
-        verdict: &Verdict,
-        through: Option<String>,
-    ) -> sqlx::Result<bool> {
+    pub async fn settle(&self, job: i64, tries: i32, verdict: &Verdict, through: Option<String>) -> sqlx::Result<bool> {
         sqlx::query_scalar("select reactions.settle($1, $2, $3, $4, $5, $6, $7, $8, $9)")
             .bind(self.me)
             .bind(job)

@@ -141,6 +141,9 @@ pub enum Outcome {
     Early(DateTime<Utc>),
     /// Not now: the receiver is away or busy. If it says when to come again (`Retry-After`), the lane waits so long.
     Later(Option<Duration>, String),
+    /// Not now, but so long after this, as the reaction has a schedule of its own. It is a try that failed, like [`Outcome::Later`], and
+    /// the lane goes on with what is due.
+    After(Duration, String),
     /// Nobody knows: it is looked up before anything is sent again.
     Unknown(String),
     /// Nothing is of use before somebody mends this connection. Costs no attempt; the lane waits for [`release`](crate::release), or
