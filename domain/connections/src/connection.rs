@@ -1,7 +1,7 @@
 //! A connection: the way to one account of the firm at a provider.
 
 use connections_events::{ConnectionEvent as E, ConnectionStatus, Provider, Trouble};
-use kernel::{Aggregate, Claim, ClaimChange, Context, Decision, Machine, Name, Text, command, rejection};
+use kernel::{Aggregate, Claim, ClaimChange, Context, Date, Decision, Machine, Name, Text, command, rejection};
 use serde::{Deserialize, Serialize};
 
 use ConnectionCommand as C;
@@ -62,6 +62,13 @@ pub enum ConnectionCommand {
     Pause {},
     /// Uses it again.
     Resume {},
+    /// Has everything at the provider looked at again that has changed since a day.
+    #[refused(NotConnected)]
+    Resync {
+        /// Since which day; since somebody last agreed unless given.
+        #[serde(default)]
+        since: Option<Date>,
+    },
     /// Gives it up, and has what is kept of it destroyed. Whoever agrees at the provider again later finds it with its id.
     Disconnect {},
 }
@@ -73,7 +80,7 @@ pub enum ConnectionRejection {
     ConnectOnly,
     /// The connection leads to another account; make another connection for this one.
     AnotherAccount,
-    /// Nobody has agreed at the provider, so there is nothing to pause.
+    /// Nobody has agreed at the provider, so there is nothing to pause or to look at.
     NotConnected,
 }
 
@@ -119,7 +126,11 @@ impl Aggregate for Connection {
             }
             C::RecordAuthorised { .. } if self.is_well() && !self.is_being_authorised => vec![],
             C::RecordAuthorised { account_id, account_label } => match self.provider {
-                Some(provider) => vec![E::Authorised { provider, account_id, account_label }],
+                // Whoever was told that it works no more is told that it does again.
+                Some(provider) => {
+                    let recovered = matches!(self.status, Degraded | AuthError).then(|| self.recovered());
+                    [E::Authorised { provider, account_id, account_label }].into_iter().chain(recovered).collect()
+                }
                 None => vec![],
             },
             // What is said of a connection that nobody uses, whoever uses it next finds out again.
@@ -129,7 +140,7 @@ impl Aggregate for Connection {
                 vec![E::AuthFailed { trouble, detail }]
             }
             C::RecordAuthFailed { .. } => vec![],
-            C::RecordRecovered {} if matches!(self.status, Degraded | AuthError) => vec![E::Recovered {}],
+            C::RecordRecovered {} if matches!(self.status, Degraded | AuthError) => vec![self.recovered()],
             C::RecordRecovered {} => vec![],
             C::Pause {} => match self.status {
                 Paused => vec![],
@@ -145,6 +156,8 @@ impl Aggregate for Connection {
                 };
                 [E::Resumed {}].into_iter().chain(goes_on).collect()
             }
+            C::Resync { .. } if matches!(self.status, Pending | Disconnected) => return Err(R::NotConnected),
+            C::Resync { since } => vec![E::ResyncRequested { since }],
             C::Disconnect {} if self.status == Disconnected => vec![],
             C::Disconnect {} => vec![E::Disconnected {}],
         })
@@ -166,8 +179,8 @@ impl Aggregate for Connection {
             E::AuthFailed { trouble, detail } => {
                 self.trouble = Some((ConnectionStatus::AuthError, *trouble, detail.clone()));
             }
-            E::Recovered {} => self.trouble = None,
-            E::Paused {} | E::Resumed {} => {}
+            E::Recovered { .. } => self.trouble = None,
+            E::Paused {} | E::Resumed {} | E::ResyncRequested { .. } => {}
             E::Disconnected {} => (self.is_being_authorised, self.trouble) = (false, None),
         }
     }
@@ -200,6 +213,11 @@ impl Connection {
     /// Which account it leads to, if somebody has agreed.
     pub fn account_id(&self) -> Option<&Name> {
         self.account_id.as_ref()
+    }
+
+    /// That it works again, and what was wrong.
+    fn recovered(&self) -> E {
+        E::Recovered { trouble: self.trouble.as_ref().map(|(_, trouble, _)| *trouble) }
     }
 
     /// Does it work, or would it if it were not paused?

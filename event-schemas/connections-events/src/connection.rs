@@ -1,6 +1,6 @@
 //! What happens to a connection. Secrets are nowhere in it: they are sealed beside the log, under the connection's id.
 
-use kernel::{Machine, Name, Text, event, status};
+use kernel::{Date, Machine, Name, Text, event, status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,8 @@ pub enum Provider {
     Docusign,
     /// Xero: keeps the books.
     Xero,
+    /// QuickBooks Online: keeps the books.
+    Quickbooks,
 }
 
 impl Provider {
@@ -24,6 +26,7 @@ impl Provider {
         match self {
             Self::Docusign => "docusign",
             Self::Xero => "xero",
+            Self::Quickbooks => "quickbooks",
         }
     }
 }
@@ -42,6 +45,53 @@ pub enum Trouble {
     Unreachable,
     /// What the provider allows in a day is used up.
     QuotaUsedUp,
+}
+
+impl Trouble {
+    /// Its name in answers and beside the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GrantRefused => "grant_refused",
+            Self::NotPermitted => "not_permitted",
+            Self::SecretsLost => "secrets_lost",
+            Self::Unreachable => "unreachable",
+            Self::QuotaUsedUp => "quota_used_up",
+        }
+    }
+
+    /// What it is, for whoever looks after the firm's connections.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::GrantRefused => {
+                "The provider takes our grant no more: it was revoked there, or not used for too long."
+            }
+            Self::NotPermitted => {
+                "Whoever agreed may not do at the provider what is asked for, or did not allow all of it."
+            }
+            Self::SecretsLost => "What we keep of the grant cannot be opened any more.",
+            Self::Unreachable => "The provider does not answer, or only with errors of its own.",
+            Self::QuotaUsedUp => "What the provider allows in a day is used up.",
+        }
+    }
+
+    /// What helps.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::GrantRefused | Self::SecretsLost => {
+                "Authorise the connection again. What waits for it goes on by itself then."
+            }
+            Self::NotPermitted => {
+                "Authorise the connection again as somebody who may do everything that is asked for at the provider, and allow all of it."
+            }
+            Self::Unreachable => "Nothing has to be done: it is tried again until the provider answers.",
+            Self::QuotaUsedUp => "Nothing has to be done: it goes on when the provider's day is over.",
+        }
+    }
+
+    /// Does it last until somebody agrees at the provider again?
+    pub fn needs_somebody(self) -> bool {
+        matches!(self, Self::GrantRefused | Self::NotPermitted | Self::SecretsLost)
+    }
 }
 
 /// Where a connection stands.
@@ -67,7 +117,7 @@ impl Machine<E> for ConnectionStatus {
 
     fn after(self, event: &E) -> Self {
         match event {
-            E::Created { .. } | E::Renamed { .. } | E::AuthorisationBegun {} => self,
+            E::Created { .. } | E::Renamed { .. } | E::AuthorisationBegun {} | E::ResyncRequested { .. } => self,
             E::Disconnected {} => Self::Disconnected,
             E::Resumed {} if self == Self::Paused => Self::Connected,
             E::Paused {} if matches!(self, Self::Connected | Self::Degraded | Self::AuthError) => Self::Paused,
@@ -75,13 +125,13 @@ impl Machine<E> for ConnectionStatus {
             E::Authorised { .. } if self != Self::Paused => Self::Connected,
             E::Degraded { .. } if self == Self::Connected => Self::Degraded,
             E::AuthFailed { .. } if matches!(self, Self::Connected | Self::Degraded) => Self::AuthError,
-            E::Recovered {} if matches!(self, Self::Degraded | Self::AuthError) => Self::Connected,
+            E::Recovered { .. } if matches!(self, Self::Degraded | Self::AuthError) => Self::Connected,
             E::Resumed {}
             | E::Paused {}
             | E::Authorised { .. }
             | E::Degraded { .. }
             | E::AuthFailed { .. }
-            | E::Recovered {} => self,
+            | E::Recovered { .. } => self,
         }
     }
 }
@@ -127,7 +177,17 @@ pub enum ConnectionEvent {
         detail: Option<Text>,
     },
     /// It works again.
-    Recovered {},
+    Recovered {
+        /// What was wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<Trouble>,
+    },
+    /// Somebody wants everything at the provider looked at again.
+    ResyncRequested {
+        /// What has changed there since the beginning of this day; since somebody last agreed if none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Date>,
+    },
     /// Nothing is sent through it until it is resumed.
     Paused {},
     /// It is used again.

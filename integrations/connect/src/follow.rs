@@ -1,8 +1,8 @@
-//! What the record of a connection says is so for whoever uses it: paused, used again, given up. What was blocked goes on.
+//! What the record of a connection says is so for whoever uses it: paused, used again, looked at again, given up. What was blocked goes on.
 
 use catalogue::{AnyEvent, connections_events::ConnectionEvent as E};
-use chrono::{DateTime, Utc};
-use kernel::ConnectionId;
+use chrono::{DateTime, NaiveTime, Utc};
+use kernel::{ConnectionId, Date};
 use ports::Place;
 use providers::{Links, Sweeper};
 use reactions::{Job, Outcome, Reaction, Retry, StartAt, release};
@@ -25,6 +25,7 @@ impl Reaction for Follow {
         "connection.recovered",
         "connection.paused",
         "connection.resumed",
+        "connection.resync_requested",
         "connection.disconnected",
     ];
     const START: StartAt = StartAt::Beginning;
@@ -40,9 +41,11 @@ impl Reaction for Follow {
             Err(error) => return Outcome::Never("unreadable", error.to_string()),
         };
         let done = match event {
-            E::Authorised { .. } | E::Recovered {} => self.go_on(at).await,
+            E::Authorised { provider, .. } => self.begin(at, provider.as_str()).await,
+            E::Recovered { .. } => self.go_on(at).await,
             E::Paused {} => self.pause(at, true).await,
             E::Resumed {} => self.pause(at, false).await,
+            E::ResyncRequested { since } => self.resync(at, since).await,
             E::Disconnected {} => self.end(at, recorded_at).await,
             _ => Ok(()),
         };
@@ -54,10 +57,21 @@ impl Reaction for Follow {
 }
 
 impl Follow {
-    /// The lanes that waited for the connection go on, slowly at first.
+    /// What waited until there is a connection to the provider at all goes on too.
+    async fn begin(&self, at: Place, provider: &str) -> anyhow::Result<()> {
+        release(self.links.pool(), at.tenant, provider).await?;
+        self.go_on(at).await
+    }
+
+    /// The lanes that waited for the connection go on, few at first.
     async fn go_on(&self, at: Place) -> anyhow::Result<()> {
         release(self.links.pool(), at.tenant, &at.connection.to_string()).await?;
         Ok(())
+    }
+
+    async fn resync(&self, at: Place, since: Option<Date>) -> anyhow::Result<()> {
+        let since = since.map(|day| day.and_time(NaiveTime::MIN).and_utc());
+        Ok(self.links.resync(at, since).await?)
     }
 
     async fn pause(&self, at: Place, is_paused: bool) -> anyhow::Result<()> {

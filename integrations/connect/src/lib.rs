@@ -10,6 +10,7 @@ mod document;
 mod door;
 mod follow;
 mod hint;
+mod measure;
 mod note;
 mod pages;
 mod routes;

@@ -239,7 +239,8 @@ async fn kept(desk: &Desk, at: Place, adapter: &dyn Adapter, account: &Account, 
         account_id: account.id.parse().map_err(unfit)?,
         account_label: account.label.parse().or_else(|_| account.id.parse()).map_err(unfit)?,
     };
-    let generation = desk.keeper.keep(at, adapter.provider(), account, grant).await;
+    let renewable_for = adapter.oauth().renewable_for();
+    let generation = desk.keeper.keep_for(at, adapter.provider(), account, grant, renewable_for).await;
     let generation = generation.map_err(|error| unavailable(&error))?.ok_or_else(|| {
         let told = "The connection leads to another account, or somebody else has just connected it.";
         refused("the grant was not kept", told)

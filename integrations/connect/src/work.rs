@@ -2,6 +2,7 @@
 
 use crate::follow::Follow;
 use crate::hint::Hints;
+use crate::measure::measure;
 use crate::note::Note;
 use anyhow::Result;
 use event_store::{Log, Store};
@@ -19,6 +20,8 @@ type Sweepers = Vec<Arc<dyn Sweeper>>;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked whose sweep is due.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// How often it is counted how connections are.
+const MEASURE_EVERY: Duration = Duration::from_secs(15);
 /// How often it is looked which grants nobody has used for long.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(600);
 
@@ -66,6 +69,7 @@ impl Providers {
             self.engine.run(events, stop.clone()),
             self.listen(&stop),
             self.sweep(&stop),
+            self.measure(&stop),
             self.keep_alive(&stop)
         );
     }
@@ -108,6 +112,15 @@ impl Providers {
             }
         }
         found
+    }
+
+    async fn measure(&self, stop: &CancellationToken) {
+        while tokio::time::timeout(MEASURE_EVERY, stop.cancelled()).await.is_err() {
+            let known = self.sweepers.iter().map(|sweeper| sweeper.provider());
+            if let Err(error) = measure(&self.links, known).await {
+                tracing::debug!(error = %error, "gauges not refreshed");
+            }
+        }
     }
 
     async fn keep_alive(&self, stop: &CancellationToken) {

@@ -15,7 +15,7 @@ pub struct Census {
     pub auth_error: i64,
     /// Those that somebody has stopped.
     pub paused: i64,
-    /// Of those that are not stopped: how long ago, in seconds, whatever is furthest behind knew everything.
+    /// Of those that work: how long, in seconds, the round of a sync is overdue that is most overdue.
     pub lag_seconds: f64,
     /// Jobs that have not ended and go through them.
     pub waiting: i64,
@@ -35,13 +35,13 @@ impl Links {
                    count(*) filter (where l.health = 'degraded' and not l.is_paused) as degraded,
                    count(*) filter (where l.health = 'refused' and not l.is_paused) as auth_error,
                    count(*) filter (where l.is_paused) as paused,
-                   coalesce(max(extract(epoch from clock_timestamp() - s.cursor_at)) filter (where not l.is_paused), 0)::double precision
-                       as lag_seconds,
+                   greatest(coalesce(max(extract(epoch from clock_timestamp() - s.next_at))
+                                     filter (where not l.is_paused and l.health <> 'refused'), 0), 0)::double precision as lag_seconds,
                    coalesce(sum(j.waiting), 0)::bigint as waiting,
                    min(b.calls_left) as calls_left
             from connect.links l
                      left join lateral (
-                select min(s.cursor_at) as cursor_at from connect.syncs s
+                select min(s.next_at) as next_at from connect.syncs s
                 where s.tenant_id = l.tenant_id and s.connection_id = l.connection_id
                 ) s on true
                      left join lateral (

@@ -78,7 +78,11 @@ impl Fold for ConnectionRow {
         match change {
             E::Created { .. } => {}
             E::Renamed { name } => self.name = name.clone(),
-            E::AuthorisationBegun {} | E::Paused {} | E::Resumed {} | E::Disconnected {} => {}
+            E::AuthorisationBegun {}
+            | E::Paused {}
+            | E::Resumed {}
+            | E::ResyncRequested { .. }
+            | E::Disconnected {} => {}
             E::Authorised { provider: _, account_id, account_label } => {
                 (self.account_id, self.account_label) = (Some(account_id.clone()), Some(account_label.clone()));
                 (self.authorised_at, self.last_success_at) = (Some(event.recorded_at), Some(event.recorded_at));
@@ -86,7 +90,7 @@ impl Fold for ConnectionRow {
             E::Degraded { trouble, detail } | E::AuthFailed { trouble, detail } => {
                 self.went_wrong(*trouble, detail.as_ref(), event);
             }
-            E::Recovered {} => self.last_success_at = Some(event.recorded_at),
+            E::Recovered { .. } => self.last_success_at = Some(event.recorded_at),
         }
         Ok(())
     }

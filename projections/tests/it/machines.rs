@@ -46,6 +46,12 @@ const STAYS: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "connections.connection",
+        "connected",
+        "connection.recovered",
+        "that it works again is said beside that somebody has agreed again",
+    ),
+    (
+        "connections.connection",
         "paused",
         "connection.authorised",
         "whoever agrees again while it is paused does not set it going",

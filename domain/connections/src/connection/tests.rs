@@ -29,6 +29,10 @@ fn fail() -> C {
     C::RecordAuthFailed { trouble: Trouble::GrantRefused, detail: None }
 }
 
+fn recovered(trouble: Trouble) -> E {
+    E::Recovered { trouble: Some(trouble) }
+}
+
 fn degraded() -> E {
     E::Degraded { trouble: Trouble::Unreachable, detail: Some("HTTP 503".parse().unwrap()) }
 }
@@ -54,9 +58,9 @@ fn a_connection_is_prepared_authorised_and_claims_its_account() {
 
 #[test]
 fn nobody_but_the_system_says_what_a_provider_said() {
-    let recovered = C::RecordRecovered {};
+    let recover = C::RecordRecovered {};
     let degrade = C::RecordDegraded { trouble: Trouble::Unreachable, detail: None };
-    for said in [same(), fail(), recovered, degrade] {
+    for said in [same(), fail(), recover, degrade] {
         given::<Connection>([created()]).when(said).rejected("connections.connection.connect_only");
     }
 }
@@ -64,7 +68,8 @@ fn nobody_but_the_system_says_what_a_provider_said() {
 #[test]
 fn whoever_agrees_again_for_the_same_account_mends_it_and_keeps_the_claim() {
     let broken = [created(), authorised(), failed()];
-    let mended = given::<Connection>(broken.clone()).by_system().when(same()).then([authorised()]);
+    let mended = given::<Connection>(broken.clone()).by_system().when(same());
+    let mended = mended.then([authorised(), recovered(Trouble::GrantRefused)]);
     assert_eq!(mended.claims(), []);
     let another = record_authorised("another");
     given::<Connection>(broken).by_system().when(another).rejected("connections.connection.another_account");
@@ -84,7 +89,7 @@ fn the_first_trouble_counts_until_it_is_mended() {
     let degrade = C::RecordDegraded { trouble: Trouble::Unreachable, detail: Some("HTTP 503".parse().unwrap()) };
     given::<Connection>(well.clone()).by_system().when(degrade.clone()).then([degraded()]);
     given::<Connection>(broken.clone()).by_system().when(degrade).then_nothing();
-    given::<Connection>(broken).by_system().when(C::RecordRecovered {}).then([E::Recovered {}]);
+    given::<Connection>(broken).by_system().when(C::RecordRecovered {}).then([recovered(Trouble::GrantRefused)]);
     given::<Connection>(well).by_system().when(C::RecordRecovered {}).then_nothing();
 }
 
@@ -118,6 +123,44 @@ fn a_connection_that_was_given_up_frees_its_account_and_can_be_had_again() {
     assert_eq!(claims, [ClaimChange::Take(taken())]);
     let unused = given::<Connection>([created()]).when(C::Disconnect {}).then([E::Disconnected {}]);
     assert_eq!(unused.claims(), []);
+}
+
+#[test]
+fn whoever_agrees_again_while_it_works_badly_is_told_that_it_works_and_while_it_is_paused_is_not() {
+    given::<Connection>([created(), authorised(), degraded()])
+        .by_system()
+        .when(same())
+        .then([authorised(), recovered(Trouble::Unreachable)]);
+    given::<Connection>([created(), authorised(), failed(), E::Paused {}])
+        .by_system()
+        .when(same())
+        .then([authorised()]);
+    given::<Connection>([created(), E::AuthorisationBegun {}]).by_system().when(same()).then([authorised()]);
+}
+
+#[test]
+fn everything_is_looked_at_again_wherever_somebody_has_agreed() {
+    let since = Some("2026-11-01".parse().unwrap());
+    let again = || C::Resync { since };
+    for there in [vec![created(), authorised()], vec![created(), authorised(), failed()]] {
+        given::<Connection>(there.clone()).when(again()).then([E::ResyncRequested { since }]);
+        // Whoever asks twice has it looked at twice.
+        let twice: Vec<E> = there.into_iter().chain([E::ResyncRequested { since }]).collect();
+        given::<Connection>(twice).when(C::Resync { since: None }).then([E::ResyncRequested { since: None }]);
+    }
+    for nowhere in [vec![created()], vec![created(), authorised(), E::Disconnected {}]] {
+        given::<Connection>(nowhere).when(again()).rejected("connections.connection.not_connected");
+    }
+}
+
+#[test]
+fn what_is_wrong_has_the_name_that_it_is_written_with_and_says_what_helps() {
+    use Trouble::{GrantRefused, NotPermitted, QuotaUsedUp, SecretsLost, Unreachable};
+    for trouble in [GrantRefused, NotPermitted, SecretsLost, Unreachable, QuotaUsedUp] {
+        assert_eq!(serde_json::to_value(trouble).unwrap(), trouble.as_str());
+        assert_eq!(trouble.remedy().starts_with("Authorise"), trouble.needs_somebody(), "{trouble:?}");
+        assert!(trouble.sentence().ends_with('.') && trouble.remedy().ends_with('.'), "{trouble:?}");
+    }
 }
 
 #[test]

@@ -13,6 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// same idempotency key, and the store answers for them.
 const AGAIN: &[(&str, &str)] = &[
     ("communications.thread.post_message", "two messages may say the same"),
+    ("connections.connection.resync", "whoever asks twice has everything looked at twice"),
+    ("connections.webhook_endpoint.replay", "what was sent again may be sent once more"),
+    ("connections.webhook_endpoint.rotate_secret", "every rotation makes another secret"),
+    ("connections.webhook_endpoint.test", "every test sends an event"),
     ("files.file.add_version", "two uploads may bring the same bytes"),
     ("files.file_request.add_item", "two items may have one name"),
     ("files.file_request.remind", "every reminder is noted"),
