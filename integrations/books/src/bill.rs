@@ -137,6 +137,7 @@ fn party(bill: &Bill, vendor: &Vendor) -> Result<Party, Fault> {
     let erased = || Fault::Never("erased", "whoever is owed was erased".to_owned());
     let details = &vendor.details;
     Ok(Party {
+        book: Book::Purchases,
         reference: bill.owed.vendor_id.to_string(),
         name: vendor.name.as_ref().ok_or_else(erased)?.to_string(),
         email: details.email.as_ref().and_then(|email| email.expose()).map(ToString::to_string),

@@ -44,6 +44,7 @@ pub fn describe(document: &mut Document) {
         parameter("state", "query", false, "What the provider was given.", None),
         parameter("code", "query", false, "What the provider gave.", None),
         parameter("error", "query", false, "Why there is no code.", None),
+        parameter("realmId", "query", false, "Which company at QuickBooks somebody agreed for.", None),
     ]);
     let page = Page {
         id: "connect.callback",

@@ -2,11 +2,11 @@
 
 use crate::Xero;
 use crate::wire::Payment as WirePayment;
-use crate::wire::{Account, Contact, Contacts, Decimal, Exception, Invoice, Invoices, LineItem, Payments, day};
+use crate::wire::{Account, Contact, Contacts, Exception, Invoice, Invoices, LineItem, Payments, day};
 use chrono::NaiveDate;
 use kernel::{Currency, Money};
-use ports::{Book, Booked, Entry, EntryStatus, Fault, Line, Party, PartyRef, Payment, Place, TaxMode};
-use providers::Answer;
+use ports::{Book, Booked, Entry, EntryStatus, Fault, GONE, Line, Party, PartyRef, Payment, Place, TaxMode};
+use providers::{Answer, Decimal};
 use reqwest::Method;
 
 /// The answer if it is good; else what Xero does not like.
@@ -18,7 +18,7 @@ pub fn good(answer: &Answer) -> Result<&Answer, Fault> {
     let told = exception.told();
     let said = told.to_lowercase();
     let code = match answer.status.as_u16() {
-        404 => "not_found",
+        404 => GONE,
         // The organisation is not to be reached now.
         412 => return Err(Fault::Later(None, format!("Xero answers 412: {told}"))),
         _ if said.contains("lock date") || said.contains("locked") || said.contains("period") => "period_closed",
@@ -124,26 +124,15 @@ async fn is_same(xero: &Xero, at: Place, booked: &Booked, entry: &Entry) -> Resu
     let answer = xero.get(at, &["Invoices", &booked.entry_id], &[], None).await?;
     let Some(found) = good(&answer)?.json::<Invoices>()?.invoices.into_iter().next() else { return Ok(false) };
     let party = found.contact.and_then(|contact| contact.contact_id);
-    let currency = currency_of(entry)?;
+    let currency = entry.currency()?;
     let amounts = |lines: &[LineItem]| -> Vec<Option<i64>> {
         lines.iter().map(|line| line.unit_amount.as_ref()?.money(currency).map(Money::minor)).collect()
     };
     Ok(party.as_deref() == Some(&entry.party_id) && amounts(&found.line_items) == amounts(&invoice(entry)?.line_items))
 }
 
-fn currency_of(entry: &Entry) -> Result<Currency, Fault> {
-    let first = entry.lines.first().map(|line| line.unit.currency());
-    let currency = first.ok_or_else(|| Fault::Never("no_lines", "an entry has lines".to_owned()))?;
-    let has_other =
-        |line: &Line| line.unit.currency() != currency || line.tax.is_some_and(|tax| tax.currency() != currency);
-    if entry.lines.iter().any(has_other) {
-        return Err(Fault::Never("currencies_differ", "all lines of an entry have one currency".to_owned()));
-    }
-    Ok(currency)
-}
-
 fn invoice(entry: &Entry) -> Result<Invoice, Fault> {
-    let currency = currency_of(entry)?;
+    let currency = entry.currency()?;
     let line = |line: &Line| LineItem {
         description: Some(line.text.clone()),
         quantity: Decimal::scaled(line.quantity_thousandths, 3),

@@ -1,12 +1,14 @@
 //! Books that others keep.
 
-use crate::{Asked, Place};
+use crate::{Asked, Fault, Place};
 use chrono::NaiveDate;
-use kernel::Money;
+use kernel::{Currency, Money};
 
 /// Whom the firm does business with, as the books have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Party {
+    /// In which of the books it stands: some keep who buys and who sells apart.
+    pub book: Book,
     /// Our own id for it, by which it is found again; at most 50 characters.
     pub reference: String,
     /// What it is called.
@@ -85,13 +87,35 @@ pub struct Line {
 /// Thousandths of one, in which quantities are counted.
 const THOUSANDTHS: i64 = 1_000;
 
+impl Line {
+    /// What the line comes to, as its price is meant: with the tax if prices hold it. None if that is no amount.
+    pub fn amount(&self) -> Option<Money> {
+        self.unit.scaled(self.quantity_thousandths, THOUSANDTHS).ok()
+    }
+}
+
 impl Entry {
+    /// The one currency of all lines and their taxes.
+    ///
+    /// # Errors
+    /// If there are no lines, or several currencies.
+    pub fn currency(&self) -> Result<Currency, Fault> {
+        let first = self.lines.first().map(|line| line.unit.currency());
+        let currency = first.ok_or_else(|| Fault::Never("no_lines", "an entry has lines".to_owned()))?;
+        let has_other =
+            |line: &Line| line.unit.currency() != currency || line.tax.is_some_and(|tax| tax.currency() != currency);
+        if self.lines.iter().any(has_other) {
+            return Err(Fault::Never("currencies_differ", "all lines of an entry have one currency".to_owned()));
+        }
+        Ok(currency)
+    }
+
     /// What the books come to if they take each line and its tax as it is. None if a tax on top is left to the books, or if the lines
     /// have no sum.
     pub fn total(&self) -> Option<Money> {
         let currency = self.lines.first()?.unit.currency();
         let mut each = self.lines.iter().map(|line| {
-            let amount = line.unit.scaled(line.quantity_thousandths, THOUSANDTHS).ok()?;
+            let amount = line.amount()?;
             match self.tax {
                 TaxMode::Exclusive => amount.plus(line.tax?).ok(),
                 TaxMode::Inclusive | TaxMode::NoTax => Some(amount),
@@ -144,6 +168,9 @@ pub struct Booked {
     pub payments: Vec<Payment>,
 }
 
+/// What a [`Fault::Never`] is called by if the books do not have what was asked for.
+pub const GONE: &str = "not_found";
+
 /// Keeps books.
 pub trait Ledger: Send + Sync + 'static {
     /// Makes sure that the books know a party as it is now: found by our reference, changed where it differs, made if it is not there.
@@ -155,7 +182,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// The entry with this number, if the books have it: of a bill, that party's.
     fn find<'a>(&'a self, at: Place, book: Book, number: &'a str, party_id: &'a str) -> Asked<'a, Option<Booked>>;
 
-    /// How an entry stands, with its payments.
+    /// How an entry stands, with its payments; [`GONE`] if the books have it no more.
     fn look<'a>(&'a self, at: Place, entry_id: &'a str) -> Asked<'a, Booked>;
 
     /// Takes an entry out of the books on which nothing was paid; one that is out already is so.

@@ -18,6 +18,7 @@ fn day(day: u32) -> NaiveDate {
 
 fn party(name: &str) -> Party {
     Party {
+        book: Book::Sales,
         reference: format!("ubos-{name}"),
         name: name.to_owned(),
         email: Some("office@engines.example".to_owned()),
