@@ -27,7 +27,7 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
     crate::revenue::configure(config);
     config.route(crate::profile::PATH, web::get().to(crate::profile::profile));
     config.route(crate::dashboard::Figures::PATH, web::get().to(crate::dashboard::figures));
-    config.route(crate::connections::Health::PATH, web::get().to(crate::connections::health));
+    crate::connections::configure(config);
     config.route(Me::PATH, web::get().to(crate::identity::me));
     config.route(crate::scheduling::Slots::PATH, web::get().to(crate::scheduling::slots));
     config.route(Download::PATH, web::get().to(crate::files::download));
