@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod connect;
+mod connections;
 mod demo;
 mod documents;
 mod due;
@@ -116,6 +117,11 @@ enum Verb {
     Jobs {
         #[command(subcommand)]
         verb: jobs::JobsVerb,
+    },
+    /// Connections of firms to providers outside.
+    Connections {
+        #[command(subcommand)]
+        verb: connections::ConnectionsVerb,
     },
     /// Persons, when they are to be erased.
     Subjects {
@@ -288,6 +294,7 @@ async fn operated(settings: &Settings, verb: Verb, out: &Output) -> Result<Done>
         Verb::Vault { verb } => vault::run(settings, verb, out).await,
         Verb::Log { verb } => operate::log(settings, verb, out).await,
         Verb::Jobs { verb } => jobs::run(settings, verb, out).await,
+        Verb::Connections { verb } => connections::run(settings, verb, out).await,
         Verb::Verify { wait_seconds } => verify::run(settings, wait_seconds, out).await,
         _ => anyhow::bail!("a role, or a verb that needs no settings, came where neither belongs"),
     }
@@ -355,6 +362,8 @@ mod tests {
             ("relay retry --position 0", "1.."),
             ("jobs retry 0", "1.."),
             ("jobs list --state nonsense", "due, unknown, blocked, parked, done, dropped"),
+            ("connections list --provider nonsense", "docusign"),
+            ("connections list --status nonsense", "pending, connected, degraded, auth_error, paused, disconnected"),
             ("relay reseed --from 0", "1.."),
             (
                 "event-gateway rewind --tenant 01935a00-0000-7000-8000-000000000001 \

@@ -203,6 +203,22 @@ const METRICS: &[Metric] = &[
         Series::Theirs,
         "What providers said by themselves, by provider and outcome.",
     ),
+    shows("provider_connections", Part::Providers, "Connections of firms, by provider and by where they stand."),
+    shows(
+        "provider_sync_lag_seconds",
+        Part::Providers,
+        "Of connections that work, how long the round of a sync is overdue that is most overdue, by provider.",
+    ),
+    shows(
+        "provider_jobs_waiting",
+        Part::Providers,
+        "Jobs that go through connections and have not ended, by provider.",
+    ),
+    shows(
+        "provider_calls_left",
+        Part::Providers,
+        "Calls left of the day of the connection that has fewest, by provider that counts by days.",
+    ),
     shows("subscriber_waiting_events", Part::Subscribers, "Events that wait for a subscriber."),
     shows(
         "subscriber_unacknowledged_events",

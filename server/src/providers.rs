@@ -3,6 +3,7 @@
 use crate::connect;
 use ::books::{Books, Chart};
 use ::docusign::{Docusign, DocusignDoor};
+use ::dropbox_sign::{DropboxSign, DropboxSignDoor};
 use ::providers::{Adapter, Direct, Links, OAuth, OAuthSettings, Sweeper};
 use ::vault::Vault;
 use ::xero::{Xero, XeroDoor};
@@ -10,14 +11,18 @@ use anyhow::{Context, Result};
 use event_store::{Log, Store};
 use runtime::settings::{ProvidersSettings, Settings};
 use secrecy::SecretString;
-use signatures::{Desk, Wanted};
+use signatures::{Collectors, Desk, Wanted};
 use sqlx::PgPool;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Providers say for how many of these a grant can be replaced that nobody replaces.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Is any set up here?
 pub fn any(settings: &Settings) -> bool {
-    let ProvidersSettings { docusign, xero } = &settings.providers;
-    docusign.client_id.is_some() || xero.client_id.is_some()
+    let ProvidersSettings { docusign, dropbox_sign, xero, .. } = &settings.providers;
+    [&docusign.client_id, &dropbox_sign.client_id, &xero.client_id].into_iter().any(Option::is_some)
 }
 
 /// One provider's authorisation server, if it is set up.
@@ -27,28 +32,45 @@ fn oauth(
     (authorise_url, token_url): (&str, &str),
     scopes: &[String],
 ) -> Result<Option<OAuth>> {
-    let (Some(id), Some(secret)) = (id, secret) else { return Ok(None) };
-    let oauth = OAuth::new(&OAuthSettings {
-        client_id: id.clone(),
-        client_secret: secret.clone(),
+    agreed(settings, (id, secret), (authorise_url, token_url), scopes).as_ref().map(OAuth::new).transpose()
+}
+
+/// What one provider's authorisation server is told of us, if it is set up.
+fn agreed(
+    settings: &Settings,
+    (id, secret): (&Option<String>, &Option<SecretString>),
+    (authorise_url, token_url): (&str, &str),
+    scopes: &[String],
+) -> Option<OAuthSettings> {
+    Some(OAuthSettings {
+        client_id: id.clone()?,
+        client_secret: secret.clone()?,
         authorise_url: authorise_url.to_owned(),
         token_url: token_url.to_owned(),
         scopes: scopes.to_vec(),
         redirect_url: format!("{}/v1/connect/callback", settings.login.public_url),
-    });
-    oauth.map(Some)
+    })
 }
 
 fn of_docusign(settings: &Settings) -> Result<Option<OAuth>> {
     let one = &settings.providers.docusign;
     let urls = (one.authorise_url.as_str(), one.token_url.as_str());
-    oauth(settings, (&one.client_id, &one.client_secret), urls, &one.scopes).context("settings: providers.docusign")
+    let oauth = oauth(settings, (&one.client_id, &one.client_secret), urls, &one.scopes);
+    Ok(oauth.context("settings: providers.docusign")?.map(|oauth| oauth.renewable(30 * DAY)))
+}
+
+fn of_dropbox_sign(settings: &Settings) -> Result<Option<OAuth>> {
+    let one = &settings.providers.dropbox_sign;
+    let urls = (one.authorise_url.as_str(), one.token_url.as_str());
+    let agreed = agreed(settings, (&one.client_id, &one.client_secret), urls, &one.scopes);
+    agreed.as_ref().map(OAuth::in_json).transpose().context("settings: providers.dropbox_sign")
 }
 
 fn of_xero(settings: &Settings) -> Result<Option<OAuth>> {
     let one = &settings.providers.xero;
     let urls = (one.authorise_url.as_str(), one.token_url.as_str());
-    oauth(settings, (&one.client_id, &one.client_secret), urls, &one.scopes).context("settings: providers.xero")
+    let oauth = oauth(settings, (&one.client_id, &one.client_secret), urls, &one.scopes);
+    Ok(oauth.context("settings: providers.xero")?.map(|oauth| oauth.renewable(60 * DAY)))
 }
 
 /// Those that are set up, as the door sees them.
@@ -56,10 +78,14 @@ fn of_xero(settings: &Settings) -> Result<Option<OAuth>> {
 /// # Errors
 /// If a URL cannot be read.
 pub fn adapters(settings: &Settings) -> Result<Vec<Arc<dyn Adapter>>> {
-    let ProvidersSettings { docusign, xero } = &settings.providers;
+    let ProvidersSettings { docusign, dropbox_sign, xero, .. } = &settings.providers;
     let mut adapters: Vec<Arc<dyn Adapter>> = vec![];
     if let Some(oauth) = of_docusign(settings)? {
         adapters.push(Arc::new(DocusignDoor::new(oauth, &docusign.userinfo_url, docusign.webhook_key.clone())?));
+    }
+    if let Some(oauth) = of_dropbox_sign(settings)? {
+        let keys = [&dropbox_sign.webhook_key, &dropbox_sign.previous_webhook_key].into_iter().flatten().cloned();
+        adapters.push(Arc::new(DropboxSignDoor::new(oauth, &dropbox_sign.api_url, keys)?));
     }
     if let Some(oauth) = of_xero(settings)? {
         adapters.push(Arc::new(XeroDoor::new(oauth, &xero.api_url, xero.webhook_key.clone())?));
@@ -73,24 +99,37 @@ pub fn adapters(settings: &Settings) -> Result<Vec<Arc<dyn Adapter>>> {
 /// If a URL cannot be read.
 pub fn links(settings: &Settings, pool: PgPool, vault: Vault) -> Result<Links> {
     let docusign = of_docusign(settings)?.map(|oauth| (::docusign::PROVIDER, oauth));
+    let dropbox_sign = of_dropbox_sign(settings)?.map(|oauth| (::dropbox_sign::PROVIDER, oauth));
     let xero = of_xero(settings)?.map(|oauth| (::xero::PROVIDER, oauth));
-    Ok(Links::new(pool, vault, docusign.into_iter().chain(xero)))
+    Ok(Links::new(pool, vault, docusign.into_iter().chain(dropbox_sign).chain(xero)))
 }
 
-/// Both, as whoever calls their own APIs sees them.
+fn dropbox_sign(settings: &Settings, links: &Links) -> Result<Arc<DropboxSign>> {
+    Ok(Arc::new(DropboxSign::new(links.clone(), settings.providers.dropbox_sign.test_mode)?))
+}
+
+/// All, as whoever calls their own APIs sees them.
 ///
 /// # Errors
 /// If no HTTP client can be made.
-pub fn direct(links: &Links) -> Result<Vec<Arc<dyn Direct>>> {
-    Ok(vec![Arc::new(Docusign::new(links.clone())?), Arc::new(Xero::new(links.clone())?)])
+pub fn direct(settings: &Settings, links: &Links) -> Result<Vec<Arc<dyn Direct>>> {
+    Ok(vec![
+        Arc::new(Docusign::new(links.clone())?),
+        dropbox_sign(settings, links)?,
+        Arc::new(Xero::new(links.clone())?),
+    ])
 }
 
-/// Both, as whoever looks after connections sees them.
+/// All, as whoever looks after connections sees them.
 ///
 /// # Errors
 /// If no HTTP client can be made.
-pub fn sweepers(links: &Links) -> Result<Vec<Arc<dyn Sweeper>>> {
-    Ok(vec![Arc::new(Docusign::new(links.clone())?), Arc::new(Xero::new(links.clone())?)])
+pub fn sweepers(settings: &Settings, links: &Links) -> Result<Vec<Arc<dyn Sweeper>>> {
+    Ok(vec![
+        Arc::new(Docusign::new(links.clone())?),
+        dropbox_sign(settings, links)?,
+        Arc::new(Xero::new(links.clone())?),
+    ])
 }
 
 /// The accounts and words that every new organisation at Xero has.
@@ -113,7 +152,14 @@ pub fn books(links: &Links, log: &Log, store: &Store) -> Result<Books> {
 /// # Errors
 /// If no HTTP client can be made, or the store of files cannot be found.
 pub fn contracts(settings: &Settings, log: &Log, store: &Store, links: &Links) -> Result<Option<Desk>> {
-    if settings.providers.docusign.client_id.is_none() {
+    let mut signing: Collectors = vec![];
+    if settings.providers.docusign.client_id.is_some() {
+        signing.push((::docusign::PROVIDER, Arc::new(Docusign::new(links.clone())?)));
+    }
+    if settings.providers.dropbox_sign.client_id.is_some() {
+        signing.push((::dropbox_sign::PROVIDER, dropbox_sign(settings, links)?));
+    }
+    if signing.is_empty() {
         return Ok(None);
     }
     let public_url = Some(settings.login.public_url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
@@ -121,8 +167,7 @@ pub fn contracts(settings: &Settings, log: &Log, store: &Store, links: &Links) -
         log: log.clone(),
         store: store.clone(),
         links: links.clone(),
-        signing: Arc::new(Docusign::new(links.clone())?),
-        provider: ::docusign::PROVIDER,
+        signing,
         objects: connect::objects(settings)?,
         public_url,
     })))

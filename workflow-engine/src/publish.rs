@@ -38,6 +38,7 @@ const SHIPPED: &[(&str, &str)] = definitions! {
     "bill-approved.yaml",
     "bill-file-not-read.yaml",
     "connection-refused.yaml",
+    "connection-recovered.yaml",
     "follow-up-due.yaml",
     "message-posted.yaml",
 };
