@@ -1,6 +1,6 @@
 //! Bills that are approved go to the ledger, and leave it when they are voided. A vendor that the ledger does not know is made there.
 
-use crate::Books;
+use crate::{Books, Ledgers};
 use crate::book::checked;
 use crate::entries::Kind;
 use crate::invoice::{End, LANE};
@@ -16,7 +16,7 @@ use revenue::vendor::VendorCommand;
 use uuid::Uuid;
 
 /// See above.
-pub struct Bills(pub Books);
+pub struct Bills(pub Ledgers);
 
 impl Reaction for Bills {
     const NAME: &'static str = "books.bills";
@@ -45,30 +45,25 @@ impl Reaction for Bills {
 
     async fn given_up(&self, job: &Job, code: &str, why: &str) -> Result<()> {
         let Some(event) = &job.event else { return Ok(()) };
-        let connection_id = self.0.place(job.tenant).await?.map(|at| at.connection);
-        let command = C::NoteLedgerRejection { connection_id, reason: reason(code, why) };
-        let request = self.0.request(job.tenant, Some(job));
-        self.0.tell::<revenue::Bill>(event.aggregate_id, command, &request).await.map(drop)
+        // Who has no ledger any more has nothing that it did not take.
+        let Some((books, at)) = self.0.of(job.tenant).await? else { return Ok(()) };
+        let command = C::NoteLedgerRejection { connection_id: Some(at.connection), reason: reason(code, why) };
+        let request = books.request(job.tenant, Some(job));
+        books.tell::<revenue::Bill>(event.aggregate_id, command, &request).await.map(drop)
     }
 }
 
 impl Bills {
-    /// The bill and where the ledger is, if there is something to do.
-    async fn wanted(&self, job: &Job) -> Result<(Uuid, Bill, Place), End> {
+    /// The bill, the ledger and where that is, if there is something to do.
+    async fn wanted(&self, job: &Job) -> Result<(&Books, Uuid, Bill, Place), End> {
         let id = job.event.as_ref().map(|event| event.aggregate_id).ok_or(End::Done)?;
-        let bill = known::bill(&self.0.log, job.tenant, id).await?.ok_or(End::Done)?;
-        let at = self.0.place(job.tenant).await?.ok_or(End::Done)?;
-        Ok((id, bill, at))
-    }
-
-    async fn vendor(&self, at: Place, bill: &Bill) -> Result<Vendor, End> {
-        let found = known::vendor(&self.0.log, at.tenant, bill.owed.vendor_id).await?;
-        found.ok_or_else(|| Fault::Never("no_vendor", "the bill is of a vendor that is not there".to_owned()).into())
+        let (books, at) = self.0.of(job.tenant).await?.ok_or(End::Done)?;
+        let bill = known::bill(&books.log, job.tenant, id).await?.ok_or(End::Done)?;
+        Ok((books, id, bill, at))
     }
 
     async fn push(&self, job: &Job) -> Result<(), End> {
-        let books = &self.0;
-        let (id, bill, at) = self.wanted(job).await?;
+        let (books, id, bill, at) = self.wanted(job).await?;
         let there = books.entries().named(at, id).await?;
         if bill.is_voided {
             let Some(entry_id) = there else { return Ok(()) };
@@ -78,58 +73,64 @@ impl Bills {
             return Ok(());
         }
         if let Some(entry_id) = there {
-            return Ok(self.note(job, at, id, &entry_id).await?);
+            return Ok(note(books, job, at, id, &entry_id).await?);
         }
-        let vendor = self.vendor(at, &bill).await?;
+        let vendor = vendor_of(books, at, &bill).await?;
         let party_id = books.party(at, &job.key, &party(&bill, &vendor)?).await?.party_id;
-        self.link(job, at, &bill, &vendor, &party_id).await?;
+        link(books, job, at, &bill, &vendor, &party_id).await?;
         let entry = entry(&bill, &party_id, books.chart(at.tenant).await?.untaxed.as_deref())?;
         let booked = books.entry(at, &job.key, &entry, bill.owed.total).await?;
-        Ok(self.booked(job, at, id, &booked).await?)
+        Ok(booked_as(books, job, at, id, &booked).await?)
     }
 
     async fn find(&self, job: &Job) -> Result<bool, End> {
-        let (id, bill, at) = self.wanted(job).await?;
+        let (books, id, bill, at) = self.wanted(job).await?;
         if bill.pushed.is_some() {
             return Ok(!bill.is_voided);
         }
         // Also if it was voided since: what came there has to leave it.
         // A vendor whom the ledger does not know has no bill there.
-        let vendor = self.vendor(at, &bill).await?;
+        let vendor = vendor_of(books, at, &bill).await?;
         let Some(party_id) = vendor.ledgers.get(&at.connection) else { return Ok(false) };
         let entry = entry(&bill, party_id.as_str(), None)?;
-        let Some(booked) = self.0.known(at, &entry, bill.owed.total).await? else { return Ok(false) };
-        self.booked(job, at, id, &booked).await?;
+        let Some(booked) = books.known(at, &entry, bill.owed.total).await? else { return Ok(false) };
+        booked_as(books, job, at, id, &booked).await?;
         Ok(!bill.is_voided)
     }
+}
 
-    /// The vendor says what the ledger calls it.
-    async fn link(&self, job: &Job, at: Place, bill: &Bill, vendor: &Vendor, party_id: &str) -> Result<()> {
-        if vendor.ledgers.get(&at.connection).is_some_and(|known| known.as_str() == party_id) {
-            return Ok(());
-        }
-        let external_id: Name = party_id.parse().ok().context("the ledger's id is no name")?;
-        let command = VendorCommand::LinkToLedger { connection_id: at.connection, external_id };
-        let request = self.0.request(at.tenant, Some(job));
-        self.0.tell::<revenue::Vendor>(bill.owed.vendor_id.0, command, &request).await.map(drop)
-    }
+async fn vendor_of(books: &Books, at: Place, bill: &Bill) -> Result<Vendor, End> {
+    let found = known::vendor(&books.log, at.tenant, bill.owed.vendor_id).await?;
+    found.ok_or_else(|| Fault::Never("no_vendor", "the bill is of a vendor that is not there".to_owned()).into())
+}
 
-    async fn booked(&self, job: &Job, at: Place, id: Uuid, booked: &Booked) -> Result<()> {
-        self.0.entries().note(at, &booked.entry_id, Kind::Bill, id).await?;
-        self.note(job, at, id, &booked.entry_id).await
+/// The vendor says what the ledger calls it.
+async fn link(books: &Books, job: &Job, at: Place, bill: &Bill, vendor: &Vendor, party_id: &str) -> Result<()> {
+    if vendor.ledgers.get(&at.connection).is_some_and(|known| known.as_str() == party_id) {
+        return Ok(());
     }
+    let external_id: Name = party_id.parse().ok().context("the ledger's id is no name")?;
+    let command = VendorCommand::LinkToLedger { connection_id: at.connection, external_id };
+    let request = books.request(at.tenant, Some(job));
+    books.tell::<revenue::Vendor>(bill.owed.vendor_id.0, command, &request).await.map(drop)
+}
 
-    async fn note(&self, job: &Job, at: Place, id: Uuid, entry_id: &str) -> Result<()> {
-        self.0.recall(at, entry_id).await?;
-        let external_id: Name = entry_id.parse().ok().context("the ledger's id is no name")?;
-        let command = C::MarkPushed { connection_id: Some(at.connection), external_id };
-        let request = self.0.request(at.tenant, Some(job));
-        match self.0.tell::<revenue::Bill>(id, command, &request).await? {
-            Told::Noted => {}
-            Told::Refused(code) => tracing::info!(bill = %id, code, "a bill does not say that the ledger has it"),
-        }
-        Ok(())
+/// The ledger has it: that is known here and on the record.
+async fn booked_as(books: &Books, job: &Job, at: Place, id: Uuid, booked: &Booked) -> Result<()> {
+    books.entries().note(at, &booked.entry_id, Kind::Bill, id).await?;
+    note(books, job, at, id, &booked.entry_id).await
+}
+
+async fn note(books: &Books, job: &Job, at: Place, id: Uuid, entry_id: &str) -> Result<()> {
+    books.recall(at, entry_id).await?;
+    let external_id: Name = entry_id.parse().ok().context("the ledger's id is no name")?;
+    let command = C::MarkPushed { connection_id: Some(at.connection), external_id };
+    let request = books.request(at.tenant, Some(job));
+    match books.tell::<revenue::Bill>(id, command, &request).await? {
+        Told::Noted => {}
+        Told::Refused(code) => tracing::info!(bill = %id, code, "a bill does not say that the ledger has it"),
     }
+    Ok(())
 }
 
 /// Whoever is owed.

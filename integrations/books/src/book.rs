@@ -112,7 +112,13 @@ mod tests {
 
     #[test]
     fn a_party_that_changed_has_another_key() {
-        let party = |name: &str| Party { reference: "r".into(), name: name.into(), email: None, tax_number: None };
+        let party = |name: &str| Party {
+            book: ports::Book::Sales,
+            reference: "r".into(),
+            name: name.into(),
+            email: None,
+            tax_number: None,
+        };
         assert_eq!(key_of("k", &party("a")), key_of("k", &party("a")));
         assert_ne!(key_of("k", &party("a")), key_of("k", &party("b")));
         assert_ne!(key_of("k", &party("a")), key_of("l", &party("a")));

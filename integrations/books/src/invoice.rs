@@ -4,7 +4,7 @@ use crate::book::{checked, line};
 use crate::entries::Kind;
 use crate::known::{self, Invoice};
 use crate::tell::{Told, reason};
-use crate::{Books, Chart};
+use crate::{Books, Chart, Ledgers};
 use anyhow::{Context, Result};
 use event_store::RawEvent;
 use kernel::{InvoiceId, Name};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub(crate) const LANE: &str = "ledger";
 
 /// See above.
-pub struct Invoices(pub Books);
+pub struct Invoices(pub Ledgers);
 
 /// Why there is nothing more to do, or not now.
 pub(crate) enum End {
@@ -91,24 +91,25 @@ impl Reaction for Invoices {
 
     async fn given_up(&self, job: &Job, code: &str, why: &str) -> Result<()> {
         let Some(event) = &job.event else { return Ok(()) };
+        // Who has no ledger any more has nothing that it did not take.
+        let Some((books, _)) = self.0.of(job.tenant).await? else { return Ok(()) };
         let command = C::RecordLedgerRejection { reason: reason(code, why) };
-        let request = self.0.request(job.tenant, Some(job));
-        self.0.tell::<revenue::Invoice>(event.aggregate_id, command, &request).await.map(drop)
+        let request = books.request(job.tenant, Some(job));
+        books.tell::<revenue::Invoice>(event.aggregate_id, command, &request).await.map(drop)
     }
 }
 
 impl Invoices {
-    /// The invoice and where the ledger is, if there is something to do.
-    async fn wanted(&self, job: &Job) -> Result<(Uuid, Invoice, Place), End> {
+    /// The invoice, the ledger and where that is, if there is something to do.
+    async fn wanted(&self, job: &Job) -> Result<(&Books, Uuid, Invoice, Place), End> {
         let id = job.event.as_ref().map(|event| event.aggregate_id).ok_or(End::Done)?;
-        let invoice = known::invoice(&self.0.log, job.tenant, id).await?.ok_or(End::Done)?;
-        let at = self.0.place(job.tenant).await?.ok_or(End::Done)?;
-        Ok((id, invoice, at))
+        let (books, at) = self.0.of(job.tenant).await?.ok_or(End::Done)?;
+        let invoice = known::invoice(&books.log, job.tenant, id).await?.ok_or(End::Done)?;
+        Ok((books, id, invoice, at))
     }
 
     async fn push(&self, job: &Job) -> Result<(), End> {
-        let books = &self.0;
-        let (id, invoice, at) = self.wanted(job).await?;
+        let (books, id, invoice, at) = self.wanted(job).await?;
         let there = books.entries().named(at, id).await?;
         if invoice.is_voided {
             // What never came there does not leave it.
@@ -119,44 +120,43 @@ impl Invoices {
             return Ok(());
         }
         if let Some(entry_id) = there {
-            return Ok(self.note(job, at, id, &entry_id).await?);
+            return Ok(note(books, job, at, id, &entry_id).await?);
         }
         let party = books.party(at, &job.key, &party(&invoice)?).await?;
         let entry = entry(&invoice, id, &party.party_id, &books.chart(at.tenant).await?)?;
         let booked = books.entry(at, &job.key, &entry, invoice.amounts.total).await?;
-        Ok(self.booked(job, at, id, &booked).await?)
+        Ok(booked_as(books, job, at, id, &booked).await?)
     }
 
     async fn find(&self, job: &Job) -> Result<bool, End> {
-        let (id, invoice, at) = self.wanted(job).await?;
+        let (books, id, invoice, at) = self.wanted(job).await?;
         if invoice.pushed.is_some() {
             return Ok(!invoice.is_voided);
         }
         // Also if it was voided since: what came there has to leave it.
-        let entry = entry(&invoice, id, "", &self.0.chart)?;
-        let Some(booked) = self.0.known(at, &entry, invoice.amounts.total).await? else { return Ok(false) };
-        self.booked(job, at, id, &booked).await?;
+        let entry = entry(&invoice, id, "", &books.chart)?;
+        let Some(booked) = books.known(at, &entry, invoice.amounts.total).await? else { return Ok(false) };
+        booked_as(books, job, at, id, &booked).await?;
         Ok(!invoice.is_voided)
     }
+}
 
-    async fn booked(&self, job: &Job, at: Place, id: Uuid, booked: &Booked) -> Result<()> {
-        self.0.entries().note(at, &booked.entry_id, Kind::Invoice, id).await?;
-        self.note(job, at, id, &booked.entry_id).await
-    }
+/// The ledger has it: that is known here and on the record.
+async fn booked_as(books: &Books, job: &Job, at: Place, id: Uuid, booked: &Booked) -> Result<()> {
+    books.entries().note(at, &booked.entry_id, Kind::Invoice, id).await?;
+    note(books, job, at, id, &booked.entry_id).await
+}
 
-    async fn note(&self, job: &Job, at: Place, id: Uuid, entry_id: &str) -> Result<()> {
-        self.0.recall(at, entry_id).await?;
-        let external_id: Name = entry_id.parse().ok().context("the ledger's id is no name")?;
-        let command = C::RecordPushedToLedger { external_id };
-        let request = self.0.request(at.tenant, Some(job));
-        match self.0.tell::<revenue::Invoice>(id, command, &request).await? {
-            Told::Noted => {}
-            Told::Refused(code) => {
-                tracing::info!(invoice = %id, code, "an invoice does not say that the ledger has it")
-            }
-        }
-        Ok(())
+async fn note(books: &Books, job: &Job, at: Place, id: Uuid, entry_id: &str) -> Result<()> {
+    books.recall(at, entry_id).await?;
+    let external_id: Name = entry_id.parse().ok().context("the ledger's id is no name")?;
+    let command = C::RecordPushedToLedger { external_id };
+    let request = books.request(at.tenant, Some(job));
+    match books.tell::<revenue::Invoice>(id, command, &request).await? {
+        Told::Noted => {}
+        Told::Refused(code) => tracing::info!(invoice = %id, code, "an invoice does not say that the ledger has it"),
     }
+    Ok(())
 }
 
 /// Whoever owes it.

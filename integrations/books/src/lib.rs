@@ -2,7 +2,7 @@
 //!
 //! Whatever is issued or approved goes there once, known by its number and by the job's key; what is paid there comes back as a command.
 //! Nobody here knows a ledger by name: it is a [`Ledger`] and the provider of a connection. A firm without a connection has no ledger, and
-//! nothing is sent.
+//! nothing is sent; one with connections to several has the one that was agreed to first.
 //!
 //! All of a firm goes through one lane of each reaction, one after the other: two that make the same party at the same moment would be
 //! two parties. What the ledger does not take is noted on the record and parked, and the lane goes on without it.
@@ -37,11 +37,36 @@ pub struct Chart {
     pub untaxed: Option<String>,
 }
 
+/// The ledgers of which a firm may have one. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledgers(Arc<[Books]>);
+
+impl Ledgers {
+    /// These.
+    pub fn new(books: impl IntoIterator<Item = Books>) -> Self {
+        Self(books.into_iter().collect())
+    }
+
+    /// Each of them.
+    pub fn each(&self) -> impl Iterator<Item = &Books> {
+        self.0.iter()
+    }
+
+    /// The firm's ledger, and where it is: the one that was agreed to first, if there are several; none if it has none.
+    pub(crate) async fn of(&self, tenant: TenantId) -> sqlx::Result<Option<(&Books, Place)>> {
+        let Some(any) = self.0.first() else { return Ok(None) };
+        let names: Vec<&str> = self.each().map(|books| books.provider).collect();
+        let Some((connection, provider)) = any.links.of_firm(tenant, &names).await? else { return Ok(None) };
+        let books = self.each().find(|books| books.provider == provider);
+        Ok(books.map(|books| (books, Place { tenant, connection })))
+    }
+}
+
 /// A ledger, and what it takes to keep it in step. Cheap to clone.
 #[derive(Clone)]
 pub struct Books {
     pub(crate) ledger: Arc<dyn Ledger>,
-    /// Whose connections lead there: `xero`.
+    /// Whose connections lead there: `xero`, `quickbooks`.
     pub(crate) provider: &'static str,
     /// What hints of the provider call an entry: `invoice`.
     pub(crate) kind: &'static str,
@@ -65,12 +90,7 @@ impl Books {
         Self { ledger, provider, kind, links, log, store, chart }
     }
 
-    /// Where the firm's ledger is; none if it has none.
-    pub(crate) async fn place(&self, tenant: TenantId) -> sqlx::Result<Option<Place>> {
-        Ok(self.links.of_firm(tenant, self.provider).await?.map(|connection| Place { tenant, connection }))
-    }
-
-    /// The same as the firm has it.
+    /// The accounts and words as the firm has them.
     pub(crate) async fn chart(&self, tenant: TenantId) -> Result<Chart> {
         let mut chart = self.chart.clone();
         let Some(id) = self.store.holder(tenant, &BillingSettings::claim()).await? else { return Ok(chart) };

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kernel::{Date, InvoiceId, Money, Name, Text};
-use ports::{Booked, EntryStatus, Payment, Place};
+use ports::{EntryStatus, Fault, GONE, Payment, Place};
 use providers::Hears;
 use reactions::Outcome;
 use revenue::bill::BillCommand;
@@ -61,14 +61,26 @@ fn take(amounts: &mut Vec<Money>, amount: Money) -> bool {
     })
 }
 
+/// An entry as the ledger has it now.
+struct There {
+    /// It was taken out of the books.
+    is_out: bool,
+    payments: Vec<Payment>,
+}
+
 impl Paid {
     async fn look(&self, at: Place, entry_id: &str) -> Result<(), End> {
         // Most of what a ledger tells of is the firm's own work there. What is ours and not known yet is recalled when it is.
         let Some((kind, record)) = self.books.entries().of(at, entry_id).await? else { return Ok(()) };
-        let booked = self.books.ledger.look(at, entry_id).await?;
+        let there = match self.books.ledger.look(at, entry_id).await {
+            Ok(booked) => There { is_out: booked.status == EntryStatus::Voided, payments: booked.payments },
+            // What somebody deletes there is out of the books, too, and what paid for it pays for it no more.
+            Err(Fault::Never(GONE, _)) => There { is_out: true, payments: vec![] },
+            Err(fault) => return Err(fault.into()),
+        };
         match kind {
-            Kind::Invoice => self.of_invoice(at, record, &booked).await?,
-            Kind::Bill => self.of_bill(at, record, &booked).await?,
+            Kind::Invoice => self.of_invoice(at, record, &there).await?,
+            Kind::Bill => self.of_bill(at, record, &there).await?,
         }
         Ok(())
     }
@@ -88,11 +100,11 @@ impl Paid {
         gone.parse().unwrap_or_else(|_| unreachable!("it is a text"))
     }
 
-    async fn of_invoice(&self, at: Place, id: Uuid, booked: &Booked) -> Result<()> {
+    async fn of_invoice(&self, at: Place, id: Uuid, booked: &There) -> Result<()> {
         let (log, invoice_id) = (&self.books.log, InvoiceId(id));
         let Some(invoice) = known::invoice(log, at.tenant, id).await? else { return Ok(()) };
         let request = self.books.request(at.tenant, None);
-        if booked.status == EntryStatus::Voided && !invoice.is_voided {
+        if booked.is_out && !invoice.is_voided {
             let reason = format!("taken out of the books at {}", self.books.provider).parse();
             if let Ok(reason) = reason {
                 let command = InvoiceCommand::RecordLedgerRejection { reason };
@@ -140,7 +152,7 @@ impl Paid {
         Ok(())
     }
 
-    async fn of_bill(&self, at: Place, id: Uuid, booked: &Booked) -> Result<()> {
+    async fn of_bill(&self, at: Place, id: Uuid, booked: &There) -> Result<()> {
         let Some(bill) = known::bill(&self.books.log, at.tenant, id).await? else { return Ok(()) };
         let request = self.books.request(at.tenant, None);
         let there: BTreeSet<Uuid> = booked.payments.iter().map(|payment| id_of(at, payment)).collect();

@@ -210,15 +210,21 @@ impl Links {
         }
     }
 
-    /// The connection of a firm with a provider: the one that was agreed to first, if there are several; none if nobody has agreed to any.
+    /// The connection of a firm with one of these providers, and which: the one that was agreed to first, if there are several; none if
+    /// nobody has agreed to any.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn of_firm(&self, tenant: TenantId, provider: &str) -> sqlx::Result<Option<ConnectionId>> {
-        let sql = "select l.connection_id from connect.links l where l.tenant_id = $1 and l.provider = $2
+    pub async fn of_firm(
+        &self,
+        tenant: TenantId,
+        providers: &[&str],
+    ) -> sqlx::Result<Option<(ConnectionId, String)>> {
+        let sql = "select l.connection_id, l.provider from connect.links l where l.tenant_id = $1 and l.provider = any($2)
                    order by l.authorised_at, l.connection_id limit 1";
-        let found = sqlx::query_scalar(sql).bind(tenant.0).bind(provider).fetch_optional(&self.pool).await?;
-        Ok(found.map(ConnectionId))
+        let found = sqlx::query_as(sql).bind(tenant.0).bind(providers).fetch_optional(&self.pool);
+        let found: Option<(Uuid, String)> = found.await?;
+        Ok(found.map(|(connection, provider)| (ConnectionId(connection), provider)))
     }
 
     /// A firm's connections to a provider: those that work first, and of these the oldest.

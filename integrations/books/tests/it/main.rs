@@ -3,4 +3,5 @@
 
 mod bills;
 mod common;
+mod health;
 mod invoices;
