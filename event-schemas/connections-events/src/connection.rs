@@ -14,6 +14,8 @@ use ConnectionEvent as E;
 pub enum Provider {
     /// DocuSign eSignature: has papers signed.
     Docusign,
+    /// Dropbox Sign: has papers signed.
+    DropboxSign,
     /// Xero: keeps the books.
     Xero,
     /// QuickBooks Online: keeps the books.
@@ -25,6 +27,7 @@ impl Provider {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Docusign => "docusign",
+            Self::DropboxSign => "dropbox_sign",
             Self::Xero => "xero",
             Self::Quickbooks => "quickbooks",
         }

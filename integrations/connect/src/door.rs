@@ -51,7 +51,12 @@ pub async fn webhook(
         }
     }
     counter!("provider_messages_total", "provider" => name, "outcome" => outcome).increment(1);
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish())
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CACHE_CONTROL, "no-store"));
+    Ok(match adapter.thanks() {
+        "" => answer.finish(),
+        thanks => answer.content_type("text/plain").body(thanks),
+    })
 }
 
 /// The bytes as they come, of bounded size and in bounded time.

@@ -15,7 +15,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
 use ports::{Anchors, Asked, Envelope, Fault, Papers, Place, Sent, Signing};
-use providers::{Answer, Budget, Calls, Direct, Effect, Hint, Links, OwnCall, Rules, Sweeper};
+use providers::{Answer, Budget, Calls, Direct, Effect, Hint, Links, OwnCall, Rules, Sweeper, address};
 use reqwest::Method;
 use serde::Serialize;
 use std::time::Duration;
@@ -83,14 +83,8 @@ impl Docusign {
 
 /// Where something is; what is in a path is never taken for a path.
 fn url(base: &str, account: &str, path: &[&str], query: &[(&str, &str)]) -> String {
-    let Ok(mut url) = url::Url::parse(&format!("{base}/restapi/v2.1/accounts")) else { return base.to_owned() };
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.push(account).extend(path);
-    }
-    if !query.is_empty() {
-        url.query_pairs_mut().extend_pairs(query);
-    }
-    url.into()
+    let path: Vec<&str> = std::iter::once(account).chain(path.iter().copied()).collect();
+    address(&format!("{base}/restapi/v2.1/accounts"), &path, query)
 }
 
 /// Texts that nobody writes by chance, and of which none begins like another.
@@ -143,18 +137,9 @@ impl Direct for Docusign {
     }
 
     fn ask<'a>(&'a self, at: Place, _: &'a str, call: &'a OwnCall) -> BoxFuture<'a, Result<Answer, Fault>> {
-        async move {
-            let build = |http: &reqwest::Client, access: &providers::Access| {
-                let to = url(&access.base_url, &access.account_id, &call.steps(), &call.pairs());
-                let request = http.request(call.method.clone(), to).header("accept", "application/json");
-                match &call.body {
-                    Some(body) => request.json(body),
-                    None => request,
-                }
-            };
-            self.calls.call(at, call.effect(), build).await
-        }
-        .boxed()
+        let to =
+            move |access: &providers::Access| url(&access.base_url, &access.account_id, &call.steps(), &call.pairs());
+        self.calls.own(at, call, to).boxed()
     }
 }
 

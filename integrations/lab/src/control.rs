@@ -2,8 +2,10 @@
 
 use crate::Lab;
 use crate::describe::Half;
+use crate::dropbox_sign;
 use crate::faults::{Fault, What};
 use crate::oauth::is_let_in;
+use crate::quickbooks;
 use crate::state::{Mood, Said};
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
@@ -33,6 +35,15 @@ async fn index(lab: Data<Lab>) -> HttpResponse {
             format!("<li>{} {} <code>{}</code></li>", text("emailSubject"), text("status"), text("envelopeId"))
         })
         .collect();
+    let requests: String = lab
+        .signature_requests()
+        .iter()
+        .map(|one| {
+            let text = |name: &str| crate::oauth::escaped(one[name].as_str().unwrap_or_default());
+            let id = text("signature_request_id");
+            format!(r#"<li>{} <a href="/dropbox_sign/sign/{id}/1"><code>{id}</code></a></li>"#, text("subject"))
+        })
+        .collect();
     let invoices: String = lab
         .invoices()
         .iter()
@@ -41,15 +52,17 @@ async fn index(lab: Data<Lab>) -> HttpResponse {
             format!("<li>{} {} {} {}</li>", text("Type"), text("InvoiceNumber"), one["Total"], text("Status"))
         })
         .collect();
+    let entries = quickbooks::listed(&lab);
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(format!(
-        r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Lab</title></head><body><h1>Lab of providers</h1><h2>DocuSign</h2><ul>{envelopes}</ul><h2>Xero</h2><ul>{invoices}</ul><p><a href="/control/state">state</a></p></body></html>"#
+        r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Lab</title></head><body><h1>Lab of providers</h1><h2>DocuSign</h2><ul>{envelopes}</ul><h2>Dropbox Sign</h2><ul>{requests}</ul><h2>Xero</h2><ul>{invoices}</ul><h2>QuickBooks</h2><ul>{entries}</ul><p><a href="/control/state">state</a></p></body></html>"#
     ))
 }
 
 async fn state(lab: Data<Lab>) -> HttpResponse {
     HttpResponse::Ok().json(json!({
-        "envelopes": lab.envelopes(), "invoices": lab.invoices(), "contacts": lab.contacts(),
-        "grants": { "docusign": lab.grants("docusign"), "xero": lab.grants("xero") },
+        "envelopes": lab.envelopes(), "signature_requests": lab.signature_requests(), "invoices": lab.invoices(), "contacts": lab.contacts(),
+        "grants": { "docusign": lab.grants("docusign"), "dropbox_sign": lab.grants("dropbox_sign"), "xero": lab.grants("xero"), "quickbooks": lab.grants("quickbooks") },
+        "quickbooks": quickbooks::shown(&lab),
         "said": lab.said(), "violations": lab.violations(), "faults": *lab.0.faults.lock(),
     }))
 }
@@ -103,6 +116,7 @@ struct Period {
 
 async fn period(lab: Data<Lab>, Json(period): Json<Period>) -> HttpResponse {
     lab.0.xero.lock().closed_until = period.closed_until;
+    lab.0.quickbooks.lock().closed_until = period.closed_until;
     HttpResponse::NoContent().finish()
 }
 
@@ -120,6 +134,17 @@ pub(crate) async fn asked(
     body: &Bytes,
     effect: impl FnOnce(&Lab, Value) -> Done,
 ) -> HttpResponse {
+    asked_with(lab, provider, request, serde_json::from_slice(body).unwrap_or_default(), effect).await
+}
+
+/// The same where what is asked has been read already.
+pub(crate) async fn asked_with(
+    lab: &Lab,
+    provider: &'static str,
+    request: &HttpRequest,
+    shown: Value,
+    effect: impl FnOnce(&Lab, Value) -> Done,
+) -> HttpResponse {
     let (method, path) = (request.method().as_str().to_owned(), request.path().to_owned());
     let path = path.strip_prefix(&format!("/{provider}")).unwrap_or(&path).to_owned();
     let note = |status: u16| {
@@ -128,8 +153,14 @@ pub(crate) async fn asked(
     };
     if !is_let_in(lab, provider, request) {
         note(401);
-        return HttpResponse::Unauthorized()
-            .json(json!({ "errorCode": "USER_AUTHENTICATION_FAILED", "Title": "Unauthorized" }));
+        let unauthorised = if provider == dropbox_sign::NAME {
+            dropbox_sign::refusal("unauthorized", "Unauthorized user.")
+        } else if provider == quickbooks::NAME {
+            quickbooks::turned_away()
+        } else {
+            json!({ "errorCode": "USER_AUTHENTICATION_FAILED", "Title": "Unauthorized" })
+        };
+        return HttpResponse::Unauthorized().json(unauthorised);
     }
     let (mut is_lost, mut instead) = (false, None);
     match lab.meets(provider, &method, &path) {
@@ -142,6 +173,13 @@ pub(crate) async fn asked(
             if let Some(limit) = limit {
                 response.insert_header(("x-rate-limit-problem", limit));
             }
+            if provider == dropbox_sign::NAME {
+                let name = code.unwrap_or_else(|| dropbox_sign::name_of(status).to_owned());
+                return response.json(dropbox_sign::refusal(&name, "the lab was told to"));
+            }
+            if provider == quickbooks::NAME {
+                return response.json(quickbooks::told_to(status, code.as_deref()));
+            }
             return response.json(json!({ "errorCode": code.unwrap_or_default(), "message": "the lab was told to", "Message": "the lab was told to" }));
         }
         Some(What::Slow { millis }) => tokio::time::sleep(Duration::from_millis(millis)).await,
@@ -149,7 +187,6 @@ pub(crate) async fn asked(
         Some(What::DoneBut { status }) => instead = Some(status),
         None => {}
     }
-    let shown: Value = serde_json::from_slice(body).unwrap_or_default();
     if method != "GET" && method != "DELETE" {
         blame(lab, provider, &method, &path, Half::Request, &shown);
     }
@@ -175,7 +212,7 @@ pub(crate) async fn asked(
     }
 }
 
-fn blame(lab: &Lab, provider: &str, method: &str, path: &str, half: Half, body: &Value) {
+pub(crate) fn blame(lab: &Lab, provider: &str, method: &str, path: &str, half: Half, body: &Value) {
     if let Some(wrong) = lab.0.descriptions.wrong(provider, method, path, half, body) {
         eprintln!("not as {provider} describes itself: {wrong}");
         lab.0.violations.lock().push(wrong);

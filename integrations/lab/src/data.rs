@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What was given out.
 #[derive(Clone, Serialize, Deserialize)]
@@ -42,6 +42,17 @@ impl Tokens {
     /// How many of its grants a provider takes.
     pub fn grants(&self, provider: &str) -> usize {
         self.refresh.values().filter(|of| *of == provider).count()
+    }
+
+    /// The next access token for a refresh token that stays good; none if it is not.
+    pub fn renew(&mut self, provider: &str, refresh: &str) -> Option<Value> {
+        self.refresh.get(refresh).filter(|of| *of == provider)?;
+        *self.refreshed.entry(provider.to_owned()).or_default() += 1;
+        let mut grant = self.grant(provider);
+        let anew = grant["refresh_token"].as_str().map(str::to_owned);
+        anew.and_then(|anew| self.refresh.remove(&anew));
+        grant["refresh_token"] = refresh.into();
+        Some(grant)
     }
 
     pub fn grant(&mut self, provider: &str) -> Value {
@@ -89,6 +100,20 @@ pub(crate) struct Docusign {
     /// As it was sent, with its status.
     pub envelopes: BTreeMap<String, Value>,
     pub changed: HashMap<String, DateTime<Utc>>,
+}
+
+/// What Dropbox Sign has.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct DropboxSign {
+    /// As answers show them, and under `lab` what they do not; the newest last.
+    pub requests: BTreeMap<String, Value>,
+    /// Those that were cancelled.
+    pub gone: BTreeSet<String>,
+    /// So many downloads are asked for too early.
+    pub late: u32,
+    /// Calls of a minute, if they are counted, and how many there were in which.
+    pub allows: Option<u32>,
+    pub spent: (i64, u32),
 }
 
 /// An envelope as lists and answers show it: without its papers.

@@ -12,10 +12,13 @@ const USUAL: &str = "../shared/providers";
 /// The variable that says where they are.
 const VARIABLE: &str = "UBOS_PROVIDER_DESCRIPTIONS";
 /// By provider: the file, and what its paths stand below.
-const FILES: [(&str, &str, &str); 3] = [
+const FILES: &[(&str, &str, &str)] = &[
     ("xero", "xero/accounting.openapi.json", "/api.xro/2.0"),
     ("xero", "xero/identity.openapi.json", ""),
+    ("quickbooks", "quickbooks-online/qbo-v3.openapi.json", ""),
     ("docusign", "docusign/esignature-v2.1.openapi.json", "/restapi"),
+    ("dropbox_sign", "dropbox-sign/signature-request.openapi.json", "/v3"),
+    ("dropbox_sign", "dropbox-sign/signature-request.openapi.json", ""),
 ];
 
 /// The descriptions that are there.
@@ -76,7 +79,9 @@ impl Descriptions {
             Half::Request => operation.get("requestBody").map(|body| resolved(document, body))?,
             Half::Answer(status) => {
                 let answers = operation.get("responses")?;
-                answers.get(status.to_string()).or(answers.get("default")).map(|answer| resolved(document, answer))?
+                let of_its_kind = || answers.get(format!("{}XX", status / 100));
+                let said = answers.get(status.to_string()).or_else(of_its_kind).or(answers.get("default"));
+                said.map(|answer| resolved(document, answer))?
             }
         };
         let schema = content.pointer("/content/application~1json/schema")?;
@@ -84,6 +89,15 @@ impl Descriptions {
         let errors: Vec<String> =
             validator.iter_errors(body).take(3).map(|error| format!("{}: {error}", error.instance_path())).collect();
         (!errors.is_empty()).then(|| format!("{method} {path} {half:?}: {}", errors.join("; ")))
+    }
+
+    /// The same for a message that the provider sends by itself, which is one of its schemas.
+    pub(crate) fn wrong_message(&self, provider: &str, schema: &str, message: &Value) -> Option<String> {
+        let (.., document) = self.documents.iter().find(|(of, ..)| *of == provider)?;
+        let named = json!({ "$ref": format!("#/components/schemas/{schema}") });
+        let validator = self.validator(&format!("{provider} {schema}"), document, &named, Half::Answer(200))?;
+        let errors: Vec<String> = validator.iter_errors(message).take(3).map(|error| error.to_string()).collect();
+        (!errors.is_empty()).then(|| format!("{schema}: {}", errors.join("; ")))
     }
 
     fn validator(&self, key: &str, document: &Value, schema: &Value, half: Half) -> Option<Arc<Validator>> {

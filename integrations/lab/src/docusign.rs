@@ -3,13 +3,11 @@
 use crate::DOCUSIGN_ACCOUNT;
 use crate::control::{Done, asked};
 use crate::data::shown;
-use crate::oauth::escaped;
+use crate::signing::{Decision, decided, pdf, signing_page};
 use crate::state::Lab;
-use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Bytes, Data, Form, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -111,11 +109,12 @@ impl Lab {
         self.say("docusign", url, body.to_string());
     }
 
-    /// A recipient signs, or will not.
-    ///
-    /// # Errors
-    /// If it is not their turn, or the envelope is closed.
-    pub fn sign(&self, envelope_id: &str, recipient_id: &str, declined_because: Option<&str>) -> Result<(), String> {
+    pub(crate) fn sign_envelope(
+        &self,
+        envelope_id: &str,
+        recipient_id: &str,
+        declined_because: Option<&str>,
+    ) -> Result<(), String> {
         {
             let mut docusign = self.0.docusign.lock();
             let envelope = docusign.envelopes.get_mut(envelope_id).ok_or("no such envelope")?;
@@ -161,14 +160,9 @@ impl Lab {
         self.docusign_changed(envelope_id, event);
         Ok(())
     }
-
-    /// An envelope is not signed in time.
-    pub fn expire(&self, envelope_id: &str) {
-        void(self, envelope_id, "Envelope has expired.");
-    }
 }
 
-fn void(lab: &Lab, id: &str, reason: &str) {
+pub(crate) fn void(lab: &Lab, id: &str, reason: &str) {
     if let Some(envelope) = lab.0.docusign.lock().envelopes.get_mut(id) {
         envelope["status"] = "voided".into();
         envelope["voidedReason"] = reason.into();
@@ -261,56 +255,18 @@ async fn document(
     .await
 }
 
-/// A page with one line.
-fn pdf(text: &str) -> Vec<u8> {
-    let content = format!("BT /F1 12 Tf 72 720 Td ({}) Tj ET", text.replace(['(', ')', '\\'], " "));
-    let objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
-        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>".to_owned(),
-        format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()),
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
-    ];
-    let (mut file, mut places) = ("%PDF-1.4\n".to_owned(), vec![]);
-    for (index, object) in objects.iter().enumerate() {
-        places.push(file.len());
-        file.push_str(&format!("{} 0 obj\n{object}\nendobj\n", index + 1));
-    }
-    let start = file.len();
-    file.push_str(&format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1));
-    places.iter().for_each(|place| file.push_str(&format!("{place:010} 00000 n \n")));
-    file.push_str(&format!("trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1));
-    file.into_bytes()
-}
-
 async fn page(lab: Data<Lab>, path: Path<(String, String)>) -> HttpResponse {
     let (id, recipient) = path.into_inner();
     let docusign = lab.0.docusign.lock();
     let Some(envelope) = docusign.envelopes.get(&id) else { return HttpResponse::NotFound().body("no such envelope") };
     let (subject, status) =
         (envelope["emailSubject"].as_str().unwrap_or_default(), envelope["status"].as_str().unwrap_or_default());
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(format!(
-        r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign</title><style>body{{font:16px system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}}button,input{{font:inherit;padding:.5rem 1rem;margin:.25rem}}</style></head><body><h1>{subject}</h1><p>The envelope is {status}. You are recipient {recipient}.</p><form method="post"><button name="answer" value="sign">Sign</button><input name="reason" placeholder="why not"><button name="answer" value="decline">Decline</button></form></body></html>"#,
-        subject = escaped(subject), status = escaped(status), recipient = escaped(&recipient),
-    ))
-}
-
-#[derive(Debug, Deserialize)]
-struct Decision {
-    answer: String,
-    #[serde(default)]
-    reason: String,
+    signing_page(subject, status, &recipient)
 }
 
 async fn decide(lab: Data<Lab>, path: Path<(String, String)>, Form(decision): Form<Decision>) -> HttpResponse {
     let (id, recipient) = path.into_inner();
-    let declined = (decision.answer == "decline").then_some(decision.reason.as_str());
-    match lab.sign(&id, &recipient, declined) {
-        Ok(()) => {
-            HttpResponse::SeeOther().insert_header((LOCATION, format!("/docusign/sign/{id}/{recipient}"))).finish()
-        }
-        Err(why) => HttpResponse::Conflict().body(why),
-    }
+    decided(lab.sign(&id, &recipient, decision.declined()), format!("/docusign/sign/{id}/{recipient}"))
 }
 
 async fn expire(lab: Data<Lab>, id: Path<String>) -> HttpResponse {

@@ -16,7 +16,7 @@ pub enum What {
         /// Which of its limits it was, for 429.
         #[serde(default)]
         limit: Option<String>,
-        /// DocuSign's `errorCode`.
+        /// DocuSign's `errorCode`, Dropbox Sign's `error_name`, QuickBooks' `code`.
         #[serde(default)]
         code: Option<String>,
     },
@@ -37,7 +37,7 @@ pub enum What {
 /// Something that goes wrong the next times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
-    /// `xero` or `docusign`.
+    /// `xero`, `quickbooks`, `docusign`, `dropbox_sign`.
     pub provider: String,
     /// Only with this method; any if there is none.
     #[serde(default)]

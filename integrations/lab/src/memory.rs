@@ -1,6 +1,7 @@
 //! What outlives a restart of the lab, as it does at the providers: what was agreed to, and what was done.
 
-use crate::data::{Docusign, Tokens, Xero};
+use crate::data::{Docusign, DropboxSign, Tokens, Xero};
+use crate::quickbooks::Quickbooks;
 use crate::state::Lab;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,10 @@ struct Memory {
     tokens: Tokens,
     xero: Xero,
     docusign: Docusign,
+    #[serde(default = "Quickbooks::new")]
+    quickbooks: Quickbooks,
+    #[serde(default)]
+    dropbox_sign: DropboxSign,
 }
 
 impl Lab {
@@ -27,11 +32,13 @@ impl Lab {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
         };
-        let Memory { tokens, xero, docusign } = serde_json::from_slice(&text)
+        let Memory { tokens, xero, docusign, quickbooks, dropbox_sign } = serde_json::from_slice(&text)
             .with_context(|| format!("{} is of another lab; remove it", file.display()))?;
         *self.0.tokens.lock() = tokens;
         *self.0.xero.lock() = xero;
         *self.0.docusign.lock() = docusign;
+        *self.0.quickbooks.lock() = quickbooks;
+        *self.0.dropbox_sign.lock() = dropbox_sign;
         Ok(())
     }
 
@@ -41,8 +48,9 @@ impl Lab {
     /// If nothing can be written there.
     pub fn keep(&self, file: &Path) -> Result<()> {
         let (tokens, xero, docusign) = (self.0.tokens.lock(), self.0.xero.lock(), self.0.docusign.lock());
-        let memory = Memory { tokens: tokens.clone(), xero: xero.clone(), docusign: docusign.clone() };
-        drop((tokens, xero, docusign));
+        let (tokens, xero, docusign) = (tokens.clone(), xero.clone(), docusign.clone());
+        let quickbooks = self.0.quickbooks.lock().clone();
+        let memory = Memory { tokens, xero, docusign, quickbooks, dropbox_sign: self.0.dropbox_sign.lock().clone() };
         let making = file.with_extension("new");
         fs::write(&making, serde_json::to_vec(&memory)?).with_context(|| format!("writing {}", making.display()))?;
         Ok(fs::rename(&making, file)?)

@@ -2,9 +2,10 @@
 //! are replaced with every use.
 
 use crate::data::random;
+use crate::dropbox_sign;
 use crate::faults::What;
 use crate::state::Lab;
-use crate::{CLIENT_ID, CLIENT_SECRET, DOCUSIGN_ACCOUNT};
+use crate::{CLIENT_ID, CLIENT_SECRET, DOCUSIGN_ACCOUNT, QUICKBOOKS_REALM, quickbooks};
 use actix_web::http::header::{AUTHORIZATION, LOCATION};
 use actix_web::web::{self, Data, Form, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -74,7 +75,13 @@ async fn consent(lab: Data<Lab>, provider: Path<String>, Form(answer): Form<Answ
     let Ok(mut back) = url::Url::parse(&answer.redirect_uri) else { return HttpResponse::BadRequest().finish() };
     if answer.answer == "allow" {
         let code = random();
-        let known = (provider.into_inner(), answer.redirect_uri, answer.code_challenge);
+        let provider = provider.into_inner();
+        // Who does not know PKCE wants the state again.
+        let proof = if provider == dropbox_sign::NAME { answer.state.clone() } else { answer.code_challenge };
+        if provider == quickbooks::NAME {
+            back.query_pairs_mut().append_pair("realmId", QUICKBOOKS_REALM);
+        }
+        let known = (provider, answer.redirect_uri, proof);
         lab.0.tokens.lock().codes.insert(code.clone(), known);
         back.query_pairs_mut().append_pair("code", &code).append_pair("state", &answer.state);
     } else {

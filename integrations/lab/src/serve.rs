@@ -2,8 +2,9 @@
 
 use crate::data::Xero;
 use crate::describe::Descriptions;
+use crate::quickbooks::Quickbooks;
 use crate::state::{Inner, Lab};
-use crate::{control, docusign, oauth, xero};
+use crate::{control, docusign, dropbox_sign, oauth, quickbooks, xero};
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
@@ -45,7 +46,9 @@ impl Lab {
             tokens: Mutex::default(),
             outbox: Mutex::default(),
             xero: Mutex::new(Xero::new()),
+            quickbooks: Mutex::new(Quickbooks::new()),
             docusign: Mutex::default(),
+            dropbox_sign: Mutex::default(),
         };
         let lab = Self(Arc::new(inner));
         let state = Data::new(lab.clone());
@@ -53,9 +56,12 @@ impl Lab {
             config.app_data(state.clone());
             // An envelope brings its papers along.
             config.app_data(web::PayloadConfig::new(64 << 20));
+            // It takes codes in a way of its own.
+            dropbox_sign::configure(config);
             oauth::configure(config);
             control::configure(config);
             xero::configure(config);
+            quickbooks::configure(config);
             docusign::configure(config);
         };
         let server = HttpServer::new(move || App::new().configure(routes.clone()));

@@ -1,8 +1,9 @@
 //! What the lab knows, and how tests and the control API reach it.
 
-use crate::data::{Docusign, Tokens, Xero, shown};
+use crate::data::{Docusign, DropboxSign, Tokens, Xero, shown};
 use crate::describe::Descriptions;
 use crate::faults::{Fault, What};
+use crate::quickbooks::Quickbooks;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -61,7 +62,9 @@ pub(crate) struct Inner {
     pub tokens: Mutex<Tokens>,
     pub outbox: Mutex<Outbox>,
     pub xero: Mutex<Xero>,
+    pub quickbooks: Mutex<Quickbooks>,
     pub docusign: Mutex<Docusign>,
+    pub dropbox_sign: Mutex<DropboxSign>,
 }
 
 /// A lab that runs. Cheap to clone.
@@ -94,9 +97,10 @@ impl Lab {
         self.0.faults.lock().clone()
     }
 
-    /// Xero knows none of the `Idempotency-Key`s any more that it was shown, as after some time.
+    /// Xero and QuickBooks know none of the keys any more that they were shown, as after some time.
     pub fn forget_keys(&self) {
         self.0.xero.lock().done.clear();
+        self.0.quickbooks.lock().done.clear();
     }
 
     /// How many messages there were in each mood so far.
@@ -168,14 +172,16 @@ impl Lab {
         self.0.docusign.lock().envelopes.values().map(shown).collect()
     }
 
-    /// Nothing dated up to this day is changed in Xero's books any more.
+    /// Nothing dated up to this day is changed any more in the books at Xero and at QuickBooks.
     pub fn close_period(&self, until: chrono::NaiveDate) {
         self.0.xero.lock().closed_until = Some(until);
+        self.0.quickbooks.lock().closed_until = Some(until);
     }
 
-    /// Xero works taxes out by itself, so many percent of the whole, and does not care what it is told of them.
+    /// Xero and QuickBooks work taxes out by themselves, so many percent of the whole, and do not care what they are told of them.
     pub fn works_out_tax(&self, percent: i64) {
         self.0.xero.lock().own_tax = Some(percent);
+        self.0.quickbooks.lock().own_tax = Some(percent);
     }
 
     /// What is to go wrong with this request, if anything is.

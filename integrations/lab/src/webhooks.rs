@@ -1,6 +1,7 @@
 //! What the providers say by themselves, in whatever mood somebody wants them.
 
 use crate::WEBHOOK_KEY;
+use crate::dropbox_sign;
 use crate::state::{Lab, Mood, Said};
 use anyhow::Result;
 use providers::sign;
@@ -48,7 +49,14 @@ impl Lab {
     /// # Errors
     /// If the receiver cannot be reached.
     pub async fn deliver(&self, provider: &str, url: &str, body: &str, key: &str) -> Result<u16> {
-        let header = if provider == "xero" { "x-xero-signature" } else { "x-docusign-signature-1" };
+        if provider == dropbox_sign::NAME {
+            return self.call_back(url, body, key).await;
+        }
+        let header = match provider {
+            "xero" => "x-xero-signature",
+            "quickbooks" => "intuit-signature",
+            _ => "x-docusign-signature-1",
+        };
         let call = self.0.http.post(url).header("content-type", "application/json");
         let call = call.header(header, sign(key, body.as_bytes())).body(body.to_owned());
         Ok(call.send().await?.status().as_u16())

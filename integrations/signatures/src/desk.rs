@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// What a contract waits for whose firm is connected with nobody who collects signatures.
 const NOBODY: &str = "signing";
 
+/// Whoever collects signatures, by name.
+pub type Collectors = Vec<(&'static str, Arc<dyn Signing>)>;
+
 /// What whoever sets it up has to say.
 pub struct Wanted {
     /// Reads what is personal; connects as `ubos_worker`.
@@ -25,7 +28,7 @@ pub struct Wanted {
     /// The firms' connections.
     pub links: Links,
     /// Whoever collects signatures, each with what connections to it call it: `docusign`.
-    pub signing: Vec<(&'static str, Arc<dyn Signing>)>,
+    pub signing: Collectors,
     /// Where files are; without it nothing that was signed is kept, and waits until it can be.
     pub objects: Option<ObjectStore>,
     /// Where providers find this service, without a slash at the end; without it they are swept alone.
@@ -37,7 +40,7 @@ pub struct Wanted {
 pub struct Desk {
     pub(crate) log: Log,
     pub(crate) store: Store,
-    signing: Arc<[(&'static str, Arc<dyn Signing>)]>,
+    signing: Arc<Collectors>,
     pub(crate) objects: Option<ObjectStore>,
     pub(crate) book: Book,
     pub(crate) press: Press,
@@ -49,7 +52,7 @@ impl Desk {
     /// Nothing is connected yet.
     pub fn new(wanted: Wanted) -> Self {
         let Wanted { log, store, links, signing, objects, public_url } = wanted;
-        let (book, signing) = (Book(links.pool().clone()), signing.into());
+        let (book, signing) = (Book(links.pool().clone()), Arc::new(signing));
         Self { log, store, signing, objects, book, press: Press::default(), links, public_url }
     }
 

@@ -15,7 +15,7 @@ mod say;
 mod sending;
 mod standing;
 
-pub use desk::{Desk, Wanted};
+pub use desk::{Collectors, Desk, Wanted};
 pub use hints::Envelopes;
 
 use crate::document::Documents;

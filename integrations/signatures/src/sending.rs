@@ -146,7 +146,8 @@ impl Sending {
             Ok(()) => Ok(()),
             Err(Fault::Never(code, why)) => {
                 tracing::info!(contract = %which.contract, code, why, "nobody was reminded");
-                Ok(())
+                // It may have come to an end there of which nobody told.
+                self.0.look(at, which, &envelope_id).await
             }
             Err(fault) => Err(fault.into()),
         }

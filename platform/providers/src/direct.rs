@@ -1,6 +1,6 @@
 //! Calls to a provider's own API that a firm asks for itself.
 
-use crate::{Answer, Effect};
+use crate::{Access, Answer, Calls, Effect};
 use futures::future::BoxFuture;
 use ports::{Fault, Place};
 use reqwest::Method;
@@ -33,6 +33,28 @@ impl OwnCall {
     /// Its query.
     pub fn pairs(&self) -> Vec<(&str, &str)> {
         self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+}
+
+impl Calls {
+    /// Makes a call that a firm asks for itself, where `to` says.
+    ///
+    /// # Errors
+    /// As those of [`Calls::call`].
+    pub async fn own(
+        &self,
+        at: Place,
+        call: &OwnCall,
+        to: impl Fn(&Access) -> String + Send + Sync,
+    ) -> Result<Answer, Fault> {
+        let build = |http: &reqwest::Client, access: &Access| {
+            let request = http.request(call.method.clone(), to(access)).header("accept", "application/json");
+            match &call.body {
+                Some(body) => request.json(body),
+                None => request,
+            }
+        };
+        self.call(at, call.effect(), build).await
     }
 }
 

@@ -19,7 +19,8 @@ pub struct Part {
 impl Part {
     /// A field.
     pub fn text(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { name: name.into(), file: None, content: value.into().into() }
+        let value: String = value.into();
+        Self { name: name.into(), file: None, content: value.into() }
     }
 
     /// A file.

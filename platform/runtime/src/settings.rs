@@ -51,6 +51,8 @@ pub struct Settings {
     pub mail: MailSettings,
     /// Providers outside that firms connect with.
     pub providers: ProvidersSettings,
+    /// Where firms' events may be sent: to public addresses, and to what is set here.
+    pub webhooks: WebhooksSettings,
     /// Where files are kept. Without it no files are taken.
     pub objects: ObjectsSettings,
     /// The write path.
@@ -341,6 +343,8 @@ pub struct MailSettings {
 pub struct ProvidersSettings {
     /// DocuSign eSignature, which has papers signed.
     pub docusign: DocusignSettings,
+    /// Dropbox Sign, which has papers signed.
+    pub dropbox_sign: DropboxSignSettings,
     /// Xero, which keeps books.
     pub xero: XeroSettings,
 }
@@ -367,6 +371,33 @@ pub struct DocusignSettings {
     pub scopes: Vec<String>,
 }
 
+/// Dropbox Sign.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DropboxSignSettings {
+    /// Who we are to it: the API app's client id.
+    pub client_id: Option<String>,
+    /// How we show that.
+    #[schemars(with = "Option<String>")]
+    pub client_secret: Option<SecretString>,
+    /// What its messages are signed with: the primary API key of the app's owner. Without it no message is believed, and changes are found by sweeps alone.
+    #[schemars(with = "Option<String>")]
+    pub webhook_key: Option<SecretString>,
+    /// The API key that was the primary one before, or is about to be no more: while they change, both are believed.
+    #[schemars(with = "Option<String>")]
+    pub previous_webhook_key: Option<SecretString>,
+    /// Where browsers are sent so that somebody agrees.
+    pub authorise_url: String,
+    /// Where codes and refresh tokens are worth something.
+    pub token_url: String,
+    /// Where its API is, without a slash at the end.
+    pub api_url: String,
+    /// What is asked for, unless the app says it.
+    pub scopes: Vec<String>,
+    /// Whether requests are sent in test mode: what is signed binds nobody. Not in production.
+    pub test_mode: bool,
+}
+
 /// Xero.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -387,6 +418,19 @@ pub struct XeroSettings {
     pub api_url: String,
     /// What is asked for.
     pub scopes: Vec<String>,
+}
+
+/// Where firms' events may be sent: to public addresses, and to what is set here. What signs them is derived from the vault's key, without
+/// which nothing is sent.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebhooksSettings {
+    /// Whether they may go over `http`, which anybody on the way can read; for development.
+    pub allow_http: bool,
+    /// Networks besides those of the internet, `10.1.0.0/16`. Whoever adds an endpoint reaches whatever answers there.
+    pub allowed_networks: Vec<String>,
+    /// The ports they may go to; any if there are none.
+    pub ports: Vec<u16>,
 }
 
 /// Where files are kept: anything that speaks S3.
@@ -485,12 +529,18 @@ fn defaults() -> serde_json::Value {
                 "authorise_url": "https://account.docusign.com/oauth/auth", "token_url": "https://account.docusign.com/oauth/token",
                 "userinfo_url": "https://account.docusign.com/oauth/userinfo", "scopes": ["signature", "extended"]
             },
+            "dropbox_sign": {
+                "authorise_url": "https://app.hellosign.com/oauth/authorize", "token_url": "https://app.hellosign.com/oauth/token",
+                "api_url": "https://api.hellosign.com", "scopes": ["basic_account_info", "request_signature", "signature_request_access"],
+                "test_mode": false
+            },
             "xero": {
                 "authorise_url": "https://login.xero.com/identity/connect/authorize", "token_url": "https://identity.xero.com/connect/token",
                 "api_url": "https://api.xero.com",
                 "scopes": ["offline_access", "accounting.invoices", "accounting.contacts", "accounting.payments", "accounting.settings.read"]
             }
         },
+        "webhooks": { "allow_http": false, "allowed_networks": [], "ports": [443, 8443] },
         "objects": { "region": "us-east-1", "bucket": "attachments", "path_style": false, "upload_minutes": 60, "download_minutes": 5 },
         "append": { "batch_commands_max": 128, "queue_commands_max": 4_096, "cached_streams_max": 20_000 },
         "telemetry": { "log_format": "json", "log_filter": "info" },
@@ -533,10 +583,12 @@ impl Settings {
         {
             bail!("settings: set the vault's key or the file that holds it, not both");
         }
-        let ProvidersSettings { docusign, xero } = &settings.providers;
-        for (name, id, secret) in
-            [("docusign", &docusign.client_id, &docusign.client_secret), ("xero", &xero.client_id, &xero.client_secret)]
-        {
+        let ProvidersSettings { docusign, dropbox_sign, xero, .. } = &settings.providers;
+        for (name, id, secret) in [
+            ("docusign", &docusign.client_id, &docusign.client_secret),
+            ("dropbox_sign", &dropbox_sign.client_id, &dropbox_sign.client_secret),
+            ("xero", &xero.client_id, &xero.client_secret),
+        ] {
             if id.is_some() != secret.is_some() {
                 bail!("settings: providers.{name} has client_id and client_secret, or neither");
             }
@@ -545,6 +597,12 @@ impl Settings {
                     "settings: vault.key_file or vault.key must be set where providers.{name} is, because what firms agree to is sealed"
                 );
             }
+        }
+        if settings.environment == Environment::Production && dropbox_sign.test_mode {
+            bail!("settings: providers.dropbox_sign.test_mode must not be set in production: what is signed would bind nobody");
+        }
+        if settings.environment == Environment::Production && settings.webhooks.allow_http {
+            bail!("settings: webhooks.allow_http must not be set in production");
         }
         if !settings.login.providers.is_empty() && settings.redis.url.is_none() {
             bail!("settings: redis.url must be set where people log in, because sessions are kept there");
@@ -724,6 +782,13 @@ mod tests {
         assert!(error(&production).contains("vault.key_file"));
         read(&(production.clone() + "\n[vault]\nkey_file = \"kek\"")).unwrap();
         assert!(error(&(production + "\n[vault]\nkey_file = \"kek\"\nkey = \"x\"")).contains("not both"));
+    }
+
+    #[test]
+    fn what_is_signed_in_production_binds() {
+        let test = "\n[vault]\nkey_file = \"kek\"\n[providers.dropbox_sign]\ntest_mode = true";
+        assert!(read(&format!("{MINIMAL}{test}")).unwrap().providers.dropbox_sign.test_mode);
+        assert!(error(&(MINIMAL.replace("development", "production") + test)).contains("test_mode"));
     }
 
     #[test]

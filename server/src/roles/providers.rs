@@ -35,7 +35,7 @@ impl Role for Providers {
             vault.clone().context("settings: vault.key_file is not set, so nothing that firms agree to is sealed")?;
         let store = connect::bus(settings, pool.clone(), vault.clone())?.store().clone();
         let links = providers::links(settings, pool.clone(), keys)?;
-        let (sweepers, direct) = (providers::sweepers(&links)?, providers::direct(&links)?);
+        let (sweepers, direct) = (providers::sweepers(settings, &links)?, providers::direct(settings, &links)?);
         let log = Log::unsealing(pool, vault);
         let books = providers::books(&links, &log, &store)?;
         // Whoever does something at a provider because of an event is added here.

@@ -5,9 +5,10 @@ use ::web::BodyLimits;
 use actix_web::web::Data;
 use connect::{Desk, Providers};
 use docusign::{Docusign, DocusignDoor};
+use dropbox_sign::{DropboxSign, DropboxSignDoor};
 use event_store::Log;
 use kernel::ConnectionId;
-use lab::{CLIENT_ID, CLIENT_SECRET, DOCUSIGN_ACCOUNT, Lab, WEBHOOK_KEY, XERO_TENANT};
+use lab::{CLIENT_ID, CLIENT_SECRET, DOCUSIGN_ACCOUNT, DROPBOX_SIGN_ACCOUNT, Lab, WEBHOOK_KEY, XERO_TENANT};
 use ports::Place;
 use providers::{Account, Adapter, Budget, Hears, Keeper, Links, OAuth, OAuthSettings, Rules, Sweeper};
 use reactions::Engine;
@@ -31,6 +32,8 @@ pub struct Outside {
     pub xero: Xero,
     /// Has papers signed.
     pub docusign: Docusign,
+    /// Has papers signed, too.
+    pub dropbox_sign: DropboxSign,
     /// As a worker connects.
     pub worker: PgPool,
 }
@@ -50,21 +53,28 @@ impl Outside {
         let links = Links::new(
             worker.clone(),
             vault(&worker),
-            [("xero", oauth(&lab, "xero")), ("docusign", oauth(&lab, "docusign"))],
+            [
+                ("xero", oauth(&lab, "xero")),
+                ("docusign", oauth(&lab, "docusign")),
+                ("dropbox_sign", OAuth::in_json(&settings(&lab, "dropbox_sign")).unwrap()),
+            ],
         );
         let keeper = Keeper::new(command.clone(), vault(&command));
         let xero = Xero::with_rules(links.clone(), wide(), Duration::from_secs(900)).unwrap();
         let docusign = Docusign::with_rules(links.clone(), wide(), Duration::from_secs(900)).unwrap();
-        Self { lab, links, keeper, xero, docusign, worker }
+        let dropbox_sign = DropboxSign::with_rules(links.clone(), wide(), Duration::from_secs(900), false).unwrap();
+        Self { lab, links, keeper, xero, docusign, dropbox_sign, worker }
     }
 
-    /// Both providers, as the door sees them.
+    /// The providers, as the door sees them.
     pub fn adapters(&self) -> Vec<Arc<dyn Adapter>> {
         let (lab, key) = (&self.lab, || Some(WEBHOOK_KEY.to_owned().into()));
         let xero = XeroDoor::new(oauth(lab, "xero"), &lab.api("xero"), key()).unwrap();
         let userinfo = format!("{}/oauth/userinfo", lab.api("docusign"));
         let docusign = DocusignDoor::new(oauth(lab, "docusign"), &userinfo, key()).unwrap();
-        vec![Arc::new(xero), Arc::new(docusign)]
+        let agreed = OAuth::in_json(&settings(lab, "dropbox_sign")).unwrap();
+        let dropbox_sign = DropboxSignDoor::new(agreed, &lab.api("dropbox_sign"), key()).unwrap();
+        vec![Arc::new(xero), Arc::new(docusign), Arc::new(dropbox_sign)]
     }
 
     /// The pages on which firms are connected, and the door.
@@ -82,7 +92,8 @@ impl Outside {
         hearers: Vec<Arc<dyn Hears>>,
         with: impl FnOnce(Engine) -> Engine,
     ) -> Providers {
-        let sweepers: Vec<Arc<dyn Sweeper>> = vec![Arc::new(self.xero.clone()), Arc::new(self.docusign.clone())];
+        let sweepers: Vec<Arc<dyn Sweeper>> =
+            vec![Arc::new(self.xero.clone()), Arc::new(self.docusign.clone()), Arc::new(self.dropbox_sign.clone())];
         let log = Log::new(self.worker.clone());
         Providers::new(log, app.bus.store().clone(), self.links.clone(), sweepers, hearers, with)
     }
@@ -100,7 +111,11 @@ impl Outside {
     /// Somebody agrees at the provider, now or again.
     pub async fn agreed(&self, app: &TestApp, place: Place, provider: &str) {
         app.command(place.tenant, "connections.connection.begin_authorisation", place.connection.0, &json!({})).await;
-        let id = if provider == "xero" { XERO_TENANT } else { DOCUSIGN_ACCOUNT };
+        let id = match provider {
+            "xero" => XERO_TENANT,
+            "dropbox_sign" => DROPBOX_SIGN_ACCOUNT,
+            _ => DOCUSIGN_ACCOUNT,
+        };
         let account = Account { id: id.to_owned(), label: "Lab".to_owned(), base_url: self.lab.api(provider) };
         let kept = self.keeper.keep(place, provider, &account, &self.lab.grant(provider)).await.unwrap();
         assert!(kept.is_some(), "the grant is kept");
@@ -114,15 +129,18 @@ fn vault(pool: &PgPool) -> Vault {
 }
 
 fn oauth(lab: &Lab, provider: &str) -> OAuth {
-    let settings = OAuthSettings {
+    OAuth::new(&settings(lab, provider)).unwrap()
+}
+
+fn settings(lab: &Lab, provider: &str) -> OAuthSettings {
+    OAuthSettings {
         client_id: CLIENT_ID.to_owned(),
         client_secret: CLIENT_SECRET.to_owned().into(),
         authorise_url: format!("{}/authorize", lab.api(provider)),
         token_url: format!("{}/token", lab.api(provider)),
         scopes: vec!["offline_access".to_owned()],
         redirect_url: format!("{PUBLIC}/v1/connect/callback"),
-    };
-    OAuth::new(&settings).unwrap()
+    }
 }
 
 /// Budgets that no test uses up by the way.

@@ -31,6 +31,7 @@ pub fn settings(ports: &Ports) -> Vec<(&'static str, toml::Value)> {
     };
     vec![
         ("docusign", of("docusign", ("userinfo_url", at("docusign", "/oauth/userinfo")))),
+        ("dropbox_sign", of("dropbox_sign", ("api_url", at("dropbox_sign", "")))),
         ("xero", of("xero", ("api_url", at("xero", "")))),
     ]
 }
