@@ -88,6 +88,15 @@ impl Engine {
         self
     }
 
+    /// The same with one reaction more, whose jobs this reader of the log puts there.
+    #[must_use]
+    pub fn with_fed<R: Reaction>(self, reaction: R, intake: impl Intake) -> Self {
+        let mut engine = self.with(reaction);
+        let line = engine.lines.last().cloned();
+        engine.readers.push(Reader { intake: Arc::new(intake), line });
+        engine
+    }
+
     /// The same with one reader of the log more, that leads to no jobs.
     #[must_use]
     pub fn reading(mut self, intake: impl Intake) -> Self {

@@ -7,4 +7,5 @@ mod calls;
 mod common;
 mod door;
 mod grants;
+mod health;
 mod papers;

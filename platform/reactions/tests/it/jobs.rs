@@ -170,6 +170,27 @@ async fn a_broken_connection_costs_no_attempts_and_its_lanes_go_on_when_it_is_me
 }
 
 #[tokio::test]
+async fn what_waited_in_many_lanes_goes_on_at_a_rate_that_rises_the_oldest_first() {
+    let world = World::new().await;
+    let receiver = Receiver::new(|_, _| Does::LocksOut);
+    let mut tallies = vec![];
+    for _ in 0..8 {
+        tallies.push(world.tally(1, 1).await.to_string());
+    }
+    let engine = world.engine(Tell::to(&receiver)).await;
+    world.round(&engine).await;
+    assert_eq!(world.jobs(State::Blocked).await.len(), 8);
+    assert_eq!(reactions::release(&world.worker, firm(1), "mailbox").await.unwrap(), 8);
+    let sql = "select lane, round(extract(epoch from not_before - min(not_before) over ()))::bigint
+               from reactions.lanes order by not_before, array_position($1, lane)";
+    let begin: Vec<(String, i64)> = sqlx::query_as(sql).bind(&tallies).fetch_all(&world.worker).await.unwrap();
+    let (lanes, waits): (Vec<String>, Vec<i64>) = begin.into_iter().unzip();
+    assert_eq!(waits, [0, 2, 2, 4, 4, 4, 4, 6]);
+    assert_eq!(lanes, tallies, "whoever has waited longest is first");
+    assert_eq!(reactions::release(&world.worker, firm(1), "mailbox").await.unwrap(), 0, "once");
+}
+
+#[tokio::test]
 async fn a_lane_keeps_to_its_budget() {
     let world = World::new().await;
     let receiver = Receiver::new(|_, _| Does::Takes);
