@@ -138,7 +138,7 @@ async fn an_email_from_a_template_that_there_is_not_is_an_incident() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_the_provider_lets_in_no_more_is_told_of_with_where_to_agree_again() {
+async fn a_connection_that_the_provider_lets_in_no_more_is_told_of_with_where_to_agree_again_and_when_somebody_has() {
     let world = World::office(true).await;
     world.register().await;
     let engine = world.engine();
@@ -146,13 +146,24 @@ async fn a_connection_that_the_provider_lets_in_no_more_is_told_of_with_where_to
     let connection = world.send("connections.connection.create", None, create).await.unwrap().id;
     world.send("connections.connection.begin_authorisation", Some(connection), json!({})).await.unwrap();
     let authorised = json!({ "account_id": "a-1", "account_label": "Engines" });
-    world.send_as_system("connections.connection.record_authorised", connection, authorised).await;
+    world.send_as_system("connections.connection.record_authorised", connection, authorised.clone()).await;
+    // What mends by itself is no news, and neither is that it has.
+    let degraded = json!({ "trouble": "unreachable" });
+    world.send_as_system("connections.connection.record_degraded", connection, degraded).await;
+    world.send_as_system("connections.connection.record_recovered", connection, json!({})).await;
     let failed = json!({ "trouble": "grant_refused" });
     world.send_as_system("connections.connection.record_auth_failed", connection, failed).await;
     world.until("notification.sent", 1).await;
     let sent = world.payloads("notification.sent").await;
     assert_eq!(sent[0]["user_id"], json!(HOST));
     assert_eq!(sent[0]["link"], json!(format!("/v1/connect/start?connection={connection}")));
+    world.send_as_system("connections.connection.record_authorised", connection, authorised).await;
+    world.until("notification.sent", 2).await;
+    let sent = world.payloads("notification.sent").await;
+    assert_eq!(
+        (&sent[1]["kind"], &sent[1]["link"]),
+        (&json!("connection_recovered"), &json!(format!("/connections/{connection}")))
+    );
     engine.stop().await;
 }
 
