@@ -108,6 +108,7 @@ pub async fn run(settings: &Settings, out: &Output) -> Result<Done> {
     }
     queues.extend(work(&pool, head).await?);
     queues.extend(jobs(&pool, settings.mail.smtp_url.is_some()).await?);
+    queues.extend(connections(&pool).await?);
     if let Ok(nats) = &nats {
         queues.extend(subscribers(&pool, ReaderConsumers::new(pool.clone(), nats.clone(), stream(settings))).await?);
     }
@@ -175,6 +176,24 @@ async fn jobs(pool: &PgPool, has_mail: bool) -> Result<Vec<Queue>> {
 
 fn is_email(line: &reactions::Line) -> bool {
     line.reaction.starts_with("email.")
+}
+
+/// What waits for connections to each provider, and how they are.
+async fn connections(pool: &PgPool) -> Result<Vec<Queue>> {
+    let found = ::providers::census(pool).await.context("asking for connections")?;
+    let queue = |census: &::providers::Census| {
+        let counts = [
+            (census.connected, "connected"),
+            (census.degraded, "degraded"),
+            (census.auth_error, "auth_error"),
+            (census.paused, "paused"),
+        ];
+        let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, state)| format!("{count} {state}"));
+        let (name, notes) = (format!("connections {}", census.provider), counts.collect::<Vec<_>>().join(", "));
+        // What works badly mends by itself.
+        Queue::shared(&name, None, census.waiting, notes, census.auth_error > 0)
+    };
+    Ok(found.iter().map(queue).collect())
 }
 
 /// What subscribers have before them: the one that is furthest behind.

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use metrics::gauge;
-use providers::{Census, Links};
+use providers::{Census, Links, census};
 
 /// Reads how they are. `known` are the providers that are set up here, which are shown also while nobody is connected with them.
 pub async fn measure(links: &Links, known: impl Iterator<Item = &'static str>) -> Result<()> {
-    let found = links.census().await?;
+    let found = census(links.pool()).await?;
     for provider in known.filter(|name| found.iter().all(|census| census.provider != *name)) {
         show(&nobody(provider));
     }

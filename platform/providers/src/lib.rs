@@ -24,7 +24,7 @@ mod syncs;
 pub use adapter::{Account, Adapter, Hears, Hint, NotGenuine, Sweeper};
 pub use address::address;
 pub use calls::{Answer, Budget, Calls, Effect, Rules};
-pub use census::Census;
+pub use census::{Census, census};
 pub use decimal::Decimal;
 pub use direct::{Direct, OwnCall};
 pub use health::Health;
