@@ -35,6 +35,8 @@ pub enum Part {
     Subscribers,
     /// Providers outside: who comes in from there, and how grants live on.
     Providers,
+    /// Endpoints that are sent events.
+    Webhooks,
 }
 
 /// What kind of metric.
@@ -295,6 +297,12 @@ const METRICS: &[Metric] = &[
     spreads("workflow_timer_lateness_seconds", Part::Workflow, "How late a due run was taken."),
     spreads("workflow_segment_duration_seconds", Part::Workflow, "Time to decide and append a segment of a run."),
     spreads("workflow_step_duration_seconds", Part::Workflow, "Time to decide a step, by command."),
+    counts(
+        "webhook_deliveries_total",
+        Part::Webhooks,
+        Series::Of("outcome", &["taken", "failed", "gone", "given_up"]),
+        "Messages to the endpoints of firms, by what became of them.",
+    ),
     shows("reaction_lag_events", Part::Reactions, "Events that a reaction has not read."),
     shows("reaction_jobs", Part::Reactions, "Jobs that have not ended, by reaction and by where they stand."),
     counts("reaction_jobs_total", Part::Reactions, Series::Theirs, "Tries to do a job, by reaction and outcome."),

@@ -2,7 +2,7 @@
 
 use crate::command::{Profile, Workspace, run_ok};
 use crate::steps::{heading, seconds};
-use crate::{attacks, compose, deny, documents, generate, lint, papers, recipes, secrets};
+use crate::{attacks, compose, deny, documents, generate, lint, papers, recipes, secrets, webhooks};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::process::{Command, ExitCode, Stdio};
@@ -18,7 +18,7 @@ pub struct CheckArguments {
 type Check = (&'static str, fn(&Workspace) -> Result<()>);
 
 /// From the quickest answer to the slowest.
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     ("format", |workspace| run_ok(workspace.cargo(&["fmt", "--all", "--check"]))),
     ("documents", documents::check),
     ("secrets", secrets::check),
@@ -30,6 +30,7 @@ const CHECKS: [Check; 12] = [
     ("descriptions of the APIs", lint::check),
     ("containers", compose::check),
     ("papers", papers::check),
+    ("webhooks", webhooks::check),
     ("documentation", |workspace| {
         let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-D warnings");

@@ -23,6 +23,7 @@ mod stack;
 mod steps;
 mod tests;
 mod throwaway;
+mod webhooks;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

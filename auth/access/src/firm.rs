@@ -204,6 +204,29 @@ impl Firm {
         begun.keeps_out(Principal::User { id: user }, known, now)
     }
 
+    /// What somebody of the firm may do, shown in no way: for what goes on in their name while they are away. None if that one comes in no
+    /// more; everything where the firm was not let in here, because whoever issues tokens vouches there.
+    pub fn permissions(&self, of: Principal) -> Option<Arc<Permissions>> {
+        if !self.registered {
+            return Some(Arc::new(Permissions::all()));
+        }
+        if self.unless_closed == TenantStatus::Suspended || self.status == TenantStatus::Closed {
+            return None;
+        }
+        match of {
+            Principal::User { id } => match self.user(id) {
+                Standing::In(_, permissions) => Some(permissions),
+                _ => None,
+            },
+            Principal::ServiceAccount { id } => {
+                let account = self.accounts.get(&id);
+                let active = account.filter(|account| account.status == ServiceAccountStatus::Active);
+                active.map(|account| account.permissions.clone())
+            }
+            Principal::PortalUser { .. } => None,
+        }
+    }
+
     /// Whether the firm was let in here.
     pub fn is_registered(&self) -> bool {
         self.registered

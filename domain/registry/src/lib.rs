@@ -65,6 +65,7 @@ pub fn mount_all(mounts: &mut impl Mounts) {
     mounts.mount::<projects::TimeEntry>();
     mounts.mount::<connections::Connection>();
     mounts.mount::<connections::ApiCall>();
+    mounts.mount::<connections::WebhookEndpoint>();
     mounts.mount::<workflow::Definition>();
     mounts.mount::<workflow::Run>();
 }

@@ -152,6 +152,7 @@ any_event! {
     TimeEntry = projects_events::TimeEntryEvent,
     Connection = connections_events::ConnectionEvent,
     ApiCall = connections_events::ApiCallEvent,
+    WebhookEndpoint = connections_events::WebhookEndpointEvent,
     Definition = workflow_events::DefinitionEvent,
     Run = workflow_events::RunEvent,
 }
@@ -217,6 +218,7 @@ machines! {
     TimeEntry: "projects.time_entry" "status" = projects_events::TimeEntryStatus,
     Connection: "connections.connection" "status" = connections_events::ConnectionStatus,
     ApiCall: "connections.api_call" "status" = connections_events::ApiCallStatus,
+    WebhookEndpoint: "connections.webhook_endpoint" "status" = connections_events::WebhookEndpointStatus,
     Definition: "workflow.definition" "status" = workflow_events::DefinitionStatus,
     Run: "workflow.run" "status" = workflow_events::RunProgress,
     Run: "workflow.run_step" "status" = workflow_events::StepStatus,

@@ -18,6 +18,7 @@ mod publish;
 mod purge;
 mod relay;
 mod stream;
+mod structured;
 mod subject;
 mod taken_back;
 mod wake;
@@ -33,5 +34,6 @@ pub use operate::{DeadLetter, Progress, Retried, Status, dead_letters, request_r
 pub use purge::{Purged, purge};
 pub use relay::Relay;
 pub use stream::StreamSettings;
+pub use structured::attributes;
 pub use subject::{IllegalSubject, Subject};
 pub use taken_back::{Evidence, TakenBack, taken_back};

@@ -345,6 +345,8 @@ pub struct ProvidersSettings {
     pub docusign: DocusignSettings,
     /// Dropbox Sign, which has papers signed.
     pub dropbox_sign: DropboxSignSettings,
+    /// QuickBooks Online, which keeps books.
+    pub quickbooks: QuickbooksSettings,
     /// Xero, which keeps books.
     pub xero: XeroSettings,
 }
@@ -396,6 +398,30 @@ pub struct DropboxSignSettings {
     pub scopes: Vec<String>,
     /// Whether requests are sent in test mode: what is signed binds nobody. Not in production.
     pub test_mode: bool,
+}
+
+/// QuickBooks Online.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuickbooksSettings {
+    /// Who we are to it.
+    pub client_id: Option<String>,
+    /// How we show that.
+    #[schemars(with = "Option<String>")]
+    pub client_secret: Option<SecretString>,
+    /// What its messages are signed with: the verifier token. Without it no message is believed, and changes are found by sweeps alone.
+    #[schemars(with = "Option<String>")]
+    pub webhook_key: Option<SecretString>,
+    /// Where browsers are sent so that somebody agrees.
+    pub authorise_url: String,
+    /// Where codes and refresh tokens are worth something.
+    pub token_url: String,
+    /// Where grants are given back.
+    pub revoke_url: String,
+    /// Where its API is, without a slash at the end.
+    pub api_url: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
 }
 
 /// Xero.
@@ -534,6 +560,12 @@ fn defaults() -> serde_json::Value {
                 "api_url": "https://api.hellosign.com", "scopes": ["basic_account_info", "request_signature", "signature_request_access"],
                 "test_mode": false
             },
+            "quickbooks": {
+                "authorise_url": "https://appcenter.intuit.com/connect/oauth2",
+                "token_url": "https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer",
+                "revoke_url": "https://developer.api.intuit.com/v2/oauth2/tokens/revoke",
+                "api_url": "https://quickbooks.api.intuit.com", "scopes": ["com.intuit.quickbooks.accounting"]
+            },
             "xero": {
                 "authorise_url": "https://login.xero.com/identity/connect/authorize", "token_url": "https://identity.xero.com/connect/token",
                 "api_url": "https://api.xero.com",
@@ -583,10 +615,11 @@ impl Settings {
         {
             bail!("settings: set the vault's key or the file that holds it, not both");
         }
-        let ProvidersSettings { docusign, dropbox_sign, xero, .. } = &settings.providers;
+        let ProvidersSettings { docusign, dropbox_sign, quickbooks, xero, .. } = &settings.providers;
         for (name, id, secret) in [
             ("docusign", &docusign.client_id, &docusign.client_secret),
             ("dropbox_sign", &dropbox_sign.client_id, &dropbox_sign.client_secret),
+            ("quickbooks", &quickbooks.client_id, &quickbooks.client_secret),
             ("xero", &xero.client_id, &xero.client_secret),
         ] {
             if id.is_some() != secret.is_some() {

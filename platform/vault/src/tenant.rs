@@ -7,7 +7,7 @@ use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretBox};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ pub struct TenantKeys {
     read_at: Instant,
     lookup: Option<hmac::Key>,
     copies: Option<hmac::Key>,
+    derived: Option<hmac::Key>,
 }
 
 impl std::fmt::Debug for TenantKeys {
@@ -43,13 +44,18 @@ impl TenantKeys {
             let first = hmac::Key::new(hmac::HMAC_SHA256, first.expose_secret());
             hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&first, b"ubos lookup").as_ref())
         });
+        // Of the first generation, too: what was derived once and shown must be the same for ever.
+        let derived = keys.first_key_value().map(|(_, first)| {
+            let first = hmac::Key::new(hmac::HMAC_SHA256, first.expose_secret());
+            hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&first, b"ubos derived").as_ref())
+        });
         // Of the newest generation: what does not open after a rotation is made again.
         let copies = keys.last_key_value().map(|(_, newest)| {
             let newest = hmac::Key::new(hmac::HMAC_SHA256, newest.expose_secret());
             hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&newest, b"ubos copies").as_ref())
         });
         let ciphers = keys.iter().map(|(generation, key)| (*generation, cipher::cipher(key))).collect();
-        Self { tenant, ciphers, budget: AtomicI64::new(budget), read_at: Instant::now(), lookup, copies }
+        Self { tenant, ciphers, budget: AtomicI64::new(budget), read_at: Instant::now(), lookup, copies, derived }
     }
 
     /// How many texts this process may still seal with the newest generation.
@@ -138,6 +144,22 @@ impl TenantKeys {
         Ok(format!("{LOOKUP}{}", URL_SAFE_NO_PAD.encode(context.sign().as_ref())))
     }
 
+    /// A secret that is the tenant's and is kept nowhere: the same for the same thing of the same scope for ever, and gone with the
+    /// tenant's keys (HMAC-SHA-256 as a key derivation, NIST SP 800-108).
+    ///
+    /// # Errors
+    /// When the tenant has no keys.
+    pub fn derive(&self, scope: &str, of: &[u8]) -> Result<SecretBox<[u8; 32]>, VaultError> {
+        let key = self.derived.as_ref().ok_or(VaultError::Broken)?;
+        let mut context = hmac::Context::with_key(key);
+        context.update(&(scope.len() as u64).to_be_bytes());
+        context.update(scope.as_bytes());
+        context.update(of);
+        let tag = context.sign();
+        let bytes: [u8; 32] = tag.as_ref().try_into().map_err(|_| VaultError::Broken)?;
+        Ok(SecretBox::new(Box::new(bytes)))
+    }
+
     /// Did [`TenantKeys::lookup`] write this?
     pub fn is_lookup(value: &str) -> bool {
         value.strip_prefix(LOOKUP).is_some_and(|rest| rest.len() == 43)
@@ -214,6 +236,20 @@ mod tests {
         assert_ne!(keys(1, 1).lookup("login", "ada@example.com").unwrap(), found);
         assert_ne!(keys(1, 1).lookup("emaila", "da@example.com").unwrap(), found);
         assert_ne!(keys(2, 1).lookup("email", "ada@example.com").unwrap(), "", "and of another tenant");
+    }
+
+    #[test]
+    fn what_is_derived_outlives_generations_and_differs_by_scope_thing_and_tenant() {
+        let derived = |keys: &TenantKeys, scope, of: &[u8]| *keys.derive(scope, of).unwrap().expose_secret();
+        let secret = derived(&keys(1, 1), "webhook", b"1");
+        assert_eq!(derived(&keys(1, 2), "webhook", b"1"), secret);
+        for other in [
+            derived(&keys(1, 1), "webhook", b"2"),
+            derived(&keys(1, 1), "webhook1", b""),
+            derived(&keys(1, 1), "other", b"1"),
+        ] {
+            assert_ne!(other, secret);
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn truth(about: &str) -> Value {
 }
 
 /// An object all of whose properties are there.
-fn object(document: &mut Document, name: &str, about: &str, properties: Value) -> Value {
+pub(super) fn object(document: &mut Document, name: &str, about: &str, properties: Value) -> Value {
     let required: Vec<&String> = properties.as_object().into_iter().flat_map(Map::keys).collect();
     let schema = json!({ "type": "object", "description": about, "required": required, "properties": properties });
     document.component(name, schema)

@@ -41,6 +41,10 @@ impl Role for CommandApi {
             let places = Places::new(store.clone(), objects, connect::uploads_last(settings));
             api = api.telling(Arc::new(places));
         }
+        // What is signed with is derived from the vault's keys; without them no endpoint can be added.
+        if let Some(vault) = context.vault().await? {
+            api = api.telling(Arc::new(::webhooks::Secrets::new(vault)));
+        }
         let api = Data::new(api);
         let refusals = api.refusals().clone();
         let routes = move |config: &mut ServiceConfig| {

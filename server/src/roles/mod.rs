@@ -12,6 +12,7 @@ mod providers;
 mod query_api;
 mod relay;
 mod verbs;
+mod webhooks;
 mod workflow;
 
 use crate::documents;
@@ -44,6 +45,7 @@ pub const ROLES: &[RoleInfo] = &[
     RoleInfo::of::<workflow::Workflow>(),
     RoleInfo::of::<mailer::Mailer>(),
     RoleInfo::of::<providers::Providers>(),
+    RoleInfo::of::<webhooks::Webhooks>(),
     RoleInfo::of::<file_store::FileStore>(),
     RoleInfo::of::<event_gateway::EventGateway>(),
 ];

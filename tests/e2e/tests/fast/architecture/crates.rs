@@ -58,6 +58,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("email", &["event-schemas/*", "domain/communications", "domain/identity", "domain/portal"]),
     // It notes what came of going to a provider on the record of the connection.
     ("connect", &["domain/connections", "event-schemas/*"]),
+    // It notes on the record of an endpoint how that is.
+    ("webhooks", &["domain/connections", "event-schemas/*"]),
     // It sets a contract as a paper, notes on its record what becomes of it outside, and keeps the signed one as a file.
     ("signatures", &["domain/agreements", "domain/files", "integrations/papers"]),
     // It notes on the records of invoices, bills and payments what the ledger says of them.
