@@ -23,6 +23,14 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// What it does: by this, what waits for a firm that is connected with nobody who does it.
+    pub fn does(self) -> &'static str {
+        match self {
+            Self::Docusign | Self::DropboxSign => "signing",
+            Self::Xero | Self::Quickbooks => "ledger",
+        }
+    }
+
     /// Its name in settings, addresses and claims.
     pub fn as_str(self) -> &'static str {
         match self {

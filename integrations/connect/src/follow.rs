@@ -41,7 +41,7 @@ impl Reaction for Follow {
             Err(error) => return Outcome::Never("unreadable", error.to_string()),
         };
         let done = match event {
-            E::Authorised { provider, .. } => self.begin(at, provider.as_str()).await,
+            E::Authorised { provider, .. } => self.begin(at, provider.does()).await,
             E::Recovered { .. } => self.go_on(at).await,
             E::Paused {} => self.pause(at, true).await,
             E::Resumed {} => self.pause(at, false).await,
@@ -57,9 +57,9 @@ impl Reaction for Follow {
 }
 
 impl Follow {
-    /// What waited until there is a connection to the provider at all goes on too.
-    async fn begin(&self, at: Place, provider: &str) -> anyhow::Result<()> {
-        release(self.links.pool(), at.tenant, provider).await?;
+    /// What waited until there is a connection to anybody who does this goes on too.
+    async fn begin(&self, at: Place, does: &str) -> anyhow::Result<()> {
+        release(self.links.pool(), at.tenant, does).await?;
         self.go_on(at).await
     }
 

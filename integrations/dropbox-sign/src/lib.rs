@@ -187,14 +187,16 @@ mod tests {
     fn a_sweep_finds_what_moved_declined_or_expired_and_is_ours() {
         let since = DateTime::from_timestamp(1_000_000, 0).unwrap();
         let changed = |more: Value| {
-            let mut read = json!({ "signature_request_id": "r", "metadata": { "ubos_key": "k" }, "created_at": 900_000 });
+            let mut read =
+                json!({ "signature_request_id": "r", "metadata": { "ubos_key": "k" }, "created_at": 900_000 });
             read.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             may_have_changed(&serde_json::from_value(read).unwrap(), since)
         };
         let signed = |at: i64| json!({ "signatures": [{ "status_code": "signed", "signed_at": at }] });
         assert!(changed(signed(1_000_001)));
         assert!(!changed(signed(999_000)));
-        let looked = |more: Value| changed(json!({ "signatures": [{ "last_viewed_at": 990_000 }], "is_declined": more }));
+        let looked =
+            |more: Value| changed(json!({ "signatures": [{ "last_viewed_at": 990_000 }], "is_declined": more }));
         assert!(looked(json!(true)) && !looked(json!(false)));
         assert!(changed(json!({ "expires_at": 1_000_500 })));
         assert!(!changed(json!({ "expires_at": Utc::now().timestamp() + 60 })), "it can still be signed");

@@ -1,7 +1,7 @@
 //! The port's questions in Dropbox Sign's words.
 
 use crate::DropboxSign;
-use crate::wire::{Got, Listed, Refusal, SignatureRequest, Signature};
+use crate::wire::{Got, Listed, Refusal, Signature, SignatureRequest};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use ports::{Anchors, Envelope, EnvelopeStatus, Fault, Papers, Place, Recipient, Sent, Signer};
@@ -296,7 +296,14 @@ mod tests {
 
     fn recipient(id: &str, name: &str, order: u16, signs: bool) -> Recipient {
         let anchors = signs.then(|| anchors(1));
-        Recipient { id: id.to_owned(), name: name.to_owned(), email: format!("{name}@example.com"), order, signs, anchors }
+        Recipient {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            email: format!("{name}@example.com"),
+            order,
+            signs,
+            anchors,
+        }
     }
 
     fn envelope(orders: [u16; 2]) -> Envelope {
@@ -305,7 +312,11 @@ mod tests {
             subject: "x".repeat(300),
             message: None,
             papers: vec![Paper { name: "contract.pdf".to_owned(), content: Bytes::from_static(b"%PDF-") }],
-            recipients: vec![recipient("1", "Ada", one, true), recipient("2", "Cora", 1, false), recipient("3", "Eve", two, true)],
+            recipients: vec![
+                recipient("1", "Ada", one, true),
+                recipient("2", "Cora", 1, false),
+                recipient("3", "Eve", two, true),
+            ],
             expires_after_days: Some(30),
             notify: None,
         }
@@ -344,8 +355,12 @@ mod tests {
         let all = envelope([1, 2]);
         let signers: Vec<&Recipient> = all.recipients.iter().filter(|one| one.signs).collect();
         let request = |names: [&str; 2]| -> SignatureRequest {
-            let signature = |name: &str| json!({ "signer_name": name, "signer_email_address": format!("{name}@EXAMPLE.com") });
-            serde_json::from_value(json!({ "metadata": { SIGNERS: known_as(&signers) }, "signatures": names.map(signature) })).unwrap()
+            let signature =
+                |name: &str| json!({ "signer_name": name, "signer_email_address": format!("{name}@EXAMPLE.com") });
+            serde_json::from_value(
+                json!({ "metadata": { SIGNERS: known_as(&signers) }, "signatures": names.map(signature) }),
+            )
+            .unwrap()
         };
         let ids = |names| recipients(&request(names)).into_iter().flatten().collect::<Vec<_>>();
         assert_eq!(ids(["Eve", "Ada"]), ["3", "1"]);

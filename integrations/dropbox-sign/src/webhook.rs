@@ -148,8 +148,10 @@ mod tests {
 
     fn message(kind: &str, at: i64, key: &str) -> String {
         let hash = sign_hex(key, format!("{at}{kind}").as_bytes());
-        let event = json!({ "event_time": at.to_string(), "event_type": kind, "event_hash": hash, "event_metadata": null });
-        json!({ "event": event, "signature_request": { "signature_request_id": "r1" }, "account_guid": "a" }).to_string()
+        let event =
+            json!({ "event_time": at.to_string(), "event_type": kind, "event_hash": hash, "event_metadata": null });
+        json!({ "event": event, "signature_request": { "signature_request_id": "r1" }, "account_guid": "a" })
+            .to_string()
     }
 
     fn hear(keys: &[&str], parts: &[Part]) -> Result<usize, NotGenuine> {
@@ -186,7 +188,11 @@ mod tests {
         assert_eq!(hear(&[], &say(message("signature_request_signed", now, ""))), Err(NotGenuine));
         let ago = |days: i64| say(message("signature_request_signed", now - days * 86_400, "new"));
         assert_eq!((hear(&["new"], &ago(3)), hear(&["new"], &ago(5))), (Ok(1), Err(NotGenuine)));
-        assert_eq!(hear(&["new"], &say(message("signature_request_signed", now + 300, "new"))), Ok(1), "a clock is ahead");
+        assert_eq!(
+            hear(&["new"], &say(message("signature_request_signed", now + 300, "new"))),
+            Ok(1),
+            "a clock is ahead"
+        );
         assert_eq!(hear(&["new"], &say(message("signature_request_signed", now + 3_600, "new"))), Err(NotGenuine));
         assert_eq!(hear(&["new"], &[Part::text("other", message("x", now, "new"))]), Err(NotGenuine));
         assert_eq!(hear(&["new"], &say("{}".to_owned())), Err(NotGenuine));

@@ -158,7 +158,8 @@ mod tests {
         let signature = |(order, status): (usize, &&str)| json!({ "order": order, "status_code": status });
         let signatures: Vec<Value> = statuses.iter().enumerate().map(signature).collect();
         let (complete, declined, error) = is;
-        let read = json!({ "is_complete": complete, "is_declined": declined, "has_error": error, "signatures": signatures });
+        let read =
+            json!({ "is_complete": complete, "is_declined": declined, "has_error": error, "signatures": signatures });
         serde_json::from_value(read).unwrap()
     }
 
@@ -171,7 +172,11 @@ mod tests {
         assert_eq!(status((false, true, false), &["signed", "declined"]), EnvelopeStatus::Declined);
         assert_eq!(status(no, &["signed", "expired"]), EnvelopeStatus::Expired, "none of the three says so");
         assert_eq!(status((false, false, true), &["error_file"]), EnvelopeStatus::Voided);
-        assert_eq!(status((false, false, true), &["error_invalid_email"]), EnvelopeStatus::Sent, "one of them was not reached");
+        assert_eq!(
+            status((false, false, true), &["error_invalid_email"]),
+            EnvelopeStatus::Sent,
+            "one of them was not reached"
+        );
         assert_eq!(status(no, &["a word of tomorrow"]), EnvelopeStatus::Sent);
         assert!(request((false, false, true), &["error_file"]).status().1.is_some());
     }
@@ -188,7 +193,8 @@ mod tests {
 
     #[test]
     fn what_is_null_or_of_another_kind_where_it_is_empty_is_read() {
-        let read = json!({ "signature_request": { "metadata": [], "signatures": null, "created_at": null, "quotas": null } });
+        let read =
+            json!({ "signature_request": { "metadata": [], "signatures": null, "created_at": null, "quotas": null } });
         let got: Got = serde_json::from_value(read).unwrap();
         assert_eq!(got.signature_request.status().0, EnvelopeStatus::Sent);
         assert!(got.signature_request.metadata.get("ubos_key").is_none());

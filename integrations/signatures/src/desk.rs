@@ -13,7 +13,7 @@ use providers::Links;
 use reactions::Outcome;
 use std::sync::Arc;
 
-/// What a contract waits for whose firm is connected with nobody who collects signatures.
+/// What a contract waits for whose firm is connected with nobody who collects signatures; it is let go on by what providers do.
 const NOBODY: &str = "signing";
 
 /// Whoever collects signatures, by name.

@@ -120,10 +120,7 @@ impl Documents {
             return keeping.complete(document).await;
         }
         if let Some(code) = desk.say(which, ContractCommand::StoreDocument { document }).await? {
-            return Err(Outcome::Never(
-                code,
-                "the signed document is kept, and the contract has another".to_owned(),
-            ));
+            return Err(Outcome::Never(code, "the signed document is kept, and the contract has another".to_owned()));
         }
         certificate.map(drop)
     }

@@ -38,9 +38,13 @@ pub fn encode(parts: &[Part]) -> (String, Bytes) {
     }
     let mut body = vec![];
     for Part { name, file, content } in parts {
-        body.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", quoted(name)).as_bytes());
+        body.extend_from_slice(
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", quoted(name)).as_bytes(),
+        );
         if let Some((called, kind)) = file {
-            body.extend_from_slice(format!("; filename=\"{}\"\r\nContent-Type: {}", quoted(called), quoted(kind)).as_bytes());
+            body.extend_from_slice(
+                format!("; filename=\"{}\"\r\nContent-Type: {}", quoted(called), quoted(kind)).as_bytes(),
+            );
         }
         body.extend_from_slice(b"\r\n\r\n");
         body.extend_from_slice(content);
@@ -122,7 +126,10 @@ mod tests {
         ];
         let (kind, body) = encode(&parts);
         let read = decode(&kind, &body).unwrap();
-        assert_eq!(read.iter().map(|part| &part.content).collect::<Vec<_>>(), parts.iter().map(|part| &part.content).collect::<Vec<_>>());
+        assert_eq!(
+            read.iter().map(|part| &part.content).collect::<Vec<_>>(),
+            parts.iter().map(|part| &part.content).collect::<Vec<_>>()
+        );
         assert_eq!((read[0].name.as_str(), &read[0].file), ("signers[0][name]", &None));
         assert_eq!(read[1].file.as_ref().map(|(_, kind)| kind.as_str()), Some("application/pdf"));
     }
@@ -137,6 +144,13 @@ mod tests {
         let many: Vec<Part> = (0..=PARTS_MAX).map(|_| Part::text("a", "b")).collect();
         let (kind, body) = encode(&many);
         assert_eq!(decode(&kind, &body), None);
-        assert_eq!(decode("multipart/form-data; boundary=\"x\"", b"--x  \r\nContent-Disposition: form-data; name=json\r\n\r\n{}\r\n--x--").unwrap(), [Part::text("json", "{}")]);
+        assert_eq!(
+            decode(
+                "multipart/form-data; boundary=\"x\"",
+                b"--x  \r\nContent-Disposition: form-data; name=json\r\n\r\n{}\r\n--x--"
+            )
+            .unwrap(),
+            [Part::text("json", "{}")]
+        );
     }
 }

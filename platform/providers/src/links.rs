@@ -227,18 +227,7 @@ impl Links {
         Ok(found.map(|(connection, provider)| (ConnectionId(connection), provider)))
     }
 
-    /// A firm's connections to a provider: those that work first, and of these the oldest.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn of(&self, tenant: TenantId, provider: &str) -> sqlx::Result<Vec<ConnectionId>> {
-        let sql = "select l.connection_id from connect.links l where l.tenant_id = $1 and l.provider = $2
-                   order by l.is_paused, l.health = 'refused', l.authorised_at, l.connection_id";
-        let found: Vec<Uuid> = sqlx::query_scalar(sql).bind(tenant.0).bind(provider).fetch_all(&self.pool).await?;
-        Ok(found.into_iter().map(ConnectionId).collect())
-    }
-
-    /// A firm's connections to any of these providers, each with its provider, in the same order.
+    /// A firm's connections to any of these providers, each with its provider: those that work first, and of these the oldest.
     ///
     /// # Errors
     /// When the database is away.

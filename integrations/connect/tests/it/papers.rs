@@ -10,7 +10,8 @@ fn recipient(id: &str, order: u16) -> Recipient {
     Recipient { id: id.to_owned(), name, email, order, signs: true, anchors: None }
 }
 
-fn envelope() -> Envelope {
+/// What two sign in turn.
+pub fn envelope() -> Envelope {
     Envelope {
         subject: "Contract".to_owned(),
         message: Some("Please sign".to_owned()),

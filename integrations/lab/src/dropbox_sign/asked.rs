@@ -42,7 +42,8 @@ fn leaf(Part { name, file, content }: &Part) -> Value {
     }
     let text = String::from_utf8_lossy(content);
     let steps = steps(name);
-    let is = |names: &[&str]| steps.last().is_some_and(|last| names.contains(last)) && steps.first() != Some(&"metadata");
+    let is =
+        |names: &[&str]| steps.last().is_some_and(|last| names.contains(last)) && steps.first() != Some(&"metadata");
     match &*text {
         "1" | "true" if is(&["test_mode", "allow_decline", "use_text_tags", "hide_text_tags"]) => true.into(),
         "0" | "false" if is(&["test_mode", "allow_decline", "use_text_tags", "hide_text_tags"]) => false.into(),
@@ -109,7 +110,8 @@ pub(super) fn made(lab: &Lab, id: &str, asked: &Value, now: i64) -> Value {
         })
     };
     let signatures: Vec<Value> = asked["signers"].as_array().into_iter().flatten().map(signature).collect();
-    let metadata = asked["metadata"].as_object().cloned().map_or_else(|| json!({}), |known: Map<String, Value>| known.into());
+    let metadata =
+        asked["metadata"].as_object().cloned().map_or_else(|| json!({}), |known: Map<String, Value>| known.into());
     let files = asked["files"].as_array().cloned().unwrap_or_default();
     let api = lab.api(super::NAME);
     json!({

@@ -31,7 +31,9 @@ pub(crate) fn knows(lab: &Lab, id: &str) -> bool {
 pub(super) fn is_open(request: &Value) -> bool {
     let is_awaited = |one: &Value| one["status_code"] == "awaiting_signature";
     let is = |what: &str| request[what] == true;
-    !is("is_complete") && !is("is_declined") && request["signatures"].as_array().is_some_and(|all| all.iter().any(is_awaited))
+    !is("is_complete")
+        && !is("is_declined")
+        && request["signatures"].as_array().is_some_and(|all| all.iter().any(is_awaited))
 }
 
 impl Lab {
@@ -100,7 +102,9 @@ impl Lab {
             let turn = signers.iter().filter(is_awaited).filter_map(|one| one["order"].as_i64()).min();
             let index = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
             let signer = index.and_then(|index| signers.get_mut(index)).ok_or("no such signer")?;
-            if signer["status_code"] != "awaiting_signature" || signer["order"].as_i64().is_some_and(|one| Some(one) > turn) {
+            if signer["status_code"] != "awaiting_signature"
+                || signer["order"].as_i64().is_some_and(|one| Some(one) > turn)
+            {
                 return Err("it is not their turn".to_owned());
             }
             let now = Utc::now().timestamp();

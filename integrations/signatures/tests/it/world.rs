@@ -24,22 +24,29 @@ pub struct World {
 }
 
 impl World {
-    /// A firm that is connected with the lab.
+    /// A firm that has its contracts signed at DocuSign.
     pub async fn new() -> Self {
+        Self::at(docusign::PROVIDER).await
+    }
+
+    /// A firm that is connected with this provider in the lab.
+    pub async fn at(provider: &str) -> Self {
         let app = TestApp::new().await;
         let firm = app.register("Engines").await;
         let outside = Outside::start(&app).await;
-        let at = outside.connected(&app, firm, "docusign").await;
+        let at = outside.connected(&app, firm, provider).await;
         let desk = Desk::new(Wanted {
             log: Log::new(outside.worker.clone()),
             store: app.bus.store().clone(),
             links: outside.links.clone(),
-            signing: Arc::new(outside.docusign.clone()),
-            provider: docusign::PROVIDER,
+            signing: vec![
+                (docusign::PROVIDER, Arc::new(outside.docusign.clone())),
+                (dropbox_sign::PROVIDER, Arc::new(outside.dropbox_sign.clone())),
+            ],
             objects: Some(app.objects.clone()),
             public_url: None,
         });
-        let hearers: Vec<Arc<dyn Hears>> = vec![Arc::new(Envelopes(desk.clone()))];
+        let hearers: Vec<Arc<dyn Hears>> = Envelopes::all(&desk).map(|one| Arc::new(one) as Arc<dyn Hears>).collect();
         let work = outside.providers(&app, hearers, |engine| signatures::with(engine, &desk));
         // What happens from now on is what it reacts to.
         work.round().await.unwrap();
@@ -106,7 +113,7 @@ impl World {
 
     /// Something may have changed with an envelope.
     pub async fn hear(&self, envelope: &str) -> Outcome {
-        Envelopes(self.desk.clone()).changed(self.at, envelope).await
+        Envelopes::all(&self.desk).next().unwrap().changed(self.at, envelope).await
     }
 
     /// Both sign.
@@ -119,5 +126,27 @@ impl World {
     pub fn envelope(&self) -> Value {
         let [envelope] = &self.outside.lab.envelopes()[..] else { panic!("{:?}", self.outside.lab.envelopes()) };
         envelope.clone()
+    }
+
+    /// The only signature request that the lab has.
+    pub fn request(&self) -> Value {
+        let [request] = &self.outside.lab.signature_requests()[..] else {
+            panic!("{:?}", self.outside.lab.signature_requests())
+        };
+        request.clone()
+    }
+
+    /// How often something happened to a contract.
+    pub async fn happened(&self, contract: Uuid, event_type: &str) -> usize {
+        let log = Log::new(self.outside.worker.clone());
+        let events = log.read_stream(self.firm.into(), contract, 0, i64::MAX).await.unwrap();
+        events.iter().filter(|event| event.event_type == event_type).count()
+    }
+
+    /// Is one of the two papers of a contract among the files?
+    pub async fn is_kept(&self, contract: Uuid, which: &str) -> bool {
+        let id = Uuid::new_v5(&contract, which.as_bytes());
+        let file = self.app.bus.store().load::<files::File>(self.firm.into(), id).await;
+        file.is_ok_and(|(file, _)| file.is_available())
     }
 }
