@@ -1,10 +1,11 @@
 //! Providers outside, as the settings describe them.
 
 use crate::connect;
-use ::books::{Books, Chart};
+use ::books::{Books, Chart, Ledgers};
 use ::docusign::{Docusign, DocusignDoor};
 use ::dropbox_sign::{DropboxSign, DropboxSignDoor};
 use ::providers::{Adapter, Direct, Links, OAuth, OAuthSettings, Sweeper};
+use ::quickbooks::{Quickbooks, QuickbooksDoor};
 use ::vault::Vault;
 use ::xero::{Xero, XeroDoor};
 use anyhow::{Context, Result};
@@ -21,8 +22,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// Is any set up here?
 pub fn any(settings: &Settings) -> bool {
-    let ProvidersSettings { docusign, dropbox_sign, xero, .. } = &settings.providers;
-    [&docusign.client_id, &dropbox_sign.client_id, &xero.client_id].into_iter().any(Option::is_some)
+    let ProvidersSettings { docusign, dropbox_sign, quickbooks, xero, .. } = &settings.providers;
+    [&docusign.client_id, &dropbox_sign.client_id, &quickbooks.client_id, &xero.client_id].into_iter().any(Option::is_some)
 }
 
 /// One provider's authorisation server, if it is set up.
@@ -66,6 +67,14 @@ fn of_dropbox_sign(settings: &Settings) -> Result<Option<OAuth>> {
     agreed.as_ref().map(OAuth::in_json).transpose().context("settings: providers.dropbox_sign")
 }
 
+fn of_quickbooks(settings: &Settings) -> Result<Option<OAuth>> {
+    let one = &settings.providers.quickbooks;
+    let urls = (one.authorise_url.as_str(), one.token_url.as_str());
+    let oauth = oauth(settings, (&one.client_id, &one.client_secret), urls, &one.scopes);
+    let oauth = oauth.context("settings: providers.quickbooks")?;
+    Ok(oauth.map(|oauth| oauth.renewable(100 * DAY).ending_at(&one.revoke_url)))
+}
+
 fn of_xero(settings: &Settings) -> Result<Option<OAuth>> {
     let one = &settings.providers.xero;
     let urls = (one.authorise_url.as_str(), one.token_url.as_str());
@@ -78,7 +87,7 @@ fn of_xero(settings: &Settings) -> Result<Option<OAuth>> {
 /// # Errors
 /// If a URL cannot be read.
 pub fn adapters(settings: &Settings) -> Result<Vec<Arc<dyn Adapter>>> {
-    let ProvidersSettings { docusign, dropbox_sign, xero, .. } = &settings.providers;
+    let ProvidersSettings { docusign, dropbox_sign, quickbooks, xero, .. } = &settings.providers;
     let mut adapters: Vec<Arc<dyn Adapter>> = vec![];
     if let Some(oauth) = of_docusign(settings)? {
         adapters.push(Arc::new(DocusignDoor::new(oauth, &docusign.userinfo_url, docusign.webhook_key.clone())?));
@@ -86,6 +95,9 @@ pub fn adapters(settings: &Settings) -> Result<Vec<Arc<dyn Adapter>>> {
     if let Some(oauth) = of_dropbox_sign(settings)? {
         let keys = [&dropbox_sign.webhook_key, &dropbox_sign.previous_webhook_key].into_iter().flatten().cloned();
         adapters.push(Arc::new(DropboxSignDoor::new(oauth, &dropbox_sign.api_url, keys)?));
+    }
+    if let Some(oauth) = of_quickbooks(settings)? {
+        adapters.push(Arc::new(QuickbooksDoor::new(oauth, &quickbooks.api_url, quickbooks.webhook_key.clone())?));
     }
     if let Some(oauth) = of_xero(settings)? {
         adapters.push(Arc::new(XeroDoor::new(oauth, &xero.api_url, xero.webhook_key.clone())?));
@@ -100,8 +112,9 @@ pub fn adapters(settings: &Settings) -> Result<Vec<Arc<dyn Adapter>>> {
 pub fn links(settings: &Settings, pool: PgPool, vault: Vault) -> Result<Links> {
     let docusign = of_docusign(settings)?.map(|oauth| (::docusign::PROVIDER, oauth));
     let dropbox_sign = of_dropbox_sign(settings)?.map(|oauth| (::dropbox_sign::PROVIDER, oauth));
+    let quickbooks = of_quickbooks(settings)?.map(|oauth| (::quickbooks::PROVIDER, oauth));
     let xero = of_xero(settings)?.map(|oauth| (::xero::PROVIDER, oauth));
-    Ok(Links::new(pool, vault, docusign.into_iter().chain(dropbox_sign).chain(xero)))
+    Ok(Links::new(pool, vault, docusign.into_iter().chain(dropbox_sign).chain(quickbooks).chain(xero)))
 }
 
 fn dropbox_sign(settings: &Settings, links: &Links) -> Result<Arc<DropboxSign>> {
@@ -116,6 +129,7 @@ pub fn direct(settings: &Settings, links: &Links) -> Result<Vec<Arc<dyn Direct>>
     Ok(vec![
         Arc::new(Docusign::new(links.clone())?),
         dropbox_sign(settings, links)?,
+        Arc::new(Quickbooks::new(links.clone())?),
         Arc::new(Xero::new(links.clone())?),
     ])
 }
@@ -128,6 +142,7 @@ pub fn sweepers(settings: &Settings, links: &Links) -> Result<Vec<Arc<dyn Sweepe
     Ok(vec![
         Arc::new(Docusign::new(links.clone())?),
         dropbox_sign(settings, links)?,
+        Arc::new(Quickbooks::new(links.clone())?),
         Arc::new(Xero::new(links.clone())?),
     ])
 }
@@ -137,14 +152,23 @@ fn chart_of_xero() -> Chart {
     Chart { sales: "200".to_owned(), untaxed: Some("NONE".to_owned()) }
 }
 
-/// The ledger of firms that are connected with one.
+/// The account that new companies at QuickBooks have under this name; what is not taxed bears the kind of tax that has no rate.
+fn chart_of_quickbooks() -> Chart {
+    Chart { sales: "Sales".to_owned(), untaxed: None }
+}
+
+/// The ledgers of firms that are connected with one.
 ///
 /// # Errors
 /// If no HTTP client can be made.
-pub fn books(links: &Links, log: &Log, store: &Store) -> Result<Books> {
-    let xero = Arc::new(Xero::new(links.clone())?);
+pub fn ledgers(links: &Links, log: &Log, store: &Store) -> Result<Ledgers> {
+    let (quickbooks, xero) = (Arc::new(Quickbooks::new(links.clone())?), Arc::new(Xero::new(links.clone())?));
+    let named = (::quickbooks::PROVIDER, ::quickbooks::ENTRY);
+    let quickbooks =
+        Books::new(quickbooks, named, links.clone(), log.clone(), store.clone(), chart_of_quickbooks());
     let named = (::xero::PROVIDER, ::xero::ENTRY);
-    Ok(Books::new(xero, named, links.clone(), log.clone(), store.clone(), chart_of_xero()))
+    let xero = Books::new(xero, named, links.clone(), log.clone(), store.clone(), chart_of_xero());
+    Ok(Ledgers::new([quickbooks, xero]))
 }
 
 /// What having contracts signed needs, if somebody who collects signatures is set up here.

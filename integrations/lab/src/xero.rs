@@ -1,6 +1,7 @@
 //! Xero's accounting API: contacts, invoices and bills, payments, accounts, the organisation.
 
 use crate::XERO_TENANT;
+use crate::amounts::{cents, fine, minor, times};
 use crate::control::{Done, asked};
 use crate::data::{Xero, random};
 use crate::state::Lab;
@@ -181,28 +182,6 @@ async fn change_contact(lab: Data<Lab>, request: HttpRequest, id: Path<String>, 
     .await
 }
 
-/// A number with at most four decimals as ten-thousandths: the lab adds up without floats too.
-fn fine(value: &Value) -> Option<i64> {
-    let text = match value {
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
-        _ => return None,
-    };
-    let (sign, text) = text.strip_prefix('-').map_or((1, text.as_str()), |rest| (-1, rest));
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    (part.len() <= 4).then(|| format!("{whole}{part:0<4}").parse::<i64>().ok().map(|fine| sign * fine)).flatten()
-}
-
-/// Cents as a JSON number.
-fn cents(minor: i64) -> Value {
-    let text = format!("{}{}.{:02}", if minor < 0 { "-" } else { "" }, minor.abs() / 100, minor.abs() % 100);
-    serde_json::from_str(&text).unwrap_or_default()
-}
-
-fn minor(value: &Value) -> i64 {
-    fine(value).unwrap_or_default() / 100
-}
-
 async fn make_invoices(lab: Data<Lab>, request: HttpRequest, body: Bytes) -> HttpResponse {
     within(lab, request, body, |lab, shown| {
         let mut made = vec![];
@@ -213,12 +192,7 @@ async fn make_invoices(lab: Data<Lab>, request: HttpRequest, body: Bytes) -> Htt
             }
             let (mut sub, mut tax) = (0, 0);
             for line in invoice["LineItems"].as_array().into_iter().flatten() {
-                let quantity = fine(&line["Quantity"]).unwrap_or(10_000);
-                let unit = i128::from(fine(&line["UnitAmount"]).unwrap_or_default());
-                // Ten-thousandths times ten-thousandths to cents, half away from zero.
-                let amount = unit * i128::from(quantity);
-                let rounded = (amount.abs() + 500_000) / 1_000_000 * amount.signum();
-                sub += i64::try_from(rounded).unwrap_or_default();
+                sub += times(&line["Quantity"], &line["UnitAmount"]);
                 tax += minor(&line["TaxAmount"]);
             }
             if let Some(percent) = xero.own_tax {

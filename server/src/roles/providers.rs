@@ -37,15 +37,16 @@ impl Role for Providers {
         let links = providers::links(settings, pool.clone(), keys)?;
         let (sweepers, direct) = (providers::sweepers(settings, &links)?, providers::direct(settings, &links)?);
         let log = Log::unsealing(pool, vault);
-        let books = providers::books(&links, &log, &store)?;
+        let ledgers = providers::ledgers(&links, &log, &store)?;
         // Whoever does something at a provider because of an event is added here.
         let calls = ::connect::ApiCalls { store: store.clone(), direct };
         let contracts = providers::contracts(settings, &log, &store, &links)?;
-        let mut hearers: Vec<Arc<dyn Hears>> = vec![Arc::new(Paid::new(books.clone()))];
+        let mut hearers: Vec<Arc<dyn Hears>> = vec![];
+        hearers.extend(ledgers.each().map(|books| Arc::new(Paid::new(books.clone())) as Arc<dyn Hears>));
         let envelopes = contracts.iter().flat_map(Envelopes::all);
         hearers.extend(envelopes.map(|one| Arc::new(one) as Arc<dyn Hears>));
         let with = |engine: Engine| {
-            let engine = engine.with(calls).with(Invoices(books.clone())).with(Bills(books));
+            let engine = engine.with(calls).with(Invoices(ledgers.clone())).with(Bills(ledgers));
             match &contracts {
                 Some(desk) => signatures::with(engine, desk),
                 None => engine,

@@ -8,9 +8,12 @@ use docusign::{Docusign, DocusignDoor};
 use dropbox_sign::{DropboxSign, DropboxSignDoor};
 use event_store::Log;
 use kernel::ConnectionId;
-use lab::{CLIENT_ID, CLIENT_SECRET, DOCUSIGN_ACCOUNT, DROPBOX_SIGN_ACCOUNT, Lab, WEBHOOK_KEY, XERO_TENANT};
+use lab::{
+    CLIENT_ID, CLIENT_SECRET, DOCUSIGN_ACCOUNT, DROPBOX_SIGN_ACCOUNT, Lab, QUICKBOOKS_REALM, WEBHOOK_KEY, XERO_TENANT,
+};
 use ports::Place;
 use providers::{Account, Adapter, Budget, Hears, Keeper, Links, OAuth, OAuthSettings, Rules, Sweeper};
+use quickbooks::{Quickbooks, QuickbooksDoor};
 use reactions::Engine;
 use serde_json::json;
 use sqlx::PgPool;
@@ -30,6 +33,8 @@ pub struct Outside {
     pub keeper: Keeper,
     /// Keeps books.
     pub xero: Xero,
+    /// Keeps books, too.
+    pub quickbooks: Quickbooks,
     /// Has papers signed.
     pub docusign: Docusign,
     /// Has papers signed, too.
@@ -55,26 +60,29 @@ impl Outside {
             vault(&worker),
             [
                 ("xero", oauth(&lab, "xero")),
+                ("quickbooks", of_quickbooks(&lab)),
                 ("docusign", oauth(&lab, "docusign")),
                 ("dropbox_sign", OAuth::in_json(&settings(&lab, "dropbox_sign")).unwrap()),
             ],
         );
         let keeper = Keeper::new(command.clone(), vault(&command));
         let xero = Xero::with_rules(links.clone(), wide(), Duration::from_secs(900)).unwrap();
+        let quickbooks = Quickbooks::with_rules(links.clone(), wide(), Duration::from_secs(900)).unwrap();
         let docusign = Docusign::with_rules(links.clone(), wide(), Duration::from_secs(900)).unwrap();
         let dropbox_sign = DropboxSign::with_rules(links.clone(), wide(), Duration::from_secs(900), false).unwrap();
-        Self { lab, links, keeper, xero, docusign, dropbox_sign, worker }
+        Self { lab, links, keeper, xero, quickbooks, docusign, dropbox_sign, worker }
     }
 
     /// The providers, as the door sees them.
     pub fn adapters(&self) -> Vec<Arc<dyn Adapter>> {
         let (lab, key) = (&self.lab, || Some(WEBHOOK_KEY.to_owned().into()));
         let xero = XeroDoor::new(oauth(lab, "xero"), &lab.api("xero"), key()).unwrap();
+        let quickbooks = QuickbooksDoor::new(of_quickbooks(lab), &lab.api("quickbooks"), key()).unwrap();
         let userinfo = format!("{}/oauth/userinfo", lab.api("docusign"));
         let docusign = DocusignDoor::new(oauth(lab, "docusign"), &userinfo, key()).unwrap();
         let agreed = OAuth::in_json(&settings(lab, "dropbox_sign")).unwrap();
         let dropbox_sign = DropboxSignDoor::new(agreed, &lab.api("dropbox_sign"), key()).unwrap();
-        vec![Arc::new(xero), Arc::new(docusign), Arc::new(dropbox_sign)]
+        vec![Arc::new(xero), Arc::new(quickbooks), Arc::new(docusign), Arc::new(dropbox_sign)]
     }
 
     /// The pages on which firms are connected, and the door.
@@ -92,8 +100,12 @@ impl Outside {
         hearers: Vec<Arc<dyn Hears>>,
         with: impl FnOnce(Engine) -> Engine,
     ) -> Providers {
-        let sweepers: Vec<Arc<dyn Sweeper>> =
-            vec![Arc::new(self.xero.clone()), Arc::new(self.docusign.clone()), Arc::new(self.dropbox_sign.clone())];
+        let sweepers: Vec<Arc<dyn Sweeper>> = vec![
+            Arc::new(self.xero.clone()),
+            Arc::new(self.quickbooks.clone()),
+            Arc::new(self.docusign.clone()),
+            Arc::new(self.dropbox_sign.clone()),
+        ];
         let log = Log::new(self.worker.clone());
         Providers::new(log, app.bus.store().clone(), self.links.clone(), sweepers, hearers, with)
     }
@@ -113,6 +125,7 @@ impl Outside {
         app.command(place.tenant, "connections.connection.begin_authorisation", place.connection.0, &json!({})).await;
         let id = match provider {
             "xero" => XERO_TENANT,
+            "quickbooks" => QUICKBOOKS_REALM,
             "dropbox_sign" => DROPBOX_SIGN_ACCOUNT,
             _ => DOCUSIGN_ACCOUNT,
         };
@@ -130,6 +143,10 @@ fn vault(pool: &PgPool) -> Vault {
 
 fn oauth(lab: &Lab, provider: &str) -> OAuth {
     OAuth::new(&settings(lab, provider)).unwrap()
+}
+
+fn of_quickbooks(lab: &Lab) -> OAuth {
+    oauth(lab, "quickbooks").ending_at(&format!("{}/v2/oauth2/tokens/revoke", lab.api("quickbooks")))
 }
 
 fn settings(lab: &Lab, provider: &str) -> OAuthSettings {

@@ -29,9 +29,14 @@ pub fn settings(ports: &Ports) -> Vec<(&'static str, toml::Value)> {
         ];
         toml::Value::Table(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect())
     };
+    let mut quickbooks = of("quickbooks", ("api_url", at("quickbooks", "")));
+    if let toml::Value::Table(table) = &mut quickbooks {
+        table.insert("revoke_url".to_owned(), at("quickbooks", "/v2/oauth2/tokens/revoke").into());
+    }
     vec![
         ("docusign", of("docusign", ("userinfo_url", at("docusign", "/oauth/userinfo")))),
         ("dropbox_sign", of("dropbox_sign", ("api_url", at("dropbox_sign", "")))),
+        ("quickbooks", quickbooks),
         ("xero", of("xero", ("api_url", at("xero", "")))),
     ]
 }

@@ -1,10 +1,11 @@
 //! A firm that bills and is connected with its ledger.
 
-use books::{Bills, Books, Chart, Invoices, Paid};
+use books::{Bills, Books, Chart, Invoices, Ledgers, Paid};
 use connect::Providers;
 use event_store::Log;
 use harness::{Firm, Outside, TestApp};
-use ports::Place;
+use ports::{Ledger, Place};
+use providers::Hears;
 use reactions::{Filter, State};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -21,11 +22,16 @@ pub struct Office {
 }
 
 impl Office {
+    /// Its ledger is at Xero.
     pub async fn open() -> Self {
+        Self::with_ledger_at("xero").await
+    }
+
+    pub async fn with_ledger_at(provider: &str) -> Self {
         let app = TestApp::new().await;
         let firm = app.register("Engines").await;
         let outside = Outside::start(&app).await;
-        let at = outside.connected(&app, firm, "xero").await;
+        let at = outside.connected(&app, firm, provider).await;
         // What the ledger says by itself is not heard here; sweeps find it.
         outside.lab.mood(lab::Mood::Never);
         let providers = providers(&app, &outside);
@@ -159,18 +165,17 @@ fn terms() -> Value {
             "credit_note_series": "credits", "default_tax_rate": "vat" })
 }
 
-/// Whoever keeps the ledger in step.
+/// Whoever keeps the ledgers in step.
 fn providers(app: &TestApp, outside: &Outside) -> Providers {
-    let (log, store) = (Log::new(outside.worker.clone()), app.bus.store().clone());
-    let chart = Chart { sales: "200".to_owned(), untaxed: Some("NONE".to_owned()) };
-    let books = Books::new(
-        Arc::new(outside.xero.clone()),
-        (xero::PROVIDER, xero::ENTRY),
-        outside.links.clone(),
-        log,
-        store,
-        chart,
-    );
-    let paid = Arc::new(Paid::new(books.clone()));
-    outside.providers(app, vec![paid], |engine| engine.with(Invoices(books.clone())).with(Bills(books)))
+    let books = |ledger, named, untaxed: Option<&str>| {
+        let (log, store) = (Log::new(outside.worker.clone()), app.bus.store().clone());
+        let chart = Chart { sales: "200".to_owned(), untaxed: untaxed.map(str::to_owned) };
+        Books::new(ledger, named, outside.links.clone(), log, store, chart)
+    };
+    let ledgers = Ledgers::new([
+        books(Arc::new(outside.xero.clone()) as Arc<dyn Ledger>, (xero::PROVIDER, xero::ENTRY), Some("NONE")),
+        books(Arc::new(outside.quickbooks.clone()), (quickbooks::PROVIDER, quickbooks::ENTRY), None),
+    ]);
+    let paid = ledgers.each().map(|books| Arc::new(Paid::new(books.clone())) as Arc<dyn Hears>).collect();
+    outside.providers(app, paid, |engine| engine.with(Invoices(ledgers.clone())).with(Bills(ledgers)))
 }

@@ -42,8 +42,12 @@ macro_rules! get {
 }
 
 async fn created(app: &TestApp, firm: Firm) -> Place {
+    created_at(app, firm, "xero").await
+}
+
+async fn created_at(app: &TestApp, firm: Firm, provider: &str) -> Place {
     let connection = Uuid::now_v7();
-    let create = json!({ "provider": "xero", "name": "Our books" });
+    let create = json!({ "provider": provider, "name": "Our books" });
     app.command(firm, "connections.connection.create", connection, &create).await;
     Place { tenant: firm.into(), connection: ConnectionId(connection) }
 }
@@ -66,7 +70,7 @@ async fn at_the_provider(page: &str, answer: &str) -> String {
         ("code_challenge", &asked["code_challenge"]),
         ("answer", answer),
     ];
-    let sent = http.post(page.join("/xero/consent").unwrap()).form(&form).send().await.unwrap();
+    let sent = http.post(page.join("consent").unwrap()).form(&form).send().await.unwrap();
     let back = Url::parse(sent.headers()["location"].to_str().unwrap()).unwrap();
     format!("{}?{}", back.path(), back.query().unwrap())
 }
@@ -175,4 +179,26 @@ async fn who_agrees_again_keeps_the_connection_and_a_second_one_for_the_account_
     assert!(page.contains("Another connection of the firm"), "{page}");
     assert!(outside.links.access(second, None).await.is_err(), "nothing of it is kept");
     assert_eq!(status(&app, second).await, ConnectionStatus::Pending);
+}
+
+#[actix_web::test]
+async fn quickbooks_names_the_company_in_the_address_and_the_grant_has_to_reach_it() {
+    let (app, firm, outside) = world().await;
+    let (at, service) = (created_at(&app, firm, "quickbooks").await, service!(app, outside));
+    let session = app.session(firm, firm.owner).await;
+    let (_, location, _) = get!(service, Some(&session), start(at));
+    let back = at_the_provider(&location.unwrap(), "allow").await;
+    assert!(back.contains(lab::QUICKBOOKS_REALM), "{back}");
+    for other in ["4711", "../xero", ""] {
+        let (_, location, _) = get!(service, Some(&session), start(at));
+        let back = at_the_provider(&location.unwrap(), "allow").await;
+        let (code, _, page) = get!(service, Some(&session), back.replace(lab::QUICKBOOKS_REALM, other));
+        assert_eq!(code, 400, "{other}: {page}");
+        assert_eq!(status(&app, at).await, ConnectionStatus::Pending);
+    }
+    let (code, _, page) = get!(service, Some(&session), back);
+    assert_eq!(code, 303, "{page}");
+    let access = outside.links.access(at, None).await.unwrap();
+    assert_eq!(access.account_id, lab::QUICKBOOKS_REALM);
+    assert_eq!(status(&app, at).await, ConnectionStatus::Connected);
 }

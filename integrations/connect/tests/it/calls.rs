@@ -22,7 +22,11 @@ impl Caller {
     async fn new(provider: &str) -> Self {
         let (app, firm, outside) = world().await;
         let at = outside.connected(&app, firm, provider).await;
-        let direct: Vec<Arc<dyn Direct>> = vec![Arc::new(outside.xero.clone()), Arc::new(outside.docusign.clone())];
+        let direct: Vec<Arc<dyn Direct>> = vec![
+            Arc::new(outside.xero.clone()),
+            Arc::new(outside.quickbooks.clone()),
+            Arc::new(outside.docusign.clone()),
+        ];
         let calls = ApiCalls { store: app.bus.store().clone(), direct };
         let work = outside.providers(&app, vec![], |engine| engine.with(calls));
         work.round().await.unwrap();
@@ -96,6 +100,18 @@ async fn a_provider_that_knows_keys_is_asked_again_and_does_it_once() {
     caller.until("api_call.answered", id).await;
     assert_eq!(caller.outside.lab.contacts().len(), 1);
     assert_eq!(caller.happened("api_call.outcome_unknown", id).await, 0);
+}
+
+#[actix_web::test]
+async fn quickbooks_is_asked_again_under_the_same_key_and_does_it_once() {
+    let caller = Caller::new("quickbooks").await;
+    caller.outside.lab.fault(Fault::at("quickbooks", "POST", "/customer", What::AnswerLost));
+    let keep = json!([{ "name": "customer", "at": "/Customer/Id" }]);
+    let id = caller.ask("post", "customer", &json!({ "DisplayName": "Engines" }), keep).await;
+    caller.until("api_call.answered", id).await;
+    assert_eq!(caller.outside.lab.quickbooks("Customer").len(), 1);
+    assert!(caller.answered(id).await.to_string().contains("customer"));
+    assert_eq!(caller.outside.lab.violations(), [""; 0]);
 }
 
 #[actix_web::test]

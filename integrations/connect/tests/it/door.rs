@@ -94,3 +94,33 @@ async fn a_forged_message_is_refused_and_an_unknown_connection_is_not_found() {
     let kept: i64 = sqlx::query_scalar("select count(*) from connect.inbox").fetch_one(&outside.worker).await.unwrap();
     assert_eq!(kept, 0);
 }
+
+#[actix_web::test]
+async fn quickbooks_is_believed_by_its_own_signature_alone_in_both_of_its_shapes() {
+    let (app, firm, outside) = world().await;
+    let at = outside.connected(&app, firm, "quickbooks").await;
+    let service = service!(app, outside);
+    let door = format!("/v1/webhooks/quickbooks/{}", at.connection);
+    let event = |id: &str| {
+        json!([{ "specversion": "1.0", "id": id, "source": "intuit.lab", "type": "qbo.invoice.updated.v1",
+                 "time": "2026-11-30T10:00:00.034359333Z", "intuitentityid": id,
+                 "intuitaccountid": lab::QUICKBOOKS_REALM, "data": {} }])
+        .to_string()
+    };
+    let older = json!({ "eventNotifications": [{ "realmId": lab::QUICKBOOKS_REALM, "dataChangeEvent": { "entities": [
+        { "name": "Bill", "id": "14", "operation": "Delete", "lastUpdated": "2026-11-30T10:00:00.000Z" }] } }] })
+    .to_string();
+    let told = async |header: &'static str, body: String, key: &str| {
+        let signed = sign(key, body.as_bytes());
+        let request = TestRequest::post().uri(&door).insert_header((header, signed)).set_payload(body);
+        call_service(&service, request.to_request()).await.status().as_u16()
+    };
+    for _ in 0..2 {
+        assert_eq!(told("intuit-signature", event("130"), WEBHOOK_KEY).await, 200);
+        assert_eq!(told("intuit-signature", older.clone(), WEBHOOK_KEY).await, 200);
+    }
+    assert_eq!(told("intuit-signature", event("131"), "another key").await, 401);
+    assert_eq!(told("x-xero-signature", event("131"), WEBHOOK_KEY).await, 401);
+    let kept: i64 = sqlx::query_scalar("select count(*) from connect.inbox").fetch_one(&outside.worker).await.unwrap();
+    assert_eq!(kept, 2);
+}

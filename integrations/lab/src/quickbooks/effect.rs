@@ -162,7 +162,9 @@ pub fn pay(lab: &Lab, name: &str, id: &str, amount: i64, day: NaiveDate) -> Opti
         "Bill" => ("BillPayment", "VendorRef"),
         _ => return None,
     };
-    let line = json!({ "Amount": cents(amount), "LinkedTxn": [{ "TxnId": id, "TxnType": name }] });
+    // More than is owed is a credit of nothing in particular.
+    let applied = amount.min(minor(&entry["Balance"]));
+    let line = json!({ "Amount": cents(applied), "LinkedTxn": [{ "TxnId": id, "TxnType": name }] });
     let mut thing = json!({
         "TxnDate": day, "TotalAmt": cents(amount), "CurrencyRef": { "value": HOME, "name": "Euro" }, "Line": [line],
     });
