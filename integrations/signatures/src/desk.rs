@@ -82,7 +82,7 @@ impl Desk {
         let provider = self.links.provider(at).await.map_err(crate::say::away)?;
         let found = self.signing.iter().find(|(name, _)| provider.as_deref() == Some(*name));
         let (name, signing) = found.ok_or_else(|| Outcome::Blocked(at.connection.to_string()))?;
-        Ok((name, &**signing))
+        Ok((*name, &**signing))
     }
 
     /// Where this provider says what happens.

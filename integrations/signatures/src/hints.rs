@@ -16,7 +16,7 @@ pub struct Envelopes {
 impl Envelopes {
     /// One for each provider that collects signatures.
     pub fn all(desk: &Desk) -> impl Iterator<Item = Self> {
-        desk.providers().into_iter().map(|provider| Self { desk: desk.clone(), provider })
+        desk.providers().into_iter().map(move |provider| Self { desk: desk.clone(), provider })
     }
 }
 

@@ -146,6 +146,88 @@ async fn a_revoked_grant_blocks_and_goes_on_when_somebody_agrees_again() {
     assert_eq!(outside.lab.violations(), [""; 0]);
 }
 
+/// What became of asking, in one word.
+fn word<T>(asked: &Result<T, Fault>) -> &'static str {
+    match asked {
+        Ok(_) => "done",
+        Err(Fault::Later(..)) => "later",
+        Err(Fault::Unknown(_)) => "unknown",
+        Err(Fault::Blocked(_)) => "blocked",
+        Err(Fault::Never(..)) => "never",
+    }
+}
+
+#[actix_web::test]
+async fn whatever_goes_wrong_when_a_request_is_sent_it_is_there_once() {
+    let (app, firm, outside) = world().await;
+    let (at, sign) = (outside.connected(&app, firm, NAME).await, &outside.dropbox_sign);
+    let goes_wrong = [
+        (failing(400, None), "never"),
+        (failing(401, None), "done"),
+        (failing(402, None), "never"),
+        (failing(403, None), "blocked"),
+        (failing(404, None), "never"),
+        (failing(409, None), "unknown"),
+        (failing(410, None), "never"),
+        (failing(423, None), "later"),
+        (failing(429, Some(5)), "later"),
+        (failing(429, None), "later"),
+        (failing(500, None), "unknown"),
+        (failing(503, Some(5)), "later"),
+        (What::Slow { millis: 50 }, "done"),
+        (What::AnswerLost, "unknown"),
+        (What::DoneBut { status: 409 }, "unknown"),
+        (What::DoneBut { status: 500 }, "unknown"),
+        (What::DoneBut { status: 503 }, "later"),
+        (What::DoneBut { status: 504 }, "unknown"),
+    ];
+    for (number, (what, expected)) in goes_wrong.into_iter().enumerate() {
+        let key = uuid::Uuid::now_v7().to_string();
+        outside.lab.fault(LabFault::at(NAME, "POST", "/signature_request/send", what.clone()));
+        let asked = sign.send(at, &key, &envelope()).await;
+        assert_eq!(word(&asked), expected, "{what:?}: {asked:?}");
+        if expected == "blocked" {
+            outside.agreed(&app, at, NAME).await;
+        }
+        let sent = sign.send(at, &key, &envelope()).await.unwrap();
+        assert_eq!(sign.find(at, &key).await.unwrap(), Some(sent), "{what:?}");
+        assert_eq!(outside.lab.signature_requests().len(), number + 1, "{what:?}");
+    }
+    assert_eq!(outside.lab.violations(), [""; 0]);
+}
+
+#[actix_web::test]
+async fn what_only_asks_is_asked_again_and_says_nothing_wrong() {
+    let (app, firm, outside) = world().await;
+    let (at, sign) = (outside.connected(&app, firm, NAME).await, &outside.dropbox_sign);
+    let id = sign.send(at, "a", &envelope()).await.unwrap().envelope_id;
+    let since = chrono::Utc::now();
+    let goes_wrong = [
+        (failing(409, None), "later"),
+        (failing(423, None), "later"),
+        (failing(429, Some(5)), "later"),
+        (failing(500, None), "later"),
+        (failing(503, None), "later"),
+        (What::AnswerLost, "later"),
+        (failing(401, None), "done"),
+        (What::Slow { millis: 50 }, "done"),
+    ];
+    for (what, expected) in goes_wrong {
+        let fails = || outside.lab.fault(LabFault::at(NAME, "GET", "", what.clone()));
+        fails();
+        let found = sign.find(at, "a").await;
+        fails();
+        let seen = sign.look(at, &id).await;
+        fails();
+        let papers = sign.signed(at, &id).await;
+        fails();
+        let swept = sign.sweep(at, since).await;
+        let words = [word(&found), word(&seen), word(&papers), word(&swept)];
+        assert_eq!(words, [expected; 4], "{what:?}");
+    }
+    assert_eq!(outside.lab.violations(), [""; 0]);
+}
+
 fn adapter(outside: &Outside) -> Arc<dyn Adapter> {
     outside.adapters().into_iter().find(|one| one.provider() == NAME).unwrap()
 }
