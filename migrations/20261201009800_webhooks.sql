@@ -83,7 +83,7 @@ begin
     for waiting in
         select l.lane from reactions.lanes l
         where l.tenant_id = of_tenant and l.reaction = 'webhooks.delivery'
-          and l.lane >= endpoint::text and l.lane < endpoint::text || '0'
+          and (l.lane = endpoint::text or starts_with(l.lane, endpoint::text || '/'))
           and l.blocked_on is null
         order by l.lane limit 10000 for update
     loop

@@ -25,6 +25,7 @@ mod tenants;
 mod token;
 mod vault;
 mod verify;
+mod webhooks;
 
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};

@@ -10,7 +10,7 @@ use credentials::{Credential, Directory, Standing};
 use event_store::TimeZones;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use kernel::{PortalUserId, SessionId, TenantId, UserId};
+use kernel::{Permissions, PortalUserId, Principal, SessionId, TenantId, UserId};
 use metrics::{counter, gauge};
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
@@ -136,6 +136,19 @@ impl LogDirectory {
     /// If the log does not answer.
     pub async fn firm(&self, tenant: TenantId) -> Result<Arc<Firm>> {
         Ok(self.0.read(tenant).await?.firm)
+    }
+
+    /// What somebody of a firm may do, as the log had it a moment ago; none if that one comes in no more.
+    ///
+    /// # Errors
+    /// If the log does not answer.
+    pub async fn permissions(&self, tenant: TenantId, of: Principal) -> Result<Option<Arc<Permissions>>> {
+        let known = self.0.firms.get(&tenant).filter(|found| self.0.is_fresh() || found.at.elapsed() < STALE_AFTER);
+        let firm = match known {
+            Some(found) => found.firm,
+            None => self.0.read(tenant).await?.firm,
+        };
+        Ok(firm.permissions(of))
     }
 }
 

@@ -61,6 +61,18 @@ pub struct Allowed {
     pub ports: Vec<u16>,
 }
 
+impl Allowed {
+    /// As settings say it.
+    ///
+    /// # Errors
+    /// The network that is none.
+    pub fn read(networks: &[String], http: bool, ports: &[u16]) -> Result<Self, String> {
+        let network = |text: &String| text.parse::<IpNet>().map_err(|_| text.clone());
+        let networks = networks.iter().map(network).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { networks, http, ports: ports.to_vec() })
+    }
+}
+
 /// Why nothing is sent somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotAllowed {

@@ -1,14 +1,17 @@
 //! Sends firms' events to the endpoints that they name.
 
-use super::{Database, NoVerb, Role, RoleContext};
+use super::{Database, Role, RoleContext};
 use crate::metrics::Part;
+use crate::output::{Done, Output};
+use crate::webhooks::{self as operated, WebhooksVerb};
 use crate::{connect, vault};
-use ::webhooks::{Guard, Options, Owners};
+use ::webhooks::{Allowed, Guard, Options, Owners};
 use access::LogDirectory;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use futures::future::BoxFuture;
 use kernel::{Permissions, Principal, TenantId};
 use runtime::settings::Settings;
+use std::path::Path;
 use std::sync::Arc;
 
 /// See above.
@@ -16,12 +19,13 @@ pub struct Webhooks;
 
 impl Role for Webhooks {
     const NAME: &'static str = "webhooks";
-    const ABOUT: &'static str = "Runs the role that sends firms' events to the endpoints that they name";
+    const ABOUT: &'static str =
+        "Runs the role that sends firms' events to the endpoints that they name, or operates them";
     const COPIES: &'static str = "as many as you like; a message is leased";
     const PORT: u16 = 10;
     const DATABASE: Database = Database::Worker;
     const METRICS: &'static [Part] = &[Part::Reactions, Part::Access, Part::Webhooks];
-    type Verb = NoVerb;
+    type Verb = WebhooksVerb;
 
     /// What messages are signed with is derived from the vault's keys.
     fn wanted(settings: &Settings) -> bool {
@@ -45,19 +49,17 @@ impl Role for Webhooks {
         };
         context.until_stopped(work).await
     }
+
+    async fn operate(config: Option<&Path>, verb: WebhooksVerb, out: &Output) -> Result<Done> {
+        operated::operate(&super::settings(config)?, verb, out).await
+    }
 }
 
 /// Where messages may go besides public addresses.
-fn allowed(settings: &Settings) -> Result<::webhooks::Allowed> {
+fn allowed(settings: &Settings) -> Result<Allowed> {
     let set = &settings.webhooks;
-    let networks = set.allowed_networks.iter().map(|network| {
-        network.parse().with_context(|| format!("settings: webhooks.allowed_networks: {network} is no network"))
-    });
-    Ok(::webhooks::Allowed {
-        networks: networks.collect::<Result<_>>()?,
-        http: set.allow_http,
-        ports: set.ports.clone(),
-    })
+    Allowed::read(&set.allowed_networks, set.allow_http, &set.ports)
+        .map_err(|wrong| anyhow!("settings: webhooks.allowed_networks: {wrong} is no network"))
 }
 
 /// What people and programs may do, as the log says.
@@ -65,6 +67,6 @@ struct ByLog(LogDirectory);
 
 impl Owners for ByLog {
     fn permissions(&self, tenant: TenantId, owner: Principal) -> BoxFuture<'_, Result<Option<Arc<Permissions>>>> {
-        Box::pin(async move { Ok(self.0.firm(tenant).await?.permissions(owner)) })
+        Box::pin(self.0.permissions(tenant, owner))
     }
 }

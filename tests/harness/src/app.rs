@@ -1,5 +1,6 @@
 //! Both services as they are mounted in the product, each on a port of its own.
 
+use crate::outside::vault;
 use crate::{APP, PORTAL, PUBLIC, Setup};
 use ::web::{Admission, Draining, Front, Sessions, Verifier, VerifierSettings, not_found_handler, observe};
 use access::{LogDirectory, Witness};
@@ -108,7 +109,9 @@ impl TestApp {
 
         let admission = Admission::new("command-api", setup.admission.clone());
         let places = Places::new(bus.store().clone(), objects.clone(), setup.uploads_last);
-        let api = command_api::Api::new(bus.clone(), setup.body, admission.clone()).telling(Arc::new(places));
+        let secrets = webhooks::Secrets::new(vault(&database.command().await));
+        let api = command_api::Api::new(bus.clone(), setup.body, admission.clone());
+        let api = api.telling(Arc::new(places)).telling(Arc::new(secrets));
         let refusals = api.refusals().clone();
         let (api, pages) = (Data::new(api), login.clone());
         let front = Data::new(Front::default());

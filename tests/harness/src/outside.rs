@@ -137,7 +137,8 @@ impl Outside {
     }
 }
 
-fn vault(pool: &PgPool) -> Vault {
+/// As each service has it.
+pub(crate) fn vault(pool: &PgPool) -> Vault {
     Vault::start(pool.clone(), Arc::new(LocalKeys::new(&KEK.to_owned().into(), &[]).unwrap()))
 }
 
