@@ -139,6 +139,7 @@ fn party(bill: &Bill, vendor: &Vendor) -> Result<Party, Fault> {
     let details = &vendor.details;
     Ok(Party {
         book: Book::Purchases,
+        known: None,
         reference: bill.owed.vendor_id.to_string(),
         name: vendor.name.as_ref().ok_or_else(erased)?.to_string(),
         email: details.email.as_ref().and_then(|email| email.expose()).map(ToString::to_string),

@@ -14,6 +14,16 @@ impl Books {
     /// The party as the ledger has it, made or changed if it has to be. Two of ours that share a name are two parties there too: the
     /// second is called by a piece of its reference besides.
     pub(crate) async fn party(&self, at: Place, key: &str, party: &Party) -> Result<PartyRef, Fault> {
+        let away = |error: sqlx::Error| Fault::Later(None, format!("the database: {error}"));
+        let known = self.parties().of(at, party).await.map_err(away)?;
+        let party = Party { known, ..party.clone() };
+        let found = self.named(at, key, &party).await?;
+        // Whoever finds it again next time asks for no more than this one.
+        self.parties().note(at, &party, &found.party_id).await.map_err(away)?;
+        Ok(found)
+    }
+
+    async fn named(&self, at: Place, key: &str, party: &Party) -> Result<PartyRef, Fault> {
         match self.ledger.party(at, &key_of(key, party), party).await {
             Err(Fault::Never("taken", _)) => {
                 let tail = party.reference.len().saturating_sub(TELLS_APART);
@@ -114,6 +124,7 @@ mod tests {
     fn a_party_that_changed_has_another_key() {
         let party = |name: &str| Party {
             book: ports::Book::Sales,
+            known: None,
             reference: "r".into(),
             name: name.into(),
             email: None,

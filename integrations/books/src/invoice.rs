@@ -165,6 +165,7 @@ fn party(invoice: &Invoice) -> Result<Party, Fault> {
     let erased = || Fault::Never("erased", "whoever owes it was erased".to_owned());
     Ok(Party {
         book: Book::Sales,
+        known: None,
         reference: invoice.client_id.to_string(),
         name: buyer.legal_name.expose().ok_or_else(erased)?.to_string(),
         email: buyer.email.as_ref().and_then(|email| email.expose()).map(ToString::to_string),

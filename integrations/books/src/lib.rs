@@ -13,18 +13,21 @@ mod entries;
 mod invoice;
 mod known;
 mod paid;
+mod parties;
 mod tell;
 
 pub use bill::Bills;
 pub use invoice::Invoices;
 pub use paid::Paid;
+pub use parties::Merges;
 
 use anyhow::Result;
 use entries::Entries;
+use parties::Parties;
 use event_store::{Log, Store};
 use kernel::TenantId;
 use ports::{Ledger, Place};
-use providers::{Hint, Links};
+use providers::{Hears, Hint, Links};
 use revenue::BillingSettings;
 use std::sync::Arc;
 
@@ -47,9 +50,16 @@ impl Ledgers {
         Self(books.into_iter().collect())
     }
 
-    /// Each of them.
-    pub fn each(&self) -> impl Iterator<Item = &Books> {
+    fn each(&self) -> impl Iterator<Item = &Books> {
         self.0.iter()
+    }
+
+    /// Whoever hears what has changed there.
+    pub fn hearers(&self) -> Vec<Arc<dyn Hears>> {
+        let of = |books: &Books| -> [Arc<dyn Hears>; 2] {
+            [Arc::new(Paid::new(books.clone())), Arc::new(Merges(books.clone()))]
+        };
+        self.each().flat_map(of).collect()
     }
 
     /// The firm's ledger, and where it is: the one that was agreed to first, if there are several; none if it has none.
@@ -107,6 +117,10 @@ impl Books {
     pub(crate) async fn recall(&self, at: Place, entry_id: &str) -> sqlx::Result<()> {
         let hint = Hint { kind: self.kind.to_owned(), id: entry_id.to_owned() };
         self.links.recall(at, self.provider, &hint).await
+    }
+
+    pub(crate) fn parties(&self) -> Parties<'_> {
+        Parties(self.links.pool())
     }
 
     pub(crate) fn entries(&self) -> Entries<'_> {

@@ -293,6 +293,20 @@ impl Lab {
         self.quickbooks_changed(name, "updated", id);
     }
 
+    /// Somebody enters a customer or a vendor at QuickBooks; answers its id.
+    pub fn quickbooks_enter(&self, name: &str, person: &Value) -> String {
+        let mut person = person.clone();
+        person["Active"] = true.into();
+        let id = self.0.quickbooks.lock().add(name, person).to_string();
+        self.quickbooks_changed(name, "created", &id);
+        id
+    }
+
+    /// Somebody makes one of two customers or vendors: what was of the first is of the second.
+    pub fn quickbooks_merge(&self, name: &str, gone: &str, kept: &str) {
+        effect::merge_people(self, name, gone, kept);
+    }
+
     /// Somebody deletes something at QuickBooks.
     pub fn quickbooks_delete(&self, name: &str, id: &str) {
         effect::delete(self, name, id);
@@ -305,22 +319,30 @@ impl Lab {
 
     /// Says that something has changed.
     fn quickbooks_changed(&self, name: &str, how: &str, id: &str) {
+        self.quickbooks_told(name, how, id, None);
+    }
+
+    fn quickbooks_told(&self, name: &str, how: &str, id: &str, gone: Option<&str>) {
         let now = Utc::now();
         let body = if self.0.quickbooks.lock().older_messages {
             let operation = match how {
                 "created" => "Create",
                 "deleted" => "Delete",
                 "voided" => "Void",
+                "merged" => "Merge",
                 _ => "Update",
             };
-            let entity = json!({ "name": name, "id": id, "operation": operation, "lastUpdated": moment(now) });
+            let mut entity = json!({ "name": name, "id": id, "operation": operation, "lastUpdated": moment(now) });
+            if let Some(gone) = gone {
+                entity["deletedId"] = gone.into();
+            }
             json!({ "eventNotifications": [{ "realmId": QUICKBOOKS_REALM, "dataChangeEvent": { "entities": [entity] } }] })
         } else {
             json!([{
                 "specversion": "1.0", "id": Uuid::now_v7(), "source": "intuit.lab",
                 "type": format!("qbo.{}.{how}.v1", name.to_lowercase()), "datacontenttype": "application/json",
                 "time": now.to_rfc3339_opts(SecondsFormat::Nanos, true), "intuitentityid": id,
-                "intuitaccountid": QUICKBOOKS_REALM, "data": {},
+                "intuitaccountid": QUICKBOOKS_REALM, "data": gone.map_or(json!({}), |gone| json!({ "deletedId": gone })),
             }])
         };
         self.say(NAME, None, body.to_string());

@@ -3,7 +3,7 @@
 use crate::ledger::TRIES;
 use crate::wire::{Email, Person};
 use crate::{PAGE, Quickbooks, STALE, quoted};
-use ports::{Book, Fault, Party, PartyRef, Place};
+use ports::{Book, Fault, GONE, Party, PartyRef, Place};
 
 /// What stands before our id in the notes.
 const MARK: &str = "UBOS: ";
@@ -36,6 +36,13 @@ fn plain(name: &str) -> String {
 pub async fn party(quickbooks: &Quickbooks, at: Place, key: &str, party: &Party) -> Result<PartyRef, Fault> {
     let kind = name(party.book);
     let display_name = plain(&party.name);
+    if let Some(known) = by_id(quickbooks, at, kind, party.known.as_deref()).await? {
+        return match mark(&known).is_some_and(|mark| mark != party.reference) {
+            // It was made one with another of ours, whose name it bears.
+            true => id_of(known),
+            false => changed(quickbooks, at, key, kind, known, &person(party, display_name), &party.reference).await,
+        };
+    }
     let asked = format!("where DisplayName = {} and {EACH} maxresults 10", quoted(&display_name));
     let found: Vec<Person> = quickbooks.query(at, kind, &asked).await?;
     let known = match found.into_iter().next() {
@@ -50,6 +57,14 @@ pub async fn party(quickbooks: &Quickbooks, at: Place, key: &str, party: &Party)
     match known {
         Some(known) => changed(quickbooks, at, key, kind, known, &wanted, &party.reference).await,
         None => id_of(quickbooks.write(at, kind, key, None, &wanted).await?),
+    }
+}
+
+async fn by_id(quickbooks: &Quickbooks, at: Place, kind: &str, id: Option<&str>) -> Result<Option<Person>, Fault> {
+    let Some(id) = id else { return Ok(None) };
+    match quickbooks.read(at, kind, id).await {
+        Err(Fault::Never(GONE, _)) => Ok(None),
+        found => found.map(Some),
     }
 }
 
@@ -160,6 +175,7 @@ mod tests {
     fn party() -> Party {
         Party {
             book: Book::Sales,
+            known: None,
             reference: "ubos-1".to_owned(),
             name: "Engines: north".to_owned(),
             email: None,

@@ -6,6 +6,7 @@ use crate::{ENTRY, MINOR_VERSION};
 use anyhow::{Context, Result, anyhow};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use ports::{Book, MERGED, Merged};
 use providers::{Account, Adapter, Hint, NotGenuine, OAuth, address, is_signed};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -42,6 +43,15 @@ struct Event {
     id: String,
     #[serde(rename = "intuitaccountid")]
     realm: String,
+    #[serde(default)]
+    data: Option<Gone>,
+}
+
+/// Who is no more where one was made of two.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Gone {
+    deleted_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,26 +73,65 @@ struct Change {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Changed {
     name: String,
     id: String,
+    #[serde(default)]
+    deleted_id: Option<String>,
+}
+
+/// What a message is about.
+struct About {
+    realm: String,
+    kind: String,
+    id: String,
+    /// Who is the same from now on.
+    gone: Option<String>,
 }
 
 impl Message {
-    /// Company, kind and id of what it is about.
-    fn about(self) -> Vec<(String, String, String)> {
+    /// Everything that it is about.
+    fn about(self) -> Vec<About> {
         match self {
             Self::Events(events) => {
-                let kind = |event: &Event| event.kind.split('.').nth(1).unwrap_or_default().to_owned();
-                events.into_iter().map(|event| (event.realm.clone(), kind(&event), event.id)).collect()
+                let about = |event: Event| {
+                    let kind = event.kind.split('.').nth(1).unwrap_or_default().to_owned();
+                    let gone = event.data.and_then(|data| data.deleted_id);
+                    About { realm: event.realm, kind, id: event.id, gone }
+                };
+                events.into_iter().map(about).collect()
             }
             Self::Older(older) => {
-                let of = |one: Notification| {
+                let about = |one: Notification| {
                     let realm = one.realm_id;
-                    one.data_change_event.entities.into_iter().map(move |entity| (realm.clone(), entity.name, entity.id))
+                    one.data_change_event.entities.into_iter().map(move |of| About {
+                        realm: realm.clone(),
+                        kind: of.name,
+                        id: of.id,
+                        gone: of.deleted_id,
+                    })
                 };
-                older.event_notifications.into_iter().flat_map(of).collect()
+                older.event_notifications.into_iter().flat_map(about).collect()
             }
+        }
+    }
+}
+
+impl About {
+    fn hint(self) -> Hint {
+        let book = match self.kind.to_lowercase().as_str() {
+            "customer" => Some(Book::Sales),
+            "vendor" => Some(Book::Purchases),
+            _ => None,
+        };
+        if let (Some(book), Some(gone)) = (book, self.gone.filter(|gone| !gone.is_empty())) {
+            return Hint { kind: MERGED.to_owned(), id: Merged { book, gone, kept: self.id }.written() };
+        }
+        match EntryId::linked(&self.kind, &self.id) {
+            Some(entry) => Hint { kind: ENTRY.to_owned(), id: entry.to_string() },
+            // A payment changes the invoice that it is of, which is told besides.
+            None => Hint { kind: self.kind.to_lowercase(), id: self.id },
         }
     }
 }
@@ -162,13 +211,8 @@ impl Adapter for QuickbooksDoor {
         }
         // Whatever it signs and we cannot read changes nothing that a sweep does not find.
         let message: Message = serde_json::from_slice(body).unwrap_or(Message::Events(vec![]));
-        let ours = message.about().into_iter().filter(|(realm, ..)| realm == account_id);
-        // What is no entry is told as it is; a payment changes the invoice that it is of, which is told besides.
-        let hint = |(_, kind, id): (String, String, String)| match EntryId::linked(&kind, &id) {
-            Some(entry) => Hint { kind: ENTRY.to_owned(), id: entry.to_string() },
-            None => Hint { kind: kind.to_lowercase(), id },
-        };
-        let mut hints: Vec<Hint> = ours.map(hint).collect();
+        let ours = message.about().into_iter().filter(|about| about.realm == account_id);
+        let mut hints: Vec<Hint> = ours.map(About::hint).collect();
         hints.sort_unstable();
         hints.dedup();
         Ok(hints)
@@ -218,6 +262,15 @@ mod tests {
         assert_eq!(said(OLDER), ["entry/bill-14", "payment/7"]);
         assert_eq!(said("[]"), [""; 0]);
         assert_eq!(said(r#"{"new":"shape"}"#), [""; 0]);
+    }
+
+    #[test]
+    fn of_two_that_were_made_one_both_are_told() {
+        let older = r#"{"eventNotifications":[{"realmId":"310687","dataChangeEvent":{"entities":[
+            {"name":"Customer","id":"58","operation":"Merge","lastUpdated":"2016-10-05T03:09:04.000Z","deletedId":"40"}]}}]}"#;
+        assert_eq!(hear(&door(Some(KEY)), older, Some(&sign(KEY, older.as_bytes()))).unwrap(), ["merged/sales/40/58"]);
+        let event = r#"[{"type":"qbo.vendor.merged.v1","intuitentityid":"7","intuitaccountid":"310687","data":{"deletedId":"6"}}]"#;
+        assert_eq!(hear(&door(Some(KEY)), event, Some(&sign(KEY, event.as_bytes()))).unwrap(), ["merged/purchases/6/7"]);
     }
 
     #[test]

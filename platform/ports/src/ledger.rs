@@ -9,6 +9,8 @@ use kernel::{Currency, Money};
 pub struct Party {
     /// In which of the books it stands: some keep who buys and who sells apart.
     pub book: Book,
+    /// What the books called it the last time, if that is known.
+    pub known: Option<String>,
     /// Our own id for it, by which it is found again; at most 50 characters.
     pub reference: String,
     /// What it is called.
@@ -24,6 +26,39 @@ pub struct Party {
 pub struct PartyRef {
     /// Its id there.
     pub party_id: String,
+}
+
+/// What a hint is called that of two parties one was made; its id is a [`Merged`].
+pub const MERGED: &str = "merged";
+
+/// Of two parties in the books one was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// In which of the books.
+    pub book: Book,
+    /// The id that is no more.
+    pub gone: String,
+    /// The id of the one that is left.
+    pub kept: String,
+}
+
+impl Merged {
+    /// As the id of a hint.
+    pub fn written(&self) -> String {
+        let book = if self.book == Book::Sales { "sales" } else { "purchases" };
+        format!("{book}/{}/{}", self.gone, self.kept)
+    }
+
+    /// What was written so.
+    pub fn read(id: &str) -> Option<Self> {
+        let mut parts = id.splitn(3, '/');
+        let book = match parts.next()? {
+            "sales" => Book::Sales,
+            "purchases" => Book::Purchases,
+            _ => return None,
+        };
+        Some(Self { book, gone: parts.next()?.to_owned(), kept: parts.next()?.to_owned() })
+    }
 }
 
 /// Which of the books.
@@ -234,6 +269,14 @@ mod tests {
         assert_eq!(entry(TaxMode::Exclusive, &[Some(300), Some(301)]).total(), Some(euro(3_605)));
         assert_eq!(entry(TaxMode::Inclusive, &[Some(250), None]).total(), Some(euro(3_004)));
         assert_eq!(entry(TaxMode::NoTax, &[None]).total(), Some(euro(1_502)));
+    }
+
+    #[test]
+    fn what_was_merged_is_read_as_it_was_written() {
+        let merged = Merged { book: Book::Purchases, gone: "40".to_owned(), kept: "58".to_owned() };
+        assert_eq!(Merged::read(&merged.written()), Some(merged));
+        assert_eq!(Merged::read("customers/40/58"), None);
+        assert_eq!(Merged::read("sales/40"), None);
     }
 
     #[test]

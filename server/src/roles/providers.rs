@@ -3,7 +3,7 @@
 use super::{Database, NoVerb, Role, RoleContext};
 use crate::metrics::Part;
 use crate::{connect, providers};
-use ::books::{Bills, Invoices, Paid};
+use ::books::{Bills, Invoices};
 use ::providers::Hears;
 use anyhow::{Context, Result};
 use event_store::Log;
@@ -41,8 +41,7 @@ impl Role for Providers {
         // Whoever does something at a provider because of an event is added here.
         let calls = ::connect::ApiCalls { store: store.clone(), direct };
         let contracts = providers::contracts(settings, &log, &store, &links)?;
-        let mut hearers: Vec<Arc<dyn Hears>> = vec![];
-        hearers.extend(ledgers.each().map(|books| Arc::new(Paid::new(books.clone())) as Arc<dyn Hears>));
+        let mut hearers = ledgers.hearers();
         let envelopes = contracts.iter().flat_map(Envelopes::all);
         hearers.extend(envelopes.map(|one| Arc::new(one) as Arc<dyn Hears>));
         let with = |engine: Engine| {

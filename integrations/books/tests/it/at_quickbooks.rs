@@ -4,7 +4,9 @@ use crate::common::Office;
 use chrono::{NaiveDate, Utc};
 use harness::eventually;
 use lab::{Fault, What};
-use serde_json::Value;
+use ports::{Book, MERGED, Merged};
+use providers::Hint;
+use serde_json::{Value, json};
 
 fn day() -> NaiveDate {
     Utc::now().date_naive()
@@ -155,8 +157,8 @@ async fn a_voided_invoice_leaves_the_ledger_and_a_voided_bill_is_deleted_there()
     office.round().await;
     let lab = &office.outside.lab;
     assert_eq!((lab.quickbooks("Invoice").len(), lab.quickbooks("Bill").len()), (1, 1));
-    office.order("revenue.invoice.void", id, serde_json::json!({ "reason": "a mistake" })).await;
-    office.order("revenue.bill.void", bill, serde_json::json!({ "reason": "a mistake" })).await;
+    office.order("revenue.invoice.void", id, json!({ "reason": "a mistake" })).await;
+    office.order("revenue.bill.void", bill, json!({ "reason": "a mistake" })).await;
     office.round().await;
     assert_eq!(cents(&lab.quickbooks("Invoice")[0]["TotalAmt"]), 0);
     assert_eq!(lab.quickbooks("Bill"), [Value::Null; 0]);
@@ -204,4 +206,27 @@ async fn a_firm_with_two_ledgers_has_the_one_that_was_agreed_to_first() {
     office.round().await;
     assert_eq!(office.happened("invoice.pushed_to_ledger", id).await, 1);
     assert_eq!((office.outside.lab.quickbooks("Invoice").len(), office.outside.lab.invoices().len()), (1, 0));
+}
+
+#[actix_web::test]
+async fn of_two_clients_that_were_made_one_there_the_one_that_is_left_is_booked_on() {
+    let office = office().await;
+    office.issued(&[1_000]).await;
+    office.round().await;
+    let lab = &office.outside.lab;
+    let gone = text(&lab.quickbooks("Customer")[0], "Id");
+    let kept = lab.quickbooks_enter("Customer", &json!({ "DisplayName": "Acme, Berlin" }));
+    lab.quickbooks_merge("Customer", &gone, &kept);
+    // As the door hears it.
+    let merged = Merged { book: Book::Sales, gone, kept: kept.clone() };
+    let hint = Hint { kind: MERGED.to_owned(), id: merged.written() };
+    assert!(office.outside.keeper.take_in(office.at, b"merged", &[hint]).await.unwrap());
+    office.round().await;
+    let id = office.issued(&[2_000]).await;
+    office.round().await;
+    assert_eq!(office.happened("invoice.pushed_to_ledger", id).await, 1);
+    assert_eq!(lab.quickbooks("Customer").len(), 1);
+    let invoices = lab.quickbooks("Invoice");
+    assert!(invoices.iter().all(|one| one["CustomerRef"]["value"] == kept.as_str()), "{invoices:?}");
+    assert_eq!(lab.violations(), [""; 0]);
 }

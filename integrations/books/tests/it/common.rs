@@ -1,11 +1,10 @@
 //! A firm that bills and is connected with its ledger.
 
-use books::{Bills, Books, Chart, Invoices, Ledgers, Paid};
+use books::{Bills, Books, Chart, Invoices, Ledgers};
 use connect::Providers;
 use event_store::Log;
 use harness::{Firm, Outside, TestApp};
 use ports::{Ledger, Place};
-use providers::Hears;
 use reactions::{Filter, State};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -176,6 +175,5 @@ fn providers(app: &TestApp, outside: &Outside) -> Providers {
         books(Arc::new(outside.xero.clone()) as Arc<dyn Ledger>, (xero::PROVIDER, xero::ENTRY), Some("NONE")),
         books(Arc::new(outside.quickbooks.clone()), (quickbooks::PROVIDER, quickbooks::ENTRY), None),
     ]);
-    let paid = ledgers.each().map(|books| Arc::new(Paid::new(books.clone())) as Arc<dyn Hears>).collect();
-    outside.providers(app, paid, |engine| engine.with(Invoices(ledgers.clone())).with(Bills(ledgers)))
+    outside.providers(app, ledgers.hearers(), |engine| engine.with(Invoices(ledgers.clone())).with(Bills(ledgers)))
 }

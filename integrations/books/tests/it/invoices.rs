@@ -100,6 +100,7 @@ async fn a_paper_that_was_entered_by_hand_and_rounded_otherwise_is_another_one()
     let party =
         Party {
             book: Book::Sales,
+            known: None,
             reference: office.client.to_string(),
             name: "Acme GmbH".to_owned(),
             email: None,

@@ -23,6 +23,7 @@ fn day(day: u32) -> NaiveDate {
 fn party(book: Book, name: &str) -> Party {
     Party {
         book,
+        known: None,
         reference: format!("ubos-{name}"),
         name: name.to_owned(),
         email: Some("office@engines.example".to_owned()),
@@ -196,6 +197,11 @@ async fn a_name_that_somebody_else_has_is_taken_and_one_that_nobody_claims_is_th
     let other = Party { reference: "ubos-other".to_owned(), ..party(Book::Sales, "Engines") };
     assert_eq!(books.party(at, "k3", &other).await.unwrap(), known);
     assert_eq!(outside.lab.quickbooks("Customer")[0]["Notes"], "By hand\nUBOS: ubos-other");
+    // Whoever is known by the id that it has there is found by that, whatever it is called now.
+    outside.lab.quickbooks_change("Customer", &known.party_id, &json!({ "DisplayName": "Locomotives", "Notes": null }));
+    let by_id = Party { known: Some(known.party_id.clone()), ..other.clone() };
+    assert_eq!(books.party(at, "k3b", &by_id).await.unwrap(), known);
+    assert_eq!(outside.lab.quickbooks("Customer")[0]["DisplayName"], "Engines");
     // One that was put out of use is used again.
     outside.lab.quickbooks_change("Customer", &known.party_id, &json!({ "Active": false, "DisplayName": "Engines (deleted)" }));
     assert_eq!(books.party(at, "k4", &other).await.unwrap(), known);

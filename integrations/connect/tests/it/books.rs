@@ -19,6 +19,7 @@ fn day(day: u32) -> NaiveDate {
 fn party(name: &str) -> Party {
     Party {
         book: Book::Sales,
+        known: None,
         reference: format!("ubos-{name}"),
         name: name.to_owned(),
         email: Some("office@engines.example".to_owned()),

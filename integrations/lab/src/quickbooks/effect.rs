@@ -121,6 +121,22 @@ pub fn delete(lab: &Lab, name: &str, id: &str) {
     tell(lab, name, "deleted", id, touched.into_iter().map(|(kind, entry, _)| (kind, entry)).collect());
 }
 
+/// Makes one of two: what was of the first is of the second.
+pub fn merge_people(lab: &Lab, name: &str, gone: &str, kept: &str) {
+    let mut quickbooks = lab.0.quickbooks.lock();
+    let reference = format!("{name}Ref");
+    quickbooks.touch(name, gone, |thing| thing["status"] = "Deleted".into());
+    for kind in ["Invoice", "Bill", "Payment", "BillPayment"] {
+        let things = quickbooks.things.get(kind).into_iter().flatten();
+        let theirs = things.filter(|(_, thing)| thing[&reference]["value"] == gone).map(|(id, _)| id.to_string());
+        for id in theirs.collect::<Vec<_>>() {
+            quickbooks.touch(kind, &id, |thing| thing[&reference] = json!({ "value": kept }));
+        }
+    }
+    drop(quickbooks);
+    lab.quickbooks_told(name, "merged", kept, Some(gone));
+}
+
 /// The entries that a payment is of, each with how much.
 fn linked(payment: &Value) -> Vec<(&'static str, String, i64)> {
     let mut found = vec![];
