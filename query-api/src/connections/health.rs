@@ -63,7 +63,8 @@ impl Question for Health {
             select min(nullif(v.due_at, 'infinity')) as next_at
             from (select a.due_at from reactions.lanes a
                   where a.tenant_id = t.tenant::uuid and (a.blocked_on = r.id::text or a.through = r.id::text
-                        or a.blocked_on = r.provider and r.status in ('pending', 'disconnected')) offset 0) v
+                        or a.blocked_on in (r.provider, case when r.provider in ('docusign', 'dropbox_sign') then 'signing' end)
+                           and r.status in ('pending', 'disconnected')) offset 0) v
             ) n
                  cross join lateral (
             select count(*) filter (where j.state <> 'parked') as jobs, count(*) filter (where j.state = 'parked') as parked,
@@ -71,7 +72,8 @@ impl Question for Health {
                    (array_agg(distinct j.subject_id) filter (where j.subject_id is not null))[1:10000] as subjects
             from (select a.reaction, a.lane from reactions.lanes a
                   where a.tenant_id = t.tenant::uuid and (a.blocked_on = r.id::text or a.through = r.id::text
-                        or a.blocked_on = r.provider and r.status in ('pending', 'disconnected')) offset 0) v
+                        or a.blocked_on in (r.provider, case when r.provider in ('docusign', 'dropbox_sign') then 'signing' end)
+                           and r.status in ('pending', 'disconnected')) offset 0) v
                      cross join lateral (
                 select i.state, i.created_at, i.subject_id from reactions.jobs i
                 where i.tenant_id = t.tenant::uuid and i.reaction = v.reaction and i.lane = v.lane and i.in_lane
