@@ -23,7 +23,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Is any set up here?
 pub fn any(settings: &Settings) -> bool {
     let ProvidersSettings { docusign, dropbox_sign, quickbooks, xero, .. } = &settings.providers;
-    [&docusign.client_id, &dropbox_sign.client_id, &quickbooks.client_id, &xero.client_id].into_iter().any(Option::is_some)
+    [&docusign.client_id, &dropbox_sign.client_id, &quickbooks.client_id, &xero.client_id]
+        .into_iter()
+        .any(Option::is_some)
 }
 
 /// One provider's authorisation server, if it is set up.
@@ -164,8 +166,7 @@ fn chart_of_quickbooks() -> Chart {
 pub fn ledgers(links: &Links, log: &Log, store: &Store) -> Result<Ledgers> {
     let (quickbooks, xero) = (Arc::new(Quickbooks::new(links.clone())?), Arc::new(Xero::new(links.clone())?));
     let named = (::quickbooks::PROVIDER, ::quickbooks::ENTRY);
-    let quickbooks =
-        Books::new(quickbooks, named, links.clone(), log.clone(), store.clone(), chart_of_quickbooks());
+    let quickbooks = Books::new(quickbooks, named, links.clone(), log.clone(), store.clone(), chart_of_quickbooks());
     let named = (::xero::PROVIDER, ::xero::ENTRY);
     let xero = Books::new(xero, named, links.clone(), log.clone(), store.clone(), chart_of_xero());
     Ok(Ledgers::new([quickbooks, xero]))

@@ -1,11 +1,11 @@
 //! Bills that are approved go to the ledger, and leave it when they are voided. A vendor that the ledger does not know is made there.
 
-use crate::{Books, Ledgers};
 use crate::book::checked;
 use crate::entries::Kind;
 use crate::invoice::{End, LANE};
 use crate::known::{self, Bill, Vendor};
 use crate::tell::{Told, reason};
+use crate::{Books, Ledgers};
 use anyhow::{Context, Result};
 use event_store::RawEvent;
 use kernel::{Money, Name};

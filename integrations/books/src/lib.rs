@@ -23,9 +23,9 @@ pub use parties::Merges;
 
 use anyhow::Result;
 use entries::Entries;
-use parties::Parties;
 use event_store::{Log, Store};
 use kernel::TenantId;
+use parties::Parties;
 use ports::{Ledger, Place};
 use providers::{Hears, Hint, Links};
 use revenue::BillingSettings;

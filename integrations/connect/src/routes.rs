@@ -194,12 +194,7 @@ impl From<Problem> for NotConnected {
 }
 
 /// Goes on with what this session has begun: code to grant, grant to account, both kept, and on the record.
-async fn known(
-    desk: &Desk,
-    away: &Away,
-    shown: String,
-    told: &BTreeMap<String, String>,
-) -> Result<(), NotConnected> {
+async fn known(desk: &Desk, away: &Away, shown: String, told: &BTreeMap<String, String>) -> Result<(), NotConnected> {
     let at = Place { tenant: away.tenant, connection: away.connection };
     let connection = loaded(desk, at).await?;
     let adapter = adapter_of(desk, &connection)?;

@@ -25,9 +25,8 @@ pub(crate) const NAME: &str = "quickbooks";
 /// The company's only currency.
 const HOME: &str = "EUR";
 /// The things of the API, as paths have them.
-const NAMES: [&str; 10] = [
-    "Account", "Bill", "BillPayment", "Customer", "Invoice", "Item", "Payment", "TaxCode", "TaxRate", "Vendor",
-];
+const NAMES: [&str; 10] =
+    ["Account", "Bill", "BillPayment", "Customer", "Invoice", "Item", "Payment", "TaxCode", "TaxRate", "Vendor"];
 
 /// What QuickBooks has.
 #[derive(Clone, Serialize, Deserialize)]
@@ -48,8 +47,7 @@ pub(crate) struct Quickbooks {
 impl Quickbooks {
     pub fn new() -> Self {
         let (things, done, changed) = (BTreeMap::new(), HashMap::new(), HashMap::new());
-        let mut new =
-            Self { things, next: 1, closed_until: None, own_tax: None, done, changed, older_messages: false };
+        let mut new = Self { things, next: 1, closed_until: None, own_tax: None, done, changed, older_messages: false };
         for (number, name, kind) in [
             ("200", "Sales", "Income"),
             ("400", "Expenses", "Expense"),
@@ -169,7 +167,8 @@ async fn given_back(lab: Data<Lab>, body: Bytes) -> HttpResponse {
 
 /// Its invoices and bills, for people.
 pub(crate) fn listed(lab: &Lab) -> String {
-    let each = ["Invoice", "Bill"].into_iter().flat_map(|name| lab.quickbooks(name).into_iter().map(move |one| (name, one)));
+    let each =
+        ["Invoice", "Bill"].into_iter().flat_map(|name| lab.quickbooks(name).into_iter().map(move |one| (name, one)));
     let line = |(name, one): (&str, Value)| {
         let number = crate::oauth::escaped(one["DocNumber"].as_str().unwrap_or_default());
         format!("<li>{name} {number} {} {}</li>", one["TotalAmt"], one["Balance"])

@@ -35,7 +35,8 @@ impl EntryId {
 
     /// The entry that something linked to is, if it is one.
     pub fn linked(kind: &str, id: &str) -> Option<Self> {
-        let book = [Book::Sales, Book::Purchases].into_iter().find(|book| Self::name(*book).eq_ignore_ascii_case(kind))?;
+        let book =
+            [Book::Sales, Book::Purchases].into_iter().find(|book| Self::name(*book).eq_ignore_ascii_case(kind))?;
         (!id.is_empty()).then(|| Self { book, id: id.to_owned() })
     }
 }
@@ -153,7 +154,8 @@ fn wire_line(entry: &Entry, of: &Priced<'_>, booked_on: Ref) -> Result<WireLine,
         Book::Sales => {
             // QuickBooks multiplies as well, and takes no other amount than that.
             let is_as_it_is = of.line.amount() == Some(of.net);
-            let (quantity, unit) = if is_as_it_is { (of.line.quantity_thousandths, of.line.unit) } else { (ONE, of.net) };
+            let (quantity, unit) =
+                if is_as_it_is { (of.line.quantity_thousandths, of.line.unit) } else { (ONE, of.net) };
             let detail = SalesItem {
                 item_ref: Some(booked_on),
                 unit_price: Decimal::of(unit),
@@ -253,7 +255,8 @@ mod tests {
         let open = r#"{"Id":"1","TotalAmt":12.5,"Balance":2.5,"CurrencyRef":{"value":"EUR"}}"#;
         assert_eq!(status(open), EntryStatus::Open);
         assert_eq!(booked(Book::Sales, &read(open), vec![]).unwrap().paid.minor(), 1_000);
-        let paid = r#"{"Id":"1","TotalAmt":12.5,"Balance":0,"CurrencyRef":{"value":"EUR"},"PrivateNote":"voided before"}"#;
+        let paid =
+            r#"{"Id":"1","TotalAmt":12.5,"Balance":0,"CurrencyRef":{"value":"EUR"},"PrivateNote":"voided before"}"#;
         assert_eq!(status(paid), EntryStatus::Paid);
         let voided = r#"{"Id":"1","TotalAmt":0,"Balance":0,"CurrencyRef":{"value":"EUR"},"PrivateNote":"Voided"}"#;
         assert_eq!(status(voided), EntryStatus::Voided);

@@ -74,7 +74,12 @@ impl Quickbooks {
 
     /// Reads one thing of this name.
     async fn read<T: DeserializeOwned>(&self, at: Place, name: &str, id: &str) -> Result<T, Fault> {
-        one(good(&self.get(at, &[&name.to_lowercase(), id], &[]).await?)?, name)
+        let answer = self.get(at, &[&name.to_lowercase(), id], &[]).await?;
+        one(good(&answer)?, name).map_err(|fault| match fault {
+            // Who only asks has done nothing.
+            Fault::Unknown(why) => Fault::Later(None, why),
+            fault => fault,
+        })
     }
 
     /// Asks for things of this name by a query.
@@ -146,7 +151,9 @@ fn good(answer: &Answer) -> Result<&Answer, Fault> {
     let told = disliked.told();
     let said = told.to_lowercase();
     let code = match (disliked.code(), answer.status.as_u16()) {
-        ("3001", _) => return Err(Fault::Later(Some(Duration::from_secs(60)), "the provider was asked too often".into())),
+        ("3001", _) => {
+            return Err(Fault::Later(Some(Duration::from_secs(60)), "the provider was asked too often".into()));
+        }
         ("5010", _) => STALE,
         ("610", _) | ("", 404) => GONE,
         ("6140" | "6240", _) => "taken",

@@ -29,9 +29,8 @@ pub struct Code {
 /// The account of this number; else of this name; else of this id.
 pub async fn account(quickbooks: &Quickbooks, at: Place, named: &str) -> Result<Account, Fault> {
     let accounts: Vec<Account> = quickbooks.query(at, "Account", &format!("maxresults {PAGE}")).await?;
-    let is_named = |one: &Account| {
-        one.name.eq_ignore_ascii_case(named) || one.fully_qualified_name.eq_ignore_ascii_case(named)
-    };
+    let is_named =
+        |one: &Account| one.name.eq_ignore_ascii_case(named) || one.fully_qualified_name.eq_ignore_ascii_case(named);
     let found = accounts.iter().find(|one| one.acct_num == named);
     let found = found.or_else(|| accounts.iter().find(|one| is_named(one)));
     let found = found.or_else(|| accounts.iter().find(|one| one.id == named));
@@ -91,9 +90,7 @@ pub fn code<'c>(codes: &'c [Code], named: Option<&str>, net: Money, tax: Option<
     }
     let missing = |of: String| Fault::Never("no_tax_code", format!("QuickBooks has no kind of tax that comes to {of}"));
     let tax = tax.ok_or_else(|| missing("what nobody said".to_owned()))?;
-    let off = |percent: i64| {
-        (i128::from(tax.minor()) * MINOR - i128::from(net.minor()) * i128::from(percent)).abs()
-    };
+    let off = |percent: i64| (i128::from(tax.minor()) * MINOR - i128::from(net.minor()) * i128::from(percent)).abs();
     // A firm rounds line by line or the whole, which is a minor unit off at most.
     let fitting = codes.iter().filter_map(|one| Some((one, one.rate.as_ref()?.percent)));
     let fitting = fitting.filter(|(_, percent)| off(*percent) <= MINOR);

@@ -10,6 +10,7 @@ use ports::{Book, MERGED, Merged};
 use providers::{Account, Adapter, Hint, NotGenuine, OAuth, address, is_signed};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -43,15 +44,9 @@ struct Event {
     id: String,
     #[serde(rename = "intuitaccountid")]
     realm: String,
+    /// Who is no more where one was made of two: `deletedId`.
     #[serde(default)]
-    data: Option<Gone>,
-}
-
-/// Who is no more where one was made of two.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Gone {
-    deleted_id: Option<String>,
+    data: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,7 +92,7 @@ impl Message {
             Self::Events(events) => {
                 let about = |event: Event| {
                     let kind = event.kind.split('.').nth(1).unwrap_or_default().to_owned();
-                    let gone = event.data.and_then(|data| data.deleted_id);
+                    let gone = event.data["deletedId"].as_str().map(str::to_owned);
                     About { realm: event.realm, kind, id: event.id, gone }
                 };
                 events.into_iter().map(about).collect()
@@ -270,7 +265,10 @@ mod tests {
             {"name":"Customer","id":"58","operation":"Merge","lastUpdated":"2016-10-05T03:09:04.000Z","deletedId":"40"}]}}]}"#;
         assert_eq!(hear(&door(Some(KEY)), older, Some(&sign(KEY, older.as_bytes()))).unwrap(), ["merged/sales/40/58"]);
         let event = r#"[{"type":"qbo.vendor.merged.v1","intuitentityid":"7","intuitaccountid":"310687","data":{"deletedId":"6"}}]"#;
-        assert_eq!(hear(&door(Some(KEY)), event, Some(&sign(KEY, event.as_bytes()))).unwrap(), ["merged/purchases/6/7"]);
+        assert_eq!(
+            hear(&door(Some(KEY)), event, Some(&sign(KEY, event.as_bytes()))).unwrap(),
+            ["merged/purchases/6/7"]
+        );
     }
 
     #[test]

@@ -9,7 +9,9 @@ mod ledger;
 mod signing;
 
 pub use fault::Fault;
-pub use ledger::{Book, Booked, Entry, EntryStatus, GONE, Ledger, Line, MERGED, Merged, Party, PartyRef, Payment, TaxMode};
+pub use ledger::{
+    Book, Booked, Entry, EntryStatus, GONE, Ledger, Line, MERGED, Merged, Party, PartyRef, Payment, TaxMode,
+};
 pub use signing::{Anchors, Envelope, EnvelopeStatus, Paper, Papers, Recipient, Sent, Signer, SignerStatus, Signing};
 
 use futures::future::BoxFuture;

@@ -215,12 +215,9 @@ impl Links {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn of_firm(
-        &self,
-        tenant: TenantId,
-        providers: &[&str],
-    ) -> sqlx::Result<Option<(ConnectionId, String)>> {
-        let sql = "select l.connection_id, l.provider from connect.links l where l.tenant_id = $1 and l.provider = any($2)
+    pub async fn of_firm(&self, tenant: TenantId, providers: &[&str]) -> sqlx::Result<Option<(ConnectionId, String)>> {
+        let sql =
+            "select l.connection_id, l.provider from connect.links l where l.tenant_id = $1 and l.provider = any($2)
                    order by l.authorised_at, l.connection_id limit 1";
         let found = sqlx::query_as(sql).bind(tenant.0).bind(providers).fetch_optional(&self.pool);
         let found: Option<(Uuid, String)> = found.await?;

@@ -97,15 +97,14 @@ async fn a_paper_that_was_entered_by_hand_and_rounded_otherwise_is_another_one()
     let office = Office::open().await;
     office.rounding("per_line").await;
     let (at, ledger) = (office.at, &office.outside.xero);
-    let party =
-        Party {
-            book: Book::Sales,
-            known: None,
-            reference: office.client.to_string(),
-            name: "Acme GmbH".to_owned(),
-            email: None,
-            tax_number: None,
-        };
+    let party = Party {
+        book: Book::Sales,
+        known: None,
+        reference: office.client.to_string(),
+        name: "Acme GmbH".to_owned(),
+        email: None,
+        tax_number: None,
+    };
     let party = ledger.party(at, "by-hand", &party).await.unwrap();
     let euro = |minor| Money::new(minor, "EUR".parse().unwrap()).unwrap();
     let line = |tax| Line {

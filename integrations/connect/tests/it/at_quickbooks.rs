@@ -203,7 +203,11 @@ async fn a_name_that_somebody_else_has_is_taken_and_one_that_nobody_claims_is_th
     assert_eq!(books.party(at, "k3b", &by_id).await.unwrap(), known);
     assert_eq!(outside.lab.quickbooks("Customer")[0]["DisplayName"], "Engines");
     // One that was put out of use is used again.
-    outside.lab.quickbooks_change("Customer", &known.party_id, &json!({ "Active": false, "DisplayName": "Engines (deleted)" }));
+    outside.lab.quickbooks_change(
+        "Customer",
+        &known.party_id,
+        &json!({ "Active": false, "DisplayName": "Engines (deleted)" }),
+    );
     assert_eq!(books.party(at, "k4", &other).await.unwrap(), known);
     assert_eq!(outside.lab.quickbooks("Customer")[0]["Active"], true);
 }

@@ -203,7 +203,12 @@ mod tests {
         assert_eq!(ids(r"select * from Customer where DisplayName in ('x', 'paper \\ co')").unwrap(), ["Paper \\ Co"]);
         assert_eq!(ids("select * from Customer where Active in (true, false) startposition 3").unwrap(), ["Old"]);
         assert_eq!(ids("select * from Customer where DisplayName = 'none'").unwrap(), [""; 0]);
-        for broken in ["select * from Nothing", "select Id", "select * from Customer where A = 'b", "select * from Customer maxresults 2000"] {
+        for broken in [
+            "select * from Nothing",
+            "select Id",
+            "select * from Customer where A = 'b",
+            "select * from Customer maxresults 2000",
+        ] {
             assert!(ids(broken).is_err(), "{broken}");
         }
     }

@@ -104,12 +104,19 @@ fn entry(quickbooks: &Quickbooks, name: &str, shown: &Value) -> Result<Value, Do
     let mut others = quickbooks.things.get(name).into_iter().flat_map(|others| others.values());
     let is_taken = |one: &&Value| one["DocNumber"] == number && one["status"] != "Deleted";
     if let Some(other) = others.find(is_taken).filter(|_| is_invoice && !number.is_empty()) {
-        let detail = format!("Duplicate Document Number Error : You must specify a different number. This number has already been used. DocNumber={number} is assigned to TxnType=Invoice with TxnId={}", text(other, "Id"));
+        let detail = format!(
+            "Duplicate Document Number Error : You must specify a different number. This number has already been used. DocNumber={number} is assigned to TxnType=Invoice with TxnId={}",
+            text(other, "Id")
+        );
         return Err(disliked("6140", "Duplicate Document Number Error", &detail));
     }
     let lines = shown["Line"].as_array().cloned().unwrap_or_default();
     if lines.is_empty() {
-        return Err(disliked("2020", "Required param missing, need to supply the required value for the API", "Required parameter Line is missing in the request"));
+        return Err(disliked(
+            "2020",
+            "Required param missing, need to supply the required value for the API",
+            "Required parameter Line is missing in the request",
+        ));
     }
     let is_taxed = shown["GlobalTaxCalculation"] == "TaxExcluded";
     let (mut sub, mut tax) = (0, 0);
@@ -121,7 +128,11 @@ fn entry(quickbooks: &Quickbooks, name: &str, shown: &Value) -> Result<Value, Do
             false => referred(quickbooks, "Account", &detail["AccountRef"])?,
         };
         if is_invoice && !detail["UnitPrice"].is_null() && times(&detail["Qty"], &detail["UnitPrice"]) != amount {
-            return Err(disliked("6070", "Amount calculation incorrect in the request", "Amount is not equal to UnitPrice * Qty"));
+            return Err(disliked(
+                "6070",
+                "Amount calculation incorrect in the request",
+                "Amount is not equal to UnitPrice * Qty",
+            ));
         }
         sub += amount;
         if is_taxed {
