@@ -55,6 +55,12 @@ pub fn quick() -> Options {
     }
 }
 
+/// Tries nothing again before a test says that it is later: a receiver that takes nothing is due for ever otherwise.
+pub fn slow() -> Options {
+    let hour = Duration::from_secs(3_600);
+    Options { schedule: Schedule { event: vec![hour; 4], endpoint: vec![hour], ..Schedule::default() }, ..quick() }
+}
+
 pub struct World {
     pub store: Store,
     pub tenant: TenantId,
@@ -147,6 +153,12 @@ impl World {
     pub async fn noted(&self, endpoint: Uuid) -> Vec<(String, i32)> {
         let sql = "select status, attempts from webhooks.deliveries where endpoint_id = $1 order by position";
         sqlx::query_as(sql).bind(endpoint).fetch_all(&self.worker).await.unwrap()
+    }
+
+    /// As if time had passed: what waits for its next try is due.
+    pub async fn later(&self) {
+        self.run("update webhooks.endpoints set shut_until = '-infinity'").await;
+        reactions::retry(&self.worker, &reactions::Filter::default()).await.unwrap();
     }
 
     pub async fn run(&self, sql: &str) {

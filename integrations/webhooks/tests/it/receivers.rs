@@ -1,6 +1,6 @@
 //! Receivers of all kinds: those that fail, hang, lead elsewhere, are gone, and come back.
 
-use crate::common::{World, open, quick, shut};
+use crate::common::{World, open, quick, shut, slow};
 use crate::receiver::{Does, Receiver};
 use connections::webhook_endpoint::WebhookEndpointCommand as C;
 use connections_events::{WebhookEndpointStatus, WebhookOrder};
@@ -10,8 +10,6 @@ use testing::eventually;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use webhooks::{Options, Schedule, Webhooks};
-
-const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Goes on until the receiver has got so many messages.
 async fn until_got(webhooks: &Webhooks, receiver: &Receiver, count: usize) {
@@ -55,15 +53,14 @@ async fn f_06_a_name_that_leads_to_what_is_not_public_is_not_asked() {
     let world = World::new().await;
     let endpoint = world.endpoint(&["identity.team.>"]).await;
     world.happens("Books").await;
-    let webhooks = world.webhooks_with(shut(), quick());
-    webhooks.round().await.unwrap();
+    world.webhooks_with(shut(), slow()).round().await.unwrap();
     assert_eq!(world.receiver.got().len(), 0);
     let sql = "select error from webhooks.deliveries where endpoint_id = $1";
     let error: String = sqlx::query_scalar(sql).bind(endpoint).fetch_one(&world.worker).await.unwrap();
     assert_eq!(error, "it leads to no public address");
     // Once it leads elsewhere, what waited goes there.
-    let open = world.webhooks_with(open(), quick());
-    until_got(&open, &world.receiver, 1).await;
+    world.later().await;
+    until_got(&world.webhooks(), &world.receiver, 1).await;
 }
 
 #[tokio::test]
@@ -89,13 +86,16 @@ async fn a_receiver_that_says_that_it_is_gone_is_left_alone_at_once_until_somebo
 #[tokio::test]
 async fn one_event_that_is_never_taken_holds_up_no_other_and_is_given_up_in_the_end() {
     let world = World::new().await;
-    let (endpoint, webhooks) = (world.endpoint(&["identity.team.>"]).await, world.webhooks());
+    let soon = Schedule { endpoint: vec![Duration::from_millis(20)], ..slow().schedule };
+    let webhooks = world.webhooks_with(open(), Options { schedule: soon, ..slow() });
+    let endpoint = world.endpoint(&["identity.team.>"]).await;
     world.receiver.refuses("Poison");
     world.happens("Poison").await;
     let mut others = 0;
     eventually(async || {
         others += 1;
         world.happens(&format!("Team {others}")).await;
+        world.later().await;
         webhooks.round().await.unwrap();
         world.noted(endpoint).await[0].0 == "given_up"
     })
@@ -159,15 +159,21 @@ async fn in_turn_the_next_event_of_a_record_waits_and_that_of_another_does_not()
 #[tokio::test]
 async fn a_receiver_that_is_gone_for_six_days_is_told_of_and_left_alone_and_gets_everything_when_it_is_back() {
     let world = World::new().await;
-    let (endpoint, webhooks) = (world.endpoint(&["identity.team.>"]).await, world.webhooks());
+    let (endpoint, webhooks) = (world.endpoint(&["identity.team.>"]).await, world.webhooks_with(open(), slow()));
     world.receiver.does(Does::Answers(503));
     for name in ["a", "b", "c", "d", "e"] {
         world.happens(name).await;
     }
-    until_got(&webhooks, &world.receiver, 3).await;
+    eventually(async || {
+        world.later().await;
+        webhooks.round().await.unwrap();
+        world.receiver.got().len() >= 3
+    })
+    .await;
     // An hour later its record says so.
     world.run("update webhooks.endpoints set failing_since = failing_since - interval '61 minutes'").await;
     eventually(async || {
+        world.later().await;
         webhooks.round().await.unwrap();
         world.status(endpoint).await == WebhookEndpointStatus::Failing
     })
@@ -175,6 +181,7 @@ async fn a_receiver_that_is_gone_for_six_days_is_told_of_and_left_alone_and_gets
     // After five days nothing is sent any more, and nothing waits.
     world.run("update webhooks.endpoints set failing_since = failing_since - interval '5 days'").await;
     eventually(async || {
+        world.later().await;
         webhooks.round().await.unwrap();
         world.status(endpoint).await == WebhookEndpointStatus::Disabled
     })
@@ -204,25 +211,28 @@ async fn a_receiver_that_is_gone_for_six_days_is_told_of_and_left_alone_and_gets
 #[tokio::test]
 async fn what_waited_for_a_receiver_goes_on_when_it_takes_something_again() {
     let world = World::new().await;
-    let slow = Options {
-        schedule: Schedule { endpoint: vec![Duration::from_millis(20)], event: vec![HOUR; 9], ..Schedule::default() },
-        ..quick()
-    };
-    let (endpoint, webhooks) = (world.endpoint(&["identity.team.>"]).await, world.webhooks_with(open(), slow));
+    let (endpoint, webhooks) = (world.endpoint(&["identity.team.>"]).await, world.webhooks_with(open(), slow()));
     world.receiver.does(Does::Answers(503));
     for name in ["a", "b", "c", "d", "e", "f"] {
         world.happens(name).await;
     }
-    until_got(&webhooks, &world.receiver, 4).await;
-    world.run("update webhooks.endpoints set is_told = true").await;
+    eventually(async || {
+        world.later().await;
+        webhooks.round().await.unwrap();
+        world.receiver.got().len() >= 4
+    })
+    .await;
     world.receiver.does(Does::Answers(200));
-    // Also those that were to be tried an hour later.
+    // One is tried now. The others were to wait for it, and then for an hour.
+    world.later().await;
+    let begun = Instant::now();
     eventually(async || {
         webhooks.round().await.unwrap();
         let noted = world.noted(endpoint).await;
         noted.len() == 6 && noted.iter().all(|(status, _)| status == "delivered")
     })
     .await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
