@@ -1,7 +1,7 @@
 //! Xero's accounting API: contacts, invoices and bills, payments, accounts, the organisation.
 
 use crate::XERO_TENANT;
-use crate::amounts::{cents, fine, minor, times};
+use crate::amounts::{cents, minor, times};
 use crate::control::{Done, asked};
 use crate::data::{Xero, random};
 use crate::state::Lab;
