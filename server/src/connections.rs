@@ -219,6 +219,6 @@ mod tests {
     fn a_list_of_connections_fits_a_terminal() {
         let shown = table(&[listed("auth_error", Some("grant_refused")), listed("connected", None)]).to_string();
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-        assert!(shown.contains("grant_refused") && shown.contains("2026-11-30 10:00"), "{shown}");
+        assert!(shown.contains("grant_refused") && shown.contains("2026-11-30"), "{shown}");
     }
 }
