@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 /// What providers sign what they say with.
 const SIGNATURES: &[(&str, &str, &str)] = &[
     ("docusignSignature", "X-DocuSign-Signature-1", "The HMAC-SHA256 of the body, with the key of DocuSign Connect."),
+    ("intuitSignature", "intuit-signature", "The HMAC-SHA256 of the body, with the verifier token of QuickBooks' app."),
     ("xeroSignature", "x-xero-signature", "The HMAC-SHA256 of the body, with the key of the app's webhooks."),
 ];
 
@@ -57,7 +58,7 @@ pub fn describe(document: &mut Document) {
     document.operation("/v1/connect/callback", "get", operation);
 
     let whose = json!([
-        parameter("provider", "path", true, "The provider's name: `xero`, `docusign`.", None),
+        parameter("provider", "path", true, "The provider's name: `xero`, `quickbooks`, `docusign`.", None),
         parameter("connection", "path", true, "The connection that the message is for.", Some("uuid")),
     ]);
     let page = Page {

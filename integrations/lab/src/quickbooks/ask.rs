@@ -172,7 +172,7 @@ pub fn changes(quickbooks: &Quickbooks, names: &str, since: DateTime<Utc>) -> Ve
             false => thing.clone(),
         };
         let found: Vec<Value> =
-            things.filter(|(id, _)| is_newer(*id)).map(|(_, thing)| shown(thing)).take(left).collect();
+            things.filter(|(id, _)| is_newer(id)).map(|(_, thing)| shown(thing)).take(left).collect();
         left -= found.len();
         answers.push(match found.is_empty() {
             true => json!({}),
