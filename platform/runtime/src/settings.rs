@@ -632,7 +632,9 @@ impl Settings {
             }
         }
         if settings.environment == Environment::Production && dropbox_sign.test_mode {
-            bail!("settings: providers.dropbox_sign.test_mode must not be set in production: what is signed would bind nobody");
+            bail!(
+                "settings: providers.dropbox_sign.test_mode must not be set in production: what is signed would bind nobody"
+            );
         }
         if settings.environment == Environment::Production && settings.webhooks.allow_http {
             bail!("settings: webhooks.allow_http must not be set in production");
