@@ -1,4 +1,4 @@
--- The database as the migrations leave it, up to 20261201009700_reactions_again.sql: to be read, not run.
+-- The database as the migrations leave it, up to 20261201012400_connect_parties.sql: to be read, not run.
 --
 -- Written by `cargo xtask gen` from what pg_dump says; do not edit, write a migration. After the roles, each schema has its
 -- tables with all that belongs to them, then its functions. Everything is owned by ubos_owner unless it says otherwise.
@@ -737,6 +737,8 @@ CREATE TABLE connect.links (
     swept_at timestamp with time zone,
     sweep_from timestamp with time zone,
     heard_at timestamp with time zone,
+    refresh_until timestamp with time zone,
+    refresh_failures integer DEFAULT 0 NOT NULL,
     CONSTRAINT links_generation_check CHECK ((generation > 0)),
     CONSTRAINT links_health_check CHECK ((health = ANY (ARRAY['good'::text, 'degraded'::text, 'refused'::text])))
 );
@@ -765,6 +767,64 @@ GRANT SELECT(last_success_at) ON TABLE connect.links TO ubos_query;
 GRANT SELECT(last_failure_at) ON TABLE connect.links TO ubos_query;
 GRANT SELECT(swept_at) ON TABLE connect.links TO ubos_query;
 GRANT SELECT(heard_at) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(refresh_until) ON TABLE connect.links TO ubos_query;
+GRANT SELECT(refresh_failures) ON TABLE connect.links TO ubos_query;
+
+CREATE TABLE connect.parties (
+    tenant_id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    book text NOT NULL,
+    reference text NOT NULL,
+    party_id text NOT NULL,
+    noted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT parties_book_check CHECK ((book = ANY (ARRAY['sales'::text, 'purchases'::text])))
+);
+ALTER TABLE ONLY connect.parties FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connect.parties
+    ADD CONSTRAINT parties_pkey PRIMARY KEY (tenant_id, connection_id, book, reference);
+CREATE INDEX parties_there ON connect.parties USING btree (tenant_id, connection_id, book, party_id);
+CREATE POLICY every_tenant ON connect.parties TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE connect.parties ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON connect.parties TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.parties TO ubos_worker;
+
+CREATE TABLE connect.syncs (
+    tenant_id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    name text NOT NULL,
+    cursor_at timestamp with time zone,
+    last_success_at timestamp with time zone,
+    last_failure_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    trouble text,
+    detail text,
+    next_at timestamp with time zone,
+    subscription_until timestamp with time zone,
+    done_count bigint,
+    total_count bigint,
+    resync_from timestamp with time zone,
+    CONSTRAINT syncs_name_check CHECK ((name ~ '^[a-z][a-z0-9_/-]{0,99}$'::text))
+);
+ALTER TABLE ONLY connect.syncs FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connect.syncs
+    ADD CONSTRAINT syncs_pkey PRIMARY KEY (tenant_id, connection_id, name);
+CREATE POLICY every_tenant ON connect.syncs TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE connect.syncs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON connect.syncs TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connect.syncs TO ubos_worker;
+GRANT SELECT(tenant_id) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(connection_id) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(name) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(cursor_at) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(last_success_at) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(last_failure_at) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(failures) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(trouble) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(next_at) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(subscription_until) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(done_count) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(total_count) ON TABLE connect.syncs TO ubos_query;
+GRANT SELECT(resync_from) ON TABLE connect.syncs TO ubos_query;
 
 CREATE FUNCTION connect.door(of_provider text, connection uuid) RETURNS TABLE(tenant_id uuid, account_id text)
     LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
@@ -786,7 +846,7 @@ REVOKE ALL ON FUNCTION connect.forget(tenant uuid, connection uuid, this_generat
 GRANT ALL ON FUNCTION connect.forget(tenant uuid, connection uuid, this_generation integer) TO ubos_command;
 GRANT ALL ON FUNCTION connect.forget(tenant uuid, connection uuid, this_generation integer) TO ubos_worker;
 
-CREATE FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval) RETURNS boolean
+CREATE FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval, refresh_for interval DEFAULT NULL::interval) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog'
     AS $$
@@ -794,19 +854,21 @@ declare
     moment timestamptz := clock_timestamp();
 begin
     insert into connect.links as l (tenant_id, connection_id, provider, generation, account_id, base_url, access_sealed, refresh_sealed,
-                                    access_until, authorised_at, refreshed_at)
-    values (tenant, connection, of_provider, this_generation, account, base, access, refresh, moment + access_for, moment, moment)
+                                    access_until, authorised_at, refreshed_at, refresh_until)
+    values (tenant, connection, of_provider, this_generation, account, base, access, refresh, moment + access_for, moment, moment,
+            moment + refresh_for)
     on conflict (tenant_id, connection_id) do update
         set generation = excluded.generation, base_url = excluded.base_url, access_sealed = excluded.access_sealed,
             refresh_sealed = excluded.refresh_sealed, access_until = excluded.access_until, authorised_at = excluded.authorised_at,
-            refreshed_at = excluded.refreshed_at, health = 'good', trouble = null, detail = null, failures = 0
+            refreshed_at = excluded.refreshed_at, refresh_until = excluded.refresh_until, refresh_failures = 0, health = 'good',
+            trouble = null, detail = null, failures = 0
         where l.generation = excluded.generation - 1 and l.account_id = excluded.account_id and l.provider = excluded.provider;
     return found;
 end
 $$;
-REVOKE ALL ON FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval) TO ubos_command;
-GRANT ALL ON FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval) TO ubos_worker;
+REVOKE ALL ON FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval, refresh_for interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval, refresh_for interval) TO ubos_command;
+GRANT ALL ON FUNCTION connect.keep(tenant uuid, connection uuid, of_provider text, this_generation integer, account text, base text, access bytea, refresh bytea, access_for interval, refresh_for interval) TO ubos_worker;
 
 CREATE FUNCTION connect.next_generation(tenant uuid, connection uuid) RETURNS integer
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -952,6 +1014,39 @@ CREATE POLICY every_tenant ON connections.connections TO ubos_owner, ubos_worker
 CREATE POLICY tenant ON connections.connections TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
 GRANT SELECT ON TABLE connections.connections TO ubos_query;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connections.connections TO ubos_worker;
+
+CREATE TABLE connections.webhook_endpoints (
+    tenant_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    url text NOT NULL,
+    events jsonb NOT NULL,
+    delivery_order text NOT NULL COLLATE pg_catalog."C",
+    description text,
+    status text NOT NULL COLLATE pg_catalog."C",
+    status_since timestamp with time zone NOT NULL,
+    status_detail text,
+    disabled_because text COLLATE pg_catalog."C",
+    secret_rotated_at timestamp with time zone NOT NULL,
+    previous_secret_until timestamp with time zone,
+    last_tested_at timestamp with time zone,
+    last_replay_at timestamp with time zone
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY connections.webhook_endpoints FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY connections.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (tenant_id, id);
+CREATE INDEX webhook_endpoints_created ON connections.webhook_endpoints USING btree (tenant_id, created_at, id);
+CREATE INDEX webhook_endpoints_status ON connections.webhook_endpoints USING btree (tenant_id, status, created_at, id);
+CREATE INDEX webhook_endpoints_updated ON connections.webhook_endpoints USING btree (tenant_id, updated_at, id);
+CREATE POLICY every_tenant ON connections.webhook_endpoints TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON connections.webhook_endpoints TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+ALTER TABLE connections.webhook_endpoints ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON TABLE connections.webhook_endpoints TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE connections.webhook_endpoints TO ubos_worker;
 
 -- crm
 
@@ -1155,6 +1250,7 @@ GRANT CONNECT ON DATABASE ubos TO PUBLIC;
 
 CREATE SCHEMA engine;
 GRANT USAGE ON SCHEMA engine TO ubos_worker;
+GRANT USAGE ON SCHEMA engine TO ubos_query;
 
 CREATE TABLE engine.checkpoint (
     name text NOT NULL,
@@ -1260,6 +1356,9 @@ CREATE POLICY every_tenant ON engine.waits TO ubos_owner, ubos_worker USING (tru
 CREATE POLICY tenant ON engine.waits TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
 ALTER TABLE engine.waits ENABLE ROW LEVEL SECURITY;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE engine.waits TO ubos_worker;
+GRANT SELECT(tenant_id) ON TABLE engine.waits TO ubos_query;
+GRANT SELECT(run_id) ON TABLE engine.waits TO ubos_query;
+GRANT SELECT(aggregate_id) ON TABLE engine.waits TO ubos_query;
 
 CREATE FUNCTION engine.close(worker uuid, c_tenant uuid[], c_run uuid[], c_wakes bigint[]) RETURNS bigint
     LANGUAGE plpgsql
@@ -3519,6 +3618,7 @@ GRANT SELECT ON TABLE public._sqlx_migrations TO ubos_worker;
 
 CREATE SCHEMA reactions;
 GRANT USAGE ON SCHEMA reactions TO ubos_worker;
+GRANT USAGE ON SCHEMA reactions TO ubos_query;
 
 CREATE TABLE reactions.checkpoints (
     reader text NOT NULL,
@@ -3572,6 +3672,16 @@ CREATE POLICY every_tenant ON reactions.jobs TO ubos_owner, ubos_worker USING (t
 ALTER TABLE reactions.jobs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON reactions.jobs TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE reactions.jobs TO ubos_worker;
+GRANT SELECT(tenant_id) ON TABLE reactions.jobs TO ubos_query;
+GRANT SELECT(id) ON TABLE reactions.jobs TO ubos_query;
+GRANT SELECT(reaction) ON TABLE reactions.jobs TO ubos_query;
+GRANT SELECT(lane) ON TABLE reactions.jobs TO ubos_query;
+GRANT SELECT(subject_id) ON TABLE reactions.jobs TO ubos_query;
+GRANT SELECT(state) ON TABLE reactions.jobs TO ubos_query;
+GRANT SELECT(in_lane) ON TABLE reactions.jobs TO ubos_query;
+GRANT SELECT(due_at) ON TABLE reactions.jobs TO ubos_query;
+GRANT SELECT(created_at) ON TABLE reactions.jobs TO ubos_query;
+GRANT SELECT(ended_at) ON TABLE reactions.jobs TO ubos_query;
 
 CREATE TABLE reactions.lanes (
     tenant_id uuid NOT NULL,
@@ -3585,7 +3695,8 @@ CREATE TABLE reactions.lanes (
     whole_at timestamp with time zone,
     blocked_on text,
     easing smallint DEFAULT 0 NOT NULL,
-    ailing boolean DEFAULT false NOT NULL
+    ailing boolean DEFAULT false NOT NULL,
+    through text
 )
 WITH (fillfactor='70');
 ALTER TABLE ONLY reactions.lanes FORCE ROW LEVEL SECURITY;
@@ -3593,10 +3704,17 @@ ALTER TABLE ONLY reactions.lanes
     ADD CONSTRAINT lanes_pkey PRIMARY KEY (tenant_id, reaction, lane);
 CREATE INDEX lanes_blocked ON reactions.lanes USING btree (tenant_id, blocked_on) WHERE (blocked_on IS NOT NULL);
 CREATE INDEX lanes_due ON reactions.lanes USING btree (reaction, ailing, tenant_id, due_at);
+CREATE INDEX lanes_through ON reactions.lanes USING btree (tenant_id, through) WHERE (through IS NOT NULL);
 CREATE POLICY every_tenant ON reactions.lanes TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
 ALTER TABLE reactions.lanes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON reactions.lanes TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE reactions.lanes TO ubos_worker;
+GRANT SELECT(tenant_id) ON TABLE reactions.lanes TO ubos_query;
+GRANT SELECT(reaction) ON TABLE reactions.lanes TO ubos_query;
+GRANT SELECT(lane) ON TABLE reactions.lanes TO ubos_query;
+GRANT SELECT(due_at) ON TABLE reactions.lanes TO ubos_query;
+GRANT SELECT(blocked_on) ON TABLE reactions.lanes TO ubos_query;
+GRANT SELECT(through) ON TABLE reactions.lanes TO ubos_query;
 
 CREATE TABLE reactions.turns (
     tenant_id uuid NOT NULL,
@@ -3734,32 +3852,46 @@ $$;
 REVOKE ALL ON FUNCTION reactions.refresh(l_tenant uuid, l_reaction text, l_lane text) FROM PUBLIC;
 GRANT ALL ON FUNCTION reactions.refresh(l_tenant uuid, l_reaction text, l_lane text) TO ubos_worker;
 
-CREATE FUNCTION reactions.release(l_tenant uuid, connection text) RETURNS bigint
+CREATE FUNCTION reactions.release(l_tenant uuid, connection text, waits interval[]) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
     SET enable_seqscan TO 'off'
     AS $$
 declare
-    blocked  record;
+    moment  timestamptz := clock_timestamp();
+    blocked record;
     released bigint := 0;
 begin
+    -- Lanes are locked in one order by everybody who locks several.
+    perform 1
+    from reactions.lanes l
+    where l.tenant_id = l_tenant and l.blocked_on = connection
+    order by l.reaction, l.lane for update;
     for blocked in
-        select l.reaction, l.lane from reactions.lanes l
+        select l.reaction, l.lane
+        from reactions.lanes l
+                 left join lateral (
+            select j.id from reactions.jobs j
+            where j.tenant_id = l.tenant_id and j.reaction = l.reaction and j.lane = l.lane and j.in_lane
+            order by j.id limit 1
+            ) first on true
         where l.tenant_id = l_tenant and l.blocked_on = connection
-        order by l.reaction, l.lane for update
+        order by first.id nulls last, l.reaction, l.lane
     loop
-        update reactions.lanes l set blocked_on = null, not_before = '-infinity', easing = 6
+        released := released + 1;
+        update reactions.lanes l
+        set blocked_on = null, easing = 6,
+            not_before = moment + coalesce(waits[least(released, cardinality(waits))], interval '0 seconds')
         where l.tenant_id = l_tenant and l.reaction = blocked.reaction and l.lane = blocked.lane;
         perform reactions.refresh(l_tenant, blocked.reaction, blocked.lane);
-        released := released + 1;
     end loop;
     return released;
 end
 $$;
-REVOKE ALL ON FUNCTION reactions.release(l_tenant uuid, connection text) FROM PUBLIC;
-GRANT ALL ON FUNCTION reactions.release(l_tenant uuid, connection text) TO ubos_worker;
+REVOKE ALL ON FUNCTION reactions.release(l_tenant uuid, connection text, waits interval[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION reactions.release(l_tenant uuid, connection text, waits interval[]) TO ubos_worker;
 
-CREATE FUNCTION reactions.settle(worker uuid, job bigint, tries integer, outcome text, wait interval, holds_lane boolean, of_code text, of_why text) RETURNS boolean
+CREATE FUNCTION reactions.settle(worker uuid, job bigint, tries integer, outcome text, wait interval, holds_lane boolean, of_code text, of_why text, of_through text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
     SET enable_seqscan TO 'off'
@@ -3814,6 +3946,7 @@ begin
                          when holds_lane then greatest(l.not_before, moment + wait)
                          else l.not_before end,
         blocked_on = case outcome when 'blocked' then of_code end,
+        through    = coalesce(of_through, l.through),
         -- Whoever says when to come again is well.
         ailing     = outcome in ('later', 'unknown') and not holds_lane
     where l.tenant_id = found_job.tenant_id and l.reaction = found_job.reaction and l.lane = found_job.lane;
@@ -3821,8 +3954,8 @@ begin
     return true;
 end
 $$;
-REVOKE ALL ON FUNCTION reactions.settle(worker uuid, job bigint, tries integer, outcome text, wait interval, holds_lane boolean, of_code text, of_why text) FROM PUBLIC;
-GRANT ALL ON FUNCTION reactions.settle(worker uuid, job bigint, tries integer, outcome text, wait interval, holds_lane boolean, of_code text, of_why text) TO ubos_worker;
+REVOKE ALL ON FUNCTION reactions.settle(worker uuid, job bigint, tries integer, outcome text, wait interval, holds_lane boolean, of_code text, of_why text, of_through text) FROM PUBLIC;
+GRANT ALL ON FUNCTION reactions.settle(worker uuid, job bigint, tries integer, outcome text, wait interval, holds_lane boolean, of_code text, of_why text, of_through text) TO ubos_worker;
 
 CREATE FUNCTION reactions.take(worker uuid, of_reaction text, of_ailing boolean, lease_for interval, at_most integer) RETURNS TABLE(id bigint, tenant_id uuid, lane text, key text, "position" bigint, subject_id uuid, attempts integer, in_doubt boolean, why text, tried_for interval)
     LANGUAGE plpgsql
@@ -5214,6 +5347,117 @@ REVOKE ALL ON FUNCTION vault.subject_keys_of(tenants uuid[], subjects uuid[]) FR
 GRANT ALL ON FUNCTION vault.subject_keys_of(tenants uuid[], subjects uuid[]) TO ubos_command;
 GRANT ALL ON FUNCTION vault.subject_keys_of(tenants uuid[], subjects uuid[]) TO ubos_query;
 GRANT ALL ON FUNCTION vault.subject_keys_of(tenants uuid[], subjects uuid[]) TO ubos_worker;
+
+-- webhooks
+
+CREATE SCHEMA webhooks;
+GRANT USAGE ON SCHEMA webhooks TO ubos_query;
+GRANT USAGE ON SCHEMA webhooks TO ubos_worker;
+
+CREATE TABLE webhooks.deliveries (
+    tenant_id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    event_type text NOT NULL,
+    aggregate_id uuid NOT NULL,
+    status text NOT NULL,
+    attempts integer NOT NULL,
+    first_tried_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_tried_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    next_attempt_at timestamp with time zone,
+    answer_status integer,
+    error text,
+    took_ms integer,
+    is_replay boolean NOT NULL,
+    CONSTRAINT deliveries_status_check CHECK ((status = ANY (ARRAY['delivered'::text, 'failing'::text, 'given_up'::text, 'withheld'::text, 'skipped'::text])))
+)
+WITH (fillfactor='80');
+ALTER TABLE ONLY webhooks.deliveries FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY webhooks.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (tenant_id, endpoint_id, event_id);
+CREATE INDEX deliveries_old ON webhooks.deliveries USING btree (last_tried_at);
+CREATE INDEX deliveries_tried ON webhooks.deliveries USING btree (tenant_id, endpoint_id, last_tried_at DESC);
+ALTER TABLE webhooks.deliveries ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON webhooks.deliveries TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON webhooks.deliveries TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE webhooks.deliveries TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE webhooks.deliveries TO ubos_worker;
+
+CREATE TABLE webhooks.endpoints (
+    tenant_id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    status text NOT NULL,
+    url text NOT NULL,
+    scopes text[] NOT NULL,
+    is_ordered boolean NOT NULL,
+    owner jsonb,
+    secret_version bigint NOT NULL,
+    previous_version bigint,
+    previous_until timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    shut_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    is_told boolean DEFAULT false NOT NULL,
+    last_success_at timestamp with time zone,
+    last_failure_at timestamp with time zone,
+    last_status integer,
+    last_error text,
+    CONSTRAINT endpoints_status_check CHECK ((status = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text, 'removed'::text])))
+)
+WITH (fillfactor='70');
+ALTER TABLE ONLY webhooks.endpoints FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY webhooks.endpoints
+    ADD CONSTRAINT endpoints_pkey PRIMARY KEY (tenant_id, endpoint_id);
+ALTER TABLE webhooks.endpoints ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_tenant ON webhooks.endpoints TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON webhooks.endpoints TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT ON TABLE webhooks.endpoints TO ubos_query;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE webhooks.endpoints TO ubos_worker;
+
+CREATE TABLE webhooks.replays (
+    tenant_id uuid NOT NULL,
+    job bigint NOT NULL,
+    "position" bigint NOT NULL
+);
+ALTER TABLE ONLY webhooks.replays FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY webhooks.replays
+    ADD CONSTRAINT replays_pkey PRIMARY KEY (tenant_id, job);
+CREATE POLICY every_tenant ON webhooks.replays TO ubos_owner, ubos_worker USING (true) WITH CHECK (true);
+ALTER TABLE webhooks.replays ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON webhooks.replays TO ubos_command, ubos_query USING ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif"))) WITH CHECK ((tenant_id = ( SELECT (NULLIF(current_setting('ubos.tenant_id'::text, true), ''::text))::uuid AS "nullif")));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE webhooks.replays TO ubos_worker;
+
+CREATE FUNCTION webhooks.hasten(of_tenant uuid, endpoint uuid) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    waiting  record;
+    hastened bigint := 0;
+begin
+    for waiting in
+        select l.lane from reactions.lanes l
+        where l.tenant_id = of_tenant and l.reaction = 'webhooks.delivery'
+          and (l.lane = endpoint::text or starts_with(l.lane, endpoint::text || '/'))
+          and l.blocked_on is null
+        order by l.lane limit 10000 for update
+    loop
+        update reactions.jobs j
+        set due_at = clock_timestamp()
+        where j.tenant_id = of_tenant and j.reaction = 'webhooks.delivery' and j.lane = waiting.lane and j.in_lane
+          and j.lease is null and j.due_at > clock_timestamp();
+        if found then
+            hastened := hastened + 1;
+            perform reactions.refresh(of_tenant, 'webhooks.delivery', waiting.lane);
+        end if;
+    end loop;
+    return hastened;
+end
+$$;
+REVOKE ALL ON FUNCTION webhooks.hasten(of_tenant uuid, endpoint uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION webhooks.hasten(of_tenant uuid, endpoint uuid) TO ubos_worker;
 
 -- workflow
 
