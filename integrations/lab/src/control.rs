@@ -2,7 +2,7 @@
 
 use crate::Lab;
 use crate::describe::Half;
-use crate::dropbox_sign;
+use crate::dropbox_words;
 use crate::faults::{Fault, What};
 use crate::oauth::is_let_in;
 use crate::quickbooks;
@@ -31,7 +31,7 @@ async fn index(lab: Data<Lab>) -> HttpResponse {
         .envelopes()
         .iter()
         .map(|one| {
-            let text = |name: &str| crate::oauth::escaped(one[name].as_str().unwrap_or_default());
+            let text = |name: &str| crate::pages::escaped(one[name].as_str().unwrap_or_default());
             format!("<li>{} {} <code>{}</code></li>", text("emailSubject"), text("status"), text("envelopeId"))
         })
         .collect();
@@ -39,7 +39,7 @@ async fn index(lab: Data<Lab>) -> HttpResponse {
         .signature_requests()
         .iter()
         .map(|one| {
-            let text = |name: &str| crate::oauth::escaped(one[name].as_str().unwrap_or_default());
+            let text = |name: &str| crate::pages::escaped(one[name].as_str().unwrap_or_default());
             let id = text("signature_request_id");
             format!(r#"<li>{} <a href="/dropbox_sign/sign/{id}/1"><code>{id}</code></a></li>"#, text("subject"))
         })
@@ -48,7 +48,7 @@ async fn index(lab: Data<Lab>) -> HttpResponse {
         .invoices()
         .iter()
         .map(|one| {
-            let text = |name: &str| crate::oauth::escaped(one[name].as_str().unwrap_or_default());
+            let text = |name: &str| crate::pages::escaped(one[name].as_str().unwrap_or_default());
             format!("<li>{} {} {} {}</li>", text("Type"), text("InvoiceNumber"), one["Total"], text("Status"))
         })
         .collect();
@@ -153,8 +153,8 @@ pub(crate) async fn asked_with(
     };
     if !is_let_in(lab, provider, request) {
         note(401);
-        let unauthorised = if provider == dropbox_sign::NAME {
-            dropbox_sign::refusal("unauthorized", "Unauthorized user.")
+        let unauthorised = if provider == dropbox_words::NAME {
+            dropbox_words::refusal("unauthorized", "Unauthorized user.")
         } else if provider == quickbooks::NAME {
             quickbooks::turned_away()
         } else {
@@ -173,9 +173,9 @@ pub(crate) async fn asked_with(
             if let Some(limit) = limit {
                 response.insert_header(("x-rate-limit-problem", limit));
             }
-            if provider == dropbox_sign::NAME {
-                let name = code.unwrap_or_else(|| dropbox_sign::name_of(status).to_owned());
-                return response.json(dropbox_sign::refusal(&name, "the lab was told to"));
+            if provider == dropbox_words::NAME {
+                let name = code.unwrap_or_else(|| dropbox_words::name_of(status).to_owned());
+                return response.json(dropbox_words::refusal(&name, "the lab was told to"));
             }
             if provider == quickbooks::NAME {
                 return response.json(quickbooks::told_to(status, code.as_deref()));

@@ -3,7 +3,7 @@
 use crate::DOCUSIGN_ACCOUNT;
 use crate::control::{Done, asked};
 use crate::data::shown;
-use crate::signing::{Decision, decided, pdf, signing_page};
+use crate::pages::{Decision, decided, pdf, signing_page};
 use crate::state::Lab;
 use actix_web::web::{self, Bytes, Data, Form, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -266,10 +266,10 @@ async fn page(lab: Data<Lab>, path: Path<(String, String)>) -> HttpResponse {
 
 async fn decide(lab: Data<Lab>, path: Path<(String, String)>, Form(decision): Form<Decision>) -> HttpResponse {
     let (id, recipient) = path.into_inner();
-    decided(lab.sign(&id, &recipient, decision.declined()), format!("/docusign/sign/{id}/{recipient}"))
+    decided(lab.sign_envelope(&id, &recipient, decision.declined()), format!("/docusign/sign/{id}/{recipient}"))
 }
 
 async fn expire(lab: Data<Lab>, id: Path<String>) -> HttpResponse {
-    lab.expire(&id);
+    void(&lab, &id, "Envelope has expired.");
     HttpResponse::NoContent().finish()
 }

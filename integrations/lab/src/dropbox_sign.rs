@@ -5,7 +5,8 @@ mod people;
 
 use crate::control::{Done, asked_with, blame};
 use crate::describe::Half;
-use crate::signing::pdf;
+use crate::dropbox_words::{NAME, name_of, refusal};
+use crate::pages::pdf;
 use crate::state::{Lab, Said};
 use crate::{CLIENT_ID, CLIENT_SECRET, DROPBOX_SIGN_ACCOUNT};
 use actix_web::http::StatusCode;
@@ -21,8 +22,6 @@ use uuid::Uuid;
 
 pub(crate) use people::knows;
 
-/// Its name in addresses.
-pub(crate) const NAME: &str = "dropbox_sign";
 /// How long it takes until a request is cancelled.
 const CANCELLING: Duration = Duration::from_millis(50);
 /// Nobody is reminded twice within an hour.
@@ -44,26 +43,6 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
             .route("/signature_request/{id}", web::get().to(show)),
     );
     people::configure(config);
-}
-
-/// What it answers if it does not like something.
-pub(crate) fn refusal(name: &str, message: &str) -> Value {
-    json!({ "error": { "error_name": name, "error_msg": message } })
-}
-
-/// What it calls a status.
-pub(crate) fn name_of(status: u16) -> &'static str {
-    match status {
-        401 => "unauthorized",
-        402 => "payment_required",
-        403 => "forbidden",
-        404 => "not_found",
-        409 => "conflict",
-        410 => "deleted",
-        429 => "exceeded_rate",
-        500.. => "unavailable",
-        _ => "bad_request",
-    }
 }
 
 fn refused(status: u16, message: &str) -> Done {

@@ -2,8 +2,9 @@
 //! are replaced with every use.
 
 use crate::data::random;
-use crate::dropbox_sign;
+use crate::dropbox_words;
 use crate::faults::What;
+use crate::pages::escaped;
 use crate::state::Lab;
 use crate::{CLIENT_ID, CLIENT_SECRET, DOCUSIGN_ACCOUNT, QUICKBOOKS_REALM, quickbooks};
 use actix_web::http::header::{AUTHORIZATION, LOCATION};
@@ -77,7 +78,7 @@ async fn consent(lab: Data<Lab>, provider: Path<String>, Form(answer): Form<Answ
         let code = random();
         let provider = provider.into_inner();
         // Who does not know PKCE wants the state again.
-        let proof = if provider == dropbox_sign::NAME { answer.state.clone() } else { answer.code_challenge };
+        let proof = if provider == dropbox_words::NAME { answer.state.clone() } else { answer.code_challenge };
         if provider == quickbooks::NAME {
             back.query_pairs_mut().append_pair("realmId", QUICKBOOKS_REALM);
         }
@@ -180,8 +181,4 @@ async fn userinfo(lab: Data<Lab>, request: HttpRequest) -> HttpResponse {
     let account = json!({ "account_id": DOCUSIGN_ACCOUNT, "account_name": "Lab Account", "is_default": true,
                           "base_uri": lab.api("docusign") });
     answer(200, &json!({ "sub": "lab", "name": "Lab User", "email": "lab@example.com", "accounts": [account] }))
-}
-
-pub(crate) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

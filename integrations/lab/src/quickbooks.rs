@@ -170,7 +170,7 @@ pub(crate) fn listed(lab: &Lab) -> String {
     let each =
         ["Invoice", "Bill"].into_iter().flat_map(|name| lab.quickbooks(name).into_iter().map(move |one| (name, one)));
     let line = |(name, one): (&str, Value)| {
-        let number = crate::oauth::escaped(one["DocNumber"].as_str().unwrap_or_default());
+        let number = crate::pages::escaped(one["DocNumber"].as_str().unwrap_or_default());
         format!("<li>{name} {number} {} {}</li>", one["TotalAmt"], one["Balance"])
     };
     each.map(line).collect()

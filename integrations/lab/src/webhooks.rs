@@ -1,7 +1,7 @@
 //! What the providers say by themselves, in whatever mood somebody wants them.
 
 use crate::WEBHOOK_KEY;
-use crate::dropbox_sign;
+use crate::dropbox_words;
 use crate::state::{Lab, Mood, Said};
 use anyhow::Result;
 use providers::sign;
@@ -49,7 +49,7 @@ impl Lab {
     /// # Errors
     /// If the receiver cannot be reached.
     pub async fn deliver(&self, provider: &str, url: &str, body: &str, key: &str) -> Result<u16> {
-        if provider == dropbox_sign::NAME {
+        if provider == dropbox_words::NAME {
             return self.call_back(url, body, key).await;
         }
         let header = match provider {

@@ -1,6 +1,6 @@
 //! Grants from a provider that speaks JSON where the rest of the world has agreed on a form (RFC 6749 §4.1.3).
 
-use crate::oauth::{ANSWER_BYTES_MAX, Grant, OAuthSettings, Refusal, USUAL_LIFE};
+use crate::grant::{ANSWER_BYTES_MAX, Grant, OAuthSettings, Refusal, USUAL_LIFE};
 use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};

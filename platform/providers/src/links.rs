@@ -1,8 +1,9 @@
 //! The worker's side of a link: opens the grant, refreshes it, and says whose turn it is to be swept.
 
+use crate::grant::{Grant, Refusal};
 use crate::keeper::{Field, interval, open, seal};
 use crate::note::{FAILURES_MAX, note};
-use crate::oauth::{Grant, OAuth, Refusal};
+use crate::oauth::OAuth;
 use chrono::{DateTime, Utc};
 use event_store::begin;
 use kernel::{ConnectionId, TenantId};

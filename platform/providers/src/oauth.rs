@@ -1,5 +1,6 @@
 //! Authorization code with PKCE and state (RFC 6749, RFC 7636, RFC 9700), and refreshing what came of it.
 
+use crate::grant::{ANSWER_BYTES_MAX, Grant, OAuthSettings, Refusal, USUAL_LIFE};
 use crate::json_tokens::{JsonTokens, Shown};
 use anyhow::{Context, Result, anyhow};
 use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicTokenResponse};
@@ -16,29 +17,8 @@ use url::Url;
 
 /// How long a provider may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Bytes of an answer at most.
-pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 18;
-/// How long an access token is good whose provider does not say.
-pub(crate) const USUAL_LIFE: Duration = Duration::from_secs(1_800);
 
 type Client = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
-
-/// How somebody agrees at a provider, and as whom we ask.
-#[derive(Debug, Clone)]
-pub struct OAuthSettings {
-    /// Who we are to it.
-    pub client_id: String,
-    /// How we show that.
-    pub client_secret: SecretString,
-    /// Where browsers are sent.
-    pub authorise_url: String,
-    /// Where codes and refresh tokens are worth something.
-    pub token_url: String,
-    /// What is asked for.
-    pub scopes: Vec<String>,
-    /// Where browsers come back to.
-    pub redirect_url: String,
-}
 
 /// One provider's authorisation server.
 #[derive(Clone)]
@@ -68,28 +48,6 @@ pub struct Begun {
     pub state: String,
     /// What the code is worth nothing without.
     pub verifier: String,
-}
-
-/// What a provider gives.
-#[derive(Debug, Clone)]
-pub struct Grant {
-    /// Shown with every call.
-    pub access: SecretString,
-    /// Worth the next grant; none if the provider keeps the one before good.
-    pub refresh: Option<SecretString>,
-    /// How long the first is good.
-    pub lasts: Duration,
-}
-
-/// Why a provider gives nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// It takes what we showed no more: somebody has to agree again.
-    #[error("the provider refuses the grant: {0}")]
-    Refused(String),
-    /// It does not answer, or not sensibly; it may later.
-    #[error("the provider cannot be asked for a grant: {0}")]
-    Away(String),
 }
 
 /// Why it could not be asked.

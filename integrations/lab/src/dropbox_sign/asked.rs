@@ -1,5 +1,6 @@
 //! What is asked with files: a form, read as the JSON that says the same, and what is made of it.
 
+use crate::dropbox_words::NAME;
 use crate::state::Lab;
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
@@ -113,7 +114,7 @@ pub(super) fn made(lab: &Lab, id: &str, asked: &Value, now: i64) -> Value {
     let metadata =
         asked["metadata"].as_object().cloned().map_or_else(|| json!({}), |known: Map<String, Value>| known.into());
     let files = asked["files"].as_array().cloned().unwrap_or_default();
-    let api = lab.api(super::NAME);
+    let api = lab.api(NAME);
     json!({
         "signature_request_id": id, "test_mode": asked["test_mode"] == true,
         "requester_email_address": "lab@example.com", "title": asked["title"], "original_title": asked["title"],

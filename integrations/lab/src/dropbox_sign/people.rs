@@ -1,7 +1,8 @@
 //! What people do with a request, and what Dropbox Sign says of it: as forms whose hash covers next to nothing.
 
-use super::{NAME, shown};
-use crate::signing::{Decision, decided, signing_page};
+use super::shown;
+use crate::dropbox_words::NAME;
+use crate::pages::{Decision, decided, signing_page};
 use crate::state::Lab;
 use crate::{CLIENT_ID, DROPBOX_SIGN_ACCOUNT};
 use actix_web::HttpResponse;
@@ -190,11 +191,11 @@ async fn page(lab: Data<Lab>, path: Path<(String, String)>) -> HttpResponse {
 
 async fn decide(lab: Data<Lab>, path: Path<(String, String)>, Form(decision): Form<Decision>) -> HttpResponse {
     let (id, number) = path.into_inner();
-    decided(lab.sign(&id, &number, decision.declined()), format!("/dropbox_sign/sign/{id}/{number}"))
+    decided(lab.sign_request(&id, &number, decision.declined()), format!("/dropbox_sign/sign/{id}/{number}"))
 }
 
 async fn expire(lab: Data<Lab>, id: Path<String>) -> HttpResponse {
-    lab.expire(&id);
+    lab.expire_request(&id);
     HttpResponse::NoContent().finish()
 }
 
