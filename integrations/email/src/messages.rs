@@ -131,12 +131,13 @@ impl Thread {
 }
 
 fn letter(subject: &Name, unread: usize, firm: &str, portal: &str) -> Option<Said> {
-    let what = if unread == 1 { "a message".to_owned() } else { format!("{unread} messages") };
+    // Whoever wrote them may be of the client, too.
+    let what = if unread == 1 { "is a message".to_owned() } else { format!("are {unread} messages") };
     let title: String = format!("{firm}: {subject}").chars().take(200).collect();
     let body = format!(
-        "You have {what} from {} in **{}**.\n\nRead and answer at the portal: <{portal}>\n",
-        escaped(firm),
-        escaped(subject.as_str())
+        "There {what} for you in **{}**, in the portal of {}.\n\nRead and answer there: <{portal}>\n",
+        escaped(subject.as_str()),
+        escaped(firm)
     );
     Some(Said { subject: title.parse().ok()?, body: body.parse().ok()? })
 }
@@ -189,7 +190,11 @@ mod tests {
     fn a_letter_says_how_much_there_is_and_where_to_read_it() {
         let said = |unread| letter(&"Q*1".parse().unwrap(), unread, "Engines", "https://portal.example").unwrap();
         assert_eq!(said(1).subject.as_str(), "Engines: Q*1");
-        assert!(said(1).body.as_str().starts_with("You have a message from Engines in **Q\\*1**."), "{}", said(1).body);
+        assert!(
+            said(1).body.as_str().starts_with("There is a message for you in **Q\\*1**, in the portal of Engines."),
+            "{}",
+            said(1).body
+        );
         assert!(said(3).body.as_str().contains("3 messages"), "{}", said(3).body);
         assert!(said(1).body.as_str().contains("<https://portal.example>"));
     }
