@@ -6,17 +6,21 @@ use event_store::{NamedCommand, Request};
 use kernel::{Actor, UserId};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
 use uuid::Uuid;
 
 /// A project at 60 euros an hour, of which 100 minutes are invoiced.
 async fn project(world: &World) -> Uuid {
+    project_at(world, 6_000, 100).await
+}
+
+/// A project at this rate, in cents an hour, of which so many minutes are invoiced.
+async fn project_at(world: &World, rate: i64, minutes: u32) -> Uuid {
     let client = billing(world).await;
     let project = json!({ "name": "Advice", "client_id": client });
     let project = world.send("projects.project.create", None, project).await.unwrap().id;
-    let rates = json!({ "hourly_rate": eur(6_000) });
+    let rates = json!({ "hourly_rate": eur(rate) });
     world.send("projects.project.set_rates", Some(project), rates).await.unwrap();
-    let threshold = json!({ "minutes": 100 });
+    let threshold = json!({ "minutes": minutes });
     world.send("projects.project.set_unbilled_threshold", Some(project), threshold).await.unwrap();
     project
 }
@@ -91,24 +95,15 @@ async fn issued_lines(world: &World) -> Vec<(Vec<Uuid>, i64)> {
 /// Waits until so many things happened: of that many, the log is not read whole each time.
 async fn until_many(world: &World, event_type: &str, count: i64) {
     let sql = "select count(*) from eventstore.events where event_type = $1";
-    let so_far = async || {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        sqlx::query_scalar::<_, i64>(sql).bind(event_type).fetch_one(&world.pool).await.unwrap()
-    };
+    let so_far = async || sqlx::query_scalar::<_, i64>(sql).bind(event_type).fetch_one(&world.pool).await.unwrap();
     world.eventually(event_type, async || so_far().await >= count).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_time_entries_than_a_line_is_for_are_one_invoice_with_several_lines() {
     let world = World::office(true).await;
-    let client = billing(&world).await;
-    let project = json!({ "name": "Advice", "client_id": client });
-    let project = world.send("projects.project.create", None, project).await.unwrap().id;
     // A minute is 0.83, and 501 of them at the rate would be 417.50.
-    let rates = json!({ "hourly_rate": eur(5_000) });
-    world.send("projects.project.set_rates", Some(project), rates).await.unwrap();
-    let threshold = json!({ "minutes": 501 });
-    world.send("projects.project.set_unbilled_threshold", Some(project), threshold).await.unwrap();
+    let project = project_at(&world, 5_000, 501).await;
     let engine = world.engine();
     let entries = work_minutes(&world, project, 501).await;
     decide(&world, "approve").await;
